@@ -1,0 +1,51 @@
+"""The one batch type of the suite."""
+
+from dataclasses import dataclass, fields, replace
+
+import torch
+from torch import Tensor
+
+
+@dataclass
+class CaptionedImages:
+    """Images with one caption each.
+
+    Attributes:
+        images: uint8 (B, 3, H, W), RGB.
+        captions: int64 (B, T), word ids; 0 = padding, T = the longest caption of the batch.
+        lengths: int64 (B,), words per caption, at least 1.
+        class_ids: int64 (B,); pairs of equal class are not negatives of each other.
+        keys: the data set's names of the images, e.g. ``002.Laysan_Albatross/Laysan_Albatross_0002_1027``.
+        caption_ids: int64 (B,), index of the caption within its split; evaluation noise is tied to it.
+    """
+
+    images: Tensor
+    captions: Tensor
+    lengths: Tensor
+    class_ids: Tensor
+    keys: list[str]
+    caption_ids: Tensor
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def _map_tensors(self, function) -> "CaptionedImages":
+        tensors = {f.name: function(getattr(self, f.name)) for f in fields(self) if f.name != "keys"}
+        return replace(self, **tensors)
+
+    def to(self, device: torch.device | str, non_blocking: bool = False) -> "CaptionedImages":
+        """The same batch with its tensors on ``device``."""
+        return self._map_tensors(lambda tensor: tensor.to(device, non_blocking=non_blocking))
+
+    def pin_memory(self) -> "CaptionedImages":
+        """The same batch in page-locked memory (called by the data loader)."""
+        return self._map_tensors(Tensor.pin_memory)
+
+    def select(self, index: Tensor) -> "CaptionedImages":
+        """Rows of the batch.
+
+        Args:
+            index: int64 (N,), positions in 0..B-1.
+        """
+        picked = self._map_tensors(lambda tensor: tensor[index.to(tensor.device)])
+        return replace(picked, keys=[self.keys[i] for i in index.tolist()])

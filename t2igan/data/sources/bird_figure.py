@@ -1,0 +1,237 @@
+"""The anatomy of a drawn bird: outlines in a coordinate system of its own (x forward, y down, about one unit long)."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from t2igan.data.sources.bird_species import BirdAttributes
+
+
+@dataclass
+class Figure:
+    """A bird as geometry.
+
+    Attributes:
+        outlines: Name -> closed outline, float (N, 2).
+        lines: Name -> open strokes, each float (N, 2).
+        eye: Centre of the eye, float (1, 2).
+        eye_radius: Its radius in the units of the points.
+        scale: Length of one anatomical unit in the units of the points.
+    """
+
+    outlines: dict[str, np.ndarray] = field(default_factory=dict)
+    lines: dict[str, list[np.ndarray]] = field(default_factory=dict)
+    eye: np.ndarray = field(default_factory=lambda: np.zeros((1, 2)))
+    eye_radius: float = 0.0
+    scale: float = 1.0
+
+    def move(self, transform: Callable[[np.ndarray], np.ndarray]) -> None:
+        """Apply a transform of points (N, 2) to everything, in place."""
+        self.outlines = {name: transform(points) for name, points in self.outlines.items()}
+        self.lines = {name: [transform(line) for line in lines] for name, lines in self.lines.items()}
+        self.eye = transform(self.eye)
+
+    def extent(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the lowest and highest coordinates of what is visible."""
+        visible = [points for name, points in self.outlines.items() if name not in _CLIPPED]
+        points = np.concatenate(visible + self.lines.get("legs", []))
+        return points.min(0), points.max(0)
+
+
+@dataclass(frozen=True)
+class _Build:
+    """Proportions of a size class: the smaller the bird, the bigger its head and the rounder its body."""
+
+    head: tuple[float, float]
+    head_radius: float
+    depth: float
+    legs: float
+    beak: float
+
+
+_BUILDS = {
+    "small": _Build(head=(0.22, -0.25), head_radius=0.225, depth=1.12, legs=0.12, beak=0.92),
+    "medium": _Build(head=(0.27, -0.31), head_radius=0.185, depth=1.0, legs=0.17, beak=1.05),
+    "large": _Build(head=(0.35, -0.47), head_radius=0.155, depth=0.9, legs=0.27, beak=1.2),
+}
+_CLIPPED = {"belly", "crown"}
+"""Outlines that reach beyond the bird and are clipped by its silhouette when painted."""
+
+_BEAKS = {
+    "short pointed": [(0.82, -0.30), (1.25, -0.16), (1.68, 0.10), (1.25, 0.26), (0.82, 0.34)],
+    "long straight": [(0.84, -0.26), (1.6, -0.08), (2.5, 0.10), (1.6, 0.18), (0.84, 0.28)],
+    "long curved": [
+        (0.82, -0.30), (1.45, -0.26), (2.0, 0.04), (2.35, 0.66), (2.27, 0.70), (1.85, 0.30), (1.4, 0.10), (0.82, 0.26),
+    ],
+    "hooked": [
+        (0.74, -0.46), (1.22, -0.48), (1.62, -0.14), (1.64, 0.48), (1.54, 0.56), (1.42, 0.26), (1.12, 0.32), (0.78, 0.40),
+    ],
+    "thick cone": [(0.66, -0.60), (1.16, -0.40), (1.66, 0.10), (1.16, 0.36), (0.72, 0.54)],
+    "flat": [
+        (0.84, -0.30), (1.25, -0.06), (1.75, -0.06), (2.08, 0.08), (2.04, 0.30), (1.6, 0.34), (1.2, 0.32), (0.84, 0.34),
+    ],
+}  # fmt: skip
+"""Beak outlines in head radii, the head's centre at the origin."""
+
+
+def smooth(points: np.ndarray, closed: bool = True, samples: int = 7) -> np.ndarray:
+    """Return a Catmull-Rom curve through points (N, 2), with ``samples`` points a segment."""
+    points = np.asarray(points, float)
+    if closed:
+        padded = np.concatenate([points[-1:], points, points[:2]])
+    else:
+        padded = np.concatenate([points[:1], points, points[-1:]])
+    before, start, end, after = (padded[i : len(padded) - 3 + i, None] for i in range(4))
+    t = (np.arange(samples) / samples)[None, :, None]
+    curve = 0.5 * (
+        2 * start
+        + (end - before) * t
+        + (2 * before - 5 * start + 4 * end - after) * t**2
+        + (3 * start - before - 3 * end + after) * t**3
+    )
+    curve = curve.reshape(-1, 2)
+    return curve if closed else np.concatenate([curve, points[-1:]])
+
+
+def rotation(degrees: float, centre: tuple[float, float] = (0.0, 0.0)) -> Callable[[np.ndarray], np.ndarray]:
+    """Return a rotation of points about a centre; positive turns clockwise on the picture (y points down)."""
+    angle = np.deg2rad(degrees)
+    matrix = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+    middle = np.asarray(centre, float)
+    return lambda points: (np.asarray(points, float) - middle) @ matrix + middle
+
+
+def build_figure(attributes: BirdAttributes, rng: np.random.Generator) -> Figure:
+    """Return the outlines of one bird, facing right, with small individual variation."""
+    species, build, figure = attributes.species, _BUILDS[attributes.species.size], Figure()
+    flying = attributes.pose == "flying"
+    depth = build.depth * rng.uniform(0.97, 1.04)
+    _add_trunk(figure, build, depth)
+    _add_tail(figure, species.tail, rng.uniform(-6, 6))
+    tilt = rng.uniform(-46, -34) if attributes.pose == "looking up" else rng.uniform(-8, 7)
+    _add_head(figure, build, species.beak_shape, species.crest, tilt + (-14 if flying else 0))
+    if flying:
+        _add_spread_wings(figure, rng)
+        figure.move(rotation(rng.uniform(12, 24)))
+    else:
+        _add_folded_wing(figure, depth, rng.uniform(-3, 4))
+        figure.move(rotation(rng.uniform(-8, 6), (0.0, 0.15)))
+        _add_legs(figure, build, depth, rng)
+    return figure
+
+
+def _add_trunk(figure: Figure, build: _Build, depth: float) -> None:
+    stretch = np.array([1.0, depth])
+    body = [(0.24, -0.20), (0.02, -0.20), (-0.22, -0.11), (-0.43, 0.04), (-0.37, 0.15), (-0.16, 0.27),
+            (0.07, 0.30), (0.27, 0.19), (0.36, 0.0), (0.34, -0.14)]  # fmt: skip
+    figure.outlines["body"] = smooth(np.array(body) * stretch)
+    head, radius = np.array(build.head), build.head_radius
+    # The neck joins nape and throat of the head to back and breast, so that the silhouette has no notch.
+    neck = [head + (-0.92 * radius, 0.1 * radius), (0.10, -0.17 * depth), (0.0, -0.1 * depth), (0.2, 0.1 * depth),
+            (0.35, 0.02), (0.36, -0.12 * depth), head + (0.72 * radius, 0.62 * radius), head]  # fmt: skip
+    figure.outlines["neck"] = smooth(np.array(neck))
+    throat = head + np.array((0.55, 0.62)) * radius
+    belly = [throat, (0.235, -0.08), (0.15, 0.05), (0.0, 0.115), (-0.2, 0.135), (-0.46, 0.12), (-0.5, 0.5),
+             (0.1, 0.6), (0.6, 0.4), (0.6, -0.1), throat + (0.2, 0.08)]  # fmt: skip
+    figure.outlines["belly"] = smooth(np.array(belly))
+
+
+def _add_tail(figure: Figure, tail: str, lift: float) -> None:
+    shapes = {
+        "short": [(0.0, -0.07), (-0.2, -0.085), (-0.29, -0.05), (-0.29, 0.06), (-0.2, 0.09), (0.0, 0.06)],
+        "long": [(0.0, -0.065), (-0.3, -0.075), (-0.58, -0.07), (-0.64, 0.0), (-0.58, 0.07), (-0.3, 0.075), (0.0, 0.06)],
+        "forked": [(0.0, -0.06), (-0.25, -0.09), (-0.56, -0.19), (-0.36, -0.015), (-0.3, 0.0), (-0.36, 0.03),
+                   (-0.52, 0.19), (-0.22, 0.1), (0.0, 0.06)],
+    }  # fmt: skip
+    ribs = {"short": (-0.04, 0.0, 0.04), "long": (-0.035, 0.0, 0.035), "forked": (-0.045, 0.045)}[tail]
+    reach = {"short": -0.27, "long": -0.6, "forked": -0.34}[tail]
+
+    def place(points: list[tuple[float, float]]) -> np.ndarray:
+        return rotation(-24 + lift)(np.array(points)) + (-0.34, 0.075)
+
+    figure.outlines["tail"] = place(smooth(np.array(shapes[tail]), samples=5))
+    figure.lines["tail"] = [place([(-0.06, y), (reach, y * 1.4)]) for y in ribs]
+
+
+def _add_head(figure: Figure, build: _Build, beak_shape: str, crest: bool, tilt: float) -> None:
+    turn = rotation(tilt)
+
+    def place(points: np.ndarray | list[tuple[float, float]]) -> np.ndarray:
+        return turn(np.asarray(points, float)) * build.head_radius + build.head
+
+    angles = np.linspace(0, 2 * np.pi, 40, endpoint=False)
+    figure.outlines["head"] = place(np.stack([np.cos(angles), np.sin(angles)], 1))
+    cap = [(1.3, -0.30), (0.55, -0.30), (0.0, -0.14), (-0.5, 0.2), (-1.25, 0.55), (-1.5, -1.4), (1.4, -1.4)]
+    figure.outlines["crown"] = place(smooth(np.array(cap)))
+    if crest:
+        tuft = [(0.62, -0.74), (0.05, -1.16), (-0.75, -1.42), (-1.62, -1.5), (-1.25, -0.95), (-0.93, -0.25), (-0.2, -0.6)]
+        figure.outlines["crest"] = place(smooth(np.array(tuft)))
+    shape = np.array(_BEAKS[beak_shape])
+    shape[:, 0] = 0.8 + (shape[:, 0] - 0.8) * build.beak
+    figure.outlines["beak"] = place(smooth(shape, samples=5))
+    tip = shape[np.argmax(shape[:, 0])]
+    figure.lines["mouth"] = [place([(0.86, 0.06), ((0.86 + tip[0]) / 2, 0.07), (0.97 * tip[0], min(tip[1], 0.16))])]
+    figure.eye = place([(0.36, -0.06)])
+    figure.eye_radius = 0.2 * build.head_radius
+
+
+def _between(upper: np.ndarray, lower: np.ndarray, t: float, s: float) -> np.ndarray:
+    """Point of a wing: t runs from shoulder to tip, s from the upper (leading) to the lower (trailing) edge."""
+    at = t * (len(upper) - 1)
+    base = min(int(at), len(upper) - 2)
+    first, second = ((1 - s) * upper[i] + s * lower[i] for i in (base, base + 1))
+    return first + (at - base) * (second - first)
+
+
+def _add_folded_wing(figure: Figure, depth: float, drop: float) -> None:
+    upper = smooth(np.array([(0.17, -0.03), (0.10, -0.115), (-0.12, -0.115), (-0.34, -0.02), (-0.62, 0.14)]), False)
+    lower = smooth(np.array([(0.17, -0.03), (0.13, 0.065), (-0.07, 0.12), (-0.30, 0.13), (-0.62, 0.14)]), False)
+    turn = rotation(-drop, (0.1, -0.03))
+    upper, lower = (turn(edge * (1, depth)) for edge in (upper, lower))
+    figure.outlines["wing"] = np.concatenate([upper, lower[-2:0:-1]])
+    figure.lines["quills"] = [
+        np.array([_between(upper, lower, t, s) for t in np.linspace(0.44, 0.93, 5)]) for s in (0.22, 0.44, 0.66, 0.86)
+    ]
+    figure.lines["coverts"] = [_scallops(upper, lower, t) for t in (0.24, 0.42)]
+
+
+def _scallops(upper: np.ndarray, lower: np.ndarray, t: float, count: int = 3) -> np.ndarray:
+    """One row of rounded feather ends across the wing at ``t``."""
+    points = []
+    for s in np.linspace(0.04, 0.96, 4 * count + 1):
+        bulge = abs(np.sin(np.pi * count * (s - 0.04) / 0.92))
+        points.append(_between(upper, lower, t + 0.055 * bulge, s))
+    return np.array(points)
+
+
+def _add_spread_wings(figure: Figure, rng: np.random.Generator) -> None:
+    leading = smooth(np.array([(0.14, -0.06), (0.15, -0.26), (0.06, -0.50), (-0.10, -0.70), (-0.34, -0.86)]), False, 12)
+    trailing = smooth(np.array([(-0.24, 0.02), (-0.36, -0.16), (-0.42, -0.36), (-0.46, -0.58), (-0.40, -0.86)]), False, 12)
+    t = np.linspace(0, 1, len(leading))[:, None]
+    # Round feather ends: the trailing edge swings in and out, more so towards the tip.
+    trailing = trailing + (leading - trailing) * (0.05 + 0.11 * t) * (1 - np.abs(np.sin(np.pi * 7 * t)))
+    flap = rng.uniform(-16, 14)
+    near, far = rotation(flap, (0.0, -0.05)), rotation(flap + rng.uniform(30, 42), (0.06, -0.05))
+    outline = np.concatenate([leading, trailing[::-1]])
+    figure.outlines["wing"] = near(outline)
+    figure.outlines["far wing"] = far(outline * (0.92, 0.92)) + (0.05, -0.01)
+    leading, trailing = near(leading), near(trailing)
+    figure.lines["quills"] = [
+        np.array([_between(leading, trailing, at + 0.05, 0.42), _between(leading, trailing, at, 0.96)])
+        for at in (np.arange(1, 7) / 7)
+    ]
+    figure.lines["coverts"] = [
+        np.array([_between(leading, trailing, at, s + 0.05 * abs(np.sin(9 * at))) for at in np.linspace(0.04, 0.86, 14)])
+        for s in (0.2, 0.42)
+    ]
+
+
+def _add_legs(figure: Figure, build: _Build, depth: float, rng: np.random.Generator) -> None:
+    ground = 0.29 * depth + build.legs
+    figure.lines["legs"] = []
+    for hip in (-0.05, 0.09):
+        x = hip + rng.uniform(-0.02, 0.03)
+        knee, foot = (x - 0.03, 0.29 * depth + 0.35 * build.legs), (x + 0.01, ground)
+        figure.lines["legs"].append(np.array([(x, 0.2 * depth), knee, foot]))
+        figure.lines["legs"].append(np.array([(foot[0] - 0.05, ground + 0.012), foot, (foot[0] + 0.085, ground + 0.012)]))

@@ -1,0 +1,1 @@
+"""Between the suite and the released code bases."""

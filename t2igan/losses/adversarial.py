@@ -1,0 +1,103 @@
+"""Adversarial objectives: what a discriminator and a generator make of logits.
+
+Both follow the matching-aware scheme of the AttnGAN family and of DF-GAN / SSA-GAN: the discriminator's loss is
+the mean of its real terms plus the mean of its fake terms (drawn pictures, and real pictures with a caption
+that is not theirs); with an unconditional head its terms join those means (specs: /2 for two real terms, /3 for
+three fake terms; /1 and /2 without that head).
+"""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from t2igan.nn.recipe import Recipe
+
+
+@dataclass
+class Logits:
+    """A discriminator's verdict on a batch of pairs.
+
+    Attributes:
+        conditional: (B,), "real and matching".
+        unconditional: (B,), "real", or None.
+    """
+
+    conditional: Tensor
+    unconditional: Tensor | None = None
+
+    @property
+    def terms(self) -> list[Tensor]:
+        """The logits that are there."""
+        both = [self.conditional, self.unconditional]
+        return [logits for logits in both if logits is not None]
+
+
+class Objective(Recipe):
+    """How logits become losses. Subclasses say what "should be real" and "should be fake" cost."""
+
+    def real(self, logits: Tensor) -> Tensor:
+        """Scalar: what logits (N,) of real pictures cost the discriminator."""
+        raise NotImplementedError
+
+    def fake(self, logits: Tensor) -> Tensor:
+        """Scalar: what logits (N,) of fake pictures or wrong pairs cost the discriminator."""
+        raise NotImplementedError
+
+    def deceive(self, logits: Tensor) -> Tensor:
+        """Scalar: what logits (N,) of drawn pictures cost the generator."""
+        raise NotImplementedError
+
+    def discriminator_loss(self, real: Logits, fake: Logits, mismatch: Tensor) -> Tensor:
+        """Mean of the real terms plus mean of the fake terms.
+
+        Args:
+            real: verdict on real pictures with their captions.
+            fake: verdict on drawn pictures with the captions they were drawn from.
+            mismatch: (M,), conditional logits of real pictures with captions of others; M = 0 is allowed.
+        """
+        fakes = [self.fake(logits) for logits in fake.terms]
+        if len(mismatch):
+            fakes.append(self.fake(mismatch))
+        return _mean([self.real(logits) for logits in real.terms]) + _mean(fakes)
+
+    def generator_loss(self, fake: Logits) -> Tensor:
+        """Sum of the generator's terms, without the 1/2 of AttnGAN's Eq. 5 (as all released code)."""
+        return torch.stack([self.deceive(logits) for logits in fake.terms]).sum()
+
+
+class Hinge(Objective):
+    """Hinge objective of DF-GAN and SSA-GAN (SSA-GAN, Eq. 8)."""
+
+    def real(self, logits: Tensor) -> Tensor:
+        """Mean of max(0, 1 - logits)."""
+        return F.relu(1 - logits).mean()
+
+    def fake(self, logits: Tensor) -> Tensor:
+        """Mean of max(0, 1 + logits)."""
+        return F.relu(1 + logits).mean()
+
+    def deceive(self, logits: Tensor) -> Tensor:
+        """Minus the mean of the logits."""
+        return -logits.mean()
+
+
+class BCE(Objective):
+    """Binary cross-entropy on logits (AttnGAN, Eqs. 5 and 6)."""
+
+    def real(self, logits: Tensor) -> Tensor:
+        """Cross-entropy against "real"."""
+        return F.binary_cross_entropy_with_logits(logits, torch.ones_like(logits))
+
+    def fake(self, logits: Tensor) -> Tensor:
+        """Cross-entropy against "fake"."""
+        return F.binary_cross_entropy_with_logits(logits, torch.zeros_like(logits))
+
+    def deceive(self, logits: Tensor) -> Tensor:
+        """Cross-entropy of drawn pictures against "real"."""
+        return self.real(logits)
+
+
+def _mean(terms: list[Tensor]) -> Tensor:
+    return torch.stack(terms).mean()

@@ -1,0 +1,70 @@
+"""Base of the metrics that keep one row per sample."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torchmetrics import Metric
+
+from t2igan.errors import UserError
+
+
+class IndexedMetric(Metric):
+    """Rows of numbers, each under the number of its sample.
+
+    Rows are put in the order of their index before anything is computed, so batches, processes and their
+    order leave no trace. A sample that arrives twice (a sampler that pads, say) is an error instead of a
+    bias.
+
+    Args:
+        kwargs: options of :class:`torchmetrics.Metric`.
+    """
+
+    full_state_update = False
+    is_differentiable = False
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.add_state("index", default=[], dist_reduce_fx="cat")
+        self.add_state("rows", default=[], dist_reduce_fx="cat")
+
+    def _record(self, index: Tensor, rows: Tensor) -> None:
+        """Keep ``rows`` (B, C) of the samples ``index`` (B,)."""
+        if index.shape != (len(rows),):
+            raise ValueError(f"{len(rows)} rows need as many indices, got shape {tuple(index.shape)}")
+        self.index.append(index.detach().to(self.device, torch.int64))
+        # Flat, because a process without samples does not know C and all must gather the same number of axes.
+        self.rows.append(rows.detach().to(self.device, torch.float32).flatten())
+
+    def sync(self, *args: Any, **kwargs: Any) -> None:
+        """Gather the rows of all processes; one that saw no sample contributes empty tensors."""
+        if not self.index:
+            self.index.append(torch.zeros(0, dtype=torch.int64, device=self.device))
+            self.rows.append(torch.zeros(0, dtype=torch.float32, device=self.device))
+        super().sync(*args, **kwargs)
+
+    def _ordered_rows(self) -> Tensor:
+        """All rows in the order of their index, (N, C).
+
+        Raises:
+            UserError: no sample, or the same index twice.
+        """
+        index = self._joined(self.index)
+        if len(index) == 0:
+            raise UserError(f"{type(self).__name__} was given no sample: score at least one image")
+        order = index.argsort()
+        index = index[order]
+        repeated = index[1:][index[1:] == index[:-1]]
+        if len(repeated):
+            raise UserError(
+                f"sample {repeated[0].item()} was given to {type(self).__name__} more than once: "
+                "use a sampler that neither repeats nor pads"
+            )
+        return self._joined(self.rows).reshape(len(index), -1)[order]
+
+    @staticmethod
+    def _joined(state: list[Tensor] | Tensor) -> Tensor:
+        """A cat state, which is a list before synchronisation and a tensor after it."""
+        if isinstance(state, Tensor):
+            return state
+        return torch.cat(state) if state else torch.zeros(0)

@@ -1,0 +1,83 @@
+"""The mismatching captions against which R-precision ranks the true one."""
+
+from collections.abc import Sequence
+from typing import Literal, get_args
+
+import numpy as np
+
+from t2igan.errors import UserError
+
+NegativesPolicy = Literal["other-class", "other-image"]
+
+
+class NegativeCaptions:
+    """Draws mismatching captions as the code of DM-GAN does (specification: protocols, section 3.2).
+
+    Uniform over the allowed images, then uniform over the captions of that image, with replacement. What a
+    trial gets depends on the seed, the trial's number and its true caption alone: the bits come from
+    Philox, a counter-based generator, with the seed as key and the trial in the counter.
+
+    Args:
+        class_ids: (N,), class of each caption's image.
+        image_ids: (N,), image of each caption.
+        policy: ``other-class`` leaves out all images of the true class, ``other-image`` the true image only.
+        seed: not negative.
+
+    Raises:
+        UserError: no image is left for some caption.
+    """
+
+    def __init__(
+        self,
+        class_ids: Sequence[int] | np.ndarray,
+        image_ids: Sequence[int] | np.ndarray,
+        policy: NegativesPolicy,
+        seed: int,
+    ) -> None:
+        if policy not in get_args(NegativesPolicy):
+            raise UserError(f"negatives: {policy!r} is not one of {', '.join(get_args(NegativesPolicy))}")
+        class_ids, image_ids = np.asarray(class_ids, np.int64), np.asarray(image_ids, np.int64)
+        if class_ids.ndim != 1 or class_ids.shape != image_ids.shape:
+            raise ValueError(f"class_ids {class_ids.shape}, image_ids {image_ids.shape}: must be (N,)")
+        self._seed = int(seed)
+        group = class_ids if policy == "other-class" else image_ids
+        # captions sorted by (group, image): the images left out by a trial are then neighbours
+        self._captions = np.lexsort((image_ids, group))
+        sorted_images, sorted_groups = image_ids[self._captions], group[self._captions]
+        new_image = np.concatenate([[True], sorted_images[1:] != sorted_images[:-1]])
+        self._caption_start = np.flatnonzero(new_image)
+        if len(self._caption_start) != len(np.unique(image_ids)):
+            raise ValueError("an image has captions of two classes")
+        self._caption_count = np.diff(np.append(self._caption_start, len(group)))
+        _, start, member, count = np.unique(
+            sorted_groups[self._caption_start], return_index=True, return_inverse=True, return_counts=True
+        )
+        image_of_caption = np.empty(len(group), np.int64)
+        image_of_caption[self._captions] = np.cumsum(new_image) - 1
+        group_of_caption = member[image_of_caption]
+        self._excluded_start, self._excluded_count = start[group_of_caption], count[group_of_caption]
+        if count.max() == len(self._caption_start):
+            what = "classes" if policy == "other-class" else "images"
+            raise UserError(f"negatives: {policy} needs captions of at least two {what}, the split has one")
+
+    def draw(self, trial: np.ndarray, caption_ids: np.ndarray, count: int) -> np.ndarray:
+        """Mismatching captions of some trials.
+
+        Args:
+            trial: int64 (B,), numbers of the trials, not negative.
+            caption_ids: int64 (B,), their true captions, 0 <= id < N.
+            count: K.
+
+        Returns:
+            int64 (B, K), caption ids; one may occur more than once.
+        """
+        bits = np.stack(
+            [np.random.Philox(key=self._seed, counter=[0, int(t), 0, 0]).random_raw(count) for t in trial]
+        )
+        upper = (bits >> np.uint64(32)).astype(np.int64)
+        lower = (bits & np.uint64(2**32 - 1)).astype(np.int64)
+        excluded_start = self._excluded_start[caption_ids][:, None]
+        excluded_count = self._excluded_count[caption_ids][:, None]
+        image = upper * (len(self._caption_start) - excluded_count) >> 32  # uniform without rejection
+        image += np.where(image >= excluded_start, excluded_count, 0)
+        return self._captions[self._caption_start[image] + (lower * self._caption_count[image] >> 32)]

@@ -1,0 +1,243 @@
+"""DAMSM: the deep attentional multimodal similarity model (AttnGAN, Xu et al., CVPR 2018, sec. 3.2).
+
+A text encoder and an image encoder trained so that the words of a caption are found in regions of its image, and
+its sentence in the whole. Every text-to-image GAN of the suite takes its text encoder from here.
+"""
+
+from typing import Any, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torchvision.models import inception_v3
+
+from t2igan.data.batch import CaptionedImages
+from t2igan.losses.matching import Gammas, damsm_loss, sentence_logits
+from t2igan.models.suite_module import SuiteModule
+from t2igan.nn.images import resize, to_signed
+from t2igan.nn.recipe import Recipe
+from t2igan.text import TextEncoder
+from t2igan.weights import load_inception_v3
+
+
+class ImageEncoder(Recipe, nn.Module):
+    """Pictures (B, 3, S, S) in [-1, 1] -> regions (B, D, h, w) and code (B, D).
+
+    Attributes:
+        dim: width D of both.
+    """
+
+    dim: int
+
+    def load_pretrained(self) -> None:
+        """Fetch the weights that training starts from, where the encoder has any."""
+
+    def trainable(self) -> list[nn.Parameter]:
+        """The parameters that pre-training moves."""
+        return [parameter for parameter in self.parameters() if parameter.requires_grad]
+
+
+class InceptionImageEncoder(ImageEncoder):
+    """Inception-v3 with a frozen trunk: regions from its 17x17 map (768), the code from its last pooling (2048).
+
+    Args:
+        dim: width of regions and code.
+        weights: ``imagenet`` (torchvision's, from ``checkpoints/`` or downloaded), ``random``, or a file.
+        align_corners: of the resize to 299 pixels. False in SSA-GAN and DF-GAN, True in DM-GAN and in
+            AttnGAN and MirrorGAN as they were run.
+        bn_mode: ``train``: the trunk's batch statistics are those of the batch while pre-training, and its
+            running statistics drift, as in the released code; ``eval``: they stay ImageNet's.
+    """
+
+    INPUT_SIZE = 299
+    STEM = (
+        "Conv2d_1a_3x3 Conv2d_2a_3x3 Conv2d_2b_3x3 maxpool1 Conv2d_3b_1x1 Conv2d_4a_3x3 maxpool2 "
+        "Mixed_5b Mixed_5c Mixed_5d Mixed_6a Mixed_6b Mixed_6c Mixed_6d Mixed_6e"
+    ).split()
+    TOP = "Mixed_7a Mixed_7b Mixed_7c".split()
+
+    def __init__(
+        self,
+        dim: int = 256,
+        weights: str = "imagenet",
+        align_corners: bool = False,
+        bn_mode: Literal["train", "eval"] = "train",
+    ) -> None:
+        super().__init__()
+        self.dim = dim
+        self.weights = weights
+        self.align_corners = align_corners
+        self.bn_mode = bn_mode
+        trunk = inception_v3(weights=None, init_weights=False, transform_input=False, aux_logits=False)
+        trunk.fc = nn.Identity()
+        self.trunk = trunk.requires_grad_(False)
+        self.emb_features = nn.Conv2d(768, dim, 1, bias=False)
+        self.emb_cnn_code = nn.Linear(2048, dim)
+        nn.init.uniform_(self.emb_features.weight, -0.1, 0.1)
+        nn.init.uniform_(self.emb_cnn_code.weight, -0.1, 0.1)
+
+    def load_pretrained(self) -> None:
+        """Load the trunk's weights (see ``weights``).
+
+        Raises:
+            UserError: if they are not to be had.
+        """
+        load_inception_v3(self.trunk, self.weights)
+
+    def train(self, mode: bool = True) -> "InceptionImageEncoder":
+        """Set train mode; the trunk follows only with ``bn_mode="train"``."""
+        super().train(mode)
+        if self.bn_mode == "eval":
+            self.trunk.eval()
+        return self
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Regions (B, D, 17, 17) and code (B, D)."""
+        size = (self.INPUT_SIZE, self.INPUT_SIZE)
+        features = F.interpolate(images, size=size, mode="bilinear", align_corners=self.align_corners)
+        for name in self.STEM:
+            features = getattr(self.trunk, name)(features)
+        regions = self.emb_features(features)
+        for name in self.TOP:
+            features = getattr(self.trunk, name)(features)
+        return regions, self.emb_cnn_code(features.mean(dim=(2, 3)))
+
+
+class SmallImageEncoder(ImageEncoder):
+    """A small convolutional encoder for 64-pixel work, trained from scratch; larger pictures are reduced first.
+
+    Args:
+        dim: width of regions and code.
+        channels: base width.
+        image_size: side that pictures are brought to; the region map has a side of ``image_size / 8``.
+    """
+
+    def __init__(self, dim: int = 256, channels: int = 32, image_size: int = 64) -> None:
+        super().__init__()
+        self.dim = dim
+        self.image_size = image_size
+        self.local = nn.Sequential(
+            _halve(3, channels), _halve(channels, 2 * channels), _halve(2 * channels, 4 * channels)
+        )
+        self.whole = _halve(4 * channels, 8 * channels)
+        self.emb_features = nn.Conv2d(4 * channels, dim, 1, bias=False)
+        self.emb_cnn_code = nn.Linear(8 * channels, dim)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Regions (B, D, S / 8, S / 8) and code (B, D)."""
+        features = self.local(resize(images, self.image_size))
+        return self.emb_features(features), self.emb_cnn_code(self.whole(features).mean(dim=(2, 3)))
+
+
+def _halve(channels: int, out_channels: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(channels, out_channels, 4, stride=2, padding=1, bias=False),
+        nn.BatchNorm2d(out_channels),
+        nn.LeakyReLU(0.2),
+    )
+
+
+class DAMSM(SuiteModule):
+    """Pre-training of both encoders (AttnGAN, sec. 4; released ``pretrain_DAMSM.py``).
+
+    Adam, a rate that falls by ``lr_decay`` an epoch down to ``lr_floor``, the text encoder's gradient clipped at
+    ``clip``. The released code makes a new Adam every epoch; ``persistent_adam`` keeps one.
+
+    Args:
+        image_encoder: the image encoder; it fixes the width of both.
+        vocabulary_size: None takes the data set's.
+        gammas: smoothing factors of the loss (AttnGAN's yml: 4, 5, 10; its paper: 5, 5, 10).
+        class_masking: leave pairs of equal class out of the loss.
+        lr: first learning rate.
+        lr_decay: factor after each epoch.
+        lr_floor: the rate falls no further once it is below this.
+        clip: largest norm of the text encoder's gradient.
+        persistent_adam: keep Adam's state over epochs.
+        dropout: on the word embedding.
+    """
+
+    def __init__(
+        self,
+        image_encoder: ImageEncoder,
+        vocabulary_size: int | None = None,
+        gammas: Gammas = Gammas(),  # noqa: B008 (frozen)
+        class_masking: bool = True,
+        lr: float = 2e-3,
+        lr_decay: float = 0.98,
+        lr_floor: float = 2e-4,
+        clip: float = 0.25,
+        persistent_adam: bool = False,
+        dropout: float = 0.5,
+    ) -> None:
+        super().__init__()
+        self.image_encoder = image_encoder
+        self.vocabulary_size = vocabulary_size
+        self.gammas = gammas
+        self.class_masking = class_masking
+        self.lr, self.lr_decay, self.lr_floor = lr, lr_decay, lr_floor
+        self.clip = clip
+        self.persistent_adam = persistent_adam
+        self.dropout = dropout
+        self.text_encoder: TextEncoder | None = None
+
+    def configure_model(self) -> None:
+        """Build the text encoder once the vocabulary is known, and fetch pre-trained weights before training."""
+        if self.text_encoder is not None:
+            return
+        size = self.vocabulary_size or len(self.vocabulary)
+        self.remember(vocabulary_size=size)
+        self.text_encoder = TextEncoder(size, self.image_encoder.dim, dropout=self.dropout)
+        if self._trainer is not None and self.trainer.training and self.trainer.ckpt_path is None:
+            self.image_encoder.load_pretrained()
+
+    def loss(self, batch: CaptionedImages) -> Tensor:
+        """The DAMSM loss of a batch, a scalar."""
+        regions, codes = self.image_encoder(to_signed(batch.images))
+        text = self.text_encoder(batch.captions, batch.lengths)
+        class_ids = batch.class_ids if self.class_masking else None
+        return damsm_loss(regions, codes, text, class_ids, self.gammas).total
+
+    def training_step(self, batch: CaptionedImages, batch_idx: int) -> Tensor:
+        """One step of pre-training."""
+        loss = self.loss(batch)
+        self.log("train/loss", loss, prog_bar=True, batch_size=len(batch))
+        return loss
+
+    def validation_step(self, batch: CaptionedImages, batch_idx: int) -> None:
+        """Loss, and the share of images whose own caption ranks first among the batch's."""
+        regions, codes = self.image_encoder(to_signed(batch.images))
+        text = self.text_encoder(batch.captions, batch.lengths)
+        class_ids = batch.class_ids if self.class_masking else None
+        loss = damsm_loss(regions, codes, text, class_ids, self.gammas).total
+        ranks = sentence_logits(codes, text.sentence, self.gammas).argmax(dim=1)
+        found = (ranks == torch.arange(len(batch), device=ranks.device)).float().mean()
+        self.log("val/loss", loss, prog_bar=True, batch_size=len(batch), sync_dist=True)
+        self.log("val/top1_of_batch", found, prog_bar=True, batch_size=len(batch), sync_dist=True)
+
+    def on_train_batch_start(self, batch: CaptionedImages, batch_idx: int) -> None:
+        """At an epoch's first batch: the epoch's rate, and a new Adam unless it is persistent."""
+        if batch_idx > 0:
+            return
+        optimizer = self.optimizers().optimizer
+        if not self.persistent_adam:
+            optimizer.state.clear()
+        for group in optimizer.param_groups:
+            group["lr"] = self.rate(self.current_epoch)
+
+    def rate(self, epoch: int) -> float:
+        """Learning rate of an epoch, counted from 0."""
+        rate = self.lr
+        for _ in range(epoch):
+            if rate <= self.lr_floor:
+                break
+            rate *= self.lr_decay
+        return rate
+
+    def configure_gradient_clipping(self, optimizer: torch.optim.Optimizer, *_: Any, **__: Any) -> None:
+        """Clip the text encoder's gradient alone, as released."""
+        nn.utils.clip_grad_norm_(self.text_encoder.parameters(), self.clip)
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """Adam over the text encoder and what is trainable of the image encoder."""
+        parameters = [*self.text_encoder.parameters(), *self.image_encoder.trainable()]
+        return torch.optim.Adam(parameters, lr=self.lr, betas=(0.5, 0.999))

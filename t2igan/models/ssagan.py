@@ -1,0 +1,218 @@
+"""SSA-GAN: text to image generation with semantic-spatial aware GAN (Liao et al., CVPR 2022).
+
+The generator draws with semantic-spatial aware convolution blocks (SSACN): batch normalisation modulated by the
+sentence, only where a weakly supervised mask says so. The discriminator is the one-way discriminator of DF-GAN's
+first version. Where paper and released code differ the code is the default; options carry the paper's reading.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from t2igan.models.synthesis import Discriminator, Generator, Synthesis
+from t2igan.text import TextEmbedding
+
+MASK_WIDTH = 100
+MLP_WIDTH = 256
+
+
+def _stages(image_size: int) -> int:
+    """Number of resolutions from 4x4 to ``image_size``."""
+    stages = int(math.log2(image_size)) - 1
+    if stages < 1 or 2 ** (stages + 1) != image_size:
+        raise ValueError(f"image_size must be a power of two and at least 4, not {image_size}")
+    return stages
+
+
+class MaskPredictor(nn.Sequential):
+    """Features (B, C, s, s) -> logits (B, 1, s, s) of the mask: where the caption is to act (sec. 3.2)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(
+            nn.Conv2d(channels, MASK_WIDTH, 3, padding=1),
+            nn.BatchNorm2d(MASK_WIDTH),
+            nn.ReLU(),
+            nn.Conv2d(MASK_WIDTH, 1, 1),
+        )
+
+
+class SentenceMLP(nn.Sequential):
+    """Sentence -> one modulation parameter per channel; zero at the start of training."""
+
+    def __init__(self, sentence_dim: int, channels: int) -> None:
+        super().__init__(nn.Linear(sentence_dim, MLP_WIDTH), nn.ReLU(), nn.Linear(MLP_WIDTH, channels))
+        nn.init.zeros_(self[2].weight)
+        nn.init.zeros_(self[2].bias)
+
+
+class SSCBN(nn.Module):
+    """Semantic-spatial condition batch normalisation (sec. 3.2, Eqs. 3 to 5).
+
+    Computes (1 + m gamma) x^ + m beta, x^ being the normalised features, as the released code does; the paper's
+    equation has m (gamma x^ + beta), its figure the skip connection that makes the two agree.
+    """
+
+    def __init__(self, channels: int, sentence_dim: int) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm2d(channels, affine=False)
+        self.gamma = SentenceMLP(sentence_dim, channels)
+        self.beta = SentenceMLP(sentence_dim, channels)
+
+    def forward(self, features: Tensor, sentence: Tensor, mask: Tensor) -> Tensor:
+        """Modulate ``features`` (B, C, s, s) by ``sentence`` (B, D) where ``mask`` (B, 1, s, s) is high."""
+        normalised = self.norm(features)
+        gamma = self.gamma(sentence)[:, :, None, None]
+        beta = self.beta(sentence)[:, :, None, None]
+        return torch.addcmul(normalised, mask, torch.addcmul(beta, gamma, normalised))
+
+
+class SSACNBlock(nn.Module):
+    """One SSACN block (sec. 3.2, Fig. 2): two modulated convolutions beside a shortcut.
+
+    ``gain`` starts at zero, so that training starts from the shortcut alone.
+    """
+
+    def __init__(self, channels: int, out_channels: int, sentence_dim: int) -> None:
+        super().__init__()
+        self.affine1 = SSCBN(channels, sentence_dim)
+        self.conv1 = nn.Conv2d(channels, out_channels, 3, padding=1)
+        self.affine2 = SSCBN(out_channels, sentence_dim)
+        self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1)
+        self.shortcut = nn.Conv2d(channels, out_channels, 1) if channels != out_channels else nn.Identity()
+        self.gain = nn.Parameter(torch.zeros(1))
+
+    def forward(self, features: Tensor, sentence: Tensor, mask: Tensor, upsample: bool) -> Tensor:
+        """``features`` (B, C, s, s) -> (B, C', s, s), or (B, C', 2s, 2s) with ``upsample``."""
+        # A 1x1 convolution commutes with nearest upsampling, and costs a quarter before it.
+        shortcut = self.shortcut(features)
+        if upsample:
+            features, shortcut = _double(features), _double(shortcut)
+        residual = self.conv1(F.relu(self.affine1(features, sentence, mask)))
+        residual = self.conv2(F.relu(self.affine2(residual, sentence, mask)))
+        return torch.addcmul(shortcut, self.gain, residual)
+
+
+class SSAGANGenerator(Generator):
+    """Noise -> 4x4 features -> one SSACN block per resolution -> picture (sec. 3.1).
+
+    The caption enters through its sentence vector only; words are not used.
+
+    Args:
+        image_size: side of the picture, a power of two (256 in the paper: seven blocks).
+        channels: base width (64 in the paper; ``ngf``).
+        noise_dim: width of the noise.
+        sentence_dim: width of the sentence vector.
+        mask_from_upsampled: predict each mask from the upsampled features of its own stage, as the paper's
+            figure shows, rather than from the previous block's output with its logits upsampled, as released.
+    """
+
+    def __init__(
+        self,
+        image_size: int = 256,
+        channels: int = 64,
+        noise_dim: int = 100,
+        sentence_dim: int = 256,
+        mask_from_upsampled: bool = False,
+    ) -> None:
+        super().__init__()
+        stages = _stages(image_size)
+        outputs = [channels * min(8, 2**k) for k in reversed(range(stages))]
+        inputs = [8 * channels, *outputs[:-1]]
+        self.noise_dim = noise_dim
+        self.image_sizes = [image_size]
+        self.mask_from_upsampled = mask_from_upsampled
+        self.fc = nn.Linear(noise_dim, 8 * channels * 4 * 4)
+        self.masks = nn.ModuleList(MaskPredictor(width) for width in inputs)
+        self.blocks = nn.ModuleList(
+            SSACNBlock(width, out, sentence_dim) for width, out in zip(inputs, outputs)
+        )
+        self.to_image = nn.Sequential(
+            nn.BatchNorm2d(outputs[-1]),
+            nn.LeakyReLU(0.2),
+            nn.Conv2d(outputs[-1], 3, 3, padding=1),
+            nn.Tanh(),
+        )
+
+    def forward(self, noise: Tensor, text: TextEmbedding) -> Synthesis:
+        """Draw; the masks returned are those of all stages, 4x4 first."""
+        features = self.fc(noise).view(len(noise), -1, 4, 4)
+        masks = []
+        for stage, (predict, block) in enumerate(zip(self.masks, self.blocks)):
+            upsample = stage > 0
+            mask = self._mask(predict, features, upsample)
+            features = block(features, text.sentence, mask, upsample)
+            masks.append(mask)
+        return Synthesis(images=[self.to_image(features)], masks=masks)
+
+    def _mask(self, predict: MaskPredictor, features: Tensor, upsample: bool) -> Tensor:
+        if not upsample:
+            return predict(features).sigmoid()
+        if self.mask_from_upsampled:
+            return predict(_double(features)).sigmoid()
+        logits = F.interpolate(predict(features), scale_factor=2, mode="bilinear", align_corners=True)
+        return logits.sigmoid()
+
+
+class DownBlock(nn.Module):
+    """Residual block that halves the resolution. ``gain`` starts at zero.
+
+    Without a change of width the 1x1 convolution is not used; released weights hold one all the same, and so
+    does this block.
+    """
+
+    def __init__(self, channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.residual = nn.Sequential(
+            nn.Conv2d(channels, out_channels, 4, stride=2, padding=1, bias=False),
+            nn.LeakyReLU(0.2),
+            nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False),
+            nn.LeakyReLU(0.2),
+        )
+        self.shortcut = nn.Conv2d(channels, out_channels, 1)
+        self.uses_shortcut = channels != out_channels
+        self.gain = nn.Parameter(torch.zeros(1))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """``features`` (B, C, s, s) -> (B, C', s / 2, s / 2)."""
+        # Pooling first: it commutes with a 1x1 convolution, which then costs a quarter.
+        shortcut = F.avg_pool2d(features, 2)
+        if self.uses_shortcut:
+            shortcut = self.shortcut(shortcut)
+        return torch.addcmul(shortcut, self.gain, self.residual(features))
+
+
+class OneWayDiscriminator(Discriminator):
+    """Discriminator without an unconditional head (DF-GAN, sec. 3.3; SSA-GAN, sec. 3.4).
+
+    Args:
+        image_size: side of the pictures, a power of two.
+        channels: base width (64 in the paper; ``ndf``).
+        sentence_dim: width of the sentence vector.
+    """
+
+    def __init__(self, image_size: int = 256, channels: int = 64, sentence_dim: int = 256) -> None:
+        super().__init__()
+        widths = [channels * min(16, 2**k) for k in range(_stages(image_size))]
+        self.image_size = image_size
+        self.from_image = nn.Conv2d(3, channels, 3, padding=1)
+        self.blocks = nn.Sequential(*(DownBlock(width, out) for width, out in zip(widths, widths[1:])))
+        self.joint = nn.Sequential(
+            nn.Conv2d(widths[-1] + sentence_dim, 2 * channels, 3, padding=1, bias=False),
+            nn.LeakyReLU(0.2),
+            nn.Conv2d(2 * channels, 1, 4, bias=False),
+        )
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Picture (B, 3, S, S) -> features (B, C, 4, 4)."""
+        return self.blocks(self.from_image(image))
+
+    def conditional(self, features: Tensor, sentence: Tensor) -> Tensor:
+        """Logits (B,) of "real and matching"."""
+        everywhere = sentence[:, :, None, None].expand(-1, -1, *features.shape[2:])
+        return self.joint(torch.cat([features, everywhere], dim=1)).flatten()
+
+
+def _double(features: Tensor) -> Tensor:
+    return F.interpolate(features, scale_factor=2, mode="nearest")

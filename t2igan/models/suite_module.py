@@ -1,0 +1,95 @@
+"""What every LightningModule of the suite shares: a checkpoint that says what it is, and how to read one."""
+
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+
+import t2igan
+from t2igan.errors import UserError
+from t2igan.nn.recipe import Recipe, build, recipe_of
+
+
+class SuiteModule(Recipe, pl.LightningModule):
+    """A LightningModule whose checkpoint alone is enough to build it again.
+
+    Beside the weights a checkpoint holds the recipe of the module, the vocabulary of the data set it was
+    trained on and that data set's fingerprint.
+
+    Attributes:
+        vocabulary: the words of the data set, index 0 = ``<end>``; empty before training.
+        dataset: name and fingerprint of the data set trained on, for the record.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.vocabulary: list[str] = []
+        self.dataset: dict[str, str] = {}
+
+    def setup(self, stage: str) -> None:
+        """Take the vocabulary from the datamodule.
+
+        Raises:
+            UserError: if this module was trained on another vocabulary.
+        """
+        data = getattr(self.trainer, "datamodule", None)
+        if data is None or not hasattr(data, "vocabulary"):
+            return
+        words = list(data.vocabulary.words)
+        if self.vocabulary and self.vocabulary != words:
+            raise UserError(
+                f"the store {data.store_path} has another vocabulary ({len(words)} words) than this checkpoint "
+                f"({len(self.vocabulary)} words): use the store it was trained on"
+            )
+        self.vocabulary = words
+        self.dataset = {"name": data.name, "fingerprint": data.fingerprint}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add recipe, vocabulary and data set."""
+        checkpoint["t2igan"] = {
+            "version": t2igan.__version__,
+            "recipe": recipe_of(self),
+            "vocabulary": self.vocabulary,
+            "dataset": self.dataset,
+        }
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Bring back what :meth:`on_save_checkpoint` added."""
+        own = checkpoint["t2igan"]
+        if self.vocabulary and own["vocabulary"] and self.vocabulary != own["vocabulary"]:
+            raise UserError("the checkpoint was trained on another vocabulary than this store's")
+        self.vocabulary = own["vocabulary"]
+        self.dataset = own["dataset"]
+
+
+def read_checkpoint(path: str | Path) -> dict[str, Any]:
+    """Read a checkpoint of the suite; nothing in the file is executed.
+
+    Raises:
+        UserError: if the file is missing, damaged or not written by the suite.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(f"no checkpoint at {path}")
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise UserError(f"{path} cannot be read as a checkpoint: {str(error).splitlines()[0]}") from error
+    if not isinstance(checkpoint, dict) or "t2igan" not in checkpoint:
+        raise UserError(f"{path} was not written by this suite (it holds no recipe)")
+    return checkpoint
+
+
+def load_module(path: str | Path) -> SuiteModule:
+    """Build the module that a checkpoint describes, with its weights, in eval mode on the CPU.
+
+    Raises:
+        UserError: if the file is missing, damaged or not written by the suite.
+    """
+    checkpoint = read_checkpoint(path)
+    module = build(checkpoint["t2igan"]["recipe"])
+    module.on_load_checkpoint(checkpoint)
+    module.configure_model()
+    module.load_state_dict(checkpoint["state_dict"])
+    return module.eval().requires_grad_(False)

@@ -1,0 +1,61 @@
+"""The seams between generators, discriminators and the training loop."""
+
+from dataclasses import dataclass, field
+
+from torch import Tensor, nn
+
+from t2igan.nn.recipe import Recipe
+from t2igan.text import TextEmbedding
+
+
+@dataclass
+class Synthesis:
+    """What every generator returns.
+
+    Attributes:
+        images: list of (B, 3, S, S) in [-1, 1], coarse to fine.
+        attention: list of (B, T, s, s), word attention per stage; empty where there is none.
+        masks: list of (B, 1, s, s) in (0, 1), fusion masks per stage; empty where there are none.
+        mu: (B, C), mean of the conditioning augmentation, or None.
+        logvar: (B, C), log variance of the conditioning augmentation, or None.
+    """
+
+    images: list[Tensor]
+    attention: list[Tensor] = field(default_factory=list)
+    masks: list[Tensor] = field(default_factory=list)
+    mu: Tensor | None = None
+    logvar: Tensor | None = None
+
+
+class Generator(Recipe, nn.Module):
+    """Noise and text -> pictures.
+
+    Attributes:
+        noise_dim: width Z of the noise.
+        image_sizes: side in pixels of each image returned, coarse to fine.
+    """
+
+    noise_dim: int
+    image_sizes: list[int]
+
+    def forward(self, noise: Tensor, text: TextEmbedding) -> Synthesis:
+        """Draw one picture for each row of ``noise`` (B, Z) and of ``text``."""
+        raise NotImplementedError
+
+
+class Discriminator(Recipe, nn.Module):
+    """A critic of pictures of one size; ``forward(image (B, 3, S, S))`` gives its features.
+
+    Attributes:
+        image_size: side S of the pictures it judges.
+    """
+
+    image_size: int
+
+    def conditional(self, features: Tensor, sentence: Tensor) -> Tensor:
+        """Logits (B,) of "real and matching", from features and sentence vectors (B, D)."""
+        raise NotImplementedError
+
+    def unconditional(self, features: Tensor) -> Tensor | None:
+        """Logits (B,) of "real", or None for a discriminator that judges pairs only."""
+        return None

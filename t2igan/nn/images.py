@@ -1,0 +1,32 @@
+"""Between stored pictures (uint8) and pictures as networks see them ([-1, 1])."""
+
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def to_signed(images: Tensor) -> Tensor:
+    """uint8 (B, 3, H, W) -> float32 in [-1, 1]."""
+    return images.float().div_(127.5).sub_(1)
+
+
+def to_uint8(images: Tensor, quantisation: Literal["round", "truncate"] = "round") -> Tensor:
+    """[-1, 1] (B, 3, H, W) -> uint8.
+
+    Args:
+        images: pictures; values outside [-1, 1] are clamped.
+        quantisation: ``truncate`` is what the released code bases do, half a level darker.
+    """
+    levels = (images.float() + 1) * 127.5
+    if quantisation == "round":
+        levels = levels.round()
+    return levels.clamp(0, 255).to(torch.uint8)
+
+
+def resize(images: Tensor, size: int) -> Tensor:
+    """Float pictures (B, 3, S, S) at another side, bilinear, antialiased; unchanged if they have it already."""
+    if images.shape[-1] == size and images.shape[-2] == size:
+        return images
+    return F.interpolate(images, size=(size, size), mode="bilinear", antialias=True, align_corners=False)

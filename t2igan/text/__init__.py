@@ -1,0 +1,6 @@
+"""Captions -> embeddings."""
+
+from t2igan.text.embedding import TextEmbedding
+from t2igan.text.encoder import TextEncoder
+
+__all__ = ["TextEmbedding", "TextEncoder"]

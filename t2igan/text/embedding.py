@@ -1,0 +1,41 @@
+"""What a caption is to every generator, discriminator and loss."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass
+class TextEmbedding:
+    """Embedded captions.
+
+    Attributes:
+        sentence: (B, D), one vector a caption.
+        words: (B, D, T), one vector a word; zero where there is no word.
+        padding: bool (B, T), True where there is no word.
+    """
+
+    sentence: Tensor
+    words: Tensor
+    padding: Tensor
+
+    def __len__(self) -> int:
+        return len(self.sentence)
+
+    @property
+    def lengths(self) -> Tensor:
+        """int64 (B,), words per caption."""
+        return (~self.padding).sum(dim=1)
+
+    def detach(self) -> "TextEmbedding":
+        """The same embedding, cut from the graph of the encoder."""
+        return TextEmbedding(self.sentence.detach(), self.words.detach(), self.padding)
+
+    def to(self, device: torch.device | str) -> "TextEmbedding":
+        """The same embedding on ``device``."""
+        return TextEmbedding(self.sentence.to(device), self.words.to(device), self.padding.to(device))
+
+    def select(self, index: Tensor) -> "TextEmbedding":
+        """Rows ``index`` (int64 (N,)) of the embedding."""
+        return TextEmbedding(self.sentence[index], self.words[index], self.padding[index])

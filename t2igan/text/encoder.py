@@ -1,0 +1,60 @@
+"""The bi-directional recurrent text encoder of DAMSM (AttnGAN, sec. 3.2), which MirrorGAN calls STEM."""
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+from t2igan.nn.recipe import Recipe
+from t2igan.text.embedding import TextEmbedding
+
+
+class TextEncoder(Recipe, nn.Module):
+    """Word ids -> sentence and word vectors.
+
+    Args:
+        vocabulary_size: number of word ids, index 0 (padding) included.
+        dim: width D of both vectors; half of it belongs to each direction.
+        embedding_dim: width of the word embedding.
+        dropout: on the word embedding, in train mode only.
+        cell: ``lstm`` (all released checkpoints) or ``gru``.
+    """
+
+    def __init__(
+        self,
+        vocabulary_size: int,
+        dim: int = 256,
+        embedding_dim: int = 300,
+        dropout: float = 0.5,
+        cell: Literal["lstm", "gru"] = "lstm",
+    ) -> None:
+        super().__init__()
+        self.dim = dim
+        self.vocabulary_size = vocabulary_size
+        self.embedding = nn.Embedding(vocabulary_size, embedding_dim)
+        self.dropout = nn.Dropout(dropout)
+        recurrent = {"lstm": nn.LSTM, "gru": nn.GRU}[cell]
+        self.rnn = recurrent(embedding_dim, dim // 2, batch_first=True, bidirectional=True)
+        nn.init.uniform_(self.embedding.weight, -0.1, 0.1)
+
+    def forward(self, captions: Tensor, lengths: Tensor) -> TextEmbedding:
+        """Encode captions, whatever the order of their lengths.
+
+        Args:
+            captions: int64 (B, T), 0 = padding.
+            lengths: int64 (B,), each in 1..T.
+
+        Returns:
+            Words of shape (B, D, max(lengths)): states of the forward direction in the first half of the
+            channels, of the backward direction in the second. The sentence is the last state of each.
+        """
+        embedded = self.dropout(self.embedding(captions))
+        packed = pack_padded_sequence(embedded, lengths.cpu(), batch_first=True, enforce_sorted=False)
+        states, last = self.rnn(packed)
+        hidden = last[0] if isinstance(last, tuple) else last
+        words, _ = pad_packed_sequence(states, batch_first=True)
+        sentence = hidden.transpose(0, 1).reshape(len(captions), self.dim)
+        positions = torch.arange(words.shape[1], device=words.device)
+        padding = positions >= lengths.to(words.device)[:, None]
+        return TextEmbedding(sentence, words.transpose(1, 2), padding)
