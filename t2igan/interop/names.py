@@ -1,4 +1,4 @@
-"""Names of the released checkpoints' tensors (specs: state-dict layouts), as functions of the suite's own names."""
+"""Names of the released checkpoints' tensors, as functions of the suite's own names."""
 
 import re
 from collections.abc import Callable

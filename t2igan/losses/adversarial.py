@@ -1,9 +1,9 @@
 """Adversarial objectives: what a discriminator and a generator make of logits.
 
-Both follow the matching-aware scheme of the AttnGAN family and of DF-GAN / SSA-GAN: the discriminator's loss is
-the mean of its real terms plus the mean of its fake terms (drawn pictures, and real pictures with a caption
-that is not theirs); with an unconditional head its terms join those means (specs: /2 for two real terms, /3 for
-three fake terms; /1 and /2 without that head).
+Both follow the matching-aware scheme of the AttnGAN family and of DF-GAN / SSA-GAN: the discriminator's loss
+is the mean of its real terms plus the mean of its fake terms (drawn pictures, and real pictures with a caption
+that is not theirs). With an unconditional head its terms join those means: two real and three fake terms in
+AttnGAN, one and two in SSA-GAN.
 """
 
 from dataclasses import dataclass

@@ -34,7 +34,7 @@ class Gammas:
 
 @dataclass
 class MatchingLoss:
-    """The four parts of the DAMSM loss, scalars: is the caption found by its image, and the image by its caption."""
+    """The four parts of the DAMSM loss, scalars: caption found by image, and image found by caption."""
 
     words_to_text: Tensor
     words_to_image: Tensor
@@ -48,7 +48,7 @@ class MatchingLoss:
 
 
 def same_class(class_ids: Tensor) -> Tensor:
-    """bool (B, B), True for pairs of different samples of one class: they are no negatives of each other."""
+    """Mask (B, B), True for pairs of different samples of one class: they are no negatives of each other."""
     equal = class_ids[:, None] == class_ids[None, :]
     return equal & ~torch.eye(len(class_ids), dtype=torch.bool, device=class_ids.device)
 

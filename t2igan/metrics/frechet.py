@@ -31,9 +31,7 @@ def moments(total: Tensor, outer: Tensor, count: Tensor | int) -> tuple[Tensor, 
     """
     count = int(count)
     if count < 2:
-        raise UserError(
-            f"Frechet distance: {count} samples on one side, at least 2 are needed: score more images"
-        )
+        raise UserError(f"Frechet distance: {count} samples on one side, at least 2 are needed: score more images")
     mean = total / count
     return mean, (outer - count * torch.outer(mean, mean)) / (count - 1)
 
@@ -56,8 +54,8 @@ def _square_root_factor(covariance: Tensor, side: str) -> Tensor:
 def frechet_distance(mean1: Tensor, cov1: Tensor, mean2: Tensor, cov2: Tensor) -> Tensor:
     """|mean1 - mean2|^2 + tr(cov1 + cov2 - 2 (cov1 cov2)^(1/2)), precise for rank-deficient input too.
 
-    The trace of (cov1 cov2)^(1/2) is the sum of the singular values of A1^T A2, where Ai Ai^T = cov_i comes from a
-    symmetric eigendecomposition: no complex numbers, no jitter on the diagonal, and no root of a rounded
+    The trace of (cov1 cov2)^(1/2) is the sum of the singular values of A1^T A2, where Ai Ai^T = cov_i comes
+    from a symmetric eigendecomposition: no complex numbers, no jitter on the diagonal, no root of a rounded
     zero.
 
     Args:
@@ -78,9 +76,7 @@ def frechet_distance(mean1: Tensor, cov1: Tensor, mean2: Tensor, cov2: Tensor) -
         if covariance.shape != (len(mean), len(mean)):
             raise ValueError(f"{side} set: mean {tuple(mean.shape)}, covariance {tuple(covariance.shape)}")
         if not (mean.isfinite().all() and covariance.isfinite().all()):
-            raise UserError(
-                f"Frechet distance: the features of the {side} set are not finite: check its images"
-            )
+            raise UserError(f"Frechet distance: the features of the {side} set are not finite: check its images")
     root1, root2 = _square_root_factor(cov1, "first"), _square_root_factor(cov2, "second")
     overlap = torch.linalg.svdvals(root1.T @ root2).sum()
     traces = cov1.trace() + cov2.trace()

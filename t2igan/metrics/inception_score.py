@@ -41,9 +41,7 @@ class InceptionScore(IndexedMetric):
 
     higher_is_better = True
 
-    def __init__(
-        self, splits: int = 10, drop_remainder: bool = False, seed: int | None = 0, **kwargs: Any
-    ) -> None:
+    def __init__(self, splits: int = 10, drop_remainder: bool = False, seed: int | None = 0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if splits < 1:
             raise UserError(f"inception score: splits must be at least 1, got {splits}")

@@ -44,7 +44,8 @@ class NegativeCaptions:
         # captions sorted by (group, image): the images left out by a trial are then neighbours
         self._captions = np.lexsort((image_ids, group))
         sorted_images, sorted_groups = image_ids[self._captions], group[self._captions]
-        new_image = np.concatenate([[True], sorted_images[1:] != sorted_images[:-1]])
+        changed = (sorted_images[1:] != sorted_images[:-1]) | (sorted_groups[1:] != sorted_groups[:-1])
+        new_image = np.concatenate([[True], changed])
         self._caption_start = np.flatnonzero(new_image)
         if len(self._caption_start) != len(np.unique(image_ids)):
             raise ValueError("an image has captions of two classes")
@@ -71,6 +72,8 @@ class NegativeCaptions:
         Returns:
             int64 (B, K), caption ids; one may occur more than once.
         """
+        if caption_ids.min() < 0 or caption_ids.max() >= len(self._captions):
+            raise ValueError(f"caption ids must be in 0..{len(self._captions) - 1}")
         bits = np.stack(
             [np.random.Philox(key=self._seed, counter=[0, int(t), 0, 0]).random_raw(count) for t in trial]
         )

@@ -31,10 +31,7 @@ def _candidate_cosines(codes: Tensor, sentences: Tensor, candidates: Tensor) -> 
     # Product and sum instead of a matrix product: each cosine is then rounded alike wherever it stands, so
     # that equal captions tie exactly and the batch size changes no bit.
     return torch.cat(
-        [
-            (sentences[ids] * code[:, None]).sum(-1)
-            for code, ids in zip(codes.split(rows), candidates.split(rows))
-        ]
+        [(sentences[ids] * code[:, None]).sum(-1) for code, ids in zip(codes.split(rows), candidates.split(rows))]
     )
 
 

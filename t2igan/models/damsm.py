@@ -4,20 +4,23 @@ A text encoder and an image encoder trained so that the words of a caption are f
 its sentence in the whole. Every text-to-image GAN of the suite takes its text encoder from here.
 """
 
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
+from pytorch_lightning.utilities import rank_zero_warn
 from torch import Tensor, nn
 from torchvision.models import inception_v3
 
 from t2igan.data.batch import CaptionedImages
+from t2igan.errors import UserError
 from t2igan.losses.matching import Gammas, damsm_loss, sentence_logits
+from t2igan.metrics.weights import resolve_weights
 from t2igan.models.suite_module import SuiteModule
 from t2igan.nn.images import resize, to_signed
 from t2igan.nn.recipe import Recipe
 from t2igan.text import TextEncoder
-from t2igan.weights import load_inception_v3
 
 
 class ImageEncoder(Recipe, nn.Module):
@@ -80,9 +83,22 @@ class InceptionImageEncoder(ImageEncoder):
         """Load the trunk's weights (see ``weights``).
 
         Raises:
-            UserError: if they are not to be had.
+            UserError: if the file is not to be had, or holds another network.
         """
-        load_inception_v3(self.trunk, self.weights)
+        if self.weights == "random":
+            rank_zero_warn("the Inception trunk has random weights: good for a trial of the code, not for a score")
+            return
+        own_file = None if self.weights == "imagenet" else Path(self.weights)
+        file, _ = resolve_weights("inception-torchvision", path=own_file, verify=own_file is None)
+        state = torch.load(file, map_location="cpu", weights_only=True)
+        trunk = {key: value for key, value in state.items() if not key.startswith(("AuxLogits.", "fc."))}
+        missing, extra = self.trunk.load_state_dict(trunk, strict=False)
+        missing = [key for key in missing if not key.endswith("num_batches_tracked")]
+        if missing or extra:
+            raise UserError(
+                f"{file} is not torchvision's Inception-v3: {len(missing)} tensors are missing "
+                f"({', '.join(missing[:3])}), {len(extra)} are unknown ({', '.join(extra[:3])})"
+            )
 
     def train(self, mode: bool = True) -> "InceptionImageEncoder":
         """Set train mode; the trunk follows only with ``bn_mode="train"``."""

@@ -6,11 +6,18 @@ first version. Where paper and released code differ the code is the default; opt
 """
 
 import math
+from itertools import pairwise
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from t2igan.losses.adversarial import Hinge, Objective
+from t2igan.losses.gradient_penalty import MAGP
+from t2igan.losses.matching import Gammas
+from t2igan.models.adversarial import AdversarialModule, TextMode
+from t2igan.models.generator_losses import DAMSMLoss, GeneratorLoss
 from t2igan.models.synthesis import Discriminator, Generator, Synthesis
 from t2igan.text import TextEmbedding
 
@@ -121,6 +128,7 @@ class SSAGANGenerator(Generator):
         outputs = [channels * min(8, 2**k) for k in reversed(range(stages))]
         inputs = [8 * channels, *outputs[:-1]]
         self.noise_dim = noise_dim
+        self.sentence_dim = sentence_dim
         self.image_sizes = [image_size]
         self.mask_from_upsampled = mask_from_upsampled
         self.fc = nn.Linear(noise_dim, 8 * channels * 4 * 4)
@@ -197,7 +205,7 @@ class OneWayDiscriminator(Discriminator):
         widths = [channels * min(16, 2**k) for k in range(_stages(image_size))]
         self.image_size = image_size
         self.from_image = nn.Conv2d(3, channels, 3, padding=1)
-        self.blocks = nn.Sequential(*(DownBlock(width, out) for width, out in zip(widths, widths[1:])))
+        self.blocks = nn.Sequential(*(DownBlock(width, out) for width, out in pairwise(widths)))
         self.joint = nn.Sequential(
             nn.Conv2d(widths[-1] + sentence_dim, 2 * channels, 3, padding=1, bias=False),
             nn.LeakyReLU(0.2),
@@ -216,3 +224,63 @@ class OneWayDiscriminator(Discriminator):
 
 def _double(features: Tensor) -> Tensor:
     return F.interpolate(features, scale_factor=2, mode="nearest")
+
+
+class SSAGAN(AdversarialModule):
+    """SSA-GAN's training: hinge, MA-GP as a step of its own, a light DAMSM loss, Adam without momentum.
+
+    ``experiments/cub`` holds three settings: the suite's (text encoder trained jointly as the abstract has it,
+    averaged weights), ``released`` and ``paper``.
+
+    Args:
+        damsm: checkpoint of the DAMSM that gives the text encoder and judges what is drawn.
+        image_size: side of the pictures.
+        channels: base width of generator and discriminator.
+        generator: any other generator.
+        discriminators: any other discriminators.
+        objective: any other objective; None is hinge.
+        penalty: None takes none.
+        generator_losses: None is the DAMSM loss with ``damsm_weight`` and gammas 5, 5, 10.
+        damsm_weight: lambda of the DAMSM loss (0.05 released, 0.1 paper).
+        text_mode: see :class:`AdversarialModule`.
+        lr_generator: learning rate of the generator.
+        lr_discriminator: learning rate of the discriminators.
+        betas: of Adam.
+        ema_decay: of the averaged weights; the released code keeps none.
+        kwargs: as of :class:`AdversarialModule`.
+    """
+
+    def __init__(
+        self,
+        damsm: str | None = None,
+        image_size: int = 256,
+        channels: int = 64,
+        generator: Generator | None = None,
+        discriminators: list[Discriminator] | None = None,
+        objective: Objective | None = None,
+        penalty: MAGP | None = MAGP(weight=2.0, power=6.0, separate=True),  # noqa: B008 (never changed)
+        generator_losses: list[GeneratorLoss] | None = None,
+        damsm_weight: float = 0.05,
+        text_mode: TextMode = "joint",
+        lr_generator: float = 1e-4,
+        lr_discriminator: float = 4e-4,
+        betas: tuple[float, float] = (0.0, 0.9),
+        ema_decay: float | None = 0.999,
+        **kwargs: Any,
+    ) -> None:
+        if generator_losses is None:
+            generator_losses = [DAMSMLoss(damsm_weight, Gammas(5, 5, 10))] if damsm_weight else []
+        super().__init__(
+            generator=generator or SSAGANGenerator(image_size, channels),
+            discriminators=discriminators or [OneWayDiscriminator(image_size, channels)],
+            objective=objective or Hinge(),
+            damsm=damsm,
+            penalty=penalty,
+            generator_losses=generator_losses,
+            text_mode=text_mode,
+            lr_generator=lr_generator,
+            lr_discriminator=lr_discriminator,
+            betas=betas,
+            ema_decay=ema_decay,
+            **kwargs,
+        )

@@ -43,7 +43,7 @@ class SuiteModule(Recipe, pl.LightningModule):
                 f"({len(self.vocabulary)} words): use the store it was trained on"
             )
         self.vocabulary = words
-        self.dataset = {"name": data.name, "fingerprint": data.fingerprint}
+        self.dataset = {"name": data.store.name, "fingerprint": data.fingerprint}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add recipe, vocabulary and data set."""

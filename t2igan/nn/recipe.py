@@ -8,7 +8,7 @@ from typing import Any
 
 
 class Recipe:
-    """Mixin: records the arguments of the outermost constructor call.
+    """Mixin: records the arguments of the outermost constructor call (further keywords are named ``kwargs``).
 
     Put it before ``nn.Module`` among the bases. The record holds plain values and further recipes only,
     so it can be stored in a checkpoint that is read with ``weights_only=True``.
@@ -34,7 +34,9 @@ def _recording(init: Any) -> Any:
         if "_arguments" not in self.__dict__:
             bound = signature.bind(self, *args, **kwargs)
             bound.apply_defaults()
-            self.__dict__["_arguments"] = dict(list(bound.arguments.items())[1:])
+            arguments = dict(list(bound.arguments.items())[1:])
+            arguments |= arguments.pop("kwargs", {})
+            self.__dict__["_arguments"] = arguments
         init(self, *args, **kwargs)
 
     return wrapper

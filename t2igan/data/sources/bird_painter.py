@@ -67,14 +67,16 @@ class _Studio:
     def fill_within(self, outline: str, clip: Image.Image, color: Color, part: str) -> None:
         """Fill an outline as far as it lies within a mask."""
         mask = ImageChops.darker(self.mask(outline), clip)
-        self.canvas.paste(color, (0, 0), mask)
-        self.parts.paste(PARTS.index(part), (0, 0), mask)
+        _paste(self.canvas, color, mask)
+        _paste(self.parts, PARTS.index(part), mask)
 
     def stroke(self, lines: str, color: Color, share: float, part: str | None = None) -> None:
         for line in self.figure.lines.get(lines, []):
             self.pen.line(_tuples(line), fill=color, width=self.width(share), joint="curve")
             if part:
-                self.part_pen.line(_tuples(line), fill=PARTS.index(part), width=self.width(share), joint="curve")
+                self.part_pen.line(
+                    _tuples(line), fill=PARTS.index(part), width=self.width(share), joint="curve"
+                )
 
 
 def render_bird(
@@ -88,8 +90,8 @@ def render_bird(
         rng: Source of all individual variation; the same state gives the same picture.
 
     Returns:
-        The picture, uint8 (pixels, pixels, 3); the part map, uint8 (pixels, pixels) with indices into ``PARTS``; the
-        tight box (x, y, width, height) of all that is not background.
+        The picture, uint8 (pixels, pixels, 3); the part map, uint8 (pixels, pixels) with indices into ``PARTS``;
+        the tight box (x, y, width, height) of all that is not background.
     """
     side = pixels * OVERSAMPLING
     figure = build_figure(attributes, rng)
@@ -109,7 +111,9 @@ def render_bird(
         _paint_face(studio)
     if scene.foreground:
         scene.foreground(studio.pen, studio.part_pen)
-    parts = np.asarray(studio.parts)[OVERSAMPLING // 2 :: OVERSAMPLING, OVERSAMPLING // 2 :: OVERSAMPLING].copy()
+    parts = np.asarray(studio.parts)[
+        OVERSAMPLING // 2 :: OVERSAMPLING, OVERSAMPLING // 2 :: OVERSAMPLING
+    ].copy()
     return _shade(studio, pixels, rng), parts, tight_box(parts)
 
 
@@ -118,6 +122,12 @@ def tight_box(parts: np.ndarray) -> tuple[int, int, int, int]:
     rows, columns = np.flatnonzero(parts.any(1)), np.flatnonzero(parts.any(0))
     x, y = int(columns[0]), int(rows[0])
     return x, y, int(columns[-1]) - x + 1, int(rows[-1]) - y + 1
+
+
+def _paste(image: Image.Image, color: Color | int, mask: Image.Image) -> None:
+    box = mask.getbbox()
+    if box:
+        image.paste(color, box, mask.crop(box))
 
 
 def _tuples(points: np.ndarray) -> list[tuple[float, float]]:
@@ -130,7 +140,7 @@ def _place(figure: Figure, attributes: BirdAttributes, side: int, rng: np.random
         figure.move(lambda points: points * (-1.0, 1.0))
     low, high = figure.extent()
     share = rng.uniform(*_FRAME_SHARE[attributes.species.size])
-    scale = share * side / (high - low).max()
+    scale = float(share * side / (high - low).max())
     centre = side * (0.5 + rng.uniform(-0.045, 0.045, 2))
     figure.move(lambda points: np.round((points - (low + high) / 2) * scale + centre, 2))
     figure.scale, figure.eye_radius = scale, figure.eye_radius * scale
@@ -191,16 +201,16 @@ def _paint_trunk(studio: _Studio, rng: np.random.Generator) -> None:
 
 def _paint_down(studio: _Studio, rng: np.random.Generator) -> None:
     """Small soft strokes that make the plumage of body and belly look like down."""
-    low, high = (studio.figure.outlines["body"].min(0), studio.figure.outlines["body"].max(0))
+    low, high = studio.figure.outlines["body"].min(0), studio.figure.outlines["body"].max(0)
     length = 0.05 * studio.figure.scale
-    pixels = studio.canvas.load()
-    parts = studio.parts.load()
+    colors, parts = studio.canvas.load(), studio.parts.load()
     for x, y in rng.uniform(low, high, (46, 2)):
-        lighter, bend = rng.random() < 0.5, rng.uniform(-0.3, 0.6)
-        if parts[int(x), int(y)] not in (PARTS.index("body"), PARTS.index("belly")):
-            continue
-        color = mix(pixels[int(x), int(y)], _LIGHT if lighter else _DARK, 0.10)
-        studio.pen.line([x, y, x + 0.3 * length * bend, y + length], fill=color, width=studio.width(0.014))
+        lighter, end = rng.random() < 0.5, x + 0.3 * length * rng.uniform(-0.3, 0.6)
+        part = parts[int(x), int(y)]
+        inside = PARTS[part] in ("body", "belly") and parts[int(end), int(y + 1.5 * length)] == part
+        if inside:
+            color = mix(colors[int(x), int(y)], _LIGHT if lighter else _DARK, 0.10)
+            studio.pen.line([x, y, end, y + length], fill=color, width=studio.width(0.014))
 
 
 def _paint_wing(studio: _Studio) -> None:
@@ -208,9 +218,9 @@ def _paint_wing(studio: _Studio) -> None:
     shadow = studio.mask("wing").reduce(OVERSAMPLING)
     blur = 0.03 * studio.figure.scale / OVERSAMPLING
     shadow = ImageChops.offset(shadow.filter(ImageFilter.GaussianBlur(blur)), 0, round(1.2 * blur))
-    trunk = Image.eval(studio.parts.reduce(OVERSAMPLING), lambda part: 120 if part else 0)
-    shadow = ImageChops.multiply(shadow, trunk).resize(studio.canvas.size, Image.Resampling.BILINEAR)
-    studio.canvas.paste(_DARK, (0, 0), shadow)
+    trunk = Image.eval(studio.parts.reduce(OVERSAMPLING), lambda part: 90 if part else 0)
+    shadow = ImageChops.multiply(shadow, trunk).resize(studio.canvas.size, Image.Resampling.NEAREST)
+    _paste(studio.canvas, _DARK, shadow)
     studio.rim("wing", _rim_color(wing), "wing")
     studio.fill("wing", wing, "wing")
     studio.stroke("quills", _line_color(wing), 0.013)
@@ -224,7 +234,11 @@ def _paint_face(studio: _Studio) -> None:
     studio.fill("beak", beak, "beak")
     studio.stroke("mouth", mix(beak, _DARK if sum(beak) > 200 else _LIGHT, 0.4), 0.010)
     (x, y), radius = studio.figure.eye[0], studio.figure.eye_radius
-    for scale, color, dx in ((1.4, (250, 246, 232), 0), (1.08, (26, 20, 22), 0), (0.36, (255, 255, 255), 0.36)):
+    for scale, color, dx in (
+        (1.4, (250, 246, 232), 0),
+        (1.08, (26, 20, 22), 0),
+        (0.36, (255, 255, 255), 0.36),
+    ):
         r, cx, cy = radius * scale, x - dx * radius, y - dx * radius
         studio.pen.ellipse([cx - r, cy - r, cx + r, cy + r], fill=color)
     r = radius * 1.08
@@ -237,12 +251,14 @@ def _shade(studio: _Studio, pixels: int, rng: np.random.Generator) -> np.ndarray
     everything = Image.eval(studio.parts, lambda part: 255 if part else 0).reduce(OVERSAMPLING)
     wing = studio.mask("wing").reduce(OVERSAMPLING)
     silhouette = np.asarray(everything, np.float32) / 255
-    light = 0.62 * _volume(everything, 0.045 * pixels) + 0.40 * _volume(wing, 0.018 * pixels)
+    light = 0.46 * _volume(everything, 0.045 * pixels) + 0.36 * _volume(wing, 0.018 * pixels)
     rows = np.flatnonzero(silhouette.any(1))
-    fall = np.interp(np.arange(pixels), [rows[0], rows[-1]], [0.06, -0.09])[:, None]
-    grain = np.asarray(Image.fromarray(rng.normal(0, 1, (24, 24)).astype(np.float32)).resize((pixels, pixels)))
-    light = np.clip((light + fall + 0.012 * grain) * silhouette, -0.30, 0.30)[:, :, None]
-    shaded = picture * (1 + np.minimum(light, 0)) + (255 - picture) * 0.75 * np.maximum(light, 0)
+    fall = np.interp(np.arange(pixels), [rows[0], rows[-1]], [0.06, -0.05])[:, None]
+    grain = np.asarray(
+        Image.fromarray(rng.normal(0, 1, (24, 24)).astype(np.float32)).resize((pixels, pixels))
+    )
+    light = np.clip((light + fall + 0.012 * grain) * silhouette, -0.22, 0.26)[:, :, None]
+    shaded = picture * (1 + np.minimum(light, 0)) + (255 - picture) * 0.62 * np.maximum(light, 0)
     return np.clip(shaded + 0.5, 0, 255).astype(np.uint8)
 
 

@@ -30,7 +30,9 @@ def mix(color: Color, other: Color, amount: float) -> Color:
     return tuple(round(a + (b - a) * amount) for a, b in zip(color, other))
 
 
-def paint_scene(setting: str, pixels: int, ground: float | None, feet: float, rng: np.random.Generator) -> Scene:
+def paint_scene(
+    setting: str, pixels: int, ground: float | None, feet: float, rng: np.random.Generator
+) -> Scene:
     """Paint the setting.
 
     Args:
@@ -60,10 +62,13 @@ def _to_image(array: np.ndarray) -> Image.Image:
 
 
 def _enlarge(image: Image.Image) -> Image.Image:
-    return image.resize((image.width * OVERSAMPLING, image.height * OVERSAMPLING), Image.Resampling.BILINEAR)
+    # Nearest is enough: the final averaging gives back exactly the smooth picture.
+    return image.resize((image.width * OVERSAMPLING, image.height * OVERSAMPLING), Image.Resampling.NEAREST)
 
 
-def _soft_blobs(image: Image.Image, color: Color, circles: list[tuple[float, ...]], blur: float, strength: int) -> None:
+def _soft_blobs(
+    image: Image.Image, color: Color, circles: list[tuple[float, ...]], blur: float, strength: int
+) -> None:
     """Lay blurred ellipses (x, y, half width, half height as shares of the frame) over the picture, in place."""
     side = image.width
     mask = Image.new("L", image.size)
@@ -114,13 +119,21 @@ def _paint_branch(pixels: int, ground: float | None, feet: float, rng: np.random
     for x in np.concatenate([rng.uniform(0.0, 0.24, 4), rng.uniform(0.78, 1.0, 4)]):
         _leaf(draw, side, (x, line(x) + thick), rng)
     xs = np.linspace(-0.02, 1.02, 24)
-    for low, high, tone in ((0.0, 2.0, mix(bark, (0, 0, 0), 0.3)), (0.12, 1.5, bark), (0.2, 0.65, mix(bark, (255, 235, 205), 0.25))):
+    for low, high, tone in (
+        (0.0, 2.0, mix(bark, (0, 0, 0), 0.3)),
+        (0.12, 1.5, bark),
+        (0.2, 0.65, mix(bark, (255, 235, 205), 0.25)),
+    ):
         upper = [(x * side, (line(x) + low * thick) * side) for x in xs]
         lower = [(x * side, (line(x) + high * thick) * side) for x in xs[::-1]]
         draw.polygon(upper + lower, fill=tone)
     for x in rng.uniform(0, 1, 9):
         y = line(x) + thick * rng.uniform(0.5, 1.4)
-        draw.line([x * side, y * side, (x + 0.05) * side, (y + slope * 0.05) * side], mix(bark, (0, 0, 0), 0.3), side // 170)
+        draw.line(
+            [x * side, y * side, (x + 0.05) * side, (y + slope * 0.05) * side],
+            mix(bark, (0, 0, 0), 0.3),
+            side // 170,
+        )
     return Scene(canvas)
 
 
@@ -135,8 +148,13 @@ def _leaf(draw: ImageDraw.ImageDraw, side: int, stem: tuple[float, float], rng: 
     green = mix((72, 138, 58), (136, 178, 72), rng.random())
     outline = np.concatenate([upper, lower[::-1]]) * side
     draw.polygon([tuple(p) for p in outline], fill=green, outline=mix(green, (0, 0, 0), 0.3))
-    draw.polygon([tuple(p) for p in np.concatenate([upper, spine[::-1]]) * side], fill=mix(green, (255, 255, 220), 0.16))
-    draw.line([*(np.array(stem) * side), *(spine[-1] * side)], mix(green, (0, 0, 0), 0.25), max(1, side // 200))
+    draw.polygon(
+        [tuple(p) for p in np.concatenate([upper, spine[::-1]]) * side],
+        fill=mix(green, (255, 255, 220), 0.16),
+    )
+    draw.line(
+        [*(np.array(stem) * side), *(spine[-1] * side)], mix(green, (0, 0, 0), 0.25), max(1, side // 200)
+    )
 
 
 def _blade(root: np.ndarray, height: float, lean: float, width: float) -> np.ndarray:
@@ -146,11 +164,18 @@ def _blade(root: np.ndarray, height: float, lean: float, width: float) -> np.nda
     return np.concatenate([spine - half, (spine + half)[::-1]])
 
 
-def _blades(rng: np.random.Generator, count: int, roots: tuple[float, float], tall: tuple[float, float]) -> list:
+def _blades(
+    rng: np.random.Generator, count: int, roots: tuple[float, float], tall: tuple[float, float]
+) -> list:
     """Blades of grass from back to front: (outline in shares of the frame, colour)."""
     blades = []
     for y in np.sort(rng.uniform(*roots, count)):
-        outline = _blade(np.array([rng.uniform(0, 1), y]), rng.uniform(*tall), rng.uniform(-0.05, 0.05), rng.uniform(0.005, 0.009))
+        outline = _blade(
+            np.array([rng.uniform(0, 1), y]),
+            rng.uniform(*tall),
+            rng.uniform(-0.05, 0.05),
+            rng.uniform(0.005, 0.009),
+        )
         blades.append((outline, mix((70, 126, 54), (158, 190, 92), rng.random())))
     return blades
 
@@ -160,7 +185,10 @@ def _paint_grass(pixels: int, ground: float | None, feet: float, rng: np.random.
     sky, haze = _tinted((196, 222, 238), rng, 10), _tinted((240, 243, 226), rng, 8)
     near, far = _tinted((122, 164, 78), rng, 10), _tinted((190, 210, 138), rng, 10)
     image = _to_image(_gradient(pixels, [(0, sky), (horizon - 0.05, haze), (horizon + 0.03, far), (1, near)]))
-    hills = [(rng.uniform(0, 1), horizon + 0.05, rng.uniform(0.25, 0.45), rng.uniform(0.06, 0.12)) for _ in range(3)]
+    hills = [
+        (rng.uniform(0, 1), horizon + 0.05, rng.uniform(0.25, 0.45), rng.uniform(0.06, 0.12))
+        for _ in range(3)
+    ]
     _soft_blobs(image, mix(far, (120, 160, 120), 0.35), hills, 0.02, 150)
     canvas = _enlarge(image)
     draw, side = ImageDraw.Draw(canvas), canvas.width
@@ -187,28 +215,47 @@ def _paint_water(pixels: int, ground: float | None, feet: float, rng: np.random.
     horizon = (ground - 0.24 if ground is not None else 0.72) + rng.uniform(-0.06, 0.06)
     sky, haze = _tinted((206, 226, 236), rng, 10), _tinted((246, 238, 222), rng, 8)
     far, near = _tinted((142, 192, 208), rng, 10), _tinted((74, 138, 170), rng, 12)
-    image = _to_image(_gradient(pixels, [(0, sky), (horizon - 0.01, haze), (horizon + 0.01, far), (1, near)]))
-    shore = [(rng.uniform(0, 1), horizon - 0.012, rng.uniform(0.2, 0.4), rng.uniform(0.02, 0.05)) for _ in range(3)]
+    image = _to_image(_gradient(pixels, [(0, sky), (horizon, haze)]))
+    water = _to_image(_gradient(pixels, [(horizon, far), (1, near)]))
+    shore = [
+        (rng.uniform(0, 1), horizon - 0.012, rng.uniform(0.2, 0.4), rng.uniform(0.02, 0.05)) for _ in range(3)
+    ]
     _soft_blobs(image, (150, 172, 142), shore, 0.006, 150)
-    reflection = image.crop((0, round(horizon * pixels), pixels, pixels))
-    image.paste(_to_image(_gradient(pixels, [(0, far), (1, near)])).resize(reflection.size), (0, round(horizon * pixels)))
+    below = Image.new("L", image.size)
+    ImageDraw.Draw(below).rectangle([0, round(horizon * pixels), pixels, pixels], fill=255)
+    image.paste(water, (0, 0), below)
     if ground is not None:
-        _soft_blobs(image, mix(near, (20, 40, 60), 0.5), [(feet - 0.02, ground + 0.06, 0.17, 0.045)], 0.025, 140)
+        _soft_blobs(
+            image, mix(near, (20, 40, 60), 0.5), [(feet - 0.02, ground + 0.06, 0.17, 0.045)], 0.025, 140
+        )
     canvas = _enlarge(image)
     draw, side = ImageDraw.Draw(canvas), canvas.width
     for _ in range(26):
         depth = rng.uniform(0.02, 1) ** 1.3
         y, x = horizon + depth * (1.02 - horizon), rng.uniform(-0.05, 1)
         length, swell = rng.uniform(0.04, 0.10) * (0.5 + depth), 0.005 * (0.4 + depth)
-        tone = mix(near, (235, 248, 252), rng.uniform(0.35, 0.7)) if rng.random() < 0.7 else mix(near, (20, 60, 90), 0.3)
-        points = [(x + length * t, y - swell * np.sin(np.pi * t) * w) for w in (1.0, -0.2) for t in np.linspace(0, 1, 7)]
+        tone = (
+            mix(near, (235, 248, 252), rng.uniform(0.35, 0.7))
+            if rng.random() < 0.7
+            else mix(near, (20, 60, 90), 0.3)
+        )
+        points = [
+            (x + length * t, y - swell * np.sin(np.pi * t) * w)
+            for w in (1.0, -0.2)
+            for t in np.linspace(0, 1, 7)
+        ]
         draw.polygon([(px * side, py * side) for px, py in points[:7] + points[:6:-1]], fill=tone)
     if ground is None:
         return Scene(canvas)
 
     def foreground(picture: ImageDraw.ImageDraw, parts: ImageDraw.ImageDraw) -> None:
         for a in (0.075, 0.12, 0.165):
-            box = [(feet - a) * side, (ground - 0.22 * a) * side, (feet + a) * side, (ground + 0.22 * a) * side]
+            box = [
+                (feet - a) * side,
+                (ground - 0.22 * a) * side,
+                (feet + a) * side,
+                (ground + 0.22 * a) * side,
+            ]
             for start, stop in ((15, 165), (190, 350)):
                 tone = mix(near, (240, 250, 252), 0.75 - 2.2 * a)
                 picture.arc(box, start, stop, fill=tone, width=max(1, side // 150))

@@ -33,14 +33,26 @@ POSES = ("standing", "looking up", "flying")
 SETTINGS = ("sky", "branch", "grass", "water")
 
 FAMILIES: dict[str, dict[str, tuple[str, ...]]] = {
-    "short pointed": {"small": ("Warbler", "Wren"), "medium": ("Thrush", "Robin"), "large": ("Jay", "Starling")},
+    "short pointed": {
+        "small": ("Warbler", "Wren"),
+        "medium": ("Thrush", "Robin"),
+        "large": ("Jay", "Starling"),
+    },
     "long straight": {
         "small": ("Kingfisher", "Nuthatch"),
         "medium": ("Woodpecker", "Sandpiper"),
         "large": ("Heron", "Stork"),
     },
-    "long curved": {"small": ("Sunbird", "Creeper"), "medium": ("Hoopoe", "Thrasher"), "large": ("Ibis", "Curlew")},
-    "hooked": {"small": ("Shrike", "Lovebird"), "medium": ("Parrot", "Kestrel"), "large": ("Falcon", "Macaw")},
+    "long curved": {
+        "small": ("Sunbird", "Creeper"),
+        "medium": ("Hoopoe", "Thrasher"),
+        "large": ("Ibis", "Curlew"),
+    },
+    "hooked": {
+        "small": ("Shrike", "Lovebird"),
+        "medium": ("Parrot", "Kestrel"),
+        "large": ("Falcon", "Macaw"),
+    },
     "thick cone": {
         "small": ("Finch", "Sparrow"),
         "medium": ("Grosbeak", "Cardinal"),
@@ -117,9 +129,9 @@ def draw_attributes(species: Species, rng: np.random.Generator) -> BirdAttribute
 def invent_species(train: int, test: int, seed: int) -> tuple[list[Species], list[Species]]:
     """Invent disjoint training and test species.
 
-    Training colours are balanced: each new species takes colours that its part has used least so far. A test species
-    is a new combination of attribute values, each of which occurs in training. Any two species differ in at least
-    two of the four plumage colours.
+    Training colours are balanced: each new species takes colours that its part has used least so far. A test
+    species is a new combination of attribute values, each of which occurs in training. Any two species differ in
+    at least two of the four plumage colours.
 
     Args:
         train: Number of training species, at least 1.
@@ -170,8 +182,10 @@ def _first_new(invent, known: list[Species], key: str, wanted: int) -> Species: 
         plausible = species.wing not in (species.body, species.belly)
         if plausible and all(differing_colors(species, other) >= 2 for other in known):
             return species
-    raise UserError(f"{key}: cannot invent {wanted} distinct species after {len(known)}; ask for fewer test species "
-                    "or for more training species")
+    raise UserError(
+        f"{key}: cannot invent {wanted} distinct species after {len(known)}; ask for fewer test species "
+        "or for more training species"
+    )
 
 
 def _rarest(values: tuple, counts: Counter, rng: np.random.Generator) -> object:
@@ -185,7 +199,9 @@ def _balanced_species(used: dict[str, Counter], rng: np.random.Generator) -> Spe
     body = _rarest(colors, used["body"], rng)
     # A quarter of the birds has a crown or a belly of the body's colour, as in nature; wings always stand out.
     wing = _rarest(tuple(c for c in colors if c != body), used["wing"], rng)
-    belly = body if rng.random() < 0.15 else _rarest(tuple(c for c in colors if c != wing), used["belly"], rng)
+    belly = (
+        body if rng.random() < 0.15 else _rarest(tuple(c for c in colors if c != wing), used["belly"], rng)
+    )
     crown = body if rng.random() < 0.2 else _rarest(colors, used["crown"], rng)
     return Species(
         body, wing, belly, crown,

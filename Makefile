@@ -1,0 +1,28 @@
+# make quickstart: everything from an empty clone to scored pictures.   make test: the tests.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+
+.PHONY: quickstart test lint install clean
+
+quickstart: install
+	$(BIN)/python -m t2igan benchmark experiments/quickstart.yaml
+
+test: install
+	$(BIN)/python -m pytest
+
+lint: install
+	$(BIN)/python -m pip install --quiet "ruff>=0.6"
+	$(BIN)/ruff check .
+
+install: $(VENV)/installed
+
+$(VENV)/installed: requirements.txt setup.py pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "t2igan needs Python 3.10 or newer")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet -r requirements.txt
+	$(BIN)/python -m pip install --quiet --no-deps --editable .
+	touch $@
+
+clean:
+	rm -rf $(VENV) build *.egg-info

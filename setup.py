@@ -1,0 +1,40 @@
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+VERSION = next(
+    line.split('"')[1] for line in (HERE / "t2igan/__init__.py").read_text().splitlines() if line.startswith("__version__")
+)
+
+setup(
+    name="t2igan",
+    version=VERSION,
+    description="Benchmark suite for text-to-image GANs in PyTorch Lightning",
+    long_description=(HERE / "README.md").read_text(),
+    long_description_content_type="text/markdown",
+    license="MIT",
+    python_requires=">=3.10",
+    packages=find_packages(include=["t2igan", "t2igan.*"]),
+    package_data={"t2igan.evaluation": ["protocols/**/*.yaml"]},
+    # Lower bounds; requirements.txt holds the versions that the tests were run with.
+    install_requires=[
+        "torch>=2.6",
+        "torchvision>=0.21",
+        "pytorch-lightning>=2.5",
+        "torchmetrics>=1.6",
+        "jsonargparse[signatures]>=4.37",
+        "nltk>=3.8",
+        "h5py>=3.10",
+        "wandb>=0.18",
+        "tensorboard>=2.15",
+        "matplotlib>=3.8",
+        "pillow>=10",
+        "numpy>=1.26",
+        "pyyaml>=6",
+        "rich>=13",
+        "filelock>=3",
+    ],
+    extras_require={"test": ["pytest>=8", "scipy>=1.11"], "lint": ["ruff>=0.6"]},
+    entry_points={"console_scripts": ["t2igan = t2igan.cli.main:main"]},
+)

@@ -1,0 +1,189 @@
+"""``t2igan evaluate``: scores of a checkpoint, of a folder of images, of real images, with their records."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from t2igan.cli.parsing import call
+from t2igan.data.store import Store, open_store
+from t2igan.errors import UserError
+from t2igan.evaluation.folder import ImageFolder
+from t2igan.evaluation.leaderboard import boards, rich_table
+from t2igan.evaluation.protocol import Protocol, load_protocol, protocol_names
+from t2igan.evaluation.record import append_record, read_records
+from t2igan.evaluation.runner import Options, evaluate
+from t2igan.evaluation.scorers import Judge, load_classifier, load_judges
+from t2igan.evaluation.subjects import RealImages, Subject, build_untrained_subject, load_checkpoint_subject
+
+LIST_OPTION = "--damsm"
+RECORDS = "records.jsonl"
+
+console = Console()
+
+
+def run(verb: str, argv: Sequence[str]) -> None:
+    """Run the verb."""
+    call(evaluate_verb, list(_repeatable(argv)), verb)
+
+
+def _repeatable(argv: Sequence[str]) -> Iterator[str]:
+    """``--damsm A --damsm B`` as the parser wants a list to be given."""
+    wanted = False
+    for argument in argv:
+        if wanted:
+            yield f"{LIST_OPTION}+={argument}"
+        elif argument.startswith(f"{LIST_OPTION}="):
+            yield argument.replace("=", "+=", 1)
+        elif argument != LIST_OPTION:
+            yield argument
+        wanted = not wanted and argument == LIST_OPTION
+    if wanted:
+        raise UserError(f"{LIST_OPTION}: give the path of a DAMSM's checkpoint")
+
+
+def evaluate_verb(
+    checkpoint: str | None = None,
+    protocol: str | None = None,
+    store: str | None = None,
+    damsm: list[str] = [],  # noqa: B006 (the parser copies it)
+    classifier: str | None = None,
+    images: str | None = None,
+    real: bool = False,
+    untrained: bool = False,
+    records: str | None = None,
+    batch_size: int = 64,
+    device: str = "auto",
+    weights: str = "checkpoints",
+    download: bool = True,
+    skip_missing: bool = False,
+    allow_partial: bool = False,
+    seed: int = 0,
+) -> None:
+    """Score pictures under a pinned protocol; each subject asked for becomes a row and a record.
+
+    Args:
+        checkpoint: of a generator.
+        protocol: name of a protocol, or a YAML file of your own.
+        store: of the data set (t2igan prepare).
+        damsm: checkpoint of a DAMSM for R-precision; may be given several times, first the one that the generator
+            was trained against, then independent ones.
+        classifier: checkpoint of the evaluation classifier.
+        images: folder of images drawn elsewhere, named after the store's keys.
+        real: score real images too.
+        untrained: score the checkpoint's network as it was before training, too.
+        records: file that the records are appended to; default: records.jsonl in the run's folder.
+        batch_size: pictures at a time; changes no number.
+        device: auto, cpu, cuda, cuda:1.
+        weights: folder of the Inception weights.
+        download: whether missing Inception weights may be downloaded.
+        skip_missing: leave out metrics whose networks are not there, and say so in the record.
+        allow_partial: score a folder that has not all images.
+        seed: of the untrained network's weights.
+    """
+    pinned = _required_protocol(protocol)
+    opened = _required_store(store)
+    if not (checkpoint or images or real):
+        raise UserError("nothing to score: give --checkpoint, --images or --real true")
+    if untrained and not checkpoint:
+        raise UserError("--untrained: needs the --checkpoint whose network is built anew")
+    judges = load_judges(damsm, opened)
+    backbone = load_classifier(classifier, opened) if classifier else None
+    options = Options(batch_size, device, Path(weights), download, skip_missing)
+    target = Path(records) if records else _default_records(checkpoint)
+    subjects = list(
+        _subjects(
+            pinned, opened, judges, checkpoint, images, real, seed if untrained else None, allow_partial
+        )
+    )
+    with _progress() as progress:
+        for subject in subjects:
+            told = _Told(progress, subject.card.name)
+            append_record(target, evaluate(subject, pinned, opened, judges, backbone, options, told))
+    _print_board(target, pinned, opened)
+    console.print(f"wrote {len(subjects)} record(s) to {target}", soft_wrap=True)
+    console.print(f"next: {_next(checkpoint, target)}", soft_wrap=True)
+
+
+def _required_protocol(name: str | None) -> Protocol:
+    if name is None:
+        raise UserError(f"--protocol: give one of {', '.join(protocol_names())}, or a YAML file")
+    return load_protocol(name)
+
+
+def _required_store(path: str | None) -> Store:
+    if path is None:
+        raise UserError("--store: give the store of the data set; `t2igan prepare` writes it")
+    return open_store(path)
+
+
+def _default_records(checkpoint: str | None) -> Path:
+    """``records.jsonl`` in the folder of the checkpoint's run, else under ``runs``."""
+    folder = Path(checkpoint).parent if checkpoint else None
+    if folder is not None and folder.name == "checkpoints":
+        return folder.parent / RECORDS
+    return Path("runs") / RECORDS
+
+
+def _subjects(
+    protocol: Protocol,
+    store: Store,
+    judges: Sequence[Judge],
+    checkpoint: str | None,
+    images: str | None,
+    real: bool,
+    untrained_seed: int | None,
+    allow_partial: bool,
+) -> Iterator[Subject]:
+    if checkpoint:
+        yield load_checkpoint_subject(checkpoint, protocol.weights)
+    if checkpoint and untrained_seed is not None:
+        damsm = judges[0].module if judges else None
+        yield build_untrained_subject(checkpoint, untrained_seed, damsm)
+    if images:
+        folder = ImageFolder(images, store.split(protocol.split), allow_partial)
+        console.print(f"{images}: {folder.content.summary()}", soft_wrap=True)
+        for path in folder.content.unexpected:
+            console.print(f"not scored, of no image of the split: {path}", soft_wrap=True)
+        yield folder
+    if real:
+        yield RealImages()
+
+
+class _Told:
+    """Progress of one subject, a bar for each stage."""
+
+    def __init__(self, progress: Progress, name: str) -> None:
+        self.progress, self.name = progress, name
+        self.tasks: dict[str, TaskID] = {}
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        if stage not in self.tasks:
+            self.tasks[stage] = self.progress.add_task(f"{self.name}: {stage}", total=total)
+        self.progress.update(self.tasks[stage], completed=done)
+
+
+def _progress() -> Progress:
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    return Progress(*columns, console=console)
+
+
+def _print_board(path: Path, protocol: Protocol, store: Store) -> None:
+    """Everything in the file that compares with what was just measured."""
+    comparable = [
+        record
+        for record in read_records(path)
+        if (record.protocol_hash, record.fingerprint) == (protocol.hash, store.fingerprint)
+    ]
+    for board in boards(comparable):
+        console.print(rich_table(board, console.width))
+        for note in board.footnotes:
+            console.print(note, soft_wrap=True, markup=False)
+
+
+def _next(checkpoint: str | None, records: Path) -> str:
+    if checkpoint:
+        out = records.parent / "drawn"
+        return f't2igan sample --checkpoint {checkpoint} --caption "a small red bird" --out {out}'
+    return f"the same with --checkpoint X --records {records} puts a generator into this table"

@@ -1,0 +1,206 @@
+"""``t2igan fit | validate | test | predict``: LightningCLI, with the house's defaults around it."""
+
+import logging
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import jsonargparse
+import pytorch_lightning as pl
+import torch
+from jsonargparse import Namespace
+from pytorch_lightning.callbacks import Callback, ModelCheckpoint, RichProgressBar
+from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
+from pytorch_lightning.loggers import Logger, TensorBoardLogger, WandbLogger
+
+# Imported so that YAML may name their classes without a path.
+import t2igan.data.classification
+import t2igan.data.datamodule
+import t2igan.losses.adversarial
+import t2igan.losses.gradient_penalty
+import t2igan.models.adversarial
+import t2igan.models.classifier
+import t2igan.models.damsm
+import t2igan.models.generator_losses
+import t2igan.models.ssagan  # noqa: F401
+from t2igan.cli.parsing import known_keys, one_line
+from t2igan.cli.run_folder import ContinueCurves, RunCurves, default_run_folder
+from t2igan.errors import UserError
+from t2igan.models.adversarial import AdversarialModule
+from t2igan.models.suite_module import SuiteModule
+from t2igan.plotting.samples import SampleGrid
+
+INPUT_FILES = {
+    "store": "write it with `t2igan prepare`",
+    "damsm": "train it with a damsm.yaml of experiments/",
+    "captioner": "train it with a stream.yaml of experiments/",
+}
+SAVE_EVERY_STEPS = 500
+
+
+def run(verb: str, argv: Sequence[str]) -> None:
+    """Run a Trainer's verb."""
+    _quieten()
+    try:
+        SuiteCLI.verb = verb
+        SuiteCLI(
+            pl.LightningModule,
+            pl.LightningDataModule,
+            subclass_mode_model=True,
+            subclass_mode_data=True,
+            seed_everything_default=0,
+            auto_configure_optimizers=False,
+            load_from_checkpoint_support=False,
+            save_config_kwargs={"overwrite": True},
+            parser_kwargs={"prog": "t2igan", "exit_on_error": False},
+            args=[verb, *argv],
+        )
+    except jsonargparse.ArgumentError as error:
+        raise UserError(one_line(str(error))) from error
+
+
+def _quieten() -> None:
+    """Lightning's advice about things that the suite sees to."""
+    warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+    warnings.filterwarnings("ignore", message=".*module.s. in eval mode at the start of training.*")
+    warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*")
+    warnings.filterwarnings("ignore", message=".*exists and is not empty.*")
+    warnings.filterwarnings("ignore", message=".*Experiment logs directory.*")
+    logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.WARNING)
+
+
+class SuiteCLI(LightningCLI):
+    """Every run has one folder; a killed run goes on; what is missing is said before anything is built."""
+
+    verb = "fit"
+
+    @classmethod
+    def subcommands(cls) -> dict[str, set[str]]:
+        """The one that was asked for: each parser costs a second to build."""
+        every = LightningCLI.subcommands()
+        return {cls.verb: every[cls.verb]}
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Options of the house."""
+        parser.add_argument("--run", type=str | None, default=None, help="folder of the run (default: runs/<name>)")
+        parser.add_argument("--fresh", type=bool, default=False, help="start anew in a folder that holds a run")
+
+    def _parse_ckpt_path(self) -> None:
+        """Leave it: the command line describes the model, the checkpoint only fills it."""
+
+    def before_instantiate_classes(self) -> None:
+        """Refuse what cannot work, then settle the run's folder."""
+        config = self.config[self.subcommand]
+        missing = [
+            f"{key}: {value} is not there; {INPUT_FILES[key.rpartition('.')[2]]}"
+            for key, value in _input_files(config.as_dict())
+            if not Path(value).is_file()
+        ]
+        if missing:
+            raise UserError("; ".join(missing))
+        files = [str(path) for path in (config.get("config") or [])]
+        self.folder = Path(config.run) if config.run else default_run_folder(files)
+        config.trainer.default_root_dir = str(self.folder)
+        if _several_devices(config.trainer) and config.trainer.strategy in ("auto", "ddp"):
+            # Networks take turns in a step, so some parameters have no gradient in some backward passes.
+            config.trainer.strategy = "ddp_find_unused_parameters_true"
+        self._refuse_trainer_arguments(config)
+        self._choose_checkpoint(config)
+
+    def _refuse_trainer_arguments(self, config: Namespace) -> None:
+        trainer, kind = config.trainer, config.model.class_path.rpartition(".")[2]
+        adversarial = kind in {cls.__name__ for cls in _subclasses(AdversarialModule)}
+        if adversarial and trainer.gradient_clip_val:
+            raise UserError("trainer.gradient_clip_val does not reach a GAN's optimisers: set model.init_args.clip")
+        if adversarial and trainer.accumulate_grad_batches != 1:
+            raise UserError("trainer.accumulate_grad_batches does not reach a GAN: set model.init_args.accumulate")
+
+    def _choose_checkpoint(self, config: Namespace) -> None:
+        """The last checkpoint of the run's folder, unless another or a fresh start is asked for."""
+        if "ckpt_path" not in config:
+            return
+        last = self.folder / "checkpoints" / "last.ckpt"
+        if config.ckpt_path in (None, "last") and last.is_file() and not config.fresh:
+            print(f"{self.folder} holds a run: going on from {last} (--fresh true starts anew)")
+            config.ckpt_path = str(last)
+        elif config.ckpt_path == "last":
+            config.ckpt_path = None
+        elif config.ckpt_path and not Path(config.ckpt_path).is_file():
+            raise UserError(f"ckpt_path: {config.ckpt_path} is not there")
+
+    def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
+        """The Trainer with the house's loggers and callbacks where the YAML names none of their kind."""
+        trainer = self.config_init[self.subcommand].trainer
+        callbacks = list(trainer.callbacks or [])
+        wanted: list[Callback] = [RichProgressBar(), ContinueCurves(), SampleGrid()]
+        wanted.append(ModelCheckpoint(save_last=True, every_n_train_steps=SAVE_EVERY_STEPS))
+        for callback in wanted:
+            if not any(isinstance(own, type(callback)) for own in callbacks):
+                callbacks.append(callback)
+        for callback in callbacks:
+            if isinstance(callback, ModelCheckpoint) and callback.dirpath is None:
+                callback.dirpath = str(self.folder / "checkpoints")
+        if trainer.enable_progress_bar is False:
+            callbacks = [callback for callback in callbacks if not isinstance(callback, RichProgressBar)]
+        return super().instantiate_trainer(callbacks=callbacks, logger=self._loggers(trainer.logger), **kwargs)
+
+    def _loggers(self, chosen: Any) -> list[Logger] | bool:
+        if chosen is False:
+            return False
+        loggers = [] if chosen in (None, True) else list(chosen) if isinstance(chosen, list) else [chosen]
+        for logger in loggers:
+            if isinstance(logger, WandbLogger) and logger._save_dir == ".":
+                logger._save_dir = logger._wandb_init["dir"] = str(self.folder)
+        if not loggers:
+            loggers.append(TensorBoardLogger(str(self.folder), name="tensorboard", version=""))
+        return [RunCurves(self.folder), *loggers]
+
+    def fit(self, model: SuiteModule, **kwargs: Any) -> None:
+        """Train, and say what there is afterwards."""
+        self._guarded(self.trainer.fit, model, **kwargs)
+        print(f"wrote {self.folder}: config.yaml, metrics.csv, checkpoints/last.ckpt, pictures in samples/")
+        last = self.folder / "checkpoints" / "last.ckpt"
+        if isinstance(model, AdversarialModule):
+            print(f'next: t2igan sample --checkpoint {last} --caption "a small red bird" --out {self.folder}/drawn')
+        else:
+            print(f"next: name {last} in the YAML of a generator, or in t2igan evaluate")
+
+    def _guarded(self, function: Any, model: SuiteModule, **kwargs: Any) -> None:
+        try:
+            function(model, **kwargs)
+        except RuntimeError as error:
+            if "Error(s) in loading state_dict" not in str(error):
+                raise
+            raise UserError(
+                f"{kwargs.get('ckpt_path')} does not fit this model ({str(error).splitlines()[1].strip()[:120]}): "
+                "give another folder with --run, or start anew with --fresh true"
+            ) from error
+        if self.trainer.interrupted:
+            raise KeyboardInterrupt
+
+
+def _input_files(config: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
+    """(key, path) of every file that the configuration reads."""
+    items = config.items() if isinstance(config, dict) else enumerate(config) if isinstance(config, list) else ()
+    for key, value in items:
+        name = f"{prefix}{key}"
+        if key in INPUT_FILES and isinstance(value, str):
+            yield name, value
+        else:
+            yield from _input_files(value, f"{name}.")
+
+
+def _several_devices(trainer: Namespace) -> bool:
+    devices = trainer.devices
+    if devices in ("auto", -1, "-1"):
+        return torch.cuda.device_count() > 1 and trainer.accelerator in ("auto", "gpu", "cuda")
+    if isinstance(devices, (list, tuple)):
+        return len(devices) > 1
+    return "," in str(devices) or int(devices) > 1 or trainer.num_nodes > 1
+
+
+def _subclasses(cls: type) -> Iterator[type]:
+    yield cls
+    for child in cls.__subclasses__():
+        yield from _subclasses(child)

@@ -1,0 +1,76 @@
+"""Dispatches the verbs of the ``t2igan`` command; a verb's own imports wait until it is asked for."""
+
+import importlib
+import sys
+from collections.abc import Sequence
+
+import t2igan
+from t2igan.errors import UserError
+
+VERBS = {
+    "prepare": ("t2igan.cli.prepare", "raw data set -> one HDF5 store"),
+    "fit": ("t2igan.cli.fit", "train what a YAML describes; the same command again goes on where it stopped"),
+    "validate": ("t2igan.cli.fit", "losses and retrieval on the test split"),
+    "test": ("t2igan.cli.fit", "the same as validate"),
+    "predict": ("t2igan.cli.fit", "draw the captions of the test split through the Trainer"),
+    "sample": ("t2igan.cli.sample", "draw captions of your own"),
+    "evaluate": ("t2igan.cli.evaluate", "scores of a checkpoint or of a folder of images, with their record"),
+    "benchmark": ("t2igan.cli.benchmark", "run a whole plan: data, training, scores, report"),
+    "report": ("t2igan.cli.report", "tables, curves and pictures of what was measured"),
+    "list": ("t2igan.cli.list", "models, data, metrics, protocols"),
+}
+
+
+def usage() -> str:
+    """The command's help."""
+    lines = [f"  {verb:<10} {text}" for verb, (_, text) in VERBS.items()]
+    return "\n".join(
+        [
+            f"t2igan {t2igan.__version__}: benchmark suite for text-to-image GANs",
+            "",
+            "usage: t2igan VERB [--help] [options]",
+            "",
+            *lines,
+            "",
+            "  --debug    with any verb: show the traceback of an error",
+            "  --version  print the version",
+        ]
+    )
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command.
+
+    Args:
+        argv: arguments after the program's name; default: the process's.
+
+    Raises:
+        SystemExit: 0 after success, 2 after a user's mistake, 130 after Ctrl-C.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    debug = "--debug" in arguments
+    arguments = [argument for argument in arguments if argument != "--debug"]
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(usage())
+        return
+    if arguments[0] == "--version":
+        print(f"t2igan {t2igan.__version__}")
+        return
+    verb, *rest = arguments
+    if verb not in VERBS:
+        _fail(f"t2igan: no verb {verb!r}; there are {', '.join(VERBS)}")
+    try:
+        importlib.import_module(VERBS[verb][0]).run(verb, rest)
+    except UserError as error:
+        if debug:
+            raise
+        _fail(f"t2igan {verb}: {error}")
+    except KeyboardInterrupt:
+        if debug:
+            raise
+        _fail(f"t2igan {verb}: interrupted; the same command goes on from here", code=130)
+
+
+def _fail(message: str, code: int = 2) -> None:
+    print(message, file=sys.stderr)
+    raise SystemExit(code)

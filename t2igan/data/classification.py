@@ -1,0 +1,161 @@
+"""Images and classes of a whole store, for the evaluation classifier."""
+
+from functools import cached_property
+
+import numpy as np
+
+from t2igan.data.datamodule import CaptionedImagesModule
+from t2igan.data.datasets import EvaluationItems
+from t2igan.data.store import StoreSplit
+from t2igan.errors import UserError
+
+
+class SelectedImages:
+    """Some images of several splits, read like one :class:`t2igan.data.store.StoreSplit`.
+
+    Images and captions are numbered anew, in the order given.
+
+    Args:
+        name: of the selection.
+        parts: splits, and which of their images, int64 (n,).
+
+    Attributes:
+        keys: names of the images.
+        class_ids: int64 (N,).
+        n_captions: captions of all images together.
+    """
+
+    def __init__(self, name: str, parts: list[tuple[StoreSplit, np.ndarray]]) -> None:
+        self.name = name
+        self._members = [(split, int(image)) for split, images in parts for image in images]
+        self.keys = [split.keys[image] for split, image in self._members]
+        self.class_ids = np.array([split.class_ids[image] for split, image in self._members], np.int64)
+        counts = [len(split.captions_of(image)) for split, image in self._members]
+        self._caption_starts = np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
+        self.n_captions = int(self._caption_starts[-1])
+
+    def __len__(self) -> int:
+        return len(self._members)
+
+    def shape(self, image: int) -> tuple[int, int]:
+        """(height, width) of a stored image."""
+        split, own = self._members[image]
+        return split.shape(own)
+
+    def crop(self, image: int, top: int, left: int, size: int) -> np.ndarray:
+        """uint8 (3, size, size)."""
+        split, own = self._members[image]
+        return split.crop(own, top, left, size)
+
+    def captions_of(self, image: int) -> range:
+        """The captions of an image."""
+        return range(int(self._caption_starts[image]), int(self._caption_starts[image + 1]))
+
+    def caption_image(self, caption: int) -> int:
+        """The image that a caption describes."""
+        return int(np.searchsorted(self._caption_starts, caption, side="right")) - 1
+
+    def caption_tokens(self, caption: int) -> np.ndarray:
+        """int64 (words,): all word ids of a caption."""
+        image = self.caption_image(caption)
+        split, own = self._members[image]
+        return split.caption_tokens(split.captions_of(own)[caption - int(self._caption_starts[image])])
+
+
+class ClassificationData(CaptionedImagesModule):
+    """All classes of a store, training and test species alike, with some images of each held out for validation.
+
+    A classifier that scores generated pictures must know the test species, as the Inception network that the field
+    scores CUB with does. In each class every k-th image of the store is held out, k = 1 / ``holdout``.
+
+    Args:
+        store: path of the store (``t2igan prepare``).
+        image_size: side of the images in the batches.
+        batch_size: training images per step and device.
+        holdout: share of each class that is held out, between 0 and 1.
+        eval_batch_size: images per validation step and device; default: ``batch_size``.
+        num_workers: processes that read ahead, per device.
+        seed: of the order of the images and of every augmentation.
+        allow_upsampling: accept a store of a smaller training resolution than ``image_size``.
+    """
+
+    def __init__(
+        self,
+        store: str,
+        image_size: int = 64,
+        batch_size: int = 64,
+        holdout: float = 0.2,
+        eval_batch_size: int | None = None,
+        num_workers: int = 2,
+        seed: int = 0,
+        allow_upsampling: bool = False,
+    ) -> None:
+        super().__init__(
+            store,
+            image_size,
+            batch_size=batch_size,
+            eval_batch_size=eval_batch_size,
+            num_workers=num_workers,
+            seed=seed,
+            sort_by_length=False,
+            allow_upsampling=allow_upsampling,
+        )
+        if not 0 < holdout < 1:
+            raise UserError(f"data.holdout must lie between 0 and 1, got {holdout}")
+        self.holdout = holdout
+
+    @cached_property
+    def _selections(self) -> dict[str, SelectedImages]:
+        splits = [self.store.split(name) for name in ("train", "test")]
+        class_ids = np.concatenate([split.class_ids for split in splits])
+        held_out = held_out_images(class_ids, self.holdout)
+        if not held_out.any():
+            raise UserError(f"{self.store_path}: no class is large enough to hold out {self.holdout:g} of it")
+        edge = len(splits[0])
+        parts = [(splits[0], held_out[:edge]), (splits[1], held_out[edge:])]
+        return {
+            "train": SelectedImages("train", [(split, np.flatnonzero(~mask)) for split, mask in parts]),
+            "test": SelectedImages("held out", [(split, np.flatnonzero(mask)) for split, mask in parts]),
+        }
+
+    @property
+    def classes(self) -> list[int]:
+        """The class ids of the store, ascending."""
+        return sorted({int(c) for images in self._selections.values() for c in images.class_ids})
+
+    @property
+    def train_split(self) -> SelectedImages:
+        """The images to learn from."""
+        return self._selections["train"]
+
+    @property
+    def test_split(self) -> SelectedImages:
+        """The images held out."""
+        return self._selections["test"]
+
+    def eval_dataset(self, split: str = "test") -> EvaluationItems:
+        """Pairs of a selection (``"train"``: learnt from; ``"test"``: held out)."""
+        return EvaluationItems(self._selections[split], self.store.image_size, self.eval_words, self.seed)
+
+    def first_captions(self, split: str = "test") -> list[int]:
+        """The first caption of each image of a selection."""
+        images = self._selections[split]
+        return [images.captions_of(image).start for image in range(len(images))]
+
+
+def held_out_images(class_ids: np.ndarray, share: float) -> np.ndarray:
+    """Which images to hold out: evenly spaced in each class, the last of every 1 / share.
+
+    Args:
+        class_ids: int64 (N,), in the order of the images.
+        share: between 0 and 1.
+
+    Returns:
+        bool (N,).
+    """
+    order = np.argsort(class_ids, kind="stable")
+    _, start, counts = np.unique(class_ids[order], return_index=True, return_counts=True)
+    rank = np.empty(len(class_ids), np.int64)
+    rank[order] = np.arange(len(class_ids)) - np.repeat(start, counts)
+    rounding = 1e-9  # 0.2 * 5 may come out as 0.999...
+    return np.floor((rank + 1) * share + rounding) > np.floor(rank * share + rounding)

@@ -1,0 +1,276 @@
+"""Stores as Lightning data modules."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from pytorch_lightning import LightningDataModule
+from pytorch_lightning.utilities import rank_zero_warn
+from torch.utils.data import DataLoader
+
+from t2igan.data.batch import CaptionedImages
+from t2igan.data.datasets import EvaluationItems, TrainingItems, resize_images
+from t2igan.data.resume import settle_counters, training_position
+from t2igan.data.sampler import EvaluationBatches, TrainingBatches
+from t2igan.data.store import Store, StoreSplit, open_store
+from t2igan.data.vocabulary import Vocabulary
+from t2igan.errors import UserError
+
+
+class TrainingLoader(DataLoader):
+    """A loader of :class:`TrainingBatches` that Lightning can resume in the middle of an epoch.
+
+    Where to go on is told by the trainer's counters (:mod:`t2igan.data.resume`); the state kept here only tells
+    whether "batch 17 of epoch 3" still means the same images.
+    """
+
+    def state_dict(self) -> dict[str, Any]:
+        """What the order of the images depends on."""
+        sampler = self.sampler
+        return {
+            "images": sampler.images,
+            "images per batch": sampler.batch_size * sampler.num_replicas,
+            "seed": sampler.seed,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Say so if the rest of the epoch will not be what it would have been."""
+        now = self.state_dict()
+        changes = [f"{key} {state[key]} -> {now[key]}" for key in now if state.get(key) != now[key]]
+        if changes:
+            rank_zero_warn(
+                f"resumed in the middle of an epoch with another {', '.join(changes)}: this epoch repeats or "
+                "misses some images; the next one is whole"
+            )
+
+
+class CaptionedImagesModule(LightningDataModule):
+    """Batches of captioned images out of a store.
+
+    Training batches are a pure function of (seed, epoch, batch number): they depend neither on the number of
+    workers nor on interruptions. Validation and test batches are pairs of the test split, each image with its first
+    caption.
+
+    Args:
+        store: path of the store (``t2igan prepare``).
+        image_size: side of the images in the batches. A store of a larger training resolution S is cut at S and
+            resized on the device.
+        batch_size: training images per step and device.
+        words: the most words of a training caption; longer ones are sub-sampled (specs: models §0.2).
+        eval_words: the same for evaluation; default: ``words``.
+        eval_batch_size: images per evaluation step and device; default: ``batch_size``.
+        num_workers: processes that read ahead, per device; 0: none.
+        seed: of the order of the images and of every augmentation.
+        sort_by_length: training batches in the order of caption length, as the released scripts have them.
+        allow_upsampling: accept a store of a smaller training resolution than ``image_size``.
+    """
+
+    expected_name: ClassVar[str | None] = None
+
+    def __init__(
+        self,
+        store: str,
+        image_size: int,
+        batch_size: int = 32,
+        words: int = 18,
+        eval_words: int | None = None,
+        eval_batch_size: int | None = None,
+        num_workers: int = 2,
+        seed: int = 0,
+        sort_by_length: bool = True,
+        allow_upsampling: bool = False,
+    ) -> None:
+        super().__init__()
+        self.store_path = Path(store)
+        self.image_size, self.batch_size, self.words = image_size, batch_size, words
+        self.eval_words = words if eval_words is None else eval_words
+        self.eval_batch_size = eval_batch_size or batch_size
+        self.num_workers, self.seed = num_workers, seed
+        self.sort_by_length, self.allow_upsampling = sort_by_length, allow_upsampling
+        # In distributed evaluation a rank may have nothing to do; its share is exact all the same.
+        self.allow_zero_length_dataloader_with_multiple_devices = True
+        self._store: Store | None = None
+
+    @property
+    def store(self) -> Store:
+        """The store, opened at first use.
+
+        Raises:
+            UserError: it cannot be opened, holds another data set, or its images are too small.
+        """
+        if self._store is None:
+            store = open_store(self.store_path)
+            if self.expected_name and store.name != self.expected_name:
+                raise UserError(
+                    f"{store.path}: holds {store.name!r}, not {self.expected_name!r}; set data.store to a store of "
+                    f"`t2igan prepare {self.expected_name}`, or take another data class"
+                )
+            if store.image_size < self.image_size and not self.allow_upsampling:
+                raise UserError(
+                    f"{store.path}: prepared for {store.image_size}-pixel training, data.image_size is "
+                    f"{self.image_size}; prepare it with --image_size {self.image_size}, or set "
+                    "data.allow_upsampling: true"
+                )
+            self._store = store
+        return self._store
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The words of the captions."""
+        return self.store.vocabulary
+
+    @property
+    def fingerprint(self) -> str:
+        """sha256 (hex) of the store's content."""
+        return self.store.fingerprint
+
+    @property
+    def num_classes(self) -> int:
+        """Classes of both splits together; class ids are below it."""
+        return len(self.store.class_names)
+
+    @property
+    def train_split(self) -> StoreSplit:
+        """The training images."""
+        return self.store.split("train")
+
+    @property
+    def test_split(self) -> StoreSplit:
+        """The test images."""
+        return self.store.split("test")
+
+    def setup(self, stage: str | None = None) -> None:
+        """Open the store, so that what is wrong with it is said before anything else happens.
+
+        Raises:
+            UserError: see :attr:`store`; or the trainer is told to overfit, for which it would replace the sampler.
+        """
+        if self.trainer is not None and self.trainer.overfit_batches:
+            raise UserError("trainer.overfit_batches is not supported; use trainer.limit_train_batches")
+        _ = self.store
+
+    def train_dataloader(self) -> TrainingLoader:
+        """Batches of the training split; goes on where the trainer's checkpoint stands.
+
+        Raises:
+            UserError: there are fewer images than one step takes.
+        """
+        rank, world_size = self._share()
+        images, position = len(self.train_split), None
+        if self.trainer is not None:
+            fit_loop = self.trainer.fit_loop
+            settle_counters(fit_loop)
+
+            def position() -> tuple[int, int]:
+                return training_position(fit_loop)
+
+        if images < self.batch_size * world_size:
+            raise UserError(
+                f"{self.store_path}: {images} training images are fewer than data.batch_size {self.batch_size} on "
+                f"{world_size} device(s); make the batch smaller"
+            )
+        sampler = TrainingBatches(images, self.batch_size, self.seed, rank, world_size, position=position)
+        items = TrainingItems(self.train_split, self.store.image_size, self.words, self.seed, self.sort_by_length)
+        return TrainingLoader(items, sampler=sampler, **self._loading())
+
+    def eval_dataset(self, split: str = "test") -> EvaluationItems:
+        """All pairs of a split; ``dataset[[caption_id, ...]]`` is a batch of them."""
+        return EvaluationItems(self.store.split(split), self.store.image_size, self.eval_words, self.seed)
+
+    def eval_dataloader(
+        self, split: str = "test", caption_ids: Sequence[int] | None = None, batch_size: int | None = None
+    ) -> DataLoader:
+        """Pairs of a split in the order of ``caption_ids``, this rank's share of them.
+
+        Outside of a trainer the batches are those of the store; :meth:`on_after_batch_transfer` brings them to
+        ``image_size``.
+
+        Args:
+            split: ``"train"`` or ``"test"``.
+            caption_ids: default: the first caption of each image.
+            batch_size: default: ``eval_batch_size``.
+        """
+        items = self.eval_dataset(split)
+        captions = self.first_captions(split) if caption_ids is None else caption_ids
+        sampler = EvaluationBatches(captions, batch_size or self.eval_batch_size, *self._share())
+        return DataLoader(items, sampler=sampler, **self._loading())
+
+    def first_captions(self, split: str = "test") -> list[int]:
+        """The first caption of each image of a split."""
+        images = self.store.split(split)
+        return [images.captions_of(image).start for image in range(len(images))]
+
+    def val_dataloader(self) -> DataLoader:
+        """The test split, each image with its first caption."""
+        return self.eval_dataloader()
+
+    def test_dataloader(self) -> DataLoader:
+        """The same as :meth:`val_dataloader`."""
+        return self.eval_dataloader()
+
+    def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
+        """Bring the images to ``image_size`` on the device."""
+        if not isinstance(batch, CaptionedImages):
+            return batch
+        return replace(batch, images=resize_images(batch.images, self.image_size))
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint remembers of the data."""
+        return {"fingerprint": self.fingerprint, "vocabulary_hash": self.vocabulary.hash}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Refuse a checkpoint of another vocabulary; say so if the images are others."""
+        self.store.require_vocabulary(state_dict["vocabulary_hash"], "the checkpoint")
+        if state_dict["fingerprint"] != self.fingerprint:
+            rank_zero_warn(f"{self.store_path}: not the store that the checkpoint was trained on (same vocabulary)")
+
+    def teardown(self, stage: str | None = None) -> None:
+        """Let go of the store's file."""
+        if self._store is not None:
+            self._store.close()
+
+    def _share(self) -> tuple[int, int]:
+        trainer = self.trainer
+        return (0, 1) if trainer is None else (trainer.global_rank, trainer.world_size)
+
+    def _loading(self) -> dict[str, Any]:
+        return {
+            "batch_size": None,
+            "num_workers": self.num_workers,
+            "persistent_workers": self.num_workers > 0,
+            "pin_memory": torch.cuda.is_available(),
+        }
+
+
+class CUB(CaptionedImagesModule):
+    """Caltech-UCSD Birds 200-2011.
+
+    Args:
+        store: path of the store.
+        image_size: side of the images in the batches.
+        **options: see :class:`CaptionedImagesModule`.
+    """
+
+    expected_name = "cub"
+
+    def __init__(self, store: str = "datasets/cub/cub.h5", image_size: int = 256, **options: Any) -> None:
+        super().__init__(store, image_size, **options)
+
+
+class DrawnBirds(CaptionedImagesModule):
+    """The birds that the suite draws itself.
+
+    Args:
+        store: path of the store.
+        image_size: side of the images in the batches.
+        **options: see :class:`CaptionedImagesModule`.
+    """
+
+    expected_name = "drawn-birds"
+
+    def __init__(
+        self, store: str = "datasets/drawn-birds/drawn-birds.h5", image_size: int = 64, **options: Any
+    ) -> None:
+        super().__init__(store, image_size, **options)

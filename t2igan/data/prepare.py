@@ -1,0 +1,244 @@
+"""Raw data set -> store."""
+
+import multiprocessing
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from t2igan.data.journal import Journal
+from t2igan.data.rendering import Rendered, RenderJob, render, serve_the_parent, short_side
+from t2igan.data.sources.base import RawImage, Source
+from t2igan.data.store import SPLITS, partial_path
+from t2igan.data.vocabulary import Vocabulary
+from t2igan.data.writing import StoredImage, StoreHeader, write_store
+from t2igan.errors import UserError
+
+Progress = Callable[[int, int], None]
+"""Called with (images done, images in all)."""
+
+_BACKLOG = 4  # rendered images waiting for the journal, per worker: bounds the memory
+
+
+class UnusableFilesError(UserError):
+    """Files of the raw data set are missing or unreadable.
+
+    Attributes:
+        problems: one line for every one of them.
+    """
+
+    def __init__(self, problems: list[str]) -> None:
+        self.problems = problems
+        lines = "\n  ".join(problems)
+        super().__init__(
+            f"{len(problems)} missing or unreadable, nothing was written; "
+            f"mend them (what is done is kept) or leave their images out with --allow-missing:\n  {lines}"
+        )
+
+
+@dataclass(frozen=True)
+class SplitCounts:
+    """What one split of a store holds."""
+
+    images: int
+    captions: int
+    classes: int
+
+
+@dataclass(frozen=True)
+class PrepareSummary:
+    """What :func:`prepare` did.
+
+    Attributes:
+        path: the store.
+        images: in all.
+        captions: in all.
+        classes: in all.
+        words: size of the vocabulary, ``<end>`` included.
+        bytes: size of the file.
+        seconds: wall time.
+        splits: the counts of each split.
+        resumed: images taken over from an interrupted run.
+        left_out: one line for everything that was missing or unreadable (``allow_missing``).
+        fingerprint: of the content.
+    """
+
+    path: Path
+    images: int
+    captions: int
+    classes: int
+    words: int
+    bytes: int
+    seconds: float
+    splits: dict[str, SplitCounts]
+    resumed: int
+    left_out: list[str]
+    fingerprint: str
+
+
+def prepare(
+    source: Source,
+    out: str | Path,
+    image_size: int,
+    encoding: Literal["raw", "jpeg"] = "raw",
+    workers: int | None = None,
+    progress: Progress | None = None,
+    allow_missing: bool = False,
+) -> PrepareSummary:
+    """Write the store of a raw data set.
+
+    Interrupted in any way, the same call goes on from ``<out>.partial`` and gives the same store.
+
+    Args:
+        source: the raw data set; its vocabulary is used if it brings one, else one is built over train and test.
+        out: path of the store; an older one is replaced once the new one is complete.
+        image_size: the training resolution S; images are stored with a short side of int(S * 76 / 64).
+        encoding: ``"raw"`` pixels (fast, large) or ``"jpeg"`` (small, not lossless).
+        workers: processes that decode and resize; default: one per core; 1: none but this one.
+        progress: told how far it is.
+        allow_missing: leave out images that are missing or unreadable.
+
+    Raises:
+        UnusableFilesError: there are such images; every one is listed.
+        UserError: ``out`` cannot be written, another process is writing it, or no image is left.
+    """
+    started = time.monotonic()
+    out = Path(out)
+    images, problems = source.scan()
+    header = StoreHeader(
+        source.name, source.split_scheme, image_size, short_side(image_size), encoding, source.crop_by_box
+    )
+    settings = {"short_side": header.short_side, "encoding": encoding}
+    with Journal(partial_path(out), settings) as journal:
+        resumed, failures = _render_all(images, header, journal, workers or _cores(), progress)
+        problems += failures.values()
+        if problems and not allow_missing:
+            raise UnusableFilesError(problems)
+        usable = [image for image in images if image.key not in failures]
+        if not usable:
+            raise UserError(f"{out}: no usable image in the data set, nothing to write")
+        vocabulary, splits, value = _assemble(out, source, header, usable, journal)
+        journal.remove()
+    return PrepareSummary(
+        path=out,
+        images=len(usable),
+        captions=sum(len(image.captions) for image in usable),
+        classes=len({image.class_id for image in usable}),
+        words=len(vocabulary),
+        bytes=out.stat().st_size,
+        seconds=time.monotonic() - started,
+        splits={name: _count(stored) for name, stored in splits.items()},
+        resumed=resumed,
+        left_out=problems,
+        fingerprint=value,
+    )
+
+
+def _render_all(
+    images: list[RawImage], header: StoreHeader, journal: Journal, workers: int, progress: Progress | None
+) -> tuple[int, dict[str, str]]:
+    """Bring every image into the journal; gives how many were there, and the problem of each that failed."""
+    stamps = {image.key: _stamp(image, header.crop_by_box) for image in images}
+    known = {key for key, entry in journal.entries.items() if stamps.get(key) == entry.stamp}
+    jobs = [
+        RenderJob(
+            image.key,
+            image.path,
+            image.box if header.crop_by_box else None,
+            header.short_side,
+            header.encoding,
+        )
+        for image in images
+        if image.key not in known
+    ]
+    done, failures = len(images) - len(jobs), {}
+    resumed = done
+    if progress:
+        progress(done, len(images))
+    for rendered in _rendered(jobs, workers):
+        if rendered.problem:
+            failures[rendered.key] = rendered.problem
+        else:
+            journal.append(rendered, stamps[rendered.key])
+        done += 1
+        if progress:
+            progress(done, len(images))
+    return resumed, failures
+
+
+def _rendered(jobs: list[RenderJob], workers: int) -> Iterator[Rendered]:
+    """The results of the jobs, in their order."""
+    if workers == 1 or len(jobs) < 2 * workers:
+        yield from map(render, jobs)
+        return
+    # Spawned, not forked: the caller may hold threads (progress bar, OpenMP) that a fork would break.
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(workers, context, initializer=serve_the_parent)
+    try:
+        yield from _bounded(pool, jobs, _BACKLOG * workers)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _bounded(pool: ProcessPoolExecutor, jobs: Iterable[RenderJob], backlog: int) -> Iterator[Rendered]:
+    pending: deque = deque()
+    for job in jobs:
+        pending.append(pool.submit(render, job))
+        if len(pending) >= backlog:
+            yield pending.popleft().result()
+    while pending:
+        yield pending.popleft().result()
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _stamp(image: RawImage, crop_by_box: bool) -> list[Any]:
+    """What identifies the raw file: a changed file or box is rendered again."""
+    status = image.path.stat()
+    box = list(image.box) if crop_by_box and image.box else None
+    return [str(image.path.resolve()), status.st_size, status.st_mtime_ns, box]
+
+
+def _assemble(
+    out: Path, source: Source, header: StoreHeader, images: list[RawImage], journal: Journal
+) -> tuple[Vocabulary, dict[str, list[StoredImage]], str]:
+    """Write the store from the journal; gives what is in it and its fingerprint."""
+    vocabulary = source.vocabulary or Vocabulary.build(text for image in images for text in image.captions)
+    numbers = sorted({image.class_id for image in images})
+    splits = _stored(images, numbers, journal, vocabulary)
+    names = [source.class_names[number] for number in numbers]
+    return vocabulary, splits, write_store(out, header, vocabulary, names, splits, journal.payload)
+
+
+def _stored(
+    images: list[RawImage], class_numbers: list[int], journal: Journal, vocabulary: Vocabulary
+) -> dict[str, list[StoredImage]]:
+    """The images of each split as the store keeps them."""
+    rows = {number: row for row, number in enumerate(class_numbers)}
+    splits: dict[str, list[StoredImage]] = {name: [] for name in SPLITS}
+    for image in images:
+        entry = journal.entries[image.key]
+        splits[image.split].append(
+            StoredImage(
+                key=image.key,
+                class_id=rows[image.class_id],
+                box=image.box,
+                shape=entry.shape,
+                length=entry.length,
+                sha256=entry.sha256,
+                texts=image.captions,
+                tokens=image.tokens or [vocabulary.encode(text) for text in image.captions],
+            )
+        )
+    return splits
+
+
+def _count(images: list[StoredImage]) -> SplitCounts:
+    captions = sum(len(image.texts) for image in images)
+    return SplitCounts(len(images), captions, len({image.class_id for image in images}))

@@ -1,0 +1,153 @@
+"""One raw image to the pixels that the store keeps (specs: models §0.4).
+
+Imports PIL and numpy only, so that worker processes start quickly.
+"""
+
+import hashlib
+import io
+import multiprocessing
+import os
+import signal
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+JPEG_QUALITY = 95
+
+_UPRIGHT = {
+    2: (Image.Transpose.FLIP_LEFT_RIGHT,),
+    3: (Image.Transpose.ROTATE_180,),
+    4: (Image.Transpose.FLIP_TOP_BOTTOM,),
+    5: (Image.Transpose.TRANSPOSE,),
+    6: (Image.Transpose.ROTATE_270,),
+    7: (Image.Transpose.TRANSVERSE,),
+    8: (Image.Transpose.ROTATE_90,),
+}
+_EXIF_ORIENTATION = 0x0112
+
+Box = tuple[float, float, float, float]
+"""x, y, width, height in pixels of the file as stored, before any EXIF rotation (as CUB counts them)."""
+
+
+def short_side(image_size: int) -> int:
+    """The shorter side of a stored image for training at ``image_size``: int(S * 76 / 64)."""
+    return image_size * 76 // 64
+
+
+def crop_window(box: Box, width: int, height: int) -> tuple[int, int, int, int]:
+    """The square of one and a half times the box's longer side about its centre, cut at the image's borders.
+
+    Args:
+        box: x, y, width, height; fractions are dropped first.
+        width: of the image.
+        height: of the image.
+
+    Returns:
+        left, top, right, bottom.
+    """
+    x, y, w, h = (int(value) for value in box)
+    radius = int(0.75 * max(w, h))
+    centre_x, centre_y = int((2 * x + w) / 2), int((2 * y + h) / 2)
+    left, top = max(0, centre_x - radius), max(0, centre_y - radius)
+    return left, top, min(width, centre_x + radius), min(height, centre_y + radius)
+
+
+def box_problem(box: Box, width: int, height: int) -> str | None:
+    """What is wrong with a box of an image of this size, or None; a box may stick out by less than half."""
+    x, y, w, h = box
+    if w < 1 or h < 1:
+        return f"box {box} has no area"
+    inside_w, inside_h = min(x + w, width) - max(x, 0), min(y + h, height) - max(y, 0)
+    if inside_w <= 0 or inside_h <= 0 or inside_w * inside_h < 0.5 * w * h:
+        return f"box {box} lies outside the image of {width}x{height} pixels"
+    return None
+
+
+def resize_short_side(image: Image.Image, size: int) -> Image.Image:
+    """The image with its shorter side at ``size``, aspect kept, PIL's bilinear filter."""
+    width, height = image.size
+    scale_to = (size, int(size * height / width)), (int(size * width / height), size)
+    target = scale_to[0] if width <= height else scale_to[1]
+    return image if target == image.size else image.resize(target, Image.Resampling.BILINEAR)
+
+
+@dataclass(frozen=True)
+class RenderJob:
+    """What a worker needs to know about one image. ``box`` is None where the whole image is used."""
+
+    key: str
+    path: Path
+    box: Box | None
+    short_side: int
+    encoding: str
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """A rendered image, or why there is none.
+
+    Attributes:
+        key: the image's key.
+        shape: (height, width).
+        payload: raw: uint8 (height, width, 3), row by row; jpeg: the file's bytes.
+        sha256: hex digest of the payload.
+        problem: None, or one line that names the file.
+    """
+
+    key: str
+    shape: tuple[int, int] = (0, 0)
+    payload: bytes = b""
+    sha256: str = ""
+    problem: str | None = None
+
+
+def open_upright_rgb(path: Path, box: Box | None) -> Image.Image:
+    """The image as RGB, cut to the window of ``box`` and then turned as its EXIF orientation says."""
+    with Image.open(path) as image:
+        turns = _UPRIGHT.get(image.getexif().get(_EXIF_ORIENTATION, 1), ())
+        rgb = image.convert("RGB")
+    if box is not None:
+        rgb = rgb.crop(crop_window(box, *rgb.size))
+    for turn in turns:
+        rgb = rgb.transpose(turn)
+    return rgb
+
+
+def render(job: RenderJob) -> Rendered:
+    """Decode, cut, turn and resize one image. Never raises for a bad file: the problem is in the answer."""
+    try:
+        with Image.open(job.path) as image:
+            problem = box_problem(job.box, *image.size) if job.box is not None else None
+        if problem:
+            return Rendered(job.key, problem=f"{job.path}: {problem}")
+        image = resize_short_side(open_upright_rgb(job.path, job.box), job.short_side)
+    except Exception as error:  # PIL raises OSError, SyntaxError, ValueError, DecompressionBombError, ...
+        return Rendered(job.key, problem=f"{job.path}: does not decode ({error})")
+    if job.encoding == "jpeg":
+        buffer = io.BytesIO()
+        image.save(buffer, "JPEG", quality=JPEG_QUALITY, subsampling=0)
+        payload = buffer.getvalue()
+    else:
+        payload = image.tobytes()
+    return Rendered(job.key, (image.height, image.width), payload, hashlib.sha256(payload).hexdigest())
+
+
+def decode_jpeg(data: bytes) -> np.ndarray:
+    """uint8 (height, width, 3) of a stored JPEG."""
+    return np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+
+
+def serve_the_parent() -> None:
+    """Begin a worker process: leave Ctrl-C to the parent, and end with it even if it is killed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    assert parent is not None, "runs in pool workers only"
+
+    def follow() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=follow, daemon=True).start()

@@ -1,0 +1,100 @@
+"""Which images make up which batch, on which rank, from where on."""
+
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+from torch.utils.data import DistributedSampler
+
+Position = Callable[[], tuple[int, int]]
+"""Gives (epoch, first batch) each time the loader begins an epoch."""
+
+
+class _WholeBatches(DistributedSampler):
+    """Base of samplers that yield whole batches (for ``DataLoader(batch_size=None)``).
+
+    A ``DistributedSampler`` by type, so that Lightning sees that the ranks are taken care of and leaves it alone.
+    """
+
+    def __init__(self, length: int, rank: int, world_size: int, seed: int, shuffle: bool) -> None:
+        super().__init__(range(length), num_replicas=world_size, rank=rank, shuffle=shuffle, seed=seed)
+
+
+class TrainingBatches(_WholeBatches):
+    """Batches of (epoch, image): a permutation that depends on (seed, epoch) alone, incomplete batches dropped.
+
+    With W ranks, batch b of all ranks together is images b*B*W ... (b+1)*B*W - 1 of the permutation, and rank r
+    takes every W-th of them from r on: shares are exact and disjoint, none is padded.
+
+    Args:
+        images: how many there are.
+        batch_size: images per batch and rank.
+        seed: of the order.
+        rank: of this process.
+        world_size: how many processes share the images.
+        shuffle: False: the order of the store in every epoch.
+        position: where to begin when an epoch is begun; None: ``(epoch, start_batch)`` of this object.
+
+    Attributes:
+        epoch: set by the trainer (``set_epoch``).
+        start_batch: first batch of the epoch, used once: the epochs after it begin at 0.
+    """
+
+    def __init__(
+        self,
+        images: int,
+        batch_size: int,
+        seed: int = 0,
+        rank: int = 0,
+        world_size: int = 1,
+        shuffle: bool = True,
+        position: Position | None = None,
+    ) -> None:
+        super().__init__(images, rank, world_size, seed, shuffle)
+        self.images, self.batch_size, self.start_batch = images, batch_size, 0
+        self._position = position
+
+    def __len__(self) -> int:
+        """Batches of a whole epoch, wherever it is begun: the trainer counts those before ``start_batch`` too."""
+        return self.images // (self.batch_size * self.num_replicas)
+
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        # Asked here, not in the generator: workers fetch ahead as soon as the loader's iterator is made.
+        epoch, start = self._position() if self._position else (self.epoch, self.start_batch)
+        self.start_batch = 0
+        return self._batches(epoch, start)
+
+    def _batches(self, epoch: int, start: int) -> Iterator[list[tuple[int, int]]]:
+        order = self.order(epoch)
+        together = self.batch_size * self.num_replicas
+        for batch in range(start, len(self)):
+            shared = order[batch * together : (batch + 1) * together]
+            yield [(epoch, int(image)) for image in shared[self.rank :: self.num_replicas]]
+
+    def order(self, epoch: int) -> np.ndarray:
+        """int64 (images,): the order of the images in an epoch, the same on every rank."""
+        if not self.shuffle:
+            return np.arange(self.images)
+        return np.random.default_rng([self.seed, epoch]).permutation(self.images)
+
+
+class EvaluationBatches(_WholeBatches):
+    """Batches of caption ids: rank r of W takes every W-th id from r on; nothing is padded or dropped.
+
+    Args:
+        captions: the ids, in the order of evaluation.
+        batch_size: ids per batch.
+        rank: of this process.
+        world_size: how many processes share them.
+    """
+
+    def __init__(self, captions: Sequence[int], batch_size: int, rank: int = 0, world_size: int = 1) -> None:
+        super().__init__(len(captions), rank, world_size, seed=0, shuffle=False)
+        self.share = np.asarray(captions, dtype=np.int64)[rank::world_size]
+        self.batch_size = batch_size
+
+    def __len__(self) -> int:
+        return -(-len(self.share) // self.batch_size)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        for start in range(0, len(self.share), self.batch_size):
+            yield self.share[start : start + self.batch_size].tolist()

@@ -1,0 +1,260 @@
+"""Drawn birds: the embedded data set, written to disk in CUB's own layout so that CUB's reader reads it."""
+
+import json
+import multiprocessing
+import os
+import pickle
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from t2igan.data.sources.bird_captions import write_captions
+from t2igan.data.sources.bird_painter import PARTS, render_bird, tight_box
+from t2igan.data.sources.bird_species import (
+    BirdAttributes,
+    Species,
+    draw_attributes,
+    invent_species,
+    name_species,
+)
+from t2igan.errors import UserError
+
+__all__ = ["BirdAttributes", "DrawnBirdsRecipe", "Species", "render_bird", "write_drawn_birds"]
+
+RENDERER = 1
+"""Raised whenever the same recipe would give other pictures or captions."""
+
+JPEG_QUALITY = 95
+
+_PART_COLORS = ((0, 0, 0), (214, 96, 77), (253, 219, 199), (67, 147, 195), (178, 24, 43), (255, 191, 0),
+                (33, 102, 172), (153, 112, 80), (255, 255, 255))  # fmt: skip
+# Streams of randomness that must not share numbers.
+_ATTRIBUTES, _PAINTING, _CAPTIONS = 2, 3, 4
+
+
+@dataclass(frozen=True)
+class DrawnBirdsRecipe:
+    """All that determines the data set, byte for byte.
+
+    Attributes:
+        train_species: Number of training classes.
+        test_species: Number of test classes: new combinations of attribute values seen in training.
+        train_images_per_species: Pictures of each training class.
+        test_images_per_species: Pictures of each test class.
+        image_pixels: Side of the square pictures.
+        captions_per_image: Captions of each picture.
+        seed: The only source of randomness.
+    """
+
+    train_species: int = 60
+    test_species: int = 20
+    train_images_per_species: int = 30
+    test_images_per_species: int = 40
+    image_pixels: int = 128
+    captions_per_image: int = 10
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Check the values.
+
+        Raises:
+            UserError: If a count is not positive, the picture too small or the seed negative.
+        """
+        least = {key: 1 for key in asdict(self)} | {"image_pixels": 48, "seed": 0}
+        for key, value in asdict(self).items():
+            if not isinstance(value, int) or value < least[key]:
+                raise UserError(
+                    f"{key} of the drawn birds is {value!r}; give a whole number of at least {least[key]}"
+                )
+
+
+@dataclass(frozen=True)
+class _Picture:
+    """One picture to make: its class, its numbers and its key ``<class>/<file stem>``."""
+
+    species: Species
+    class_id: int
+    number: int
+    key: str
+    split: str
+
+    def generator(self, seed: int, stream: int) -> np.random.Generator:
+        return np.random.default_rng([seed, stream, self.class_id, self.number])
+
+    def attributes(self, seed: int) -> BirdAttributes:
+        return draw_attributes(self.species, self.generator(seed, _ATTRIBUTES))
+
+
+def write_drawn_birds(
+    root: Path, recipe: DrawnBirdsRecipe, workers: int = 0, progress: Callable[[int, int], None] | None = None
+) -> None:
+    """Write the data set below ``root`` in CUB's layout (with AttnGAN's metadata), part maps and attributes.
+
+    Files are written whole or not at all, and complete pictures that are already there are kept, so the same call
+    goes on where an interrupted one stopped and gives the same bytes with any number of workers.
+
+    Args:
+        root: Folder to write into; new, empty, or begun with the same recipe.
+        recipe: What to draw.
+        workers: Processes to draw with; 0 takes all cores, 1 stays in this process.
+        progress: Called with (pictures done, pictures in all) after each picture.
+
+    Raises:
+        UserError: If ``root`` holds something else, or the recipe asks for more species than can be told apart.
+    """
+    root = Path(root)
+    train, test = invent_species(recipe.train_species, recipe.test_species, recipe.seed)
+    class_names = name_species(train + test, recipe.seed)
+    pictures = list(_pictures(recipe, train + test, class_names))
+    _claim(root, recipe)
+    for name in class_names:
+        for folder in ("CUB_200_2011/images", "CUB_200_2011/segmentations", "text"):
+            (root / folder / name).mkdir(parents=True, exist_ok=True)
+    boxes = []
+    for box in _make_all(root, recipe, pictures, workers):
+        boxes.append(box)
+        if progress:
+            progress(len(boxes), len(pictures))
+    _write_tables(root, pictures, class_names, boxes)
+    _write_metadata(root, recipe, pictures)
+
+
+def _pictures(recipe: DrawnBirdsRecipe, species: list[Species], names: list[str]) -> Iterator[_Picture]:
+    image_id = 0
+    for class_id, (one, name) in enumerate(zip(species, names), start=1):
+        split = "train" if class_id <= recipe.train_species else "test"
+        count = recipe.train_images_per_species if split == "train" else recipe.test_images_per_species
+        for number in range(1, count + 1):
+            image_id += 1
+            yield _Picture(
+                one, class_id, number, f"{name}/{name.split('.')[1]}_{number:04d}_{image_id}", split
+            )
+
+
+def _claim(root: Path, recipe: DrawnBirdsRecipe) -> None:
+    """Mark the folder with the recipe, or refuse a folder that holds something else."""
+    path = root / "recipe.json"
+    wanted = {"dataset": "drawn-birds", "renderer": RENDERER, **asdict(recipe)}
+    if path.exists():
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError:
+            found = {}
+        if not isinstance(found, dict):
+            found = {}
+        other = sorted(key for key in wanted if found.get(key) != wanted[key])
+        if other:
+            told = ", ".join(f"{key} {found.get(key)!r} instead of {wanted[key]!r}" for key in other)
+            raise UserError(
+                f"{path} belongs to other drawn birds ({told}); remove {root} or give another folder"
+            )
+        return
+    # A call killed at its very start leaves the recipe's partial file behind.
+    strange = root.is_dir() and any(entry.name != "recipe.json.partial" for entry in root.iterdir())
+    if root.is_file() or strange:
+        raise UserError(
+            f"{root} is not empty and holds no recipe.json of drawn birds; give a new or empty folder"
+        )
+    root.mkdir(parents=True, exist_ok=True)
+    _write_bytes(path, _json(wanted))
+
+
+def _make_all(
+    root: Path, recipe: DrawnBirdsRecipe, pictures: list[_Picture], workers: int
+) -> Iterator[tuple[int, int, int, int]]:
+    """Make or keep every picture; yield the boxes in order."""
+    make = partial(_make, root, recipe)
+    workers = min(workers or os.cpu_count() or 1, len(pictures))
+    if workers == 1:
+        yield from map(make, pictures)
+        return
+    # Spawned, not forked: the caller may hold threads (torch) that do not survive a fork.
+    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+        yield from pool.map(make, pictures, chunksize=min(16, -(-len(pictures) // workers)))
+
+
+def _make(root: Path, recipe: DrawnBirdsRecipe, picture: _Picture) -> tuple[int, int, int, int]:
+    """Make the files of one picture, unless all are there; return the bird's box."""
+    image_path = root / "CUB_200_2011/images" / f"{picture.key}.jpg"
+    parts_path = root / "CUB_200_2011/segmentations" / f"{picture.key}.png"
+    text_path = root / "text" / f"{picture.key}.txt"
+    if image_path.is_file() and text_path.is_file():
+        kept = _read_parts(parts_path)
+        if kept is not None:
+            return tight_box(kept)
+    attributes = picture.attributes(recipe.seed)
+    image, parts, box = render_bird(
+        attributes, recipe.image_pixels, picture.generator(recipe.seed, _PAINTING)
+    )
+    captions = write_captions(
+        attributes, recipe.captions_per_image, picture.generator(recipe.seed, _CAPTIONS)
+    )
+    _write_bytes(text_path, ("\n".join(captions) + "\n").encode("ascii"))
+    colored = Image.fromarray(parts)
+    colored.putpalette([value for color in _PART_COLORS for value in color])
+    _replace(parts_path, lambda path: colored.save(path, "PNG"))
+    # Full chroma resolution: the colours of small parts are what the captions speak of.
+    picture_image = Image.fromarray(image)
+    _replace(image_path, lambda path: picture_image.save(path, "JPEG", quality=JPEG_QUALITY, subsampling=0))
+    return box
+
+
+def _read_parts(path: Path) -> np.ndarray | None:
+    """Return a part map (H, W), or None if it is absent or unreadable."""
+    try:
+        with Image.open(path) as image:
+            return np.asarray(image)
+    except OSError:
+        return None
+
+
+def _write_tables(
+    root: Path, pictures: list[_Picture], class_names: list[str], boxes: list[tuple[int, int, int, int]]
+) -> None:
+    """Write CUB's own text tables."""
+    ids = range(1, len(pictures) + 1)
+    tables = {
+        "images.txt": [f"{i} {picture.key}.jpg" for i, picture in zip(ids, pictures)],
+        "bounding_boxes.txt": [
+            " ".join([str(i), *(f"{value}.0" for value in box)]) for i, box in zip(ids, boxes)
+        ],
+        "classes.txt": [f"{i} {name}" for i, name in enumerate(class_names, start=1)],
+        "image_class_labels.txt": [f"{i} {picture.class_id}" for i, picture in zip(ids, pictures)],
+        # The image-level split: every other picture of each class is for training.
+        "train_test_split.txt": [f"{i} {picture.number % 2}" for i, picture in zip(ids, pictures)],
+        "parts.txt": [f"{value} {name}" for value, name in enumerate(PARTS)],
+    }
+    for name, lines in tables.items():
+        _write_bytes(root / "CUB_200_2011" / name, ("\n".join(lines) + "\n").encode("ascii"))
+
+
+def _write_metadata(root: Path, recipe: DrawnBirdsRecipe, pictures: list[_Picture]) -> None:
+    """Write AttnGAN's pickles (plain lists, protocol 2) and the attributes of every picture."""
+    for split in ("train", "test"):
+        (root / split).mkdir(exist_ok=True)
+        chosen = [picture for picture in pictures if picture.split == split]
+        keys, class_ids = [picture.key for picture in chosen], [picture.class_id for picture in chosen]
+        _write_bytes(root / split / "filenames.pickle", pickle.dumps(keys, protocol=2))
+        _write_bytes(root / split / "class_info.pickle", pickle.dumps(class_ids, protocol=2))
+    attributes = {picture.key: picture.attributes(recipe.seed).flat() for picture in pictures}
+    _write_bytes(root / "attributes.json", _json(attributes))
+
+
+def _json(value: object) -> bytes:
+    return (json.dumps(value, indent=1) + "\n").encode("ascii")
+
+
+def _write_bytes(path: Path, content: bytes) -> None:
+    _replace(path, lambda partial_path: partial_path.write_bytes(content))
+
+
+def _replace(path: Path, write: Callable[[Path], object]) -> None:
+    """Let ``write`` fill a partial file and then rename it, so that a name never stands for half a file."""
+    unfinished = path.with_name(path.name + ".partial")
+    write(unfinished)
+    os.replace(unfinished, path)

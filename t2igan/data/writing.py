@@ -1,0 +1,130 @@
+"""Writing a finished store (layout: :mod:`t2igan.data.store`)."""
+
+import json
+import os
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from t2igan.data.rendering import Box
+from t2igan.data.store import SCHEMA_VERSION
+from t2igan.data.vocabulary import Vocabulary
+
+
+@dataclass(frozen=True)
+class StoreHeader:
+    """The attributes of a store besides the vocabulary's hash and the fingerprint."""
+
+    name: str
+    split_scheme: str
+    image_size: int
+    short_side: int
+    encoding: str
+    crop_by_box: bool
+
+
+@dataclass(frozen=True)
+class StoredImage:
+    """One image as it enters a store.
+
+    Attributes:
+        key: its name.
+        class_id: 0-based row of the class names.
+        box: x, y, width, height in the raw file, or None.
+        shape: (height, width) of the stored pixels.
+        length: bytes of the payload.
+        sha256: hex digest of the payload.
+        texts: captions as written.
+        tokens: word ids of each caption.
+    """
+
+    key: str
+    class_id: int
+    box: Box | None
+    shape: tuple[int, int]
+    length: int
+    sha256: str
+    texts: list[str]
+    tokens: list[list[int]]
+
+
+def fingerprint(
+    header: StoreHeader, vocabulary: Vocabulary, class_names: list[str], splits: dict[str, list[StoredImage]]
+) -> str:
+    """sha256 (hex) of everything a reader can get out of the store."""
+    digest = sha256()
+    for part in ([SCHEMA_VERSION, asdict(header), vocabulary.hash, class_names], *splits.items()):
+        name, images = (part[0], part[1]) if isinstance(part, tuple) else (None, [])
+        digest.update(json.dumps(name or part, sort_keys=True).encode() + b"\n")
+        for image in images:
+            digest.update(json.dumps(asdict(image), sort_keys=True).encode() + b"\n")
+    return digest.hexdigest()
+
+
+def write_store(
+    path: Path,
+    header: StoreHeader,
+    vocabulary: Vocabulary,
+    class_names: list[str],
+    splits: dict[str, list[StoredImage]],
+    payload: Callable[[str], bytes],
+) -> str:
+    """Write a store; it appears under its name only when it is complete.
+
+    Args:
+        path: of the finished store; an older one is replaced.
+        header: attributes.
+        vocabulary: the words that the images' tokens refer to.
+        class_names: names of the 0-based classes.
+        splits: ``{"train": images, "test": images}``.
+        payload: gives the stored bytes of an image by its key.
+
+    Returns:
+        The fingerprint.
+    """
+    unfinished = path.with_name(path.name + ".writing")
+    value = fingerprint(header, vocabulary, class_names, splits)
+    with h5py.File(unfinished, "w") as file:
+        for name, images in splits.items():
+            _write_split(file.create_group(name), images, payload)
+        for name, words in (("vocabulary", vocabulary.words), ("class_names", class_names)):
+            file.create_dataset(name, data=np.array(words, dtype=object), dtype=h5py.string_dtype())
+        file.attrs.update(
+            schema_version=SCHEMA_VERSION,
+            vocabulary_hash=vocabulary.hash,
+            fingerprint=value,
+            **asdict(header),
+        )
+    with unfinished.open("rb+") as written:
+        os.fsync(written.fileno())
+    os.replace(unfinished, path)
+    return value
+
+
+def _write_split(group: h5py.Group, images: Sequence[StoredImage], payload: Callable[[str], bytes]) -> None:
+    offsets = _offsets(image.length for image in images)
+    pixels = group.create_dataset("pixels", (int(offsets[-1]),), np.uint8)
+    for image, start, end in zip(images, offsets[:-1], offsets[1:]):
+        pixels[start:end] = np.frombuffer(payload(image.key), np.uint8)
+    nothing = (np.nan,) * 4
+    texts = [text.encode() for image in images for text in image.texts]
+    tokens = [ids for image in images for ids in image.tokens]
+    keys = np.array([image.key for image in images], dtype=object)
+    group["offsets"] = offsets
+    group["shapes"] = np.array([image.shape for image in images], np.int32).reshape(-1, 2)
+    group.create_dataset("keys", data=keys, dtype=h5py.string_dtype())
+    group["class_ids"] = np.array([image.class_id for image in images], np.int64)
+    group["boxes"] = np.array([image.box or nothing for image in images], np.float64).reshape(-1, 4)
+    group["caption_offsets"] = _offsets(len(image.texts) for image in images)
+    group["tokens"] = np.array([index for ids in tokens for index in ids], np.int32)
+    group["token_offsets"] = _offsets(len(ids) for ids in tokens)
+    group["texts"] = np.frombuffer(b"".join(texts), np.uint8)
+    group["text_offsets"] = _offsets(len(text) for text in texts)
+
+
+def _offsets(lengths: Iterable[int]) -> np.ndarray:
+    return np.cumsum([0, *lengths], dtype=np.int64)

@@ -1,0 +1,109 @@
+"""Pictures of a generator for given captions, the same whatever the batch size and the number of devices."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from t2igan.data.store import StoreSplit
+from t2igan.data.vocabulary import subsample_words
+from t2igan.evaluation.plan import Plan
+from t2igan.evaluation.protocol import Protocol
+from t2igan.models.adversarial import AdversarialModule
+from t2igan.nn.images import to_uint8
+from t2igan.nn.noise import caption_noise
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Some of the pictures that are scored.
+
+    Attributes:
+        numbers: int64 (B,), their numbers in the plan.
+        images: uint8 (B, 3, S, S).
+        drawn: (B, 3, S, S) in [-1, 1] before quantisation; None where the pictures are 8-bit by nature.
+    """
+
+    numbers: Tensor
+    images: Tensor
+    drawn: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+
+def batches(numbers: Sequence[int], batch_size: int) -> Iterator[np.ndarray]:
+    """Consecutive parts of ``numbers``, int64, the last one as long as what is left."""
+    for start in range(0, len(numbers), batch_size):
+        yield np.asarray(numbers[start : start + batch_size], np.int64)
+
+
+def caption_tokens(
+    split: StoreSplit, captions: Sequence[int], words: int, seed: int
+) -> tuple[Tensor, Tensor]:
+    """Captions as :class:`t2igan.data.datasets.EvaluationItems` gives them, without reading their images.
+
+    Args:
+        split: of the captions.
+        captions: caption ids.
+        words: the most words of a caption.
+        seed: of the choice of words.
+
+    Returns:
+        int64 (B, T), 0 = padding, and int64 (B,) lengths.
+    """
+    tokens = [
+        subsample_words(
+            split.caption_tokens(int(caption)), words, np.random.default_rng([seed, int(caption)])
+        )
+        for caption in captions
+    ]
+    rows = [torch.from_numpy(row) for row in tokens]
+    return pad_sequence(rows, batch_first=True), torch.tensor([len(row) for row in rows])
+
+
+def planned_noise(captions: np.ndarray, draws: np.ndarray, dim: int, seed: int) -> Tensor:
+    """Noise (B, dim) of pictures, a function of each one's caption and draw alone."""
+    noise = torch.empty(len(captions), dim)
+    for draw in np.unique(draws):
+        rows = torch.from_numpy(np.flatnonzero(draws == draw))
+        noise[rows] = caption_noise(torch.from_numpy(captions)[rows], dim, seed, int(draw))
+    return noise
+
+
+@torch.no_grad()
+def draw_pictures(
+    module: AdversarialModule,
+    split: StoreSplit,
+    plan: Plan,
+    protocol: Protocol,
+    numbers: Sequence[int],
+    batch_size: int,
+    device: torch.device,
+) -> Iterator[Pictures]:
+    """Draw pictures of a plan.
+
+    Args:
+        module: draws; on ``device``.
+        split: of the captions.
+        plan: all pictures of the evaluation.
+        protocol: gives words, noise, weights and quantisation.
+        numbers: which pictures of the plan to draw.
+        batch_size: pictures at a time; they depend on it by the round-off of float32 at most.
+        device: where to draw.
+
+    Yields:
+        The pictures, in the order of ``numbers``.
+    """
+    for batch in batches(numbers, batch_size):
+        captions, lengths = caption_tokens(split, plan.captions[batch], protocol.words, protocol.words_seed)
+        noise = planned_noise(
+            plan.captions[batch], plan.draws[batch], module.generator.noise_dim, protocol.noise_seed
+        )
+        drawn = module.synthesise(
+            noise.to(device), captions.to(device), lengths.to(device), protocol.weights
+        ).images[-1]
+        yield Pictures(torch.from_numpy(batch), to_uint8(drawn, protocol.quantisation), drawn.float())

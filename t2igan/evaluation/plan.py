@@ -1,0 +1,91 @@
+"""Which captions are drawn, how often, and by whom."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from t2igan.data.store import StoreSplit
+from t2igan.errors import UserError
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The pictures of an evaluation. Picture ``i`` is trial ``i`` of R-precision, whoever draws it.
+
+    Attributes:
+        captions: int64 (N,), caption ids.
+        draws: int64 (N,), 0 for the first picture of a caption, 1 for the second, ...
+    """
+
+    captions: np.ndarray
+    draws: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.captions)
+
+
+def plan_pictures(split: StoreSplit, count: int, images: Sequence[int] | None = None) -> Plan:
+    """Use captions as evenly as possible; a pure function of the split and ``count``.
+
+    Images take turns, in the order of the sha256 of their keys; each gives another of its captions every turn
+    until all are used. After the last caption the whole starts again with fresh noise. A plan of fewer pictures is
+    the beginning of a plan of more.
+
+    Args:
+        split: whose captions are used.
+        count: N.
+        images: only captions of these images.
+
+    Raises:
+        UserError: there is no caption.
+    """
+    chosen = range(len(split)) if images is None else images
+    ordered = sorted(chosen, key=lambda image: hashlib.sha256(split.keys[image].encode()).digest())
+    captions = [split.captions_of(image) for image in ordered]
+    turns = max((len(own) for own in captions), default=0)
+    # The place in the order is added so that the first turn does not use the first captions alone.
+    cycle = [
+        own[(turn + place) % len(own)]
+        for turn in range(turns)
+        for place, own in enumerate(captions)
+        if turn < len(own)
+    ]
+    if not cycle:
+        raise UserError(f"the {split.name} split has no caption to draw: prepare the store again")
+    numbers = np.arange(count)
+    return Plan(np.asarray(cycle, np.int64)[numbers % len(cycle)], numbers // len(cycle))
+
+
+def share(count: int, rank: int, world_size: int) -> range:
+    """The numbers of 0 ... count - 1 that fall to one process: a range, disjoint from the others', none left."""
+    return range(rank * count // world_size, (rank + 1) * count // world_size)
+
+
+def shuffled_captions(captions: np.ndarray, groups: np.ndarray, seed: int) -> np.ndarray:
+    """The same captions in another order, so that each picture gets one of another group: R-precision's control.
+
+    Args:
+        captions: int64 (N,), the caption of each picture.
+        groups: int64 (N,), the class (or image) of each picture's caption.
+        seed: of the order.
+
+    Raises:
+        UserError: more than half of the pictures are of one group.
+    """
+    generator, count = np.random.default_rng(seed), len(captions)
+    largest = int(np.unique(groups, return_counts=True)[1].max())
+    if 2 * largest > count:
+        raise UserError(
+            f"captions cannot be shuffled: {largest} of {count} pictures are of one class; draw more pictures"
+        )
+    # Sorted by group, a shift by the size of the largest group lands in another group everywhere.
+    by_group = np.argsort(groups, kind="stable")
+    source = np.empty(count, np.int64)
+    source[by_group] = np.roll(by_group, -largest)
+    # Swaps that keep this true then take the system out of it.
+    for i, j in generator.integers(count, size=(10 * count, 2)):
+        if groups[source[j]] != groups[i] and groups[source[i]] != groups[j]:
+            source[i], source[j] = source[j], source[i]
+    return captions[source]

@@ -1,0 +1,185 @@
+"""Result records: one JSON object per line, appended, never edited."""
+
+import fcntl
+import json
+import os
+import warnings
+from dataclasses import asdict, dataclass, field, fields
+from datetime import datetime, timezone
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import BinaryIO
+
+import t2igan
+from t2igan.errors import UserError
+
+SCHEMA = 1
+PACKAGES = ("torch", "torchvision", "torchmetrics", "pytorch-lightning", "numpy")
+
+
+@dataclass(frozen=True)
+class MetricValue:
+    """One measured number.
+
+    Attributes:
+        value: of the metric; a share between 0 and 1 for R-precision.
+        spread: population standard deviation over folds or parts, None where there are none.
+        n: pictures that went into it.
+        judge: sha256 of the network whose features it is made of; values of different judges do not compare.
+        chance: what guessing would give, where that is known.
+    """
+
+    value: float
+    spread: float | None
+    n: int
+    judge: str
+    chance: float | None = None
+
+
+@dataclass(frozen=True)
+class SubjectCard:
+    """What was scored.
+
+    Attributes:
+        kind: ``checkpoint``, ``untrained``, ``real`` or ``images``.
+        name: for tables.
+        path: of the checkpoint or folder.
+        sha256: of the checkpoint, or over all files of the folder.
+        recipe: class of the module.
+        weights: ``ema`` or ``raw``.
+        seed: from which an untrained module was built.
+    """
+
+    kind: str
+    name: str
+    path: str | None = None
+    sha256: str | None = None
+    recipe: str | None = None
+    weights: str | None = None
+    seed: int | None = None
+
+
+@dataclass(frozen=True)
+class ResultRecord:
+    """One subject under one protocol, with all that the numbers depend on.
+
+    Attributes:
+        subject: what was scored.
+        metrics: values by name.
+        not_computed: why a metric of the protocol is missing, by name.
+        protocol: its name.
+        protocol_hash: its hash.
+        dataset: name of the data set.
+        fingerprint: of the store.
+        n_real: images of the reference.
+        n_generated: pictures scored.
+        backbones: sha256 of each feature network by name.
+        damsm: sha256 of each DAMSM checkpoint by label; the first is the one that was trained against.
+        seed: of the noise.
+        device: where it ran.
+        seconds: of wall time.
+        notes: what a reader should know, e.g. that a folder was not complete.
+        versions: of the packages.
+        timestamp: UTC, ISO 8601.
+        schema: of this record.
+    """
+
+    subject: SubjectCard
+    metrics: dict[str, MetricValue]
+    not_computed: dict[str, str]
+    protocol: str
+    protocol_hash: str
+    dataset: str
+    fingerprint: str
+    n_real: int
+    n_generated: int
+    backbones: dict[str, str]
+    damsm: dict[str, str]
+    seed: int
+    device: str
+    seconds: float
+    notes: list[str] = field(default_factory=list)
+    versions: dict[str, str] = field(default_factory=lambda: package_versions())
+    timestamp: str = field(default_factory=lambda: datetime.now(timezone.utc).isoformat(timespec="seconds"))
+    schema: int = SCHEMA
+
+    def to_json(self) -> str:
+        """One line of JSON."""
+        return json.dumps(asdict(self), allow_nan=False)
+
+    @classmethod
+    def from_json(cls, line: str) -> "ResultRecord":
+        """The inverse of :meth:`to_json`.
+
+        Raises:
+            ValueError: the line is not a whole record of this schema.
+        """
+        content = json.loads(line)
+        if not isinstance(content, dict) or content.get("schema") != SCHEMA:
+            raise ValueError(f"not a record of schema {SCHEMA}")
+        known = {own.name for own in fields(cls)}
+        try:
+            content["subject"] = SubjectCard(**content["subject"])
+            content["metrics"] = {name: MetricValue(**value) for name, value in content["metrics"].items()}
+            return cls(**{key: value for key, value in content.items() if key in known})
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"not a whole record ({error})") from error
+
+
+def package_versions() -> dict[str, str]:
+    """Versions of t2igan and of what its numbers depend on."""
+    found = {"t2igan": t2igan.__version__}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed"
+    return found
+
+
+def append_record(path: str | Path, record: ResultRecord) -> None:
+    """Append a record; several processes may do so at once.
+
+    Raises:
+        UserError: the file cannot be written.
+    """
+    path = Path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("ab+", buffering=0) as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            # A line that was cut off must not swallow the record that follows it.
+            start = "\n" if _ends_inside_a_line(file) else ""
+            file.write(f"{start}{record.to_json()}\n".encode())
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise UserError(f"{path}: record not written ({error.strerror}): give another --records") from error
+
+
+def _ends_inside_a_line(file: BinaryIO) -> bool:
+    size = file.seek(0, os.SEEK_END)
+    if size == 0:
+        return False
+    file.seek(size - 1)
+    return file.read(1) != b"\n"
+
+
+def read_records(path: str | Path) -> list[ResultRecord]:
+    """All whole records of a file; a line that is not one is named in a warning and left out.
+
+    Raises:
+        UserError: there is no such file.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(f"{path}: no records there; `t2igan evaluate --records {path} ...` writes them")
+    records = []
+    lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            records.append(ResultRecord.from_json(line))
+        except ValueError as error:
+            warnings.warn(f"{path}, line {number} left out: {error}", stacklevel=2)
+    return records

@@ -1,0 +1,249 @@
+"""What can be scored: a checkpoint, the same network untrained, and real images (a folder: :mod:`.folder`)."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from t2igan.data.datasets import EvaluationItems, resize_images
+from t2igan.data.store import Store, StoreSplit
+from t2igan.data.vocabulary import Vocabulary
+from t2igan.errors import UserError
+from t2igan.evaluation.generate import Pictures, batches, draw_pictures
+from t2igan.evaluation.plan import Plan, plan_pictures
+from t2igan.evaluation.protocol import Protocol
+from t2igan.evaluation.record import SubjectCard
+from t2igan.metrics.weights import file_sha256
+from t2igan.models.adversarial import AdversarialModule
+from t2igan.models.damsm import DAMSM
+from t2igan.models.suite_module import SuiteModule, load_module, read_checkpoint
+from t2igan.nn.recipe import build
+
+GENERIC_STEMS = ("last", "best", "epoch", "step")
+
+
+class Subject(ABC):
+    """Something that gives pictures of captions.
+
+    Attributes:
+        card: for the record.
+        notes: for the record.
+        has_floats: whether pictures are there before quantisation.
+        knows_captions: whether each picture is of a known caption.
+    """
+
+    card: SubjectCard
+    notes: list[str]
+    has_floats = False
+    knows_captions = True
+
+    @abstractmethod
+    def check(self, protocol: Protocol, store: Store) -> None:
+        """Refuse what does not fit together.
+
+        Raises:
+            UserError: it does not.
+        """
+
+    def plan(self, protocol: Protocol, split: StoreSplit) -> Plan:
+        """The pictures to be scored."""
+        return plan_pictures(split, protocol.images)
+
+    def distinct(self, plan: Plan, split: StoreSplit) -> np.ndarray:
+        """Mask (N,), False for pictures that an earlier number of the plan has shown already."""
+        return np.ones(len(plan), bool)
+
+    @abstractmethod
+    def pictures(
+        self,
+        protocol: Protocol,
+        store: Store,
+        plan: Plan,
+        numbers: Sequence[int],
+        batch_size: int,
+        device: torch.device,
+    ) -> Iterator[Pictures]:
+        """Pictures ``numbers`` of the plan, on ``device``."""
+
+
+class DrawnSubject(Subject):
+    """The pictures of a module.
+
+    Args:
+        module: draws.
+        card: for the record.
+    """
+
+    has_floats = True
+
+    def __init__(self, module: AdversarialModule, card: SubjectCard) -> None:
+        self.module, self.card, self.notes = module, card, []
+
+    def check(self, protocol: Protocol, store: Store) -> None:
+        """The generator must draw the protocol's size, and know the store's words in their order."""
+        size, who = self.module.generator.image_sizes[-1], str(self.card.path)
+        if size != protocol.image_size:
+            raise UserError(
+                f"{who} draws {size} px, protocol {protocol.name} is for {protocol.image_size} px: "
+                "choose a protocol of that size"
+            )
+        require_same_words(self.module, store, who)
+        trained_on = self.module.dataset.get("fingerprint")
+        if trained_on and trained_on != store.fingerprint:
+            self.notes.append(f"trained on a store of fingerprint {trained_on[:12]}, not on this one")
+
+    def pictures(
+        self,
+        protocol: Protocol,
+        store: Store,
+        plan: Plan,
+        numbers: Sequence[int],
+        batch_size: int,
+        device: torch.device,
+    ) -> Iterator[Pictures]:
+        """Draw."""
+        module = self.module.to(device)
+        yield from draw_pictures(
+            module, store.split(protocol.split), plan, protocol, numbers, batch_size, device
+        )
+
+
+class RealImages(Subject):
+    """The data set's own images with their own captions: what the metrics say of perfect pictures.
+
+    Where the protocol halves the split, these are the images that are no reference. R-precision asks for a caption
+    as often as with drawn pictures; the other metrics see each image once.
+    """
+
+    def __init__(self) -> None:
+        self.card, self.notes = SubjectCard("real", "real images"), []
+
+    def check(self, protocol: Protocol, store: Store) -> None:
+        """Real images fit every protocol of their data set."""
+
+    def plan(self, protocol: Protocol, split: StoreSplit) -> Plan:
+        """As many captions as other subjects have pictures, or all there are."""
+        images = range(1, len(split), 2) if protocol.reference == "halves" else range(len(split))
+        available = sum(len(split.captions_of(image)) for image in images)
+        return plan_pictures(split, min(protocol.images, available), images)
+
+    def distinct(self, plan: Plan, split: StoreSplit) -> np.ndarray:
+        """The first picture of each image."""
+        mask = np.zeros(len(plan), bool)
+        mask[np.unique(split.caption_images[plan.captions], return_index=True)[1]] = True
+        return mask
+
+    def pictures(
+        self,
+        protocol: Protocol,
+        store: Store,
+        plan: Plan,
+        numbers: Sequence[int],
+        batch_size: int,
+        device: torch.device,
+    ) -> Iterator[Pictures]:
+        """Read."""
+        for batch in batches(numbers, batch_size):
+            images = real_images(store, protocol, plan.captions[batch], device)
+            yield Pictures(torch.from_numpy(batch), images)
+
+
+def real_images(
+    store: Store, protocol: Protocol, captions: Sequence[int], device: torch.device
+) -> torch.Tensor:
+    """Centre crops of the images of some captions, uint8 (B, 3, S, S), at the protocol's size."""
+    items = EvaluationItems(
+        store.split(protocol.split), store.image_size, protocol.words, protocol.words_seed
+    )
+    return resize_images(items[captions].images.to(device), protocol.image_size)
+
+
+def require_same_words(module: SuiteModule, store: Store, who: str) -> None:
+    """Refuse a module that was trained on another vocabulary than the store's.
+
+    Raises:
+        UserError: it was, or it was never trained.
+    """
+    if not module.vocabulary:
+        raise UserError(f"{who} holds no vocabulary, it never saw a data set; train it with t2igan fit")
+    store.require_vocabulary(Vocabulary(module.vocabulary).hash, who)
+
+
+def label_of(path: str | Path) -> str:
+    """A name for tables: that of the run's folder where the file is called ``last``, ``epoch=...`` and the like."""
+    path = Path(path)
+    if not path.stem.startswith(GENERIC_STEMS):
+        return path.stem
+    folder = path.absolute().parent
+    return (folder.parent if folder.name == "checkpoints" else folder).name or path.stem
+
+
+def load_generator(path: str | Path) -> AdversarialModule:
+    """The module of a generator's checkpoint.
+
+    Raises:
+        UserError: it cannot be read, or is of another kind of module.
+    """
+    return _adversarial(load_module(path), path)
+
+
+def load_checkpoint_subject(path: str | Path, weights: str) -> DrawnSubject:
+    """The subject in a checkpoint.
+
+    Raises:
+        UserError: it cannot be read, or is of another kind of module.
+    """
+    module = load_generator(path)
+    card = SubjectCard(
+        "checkpoint", label_of(path), str(path), file_sha256(Path(path)), _class_path(module), weights
+    )
+    return DrawnSubject(module, card)
+
+
+def build_untrained_subject(path: str | Path, seed: int, damsm: DAMSM | None = None) -> DrawnSubject:
+    """What the training that gave a checkpoint began with: its recipe built anew.
+
+    Args:
+        path: of the checkpoint; only its recipe and vocabulary are used.
+        seed: of the new weights.
+        damsm: gives the text encoder where the recipe takes it from a DAMSM.
+
+    Raises:
+        UserError: the checkpoint cannot be read, is of another kind, or the DAMSM's text encoder does not fit.
+    """
+    content = read_checkpoint(path)["t2igan"]
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        module = _adversarial(build(content["recipe"]), path)
+        module.vocabulary, module.dataset = content["vocabulary"], content["dataset"]
+        module.configure_model()
+    if damsm is not None and module.damsm is not None:
+        try:
+            module.text_encoder.load_state_dict(damsm.text_encoder.state_dict())
+        except RuntimeError as error:
+            raise UserError(
+                f"{path} was not trained with the text encoder of the first --damsm (other sizes): "
+                "name the one that it was trained against first"
+            ) from error
+    card = SubjectCard(
+        "untrained",
+        f"{label_of(path)}, untrained",
+        str(path),
+        recipe=_class_path(module),
+        weights="raw",
+        seed=seed,
+    )
+    module.averages.clear()  # they were taken before the text encoder came
+    return DrawnSubject(module.eval().requires_grad_(False), card)
+
+
+def _adversarial(module: SuiteModule, path: str | Path) -> AdversarialModule:
+    if not isinstance(module, AdversarialModule):
+        raise UserError(f"{path} holds a {type(module).__name__}, which draws nothing; give a generator")
+    return module
+
+
+def _class_path(module: SuiteModule) -> str:
+    return f"{type(module).__module__}.{type(module).__qualname__}"

@@ -1,0 +1,177 @@
+"""Networks that turn pictures into features and class logits for the metrics."""
+
+import pickle
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor, nn
+from torchvision.transforms.v2 import functional as transforms
+
+from t2igan.errors import UserError
+from t2igan.metrics.inception import FEATURE_DIM, inception_v3, pooled_features, tf1_resize
+from t2igan.metrics.weights import PUBLISHED, resolve_weights
+
+Flavour = Literal["tf-2015", "torchvision-affine", "torchvision"]
+
+INPUT_SIZE = 299
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+class Backbone(nn.Module, ABC):
+    """A frozen network for evaluation: always in eval mode, without gradients.
+
+    Attributes:
+        name: what the records call it.
+        sha256: of its weights, hexadecimal.
+        feature_dim: F.
+    """
+
+    name: str
+    sha256: str
+    feature_dim: int
+
+    @abstractmethod
+    def _embed(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Features (B, F) and logits (B, C) of uint8 images (B, 3, H, W)."""
+
+    @torch.no_grad()
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Embed pictures.
+
+        Args:
+            images: uint8 (B, 3, H, W), RGB; each backbone resizes in its own way.
+
+        Returns:
+            Features (B, F) and class logits (B, C), float32.
+        """
+        if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] != 3:
+            raise ValueError(
+                f"a backbone wants uint8 images (B, 3, H, W), got {images.dtype} {tuple(images.shape)}"
+            )
+        with torch.autocast(images.device.type, enabled=False):
+            features, logits = self._embed(images)
+        return features.float(), logits.float()
+
+    def freeze(self) -> "Backbone":
+        """Switch to eval mode for good and drop gradients."""
+        return self.train(False).requires_grad_(False)
+
+    def train(self, mode: bool = True) -> "Backbone":
+        """Stay in eval mode, whatever the trainer asks for."""
+        return super().train(False)
+
+
+class InceptionBackbone(Backbone):
+    """Inception-v3, features after the global average pooling.
+
+    The flavours give values that must not be compared with each other (specification: protocols, section 1):
+
+    * ``tf-2015``: TensorFlow's graph of 2015-12-05. TensorFlow's resize to 299, (x - 128) / 128, 1,008 logits
+      without the bias, as the inception scores of the literature are computed.
+    * ``torchvision-affine``: torchvision's ImageNet network as the scorers of DM-GAN, DF-GAN and TISE use it:
+      PIL's bilinear resize of the 8-bit picture, then the affine map from ImageNet-normalised to [-1, 1] values,
+      applied to values in [0, 1] that never were normalised, so that the network sees about -0.03 to 0.43.
+    * ``torchvision``: the same weights with the input in [-1, 1] that they were trained on.
+
+    Args:
+        flavour: see above.
+        weights: the file; None looks where :func:`t2igan.metrics.weights.resolve_weights` says.
+        folder: where the file is looked for and downloaded to.
+        download: whether the net may be asked.
+        verify: False takes weights other than the published ones; the name then says so.
+
+    Raises:
+        UserError: file missing, not the published one, or not weights of this network.
+    """
+
+    feature_dim = FEATURE_DIM
+
+    def __init__(
+        self,
+        flavour: Flavour,
+        weights: Path | None = None,
+        folder: Path = Path("checkpoints"),
+        download: bool = True,
+        verify: bool = True,
+    ) -> None:
+        super().__init__()
+        if flavour not in get_args(Flavour):
+            raise UserError(f"inception flavour: {flavour!r} is not one of {', '.join(get_args(Flavour))}")
+        self.flavour = flavour
+        published = "inception-tf-2015" if flavour == "tf-2015" else _torchvision_release(weights, folder)
+        path, self.sha256 = resolve_weights(published, Path(folder), weights, download, verify)
+        self.name = f"inception-{flavour}"
+        if not self.sha256.startswith(PUBLISHED[published].sha256_prefix):
+            self.name += " (not the published weights)"
+        self.network = inception_v3(1008 if flavour == "tf-2015" else 1000, tf_pooling=flavour == "tf-2015")
+        load_weights(self.network, path, ignore="AuxLogits.")
+        self.freeze()
+
+    def preprocess(self, images: Tensor) -> Tensor:
+        """Resize and scale as the flavour does.
+
+        Args:
+            images: uint8 (B, 3, H, W).
+
+        Returns:
+            float32 (B, 3, 299, 299).
+        """
+        if self.flavour == "tf-2015":
+            return (tf1_resize(images.float(), INPUT_SIZE) - 128) / 128
+        resized = transforms.resize(images, [INPUT_SIZE, INPUT_SIZE], antialias=True)
+        unit = resized.float() / 255
+        if self.flavour == "torchvision":
+            return unit * 2 - 1
+        mean, std = (torch.tensor(x, device=images.device)[:, None, None] for x in (IMAGENET_MEAN, IMAGENET_STD))
+        return unit * (std / 0.5) + (mean - 0.5) / 0.5
+
+    def _embed(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        features = pooled_features(self.network, self.preprocess(images))
+        classifier = self.network.fc
+        bias = None if self.flavour == "tf-2015" else classifier.bias
+        return features, nn.functional.linear(features, classifier.weight, bias)
+
+
+def _torchvision_release(weights: Path | None, folder: Path) -> str:
+    """The older file counts where it is the one at hand."""
+    old, new = "inception-torchvision-2017", "inception-torchvision"
+    if weights is not None:
+        return old if Path(weights).name in PUBLISHED[old].files else new
+    places = [Path(folder), Path(torch.hub.get_dir()) / "checkpoints"]
+    has = {name: any((place / PUBLISHED[name].files[0]).is_file() for place in places) for name in (old, new)}
+    return old if has[old] and not has[new] else new
+
+
+def load_weights(network: nn.Module, path: Path, ignore: str | None = None) -> None:
+    """Load a state dict from a file, strictly.
+
+    Args:
+        network: gets the weights.
+        path: file written by ``torch.save``.
+        ignore: entries that start so are left out.
+
+    Raises:
+        UserError: the file is not a state dict, or not of this network.
+    """
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, EOFError, KeyError, pickle.UnpicklingError) as error:
+        raise UserError(
+            f"{path}: not a readable file of weights ({type(error).__name__}): fetch it again"
+        ) from error
+    if not isinstance(state, Mapping):
+        raise UserError(f"{path}: holds a {type(state).__name__}, not a state dict: give a file of weights")
+    state = {key: value for key, value in state.items() if ignore is None or not key.startswith(ignore)}
+    own = network.state_dict()
+    # Files written before 2018 lack the counters, which play no part in eval mode.
+    missing = [key for key in own if key not in state and not key.endswith("num_batches_tracked")]
+    foreign = [key for key in state if key not in own]
+    wrong = [key for key, value in state.items() if key in own and value.shape != own[key].shape]
+    for what, keys in (("lacks", missing), ("has the unknown", foreign), ("has another shape of", wrong)):
+        if keys:
+            raise UserError(f"{path}: {what} {keys[0]} ({len(keys)} entries in all): weights of another network?")
+    network.load_state_dict(state, strict=False)

@@ -1,0 +1,138 @@
+"""Where the published weights of evaluation networks are looked for, and how they are checked."""
+
+import hashlib
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from t2igan.errors import UserError
+
+DOWNLOAD_TIMEOUT = 10.0  # seconds without an answer
+
+
+@dataclass(frozen=True)
+class PublishedWeights:
+    """A published file of weights.
+
+    Attributes:
+        files: names under which people have it; the first is the one that a download gets.
+        url: where it is published.
+        sha256_prefix: first digits of its SHA-256.
+    """
+
+    files: tuple[str, ...]
+    url: str
+    sha256_prefix: str
+
+
+PUBLISHED = {
+    # TensorFlow's graph of 2015-12-05, converted; pytorch-fid and torch-fidelity publish the same content.
+    "inception-tf-2015": PublishedWeights(
+        ("pt_inception-2015-12-05-6726825d.pth", "weights-inception-2015-12-05-6726825d.pth"),
+        "https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/"
+        "pt_inception-2015-12-05-6726825d.pth",
+        "6726825d",
+    ),
+    "inception-torchvision": PublishedWeights(
+        ("inception_v3_google-0cc3c7bd.pth",),
+        "https://download.pytorch.org/models/inception_v3_google-0cc3c7bd.pth",
+        "0cc3c7bd",
+    ),
+    # The same network as torchvision published it until 2021.
+    "inception-torchvision-2017": PublishedWeights(
+        ("inception_v3_google-1a9a5a14.pth",),
+        "https://download.pytorch.org/models/inception_v3_google-1a9a5a14.pth",
+        "1a9a5a14",
+    ),
+}
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file, hexadecimal."""
+    digest = hashlib.sha256()
+    with Path(path).open("rb") as file:
+        while block := file.read(2**20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def resolve_weights(
+    name: str,
+    folder: Path = Path("checkpoints"),
+    path: Path | None = None,
+    download: bool = True,
+    verify: bool = True,
+) -> tuple[Path, str]:
+    """Find a published file of weights.
+
+    Looks at ``path`` alone where it is given; else in ``folder``, in the cache of torch.hub, and then on
+    the net.
+
+    Args:
+        name: key of :data:`PUBLISHED`.
+        folder: where a download is put.
+        path: the file itself.
+        download: whether the net may be asked.
+        verify: compare the SHA-256 with the published one. False is for weights of one's own.
+
+    Returns:
+        The file and its SHA-256.
+
+    Raises:
+        UserError: not found (the line says which file, from where, to which folder), or not the published
+        file.
+    """
+    published = PUBLISHED[name]
+    if path is not None:
+        path = Path(path)
+        if not path.is_file():
+            raise UserError(f"{path}: no such file of weights ({name}); get it from {published.url}")
+        return path, _checked_sha256(path, published, verify)
+    places = [Path(folder), Path(torch.hub.get_dir()) / "checkpoints"]
+    for candidate in (place / file for place in places for file in published.files):
+        if candidate.is_file():
+            return candidate, _checked_sha256(candidate, published, verify)
+    target = Path(folder) / published.files[0]
+    reason = "and downloads are off" if not download else _download(published, target)
+    if reason:
+        raise UserError(
+            f"{published.files[0]} ({name}) is neither in {places[0]} nor in {places[1]}, {reason}: "
+            f"fetch {published.url} and put it into {Path(folder).resolve()}"
+        )
+    return target, _checked_sha256(target, published, verify)
+
+
+def _checked_sha256(path: Path, published: PublishedWeights, verify: bool) -> str:
+    sha256 = file_sha256(path)
+    if verify and not sha256.startswith(published.sha256_prefix):
+        raise UserError(
+            f"{path}: SHA-256 starts with {sha256[:8]}, published is {published.sha256_prefix}: "
+            f"the file is truncated or another one; delete it and fetch {published.url}"
+        )
+    return sha256
+
+
+def _download(published: PublishedWeights, target: Path) -> str:
+    """Fetch the file to ``target``; the reason in words where that fails, else an empty string."""
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with _socket_timeout(DOWNLOAD_TIMEOUT):
+            torch.hub.download_url_to_file(published.url, str(target), hash_prefix=published.sha256_prefix)
+    except (OSError, RuntimeError) as error:  # no route, timeout: OSError; wrong hash: RuntimeError
+        return f"and the download failed ({error})"
+    return ""
+
+
+@contextmanager
+def _socket_timeout(seconds: float) -> Iterator[None]:
+    """Sockets opened inside give up after ``seconds``; torch.hub sets no limit of its own."""
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(seconds)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)

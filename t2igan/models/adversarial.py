@@ -1,0 +1,447 @@
+"""The one training loop of all text-to-image GANs of the suite."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from pytorch_lightning.core.optimizer import LightningOptimizer
+from torch import Tensor, nn
+
+from t2igan.data.batch import CaptionedImages
+from t2igan.errors import UserError
+from t2igan.losses.adversarial import Logits, Objective
+from t2igan.losses.gradient_penalty import MAGP
+from t2igan.losses.matching import Gammas, damsm_loss, sentence_logits
+from t2igan.losses.mismatch import MismatchPolicy, mismatched
+from t2igan.models.damsm import DAMSM
+from t2igan.models.generator_losses import GeneratorLoss, GeneratorView
+from t2igan.models.suite_module import SuiteModule, load_module
+from t2igan.models.synthesis import Discriminator, Generator, Synthesis
+from t2igan.nn.average import WeightAverage
+from t2igan.nn.images import resize, to_signed
+from t2igan.nn.modes import evaluating
+from t2igan.nn.noise import caption_noise
+from t2igan.text import TextEmbedding, TextEncoder
+
+TextMode = Literal["joint", "frozen", "damsm-finetune"]
+VALIDATION_SEED = 0
+
+
+@dataclass
+class Chunk:
+    """A share of the batch on its way through one training step."""
+
+    batch: CaptionedImages
+    images: Tensor
+    noise: Tensor
+    judged: TextEmbedding
+    synthesis: Synthesis | None = None
+    sentence: Tensor | None = None
+
+
+class AdversarialModule(SuiteModule):
+    """Trains any generator against any discriminators under any objective.
+
+    One step: encode the captions, draw once, move the discriminators on detached pictures, take the penalty,
+    move the generator on the same pictures against the discriminators just moved, move the average.
+
+    The text encoder comes from a DAMSM checkpoint and serves in one of three modes: ``joint``, the generator's
+    loss trains it end to end (SSA-GAN, abstract); ``frozen``; ``damsm-finetune``, only the DAMSM loss on real
+    pictures moves it (SSA-GAN's ``main_finetune.py``). Discriminators and DAMSM loss see a detached
+    sentence always, so that no loss can be lowered by moving its own target.
+
+    Args:
+        generator: draws.
+        discriminators: one for each picture size to be judged.
+        objective: adversarial losses.
+        damsm: checkpoint of a DAMSM trained on the same vocabulary; None starts a text encoder from scratch.
+        penalty: gradient penalty on real pairs, or None.
+        generator_losses: further terms of the generator's loss.
+        text_mode: see above.
+        mismatch: which captions count as wrong for a real picture.
+        lr_generator: learning rate of the generator.
+        lr_discriminator: learning rate of the discriminators.
+        lr_text: learning rate of the text encoder in the modes that train it.
+        betas: of Adam.
+        ema_decay: of the average of generator and trained text encoder; None keeps none.
+        accumulate: cut each batch into this many chunks and add up their gradients; saves memory.
+        clip: largest norm of the gradients of generator and of discriminators; None does not clip.
+        seed: of the noise; a step's random numbers depend on it and on the step's number alone.
+        vocabulary_size: None takes the data set's.
+    """
+
+    def __init__(
+        self,
+        generator: Generator,
+        discriminators: list[Discriminator],
+        objective: Objective,
+        damsm: str | None = None,
+        penalty: MAGP | None = None,
+        generator_losses: list[GeneratorLoss] | None = None,
+        text_mode: TextMode = "frozen",
+        mismatch: MismatchPolicy = "neighbour",
+        lr_generator: float = 2e-4,
+        lr_discriminator: float = 2e-4,
+        lr_text: float = 4e-5,
+        betas: tuple[float, float] = (0.5, 0.999),
+        ema_decay: float | None = 0.999,
+        accumulate: int = 1,
+        clip: float | None = None,
+        seed: int = 0,
+        vocabulary_size: int | None = None,
+    ) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+        self.generator = generator
+        self.discriminators = nn.ModuleList(discriminators)
+        self.objective = objective
+        self.damsm = damsm
+        self.penalty = penalty
+        self.generator_losses = nn.ModuleList(generator_losses or [])
+        self.text_mode = text_mode
+        self.mismatch = mismatch
+        self.lr_generator, self.lr_discriminator, self.lr_text = lr_generator, lr_discriminator, lr_text
+        self.betas = tuple(betas)
+        self.ema_decay = ema_decay
+        self.accumulate = accumulate
+        self.clip = clip
+        self.seed = seed
+        self.vocabulary_size = vocabulary_size
+        self.text_encoder: TextEncoder | None = None
+        self.judge: DAMSM | None = None
+        self.averages = nn.ModuleDict()
+        self._check()
+
+    def _check(self) -> None:
+        sizes = self.generator.image_sizes
+        for critic in self.discriminators:
+            if critic.image_size not in sizes:
+                raise UserError(
+                    f"a discriminator judges {critic.image_size} px, but the generator draws {sizes} px: "
+                    "set model.init_args.discriminators to the generator's sizes"
+                )
+        judged = [loss.name for loss in self.generator_losses if loss.needs_judge]
+        if judged and self.damsm is None:
+            raise UserError(f"the losses {judged} need a DAMSM checkpoint: set model.init_args.damsm")
+        if self.damsm is None and self.text_mode != "joint":
+            raise UserError(f"text_mode {self.text_mode} needs a DAMSM checkpoint: set model.init_args.damsm")
+
+    # ------------------------------------------------------------------ set-up
+
+    def configure_model(self) -> None:
+        """Build the text encoder and, for training, the judge: the DAMSM that scores what is drawn."""
+        if self.text_encoder is not None:
+            return
+        if self.damsm is not None and self._trainer is not None:
+            self.judge = self._load_judge()
+        if self.judge is not None:
+            size, dim = self.judge.vocabulary_size, self.judge.image_encoder.dim
+        else:
+            size, dim = self.vocabulary_size or len(self.vocabulary), self._sentence_dim()
+        self.remember(vocabulary_size=size)
+        self.text_encoder = TextEncoder(size, dim)
+        if self.judge is not None:
+            self.text_encoder.load_state_dict(self.judge.text_encoder.state_dict())
+            if self.text_mode == "damsm-finetune":
+                self.judge.text_encoder = self.text_encoder
+        if not self.trains_text:
+            self.text_encoder.requires_grad_(False)
+        if self.ema_decay is not None:
+            self.averages["generator"] = WeightAverage(self.generator, self.ema_decay)
+            if self.trains_text:
+                self.averages["text_encoder"] = WeightAverage(self.text_encoder, self.ema_decay)
+
+    def _sentence_dim(self) -> int:
+        return self.generator.sentence_dim
+
+    def _load_judge(self) -> DAMSM:
+        judge = load_module(self.damsm)
+        if not isinstance(judge, DAMSM):
+            raise UserError(f"{self.damsm} holds a {type(judge).__name__}, not a DAMSM")
+        if self.vocabulary and judge.vocabulary != self.vocabulary:
+            raise UserError(
+                f"the DAMSM {self.damsm} was trained on another vocabulary than this store's: "
+                "train one on this store, or prepare the store with that DAMSM's captions.pickle"
+            )
+        if self.text_mode == "damsm-finetune":
+            judge.requires_grad_(True)
+            if hasattr(judge.image_encoder, "trunk"):
+                judge.image_encoder.trunk.requires_grad_(False)
+        return judge
+
+    @property
+    def trains_text(self) -> bool:
+        """Whether training moves the text encoder."""
+        return self.text_mode != "frozen"
+
+    def configure_optimizers(self) -> list[torch.optim.Optimizer]:
+        """Adam for the generator (and jointly trained text), for all discriminators, for fine-tuned encoders."""
+        groups: list[dict[str, Any]] = [
+            {"params": list(self.generator.parameters()), "lr": self.lr_generator}
+        ]
+        if self.text_mode == "joint":
+            groups.append({"params": list(self.text_encoder.parameters()), "lr": self.lr_text})
+        optimizers = [
+            torch.optim.Adam(groups, betas=self.betas),
+            torch.optim.Adam(self.discriminators.parameters(), lr=self.lr_discriminator, betas=self.betas),
+        ]
+        if self.text_mode == "damsm-finetune":
+            encoders = [*self.text_encoder.parameters(), *self.judge.image_encoder.trainable()]
+            optimizers.append(torch.optim.Adam(encoders, lr=self.lr_text, betas=self.betas))
+        return optimizers
+
+    def on_train_epoch_start(self) -> None:
+        """Modes that Lightning's blanket ``train()`` would get wrong."""
+        if self.text_mode != "damsm-finetune":
+            # The recurrent layer stays in train mode (its backward on the GPU demands it), without dropout.
+            self.text_encoder.dropout.eval()
+            if self.judge is not None:
+                self.judge.eval()
+
+    # ---------------------------------------------------------- checkpointing
+
+    def _borrowed(self) -> tuple[str, ...]:
+        """Prefixes of weights that are read from files of their own and therefore not saved again."""
+        return () if self.text_mode == "damsm-finetune" else ("judge.",)
+
+    def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """All weights but the borrowed ones."""
+        state = super().state_dict(*args, **kwargs)
+        for key in [key for key in state if key.startswith(self._borrowed())]:
+            del state[key]
+        return state
+
+    def load_state_dict(self, state_dict: dict[str, Any], strict: bool = True, assign: bool = False) -> Any:
+        """Load what :meth:`state_dict` gave; a judge is not needed to draw and its weights may be left over."""
+        own = super().state_dict()
+        borrowed = {key: value for key, value in own.items() if key.startswith(self._borrowed())}
+        given = {
+            key: value for key, value in state_dict.items() if self.judge or not key.startswith("judge.")
+        }
+        return super().load_state_dict(borrowed | given, strict=strict, assign=assign)
+
+    # ---------------------------------------------------------------- drawing
+
+    def synthesise(
+        self, noise: Tensor, captions: Tensor, lengths: Tensor, weights: Literal["ema", "raw"] = "ema"
+    ) -> Synthesis:
+        """Draw pictures of captions, in eval mode.
+
+        Args:
+            noise: (B, Z).
+            captions: int64 (B, T), 0 = padding.
+            lengths: int64 (B,).
+            weights: averaged weights, or those that training moves; the same where there is no average.
+        """
+        networks = {"generator": self.generator, "text_encoder": self.text_encoder}
+        if weights == "ema":
+            networks |= {name: average.module for name, average in self.averages.items()}
+        with evaluating(*networks.values()):
+            text = networks["text_encoder"](captions, lengths)
+            return networks["generator"](noise, text)
+
+    # --------------------------------------------------------------- training
+
+    def training_step(self, batch: CaptionedImages, batch_idx: int) -> None:
+        """One step of all networks."""
+        torch.manual_seed(self._step_seed())
+        generator_optimizer, critic_optimizer, *others = self.optimizers()
+        _do_not_count_steps_of(critic_optimizer, *others)
+        chunks = self._chunks(batch)
+        if others:
+            self._encoder_phase(chunks, others[0])
+        self._discriminator_phase(chunks, critic_optimizer)
+        self._generator_phase(chunks, generator_optimizer)
+        for name, average in self.averages.items():
+            average.update(getattr(self, name))
+
+    def _step_seed(self) -> int:
+        """Makes a resumed run draw what the uninterrupted one draws, whatever was drawn in between."""
+        rank, world = self.trainer.global_rank, self.trainer.world_size
+        return (self.seed * 10_000_019 + self.global_step) * world + rank
+
+    def _chunks(self, batch: CaptionedImages) -> list[Chunk]:
+        chunks = []
+        for index in torch.arange(len(batch)).chunk(self.accumulate):
+            part = batch.select(index) if self.accumulate > 1 else batch
+            noise = torch.randn(len(part), self.generator.noise_dim, device=self.device)
+            chunks.append(Chunk(part, to_signed(part.images), noise, self._judged_text(part)))
+        return chunks
+
+    def _judged_text(self, batch: CaptionedImages) -> TextEmbedding:
+        """The captions as the DAMSM that judges embeds them."""
+        encoder = self.text_encoder if self.judge is None else self.judge.text_encoder
+        with torch.no_grad():
+            return encoder(batch.captions, batch.lengths)
+
+    def _draw(self, chunk: Chunk) -> None:
+        """Draw the chunk's pictures, with the graph that the generator's loss needs."""
+        if self.text_mode == "joint":
+            text = self.text_encoder(chunk.batch.captions, chunk.batch.lengths)
+        else:
+            text = chunk.judged
+        chunk.synthesis = self.generator(chunk.noise, text)
+        chunk.sentence = text.sentence.detach()
+
+    def _encoder_phase(self, chunks: list[Chunk], optimizer: LightningOptimizer) -> None:
+        """``damsm-finetune``: the DAMSM loss on real pictures moves both encoders."""
+        optimizer.zero_grad()
+        for chunk in chunks:
+            regions, codes = self.judge.image_encoder(chunk.images)
+            text = self.text_encoder(chunk.batch.captions, chunk.batch.lengths)
+            chunk.judged = text.detach()
+            loss = damsm_loss(regions, codes, text, chunk.batch.class_ids, self._judge_gammas()).total
+            self.manual_backward(loss / len(chunks))
+            self._log(chunk, loss_encoders=loss)
+        optimizer.step()
+
+    def _judge_gammas(self) -> Gammas:
+        """Smoothing factors of the generator's own DAMSM loss where it has one."""
+        for loss in self.generator_losses:
+            if loss.needs_judge:
+                return loss.gammas
+        return self.judge.gammas
+
+    def _discriminator_phase(self, chunks: list[Chunk], optimizer: LightningOptimizer) -> None:
+        optimizer.zero_grad()
+        for chunk in chunks:
+            # With several chunks a graph is kept for one at a time, and the generator draws again for its own.
+            with torch.set_grad_enabled(len(chunks) == 1):
+                self._draw(chunk)
+            loss = self.discriminator_loss(chunk)
+            self.manual_backward(loss / len(chunks))
+            self._log(chunk, loss_d=loss)
+        self._step(optimizer)
+        if self.penalty is not None and self.penalty.separate:
+            optimizer.zero_grad()
+            for chunk in chunks:
+                loss = self.penalty_loss(chunk)
+                self.manual_backward(loss / len(chunks))
+                self._log(chunk, penalty=loss)
+            self._step(optimizer)
+
+    def discriminator_loss(self, chunk: Chunk) -> Tensor:
+        """Adversarial loss of all discriminators on a drawn chunk, with the penalty if it is merged."""
+        total = chunk.images.new_zeros(())
+        for critic in self.discriminators:
+            features = critic(resize(chunk.images, critic.image_size))
+            real = _verdict(critic, features, chunk.sentence)
+            wrong_features, wrong_sentence = mismatched(
+                features, chunk.sentence, chunk.batch.class_ids, self.mismatch
+            )
+            wrong = critic.conditional(wrong_features, wrong_sentence)
+            drawn = _picture_of_size(chunk.synthesis, critic.image_size).detach()
+            fake = _verdict(critic, critic(drawn), chunk.sentence)
+            total = total + self.objective.discriminator_loss(real, fake, wrong)
+            self._log(chunk, logits_real=real.conditional.mean(), logits_fake=fake.conditional.mean())
+        if self.penalty is not None and not self.penalty.separate:
+            penalty = self.penalty_loss(chunk)
+            self._log(chunk, penalty=penalty)
+            total = total + penalty
+        return total
+
+    def penalty_loss(self, chunk: Chunk) -> Tensor:
+        """Gradient penalty of all discriminators on the chunk's real pairs, in float32 whatever the precision."""
+        total = chunk.images.new_zeros(())
+        with torch.autocast(self.device.type, enabled=False):
+            for critic in self.discriminators:
+                images = resize(chunk.images, critic.image_size).detach().requires_grad_()
+                sentence = chunk.sentence.to(images.dtype).detach().requires_grad_()
+                logits = critic.conditional(critic(images), sentence)
+                total = total + self.penalty(logits, images, sentence)
+        return total
+
+    def _generator_phase(self, chunks: list[Chunk], optimizer: LightningOptimizer) -> None:
+        optimizer.zero_grad()
+        with _frozen(self.discriminators):
+            for chunk in chunks:
+                if len(chunks) > 1:
+                    self._draw(chunk)
+                loss = self.generator_loss(chunk)
+                self.manual_backward(loss / len(chunks))
+                chunk.synthesis = None
+                self._log(chunk, loss_g=loss)
+        self._step(optimizer)
+
+    def generator_loss(self, chunk: Chunk) -> Tensor:
+        """Adversarial loss of a drawn chunk against all discriminators, plus the further terms."""
+        adversarial = chunk.images.new_zeros(())
+        for critic in self.discriminators:
+            drawn = _picture_of_size(chunk.synthesis, critic.image_size)
+            verdict = _verdict(critic, critic(drawn), chunk.sentence)
+            adversarial = adversarial + self.objective.generator_loss(verdict)
+        self._log(chunk, loss_g_adversarial=adversarial)
+        view = GeneratorView(chunk.synthesis, chunk.judged, chunk.batch, self.judge)
+        total = adversarial
+        for term in self.generator_losses:
+            value = term(view)
+            self._log(chunk, **{f"loss_g_{term.name}": value})
+            total = total + value
+        return total
+
+    def _step(self, optimizer: LightningOptimizer) -> None:
+        if self.clip is not None:
+            self.clip_gradients(optimizer, gradient_clip_val=self.clip, gradient_clip_algorithm="norm")
+        optimizer.step()
+
+    def _log(self, chunk: Chunk, **values: Tensor) -> None:
+        named = {f"train/{name}": value.detach() for name, value in values.items()}
+        self.log_dict(named, prog_bar="loss_d" in values or "loss_g" in values, batch_size=len(chunk.batch))
+
+    # ------------------------------------------------------------- validation
+
+    def validation_step(self, batch: CaptionedImages, batch_idx: int) -> None:
+        """How well the judge finds captions in pictures drawn of them with averaged weights."""
+        if self.judge is None:
+            return
+        noise = caption_noise(batch.caption_ids, self.generator.noise_dim, VALIDATION_SEED).to(self.device)
+        drawn = self.synthesise(noise, batch.captions, batch.lengths).images[-1]
+        text = self._judged_text(batch)
+        regions, codes = self.judge.image_encoder(drawn)
+        loss = damsm_loss(regions, codes, text, batch.class_ids, self._judge_gammas()).total
+        ranks = sentence_logits(codes, text.sentence, self._judge_gammas()).argmax(dim=1)
+        found = (ranks == torch.arange(len(batch), device=self.device)).float().mean()
+        values = {"val/damsm": loss, "val/top1_of_batch": found}
+        self.log_dict(values, prog_bar=True, batch_size=len(batch), sync_dist=True)
+
+    def test_step(self, batch: CaptionedImages, batch_idx: int) -> None:
+        """The same as validation; scores are made by ``t2igan evaluate``."""
+        self.validation_step(batch, batch_idx)
+
+    def predict_step(self, batch: CaptionedImages, batch_idx: int) -> Tensor:
+        """Pictures (B, 3, S, S) in [-1, 1] of the batch's captions."""
+        noise = caption_noise(batch.caption_ids, self.generator.noise_dim, VALIDATION_SEED).to(self.device)
+        return self.synthesise(noise, batch.captions, batch.lengths).images[-1]
+
+
+def _verdict(critic: Discriminator, features: Tensor, sentence: Tensor) -> Logits:
+    return Logits(critic.conditional(features, sentence), critic.unconditional(features))
+
+
+def _picture_of_size(synthesis: Synthesis, size: int) -> Tensor:
+    return next(image for image in synthesis.images if image.shape[-1] == size)
+
+
+@contextmanager
+def _frozen(module: nn.Module) -> Iterator[None]:
+    """Keep gradients off the weights of ``module`` while they flow through it."""
+    module.requires_grad_(False)
+    try:
+        yield
+    finally:
+        module.requires_grad_(True)
+
+
+def _do_not_count_steps_of(*optimizers: LightningOptimizer) -> None:
+    """Let ``global_step`` count batches: under manual optimisation Lightning counts every optimiser's step.
+
+    ``max_steps``, ``every_n_train_steps`` and the axis of every logger then mean what they say.
+    """
+    for optimizer in optimizers:
+        optimizer._on_before_step = optimizer._on_after_step = _nothing
+
+
+def _nothing() -> None:
+    return None

@@ -1,0 +1,101 @@
+"""Terms of a generator's loss beside the adversarial one, each chosen in YAML."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from torch import Tensor, nn
+
+from t2igan.data.batch import CaptionedImages
+from t2igan.errors import UserError
+from t2igan.losses.matching import Gammas, damsm_loss
+from t2igan.models.synthesis import Synthesis
+from t2igan.nn.recipe import Recipe
+from t2igan.text import TextEmbedding
+
+if TYPE_CHECKING:
+    from t2igan.models.damsm import DAMSM
+
+
+@dataclass
+class GeneratorView:
+    """What a generator's loss may look at.
+
+    Attributes:
+        synthesis: what was drawn, with its graph.
+        text: the judge's embedding of the captions, detached.
+        batch: real pictures and captions.
+        judge: the pre-trained DAMSM, or None.
+    """
+
+    synthesis: Synthesis
+    text: TextEmbedding
+    batch: CaptionedImages
+    judge: "DAMSM | None"
+
+
+class GeneratorLoss(Recipe, nn.Module):
+    """One weighted term. ``name`` is its key in the logs."""
+
+    name: str
+    needs_judge: bool = False
+
+    def forward(self, view: GeneratorView) -> Tensor:
+        """The weighted loss, a scalar."""
+        raise NotImplementedError
+
+
+class DAMSMLoss(GeneratorLoss):
+    """Does the picture match its caption, says DAMSM (AttnGAN, Eq. 13; SSA-GAN, Eq. 9).
+
+    Args:
+        weight: lambda (SSA-GAN 0.05 released, 0.1 paper; AttnGAN 5 for CUB, 50 for COCO).
+        gammas: smoothing factors (5, 5, 10 in SSA-GAN's released code).
+        class_masking: leave pairs of equal class out.
+    """
+
+    name = "damsm"
+    needs_judge = True
+
+    def __init__(
+        self,
+        weight: float,
+        gammas: Gammas = Gammas(),  # noqa: B008 (frozen)
+        class_masking: bool = True,
+    ) -> None:
+        super().__init__()
+        self.weight = weight
+        self.gammas = gammas
+        self.class_masking = class_masking
+
+    def forward(self, view: GeneratorView) -> Tensor:
+        """The weighted DAMSM loss of the finest pictures."""
+        regions, codes = view.judge.image_encoder(view.synthesis.images[-1])
+        class_ids = view.batch.class_ids if self.class_masking else None
+        return self.weight * damsm_loss(regions, codes, view.text, class_ids, self.gammas).total
+
+
+class KLLoss(GeneratorLoss):
+    """Divergence of the conditioning augmentation from a standard normal (AttnGAN's code), mean over all elements.
+
+    Args:
+        weight: 1 in all released code.
+    """
+
+    name = "kl"
+
+    def __init__(self, weight: float = 1.0) -> None:
+        super().__init__()
+        self.weight = weight
+
+    def forward(self, view: GeneratorView) -> Tensor:
+        """The weighted divergence.
+
+        Raises:
+            UserError: if the generator has no conditioning augmentation.
+        """
+        mu, logvar = view.synthesis.mu, view.synthesis.logvar
+        if mu is None:
+            raise UserError(
+                "KLLoss needs a generator with conditioning augmentation: take it out of generator_losses"
+            )
+        return -0.5 * self.weight * (1 + logvar - mu.square() - logvar.exp()).mean()

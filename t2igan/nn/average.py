@@ -1,0 +1,36 @@
+"""Exponential moving average of weights."""
+
+import copy
+
+import torch
+from torch import nn
+
+
+class WeightAverage(nn.Module):
+    """A copy of ``module`` whose parameters follow it slowly.
+
+    Starts from the module's own weights, without warm-up. Buffers (batch norm statistics) are copied, not
+    averaged, as in the released code of the AttnGAN family: what it saves is averaged parameters beside raw
+    running statistics.
+
+    Args:
+        module: what to follow; not registered here.
+        decay: share of the old average that stays at each update.
+    """
+
+    def __init__(self, module: nn.Module, decay: float) -> None:
+        super().__init__()
+        self.decay = decay
+        self.module = copy.deepcopy(module).requires_grad_(False).eval()
+
+    @torch.no_grad()
+    def update(self, module: nn.Module) -> None:
+        """Move the average towards ``module``."""
+        averaged = list(self.module.parameters())
+        torch._foreach_lerp_(averaged, list(module.parameters()), 1 - self.decay)
+        for mine, theirs in zip(self.module.buffers(), module.buffers()):
+            mine.copy_(theirs)
+
+    def train(self, mode: bool = True) -> "WeightAverage":
+        """The average is for evaluation only: it stays in eval mode."""
+        return super().train(False)

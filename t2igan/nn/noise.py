@@ -1,0 +1,25 @@
+"""Noise that belongs to a caption rather than to a batch."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+def caption_noise(caption_ids: Tensor, dim: int, seed: int, draw: int = 0) -> Tensor:
+    """Standard normal noise (B, dim), float32 on the CPU, a pure function of (seed, draw, caption id).
+
+    Scores computed with it do not depend on batch size, order or number of devices.
+
+    Args:
+        caption_ids: int64 (B,).
+        dim: width Z of the noise.
+        seed: of the evaluation.
+        draw: 0 for the first picture of a caption, 1 for the second, ...
+    """
+    rows = [
+        np.random.Generator(
+            np.random.Philox(key=[seed, draw], counter=[0, 0, 0, int(caption)])
+        ).standard_normal(dim)
+        for caption in caption_ids.tolist()
+    ]
+    return torch.from_numpy(np.stack(rows).astype(np.float32))

@@ -1,0 +1,190 @@
+"""Grids of pictures with their captions."""
+
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageDraw, ImageFont
+
+from t2igan.errors import UserError
+
+Pictures = torch.Tensor | Sequence[torch.Tensor]
+"""uint8 (N, 3, H, W), or a sequence of uint8 (3, H, W)."""
+
+PAPER = (255, 255, 255)
+INK = (38, 40, 46)
+FAINT = (112, 116, 126)
+_GAP = 8
+_MARGIN = 16
+
+
+@cache
+def font(size: int, bold: bool = False) -> ImageFont.FreeTypeFont:
+    """Return DejaVu Sans, which comes with matplotlib and so is on every machine."""
+    import matplotlib  # only where text is drawn: its import takes a moment
+
+    name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
+    return ImageFont.truetype(str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / name), size)
+
+
+def wrap(text: str, face: ImageFont.FreeTypeFont, width: int) -> list[str]:
+    """Break a text into lines of at most ``width`` pixels, between words where possible."""
+    lines: list[str] = []
+    for word in text.split():
+        joined = f"{lines[-1]} {word}" if lines else word
+        if lines and face.getlength(joined) <= width:
+            lines[-1] = joined
+            continue
+        while face.getlength(word) > width and len(word) > 1:
+            fitting = max(1, sum(face.getlength(word[: n + 1]) <= width for n in range(len(word))))
+            lines.append(word[:fitting])
+            word = word[fitting:]
+        if word:
+            lines.append(word)
+    return lines
+
+
+def to_picture(image: torch.Tensor, pixels: int | None = None) -> Image.Image:
+    """Turn a picture, uint8 (3, H, W), into a PIL picture, with its longer side scaled to ``pixels``.
+
+    Small pictures are enlarged by a whole factor with hard pixel edges first, so that what a network really drew
+    stays visible, and smoothly for the rest.
+
+    Raises:
+        ValueError: If the tensor is not uint8 (3, H, W).
+    """
+    if image.dtype != torch.uint8 or image.ndim != 3 or image.shape[0] != 3:
+        raise ValueError(f"expected uint8 (3, H, W), got {image.dtype} {tuple(image.shape)}")
+    picture = Image.fromarray(np.ascontiguousarray(image.detach().cpu().permute(1, 2, 0).numpy()))
+    if pixels is None:
+        return picture
+    longer = max(picture.size)
+    whole = pixels // longer
+    if whole >= 2:
+        picture = picture.resize((picture.width * whole, picture.height * whole), Image.Resampling.NEAREST)
+    share = pixels / max(picture.size)
+    size = (max(1, round(picture.width * share)), max(1, round(picture.height * share)))
+    return picture if size == picture.size else picture.resize(size, Image.Resampling.LANCZOS)
+
+
+def captioned_grid(
+    images: Pictures,
+    captions: Sequence[str],
+    columns: int = 4,
+    cell_pixels: int = 160,
+    title: str | None = None,
+    row_labels: Sequence[str] | None = None,
+) -> Image.Image:
+    """Lay out pictures in a grid, each with its caption wrapped beneath it.
+
+    Args:
+        images: uint8 (N, 3, H, W), or N tensors uint8 (3, H, W).
+        captions: One caption a picture.
+        columns: Pictures in a row.
+        cell_pixels: Longer side at which a picture is shown.
+        title: Heading of the whole sheet.
+        row_labels: A heading at the left of each row.
+
+    Returns:
+        An RGB picture.
+
+    Raises:
+        UserError: If the counts do not fit together.
+    """
+    pictures = list(images)
+    rows = -(-len(pictures) // columns) if columns > 0 else 0
+    if not pictures or columns < 1 or len(captions) != len(pictures):
+        raise UserError(f"grid: {len(pictures)} images, {len(captions)} captions, {columns} columns; "
+                        "give one caption an image and at least one of each")  # fmt: skip
+    if row_labels is not None and len(row_labels) != rows:
+        raise UserError(f"grid: row_labels has {len(row_labels)} entries for {rows} rows; give one a row")
+    sections = [
+        (row_labels[row] if row_labels else None, pictures[row * columns : (row + 1) * columns],
+         list(captions[row * columns : (row + 1) * columns]))
+        for row in range(rows)
+    ]  # fmt: skip
+    return _sheet(sections, min(columns, len(pictures)), cell_pixels, title)
+
+
+def rows_grid(
+    rows: Sequence[tuple[str, Pictures]],
+    captions: Sequence[str],
+    cell_pixels: int = 160,
+    title: str | None = None,
+) -> Image.Image:
+    """Lay out one row a model (or real pictures, masks ...), with the captions over the columns.
+
+    Args:
+        rows: (label, pictures) with one picture a caption in every row.
+        captions: Headings of the columns.
+        cell_pixels: Longer side at which a picture is shown.
+        title: Heading of the whole sheet.
+
+    Returns:
+        An RGB picture.
+
+    Raises:
+        UserError: If a row has another number of pictures than there are captions.
+    """
+    if not rows or not captions:
+        raise UserError("grid: no rows or no captions; give at least one of each")
+    for label, pictures in rows:
+        if len(pictures) != len(captions):
+            raise UserError(
+                f"grid: row {label!r} has {len(pictures)} images for {len(captions)} captions; give one each"
+            )
+    head: list[tuple[str | None, list, list[str]]] = [(None, [], list(captions))]
+    body = [(label, list(pictures), [""] * len(captions)) for label, pictures in rows]
+    return _sheet(head + body, len(captions), cell_pixels, title)
+
+
+def _sheet(
+    sections: list[tuple[str | None, list[torch.Tensor], list[str]]],
+    columns: int,
+    cell: int,
+    title: str | None,
+) -> Image.Image:
+    """Stack sections (label, pictures, texts beneath) from top to bottom."""
+    size = max(10, round(cell * 0.072))
+    face, strong = font(size), font(size + 1, bold=True)
+    labels = [label for label, _, _ in sections if label]
+    gutter = (
+        min(2 * cell, round(max(strong.getlength(label) for label in labels)) + 2 * _GAP) if labels else 0
+    )
+    step = round(1.35 * size)
+    blocks = []
+    for label, tensors, texts in sections:
+        pictures = [to_picture(tensor, cell) for tensor in tensors]
+        lines = [wrap(text, face, cell) for text in texts]
+        tall = max((picture.height for picture in pictures), default=0)
+        deep = max(len(one) for one in lines) * step
+        blocks.append((label, pictures, lines, tall, deep))
+    heading = wrap(title, font(size + 5, bold=True), columns * (cell + _GAP) + gutter) if title else []
+    top = _MARGIN + len(heading) * round(1.5 * (size + 5))
+    width = 2 * _MARGIN + gutter + columns * cell + (columns - 1) * _GAP
+    height = (
+        top + sum(tall + deep + _GAP + (_GAP if tall and deep else 0) for *_, tall, deep in blocks) + _MARGIN
+    )
+    sheet = Image.new("RGB", (width, height), PAPER)
+    pen = ImageDraw.Draw(sheet)
+    for number, line in enumerate(heading):
+        pen.text(
+            (_MARGIN, _MARGIN + number * round(1.5 * (size + 5)) - 4), line, INK, font(size + 5, bold=True)
+        )
+    y = top
+    for label, pictures, lines, tall, deep in blocks:
+        if label:
+            parts = wrap(label, strong, max(gutter - _GAP, 1))
+            for number, part in enumerate(parts):
+                pen.text((_MARGIN, y + (tall - len(parts) * step) / 2 + number * step), part, INK, strong)
+        for column in range(max(len(pictures), len(lines))):
+            x = _MARGIN + gutter + column * (cell + _GAP)
+            if pictures:
+                sheet.paste(pictures[column], (x + (cell - pictures[column].width) // 2, y))
+            beneath = y + tall + (_GAP // 2 if tall else 0)
+            for number, line in enumerate(lines[column]):
+                pen.text((x, beneath + number * step), line, FAINT, face)
+        y += tall + deep + _GAP + (_GAP if tall and deep else 0)
+    return sheet

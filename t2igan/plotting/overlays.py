@@ -1,0 +1,136 @@
+"""Masks and attention maps laid over pictures."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from PIL import Image
+from torch.nn import functional
+
+from t2igan.errors import UserError
+from t2igan.plotting.grids import captioned_grid, rows_grid
+
+
+def heat(values: torch.Tensor, colormap: str = "magma") -> torch.Tensor:
+    """Color values in [0, 1], float (H, W), with a perceptually even colour map: uint8 (3, H, W)."""
+    import matplotlib  # only where it is needed: its import takes a moment
+
+    colors = matplotlib.colormaps[colormap](values.detach().float().clamp(0, 1).cpu().numpy())[..., :3]
+    return torch.from_numpy(np.round(colors * 255).astype(np.uint8)).permute(2, 0, 1)
+
+
+def enlarge(mask: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+    """Scale a map, float (h, w), bilinearly to ``size`` (H, W)."""
+    return functional.interpolate(
+        mask.detach().float().cpu()[None, None], size, mode="bilinear", align_corners=False
+    )[0, 0]
+
+
+def mask_overlay(
+    image: torch.Tensor, mask: torch.Tensor, strength: float = 0.6, colormap: str = "magma"
+) -> torch.Tensor:
+    """Lay a mask as heat over a picture.
+
+    Args:
+        image: uint8 (3, H, W).
+        mask: float (1, h, w) in [0, 1]; scaled bilinearly to the picture.
+        strength: Share of the heat in the result, 0 to 1.
+        colormap: Name of a matplotlib colour map.
+
+    Returns:
+        uint8 (3, H, W).
+
+    Raises:
+        ValueError: If the mask is not (1, h, w).
+    """
+    if mask.ndim != 3 or mask.shape[0] != 1:
+        raise ValueError(f"expected a mask (1, h, w), got {tuple(mask.shape)}")
+    colors = heat(enlarge(mask[0], tuple(image.shape[-2:])), colormap)
+    # The picture is shown in grey, so that every colour belongs to the mask.
+    weights = torch.tensor([0.299, 0.587, 0.114])[:, None, None]
+    grey = (image.detach().cpu().float() * weights).sum(0, keepdim=True)
+    mixed = (1 - strength) * grey + strength * colors.float()
+    return mixed.round().clamp(0, 255).to(torch.uint8)
+
+
+def mask_strip(
+    image: torch.Tensor,
+    masks: Sequence[torch.Tensor],
+    cell_pixels: int = 128,
+    captions: Sequence[str] | None = None,
+) -> Image.Image:
+    """Show a picture and its masks, coarse to fine, side by side.
+
+    Args:
+        image: uint8 (3, H, W).
+        masks: float (1, s, s) in [0, 1] each; any number of them.
+        cell_pixels: Side at which each is shown.
+        captions: Text under the picture and each mask; by default "image" and the masks' sizes.
+
+    Returns:
+        An RGB picture.
+
+    Raises:
+        UserError: If there is no mask, or another number of captions.
+    """
+    if not masks:
+        raise UserError("masks: this generator gave none; choose a generator with masks, such as SSA-GAN's")
+    size = tuple(image.shape[-2:])
+    panels = [image, *(heat(enlarge(mask[0], size), "viridis") for mask in masks)]
+    texts = captions or ["image", *(f"mask {mask.shape[-2]} × {mask.shape[-1]}" for mask in masks)]
+    return captioned_grid(panels, texts, columns=len(panels), cell_pixels=cell_pixels)
+
+
+def mask_rows(
+    images: torch.Tensor, masks: Sequence[torch.Tensor], captions: Sequence[str], cell_pixels: int = 128
+) -> Image.Image:
+    """Show a batch: a row of pictures under their captions, and beneath it one row a mask, laid over the pictures.
+
+    Args:
+        images: uint8 (B, 3, H, W).
+        masks: float (B, 1, s, s) in [0, 1] each, coarse to fine.
+        captions: B captions.
+        cell_pixels: Side at which each picture is shown.
+
+    Returns:
+        An RGB picture.
+    """
+    rows = [("image", list(images))]
+    for mask in masks:
+        label = f"mask {mask.shape[-2]} × {mask.shape[-1]}"
+        rows.append((label, [mask_overlay(image, one) for image, one in zip(images, mask, strict=True)]))
+    return rows_grid(rows, captions, cell_pixels)
+
+
+def attention_overlay(
+    image: torch.Tensor,
+    attention: torch.Tensor,
+    words: Sequence[str],
+    cell_pixels: int = 128,
+    columns: int = 6,
+) -> Image.Image:
+    """Show where each word looks: the picture, then one panel a word with the word beneath.
+
+    Every map is stretched to its own maximum: attention over all positions sums to one, so its values are small.
+
+    Args:
+        image: uint8 (3, H, W).
+        attention: float (T, h, w), not negative; maps beyond the words (padding) are left out.
+        words: At most T words.
+        cell_pixels: Side of a panel.
+        columns: Panels in a row.
+
+    Returns:
+        An RGB picture.
+
+    Raises:
+        UserError: If there are more words than maps.
+    """
+    if len(words) > len(attention):
+        raise UserError(
+            f"attention: {len(words)} words for {len(attention)} maps; give at most one word a map"
+        )
+    maps = attention.detach().float().cpu()[: len(words)]
+    peaks = maps.amax((1, 2), keepdim=True).clamp_min(torch.finfo(torch.float32).tiny)
+    panels = [image.cpu(), *(mask_overlay(image, one[None]) for one in maps / peaks)]
+    return captioned_grid(panels, ["image", *words], min(columns, len(panels)), cell_pixels)

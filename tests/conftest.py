@@ -1,0 +1,43 @@
+"""Data that several test folders share: drawn birds, and the real CUB sample where there is one."""
+
+from pathlib import Path
+
+import pytest
+
+_CUB10 = Path(__file__).parents[2] / "shared" / "data" / "cub10"
+
+
+@pytest.fixture(scope="session")
+def cub10_root() -> Path:
+    """Ten real classes of CUB; read-only."""
+    if not (_CUB10 / "CUB_200_2011" / "images.txt").is_file():
+        pytest.skip("the real CUB sample (../shared/data/cub10 beside the repository) is not here")
+    return _CUB10
+
+
+@pytest.fixture(scope="session")
+def drawn_birds_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small set of drawn birds in CUB's layout: 6 training species and 4 others, 4 images each."""
+    from t2igan.data.sources.drawn_birds import DrawnBirdsRecipe, write_drawn_birds
+
+    root = tmp_path_factory.mktemp("drawn-birds")
+    recipe = DrawnBirdsRecipe(
+        train_species=6,
+        test_species=4,
+        train_images_per_species=4,
+        test_images_per_species=4,
+        image_pixels=96,
+    )
+    write_drawn_birds(root, recipe, workers=1)
+    return root
+
+
+@pytest.fixture(scope="session")
+def drawn_birds_store(drawn_birds_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Path of the store of the small set of drawn birds, prepared at 64 pixels, raw."""
+    from t2igan.data.prepare import prepare
+    from t2igan.data.sources import make_source
+
+    out = tmp_path_factory.mktemp("store") / "drawn-birds.h5"
+    prepare(make_source("drawn-birds", drawn_birds_root), out, image_size=64, workers=1)
+    return out

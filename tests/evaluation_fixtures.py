@@ -1,0 +1,66 @@
+"""Tiny trained checkpoints on the drawn birds, for the tests of evaluation and of the command."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytorch_lightning as pl
+import torch
+
+from t2igan.data.classification import ClassificationData
+from t2igan.data.datamodule import CaptionedImagesModule
+from t2igan.models.classifier import EvaluationClassifier
+from t2igan.models.damsm import DAMSM, SmallImageEncoder
+from t2igan.models.ssagan import SSAGAN, OneWayDiscriminator, SSAGANGenerator
+
+SIZE = 32
+STEPS = 150
+
+
+@dataclass(frozen=True)
+class Checkpoints:
+    """Paths of what a few steps of training left."""
+
+    store: Path
+    damsm: Path
+    other_damsm: Path
+    classifier: Path
+    generator: Path
+
+
+def train_checkpoints(store: Path, folder: Path) -> Checkpoints:
+    """Train two DAMSMs, a classifier and an SSA-GAN for a few steps each."""
+    captioned = {"store": str(store), "image_size": SIZE, "batch_size": 8, "num_workers": 0}
+    paths = Checkpoints(
+        store,
+        folder / "first" / "checkpoints" / "last.ckpt",
+        folder / "second.ckpt",
+        folder / "classifier.ckpt",
+        folder / "ssagan" / "checkpoints" / "last.ckpt",
+    )
+    for seed, path in enumerate((paths.damsm, paths.other_damsm)):
+        torch.manual_seed(seed)
+        module = DAMSM(SmallImageEncoder(dim=32, channels=8, image_size=SIZE))
+        _fit(module, CaptionedImagesModule(**captioned), path, steps=STEPS)
+    torch.manual_seed(2)
+    classifier = EvaluationClassifier(image_size=SIZE, width=8)
+    _fit(classifier, ClassificationData(**captioned, holdout=0.5), paths.classifier, steps=STEPS)
+    generator = SSAGANGenerator(SIZE, channels=4, noise_dim=8, sentence_dim=32)
+    critic = OneWayDiscriminator(SIZE, channels=4, sentence_dim=32)
+    module = SSAGAN(str(paths.damsm), generator=generator, discriminators=[critic], ema_decay=0.5)
+    _fit(module, CaptionedImagesModule(**captioned), paths.generator, steps=2)
+    return paths
+
+
+def _fit(module: pl.LightningModule, data: pl.LightningDataModule, path: Path, steps: int) -> None:
+    trainer = pl.Trainer(
+        max_epochs=-1 if not isinstance(module, EvaluationClassifier) else 7,
+        max_steps=steps,
+        accelerator="cpu",
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        limit_val_batches=0,
+    )
+    trainer.fit(module, datamodule=data)
+    trainer.save_checkpoint(path)

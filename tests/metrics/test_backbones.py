@@ -1,0 +1,146 @@
+import numpy as np
+import pytest
+import torch
+from golden_fill import fill_module
+from PIL import Image
+
+from t2igan.errors import UserError
+from t2igan.metrics.backbones import Backbone, InceptionBackbone, load_weights
+from t2igan.metrics.inception import inception_v3
+from t2igan.metrics.weights import PUBLISHED, file_sha256
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """Files with made-up weights of both networks."""
+    folder = tmp_path_factory.mktemp("weights")
+    for name, classes in (("tf", 1008), ("tv", 1000)):
+        network = fill_module(inception_v3(classes, tf_pooling=False), gain=1.7)
+        state = {k: v for k, v in network.state_dict().items() if not k.endswith("num_batches_tracked")}
+        if name == "tv":
+            state["AuxLogits.fc.weight"] = torch.zeros(3)
+        torch.save(state, folder / f"{name}.pth")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def backbones(files):
+    choices = {"tf-2015": "tf", "torchvision-affine": "tv", "torchvision": "tv"}
+    return {flavour: InceptionBackbone(flavour, files / f"{f}.pth", verify=False) for flavour, f in choices.items()}
+
+
+def pictures(count=2, height=80, width=60):
+    return torch.randint(0, 256, (count, 3, height, width), generator=torch.Generator().manual_seed(0)).byte()
+
+
+def test_shapes_and_attributes(backbones, files):
+    for flavour, classes in (("tf-2015", 1008), ("torchvision-affine", 1000), ("torchvision", 1000)):
+        backbone = backbones[flavour]
+        features, logits = backbone(pictures())
+        assert features.shape == (2, backbone.feature_dim) and logits.shape == (2, classes)
+        assert features.dtype == logits.dtype == torch.float32 and not features.requires_grad
+        assert backbone.name == f"inception-{flavour} (not the published weights)"
+        assert backbone.sha256 == file_sha256(files / ("tf.pth" if classes == 1008 else "tv.pth"))
+
+
+def test_only_the_tensorflow_logits_lack_the_bias(backbones):
+    for flavour in ("tf-2015", "torchvision"):
+        backbone = backbones[flavour]
+        features, logits = backbone(pictures())
+        bias = 0 if flavour == "tf-2015" else backbone.network.fc.bias
+        torch.testing.assert_close(logits, features @ backbone.network.fc.weight.T + bias, rtol=1e-4, atol=1e-3)
+
+
+def test_it_stays_frozen(backbones):
+    backbone = backbones["torchvision"]
+    before, _ = backbone(pictures())
+    backbone.train()
+    after, _ = backbone(pictures())
+    assert torch.equal(before, after)
+    assert not any(p.requires_grad for p in backbone.parameters())
+    torch.testing.assert_close(backbone(pictures()[:1])[0], before[:1], rtol=1e-4, atol=1e-4)
+
+
+def test_flat_colours_reach_the_network_scaled_as_documented(backbones):
+    flat = torch.tensor([0, 128, 255], dtype=torch.uint8)[None, :, None, None].expand(1, 3, 50, 70)
+    channels = {flavour: backbone.preprocess(flat) for flavour, backbone in backbones.items()}
+    for scaled in channels.values():
+        assert scaled.shape == (1, 3, 299, 299)
+        assert scaled.std((2, 3)).max() < 1e-6
+    means = {flavour: scaled.mean((0, 2, 3)).tolist() for flavour, scaled in channels.items()}
+    assert means["tf-2015"] == pytest.approx([-1, 0, 127 / 128], abs=1e-6)
+    assert means["torchvision"] == pytest.approx([-1, 256 / 255 - 1, 1], abs=1e-6)
+    affine = [-0.015 / 0.5, 128 / 255 * 0.448 - 0.044 / 0.5, 0.45 - 0.094 / 0.5]
+    assert means["torchvision-affine"] == pytest.approx(affine, abs=1e-5)
+
+
+@pytest.mark.parametrize("size", [(64, 64), (256, 256), (500, 333)])
+def test_resize_is_pils(backbones, size):
+    picture = pictures(1, *size)
+    ours = backbones["torchvision"].preprocess(picture)[0].add(1).mul(127.5).round()
+    image = Image.fromarray(picture[0].permute(1, 2, 0).numpy()).resize((299, 299), Image.Resampling.BILINEAR)
+    difference = ours - torch.from_numpy(np.array(image)).permute(2, 0, 1)
+    # the two round the weights differently: at most one step, and no bias
+    assert difference.abs().max() <= 1 and difference.mean().abs() < 0.01
+
+
+def test_only_uint8_pictures_are_taken(backbones):
+    for wrong in (pictures().float(), pictures()[0], pictures()[:, :1]):
+        with pytest.raises(ValueError, match="uint8 images"):
+            backbones["torchvision"](wrong)
+
+
+def test_unverified_weights_are_refused_by_default(files):
+    with pytest.raises(UserError, match="SHA-256 starts with"):
+        InceptionBackbone("tf-2015", files / "tf.pth")
+    with pytest.raises(UserError, match="is not one of tf-2015"):
+        InceptionBackbone("keras", files / "tf.pth")
+
+
+def test_missing_weights_are_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.hub, "_hub_dir", str(tmp_path / "cache"))
+    for flavour, published in (("tf-2015", "inception-tf-2015"), ("torchvision", "inception-torchvision")):
+        with pytest.raises(UserError) as raised:
+            InceptionBackbone(flavour, folder=tmp_path, download=False)
+        assert PUBLISHED[published].url in str(raised.value) and str(tmp_path) in str(raised.value)
+
+
+def test_the_older_torchvision_file_counts(tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.hub, "_hub_dir", str(tmp_path / "cache"))
+    old = tmp_path / "inception_v3_google-1a9a5a14.pth"
+    old.write_bytes(b"not it")
+    for options in ({"weights": old}, {"folder": tmp_path}):
+        with pytest.raises(UserError, match="published is 1a9a5a14"):
+            InceptionBackbone("torchvision", download=False, **options)
+
+
+def test_files_of_another_kind_are_named(tmp_path):
+    network = torch.nn.Linear(3, 2)
+    cases = {
+        "not a readable file": b"garbage",
+        "holds a list": [1, 2],
+        "lacks bias": {"weight": torch.zeros(2, 3)},
+        "has the unknown scale": {**network.state_dict(), "scale": torch.zeros(1)},
+        "has another shape of weight": {**network.state_dict(), "weight": torch.zeros(2, 4)},
+    }
+    for message, content in cases.items():
+        path = tmp_path / "file.pth"
+        if isinstance(content, bytes):
+            path.write_bytes(content)
+        else:
+            torch.save(content, path)
+        with pytest.raises(UserError, match=message):
+            load_weights(network, path)
+
+
+def test_a_backbone_of_ones_own():
+    class Colours(Backbone):
+        name, sha256, feature_dim = "colours", "0" * 64, 3
+
+        def _embed(self, images):
+            means = images.double().mean((2, 3))
+            return means, -means
+
+    features, logits = Colours()(pictures())
+    torch.testing.assert_close(features, pictures().float().mean((2, 3)))
+    assert torch.equal(logits, -features) and features.dtype == torch.float32

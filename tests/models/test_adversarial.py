@@ -1,0 +1,244 @@
+import copy
+
+import pytest
+import torch
+from pytorch_lightning.strategies import DDPStrategy
+from torch import nn
+
+from t2igan.errors import UserError
+from t2igan.losses.adversarial import BCE
+from t2igan.losses.gradient_penalty import MAGP
+from t2igan.models import Discriminator, Generator, Synthesis, adversarial
+from t2igan.models.generator_losses import KLLoss
+from t2igan.models.ssagan import SSAGAN, OneWayDiscriminator
+from t2igan.models.suite_module import load_module
+from t2igan.nn.average import WeightAverage
+
+DIM = 16
+
+
+class FlatGenerator(Generator):
+    """No batch normalisation, so that a chunk's pictures do not depend on the batch."""
+
+    def __init__(self, image_size: int = 16):
+        super().__init__()
+        self.noise_dim, self.sentence_dim, self.image_sizes = 8, DIM, [image_size]
+        self.draw = nn.Linear(8 + DIM, 3 * image_size**2)
+
+    def forward(self, noise, text):
+        flat = self.draw(torch.cat([noise, text.sentence], dim=1))
+        return Synthesis([flat.view(len(noise), 3, *2 * self.image_sizes).tanh()])
+
+
+class TwoHeaded(Discriminator):
+    """A discriminator with an unconditional head too."""
+
+    def __init__(self):
+        super().__init__()
+        self.image_size = 16
+        self.features = nn.Linear(3 * 16 * 16, 8)
+        self.pair = nn.Linear(8 + DIM, 1)
+        self.alone = nn.Linear(8, 1)
+
+    def forward(self, image):
+        return self.features(image.flatten(1))
+
+    def conditional(self, features, sentence):
+        return self.pair(torch.cat([features, sentence], dim=1)).flatten()
+
+    def unconditional(self, features):
+        return self.alone(features).flatten()
+
+
+def text_weights(module):
+    return torch.cat([parameter.detach().flatten() for parameter in module.text_encoder.parameters()])
+
+
+def pretrained_text_weights(module):
+    return torch.cat([parameter.flatten() for parameter in load_module(module.damsm).text_encoder.parameters()])
+
+
+@pytest.mark.parametrize(("mode", "moves"), [("joint", True), ("frozen", False), ("damsm-finetune", True)])
+def test_text_mode_decides_whether_the_text_encoder_moves(small_ssagan, train, mode, moves):
+    module = small_ssagan(text_mode=mode)
+    train(module)
+    assert torch.equal(text_weights(module), pretrained_text_weights(module)) != moves
+
+
+def test_the_generators_loss_is_what_trains_the_text_encoder_jointly(small_ssagan, train):
+    """Without any loss but the adversarial one the gradient can only have come through the generator."""
+    module = small_ssagan(text_mode="joint", damsm_weight=0.0, penalty=None, lr_discriminator=0.0)
+    for block in module.generator.blocks:
+        nn.init.constant_(block.gain, 0.5)
+        for affine in (block.affine1, block.affine2):
+            nn.init.normal_(affine.gamma[2].weight)
+    train(module)
+    assert not torch.equal(text_weights(module), pretrained_text_weights(module))
+
+
+def test_pictures_are_the_same_function_of_noise_and_text_in_every_mode(small_ssagan, train):
+    joint, frozen = small_ssagan(text_mode="joint"), small_ssagan(text_mode="frozen")
+    train(joint)
+    train(frozen)
+    frozen.generator.load_state_dict(joint.generator.state_dict())
+    frozen.text_encoder.load_state_dict(joint.text_encoder.state_dict())
+    noise, captions, lengths = torch.randn(2, 8), torch.tensor([[1, 2, 3], [4, 5, 0]]), torch.tensor([3, 2])
+    drawn = [module.synthesise(noise, captions, lengths, "raw").images[0] for module in (joint, frozen)]
+    assert torch.equal(*drawn)
+
+
+def test_steps_are_counted_in_batches(small_ssagan, train):
+    module = small_ssagan()
+    steps = []
+    module.on_train_batch_end = lambda *_: steps.append(module.global_step)
+    trainer = train(module, max_steps=5)
+    assert steps == [1, 2, 3, 4, 5]
+    assert trainer.fit_loop.epoch_loop.batch_progress.total.completed == 5
+
+
+def test_a_step_does_not_depend_on_what_was_drawn_before_it(small_ssagan, train):
+    """Sample grids and scores in between draw random numbers; training must not notice."""
+    calm, disturbed = small_ssagan(), small_ssagan()
+    disturbed.on_train_batch_start = lambda *_: torch.randn(7) is None
+    train(calm)
+    train(disturbed)
+    for one, two in zip(calm.generator.parameters(), disturbed.generator.parameters()):
+        assert torch.equal(one, two)
+
+
+@pytest.mark.parametrize("text_mode", ["joint", "frozen"])
+def test_accumulated_gradients_are_those_of_the_whole_batch(small_ssagan, train, monkeypatch, text_mode):
+    """Without batch normalisation and without pairs across the batch nothing tells chunks from the whole."""
+    monkeypatch.setattr(adversarial, "mismatched", lambda features, sentence, *_: (features[:0], sentence[:0]))
+    gradients = []
+    for chunks in (1, 4):
+        torch.manual_seed(0)
+        networks = {"generator": FlatGenerator(), "discriminators": [TwoHeaded()]}
+        options = {"penalty": None, "damsm_weight": 0.0, "text_mode": text_mode, "accumulate": chunks}
+        module = small_ssagan(**networks, **options)
+        monkeypatch.setattr(module, "_chunks", same_noise_whatever_the_chunks(module))
+        train(module, max_steps=1)
+        trained = [*module.discriminators.parameters(), *module.generator.parameters()]
+        gradients.append(torch.cat([parameter.grad.flatten() for parameter in trained]))
+    assert gradients[0].abs().max() > 0.01
+    assert torch.allclose(*gradients, atol=1e-6)
+
+
+def same_noise_whatever_the_chunks(module):
+    cut = module._chunks
+
+    def chunks(batch):
+        parts = cut(batch)
+        noise = torch.randn(len(batch), 8, generator=torch.Generator().manual_seed(0)).chunk(len(parts))
+        for part, own in zip(parts, noise):
+            part.noise = own
+        return parts
+
+    return chunks
+
+
+def test_average_follows_parameters_and_copies_buffers():
+    module = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))
+    average = WeightAverage(module, decay=0.9)
+    before = module[0].weight.detach().clone()
+    with torch.no_grad():
+        module[0].weight += 1
+        module[1].running_mean += 5
+    average.update(module)
+    assert torch.allclose(average.module[0].weight, before + 0.1)
+    assert torch.equal(average.module[1].running_mean, module[1].running_mean)
+    average.train()
+    assert not average.module.training
+
+
+def test_a_checkpoint_alone_is_enough_to_draw(small_ssagan, train, tmp_path):
+    module = small_ssagan()
+    trainer = train(module)
+    trainer.save_checkpoint(tmp_path / "gan.ckpt")
+    loaded = load_module(tmp_path / "gan.ckpt")
+    assert isinstance(loaded, SSAGAN)
+    assert loaded.judge is None
+    assert loaded.vocabulary == module.vocabulary
+    assert not any(key.startswith("judge.") for key in torch.load(tmp_path / "gan.ckpt")["state_dict"])
+    noise, captions, lengths = torch.randn(2, 8), torch.tensor([[1, 2, 3], [4, 5, 0]]), torch.tensor([3, 2])
+    for weights in ("ema", "raw"):
+        drawn = [each.synthesise(noise, captions, lengths, weights).images[0] for each in (module, loaded)]
+        assert torch.equal(*drawn)
+
+
+def test_finetuned_judge_is_saved(small_ssagan, train, tmp_path):
+    trainer = train(small_ssagan(text_mode="damsm-finetune"))
+    trainer.save_checkpoint(tmp_path / "gan.ckpt")
+    assert any(key.startswith("judge.") for key in torch.load(tmp_path / "gan.ckpt")["state_dict"])
+    assert load_module(tmp_path / "gan.ckpt").judge is None
+
+
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+@pytest.mark.parametrize("separate", [True, False])
+def test_the_penalty_sees_float32(small_ssagan, train, precision, separate):
+    class Watched(MAGP):
+        seen = []
+
+        def __call__(self, logits, images, sentence):
+            self.seen.append({logits.dtype, images.dtype, sentence.dtype})
+            return super().__call__(logits, images, sentence)
+
+    penalty = Watched(separate=separate)
+    train(small_ssagan(penalty=penalty), precision=precision)
+    assert len(penalty.seen) == 3
+    assert all(types == {torch.float32} for types in penalty.seen)
+
+
+def test_any_generator_under_any_objective(small_ssagan, train):
+    module = small_ssagan(generator=FlatGenerator(), discriminators=[TwoHeaded()], objective=BCE(), penalty=None)
+    before = copy.deepcopy(module.generator.state_dict())
+    train(module)
+    assert not torch.equal(before["draw.weight"], module.generator.draw.weight)
+
+
+def test_without_damsm_the_text_encoder_starts_from_scratch(small_ssagan, train):
+    module = small_ssagan(damsm=None, damsm_weight=0.0, text_mode="joint")
+    train(module)
+    assert module.text_encoder.dim == DIM
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"damsm": None}, "DAMSM checkpoint"),
+        ({"damsm": None, "damsm_weight": 0.0, "text_mode": "frozen"}, "text_mode frozen"),
+        ({"discriminators": [OneWayDiscriminator(32, 4)]}, "judges 32 px"),
+    ],
+)
+def test_settings_that_cannot_work_are_refused_at_once(small_ssagan, options, words):
+    with pytest.raises(UserError, match=words):
+        small_ssagan(**options)
+
+
+def test_kl_needs_conditioning_augmentation(small_ssagan, train):
+    with pytest.raises(UserError, match="conditioning augmentation"):
+        train(small_ssagan(generator_losses=[KLLoss()]))
+
+
+def test_a_damsm_of_another_vocabulary_is_refused(small_ssagan, train, tmp_path, damsm_checkpoint):
+    checkpoint = torch.load(damsm_checkpoint)
+    checkpoint["t2igan"]["vocabulary"] = checkpoint["t2igan"]["vocabulary"][::-1]
+    torch.save(checkpoint, tmp_path / "other.ckpt")
+    with pytest.raises(UserError, match="another vocabulary"):
+        train(small_ssagan(damsm=str(tmp_path / "other.ckpt")))
+
+
+def test_two_processes_stay_in_step(small_ssagan, birds, train, tmp_path):
+    """Each rank leaves a digest of its weights; they are equal, and no longer the initial ones."""
+    module = small_ssagan()
+    initial = digest(module)
+    module.on_train_end = lambda: (tmp_path / f"rank{module.global_rank}").write_text(repr(digest(module)))
+    strategy = DDPStrategy(find_unused_parameters=True, start_method="fork", process_group_backend="gloo")
+    train(module, birds(batch_size=4), max_steps=2, devices=2, strategy=strategy)
+    ranks = [(tmp_path / f"rank{rank}").read_text() for rank in (0, 1)]
+    assert ranks[0] == ranks[1] != repr(initial)
+
+
+def digest(module):
+    networks = [module.generator, module.discriminators, module.text_encoder]
+    return [parameter.double().sum().item() for network in networks for parameter in network.parameters()]
