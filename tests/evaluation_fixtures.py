@@ -1,10 +1,12 @@
 """Tiny trained checkpoints on the drawn birds, for the tests of evaluation and of the command."""
 
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytorch_lightning as pl
 import torch
+import yaml
 
 from t2igan.data.classification import ClassificationData
 from t2igan.data.datamodule import CaptionedImagesModule
@@ -27,8 +29,9 @@ class Checkpoints:
     generator: Path
 
 
+@cache
 def train_checkpoints(store: Path, folder: Path) -> Checkpoints:
-    """Train two DAMSMs, a classifier and an SSA-GAN for a few steps each."""
+    """Train two DAMSMs, a classifier and an SSA-GAN for a few steps each, once a session."""
     captioned = {"store": str(store), "image_size": SIZE, "batch_size": 8, "num_workers": 0}
     paths = Checkpoints(
         store,
@@ -46,9 +49,33 @@ def train_checkpoints(store: Path, folder: Path) -> Checkpoints:
     _fit(classifier, ClassificationData(**captioned, holdout=0.5), paths.classifier, steps=STEPS)
     generator = SSAGANGenerator(SIZE, channels=4, noise_dim=8, sentence_dim=32)
     critic = OneWayDiscriminator(SIZE, channels=4, sentence_dim=32)
-    module = SSAGAN(str(paths.damsm), generator=generator, discriminators=[critic], ema_decay=0.5)
+    with torch.no_grad():
+        # At the start captions hardly matter; moved weights let them show without long training.
+        for parameter in generator.parameters():
+            parameter.add_(0.2 * torch.randn(parameter.shape))
+    module = SSAGAN(
+        str(paths.damsm), generator=generator, discriminators=[critic], ema_decay=0.5, lr_generator=1e-2
+    )
     _fit(module, CaptionedImagesModule(**captioned), paths.generator, steps=2)
     return paths
+
+
+def write_protocol(path: Path, **changes: object) -> Path:
+    """A small protocol for these checkpoints, with some keys changed."""
+    content = {
+        "dataset": "drawn-birds",
+        "image_size": SIZE,
+        "images": 100,
+        "words": 12,
+        "reference": "halves",
+        "metrics": [
+            {"name": "fd-classifier"},
+            {"name": "is-classifier", "splits": 4},
+            {"name": "r-precision", "candidates": 10, "folds": 5},
+        ],
+    }
+    path.write_text(yaml.safe_dump(content | changes))
+    return path
 
 
 def _fit(module: pl.LightningModule, data: pl.LightningDataModule, path: Path, steps: int) -> None:

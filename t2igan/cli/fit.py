@@ -3,8 +3,9 @@
 import logging
 import warnings
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import jsonargparse
 import pytorch_lightning as pl
@@ -24,11 +25,12 @@ import t2igan.models.classifier
 import t2igan.models.damsm
 import t2igan.models.generator_losses
 import t2igan.models.ssagan  # noqa: F401
-from t2igan.cli.parsing import known_keys, one_line
-from t2igan.cli.run_folder import ContinueCurves, RunCurves, default_run_folder
+from t2igan.cli.parsing import known_options, one_line, subclasses
+from t2igan.cli.run_folder import ContinueCurves, FinalCheckpoint, RunCurves, default_run_folder
 from t2igan.errors import UserError
 from t2igan.models.adversarial import AdversarialModule
 from t2igan.models.suite_module import SuiteModule
+from t2igan.nn.recipe import Recipe
 from t2igan.plotting.samples import SampleGrid
 
 INPUT_FILES = {
@@ -37,6 +39,7 @@ INPUT_FILES = {
     "captioner": "train it with a stream.yaml of experiments/",
 }
 SAVE_EVERY_STEPS = 500
+LOG_EVERY_STEPS = 10
 
 
 def run(verb: str, argv: Sequence[str]) -> None:
@@ -53,15 +56,24 @@ def run(verb: str, argv: Sequence[str]) -> None:
             auto_configure_optimizers=False,
             load_from_checkpoint_support=False,
             save_config_kwargs={"overwrite": True},
+            trainer_defaults={"log_every_n_steps": LOG_EVERY_STEPS},
             parser_kwargs={"prog": "t2igan", "exit_on_error": False},
             args=[verb, *argv],
         )
     except jsonargparse.ArgumentError as error:
-        raise UserError(one_line(str(error))) from error
+        classes = (Recipe, pl.LightningDataModule, Callback, Logger)
+        raise UserError(one_line(str(error), SuiteCLI.options, classes, _config_files(argv))) from error
+
+
+def _config_files(argv: Sequence[str]) -> list[str]:
+    """The configuration files that a command line names."""
+    words = [word for argument in argv for word in argument.split("=", 1)]
+    return [after for word, after in pairwise(words) if word in ("--config", "-c")]
 
 
 def _quieten() -> None:
     """Lightning's advice about things that the suite sees to."""
+    warnings.filterwarnings("ignore", message="LightningCLI's args parameter is intended.*")
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
     warnings.filterwarnings("ignore", message=".*module.s. in eval mode at the start of training.*")
     warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*")
@@ -74,6 +86,7 @@ class SuiteCLI(LightningCLI):
     """Every run has one folder; a killed run goes on; what is missing is said before anything is built."""
 
     verb = "fit"
+    options: ClassVar[list[str]] = []
 
     @classmethod
     def subcommands(cls) -> dict[str, set[str]]:
@@ -85,6 +98,7 @@ class SuiteCLI(LightningCLI):
         """Options of the house."""
         parser.add_argument("--run", type=str | None, default=None, help="folder of the run (default: runs/<name>)")
         parser.add_argument("--fresh", type=bool, default=False, help="start anew in a folder that holds a run")
+        SuiteCLI.options = known_options(parser)
 
     def _parse_ckpt_path(self) -> None:
         """Leave it: the command line describes the model, the checkpoint only fills it."""
@@ -110,7 +124,7 @@ class SuiteCLI(LightningCLI):
 
     def _refuse_trainer_arguments(self, config: Namespace) -> None:
         trainer, kind = config.trainer, config.model.class_path.rpartition(".")[2]
-        adversarial = kind in {cls.__name__ for cls in _subclasses(AdversarialModule)}
+        adversarial = kind in {cls.__name__ for cls in subclasses(AdversarialModule)}
         if adversarial and trainer.gradient_clip_val:
             raise UserError("trainer.gradient_clip_val does not reach a GAN's optimisers: set model.init_args.clip")
         if adversarial and trainer.accumulate_grad_batches != 1:
@@ -135,6 +149,7 @@ class SuiteCLI(LightningCLI):
         callbacks = list(trainer.callbacks or [])
         wanted: list[Callback] = [RichProgressBar(), ContinueCurves(), SampleGrid()]
         wanted.append(ModelCheckpoint(save_last=True, every_n_train_steps=SAVE_EVERY_STEPS))
+        wanted.append(FinalCheckpoint())
         for callback in wanted:
             if not any(isinstance(own, type(callback)) for own in callbacks):
                 callbacks.append(callback)
@@ -198,9 +213,3 @@ def _several_devices(trainer: Namespace) -> bool:
     if isinstance(devices, (list, tuple)):
         return len(devices) > 1
     return "," in str(devices) or int(devices) > 1 or trainer.num_nodes > 1
-
-
-def _subclasses(cls: type) -> Iterator[type]:
-    yield cls
-    for child in cls.__subclasses__():
-        yield from _subclasses(child)

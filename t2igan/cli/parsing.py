@@ -1,8 +1,10 @@
 """Argument parsing with errors of one line."""
 
 import difflib
+import importlib
+import inspect
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import jsonargparse
@@ -10,10 +12,12 @@ from jsonargparse import ArgumentParser
 
 from t2igan.errors import UserError
 
-# What jsonargparse says of a wrong key, and of a key that a class does not have.
-WRONG_KEY = re.compile(
-    r"(?:Key|Option) '(?P<a>[^']+)' is not (?:expected|accepted)|unrecognized arguments: (?P<b>\S+)"
-)
+# Sentences of jsonargparse's errors, which are trees of them.
+PARSER_KEY = re.compile(r'Parser key "([^"]+)"')
+CLASS_PATH = re.compile(r"Problem with given class_path '([^']+)'")
+WRONG_OPTION = re.compile(r"(?:[Oo]ption '([^']+)'|unrecognized arguments: --(\S+))")
+WRONG_CLASS = re.compile(r"Expected a dot import path string: (\S+)")
+OTHER_BRANCH = ("- Expected a <class 'NoneType'>", "Given value", "Subtypes:", "Does not validate", "Errors:")
 
 
 def call(function: Callable, argv: Sequence[str], verb: str) -> Any:
@@ -27,24 +31,77 @@ def call(function: Callable, argv: Sequence[str], verb: str) -> Any:
     try:
         parsed = parser.parse_args(list(argv))
     except jsonargparse.ArgumentError as error:
-        raise UserError(one_line(str(error), known_keys(parser))) from error
+        raise UserError(one_line(str(error), known_options(parser))) from error
     return function(**parser.instantiate_classes(parsed).as_dict())
 
 
-def known_keys(parser: ArgumentParser) -> list[str]:
-    """Destinations of all options of a parser."""
+def known_options(parser: ArgumentParser) -> list[str]:
+    """Names of all options of a parser, dotted."""
     return [action.dest for action in parser._actions]
 
 
-def one_line(message: str, known: Sequence[str] = ()) -> str:
-    """The telling part of a parser's error, with the nearest known key."""
-    lines = [line.strip(" -") for line in message.splitlines() if line.strip(" -^")]
-    telling = [line for line in lines if WRONG_KEY.search(line)] or lines
-    text = telling[-1] if len(telling) == 1 or WRONG_KEY.search(telling[-1]) else " ".join(lines)
-    found = WRONG_KEY.search(text)
-    if found:
-        wrong = (found["a"] or found["b"]).lstrip("-").split("=")[0]
-        near = difflib.get_close_matches(wrong, known, n=1)
-        if near:
-            text += f" (did you mean {near[0]}?)"
-    return re.sub(r"\s+", " ", text)
+def one_line(
+    message: str, options: Iterable[str] = (), classes: Iterable[type] = (), files: Sequence[str] = ()
+) -> str:
+    """A parser's error as one line: where, what, the nearest right name, the files it was read from.
+
+    Args:
+        message: of the parser.
+        options: options that the parser knows.
+        classes: base classes of everything that a ``class_path`` may name.
+        files: configuration files that were read.
+    """
+    lines = [line.strip() for line in message.splitlines() if line.strip()]
+    branch = list(_first_branch(lines))
+    where = ".".join(PARSER_KEY.findall(" ".join(branch)))
+    kinds = CLASS_PATH.findall(" ".join(branch))
+    what = PARSER_KEY.sub("", branch[-1] if where else " ".join(branch)).lstrip(":- ")
+    if kinds:
+        where += f" ({kinds[-1].rpartition('.')[2]})"
+    if found := WRONG_OPTION.search(what):
+        wrong = (found[1] or found[2]).split("=")[0]
+        known = parameters_of(kinds[-1]) if kinds else list(options)
+        what = f"{wrong!r} is not an option{_nearest(wrong, known)}"
+        if kinds:
+            what += f"; there are {', '.join(sorted(known))}"
+    elif found := WRONG_CLASS.search(what):
+        names = [kind.__name__ for base in classes for kind in subclasses(base)]
+        what = f"there is no class {found[1]!r}{_nearest(found[1], names)}"
+    source = f" [{', '.join(files)}]" if files else ""
+    return f"{where + ': ' if where else ''}{what}{source}"
+
+
+def _first_branch(lines: Sequence[str]) -> Iterator[str]:
+    """The telling sentences of the first alternative that the parser tried."""
+    for line in lines:
+        if line.startswith(OTHER_BRANCH[0]):
+            return
+        if not line.startswith(OTHER_BRANCH):
+            yield line.lstrip("- ")
+
+
+def _nearest(wrong: str, known: Iterable[str]) -> str:
+    by_lower = {name.lower(): name for name in known}
+    near = difflib.get_close_matches(wrong.lower(), by_lower, n=1)
+    return f" (did you mean {by_lower[near[0]]}?)" if near else ""
+
+
+def parameters_of(class_path: str) -> list[str]:
+    """Names of what a class can be built with, those that it hands on to its bases included."""
+    module, _, name = class_path.rpartition(".")
+    names: list[str] = []
+    for kind in getattr(importlib.import_module(module), name).__mro__:
+        if "__init__" not in kind.__dict__:
+            continue
+        parameters = inspect.signature(kind.__init__).parameters.values()
+        names += [each.name for each in parameters if each.kind in (each.POSITIONAL_OR_KEYWORD, each.KEYWORD_ONLY)]
+        if not any(each.kind is each.VAR_KEYWORD for each in parameters):
+            break
+    return sorted(set(names) - {"self"})
+
+
+def subclasses(base: type) -> Iterator[type]:
+    """``base`` and everything that derives from it, as far as it is imported."""
+    yield base
+    for child in base.__subclasses__():
+        yield from subclasses(child)

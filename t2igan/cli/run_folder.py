@@ -2,38 +2,58 @@
 
 import csv
 from pathlib import Path
-from typing import Any
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.loggers import CSVLogger
+from pytorch_lightning.loggers.csv_logs import ExperimentWriter
 from pytorch_lightning.utilities import rank_zero_only
 
 CURVES = "metrics.csv"
 
 
-class RunCurves(CSVLogger):
-    """``metrics.csv`` of a run, which survives a resume: Lightning's own logger deletes what is there."""
+class _KeepingWriter(ExperimentWriter):
+    """Appends to the file that is there; Lightning's own writer deletes it."""
 
-    def __init__(self, folder: str | Path, flush_logs_every_n_steps: int = 20) -> None:
-        super().__init__(str(folder), name="", version="", flush_logs_every_n_steps=flush_logs_every_n_steps)
-        self._kept: list[dict[str, float]] = []
+    def _check_log_dir_exists(self) -> None:
+        self.metrics_keys = sorted(set().union(*read_curves(Path(self.metrics_file_path))))
+
+    def rewind(self, step: int, last: dict[str, float] | None) -> None:
+        """Keep the rows before ``step``; ``last`` is the one that a kill may have kept from being written."""
+        path = Path(self.metrics_file_path)
+        rows = [row for row in read_curves(path) if row["step"] < step]
+        if last and not any(row["step"] == last["step"] and last.keys() <= row.keys() for row in rows):
+            rows.append(last)
+        if not rows:
+            path.unlink(missing_ok=True)
+            self.metrics_keys = []
+            return
+        self.metrics_keys = sorted(set().union(*rows))
+        draft = path.with_suffix(".new")
+        with draft.open("w", newline="") as file:
+            writer = csv.DictWriter(file, self.metrics_keys)
+            writer.writeheader()
+            writer.writerows(rows)
+        draft.replace(path)
+
+
+class RunCurves(CSVLogger):
+    """``metrics.csv`` of a run, which survives kills and resumes; every row is written at once."""
+
+    def __init__(self, folder: str | Path) -> None:
+        super().__init__(str(folder), name="", version="", flush_logs_every_n_steps=1)
 
     @property
-    def experiment(self) -> Any:
-        """The writer; what an earlier part of the run wrote is read before the writer removes it."""
+    def experiment(self) -> _KeepingWriter:
+        """The writer."""
         if self._experiment is None:
-            self._kept = read_curves(Path(self.log_dir) / CURVES)
-        return super().experiment
+            self._experiment = _KeepingWriter(self.log_dir)
+        return self._experiment
 
     @rank_zero_only
-    def rewind(self, step: int) -> None:
-        """Take the earlier part of the run back in, up to ``step``: what follows is about to be done again."""
-        writer = self.experiment
-        kept, self._kept = self._kept, []
-        writer.metrics = [row for row in kept if row["step"] < step] + writer.metrics
-        if writer.metrics:
-            self.save()
+    def rewind(self, step: int, last: dict[str, float] | None = None) -> None:
+        """Drop what was logged from ``step`` on: it is about to be done again."""
+        self.experiment.rewind(step, last)
 
 
 def read_curves(path: Path) -> list[dict[str, float]]:
@@ -58,13 +78,44 @@ def _numbers(row: dict[str, str | None]) -> dict[str, float] | None:
 
 
 class ContinueCurves(Callback):
-    """Tells the run's curves where training starts."""
+    """Tells the run's curves where training starts.
+
+    A checkpoint is written before its step is logged, so it carries that step's values along.
+    """
+
+    KEY = "last_curves_row"
+
+    def __init__(self) -> None:
+        self._last: dict[str, float] | None = None
+
+    def on_save_checkpoint(self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict) -> None:
+        """Note the values of the last step, if it is one that is logged."""
+        step = trainer.global_step - 1
+        if trainer.training and (step + 1) % trainer.log_every_n_steps == 0:
+            values = {key: float(value) for key, value in trainer.logged_metrics.items() if "train/" in key}
+            checkpoint[self.KEY] = values | {"step": step, "epoch": trainer.current_epoch}
+
+    def on_load_checkpoint(self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict) -> None:
+        """Take them up again."""
+        self._last = checkpoint.get(self.KEY)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Keep what was logged before the checkpoint's step."""
         for logger in trainer.loggers:
             if isinstance(logger, RunCurves):
-                logger.rewind(trainer.fit_loop.epoch_loop._batches_that_stepped)
+                logger.rewind(trainer.global_step, self._last)
+
+    def on_train_batch_start(self, trainer: pl.Trainer, *_: object) -> None:
+        """Log under ``global_step``: after some resumes Lightning's own counter for loggers lags behind it."""
+        trainer.fit_loop.epoch_loop._batches_that_stepped = trainer.global_step
+
+
+class FinalCheckpoint(Callback):
+    """``last.ckpt`` of the very end, wherever the last regular checkpoint was made."""
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Save."""
+        trainer.save_checkpoint(Path(trainer.default_root_dir) / "checkpoints" / "last.ckpt")
 
 
 def default_run_folder(config_files: list[str]) -> Path:

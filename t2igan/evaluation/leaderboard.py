@@ -38,9 +38,17 @@ class Board:
         """One cell a column."""
         return [_cell(name, judge, record) for name, judge in self.columns]
 
+    def _name(self, record: ResultRecord) -> str:
+        """The subject's name; with what tells it from another of that name."""
+        subject = record.subject
+        if [row.subject.name for row in self.rows].count(subject.name) == 1:
+            return subject.name
+        parts = (subject.path, subject.weights, subject.seed)
+        return f"{subject.name} ({', '.join(str(part) for part in parts if part is not None)})"
+
     def grid(self) -> list[list[str]]:
         """The whole table as text, headers first."""
-        rows = [[row.subject.name, f"{row.n_generated:,}", *self.cells(row)] for row in self.rows]
+        rows = [[self._name(row), f"{row.n_generated:,}", *self.cells(row)] for row in self.rows]
         return [["subject", "pictures", *self.headers], *rows]
 
     @property
@@ -70,8 +78,7 @@ def _board(records: Sequence[ResultRecord]) -> Board:
     newest: dict[tuple[str | int | None, ...], ResultRecord] = {}
     for record in records:
         subject = record.subject
-        origin = subject.sha256 or subject.path
-        newest[(subject.kind, subject.name, origin, subject.weights, subject.seed)] = record
+        newest[(subject.kind, subject.name, subject.path, subject.weights, subject.seed)] = record
     rows = sorted(newest.values(), key=lambda record: KIND_ORDER.index(record.subject.kind))
     columns = dict.fromkeys((name, value.judge) for record in rows for name, value in record.metrics.items())
     last = records[-1]

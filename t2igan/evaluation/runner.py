@@ -73,14 +73,10 @@ def evaluate(
     networks, not_computed = _networks(subject, protocol, judges, classifier, options)
     split = store.split(protocol.split)
     plan = subject.plan(protocol, split)
-    if len(plan) < 2:
-        raise UserError(f"{subject.card.name}: {len(plan)} pictures are too few to score")
     scorers, backbones = _scorers(subject, protocol, store, plan, networks, device)
-    n_real = 0
     # Reduced-precision convolutions would let the batch size into the numbers.
     with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
-        if any(isinstance(scorer, BackboneScorer) and scorer.frechet_name for scorer in scorers):
-            n_real = _feed_reference(scorers, protocol, store, options.batch_size, device, progress)
+        n_real = _feed_reference(scorers, protocol, store, options.batch_size, device, progress)
         _feed_pictures(scorers, subject, protocol, store, plan, options.batch_size, device, progress)
         metrics = _compute(scorers)
     return ResultRecord(
@@ -249,7 +245,9 @@ def _feed_reference(
     device: torch.device,
     progress: Progress | None,
 ) -> int:
-    """Show the reference to the scorers; how many images it has."""
+    """Show the reference to the scorers that want one; how many images it has."""
+    if not any(isinstance(scorer, BackboneScorer) and scorer.frechet_name for scorer in scorers):
+        return 0
     split = store.split(protocol.split)
     images = range(0, len(split), 2 if protocol.reference == "halves" else 1)
     own = share(len(images), *_processes())

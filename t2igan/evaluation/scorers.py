@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,7 @@ from torch import Tensor
 
 from t2igan.data.store import Store, StoreSplit
 from t2igan.errors import UserError
+from t2igan.evaluation.control import ShuffledRPrecision
 from t2igan.evaluation.generate import Pictures, batches, caption_tokens
 from t2igan.evaluation.plan import Plan, shuffled_captions
 from t2igan.evaluation.protocol import ISClassifier, Protocol, RPrecision
@@ -27,8 +28,6 @@ from t2igan.models.suite_module import load_module
 from t2igan.nn.images import to_signed
 
 CAPTIONS_AT_A_TIME = 512
-# Keeps the control's negatives apart from those of the metric that it controls.
-CONTROL_SEED = 1_000_003
 
 
 class Scorer(ABC):
@@ -127,7 +126,7 @@ def load_judges(paths: Sequence[str | Path], store: Store) -> list[Judge]:
     for path in paths:
         module = load_module(path)
         if not isinstance(module, DAMSM):
-            raise UserError(f"--damsm: {path} holds a {type(module).__name__}, not a DAMSM")
+            raise UserError(f"--damsm: {path} holds {type(module).__name__}, not a DAMSM")
         require_same_words(module, store, str(path))
         sha256, label = file_sha256(Path(path)), label_of(path)
         if sha256 in {judge.sha256 for judge in judges}:
@@ -146,16 +145,13 @@ def load_classifier(path: str | Path, store: Store) -> ClassifierBackbone:
     """
     module = load_module(path)
     if not isinstance(module, EvaluationClassifier):
-        raise UserError(f"--classifier: {path} holds a {type(module).__name__}, not an EvaluationClassifier")
+        raise UserError(f"--classifier: {path} holds {type(module).__name__}, not an EvaluationClassifier")
     require_same_words(module, store, str(path))
     return module.backbone(file_sha256(Path(path)))
 
 
 class MatchingScorer(Scorer):
-    """R-precision of one DAMSM, and its control: the same pictures under captions of others.
-
-    The control must come out at chance, 1 / candidates. Where it does not, pictures are favoured whatever the
-    caption says.
+    """R-precision of one DAMSM, and its control: the same pictures under captions of other classes.
 
     Args:
         judge: the DAMSM, which is moved to ``device``.
@@ -176,24 +172,19 @@ class MatchingScorer(Scorer):
         device: torch.device,
     ) -> None:
         self.judge, self.spec = judge, spec
-        self._count, self._device = len(plan), device
+        self._count = len(plan)
         image_ids = split.caption_images
         class_ids = split.class_ids[image_ids]
         groups = class_ids if spec.negatives == "other-class" else image_ids
         shuffled = shuffled_captions(plan.captions, groups[plan.captions], spec.seed)
-        self._captions = {
-            f"r-precision@{judge.label}": torch.from_numpy(plan.captions),
-            f"r-precision-shuffled@{judge.label}": torch.from_numpy(shuffled),
-        }
+        self._captions, self._shuffled = torch.from_numpy(plan.captions), torch.from_numpy(shuffled)
         self._encoder = judge.module.image_encoder.to(device)
         sentences = encode_captions(judge.module, split, protocol, device)
-        self._metrics = {}
-        for name, seed in zip(self._captions, (spec.seed, spec.seed + CONTROL_SEED)):
-            metric = r_precision.RPrecision(
-                class_ids, image_ids, spec.candidates, spec.folds, spec.fold_mode, spec.negatives, seed
-            ).to(device)
-            metric.set_captions(sentences)
-            self._metrics[name] = metric
+        options = asdict(spec)
+        del options["source"]
+        self._metric = r_precision.RPrecision(class_ids, image_ids, **options).to(device)
+        self._metric.set_captions(sentences)
+        self._control = ShuffledRPrecision(class_ids, image_ids, sentences, spec).to(device)
 
     def add_reference(self, images: Tensor) -> None:
         """The reference plays no part in R-precision."""
@@ -203,16 +194,19 @@ class MatchingScorer(Scorer):
         """Image vectors."""
         seen = pictures.drawn if self.spec.source == "float" and pictures.drawn is not None else None
         _, codes = self._encoder(to_signed(pictures.images) if seen is None else seen)
-        for name, metric in self._metrics.items():
-            metric.update(codes, self._captions[name][pictures.numbers], pictures.numbers)
+        numbers = pictures.numbers
+        captions, shuffled = self._captions[numbers], self._shuffled[numbers]
+        self._metric.update(codes, captions, numbers)
+        self._control.update(codes, captions, shuffled, numbers)
 
     def values(self) -> dict[str, MetricValue]:
         """The metric and its control."""
         found = {}
-        for name, metric in self._metrics.items():
+        for name, metric in (("r-precision", self._metric), ("r-precision-shuffled", self._control)):
             mean, spread = metric.compute()
-            chance = 1 / self.spec.candidates
-            found[name] = MetricValue(mean.item(), spread.item(), self._count, self.judge.sha256, chance)
+            found[f"{name}@{self.judge.label}"] = MetricValue(
+                mean.item(), spread.item(), self._count, self.judge.sha256, 1 / self.spec.candidates
+            )
         return found
 
 

@@ -196,8 +196,9 @@ def load_checkpoint_subject(path: str | Path, weights: str) -> DrawnSubject:
         UserError: it cannot be read, or is of another kind of module.
     """
     module = load_generator(path)
+    used = weights if module.averages else "raw"
     card = SubjectCard(
-        "checkpoint", label_of(path), str(path), file_sha256(Path(path)), _class_path(module), weights
+        "checkpoint", label_of(path), str(path), file_sha256(Path(path)), _class_path(module), used
     )
     return DrawnSubject(module, card)
 
@@ -236,12 +237,15 @@ def build_untrained_subject(path: str | Path, seed: int, damsm: DAMSM | None = N
         seed=seed,
     )
     module.averages.clear()  # they were taken before the text encoder came
-    return DrawnSubject(module.eval().requires_grad_(False), card)
+    subject = DrawnSubject(module.eval().requires_grad_(False), card)
+    if damsm is None and module.damsm is not None:
+        subject.notes.append("its text encoder is random, because no --damsm was given")
+    return subject
 
 
 def _adversarial(module: SuiteModule, path: str | Path) -> AdversarialModule:
     if not isinstance(module, AdversarialModule):
-        raise UserError(f"{path} holds a {type(module).__name__}, which draws nothing; give a generator")
+        raise UserError(f"{path} holds {type(module).__name__}, which draws nothing; give a generator")
     return module
 
 

@@ -192,8 +192,8 @@ class AdversarialModule(SuiteModule):
             optimizers.append(torch.optim.Adam(encoders, lr=self.lr_text, betas=self.betas))
         return optimizers
 
-    def on_train_epoch_start(self) -> None:
-        """Modes that Lightning's blanket ``train()`` would get wrong."""
+    def _settle_modes(self) -> None:
+        """Modes that Lightning's blanket ``train()`` gets wrong, at every step: no hook runs after every resume."""
         if self.text_mode != "damsm-finetune":
             # The recurrent layer stays in train mode (its backward on the GPU demands it), without dropout.
             self.text_encoder.dropout.eval()
@@ -246,6 +246,7 @@ class AdversarialModule(SuiteModule):
 
     def training_step(self, batch: CaptionedImages, batch_idx: int) -> None:
         """One step of all networks."""
+        self._settle_modes()
         torch.manual_seed(self._step_seed())
         generator_optimizer, critic_optimizer, *others = self.optimizers()
         _do_not_count_steps_of(critic_optimizer, *others)

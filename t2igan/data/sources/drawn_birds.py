@@ -51,10 +51,10 @@ class DrawnBirdsRecipe:
         seed: The only source of randomness.
     """
 
-    train_species: int = 60
-    test_species: int = 20
-    train_images_per_species: int = 30
-    test_images_per_species: int = 40
+    train_species: int = 150
+    test_species: int = 50
+    train_images_per_species: int = 12
+    test_images_per_species: int = 16
     image_pixels: int = 128
     captions_per_image: int = 10
     seed: int = 0

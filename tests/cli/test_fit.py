@@ -1,0 +1,152 @@
+"""Training from the command line, as a user types it."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import yaml
+
+from t2igan.cli.main import main
+from t2igan.cli.run_folder import default_run_folder, read_curves
+from t2igan.models.suite_module import load_module
+
+DAMSM = """
+model:
+  class_path: DAMSM
+  init_args:
+    image_encoder: {{class_path: SmallImageEncoder, init_args: {{dim: 16, channels: 2, image_size: 16}}}}
+data:
+  class_path: DrawnBirds
+  init_args: {{store: {store}, image_size: 16, batch_size: 8, num_workers: 0}}
+trainer: {{max_steps: 2, limit_val_batches: 1, accelerator: cpu, enable_progress_bar: false, log_every_n_steps: 1}}
+"""
+SSAGAN = """
+model:
+  class_path: SSAGAN
+  init_args:
+    damsm: {damsm}
+    generator: {{class_path: SSAGANGenerator, init_args: {{image_size: 16, channels: 2, sentence_dim: 16}}}}
+    discriminators:
+      - {{class_path: OneWayDiscriminator, init_args: {{image_size: 16, channels: 2, sentence_dim: 16}}}}
+    text_mode: joint
+data:
+  class_path: DrawnBirds
+  init_args: {{store: {store}, image_size: 16, batch_size: 4, num_workers: 0}}
+trainer:
+  max_steps: 14
+  limit_val_batches: 1
+  accelerator: cpu
+  enable_progress_bar: false
+  log_every_n_steps: 1
+  callbacks:
+    - {{class_path: ModelCheckpoint, init_args: {{every_n_train_steps: 4, save_last: true}}}}
+    - {{class_path: SampleGrid, init_args: {{every_n_steps: 7, captions: 3}}}}
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory, drawn_birds_store):
+    """A folder with the YAML of a small DAMSM, which is trained, and of a small SSA-GAN."""
+    home = tmp_path_factory.mktemp("fit")
+    (home / "damsm.yaml").write_text(DAMSM.format(store=drawn_birds_store))
+    main(["fit", "--config", str(home / "damsm.yaml"), "--run", str(home / "damsm")])
+    damsm = home / "damsm" / "checkpoints" / "last.ckpt"
+    (home / "ssagan.yaml").write_text(SSAGAN.format(store=drawn_birds_store, damsm=damsm))
+    return home
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(folder):
+    main(["fit", "--config", str(folder / "ssagan.yaml"), "--run", str(folder / "whole")])
+    return folder / "whole"
+
+
+def test_a_run_has_one_folder(uninterrupted):
+    names = {path.name for path in uninterrupted.iterdir()}
+    assert {"config.yaml", "metrics.csv", "checkpoints", "samples", "tensorboard"} <= names
+    assert {path.name for path in (uninterrupted / "samples").iterdir()} == {"step_000007.png", "step_000014.png"}
+    rows = read_curves(uninterrupted / "metrics.csv")
+    steps = [row["step"] for row in rows if "train/loss_g" in row]
+    assert steps == list(range(14))
+    assert "val/damsm" in set().union(*rows)
+    assert yaml.safe_load((uninterrupted / "config.yaml").read_text())["model"]["init_args"]["text_mode"] == "joint"
+    assert load_module(uninterrupted / "checkpoints" / "last.ckpt").vocabulary
+
+
+@pytest.mark.slow
+def test_killed_training_goes_on_as_if_nothing_had_happened(folder, uninterrupted):
+    run = folder / "killed"
+    command = [sys.executable, "-m", "t2igan", "fit", "--config", str(folder / "ssagan.yaml"), "--run", str(run)]
+    process = subprocess.Popen(command, start_new_session=True)
+    last = run / "checkpoints" / "last.ckpt"
+    while not last.is_file():
+        assert process.poll() is None, "the training ended before it could be killed"
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+
+    main(["fit", "--config", str(folder / "ssagan.yaml"), "--run", str(run), "--ckpt_path", "last"])
+    assert curve(run) == curve(uninterrupted)
+    one, two = (load_module(each / "checkpoints" / "last.ckpt").state_dict() for each in (run, uninterrupted))
+    assert all(value.equal(two[key]) for key, value in one.items())
+
+
+def curve(run):
+    return [
+        {key: row[key] for key in row if key.startswith("train/")}
+        for row in read_curves(run / "metrics.csv")
+        if "train/loss_g" in row
+    ]
+
+
+def test_the_same_command_again_goes_on(folder, uninterrupted, capsys):
+    """... and a run that is prolonged equals one that was as long from the start."""
+    command = ["fit", "--config", str(folder / "ssagan.yaml"), "--trainer.max_steps", "16"]
+    main([*command, "--run", str(uninterrupted)])
+    assert "going on from" in capsys.readouterr().out
+    steps = [row["step"] for row in read_curves(uninterrupted / "metrics.csv") if "train/loss_g" in row]
+    assert steps == list(range(16))
+    main([*command, "--run", str(folder / "longer")])
+    assert curve(uninterrupted) == curve(folder / "longer")
+
+
+def test_another_model_in_the_same_folder_is_refused(folder, uninterrupted, capsys):
+    with pytest.raises(SystemExit):
+        main(
+            ["fit", "--config", str(folder / "ssagan.yaml"), "--run", str(uninterrupted), "--trainer.max_steps", "20",
+             "--model.discriminators", '[{"class_path": "OneWayDiscriminator", "init_args": '
+             '{"image_size": 16, "channels": 3, "sentence_dim": 16}}]']
+        )
+    assert "--fresh true" in capsys.readouterr().err
+
+
+def test_the_command_line_wins_over_the_checkpoint(folder, uninterrupted):
+    """One line turns the text mode; a resumed run takes the rate that is asked for now."""
+    run = folder / "frozen"
+    main(["fit", "--config", str(folder / "ssagan.yaml"), "--run", str(run), "--model.text_mode", "frozen",
+          "--trainer.max_steps", "2"])
+    module, judge = load_module(run / "checkpoints" / "last.ckpt"), load_module(folder / "damsm/checkpoints/last.ckpt")
+    assert all(
+        one.equal(two) for one, two in zip(module.text_encoder.parameters(), judge.text_encoder.parameters())
+    )
+
+
+def test_wandb_offline_when_asked(folder, monkeypatch):
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv("WANDB_SILENT", "true")
+    run = folder / "wandb-run"
+    main(["fit", "--config", str(folder / "ssagan.yaml"), "--run", str(run), "--trainer.max_steps", "2",
+          "--trainer.logger", "WandbLogger"])
+    assert list(run.glob("wandb/offline-run-*/*.wandb"))
+    assert (run / "metrics.csv").is_file()
+
+
+@pytest.mark.parametrize(
+    ("config", "run"),
+    [("experiments/cub/ssagan.yaml", "runs/cub/ssagan"), ("elsewhere/own.yaml", "runs/own")],
+)
+def test_default_folder_of_a_run(config, run):
+    assert str(default_run_folder([config])) == run

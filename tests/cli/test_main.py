@@ -1,0 +1,34 @@
+import subprocess
+import sys
+
+import pytest
+
+import t2igan
+from t2igan.cli.main import VERBS, main
+
+
+def test_version_and_list_answer_without_torch():
+    code = (
+        "import sys\n"
+        "from t2igan.cli.main import main\n"
+        "main(['--version']); main(['--help']); main(['list', 'models']); main(['list', 'protocols'])\n"
+        "assert 'torch' not in sys.modules"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert t2igan.__version__ in done.stdout
+    assert "SSAGANGenerator" in done.stdout
+
+
+@pytest.mark.parametrize("verb", [verb for verb in VERBS if verb not in ("fit", "validate", "test", "predict")])
+def test_every_verb_has_help(verb, capsys):
+    try:
+        main([verb, "--help"])
+    except SystemExit as exit_:
+        assert exit_.code == 0
+    assert f"t2igan {verb}" in capsys.readouterr().out
+
+
+def test_debug_shows_the_traceback():
+    with pytest.raises(t2igan.errors.UserError):
+        main(["prepare", "birds", "--debug"])

@@ -1,0 +1,139 @@
+from dataclasses import replace
+
+import pytest
+import torch
+from evaluation_fixtures import write_protocol
+from PIL import Image
+
+from t2igan.data.store import open_store
+from t2igan.errors import UserError
+from t2igan.evaluation.folder import UNKNOWN, ImageFolder, scan_folder
+from t2igan.evaluation.protocol import load_protocol
+from t2igan.evaluation.runner import Options, evaluate
+from t2igan.evaluation.scorers import load_classifier, load_judges
+from t2igan.evaluation.subjects import load_checkpoint_subject, load_generator
+from t2igan.nn.images import to_uint8
+from t2igan.nn.noise import caption_noise
+from t2igan.plotting.grids import to_picture
+
+
+@pytest.fixture(scope="module")
+def store(drawn_birds_store):
+    return open_store(drawn_birds_store)
+
+
+@pytest.fixture(scope="module")
+def split(store):
+    return store.split("test")
+
+
+@pytest.fixture
+def protocol(tmp_path):
+    return load_protocol(str(write_protocol(tmp_path / "p.yaml")))
+
+
+def fill(folder, split, name, size=32, count=None):
+    """A folder with a picture of each image of the split, named by ``name(key)``."""
+    for number, key in enumerate(split.keys[:count]):
+        path = folder / f"{name(key)}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (size, size), (number * 9, 80, 255 - number * 9)).save(path)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("name", "caption"),
+    [
+        (lambda key: key, None),
+        (lambda key: key.rpartition("/")[2], None),
+        (lambda key: f"{key}_s-1", None),
+        (lambda key: f"{key}_s-1_10", None),
+        (lambda key: f"{key}_c3", 3),
+        (lambda key: f"{key}_c0_s2", 0),
+    ],
+)
+def test_names_of_files(tmp_path, split, name, caption):
+    content = scan_folder(fill(tmp_path / "drawn", split, name), split)
+    assert (len(content.files), content.missing, content.unexpected) == (len(split), [], [])
+    wanted = [
+        UNKNOWN if caption is None else split.captions_of(image)[caption] for image in range(len(split))
+    ]
+    assert sorted(content.captions) == sorted(wanted)
+
+
+def test_what_is_missing_and_unexpected_is_reported(tmp_path, split):
+    folder = fill(tmp_path / "drawn", split, lambda key: key, count=13)
+    Image.new("RGB", (32, 32)).save(folder / "stranger.png")
+    Image.new("RGB", (32, 32)).save(folder / f"{split.keys[0]}_c99.png")
+    (folder / "notes.txt").write_text("not an image")
+    content = scan_folder(folder, split)
+    assert content.missing == split.keys[13:]
+    assert [path.name for path in content.unexpected] == [
+        f"{split.keys[0]}_c99.png".rpartition("/")[2],
+        "stranger.png",
+    ]
+    assert content.summary() == "16 images expected, 13 found in 13 files, 3 missing, 2 unexpected"
+    with pytest.raises(UserError, match=r"3 missing.*--allow_partial true"):
+        ImageFolder(folder, split)
+    assert len(ImageFolder(folder, split, allow_partial=True).content.files) == 13
+
+
+def test_no_folder_and_nothing_in_it_are_one_line(tmp_path, split):
+    with pytest.raises(UserError, match="--images: no folder"):
+        ImageFolder(tmp_path / "none", split)
+    with pytest.raises(UserError, match="name the files after the store's keys"):
+        ImageFolder(tmp_path, split)
+
+
+def test_a_folder_scores_what_a_checkpoint_scores(tmp_path, checkpoints, store, split, protocol):
+    """The checkpoint's own pictures, written out under names that tell their captions."""
+    module, folder = load_generator(checkpoints.generator), tmp_path / "drawn"
+    ids = torch.arange(split.n_captions)
+    for caption in ids.tolist():
+        tokens = torch.from_numpy(split.caption_tokens(caption))[None]
+        noise = caption_noise(torch.tensor([caption]), module.generator.noise_dim, protocol.noise_seed)
+        drawn = module.synthesise(noise, tokens, torch.tensor([tokens.shape[1]])).images[-1]
+        image = split.caption_image(caption)
+        path = folder / f"{split.keys[image]}_c{caption - split.captions_of(image).start}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        to_picture(to_uint8(drawn)[0]).save(path)
+    protocol = replace(protocol, images=split.n_captions, words=99)
+    judges, classifier = (
+        load_judges([checkpoints.damsm], store),
+        load_classifier(checkpoints.classifier, store),
+    )
+    subjects = ImageFolder(folder, split), load_checkpoint_subject(checkpoints.generator, "ema")
+    found, wanted = (evaluate(one, protocol, store, judges, classifier, Options()) for one in subjects)
+    assert found.metrics["fd-classifier"].value == pytest.approx(
+        wanted.metrics["fd-classifier"].value, rel=1e-3
+    )
+    # Trials are numbered in another order and so meet other candidates.
+    spread = 4 * (0.2 * 0.8 / split.n_captions) ** 0.5
+    name = "r-precision@first"
+    assert found.metrics[name].value == pytest.approx(wanted.metrics[name].value, abs=spread)
+    assert found.subject.kind == "images"
+    assert len(found.subject.sha256) == 64
+    assert found.notes == ["16 images expected, 16 found in 160 files, 0 missing, 0 unexpected"]
+
+
+def test_without_captions_there_is_no_r_precision(tmp_path, checkpoints, store, split, protocol):
+    folder = ImageFolder(fill(tmp_path / "drawn", split, lambda key: f"{key}_s-1"), split)
+    judges, classifier = (
+        load_judges([checkpoints.damsm], store),
+        load_classifier(checkpoints.classifier, store),
+    )
+    record = evaluate(folder, protocol, store, judges, classifier)
+    assert set(record.metrics) == {"fd-classifier", "is-classifier"}
+    assert "do not tell the captions" in record.not_computed["r-precision"]
+
+
+def test_wrong_size_and_broken_files_are_named(tmp_path, checkpoints, store, split, protocol):
+    classifier = load_classifier(checkpoints.classifier, store)
+    options = Options(skip_missing=True)
+    folder = fill(tmp_path / "large", split, lambda key: key, size=40)
+    with pytest.raises(UserError, match=r"\.png: is 40x40, the protocol is for 32x32"):
+        evaluate(ImageFolder(folder, split), protocol, store, (), classifier, options)
+    folder = fill(tmp_path / "broken", split, lambda key: key)
+    (folder / f"{split.keys[5]}.png").write_bytes(b"no image")
+    with pytest.raises(UserError, match=rf"{split.keys[5]}\.png: not a readable image"):
+        evaluate(ImageFolder(folder, split), protocol, store, (), classifier, options)

@@ -1,0 +1,87 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from evaluation_fixtures import write_protocol
+
+from t2igan.data.datasets import EvaluationItems
+from t2igan.data.store import open_store
+from t2igan.evaluation.generate import caption_tokens, draw_pictures, planned_noise
+from t2igan.evaluation.plan import plan_pictures
+from t2igan.evaluation.protocol import load_protocol
+from t2igan.evaluation.subjects import load_generator
+
+CPU = torch.device("cpu")
+# Convolutions of another batch size add up in another order: float32 round-off on values in [-1, 1].
+TOLERANCE = 1e-5
+
+
+@pytest.fixture(scope="module")
+def split(drawn_birds_store):
+    return open_store(drawn_birds_store).split("test")
+
+
+@pytest.fixture
+def protocol(tmp_path):
+    return load_protocol(str(write_protocol(tmp_path / "p.yaml")))
+
+
+@pytest.fixture(scope="module")
+def module(checkpoints):
+    return load_generator(checkpoints.generator)
+
+
+def draw(module, split, protocol, numbers, batch_size, count=200):
+    plan = plan_pictures(split, count)
+    parts = list(draw_pictures(module, split, plan, protocol, numbers, batch_size, CPU))
+    return [torch.cat([getattr(part, name) for part in parts]) for name in ("numbers", "images", "drawn")]
+
+
+def test_captions_are_those_of_the_evaluation_items(split):
+    ids = [3, 77, 40, 3]
+    expected = EvaluationItems(split, 64, words=6, seed=5)[ids]
+    captions, lengths = caption_tokens(split, ids, words=6, seed=5)
+    assert max(len(split.caption_tokens(caption)) for caption in ids) > 6
+    assert torch.equal(captions, expected.captions)
+    assert torch.equal(lengths, expected.lengths)
+
+
+def test_pictures_do_not_depend_on_the_batch_size(module, split, protocol):
+    numbers = range(150, 180)
+    wanted = draw(module, split, protocol, numbers, batch_size=30)
+    assert wanted[0].tolist() == list(numbers)
+    for batch_size in (1, 7):
+        found = draw(module, split, protocol, numbers, batch_size)
+        assert (found[2] - wanted[2]).abs().max() < TOLERANCE
+        assert (found[1].int() - wanted[1].int()).abs().max() <= 1
+
+
+def test_pictures_do_not_depend_on_which_others_are_drawn(module, split, protocol):
+    together = draw(module, split, protocol, range(20), batch_size=20)[2]
+    alone = draw(module, split, protocol, [13], batch_size=20)[2]
+    assert (together[13] - alone[0]).abs().max() < TOLERANCE
+
+
+def test_noise_belongs_to_caption_and_draw():
+    captions, draws = np.array([5, 9, 5, 9]), np.array([0, 1, 1, 0])
+    noise = planned_noise(captions, draws, 16, seed=3)
+    assert torch.equal(planned_noise(captions[::-1].copy(), draws[::-1].copy(), 16, seed=3), noise.flip(0))
+    assert len({tuple(row.tolist()) for row in noise}) == 4
+    assert not torch.equal(planned_noise(captions, draws, 16, seed=4), noise)
+
+
+def test_a_caption_drawn_twice_gives_two_pictures(module, split, protocol):
+    drawn = draw(module, split, protocol, [0, 160], batch_size=2, count=161)[2]
+    plan = plan_pictures(split, 161)
+    assert plan.captions[0] == plan.captions[160]
+    assert (drawn[0] - drawn[1]).abs().max() > 0.01
+
+
+def test_the_protocol_chooses_quantisation_and_weights(module, split, protocol):
+    _, rounded, drawn = draw(module, split, protocol, range(4), 4)
+    truncated = draw(module, split, replace(protocol, quantisation="truncate"), range(4), 4)[1]
+    assert torch.equal(truncated, ((drawn + 1) * 127.5).to(torch.uint8))
+    assert torch.equal(rounded, ((drawn + 1) * 127.5).round().to(torch.uint8))
+    raw = draw(module, split, replace(protocol, weights="raw"), range(4), 4)[2]
+    assert (raw - drawn).abs().max() > 10 * TOLERANCE

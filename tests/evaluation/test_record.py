@@ -1,0 +1,104 @@
+import fcntl
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as StillWaiting
+from dataclasses import replace
+
+import pytest
+
+from t2igan.errors import UserError
+from t2igan.evaluation.record import MetricValue, ResultRecord, SubjectCard, append_record, read_records
+
+WRITER = """
+import sys
+from t2igan.evaluation.record import *
+path, name = sys.argv[1:]
+record = ResultRecord(SubjectCard("real", name, path="x" * 20_000), {}, {}, "p", "h", "d", "f", 1, 1, {}, {}, 0,
+    "cpu", 1.0)
+for _ in range(100):
+    append_record(path, record)
+"""
+
+
+@pytest.fixture
+def record():
+    return ResultRecord(
+        subject=SubjectCard("checkpoint", "ssagan", "runs/x.ckpt", "ab" * 32, "t2igan.models.SSAGAN", "ema"),
+        metrics={"r-precision@damsm": MetricValue(0.34, 0.012, 1000, "cd" * 32, 0.01)},
+        not_computed={"fid": "no weights"},
+        protocol="drawn-birds/quick",
+        protocol_hash="12" * 32,
+        dataset="drawn-birds",
+        fingerprint="34" * 32,
+        n_real=400,
+        n_generated=1000,
+        backbones={"classifier": "56" * 32},
+        damsm={"damsm": "cd" * 32},
+        seed=100,
+        device="cpu",
+        seconds=1.5,
+        notes=["größer"],
+    )
+
+
+def test_a_record_comes_back_as_it_was(tmp_path, record):
+    path = tmp_path / "new" / "records.jsonl"
+    append_record(path, record)
+    append_record(path, replace(record, seed=1))
+    assert read_records(path) == [record, replace(record, seed=1)]
+    assert record.versions["torch"] != "not installed"
+
+
+def test_two_processes_append_at_once(tmp_path):
+    path = tmp_path / "records.jsonl"
+    writers = [subprocess.Popen([sys.executable, "-c", WRITER, str(path), name]) for name in ("a", "b")]
+    assert [writer.wait(timeout=60) for writer in writers] == [0, 0]
+    names = [record.subject.name for record in read_records(path)]
+    assert (names.count("a"), names.count("b")) == (100, 100)
+
+
+def test_a_writer_waits_for_the_lock(tmp_path, record):
+    path = tmp_path / "records.jsonl"
+    with path.open("ab") as held, ThreadPoolExecutor() as pool:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        writing = pool.submit(append_record, path, record)
+        with pytest.raises(StillWaiting):
+            writing.result(timeout=0.3)
+        assert path.stat().st_size == 0
+        fcntl.flock(held, fcntl.LOCK_UN)
+        writing.result(timeout=30)
+    assert read_records(path) == [record]
+
+
+def test_a_torn_last_line_is_named_and_costs_no_other(tmp_path, record):
+    path = tmp_path / "records.jsonl"
+    append_record(path, record)
+    path.write_text(path.read_text() + record.to_json()[:50])
+    with pytest.warns(UserWarning, match=r"records\.jsonl, line 2 left out"):
+        assert read_records(path) == [record]
+    append_record(path, record)
+    with pytest.warns(UserWarning, match="line 2 left out"):
+        assert read_records(path) == [record, record]
+
+
+@pytest.mark.parametrize("line", ["[]", "{}", '{"schema": 99}', '{"schema": 1}', "null"])
+def test_a_line_that_is_no_record_is_left_out(tmp_path, record, line):
+    path = tmp_path / "records.jsonl"
+    path.write_text(line + "\n" + record.to_json() + "\n")
+    with pytest.warns(UserWarning, match="line 1 left out"):
+        assert read_records(path) == [record]
+
+
+def test_not_a_number_is_no_result(tmp_path, record):
+    value = MetricValue(float("nan"), None, 1, "x")
+    with pytest.raises(ValueError):
+        append_record(tmp_path / "records.jsonl", replace(record, metrics={"fid": value}))
+
+
+def test_missing_and_unwritable_files_are_one_line(tmp_path, record):
+    with pytest.raises(UserError, match=r"none\.jsonl: no records there"):
+        read_records(tmp_path / "none.jsonl")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="record not written"):
+        append_record(tmp_path / "file" / "records.jsonl", record)

@@ -1,0 +1,227 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from evaluation_fixtures import write_protocol
+from torch import distributed, multiprocessing
+
+from t2igan.data.store import open_store
+from t2igan.errors import UserError
+from t2igan.evaluation.protocol import FID, RPrecision, load_protocol
+from t2igan.evaluation.record import ResultRecord
+from t2igan.evaluation.runner import Options, evaluate
+from t2igan.evaluation.scorers import load_classifier, load_judges
+from t2igan.evaluation.subjects import RealImages, build_untrained_subject, load_checkpoint_subject
+from t2igan.metrics.frechet import frechet_distance
+from t2igan.nn.images import to_signed
+
+OFFLINE = Options(weights_folder=Path("no-such-folder"), download=False)
+
+
+@pytest.fixture(scope="module")
+def store(drawn_birds_store):
+    return open_store(drawn_birds_store)
+
+
+@pytest.fixture
+def protocol(tmp_path):
+    return load_protocol(str(write_protocol(tmp_path / "p.yaml")))
+
+
+def score(checkpoints, store, protocol, subject=None, options=OFFLINE, judged=True):
+    judges = load_judges([checkpoints.damsm, checkpoints.other_damsm], store) if judged else ()
+    classifier = load_classifier(checkpoints.classifier, store)
+    subject = subject or load_checkpoint_subject(checkpoints.generator, protocol.weights)
+    return evaluate(subject, protocol, store, judges, classifier, options)
+
+
+def assert_same_numbers(found: ResultRecord, wanted: ResultRecord):
+    assert found.metrics.keys() == wanted.metrics.keys()
+    for name, value in wanted.metrics.items():
+        # A pixel in ten thousands falls to the other side of its rounding, no candidate changes its place.
+        assert found.metrics[name].value == pytest.approx(value.value, rel=1e-3), name
+        assert found.metrics[name].n == value.n
+    assert (found.protocol_hash, found.n_real, found.n_generated) == (
+        wanted.protocol_hash,
+        wanted.n_real,
+        wanted.n_generated,
+    )
+
+
+def test_the_record_does_not_depend_on_the_batch_size(checkpoints, store, protocol):
+    records = [
+        score(checkpoints, store, protocol, options=replace(OFFLINE, batch_size=size)) for size in (1, 7, 64)
+    ]
+    assert list(records[0].metrics) == [
+        "fd-classifier",
+        "is-classifier",
+        "r-precision@first",
+        "r-precision-shuffled@first",
+        "r-precision@second",
+        "r-precision-shuffled@second",
+    ]
+    assert records[0].metrics["fd-classifier"].value > 0
+    assert_same_numbers(records[0], records[2])
+    assert_same_numbers(records[1], records[2])
+
+
+def _one_process(rank: int, arguments: tuple, out: Path):
+    checkpoints, protocol = arguments
+    torch.set_num_threads(1)
+    distributed.init_process_group("gloo", f"file://{out}/meeting", rank=rank, world_size=2)
+    record = score(checkpoints, open_store(checkpoints.store), protocol)
+    (out / f"{rank}.json").write_text(record.to_json())
+    distributed.destroy_process_group()
+
+
+def test_the_record_does_not_depend_on_the_number_of_processes(checkpoints, store, protocol, tmp_path):
+    protocol = replace(protocol, images=31)
+    multiprocessing.spawn(_one_process, ((checkpoints, protocol), tmp_path), nprocs=2)
+    wanted = score(checkpoints, store, protocol)
+    for rank in range(2):
+        assert_same_numbers(ResultRecord.from_json((tmp_path / f"{rank}.json").read_text()), wanted)
+
+
+def test_the_record_carries_its_provenance(checkpoints, store, protocol):
+    record = score(checkpoints, store, protocol)
+    assert record.subject.kind == "checkpoint"
+    assert record.subject.name == "ssagan"
+    assert len(record.subject.sha256) == 64
+    assert record.subject.recipe == "t2igan.models.ssagan.SSAGAN"
+    assert (record.protocol, record.protocol_hash) == (protocol.name, protocol.hash)
+    assert (record.dataset, record.fingerprint) == ("drawn-birds", store.fingerprint)
+    assert (record.n_real, record.n_generated, record.seed) == (8, 100, 100)
+    assert list(record.damsm) == ["first", "second"]
+    assert record.metrics["r-precision@second"].judge == record.damsm["second"]
+    assert record.metrics["fd-classifier"].judge == record.backbones["classifier"]
+    assert record.metrics["r-precision@first"].chance == 0.1
+    assert record.seconds > 0
+
+
+def test_the_real_row_knows_captions_and_the_control_is_at_chance(checkpoints, store, protocol):
+    # On the training images, which the tiny DAMSMs know by heart.
+    record = score(checkpoints, store, replace(protocol, split="train"), RealImages())
+    for label in ("first", "second"):
+        assert record.metrics[f"r-precision@{label}"].value > 0.4
+        # 100 trials of chance 0.1: standard deviation 0.03. How exactly it is chance: test_control.py.
+        assert record.metrics[f"r-precision-shuffled@{label}"].value < 0.22
+    assert (record.n_real, record.n_generated) == (12, 100)
+    assert record.metrics["fd-classifier"].n == 12
+
+
+def test_the_real_row_is_held_against_the_other_half(checkpoints, store, protocol):
+    record = score(checkpoints, store, protocol, RealImages())
+    backbone = load_classifier(checkpoints.classifier, store)
+    split = store.split("test")
+    crops = torch.stack(
+        [
+            torch.from_numpy(split.crop(image, (height - 64) // 2, (width - 64) // 2, 64))
+            for image, (height, width) in enumerate(map(split.shape, range(len(split))))
+        ]
+    ).float()
+    small = torch.nn.functional.interpolate(crops, size=(32, 32), mode="bilinear", antialias=True)
+    features = backbone(small.round().clamp(0, 255).to(torch.uint8))[0].double()
+    even, odd = features[0::2], features[1::2]
+    wanted = frechet_distance(even.mean(0), even.T.cov(), odd.mean(0), odd.T.cov()).item()
+    assert record.metrics["fd-classifier"].value == pytest.approx(wanted, rel=1e-4)
+
+
+def test_a_real_row_without_a_second_half_has_no_distance(checkpoints, store, protocol):
+    record = score(checkpoints, store, replace(protocol, reference="whole"), RealImages())
+    assert "these very images" in record.not_computed["fd-classifier"]
+    assert "fd-classifier" not in record.metrics
+    assert record.metrics["is-classifier"].n == 16
+
+
+def test_untrained_is_the_same_recipe_built_anew(checkpoints, store, protocol):
+    judge = load_judges([checkpoints.damsm], store)[0].module
+    first, again, other = (build_untrained_subject(checkpoints.generator, seed, judge) for seed in (0, 0, 1))
+    trained = load_checkpoint_subject(checkpoints.generator, "raw").module
+    weights = [subject.module.generator.fc.weight for subject in (first, again, other)]
+    assert torch.equal(weights[0], weights[1])
+    assert not torch.equal(weights[0], weights[2])
+    assert weights[0].shape == trained.generator.fc.weight.shape
+    assert not torch.equal(weights[0], trained.generator.fc.weight)
+    assert torch.equal(first.module.text_encoder.embedding.weight, judge.text_encoder.embedding.weight)
+    record = score(checkpoints, store, protocol, first)
+    assert (record.subject.kind, record.subject.seed) == ("untrained", 0)
+    assert record.metrics["fd-classifier"].value > 0
+
+
+def test_building_untrained_leaves_the_global_generator_alone(checkpoints):
+    torch.manual_seed(7)
+    wanted = torch.rand(3)
+    torch.manual_seed(7)
+    build_untrained_subject(checkpoints.generator, seed=1)
+    assert torch.equal(torch.rand(3), wanted)
+
+
+def test_float_pictures_reach_the_damsm_unquantised(checkpoints, store, protocol, monkeypatch):
+    options = RPrecision(candidates=10, folds=5, source="float")
+    judges = load_judges([checkpoints.damsm], store)
+    encoder, seen = judges[0].module.image_encoder, []
+    encoder.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].clone()))
+    subject = load_checkpoint_subject(checkpoints.generator, "ema")
+    for spec in (options, replace(options, source="uint8")):
+        evaluate(subject, replace(protocol, metrics=(spec,)), store, judges, options=OFFLINE)
+    drawn, stored = torch.cat(seen[:2]), torch.cat(seen[2:])
+    assert torch.equal(stored, to_signed(((drawn + 1) * 127.5).round().to(torch.uint8)))
+    assert not torch.equal(drawn, stored)
+    with pytest.raises(UserError, match="before quantisation, which these have not"):
+        evaluate(RealImages(), replace(protocol, metrics=(options,)), store, judges, options=OFFLINE)
+
+
+def test_all_that_is_missing_is_named_at_once(checkpoints, store, protocol):
+    subject = load_checkpoint_subject(checkpoints.generator, "ema")
+    wanting = replace(protocol, metrics=(FID(), *protocol.metrics))
+    with pytest.raises(UserError) as error:
+        evaluate(subject, wanting, store, options=OFFLINE)
+    line = str(error.value)
+    assert "\n" not in line
+    for part in ("inception_v3_google", "https://", "--classifier", "--damsm", "--skip_missing"):
+        assert part in line
+
+
+def test_missing_metrics_can_be_left_out_and_are_said(checkpoints, store, protocol):
+    wanting = replace(protocol, metrics=(FID(), *protocol.metrics))
+    record = score(checkpoints, store, wanting, options=replace(OFFLINE, skip_missing=True), judged=False)
+    assert set(record.metrics) == {"fd-classifier", "is-classifier"}
+    assert "inception_v3_google" in record.not_computed["fid"]
+    assert "--damsm" in record.not_computed["r-precision"]
+
+
+def test_what_does_not_fit_is_refused(checkpoints, store, protocol):
+    for change, part in (
+        ({"dataset": "cub"}, "holds 'drawn-birds', protocol p is for 'cub'"),
+        ({"image_size": 128}, "prepare it with --image_size 128"),
+        ({"image_size": 64}, "draws 32 px, protocol p is for 64 px"),
+    ):
+        with pytest.raises(UserError, match=part) as error:
+            score(checkpoints, store, replace(protocol, **change))
+        assert "\n" not in str(error.value)
+    with pytest.raises(UserError, match="--device: cuda:99 is not there"):
+        score(checkpoints, store, protocol, options=replace(OFFLINE, device="cuda:99"))
+
+
+def test_wrong_checkpoints_are_refused(checkpoints, store):
+    with pytest.raises(UserError, match="holds EvaluationClassifier, not a DAMSM"):
+        load_judges([checkpoints.classifier], store)
+    with pytest.raises(UserError, match="holds DAMSM, not an EvaluationClassifier"):
+        load_classifier(checkpoints.damsm, store)
+    with pytest.raises(UserError, match="holds DAMSM, which draws nothing"):
+        load_checkpoint_subject(checkpoints.damsm, "ema")
+    with pytest.raises(UserError, match="is given twice"):
+        load_judges([checkpoints.damsm, checkpoints.damsm], store)
+
+
+@pytest.mark.parametrize("which", ["damsm", "classifier", "generator"])
+def test_another_vocabulary_is_refused(checkpoints, store, protocol, tmp_path, which):
+    checkpoint = torch.load(getattr(checkpoints, which), weights_only=True)
+    words = checkpoint["t2igan"]["vocabulary"]
+    words[1], words[2] = words[2], words[1]
+    torch.save(checkpoint, tmp_path / "other.ckpt")
+    changed = replace(checkpoints, **{which: tmp_path / "other.ckpt"})
+    with pytest.raises(UserError, match=r"other\.ckpt was trained with vocabulary") as error:
+        score(changed, store, protocol)
+    assert "\n" not in str(error.value)
