@@ -84,19 +84,13 @@ def evaluate_verb(
     """
     pinned = _required_protocol(protocol)
     opened = _required_store(store)
-    if not (checkpoint or images or real):
-        raise UserError("nothing to score: give --checkpoint, --images or --real true")
-    if untrained and not checkpoint:
-        raise UserError("--untrained: needs the --checkpoint whose network is built anew")
+    _require_subject(checkpoint, images, real, untrained)
     judges = load_judges(damsm, opened)
     backbone = load_classifier(classifier, opened) if classifier else None
     options = Options(batch_size, device, Path(weights), download, skip_missing)
     target = Path(records) if records else _default_records(checkpoint)
-    subjects = list(
-        _subjects(
-            pinned, opened, judges, checkpoint, images, real, seed if untrained else None, allow_partial
-        )
-    )
+    new_seed = seed if untrained else None
+    subjects = list(_subjects(pinned, opened, judges, checkpoint, images, real, new_seed, allow_partial))
     with _progress() as progress:
         for subject in subjects:
             told = _Told(progress, subject.card.name)
@@ -104,6 +98,13 @@ def evaluate_verb(
     _print_board(target, pinned, opened)
     console.print(f"wrote {len(subjects)} record(s) to {target}", soft_wrap=True)
     console.print(f"next: {_next(checkpoint, target)}", soft_wrap=True)
+
+
+def _require_subject(checkpoint: str | None, images: str | None, real: bool, untrained: bool) -> None:
+    if not (checkpoint or images or real):
+        raise UserError("nothing to score: give --checkpoint, --images or --real true")
+    if untrained and not checkpoint:
+        raise UserError("--untrained: needs the --checkpoint whose network is built anew")
 
 
 def _required_protocol(name: str | None) -> Protocol:

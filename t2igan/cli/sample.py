@@ -81,11 +81,7 @@ def sample_verb(
     texts = read_captions(caption, captions)
     where = choose_device(device)
     module = load_generator(checkpoint).to(where)
-    if not module.vocabulary:
-        raise UserError(
-            f"{checkpoint} holds no vocabulary, it never saw a data set; train it with t2igan fit"
-        )
-    known = understand(texts, Vocabulary(module.vocabulary))
+    known = understand(texts, _vocabulary(module, checkpoint))
     folder = Path(out)
     pictures = []
     for index, entry in enumerate(track(known, "captions", console=console)):
@@ -102,6 +98,14 @@ def sample_verb(
         f"next: t2igan evaluate --checkpoint {checkpoint} --protocol ... --store ... scores it",
         soft_wrap=True,
     )
+
+
+def _vocabulary(module: AdversarialModule, checkpoint: str) -> Vocabulary:
+    if not module.vocabulary:
+        raise UserError(
+            f"{checkpoint} holds no vocabulary, it never saw a data set; train it with t2igan fit"
+        )
+    return Vocabulary(module.vocabulary)
 
 
 def read_captions(caption: str | None, file: str | None) -> list[str]:

@@ -260,7 +260,7 @@ class CUB(CaptionedImagesModule):
 
     expected_name = "cub"
 
-    def __init__(self, store: str = "datasets/cub/cub.h5", image_size: int = 256, **options: Any) -> None:
+    def __init__(self, store: str = "datasets/cub/cub-256.h5", image_size: int = 256, **options: Any) -> None:
         super().__init__(store, image_size, **options)
 
 
@@ -276,6 +276,6 @@ class DrawnBirds(CaptionedImagesModule):
     expected_name = "drawn-birds"
 
     def __init__(
-        self, store: str = "datasets/drawn-birds/drawn-birds.h5", image_size: int = 64, **options: Any
+        self, store: str = "datasets/drawn-birds/drawn-birds-64.h5", image_size: int = 64, **options: Any
     ) -> None:
         super().__init__(store, image_size, **options)

@@ -4,6 +4,7 @@ import sys
 import pytest
 
 import t2igan
+import t2igan.errors
 from t2igan.cli.main import VERBS, main
 
 

@@ -1,0 +1,63 @@
+"""Rules of the house that a reader relies on."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "t2igan"
+
+# What a folder must not import: arrows point one way only.
+FORBIDDEN = {
+    "nn": {"cli", "evaluation", "interop", "models", "metrics", "plotting", "data", "losses", "text"},
+    "text": {"cli", "evaluation", "interop", "models", "metrics", "plotting", "data", "losses"},
+    "losses": {"cli", "evaluation", "interop", "models", "metrics", "plotting", "data"},
+    "data": {"cli", "evaluation", "interop", "models", "metrics", "plotting", "losses", "nn", "text"},
+    "metrics": {"cli", "evaluation", "interop", "models", "plotting", "data"},
+    "plotting": {"cli", "evaluation", "interop", "models", "metrics", "losses", "text"},
+    "models": {"cli", "evaluation", "interop", "plotting"},
+    "interop": {"cli", "evaluation", "plotting"},
+    "evaluation": {"cli"},
+}
+
+
+def imported_folders(file):
+    for node in ast.walk(ast.parse(file.read_text())):
+        names = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names = [node.module]
+        for name in names:
+            if name.startswith("t2igan."):
+                yield name.split(".")[1]
+
+
+@pytest.mark.parametrize("folder", FORBIDDEN)
+def test_imports_point_one_way(folder):
+    files = list((PACKAGE / folder).rglob("*.py"))
+    assert files
+    wrong = {f"{file.relative_to(ROOT)} -> {name}" for file in files for name in imported_folders(file)
+             if name in FORBIDDEN[folder]}
+    assert not wrong
+
+
+def test_requirements_and_setup_agree():
+    requirement = re.compile(r'^\s*"?([a-z0-9-]+(?:\[[a-z]+\])?>=[0-9.]+)', re.M)
+    listed = set(requirement.findall((ROOT / "requirements.txt").read_text()))
+    asked = set(requirement.findall((ROOT / "setup.py").read_text()))
+    in_one_line = set(re.findall(r'"([a-z0-9-]+>=[0-9.]+)"', (ROOT / "setup.py").read_text()))
+    assert listed <= asked | in_one_line
+    assert asked - {"ruff>=0.6"} <= listed
+
+
+@pytest.mark.parametrize("folder", ["datasets", "experiments", "checkpoints"])
+def test_folders_of_files_hold_no_python(folder):
+    assert not list((ROOT / folder).rglob("*.py"))
+
+
+def test_modules_stay_readable():
+    long = [file for file in PACKAGE.rglob("*.py") if len(file.read_text().splitlines()) > 450]
+    assert not long
