@@ -1,5 +1,6 @@
 """The one batch type of the suite."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 
 import torch
@@ -29,7 +30,7 @@ class CaptionedImages:
     def __len__(self) -> int:
         return len(self.keys)
 
-    def _map_tensors(self, function) -> "CaptionedImages":
+    def _map_tensors(self, function: Callable[[Tensor], Tensor]) -> "CaptionedImages":
         tensors = {f.name: function(getattr(self, f.name)) for f in fields(self) if f.name != "keys"}
         return replace(self, **tensors)
 

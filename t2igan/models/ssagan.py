@@ -21,7 +21,6 @@ from t2igan.models.generator_losses import DAMSMLoss, GeneratorLoss
 from t2igan.models.synthesis import Discriminator, Generator, Synthesis
 from t2igan.text import TextEmbedding
 
-MASK_WIDTH = 100
 MLP_WIDTH = 256
 
 
@@ -36,12 +35,12 @@ def _stages(image_size: int) -> int:
 class MaskPredictor(nn.Sequential):
     """Features (B, C, s, s) -> logits (B, 1, s, s) of the mask: where the caption is to act (sec. 3.2)."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, width: int) -> None:
         super().__init__(
-            nn.Conv2d(channels, MASK_WIDTH, 3, padding=1),
-            nn.BatchNorm2d(MASK_WIDTH),
+            nn.Conv2d(channels, width, 3, padding=1),
+            nn.BatchNorm2d(width),
             nn.ReLU(),
-            nn.Conv2d(MASK_WIDTH, 1, 1),
+            nn.Conv2d(width, 1, 1),
         )
 
 
@@ -113,6 +112,7 @@ class SSAGANGenerator(Generator):
         sentence_dim: width of the sentence vector.
         mask_from_upsampled: predict each mask from the upsampled features of its own stage, as the paper's
             figure shows, rather than from the previous block's output with its logits upsampled, as released.
+        mask_channels: width of the mask predictors.
     """
 
     def __init__(
@@ -122,6 +122,7 @@ class SSAGANGenerator(Generator):
         noise_dim: int = 100,
         sentence_dim: int = 256,
         mask_from_upsampled: bool = False,
+        mask_channels: int = 100,
     ) -> None:
         super().__init__()
         stages = _stages(image_size)
@@ -132,7 +133,7 @@ class SSAGANGenerator(Generator):
         self.image_sizes = [image_size]
         self.mask_from_upsampled = mask_from_upsampled
         self.fc = nn.Linear(noise_dim, 8 * channels * 4 * 4)
-        self.masks = nn.ModuleList(MaskPredictor(width) for width in inputs)
+        self.masks = nn.ModuleList(MaskPredictor(width, mask_channels) for width in inputs)
         self.blocks = nn.ModuleList(
             SSACNBlock(width, out, sentence_dim) for width, out in zip(inputs, outputs)
         )

@@ -1,4 +1,4 @@
-"""Train and eval mode."""
+"""Train mode, eval mode, and weights that stand still."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,3 +17,13 @@ def evaluating(*modules: nn.Module) -> Iterator[None]:
     finally:
         for part, training in before:
             part.training = training
+
+
+@contextmanager
+def frozen(module: nn.Module) -> Iterator[None]:
+    """Keep gradients off the weights of ``module`` while they flow through it."""
+    module.requires_grad_(False)
+    try:
+        yield
+    finally:
+        module.requires_grad_(True)

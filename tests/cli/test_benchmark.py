@@ -1,9 +1,14 @@
 import json
+import subprocess
+import sys
 
 import pytest
 
 from t2igan.cli.benchmark import read_plan
 from t2igan.cli.main import main
+
+
+AFTER = "folder: x\nsteps: [{name: a, run: b, after: [c]}]\n"
 
 
 def write_plan(tmp_path, *commands):
@@ -13,16 +18,19 @@ def write_plan(tmp_path, *commands):
     return str(path)
 
 
+def ledger(tmp_path):
+    return json.loads((tmp_path / "plan" / "plan.json").read_text())
+
+
 def test_steps_that_are_done_are_left_out(tmp_path, capfd):
     plan = write_plan(tmp_path, "list models", "list protocols")
     main(["benchmark", plan])
-    first = capfd.readouterr().out
-    assert "SSAGANGenerator" in first
-    assert "done before" not in first
+    assert "drawn-birds/quick" in capfd.readouterr().out
+    assert "SSAGANGenerator" in (tmp_path / "plan/logs/01.log").read_text()
+    (tmp_path / "plan/logs/01.log").unlink()
     main(["benchmark", plan])
-    again = capfd.readouterr().out
-    assert again.count("done before") == 2
-    assert "SSAGANGenerator" not in again
+    assert not (tmp_path / "plan/logs/01.log").exists()
+    assert set(ledger(tmp_path)) == {"step 0", "step 1"}
 
 
 def test_a_changed_step_runs_again(tmp_path, capfd):
@@ -31,18 +39,36 @@ def test_a_changed_step_runs_again(tmp_path, capfd):
     assert "DrawnBirds" in capfd.readouterr().out
 
 
-def test_a_step_that_fails_does_not_stop_the_others(tmp_path, capfd):
+def test_a_step_that_fails_does_not_stop_the_others_but_what_needs_it(tmp_path, capfd):
+    path = tmp_path / "plan.yaml"
+    path.write_text(f"""
+folder: {tmp_path / "plan"}
+jobs: 2
+steps:
+  - {{name: broken, run: list nothing}}
+  - {{name: sound, run: list models, after: []}}
+  - {{name: needy, run: list data, after: [broken]}}
+""")
     with pytest.raises(SystemExit) as exit_:
-        main(["benchmark", write_plan(tmp_path, "list nothing", "list models")])
+        main(["benchmark", str(path)])
     assert exit_.value.code == 2
     captured = capfd.readouterr()
-    assert "failed: step 0" in captured.err
-    assert list(json.loads((tmp_path / "plan" / "plan.json").read_text())) == ["step 1"]
+    assert "failed: broken" in captured.err
+    assert "say what to list" in captured.err
+    assert list(ledger(tmp_path)) == ["sound"]
+    assert not (tmp_path / "plan/logs/03.log").exists()
+
+
+def test_steps_die_with_the_benchmark(tmp_path):
+    """Else a restart would meet its own orphans in the run folders."""
+    code = "import time; from t2igan.cli import main; main.main(['--version']); main._end_with(1)"
+    done = subprocess.run([sys.executable, "-c", code], timeout=20)
+    assert done.returncode == 1
 
 
 @pytest.mark.parametrize(
     ("text", "words"),
-    [("folder: x\n", "the plan needs"), ("folder: x\nsteps: [{name: a}]\n", "step 1"), ("a: [", "not YAML")],
+    [("folder: x\n", "the plan needs"), ("folder: x\nsteps: [{name: a}]\n", "step 1"), (AFTER, "no earlier step"), ("a: [", "not YAML")],
 )
 def test_a_plan_that_is_none(tmp_path, capsys, text, words):
     (tmp_path / "plan.yaml").write_text(text)
