@@ -1,11 +1,10 @@
+import re
 from pathlib import Path
 
 from setuptools import find_packages, setup
 
 HERE = Path(__file__).parent
-VERSION = next(
-    line.split('"')[1] for line in (HERE / "t2igan/__init__.py").read_text().splitlines() if line.startswith("__version__")
-)
+VERSION = re.search(r'__version__ = "(.+)"', (HERE / "t2igan/__init__.py").read_text())[1]
 
 setup(
     name="t2igan",

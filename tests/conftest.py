@@ -1,8 +1,12 @@
 """Data that several test folders share: drawn birds, and the real CUB sample where there is one."""
 
+import os
 from pathlib import Path
 
 import pytest
+
+# Networks this small gain nothing from threads, and lose a lot where other work keeps the cores busy.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 _CUB10 = Path(__file__).parents[2] / "shared" / "data" / "cub10"
 

@@ -1,6 +1,7 @@
 """``t2igan fit | validate | test | predict``: LightningCLI, with the house's defaults around it."""
 
 import logging
+import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
@@ -11,7 +12,7 @@ import jsonargparse
 import pytorch_lightning as pl
 import torch
 from jsonargparse import Namespace
-from pytorch_lightning.callbacks import Callback, ModelCheckpoint, RichProgressBar
+from pytorch_lightning.callbacks import Callback, ModelCheckpoint, ProgressBar, RichProgressBar
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 from pytorch_lightning.loggers import Logger, TensorBoardLogger, WandbLogger
 
@@ -26,6 +27,7 @@ import t2igan.models.damsm
 import t2igan.models.generator_losses
 import t2igan.models.ssagan  # noqa: F401
 from t2igan.cli.parsing import known_options, one_line, subclasses
+from t2igan.cli.progress import LineProgress
 from t2igan.cli.run_folder import ContinueCurves, FinalCheckpoint, RunCurves, default_run_folder
 from t2igan.errors import UserError
 from t2igan.models.adversarial import AdversarialModule
@@ -147,7 +149,8 @@ class SuiteCLI(LightningCLI):
         """The Trainer with the house's loggers and callbacks where the YAML names none of their kind."""
         trainer = self.config_init[self.subcommand].trainer
         callbacks = list(trainer.callbacks or [])
-        wanted: list[Callback] = [RichProgressBar(), ContinueCurves(), SampleGrid()]
+        progress = RichProgressBar() if sys.stdout.isatty() else LineProgress()
+        wanted: list[Callback] = [progress, ContinueCurves(), SampleGrid()]
         wanted.append(ModelCheckpoint(save_last=True, every_n_train_steps=SAVE_EVERY_STEPS))
         wanted.append(FinalCheckpoint())
         for callback in wanted:
@@ -157,7 +160,7 @@ class SuiteCLI(LightningCLI):
             if isinstance(callback, ModelCheckpoint) and callback.dirpath is None:
                 callback.dirpath = str(self.folder / "checkpoints")
         if trainer.enable_progress_bar is False:
-            callbacks = [callback for callback in callbacks if not isinstance(callback, RichProgressBar)]
+            callbacks = [callback for callback in callbacks if not isinstance(callback, ProgressBar)]
         return super().instantiate_trainer(callbacks=callbacks, logger=self._loggers(trainer.logger), **kwargs)
 
     def _loggers(self, chosen: Any) -> list[Logger] | bool:

@@ -26,13 +26,21 @@ def call(function: Callable, argv: Sequence[str], verb: str) -> Any:
     Raises:
         UserError: for arguments that do not fit.
     """
+    return function(**parse(function, argv, verb))
+
+
+def parse(function: Callable, argv: Sequence[str], verb: str) -> dict[str, Any]:
+    """The arguments of ``function`` that a command line gives.
+
+    Raises:
+        UserError: for arguments that do not fit.
+    """
     parser = ArgumentParser(prog=f"t2igan {verb}", exit_on_error=False)
     parser.add_function_arguments(function, as_positional=True, fail_untyped=True)
     try:
-        parsed = parser.parse_args(list(argv))
+        return parser.parse_args(list(argv)).as_dict()
     except jsonargparse.ArgumentError as error:
         raise UserError(one_line(str(error), known_options(parser))) from error
-    return function(**parser.instantiate_classes(parsed).as_dict())
 
 
 def known_options(parser: ArgumentParser) -> list[str]:

@@ -55,7 +55,8 @@ def prepare_verb(
     target = Path(out) if out else folder / f"{dataset}{suffix}-{image_size}.h5"
     if target.exists() and not force:
         store = open_store(target)
-        console.print(f"{target} is there already ({store.name}, {store.image_size} px); --force true writes it again")
+        what = f"{store.name}, {store.image_size} px"
+        console.print(f"{target} is there already ({what}); --force true writes it again", soft_wrap=True)
         return
     with _progress() as progress:
         task = progress.add_task("images", total=None)
@@ -69,7 +70,10 @@ def prepare_verb(
         summary = prepare(source, target, image_size, encoding, workers, tell, allow_missing)
     _report(summary)
     console.print(f"wrote {target}", soft_wrap=True)
-    console.print(f"next: t2igan fit --config experiments/<...>/damsm.yaml --data.store {target}", soft_wrap=True)
+    example = "quickstart" if dataset == "drawn-birds" else dataset
+    console.print(
+        f"next: t2igan fit --config experiments/{example}/damsm.yaml --data.store {target}", soft_wrap=True
+    )
 
 
 def _draw_birds(folder: Path, progress: Progress) -> None:

@@ -91,9 +91,7 @@ def sample_verb(
         pictures.extend(images)
     _grid(pictures, texts, n).save(folder / "grid.png")
     beside = "" if overlay == "none" else f", {overlay} beside each"
-    console.print(
-        f"wrote {folder}/grid.png and {len(pictures)} pictures c000_s00.png ...{beside}", soft_wrap=True
-    )
+    console.print(f"wrote {folder}/grid.png and {len(pictures)} pictures c000_s00.png ...{beside}", soft_wrap=True)
     console.print(
         f"next: t2igan evaluate --checkpoint {checkpoint} --protocol ... --store ... scores it",
         soft_wrap=True,
@@ -102,9 +100,7 @@ def sample_verb(
 
 def _vocabulary(module: AdversarialModule, checkpoint: str) -> Vocabulary:
     if not module.vocabulary:
-        raise UserError(
-            f"{checkpoint} holds no vocabulary, it never saw a data set; train it with t2igan fit"
-        )
+        raise UserError(f"{checkpoint} holds no vocabulary, it never saw a data set; train it with t2igan fit")
     return Vocabulary(module.vocabulary)
 
 

@@ -213,7 +213,7 @@ class CaptionedImagesModule(LightningDataModule):
 
     def test_dataloader(self) -> DataLoader:
         """The same as :meth:`val_dataloader`."""
-        return self.eval_dataloader()
+        return self.val_dataloader()
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
         """Bring the images to ``image_size`` on the device."""

@@ -144,7 +144,7 @@ class AdversarialModule(SuiteModule):
         if self.judge is not None:
             size, dim = self.judge.vocabulary_size, self.judge.image_encoder.dim
         else:
-            size, dim = self.vocabulary_size or len(self.vocabulary), self._sentence_dim()
+            size, dim = self.vocabulary_size or len(self.vocabulary), self.generator.sentence_dim
         self.remember(vocabulary_size=size)
         self.text_encoder = TextEncoder(size, dim)
         if self.judge is not None:
@@ -157,9 +157,6 @@ class AdversarialModule(SuiteModule):
             self.averages["generator"] = WeightAverage(self.generator, self.ema_decay)
             if self.trains_text:
                 self.averages["text_encoder"] = WeightAverage(self.text_encoder, self.ema_decay)
-
-    def _sentence_dim(self) -> int:
-        return self.generator.sentence_dim
 
     def _load_judge(self) -> DAMSM:
         judge = load_module(self.damsm)
@@ -183,9 +180,7 @@ class AdversarialModule(SuiteModule):
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
         """Adam for the generator (and jointly trained text), for all discriminators, for fine-tuned encoders."""
-        groups: list[dict[str, Any]] = [
-            {"params": list(self.generator.parameters()), "lr": self.lr_generator}
-        ]
+        groups: list[dict[str, Any]] = [{"params": list(self.generator.parameters()), "lr": self.lr_generator}]
         if self.text_mode == "joint":
             groups.append({"params": list(self.text_encoder.parameters()), "lr": self.lr_text})
         optimizers = [
@@ -222,9 +217,7 @@ class AdversarialModule(SuiteModule):
         """Load what :meth:`state_dict` gave; a judge is not needed to draw and its weights may be left over."""
         own = super().state_dict()
         borrowed = {key: value for key, value in own.items() if key.startswith(self._borrowed())}
-        given = {
-            key: value for key, value in state_dict.items() if self.judge or not key.startswith("judge.")
-        }
+        given = {key: value for key, value in state_dict.items() if self.judge or not key.startswith("judge.")}
         return super().load_state_dict(borrowed | given, strict=strict, assign=assign)
 
     # ---------------------------------------------------------------- drawing

@@ -134,9 +134,7 @@ class SSAGANGenerator(Generator):
         self.mask_from_upsampled = mask_from_upsampled
         self.fc = nn.Linear(noise_dim, 8 * channels * 4 * 4)
         self.masks = nn.ModuleList(MaskPredictor(width, mask_channels) for width in inputs)
-        self.blocks = nn.ModuleList(
-            SSACNBlock(width, out, sentence_dim) for width, out in zip(inputs, outputs)
-        )
+        self.blocks = nn.ModuleList(SSACNBlock(width, out, sentence_dim) for width, out in zip(inputs, outputs))
         self.to_image = nn.Sequential(
             nn.BatchNorm2d(outputs[-1]),
             nn.LeakyReLU(0.2),

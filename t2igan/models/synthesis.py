@@ -32,10 +32,12 @@ class Generator(Recipe, nn.Module):
 
     Attributes:
         noise_dim: width Z of the noise.
+        sentence_dim: width D of the sentence vectors it takes.
         image_sizes: side in pixels of each image returned, coarse to fine.
     """
 
     noise_dim: int
+    sentence_dim: int
     image_sizes: list[int]
 
     def forward(self, noise: Tensor, text: TextEmbedding) -> Synthesis:

@@ -17,9 +17,9 @@ def caption_noise(caption_ids: Tensor, dim: int, seed: int, draw: int = 0) -> Te
         draw: 0 for the first picture of a caption, 1 for the second, ...
     """
     rows = [
-        np.random.Generator(
-            np.random.Philox(key=[seed, draw], counter=[0, 0, 0, int(caption)])
-        ).standard_normal(dim)
+        np.random.Generator(np.random.Philox(key=[seed, draw], counter=[0, 0, 0, int(caption)])).standard_normal(
+            dim
+        )
         for caption in caption_ids.tolist()
     ]
     return torch.from_numpy(np.stack(rows).astype(np.float32))

@@ -61,9 +61,7 @@ class SampleGrid(Callback):
         images = [round(k * (len(split) - 1) / max(self.captions - 1, 1)) for k in range(self.captions)]
         ids = [split.captions_of(image)[0] for image in images]
         batch = data.eval_dataset("test")[ids].to(pl_module.device)
-        noise = caption_noise(batch.caption_ids, pl_module.generator.noise_dim, self.seed).to(
-            pl_module.device
-        )
+        noise = caption_noise(batch.caption_ids, pl_module.generator.noise_dim, self.seed).to(pl_module.device)
         with torch.no_grad():
             drawn = pl_module.synthesise(noise, batch.captions, batch.lengths)
         real = data.on_after_batch_transfer(batch, 0).images.cpu()
@@ -79,17 +77,13 @@ class SampleGrid(Callback):
         rows = [("drawn", images), ("real", real)]
         if drawn.masks:
             masks = drawn.masks[-1].float().cpu()
-            rows.append(
-                ("mask", torch.stack([mask_overlay(image, mask) for image, mask in zip(images, masks)]))
-            )
+            rows.append(("mask", torch.stack([mask_overlay(image, mask) for image, mask in zip(images, masks)])))
         return rows_grid(rows, captions)
 
     @staticmethod
     def _log(trainer: pl.Trainer, picture: Image.Image) -> None:
         for logger in trainer.loggers:
             if isinstance(logger, TensorBoardLogger):
-                logger.experiment.add_image(
-                    "samples", np.asarray(picture), trainer.global_step, dataformats="HWC"
-                )
+                logger.experiment.add_image("samples", np.asarray(picture), trainer.global_step, dataformats="HWC")
             if isinstance(logger, WandbLogger):
                 logger.log_image("samples", [picture], step=trainer.global_step)

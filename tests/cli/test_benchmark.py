@@ -7,7 +7,6 @@ import pytest
 from t2igan.cli.benchmark import read_plan
 from t2igan.cli.main import main
 
-
 AFTER = "folder: x\nsteps: [{name: a, run: b, after: [c]}]\n"
 
 
@@ -68,7 +67,12 @@ def test_steps_die_with_the_benchmark(tmp_path):
 
 @pytest.mark.parametrize(
     ("text", "words"),
-    [("folder: x\n", "the plan needs"), ("folder: x\nsteps: [{name: a}]\n", "step 1"), (AFTER, "no earlier step"), ("a: [", "not YAML")],
+    [
+        ("folder: x\n", "the plan needs"),
+        ("folder: x\nsteps: [{name: a}]\n", "step 1"),
+        (AFTER, "no earlier step"),
+        ("a: [", "not YAML"),
+    ],
 )
 def test_a_plan_that_is_none(tmp_path, capsys, text, words):
     (tmp_path / "plan.yaml").write_text(text)

@@ -116,9 +116,18 @@ def test_the_same_command_again_goes_on(folder, uninterrupted, capsys):
 def test_another_model_in_the_same_folder_is_refused(folder, uninterrupted, capsys):
     with pytest.raises(SystemExit):
         main(
-            ["fit", "--config", str(folder / "ssagan.yaml"), "--run", str(uninterrupted), "--trainer.max_steps", "20",
-             "--model.discriminators", '[{"class_path": "OneWayDiscriminator", "init_args": '
-             '{"image_size": 16, "channels": 3, "sentence_dim": 16}}]']
+            [
+                "fit",
+                "--config",
+                str(folder / "ssagan.yaml"),
+                "--run",
+                str(uninterrupted),
+                "--trainer.max_steps",
+                "20",
+                "--model.discriminators",
+                '[{"class_path": "OneWayDiscriminator", "init_args": '
+                '{"image_size": 16, "channels": 3, "sentence_dim": 16}}]',
+            ]
         )
     assert "--fresh true" in capsys.readouterr().err
 
@@ -126,9 +135,23 @@ def test_another_model_in_the_same_folder_is_refused(folder, uninterrupted, caps
 def test_the_command_line_wins_over_the_checkpoint(folder, uninterrupted):
     """One line turns the text mode; a resumed run takes the rate that is asked for now."""
     run = folder / "frozen"
-    main(["fit", "--config", str(folder / "ssagan.yaml"), "--run", str(run), "--model.text_mode", "frozen",
-          "--trainer.max_steps", "2"])
-    module, judge = load_module(run / "checkpoints" / "last.ckpt"), load_module(folder / "damsm/checkpoints/last.ckpt")
+    main(
+        [
+            "fit",
+            "--config",
+            str(folder / "ssagan.yaml"),
+            "--run",
+            str(run),
+            "--model.text_mode",
+            "frozen",
+            "--trainer.max_steps",
+            "2",
+        ]
+    )
+    module, judge = (
+        load_module(run / "checkpoints" / "last.ckpt"),
+        load_module(folder / "damsm/checkpoints/last.ckpt"),
+    )
     assert all(
         one.equal(two) for one, two in zip(module.text_encoder.parameters(), judge.text_encoder.parameters())
     )
@@ -138,8 +161,19 @@ def test_wandb_offline_when_asked(folder, monkeypatch):
     monkeypatch.setenv("WANDB_MODE", "offline")
     monkeypatch.setenv("WANDB_SILENT", "true")
     run = folder / "wandb-run"
-    main(["fit", "--config", str(folder / "ssagan.yaml"), "--run", str(run), "--trainer.max_steps", "2",
-          "--trainer.logger", "WandbLogger"])
+    main(
+        [
+            "fit",
+            "--config",
+            str(folder / "ssagan.yaml"),
+            "--run",
+            str(run),
+            "--trainer.max_steps",
+            "2",
+            "--trainer.logger",
+            "WandbLogger",
+        ]
+    )
     assert list(run.glob("wandb/offline-run-*/*.wandb"))
     assert (run / "metrics.csv").is_file()
 

@@ -76,7 +76,12 @@ def test_a_mistake_on_the_command_line(capsys):
 
 def test_trainer_arguments_that_do_not_reach_a_gan(capsys, tmp_path, config):
     path = config("class_path: DAMSM\n", "class_path: SSAGAN\n")
-    text = path.read_text().split("    image_encoder")[0] + "    damsm: null\n    damsm_weight: 0\n" + "data:" + path.read_text().split("data:")[1]
+    text = (
+        path.read_text().split("    image_encoder")[0]
+        + "    damsm: null\n    damsm_weight: 0\n"
+        + "data:"
+        + path.read_text().split("data:")[1]
+    )
     path.write_text(text)
     assert "model.init_args.clip" in refusal(capsys, "fit", "--config", path, "--trainer.gradient_clip_val", "1")
     line = refusal(capsys, "fit", "--config", path, "--trainer.accumulate_grad_batches", "2")

@@ -62,8 +62,8 @@ def test_loaders_give_each_selection_its_images(tiny_store):
     learnt = [key for batch in module.train_dataloader() for key in batch.keys]
     assert sorted(learnt) == sorted(module.train_split.keys)
     held_out = list(module.val_dataloader())
-    assert [key for batch in held_out for key in batch.keys] == module.test_split.keys
-    assert [c for batch in held_out for c in batch.class_ids.tolist()] == module.test_split.class_ids.tolist()
+    classes = dict(zip(module.test_split.keys, module.test_split.class_ids.tolist()))
+    assert {key: c for batch in held_out for key, c in zip(batch.keys, batch.class_ids.tolist())} == classes
     assert held_out[0].images.shape[1:] == (3, 32, 32)
     pairs = module.eval_dataset("train")
     assert pairs[module.first_captions("train")[:3]].keys == module.train_split.keys[:3]

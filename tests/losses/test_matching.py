@@ -64,7 +64,9 @@ def test_padding_does_not_count():
     clean = damsm_loss(tensors["img_features"], tensors["cnn_code"], text, class_ids, gammas).total
     words = text.words.masked_fill(text.padding[:, None], 1e3)
     dirty = TextEmbedding(text.sentence, words, text.padding)
-    assert torch.equal(damsm_loss(tensors["img_features"], tensors["cnn_code"], dirty, class_ids, gammas).total, clean)
+    assert torch.equal(
+        damsm_loss(tensors["img_features"], tensors["cnn_code"], dirty, class_ids, gammas).total, clean
+    )
 
 
 def test_same_class_spares_the_diagonal():

@@ -176,17 +176,16 @@ def test_finetuned_judge_is_saved(small_ssagan, train, tmp_path):
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
 @pytest.mark.parametrize("separate", [True, False])
 def test_the_penalty_sees_float32(small_ssagan, train, precision, separate):
-    class Watched(MAGP):
-        seen = []
+    seen = []
 
+    class Watched(MAGP):
         def __call__(self, logits, images, sentence):
-            self.seen.append({logits.dtype, images.dtype, sentence.dtype})
+            seen.append({logits.dtype, images.dtype, sentence.dtype})
             return super().__call__(logits, images, sentence)
 
-    penalty = Watched(separate=separate)
-    train(small_ssagan(penalty=penalty), precision=precision)
-    assert len(penalty.seen) == 3
-    assert all(types == {torch.float32} for types in penalty.seen)
+    train(small_ssagan(penalty=Watched(separate=separate)), precision=precision)
+    assert len(seen) == 3
+    assert all(types == {torch.float32} for types in seen)
 
 
 def test_any_generator_under_any_objective(small_ssagan, train):

@@ -72,7 +72,9 @@ def test_three_iterations_of_ssagan():
     pl.Trainer(accelerator="cpu", precision="64-true", barebones=True, max_steps=3).fit(module, loader)
 
     names = {"errD": "loss_d", "d_loss": "penalty", "errG": "loss_g_adversarial", "0.05*DAMSM": "loss_g_damsm"}
-    measured = {f"it{it}_{name}": step[own] for it, step in enumerate(module.history) for name, own in names.items()}
+    measured = {
+        f"it{it}_{name}": step[own] for it, step in enumerate(module.history) for name, own in names.items()
+    }
     for letter, network in (("G", module.generator), ("D", module.discriminators)):
         norms = torch.stack([parameter.double().norm() for parameter in network.parameters()])
         measured[f"final_param_l2_{letter}"] = norms.norm().item()

@@ -63,8 +63,11 @@ def test_generator_equals_the_original(name, dtype):
     assert_scalars(case["scalars"], {"loss": loss}, float64)
     norms = gradient_norms(generator, "ssagan-generator")
     norms |= {"noise": noise.grad.double().norm(), "sent_emb": sentence.grad.double().norm()}
-    buffers = {f"buffer:{official_name('ssagan-generator', key)}": b.double().norm() for key, b in generator.named_buffers()
-               if b.is_floating_point()}
+    buffers = {
+        f"buffer:{official_name('ssagan-generator', key)}": b.double().norm()
+        for key, b in generator.named_buffers()
+        if b.is_floating_point()
+    }
     assert_scalars(case["grads"], norms | buffers, float64)
 
 
@@ -86,12 +89,19 @@ def test_discriminator_equals_the_original(name, dtype):
     assert compare(case["outputs"]["features"], features, float64=float64) == []
     assert compare(case["outputs"]["logits"], logits.view(-1, 1, 1, 1), float64=float64) == []
     norms = gradient_norms(critic, "ssagan-discriminator")
-    assert_scalars(case["grads"], norms | {"images": images.grad.double().norm(), "sent_emb": sentence.grad.double().norm()}, float64)
+    assert_scalars(
+        case["grads"],
+        norms | {"images": images.grad.double().norm(), "sent_emb": sentence.grad.double().norm()},
+        float64,
+    )
 
 
 @pytest.mark.parametrize(
     ("kind", "network", "module"),
-    [("ssagan-generator", SSAGANGenerator, "NetG nf=64"), ("ssagan-discriminator", OneWayDiscriminator, "NetD nf=64")],
+    [
+        ("ssagan-generator", SSAGANGenerator, "NetG nf=64"),
+        ("ssagan-discriminator", OneWayDiscriminator, "NetD nf=64"),
+    ],
 )
 def test_tensors_are_those_of_the_released_checkpoint(kind, network, module):
     manifest = json.loads(Path(GOLDEN_FOLDER / "manifests" / "ssagan.json").read_text())["modules"][module]

@@ -39,8 +39,12 @@ def imported_folders(file):
 def test_imports_point_one_way(folder):
     files = list((PACKAGE / folder).rglob("*.py"))
     assert files
-    wrong = {f"{file.relative_to(ROOT)} -> {name}" for file in files for name in imported_folders(file)
-             if name in FORBIDDEN[folder]}
+    wrong = {
+        f"{file.relative_to(ROOT)} -> {name}"
+        for file in files
+        for name in imported_folders(file)
+        if name in FORBIDDEN[folder]
+    }
     assert not wrong
 
 

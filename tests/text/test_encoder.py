@@ -15,7 +15,8 @@ def encoder_for(case_name, vocab, dtype):
 
 
 @pytest.mark.parametrize(
-    "name", ["vocab100_sorted", "vocab100_unsorted", "vocab5450_sorted", "vocab5450_unsorted", "vocab100_gru_sorted"]
+    "name",
+    ["vocab100_sorted", "vocab100_unsorted", "vocab5450_sorted", "vocab5450_unsorted", "vocab100_gru_sorted"],
 )
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_equals_the_original(name, dtype):

@@ -1,0 +1,52 @@
+"""Progress where no terminal is: one line every so often, for logs."""
+
+import time
+from typing import Any
+
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import ProgressBar
+
+
+class LineProgress(ProgressBar):
+    """Prints step, steps in all, seconds a step, time left and the newest losses.
+
+    Args:
+        every_seconds: time between two lines.
+    """
+
+    def __init__(self, every_seconds: float = 10.0) -> None:
+        super().__init__()
+        self.every_seconds = every_seconds
+        self._enabled = True
+        self._since = (0.0, 0)
+
+    def disable(self) -> None:
+        """Print nothing (Lightning asks for it on all ranks but the first)."""
+        self._enabled = False
+
+    def enable(self) -> None:
+        """Print again."""
+        self._enabled = True
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Start the clock."""
+        self._since = (time.monotonic(), trainer.global_step)
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Print if it is time."""
+        then, step = self._since
+        seconds = time.monotonic() - then
+        if not self._enabled or seconds < self.every_seconds or trainer.global_step == step:
+            return
+        per_step = seconds / (trainer.global_step - step)
+        self._since = (time.monotonic(), trainer.global_step)
+        total = trainer.estimated_stepping_batches
+        left = per_step * (total - trainer.global_step)
+        losses = {key: value for key, value in self.get_metrics(trainer, pl_module).items() if "loss" in key}
+        words = " ".join(f"{key.removeprefix('train/')} {float(value):.2f}" for key, value in losses.items())
+        print(
+            f"step {trainer.global_step}/{total:.0f}, {per_step:.2f} s each, {left / 60:.1f} min left, {words}",
+            flush=True,
+        )

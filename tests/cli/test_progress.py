@@ -1,0 +1,45 @@
+import re
+
+import pytorch_lightning as pl
+import torch
+from torch.utils.data import DataLoader
+
+from t2igan.cli.progress import LineProgress
+
+
+class Line(pl.LightningModule):
+    def __init__(self):
+        super().__init__()
+        self.layer = torch.nn.Linear(1, 1)
+
+    def training_step(self, batch, batch_idx):
+        loss = self.layer(batch).square().mean()
+        self.log("train/loss", loss, prog_bar=True)
+        return loss
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), lr=0.1)
+
+
+def printed(tmp_path, capsys, **options):
+    trainer = pl.Trainer(
+        accelerator="cpu",
+        max_steps=3,
+        logger=False,
+        enable_checkpointing=False,
+        enable_model_summary=False,
+        default_root_dir=tmp_path,
+        callbacks=[LineProgress(**options)],
+    )
+    trainer.fit(Line(), DataLoader(torch.ones(3, 1)))
+    return [line for line in capsys.readouterr().out.splitlines() if line.startswith("step")]
+
+
+def test_a_line_says_where_training_is(tmp_path, capsys):
+    lines = printed(tmp_path, capsys, every_seconds=0)
+    assert len(lines) == 3
+    assert re.fullmatch(r"step 2/3, \d+\.\d\d s each, 0\.0 min left, loss \d+\.\d\d", lines[1])
+
+
+def test_lines_keep_their_distance(tmp_path, capsys):
+    assert printed(tmp_path, capsys, every_seconds=60) == []
