@@ -177,7 +177,7 @@ class SuiteCLI(LightningCLI):
     def fit(self, model: SuiteModule, **kwargs: Any) -> None:
         """Train, and say what there is afterwards."""
         self._guarded(self.trainer.fit, model, **kwargs)
-        print(f"wrote {self.folder}: config.yaml, metrics.csv, checkpoints/last.ckpt, pictures in samples/")
+        print(f"wrote {self.folder}: {', '.join(sorted(path.name for path in self.folder.iterdir()))}")
         last = self.folder / "checkpoints" / "last.ckpt"
         if isinstance(model, AdversarialModule):
             print(f'next: t2igan sample --checkpoint {last} --caption "a small red bird" --out {self.folder}/drawn')

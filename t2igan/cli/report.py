@@ -30,15 +30,15 @@ def run(verb: str, argv: Sequence[str]) -> None:
     call(report, argv, verb)
 
 
-def report(records: str, out: str, runs: list[str] | None = None) -> None:
+def report(records: str, out: str | None = None, runs: list[str] | None = None) -> None:
     """Write scores.md and scores.csv, and for each run its curves and its last sample grid.
 
     Args:
         records: the JSON lines that ``t2igan evaluate`` appends to.
-        out: folder of the report.
+        out: folder of the report; default: ``report`` beside the records.
         runs: folders of runs.
     """
-    folder = Path(out)
+    folder = Path(out) if out else Path(records).parent / "report"
     missing = [path for path in [records, *(runs or [])] if not Path(path).exists()]
     if missing:
         raise UserError(f"{', '.join(missing)}: not there; the report is made of what evaluate and fit wrote")
