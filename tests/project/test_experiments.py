@@ -55,6 +55,6 @@ def test_step_of_a_plan_is_a_command_that_is_accepted(step, monkeypatch):
         return
     module = importlib.import_module(VERBS[verb][0])
     taken = {}
-    monkeypatch.setattr(module, "call", lambda function, argv, name: taken.update(parsing.parse(function, argv, name)))
+    monkeypatch.setattr(module, "call", lambda *asked: taken.update(parsing.parse(*asked)))
     module.run(verb, rest)
     assert taken
