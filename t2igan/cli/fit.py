@@ -177,6 +177,8 @@ class SuiteCLI(LightningCLI):
     def fit(self, model: SuiteModule, **kwargs: Any) -> None:
         """Train, and say what there is afterwards."""
         self._guarded(self.trainer.fit, model, **kwargs)
+        if not self.trainer.is_global_zero:
+            return
         print(f"wrote {self.folder}: {', '.join(sorted(path.name for path in self.folder.iterdir()))}")
         last = self.folder / "checkpoints" / "last.ckpt"
         if isinstance(model, AdversarialModule):

@@ -34,7 +34,7 @@ def test_inception_encoder_equals_the_original(name):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["eval_256_gain_blocks", "train_256_blocks"])
+@pytest.mark.parametrize("name", ["eval_256_gain", "eval_256_gain_blocks", "train_256_blocks"])
 def test_gradients_and_drifting_statistics_equal_the_originals(name):
     case = load_case(COMPONENT, name)
     encoder = filled_encoder(case["config"]["gain"]).train(case["config"]["mode"] == "train")
@@ -52,8 +52,8 @@ def test_gradients_and_drifting_statistics_equal_the_originals(name):
     for key, buffer in encoder.named_buffers():
         measured["buffer:" + official_name("damsm-image-encoder", key)] = buffer
     for key, (_, double, _) in case["grads"].items():
-        # Max-pooling ties of block images fall to either side: the original differs from itself by as much.
-        limit = 1e-2 if key == "images" else 1e-9
+        # Block images tie in the max-pools, and rounding, which varies with the number of threads, breaks the ties.
+        limit = 1e-2 if key == "images" and case["inputs"]["images"]["kind"] == "blocks" else 1e-9
         assert measured[key].double().norm().item() == pytest.approx(double, rel=limit), key
 
 
