@@ -158,7 +158,7 @@ def _draw(
     device: torch.device,
 ) -> Synthesis:
     """``n`` pictures of one caption."""
-    place, dim = torch.tensor([index]), module.generator.noise_dim
+    place, dim = torch.tensor([index]), module.generator.random_dim
     noise = torch.cat([caption_noise(place, dim, seed, draw) for draw in range(n)])
     ids = torch.tensor([caption.ids]).expand(n, -1)
     lengths = torch.full((n,), len(caption.ids))

@@ -101,7 +101,7 @@ def draw_pictures(
     for batch in batches(numbers, batch_size):
         captions, lengths = caption_tokens(split, plan.captions[batch], protocol.words, protocol.words_seed)
         noise = planned_noise(
-            plan.captions[batch], plan.draws[batch], module.generator.noise_dim, protocol.noise_seed
+            plan.captions[batch], plan.draws[batch], module.generator.random_dim, protocol.noise_seed
         )
         drawn = module.synthesise(
             noise.to(device), captions.to(device), lengths.to(device), protocol.weights

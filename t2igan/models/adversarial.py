@@ -147,6 +147,9 @@ class AdversarialModule(SuiteModule):
             size, dim = self.vocabulary_size or len(self.vocabulary), self.generator.sentence_dim
         self.remember(vocabulary_size=size)
         self.text_encoder = TextEncoder(size, dim)
+        if self._trainer is not None:
+            for loss in self.generator_losses:
+                loss.prepare(self.vocabulary)
         if self.judge is not None:
             self.text_encoder.load_state_dict(self.judge.text_encoder.state_dict())
             if self.text_mode == "damsm-finetune":
@@ -194,31 +197,18 @@ class AdversarialModule(SuiteModule):
 
     def _settle_modes(self) -> None:
         """Modes that Lightning's blanket ``train()`` gets wrong, at every step: no hook runs after every resume."""
+        self.generator_losses.eval()
         if self.text_mode != "damsm-finetune":
             # The recurrent layer stays in train mode (its backward on the GPU demands it), without dropout.
             self.text_encoder.dropout.eval()
             if self.judge is not None:
                 self.judge.eval()
 
-    # ---------------------------------------------------------- checkpointing
-
-    def _borrowed(self) -> tuple[str, ...]:
-        """Prefixes of weights that are read from files of their own and therefore not saved again."""
-        return () if self.text_mode == "damsm-finetune" else ("judge.",)
-
-    def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        """All weights but the borrowed ones."""
-        state = super().state_dict(*args, **kwargs)
-        for key in [key for key in state if key.startswith(self._borrowed())]:
-            del state[key]
-        return state
-
-    def load_state_dict(self, state_dict: dict[str, Any], strict: bool = True, assign: bool = False) -> Any:
-        """Load what :meth:`state_dict` gave; a judge is not needed to draw and its weights may be left over."""
-        own = super().state_dict()
-        borrowed = {key: value for key, value in own.items() if key.startswith(self._borrowed())}
-        given = {key: value for key, value in state_dict.items() if self.judge or not key.startswith("judge.")}
-        return super().load_state_dict(borrowed | given, strict=strict, assign=assign)
+    def borrowed(self) -> tuple[str, ...]:
+        """Judge and losses read their weights from files of their own, but for a judge that training moves."""
+        if self.text_mode == "damsm-finetune" and self.judge is not None:
+            return ("generator_losses.",)
+        return ("generator_losses.", "judge.")
 
     # ---------------------------------------------------------------- drawing
 
@@ -228,7 +218,7 @@ class AdversarialModule(SuiteModule):
         """Draw pictures of captions, in eval mode.
 
         Args:
-            noise: (B, Z).
+            noise: (B, Z + E), ``generator.random_dim`` wide.
             captions: int64 (B, T), 0 = padding.
             lengths: int64 (B,).
             weights: averaged weights, or those that training moves; the same where there is no average.
@@ -238,7 +228,7 @@ class AdversarialModule(SuiteModule):
             networks |= {name: average.module for name, average in self.averages.items()}
         with evaluating(*networks.values()):
             text = networks["text_encoder"](captions, lengths)
-            return networks["generator"](noise, text)
+            return networks["generator"].from_random(noise, text)
 
     # --------------------------------------------------------------- training
 
@@ -265,7 +255,7 @@ class AdversarialModule(SuiteModule):
         chunks = []
         for index in torch.arange(len(batch)).chunk(self.accumulate):
             part = batch.select(index) if self.accumulate > 1 else batch
-            noise = torch.randn(len(part), self.generator.noise_dim, device=self.device)
+            noise = torch.randn(len(part), self.generator.random_dim, device=self.device)
             chunks.append(Chunk(part, to_signed(part.images), noise, self._judged_text(part)))
         return chunks
 
@@ -281,7 +271,7 @@ class AdversarialModule(SuiteModule):
             text = self.text_encoder(chunk.batch.captions, chunk.batch.lengths)
         else:
             text = chunk.judged
-        chunk.synthesis = self.generator(chunk.noise, text)
+        chunk.synthesis = self.generator.from_random(chunk.noise, text)
         chunk.sentence = text.sentence.detach()
 
     def _encoder_phase(self, chunks: list[Chunk], optimizer: LightningOptimizer) -> None:
@@ -325,28 +315,53 @@ class AdversarialModule(SuiteModule):
         """Adversarial loss of all discriminators on a drawn chunk, with the penalty if it is merged."""
         total = chunk.images.new_zeros(())
         for critic in self.discriminators:
-            features = critic(resize(chunk.images, critic.image_size))
-            real = _verdict(critic, features, chunk.sentence)
+            # Real features, drawn features, then the heads: the released order, which batch norm and the
+            # power iterations of DM-GAN's discriminators remember.
+            features = critic(self.real_pictures(chunk, critic.image_size))
+            drawn = critic(chunk.synthesis.of_size(critic.image_size).detach())
             wrong_features, wrong_sentence = mismatched(
                 features, chunk.sentence, chunk.batch.class_ids, self.mismatch
             )
+            conditional = critic.conditional(features, chunk.sentence)
+            conditional_drawn = critic.conditional(drawn, chunk.sentence)
             wrong = critic.conditional(wrong_features, wrong_sentence)
-            drawn = _picture_of_size(chunk.synthesis, critic.image_size).detach()
-            fake = _verdict(critic, critic(drawn), chunk.sentence)
-            total = total + self.objective.discriminator_loss(real, fake, wrong)
-            self._log(chunk, logits_real=real.conditional.mean(), logits_fake=fake.conditional.mean())
+            real = Logits(conditional, critic.unconditional(features))
+            fake = Logits(conditional_drawn, critic.unconditional(drawn))
+            loss = self.objective.discriminator_loss(real, fake, wrong)
+            self._log_verdicts(chunk, critic, loss, real, fake, wrong)
+            total = total + loss
         if self.penalty is not None and not self.penalty.separate:
             penalty = self.penalty_loss(chunk)
             self._log(chunk, penalty=penalty)
             total = total + penalty
         return total
 
+    def real_pictures(self, chunk: Chunk, size: int) -> Tensor:
+        """The chunk's real pictures at the side that a discriminator judges."""
+        return resize(chunk.images, size)
+
+    def _log_verdicts(
+        self, chunk: Chunk, critic: Discriminator, loss: Tensor, real: Logits, fake: Logits, wrong: Tensor
+    ) -> None:
+        values = {
+            "loss_d": loss,
+            "logits_real": real.conditional.mean(),
+            "logits_fake": fake.conditional.mean(),
+        }
+        if len(wrong):
+            values["logits_wrong"] = wrong.mean()
+        if len(self.discriminators) > 1:
+            values = {f"{name}_{critic.image_size}": value for name, value in values.items()}
+        else:
+            del values["loss_d"]
+        self._log(chunk, **values)
+
     def penalty_loss(self, chunk: Chunk) -> Tensor:
         """Gradient penalty of all discriminators on the chunk's real pairs, in float32 whatever the precision."""
         total = chunk.images.new_zeros(())
         with torch.autocast(self.device.type, enabled=False):
             for critic in self.discriminators:
-                images = resize(chunk.images, critic.image_size).detach().requires_grad_()
+                images = self.real_pictures(chunk, critic.image_size).detach().requires_grad_()
                 sentence = chunk.sentence.to(images.dtype).detach().requires_grad_()
                 logits = critic.conditional(critic(images), sentence)
                 total = total + self.penalty(logits, images, sentence)
@@ -368,8 +383,8 @@ class AdversarialModule(SuiteModule):
         """Adversarial loss of a drawn chunk against all discriminators, plus the further terms."""
         adversarial = chunk.images.new_zeros(())
         for critic in self.discriminators:
-            drawn = _picture_of_size(chunk.synthesis, critic.image_size)
-            verdict = _verdict(critic, critic(drawn), chunk.sentence)
+            features = critic(chunk.synthesis.of_size(critic.image_size))
+            verdict = Logits(critic.conditional(features, chunk.sentence), critic.unconditional(features))
             adversarial = adversarial + self.objective.generator_loss(verdict)
         self._log(chunk, loss_g_adversarial=adversarial)
         view = GeneratorView(chunk.synthesis, chunk.judged, chunk.batch, self.judge)
@@ -395,7 +410,7 @@ class AdversarialModule(SuiteModule):
         """How well the judge finds captions in pictures drawn of them with averaged weights."""
         if self.judge is None:
             return
-        noise = caption_noise(batch.caption_ids, self.generator.noise_dim, VALIDATION_SEED).to(self.device)
+        noise = caption_noise(batch.caption_ids, self.generator.random_dim, VALIDATION_SEED).to(self.device)
         drawn = self.synthesise(noise, batch.captions, batch.lengths).images[-1]
         text = self._judged_text(batch)
         regions, codes = self.judge.image_encoder(drawn)
@@ -411,13 +426,5 @@ class AdversarialModule(SuiteModule):
 
     def predict_step(self, batch: CaptionedImages, batch_idx: int) -> Tensor:
         """Pictures (B, 3, S, S) in [-1, 1] of the batch's captions."""
-        noise = caption_noise(batch.caption_ids, self.generator.noise_dim, VALIDATION_SEED).to(self.device)
+        noise = caption_noise(batch.caption_ids, self.generator.random_dim, VALIDATION_SEED).to(self.device)
         return self.synthesise(noise, batch.captions, batch.lengths).images[-1]
-
-
-def _verdict(critic: Discriminator, features: Tensor, sentence: Tensor) -> Logits:
-    return Logits(critic.conditional(features, sentence), critic.unconditional(features))
-
-
-def _picture_of_size(synthesis: Synthesis, size: int) -> Tensor:
-    return next(image for image in synthesis.images if image.shape[-1] == size)

@@ -39,6 +39,13 @@ class GeneratorLoss(Recipe, nn.Module):
     name: str
     needs_judge: bool = False
 
+    def prepare(self, vocabulary: list[str]) -> None:
+        """Load what the loss needs from files, once, before training; a GAN's checkpoint does not hold it.
+
+        Args:
+            vocabulary: the words of the data set, index 0 = ``<end>``.
+        """
+
     def forward(self, view: GeneratorView) -> Tensor:
         """The weighted loss, a scalar."""
         raise NotImplementedError

@@ -45,6 +45,25 @@ class SuiteModule(Recipe, pl.LightningModule):
         self.vocabulary = words
         self.dataset = {"name": data.store.name, "fingerprint": data.fingerprint}
 
+    def borrowed(self) -> tuple[str, ...]:
+        """Prefixes of weights that come from files of their own and are therefore not saved again."""
+        return ()
+
+    def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """All weights but the borrowed ones."""
+        state = super().state_dict(*args, **kwargs)
+        if self.borrowed():
+            for key in [key for key in state if key.startswith(self.borrowed())]:
+                del state[key]
+        return state
+
+    def load_state_dict(self, state_dict: dict[str, Any], strict: bool = True, assign: bool = False) -> Any:
+        """Load what :meth:`state_dict` gave; borrowed weights stay as they are."""
+        own = super().state_dict()
+        kept = {key: value for key, value in own.items() if key.startswith(self.borrowed())}
+        given = {key: value for key, value in state_dict.items() if not key.startswith(self.borrowed())}
+        return super().load_state_dict(kept | given, strict=strict, assign=assign)
+
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add recipe, vocabulary and data set."""
         checkpoint["t2igan"] = {

@@ -26,23 +26,48 @@ class Synthesis:
     mu: Tensor | None = None
     logvar: Tensor | None = None
 
+    def of_size(self, size: int) -> Tensor:
+        """The pictures (B, 3, size, size).
+
+        Raises:
+            StopIteration: there are none of that size.
+        """
+        return next(image for image in self.images if image.shape[-1] == size)
+
 
 class Generator(Recipe, nn.Module):
     """Noise and text -> pictures.
+
+    A generator with conditioning augmentation sets ``eps_dim`` and takes that noise as a third argument of
+    ``forward``; without the argument it draws it, in eval mode too.
 
     Attributes:
         noise_dim: width Z of the noise.
         sentence_dim: width D of the sentence vectors it takes.
         image_sizes: side in pixels of each image returned, coarse to fine.
+        eps_dim: width E of the conditioning augmentation's noise, 0 without one.
     """
 
     noise_dim: int
     sentence_dim: int
     image_sizes: list[int]
+    eps_dim: int = 0
 
     def forward(self, noise: Tensor, text: TextEmbedding) -> Synthesis:
         """Draw one picture for each row of ``noise`` (B, Z) and of ``text``."""
         raise NotImplementedError
+
+    @property
+    def random_dim(self) -> int:
+        """Width Z + E of all that a picture depends on beside its caption."""
+        return self.noise_dim + self.eps_dim
+
+    def from_random(self, random: Tensor, text: TextEmbedding) -> Synthesis:
+        """Draw as a pure function of ``random`` (B, Z + E), standard normal, and of ``text``."""
+        if not self.eps_dim:
+            return self(random, text)
+        noise, eps = random.split([self.noise_dim, self.eps_dim], dim=1)
+        return self(noise, text, eps)
 
 
 class Discriminator(Recipe, nn.Module):

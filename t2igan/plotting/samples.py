@@ -61,7 +61,7 @@ class SampleGrid(Callback):
         images = [round(k * (len(split) - 1) / max(self.captions - 1, 1)) for k in range(self.captions)]
         ids = [split.captions_of(image)[0] for image in images]
         batch = data.eval_dataset("test")[ids].to(pl_module.device)
-        noise = caption_noise(batch.caption_ids, pl_module.generator.noise_dim, self.seed).to(pl_module.device)
+        noise = caption_noise(batch.caption_ids, pl_module.generator.random_dim, self.seed).to(pl_module.device)
         with torch.no_grad():
             drawn = pl_module.synthesise(noise, batch.captions, batch.lengths)
         real = data.on_after_batch_transfer(batch, 0).images.cpu()
