@@ -1,6 +1,8 @@
 """``t2igan fit | validate | test | predict``: LightningCLI, with the house's defaults around it."""
 
+import importlib
 import logging
+import pkgutil
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
@@ -16,16 +18,9 @@ from pytorch_lightning.callbacks import Callback, ModelCheckpoint, ProgressBar, 
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 from pytorch_lightning.loggers import Logger, TensorBoardLogger, WandbLogger
 
-# Imported so that YAML may name their classes without a path.
-import t2igan.data.classification
-import t2igan.data.datamodule
-import t2igan.losses.adversarial
-import t2igan.losses.gradient_penalty
-import t2igan.models.adversarial
-import t2igan.models.classifier
-import t2igan.models.damsm
-import t2igan.models.generator_losses
-import t2igan.models.ssagan  # noqa: F401
+import t2igan.data
+import t2igan.losses
+import t2igan.models
 from t2igan.cli.parsing import known_options, one_line, subclasses
 from t2igan.cli.progress import LineProgress
 from t2igan.cli.run_folder import ContinueCurves, FinalCheckpoint, RunCurves, default_run_folder
@@ -35,6 +30,8 @@ from t2igan.models.suite_module import SuiteModule
 from t2igan.nn.recipe import Recipe
 from t2igan.plotting.samples import SampleGrid
 
+# Every module of these is imported, so that YAML may name its classes without a path.
+OPEN_PACKAGES = (t2igan.models, t2igan.losses, t2igan.data)
 INPUT_FILES = {
     "store": "write it with `t2igan prepare`",
     "damsm": "train it with a damsm.yaml of experiments/",
@@ -47,6 +44,7 @@ LOG_EVERY_STEPS = 10
 def run(verb: str, argv: Sequence[str]) -> None:
     """Run a Trainer's verb."""
     _quieten()
+    import_classes()
     try:
         SuiteCLI.verb = verb
         SuiteCLI(
@@ -65,6 +63,13 @@ def run(verb: str, argv: Sequence[str]) -> None:
     except jsonargparse.ArgumentError as error:
         classes = (Recipe, pl.LightningDataModule, Callback, Logger)
         raise UserError(one_line(str(error), SuiteCLI.options, classes, _config_files(argv))) from error
+
+
+def import_classes() -> None:
+    """Make the classes of the suite known by their plain names."""
+    for package in OPEN_PACKAGES:
+        for module in pkgutil.iter_modules(package.__path__):
+            importlib.import_module(f"{package.__name__}.{module.name}")
 
 
 def _config_files(argv: Sequence[str]) -> list[str]:

@@ -84,7 +84,14 @@ class Hinge(Objective):
 
 
 class BCE(Objective):
-    """Binary cross-entropy on logits (AttnGAN, Eqs. 5 and 6)."""
+    """Binary cross-entropy on logits (AttnGAN, Eqs. 5 and 6).
+
+    Args:
+        half_generator: halve each of the generator's terms, as Eq. 5 does and no released code.
+    """
+
+    def __init__(self, half_generator: bool = False) -> None:
+        self.half_generator = half_generator
 
     def real(self, logits: Tensor) -> Tensor:
         """Cross-entropy against "real"."""
@@ -96,7 +103,7 @@ class BCE(Objective):
 
     def deceive(self, logits: Tensor) -> Tensor:
         """Cross-entropy of drawn pictures against "real"."""
-        return self.real(logits)
+        return self.real(logits) / (2 if self.half_generator else 1)
 
 
 def _mean(terms: list[Tensor]) -> Tensor:

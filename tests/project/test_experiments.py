@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import pytorch_lightning as pl
+import torch
 
 from t2igan.cli import benchmark, fit, parsing
 from t2igan.cli.main import VERBS
@@ -29,16 +30,18 @@ class OnlyParse(fit.SuiteCLI):
 
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda path: str(path.relative_to(EXPERIMENTS)))
 def test_configuration_builds_its_model(config):
-    cli = OnlyParse(
-        pl.LightningModule,
-        pl.LightningDataModule,
-        subclass_mode_model=True,
-        subclass_mode_data=True,
-        auto_configure_optimizers=False,
-        load_from_checkpoint_support=False,
-        parser_kwargs={"exit_on_error": False},
-        args=["fit", "--config", str(config)],
-    )
+    fit.import_classes()
+    with torch.device("meta"):  # no weights: some networks have hundreds of megabytes
+        cli = OnlyParse(
+            pl.LightningModule,
+            pl.LightningDataModule,
+            subclass_mode_model=True,
+            subclass_mode_data=True,
+            auto_configure_optimizers=False,
+            load_from_checkpoint_support=False,
+            parser_kwargs={"exit_on_error": False},
+            args=["fit", "--config", str(config)],
+        )
     assert isinstance(cli.model, pl.LightningModule)
     assert cli.config.fit.trainer.max_epochs or cli.config.fit.trainer.max_steps > 0
 

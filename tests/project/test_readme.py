@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 import pytorch_lightning as pl
+import torch
 from test_experiments import OnlyParse
 
-from t2igan.cli import parsing
+from t2igan.cli import fit, parsing
 from t2igan.cli.main import VERBS, main
 from t2igan.evaluation.protocol import load_protocol
 
@@ -35,7 +36,9 @@ def test_command_is_accepted(words, monkeypatch):
         monkeypatch.chdir(ROOT)
         settings = {"subclass_mode_model": True, "subclass_mode_data": True, "auto_configure_optimizers": False}
         monkeypatch.setattr(OnlyParse, "verb", "fit")
-        OnlyParse(pl.LightningModule, pl.LightningDataModule, args=["fit", *rest], **settings)
+        fit.import_classes()
+        with torch.device("meta"):
+            OnlyParse(pl.LightningModule, pl.LightningDataModule, args=["fit", *rest], **settings)
         return
     module = importlib.import_module(VERBS[verb][0])
     if verb == "list":

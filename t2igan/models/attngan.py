@@ -1,0 +1,175 @@
+"""AttnGAN: fine-grained text to image generation with attentional GANs (Xu et al., CVPR 2018).
+
+A cascade of three generators. Each finer one reads, at every place of its features, the words that matter there. A
+critic per picture size judges the picture and the pair; DAMSM says whether the finest picture matches its caption.
+"""
+
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from t2igan.losses.adversarial import BCE, Objective
+from t2igan.losses.matching import Gammas
+from t2igan.models.adversarial import AdversarialModule
+from t2igan.models.cascade import CascadedGenerator, CascadeDiscriminator
+from t2igan.models.generator_losses import DAMSMLoss, GeneratorLoss, KLLoss
+from t2igan.models.synthesis import Discriminator, Generator
+from t2igan.nn.attention import WordAttention
+from t2igan.nn.gated import ResidualBlock, up_block
+from t2igan.text import TextEmbedding
+
+
+class AttentionStage(nn.Module):
+    """F_i (AttnGAN, Eqs. 1 and 2): features and what they read from the words -> features of twice the side."""
+
+    def __init__(self, channels: int, word_dim: int, residual_blocks: int, legacy_mask: bool) -> None:
+        super().__init__()
+        self.attention = WordAttention(channels, word_dim, legacy_mask)
+        self.residual = nn.Sequential(*(ResidualBlock(2 * channels) for _ in range(residual_blocks)))
+        self.upsample = up_block(2 * channels, channels)
+
+    def forward(self, features: Tensor, text: TextEmbedding, condition: Tensor) -> tuple[Tensor, Tensor]:
+        """Features (B, C, s, s) -> features (B, C, 2s, 2s) and attention (B, T, s, s)."""
+        context, attention = self.attention(features, text.words, text.padding)
+        return self.upsample(self.residual(torch.cat([features, context], dim=1))), attention
+
+
+class AttnGANGenerator(CascadedGenerator):
+    """The attentional generative network (sec. 3.1).
+
+    Args:
+        image_size: side of the finest picture.
+        stages: number of pictures, the coarsest of them ``image_size / 2 ** (stages - 1)`` wide.
+        channels: width of the features (``GF_DIM``: 32 for CUB, 48 for COCO).
+        residual_blocks: per stage (``R_NUM``: 2 for CUB, 3 for COCO).
+        noise_dim: width Z of the noise.
+        sentence_dim: width D of sentence and words.
+        eps_dim: width C of the conditioning augmentation.
+        legacy_mask: the attention mask as released; see :func:`t2igan.nn.attention.attend`.
+        finest_only: draw the finest picture alone.
+    """
+
+    def __init__(
+        self,
+        image_size: int = 256,
+        stages: int = 3,
+        channels: int = 32,
+        residual_blocks: int = 2,
+        noise_dim: int = 100,
+        sentence_dim: int = 256,
+        eps_dim: int = 100,
+        legacy_mask: bool = False,
+        finest_only: bool = False,
+    ) -> None:
+        refinement = partial(AttentionStage, channels, sentence_dim, residual_blocks, legacy_mask)
+        super().__init__(refinement, image_size, stages, channels, noise_dim, sentence_dim, eps_dim, finest_only)
+
+
+class AttnDCGANGenerator(AttnGANGenerator):
+    """The DCGAN variant (sec. 4.2, ``G_DCGAN``): the same stages, no residual blocks, one picture.
+
+    Args:
+        image_size: side of the picture.
+        stages: number of feature levels.
+        channels: width of the features.
+        residual_blocks: per stage (0 as configured).
+        noise_dim: width Z of the noise.
+        sentence_dim: width D of sentence and words.
+        eps_dim: width C of the conditioning augmentation.
+        legacy_mask: the attention mask as released.
+    """
+
+    def __init__(
+        self,
+        image_size: int = 256,
+        stages: int = 3,
+        channels: int = 32,
+        residual_blocks: int = 0,
+        noise_dim: int = 100,
+        sentence_dim: int = 256,
+        eps_dim: int = 100,
+        legacy_mask: bool = False,
+    ) -> None:
+        super().__init__(
+            image_size,
+            stages,
+            channels,
+            residual_blocks,
+            noise_dim,
+            sentence_dim,
+            eps_dim,
+            legacy_mask,
+            finest_only=True,
+        )
+
+
+class AttnGANDiscriminator(CascadeDiscriminator):
+    """Strided convolutions with batch norm (``D_NET64``, ``D_NET128``, ``D_NET256``); MirrorGAN has the same.
+
+    Args and calls as of :class:`CascadeDiscriminator`.
+    """
+
+    def block(self, channels: int, out_channels: int, kernel: int, stride: int, norm: bool = True) -> nn.Sequential:
+        """Convolution without bias, batch norm, LeakyReLU."""
+        layers: list[nn.Module] = [nn.Conv2d(channels, out_channels, kernel, stride, padding=1, bias=False)]
+        if norm:
+            layers.append(nn.BatchNorm2d(out_channels))
+        return nn.Sequential(*layers, nn.LeakyReLU(0.2))
+
+
+class AttnGAN(AdversarialModule):
+    """AttnGAN's training: cross-entropy at every scale, DAMSM loss on the finest picture, divergence of F_ca.
+
+    Args:
+        damsm: checkpoint of the DAMSM that gives the text encoder and judges what is drawn.
+        image_size: side of the finest picture.
+        channels: width of the generator (32 for CUB, 48 for COCO).
+        critic_channels: base width of the discriminators (64 for CUB, 96 for COCO).
+        residual_blocks: per stage (2 for CUB, 3 for COCO).
+        legacy_mask: the attention mask as released.
+        generator: any other generator.
+        discriminators: any other discriminators; None makes one per picture of the generator.
+        objective: any other objective; None is cross-entropy.
+        generator_losses: None is the DAMSM loss, and the divergence where there is conditioning augmentation.
+        damsm_weight: lambda (5 for CUB, 50 for COCO).
+        kl_weight: of the divergence.
+        kwargs: as of :class:`AdversarialModule`.
+    """
+
+    def __init__(
+        self,
+        damsm: str | None = None,
+        image_size: int = 256,
+        channels: int = 32,
+        critic_channels: int = 64,
+        residual_blocks: int = 2,
+        legacy_mask: bool = False,
+        generator: Generator | None = None,
+        discriminators: list[Discriminator] | None = None,
+        objective: Objective | None = None,
+        generator_losses: list[GeneratorLoss] | None = None,
+        damsm_weight: float = 5.0,
+        kl_weight: float = 1.0,
+        **kwargs: Any,
+    ) -> None:
+        generator = generator or AttnGANGenerator(
+            image_size, channels=channels, residual_blocks=residual_blocks, legacy_mask=legacy_mask
+        )
+        if generator_losses is None:
+            generator_losses = [DAMSMLoss(damsm_weight, Gammas(4, 5, 10))] if damsm_weight else []
+            generator_losses += [KLLoss(kl_weight)] if generator.eps_dim else []
+        super().__init__(
+            generator=generator,
+            discriminators=discriminators or attngan_discriminators(generator, critic_channels),
+            objective=objective or BCE(),
+            damsm=damsm,
+            generator_losses=generator_losses,
+            **kwargs,
+        )
+
+
+def attngan_discriminators(generator: Generator, channels: int) -> list[Discriminator]:
+    """A discriminator for each picture of a generator."""
+    return [AttnGANDiscriminator(size, channels, generator.sentence_dim) for size in generator.image_sizes]

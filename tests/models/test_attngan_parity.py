@@ -1,0 +1,242 @@
+"""AttnGAN against numbers recorded from its released code."""
+
+from functools import partial
+
+import pytest
+import torch
+from cascade_recording import (
+    Recorded,
+    disagreements,
+    draw_recorded,
+    filled_damsm,
+    norm,
+    recorded_input,
+    train_recorded,
+)
+from golden_fill import fill_input, fill_module, load_case
+
+from t2igan.interop.names import official_name
+from t2igan.losses.adversarial import BCE, Logits
+from t2igan.losses.matching import Gammas, damsm_loss
+from t2igan.losses.mismatch import mismatched
+from t2igan.models.attngan import AttnGAN, AttnGANDiscriminator, AttnGANGenerator
+from t2igan.models.generator_losses import GeneratorView, KLLoss
+from t2igan.models.synthesis import Synthesis
+from t2igan.nn.attention import WordAttention
+from t2igan.nn.conditioning import ConditioningAugmentation
+from t2igan.text import TextEmbedding
+
+DTYPES = [torch.float64, torch.float32]
+SIZES = (64, 128, 256)
+
+
+def words_and_padding(case, dtype):
+    words = recorded_input(case, "words_emb", dtype).requires_grad_()
+    lengths = torch.tensor(case["inputs"]["lengths"]["value"])
+    return words, torch.arange(words.shape[2]) >= lengths[:, None]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(
+    "name", ["no_mask", "ragged_released", "ragged_per_sample", "b3_released", "equal_lengths"]
+)
+def test_word_attention(name, dtype):
+    case = load_case("attention", f"att_net_{name}")
+    features = recorded_input(case, "h_code", dtype).requires_grad_()
+    words, padding = words_and_padding(case, dtype)
+    attention = WordAttention(case["config"]["idf"], case["config"]["cdf"], legacy_mask=name.endswith("released"))
+    fill_module(attention.to(dtype), {"project.weight": "conv_context.weight"})
+    context, weights = attention(features, words, padding)
+    (context * recorded_input(case, "grad_context", dtype)).sum().backward()
+    grads = {
+        "conv_context.weight": norm(attention.project.weight.grad),
+        "h_code": norm(features.grad),
+        "words_emb": norm(words.grad),
+    }
+    outputs = {"weighted_context": context, "attention": weights}
+    assert not disagreements(case, outputs, {}, grads, dtype)
+
+
+CASES = [
+    "gf8_eval",
+    "gf8_train",
+    "gf8_eval_per_sample",
+    "gf8_eval_gain",
+    "gf8_train_b3_short",
+    "gf8_branch1_train",
+    "gf8_branch2_train",
+]
+
+
+def generator_for(case, legacy_mask):
+    config = case["config"]
+    branches = config["BRANCH_NUM"]
+    return AttnGANGenerator(
+        image_size=64 * 2 ** (branches - 1),
+        stages=branches,
+        channels=config["GF_DIM"],
+        residual_blocks=config["R_NUM"],
+        legacy_mask=legacy_mask,
+    )
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", CASES)
+def test_generator(name, dtype):
+    case = load_case("attngan_generator", name)
+    generator = generator_for(case, legacy_mask="per_sample" not in name)
+    _, outputs, scalars, grads = draw_recorded(case, generator, "attngan-generator", dtype)
+    assert not disagreements(case, outputs, scalars, grads, dtype)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["gf32_eval", "gf32_eval_per_sample"])
+def test_generator_at_the_papers_width(name):
+    case = load_case("attngan_generator", name)
+    generator = generator_for(case, legacy_mask="per_sample" not in name)
+    _, outputs, scalars, grads = draw_recorded(case, generator, "attngan-generator")
+    assert not disagreements(case, outputs, scalars, grads)
+
+
+def filled_critic(size, channels, dtype, gain=1.0, **options):
+    critic = AttnGANDiscriminator(size, channels, **options).to(dtype)
+    return fill_module(critic, partial(official_name, f"attngan-discriminator-{size}"), gain)
+
+
+DISCRIMINATORS = [
+    *(f"D_NET{size}_df8_eval" for size in SIZES),
+    *(f"D_NET{size}_df8_train" for size in (64, 256)),
+    *(f"D_NET{size}_df64_{mode}" for size in (64, 128) for mode in ("eval", "train")),
+    *(pytest.param(f"D_NET256_df64_{mode}", marks=pytest.mark.slow) for mode in ("eval", "train")),
+]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", DISCRIMINATORS)
+def test_discriminator(name, dtype):
+    case = load_case("attngan_discriminators", name)
+    config = case["config"]
+    size = int(config["class"].removeprefix("D_NET"))
+    critic = filled_critic(size, config["DF_DIM"], dtype, config["gain"], probabilities=True)
+    critic.train(config["mode"] == "train")
+    images = recorded_input(case, f"images{size}", dtype).requires_grad_()
+    sentence = recorded_input(case, "sent_emb", dtype).requires_grad_()
+    features = critic(images)
+    pair, picture = critic.conditional(features, sentence), critic.unconditional(features)
+    weights = [recorded_input(case, name, dtype) for name in ("grad_cond", "grad_uncond")]
+    loss = (pair * weights[0]).sum() + (picture * weights[1]).sum()
+    loss.backward()
+    grads = {"images": norm(images.grad), "sent_emb": norm(sentence.grad)}
+    kind = f"attngan-discriminator-{size}"
+    grads |= {official_name(kind, key): norm(value.grad) for key, value in critic.named_parameters()}
+    grads |= {"buffer:" + official_name(kind, key): norm(value) for key, value in critic.named_buffers()}
+    outputs = {"features": features, "cond": pair, "uncond": picture}
+    assert not disagreements(case, outputs, {"loss": loss.item()}, grads, dtype)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(
+    "name",
+    [
+        "discriminator_loss_df8",
+        "discriminator_loss_df8_no_uncond",
+        pytest.param("discriminator_loss_df64", marks=pytest.mark.slow),
+    ],
+)
+def test_discriminator_loss(name, dtype):
+    case = load_case("attngan_losses", name)
+    sentence, classes = recorded_input(case, "sent_emb", dtype), torch.arange(4)
+    scalars, grads = {}, {}
+    for size in SIZES:
+        critic = filled_critic(
+            size, case["config"]["DF_DIM"], dtype, conditional_only=not case["config"]["b_jcu"]
+        ).train()
+        real = critic(recorded_input(case, f"images{size}", dtype))
+        fake = critic(recorded_input(case, f"fakes{size}", dtype))
+        verdicts = [
+            critic.conditional(real, sentence),
+            critic.conditional(fake, sentence),
+            critic.conditional(*mismatched(real, sentence, classes, "neighbour")),
+        ]
+        real_logits = Logits(verdicts[0], critic.unconditional(real))
+        fake_logits = Logits(verdicts[1], critic.unconditional(fake))
+        loss = BCE().discriminator_loss(real_logits, fake_logits, verdicts[2])
+        loss.backward()
+        scalars[f"errD_D_NET{size}"] = loss.item()
+        kind, prefix = f"attngan-discriminator-{size}", f"D_NET{size}."
+        for key, value in critic.named_parameters():
+            grads[prefix + official_name(kind, key)] = norm(value.grad)
+        for key, value in critic.named_buffers():
+            grads["buffer:" + prefix + official_name(kind, key)] = norm(value)
+    assert not disagreements(case, {}, scalars, grads, dtype)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["df8_class", "df8_no_class", "df64_class"])
+def test_generator_loss(name):
+    case = load_case("attngan_losses", f"generator_loss_{name}")
+    damsm = filled_damsm(case["config"]["image_encoder_gain"])
+    sentence, words = recorded_input(case, "sent_emb"), recorded_input(case, "words_emb")
+    lengths = torch.tensor(case["inputs"]["cap_lens"]["value"])
+    classes = case["inputs"]["class_ids"]["value"]
+    text = TextEmbedding(sentence, words, torch.arange(words.shape[2]) >= lengths[:, None])
+    fakes = {size: recorded_input(case, f"fakes{size}").requires_grad_() for size in SIZES}
+    total = torch.zeros((), dtype=torch.float64)
+    for size, images in fakes.items():
+        critic = filled_critic(size, case["config"]["DF_DIM"], torch.float64).train()
+        features = critic(images)
+        verdict = Logits(critic.conditional(features, sentence), critic.unconditional(features))
+        total = total + BCE().generator_loss(verdict)
+    ids = None if classes is None else torch.tensor(classes)
+    matching = damsm_loss(*damsm.image_encoder(fakes[256]), text, ids, Gammas(*case["config"]["gamma"]))
+    weight = case["config"]["LAMBDA"]
+    total = total + weight * matching.total
+    total.backward()
+    scalars = {
+        "errG_total": total.item(),
+        "w_loss": weight * (matching.words_to_text + matching.words_to_image).item(),
+        "s_loss": weight * (matching.sentence_to_text + matching.sentence_to_image).item(),
+    }
+    grads = {f"fakes{size}": norm(images.grad) for size, images in fakes.items()}
+    # One thread breaks other ties of Inception's max-pools on pictures of blocks than two threads do.
+    assert grads.pop("fakes256") == pytest.approx(case["grads"].pop("fakes256")[1], rel=1e-2)
+    assert not disagreements(case, {}, scalars, grads)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_divergence(dtype):
+    case = load_case("attngan_losses", "kl_loss")
+    mu, logvar = (recorded_input(case, name, dtype).requires_grad_() for name in ("mu", "logvar"))
+    loss = KLLoss()(GeneratorView(Synthesis([], mu=mu, logvar=logvar), None, None, None))
+    loss.backward()
+    grads = {"mu": norm(mu.grad), "logvar": norm(logvar.grad)}
+    outputs = {"grad_mu": mu.grad, "grad_logvar": logvar.grad}
+    assert not disagreements(case, outputs, {"kl": loss.item()}, grads, dtype)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_conditioning_augmentation(dtype):
+    case = load_case("attngan_losses", "ca_net")
+    network = fill_module(ConditioningAugmentation(256, 100).to(dtype))
+    sentence = recorded_input(case, "sent_emb", dtype).requires_grad_()
+    condition, mu, logvar = network(sentence, recorded_input(case, "ca_eps", dtype))
+    (condition * torch.from_numpy(fill_input("grad_c", [4, 100])).to(dtype)).sum().backward()
+    grads = {key: norm(value.grad) for key, value in network.named_parameters()} | {"sent_emb": norm(sentence.grad)}
+    outputs = {"c_code": condition, "mu": mu, "logvar": logvar}
+    assert not disagreements(case, outputs, {}, grads, dtype)
+
+
+class RecordedAttnGAN(Recorded, AttnGAN):
+    pass
+
+
+@pytest.mark.slow
+def test_three_iterations():
+    case = load_case("attngan_losses", "train_3_iterations")
+    module = RecordedAttnGAN(damsm="recorded", channels=8, critic_channels=8, legacy_mask=True)
+    module.recorded_judge = filled_damsm(case["config"]["image_encoder_gain"])
+    fill_module(module.generator, partial(official_name, "attngan-generator"))
+    for critic in module.discriminators:
+        fill_module(critic, partial(official_name, f"attngan-discriminator-{critic.image_size}"))
+    measured = train_recorded(module, case, 3)
+    assert not disagreements(case, {}, measured, {})
