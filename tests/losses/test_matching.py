@@ -82,3 +82,23 @@ def test_permuting_the_batch_permutes_nothing_but_the_order():
     features, codes = tensors["img_features"][order], tensors["cnn_code"][order]
     two = damsm_loss(features, codes, text.select(order), class_ids[order], gammas).total
     assert torch.allclose(one, two)
+
+
+@pytest.mark.parametrize("name", ["func_attention_g4", "func_attention_g5"])
+def test_word_attention_of_matching_pairs_equals_the_originals(name):
+    case = load_case("attention", name)
+    arrays = {
+        key: torch.from_numpy(fill_input(key, spec["shape"], spec["kind"], spec["scale"])).double()
+        for key, spec in case["inputs"].items()
+        if spec["kind"] == "normal"
+    }
+    words, regions = arrays["query"].requires_grad_(), arrays["context"].requires_grad_()
+    padding = torch.zeros(words.shape[0], words.shape[2], dtype=torch.bool)
+    text = TextEmbedding(words.mean(dim=2).detach(), words, padding)
+    _, maps = word_logits(regions, text, Gammas(case["inputs"]["gamma1"]["value"], 5, 10))
+    context = torch.einsum("bdhw,bthw->bdt", regions, maps)
+    assert compare(case["outputs"]["attention"], maps, float64=True) == []
+    assert compare(case["outputs"]["weighted_context"], context, float64=True) == []
+    (context * arrays["grad_context"]).sum().backward()
+    for key, leaf in (("query", words), ("context", regions)):
+        assert leaf.grad.norm().item() == pytest.approx(case["grads"][key][1], rel=1e-9)

@@ -33,6 +33,16 @@ def test_inception_encoder_equals_the_original(name):
     assert compare(case["outputs"]["code"], code, float64=True) == []
 
 
+@pytest.mark.parametrize("name", ["eval_256_gain", "eval_256_gain_blocks", "eval_64_gain"])
+def test_aligned_corners_equal_dmgans(name):
+    case = load_case(f"{COMPONENT}_align_corners", name)
+    encoder = filled_encoder(case["config"]["gain"], align_corners=True).eval()
+    with torch.no_grad():
+        regions, code = encoder(recorded_images(case))
+    assert compare(case["outputs"]["features"], regions, float64=True) == []
+    assert compare(case["outputs"]["code"], code, float64=True) == []
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["eval_256_gain", "eval_256_gain_blocks", "train_256_blocks"])
 def test_gradients_and_drifting_statistics_equal_the_originals(name):
