@@ -18,14 +18,14 @@ def mismatched(
         sentence: (B, D), of their captions.
         class_ids: int64 (B,).
         policy: ``neighbour``: picture i with caption i + 1, B - 1 pairs (AttnGAN family, SSA-GAN; with a batch
-            sorted by caption length the lengths are alike). ``roll``: the same, cyclic over features, B pairs
+            sorted by caption length the lengths are alike). ``roll``: picture i + 1 with caption i, cyclic, B pairs
             (current DF-GAN). ``other-class``: each picture with a random caption of another class; pictures
             that have none in the batch are left out.
     """
     if policy == "neighbour":
         return features[:-1], sentence[1:]
     if policy == "roll":
-        return features.roll(1, dims=0), sentence
+        return features.roll(-1, dims=0), sentence
     strangers = (class_ids[:, None] != class_ids[None, :]).float()
     rows = strangers.any(dim=1).nonzero().flatten()
     if len(rows) == 0:

@@ -11,10 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from t2igan.losses.adversarial import BCE, Objective
-from t2igan.losses.matching import Gammas
 from t2igan.models.adversarial import AdversarialModule
-from t2igan.models.cascade import CascadedGenerator, CascadeDiscriminator
-from t2igan.models.generator_losses import DAMSMLoss, GeneratorLoss, KLLoss
+from t2igan.models.cascade import CascadedGenerator, CascadeDiscriminator, matching_losses
+from t2igan.models.generator_losses import GeneratorLoss
 from t2igan.models.synthesis import Discriminator, Generator
 from t2igan.nn.attention import WordAttention
 from t2igan.nn.gated import ResidualBlock, up_block
@@ -158,8 +157,7 @@ class AttnGAN(AdversarialModule):
             image_size, channels=channels, residual_blocks=residual_blocks, legacy_mask=legacy_mask
         )
         if generator_losses is None:
-            generator_losses = [DAMSMLoss(damsm_weight, Gammas(4, 5, 10))] if damsm_weight else []
-            generator_losses += [KLLoss(kl_weight)] if generator.eps_dim else []
+            generator_losses = matching_losses(generator, damsm_weight, kl_weight)
         super().__init__(
             generator=generator,
             discriminators=discriminators or attngan_discriminators(generator, critic_channels),

@@ -5,8 +5,6 @@ sentence, only where a weakly supervised mask says so. The discriminator is the 
 first version. Where paper and released code differ the code is the default; options carry the paper's reading.
 """
 
-import math
-from itertools import pairwise
 from typing import Any
 
 import torch
@@ -17,19 +15,13 @@ from t2igan.losses.adversarial import Hinge, Objective
 from t2igan.losses.gradient_penalty import MAGP
 from t2igan.losses.matching import Gammas
 from t2igan.models.adversarial import AdversarialModule, TextMode
+from t2igan.models.dfgan import OneWayDiscriminator, one_way_discriminators  # noqa: F401 (named in checkpoints)
 from t2igan.models.generator_losses import DAMSMLoss, GeneratorLoss
 from t2igan.models.synthesis import Discriminator, Generator, Synthesis
+from t2igan.nn.one_way import double, stage_widths
 from t2igan.text import TextEmbedding
 
 MLP_WIDTH = 256
-
-
-def _stages(image_size: int) -> int:
-    """Number of resolutions from 4x4 to ``image_size``."""
-    stages = int(math.log2(image_size)) - 1
-    if stages < 1 or 2 ** (stages + 1) != image_size:
-        raise ValueError(f"image_size must be a power of two and at least 4, not {image_size}")
-    return stages
 
 
 class MaskPredictor(nn.Sequential):
@@ -94,7 +86,7 @@ class SSACNBlock(nn.Module):
         # A 1x1 convolution commutes with nearest upsampling, and costs a quarter before it.
         shortcut = self.shortcut(features)
         if upsample:
-            features, shortcut = _double(features), _double(shortcut)
+            features, shortcut = double(features), double(shortcut)
         residual = self.conv1(F.relu(self.affine1(features, sentence, mask)))
         residual = self.conv2(F.relu(self.affine2(residual, sentence, mask)))
         return torch.addcmul(shortcut, self.gain, residual)
@@ -125,8 +117,7 @@ class SSAGANGenerator(Generator):
         mask_channels: int = 100,
     ) -> None:
         super().__init__()
-        stages = _stages(image_size)
-        outputs = [channels * min(8, 2**k) for k in reversed(range(stages))]
+        outputs = stage_widths(image_size, channels, widest=8)[::-1]
         inputs = [8 * channels, *outputs[:-1]]
         self.noise_dim = noise_dim
         self.sentence_dim = sentence_dim
@@ -157,72 +148,9 @@ class SSAGANGenerator(Generator):
         if not upsample:
             return predict(features).sigmoid()
         if self.mask_from_upsampled:
-            return predict(_double(features)).sigmoid()
+            return predict(double(features)).sigmoid()
         logits = F.interpolate(predict(features), scale_factor=2, mode="bilinear", align_corners=True)
         return logits.sigmoid()
-
-
-class DownBlock(nn.Module):
-    """Residual block that halves the resolution. ``gain`` starts at zero.
-
-    Without a change of width the 1x1 convolution is not used; released weights hold one all the same, and so
-    does this block.
-    """
-
-    def __init__(self, channels: int, out_channels: int) -> None:
-        super().__init__()
-        self.residual = nn.Sequential(
-            nn.Conv2d(channels, out_channels, 4, stride=2, padding=1, bias=False),
-            nn.LeakyReLU(0.2),
-            nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False),
-            nn.LeakyReLU(0.2),
-        )
-        self.shortcut = nn.Conv2d(channels, out_channels, 1)
-        self.uses_shortcut = channels != out_channels
-        self.gain = nn.Parameter(torch.zeros(1))
-
-    def forward(self, features: Tensor) -> Tensor:
-        """``features`` (B, C, s, s) -> (B, C', s / 2, s / 2)."""
-        # Pooling first: it commutes with a 1x1 convolution, which then costs a quarter.
-        shortcut = F.avg_pool2d(features, 2)
-        if self.uses_shortcut:
-            shortcut = self.shortcut(shortcut)
-        return torch.addcmul(shortcut, self.gain, self.residual(features))
-
-
-class OneWayDiscriminator(Discriminator):
-    """Discriminator without an unconditional head (DF-GAN, sec. 3.3; SSA-GAN, sec. 3.4).
-
-    Args:
-        image_size: side of the pictures, a power of two.
-        channels: base width (64 in the paper; ``ndf``).
-        sentence_dim: width of the sentence vector.
-    """
-
-    def __init__(self, image_size: int = 256, channels: int = 64, sentence_dim: int = 256) -> None:
-        super().__init__()
-        widths = [channels * min(16, 2**k) for k in range(_stages(image_size))]
-        self.image_size = image_size
-        self.from_image = nn.Conv2d(3, channels, 3, padding=1)
-        self.blocks = nn.Sequential(*(DownBlock(width, out) for width, out in pairwise(widths)))
-        self.joint = nn.Sequential(
-            nn.Conv2d(widths[-1] + sentence_dim, 2 * channels, 3, padding=1, bias=False),
-            nn.LeakyReLU(0.2),
-            nn.Conv2d(2 * channels, 1, 4, bias=False),
-        )
-
-    def forward(self, image: Tensor) -> Tensor:
-        """Picture (B, 3, S, S) -> features (B, C, 4, 4)."""
-        return self.blocks(self.from_image(image))
-
-    def conditional(self, features: Tensor, sentence: Tensor) -> Tensor:
-        """Logits (B,) of "real and matching"."""
-        everywhere = sentence[:, :, None, None].expand(-1, -1, *features.shape[2:])
-        return self.joint(torch.cat([features, everywhere], dim=1)).flatten()
-
-
-def _double(features: Tensor) -> Tensor:
-    return F.interpolate(features, scale_factor=2, mode="nearest")
 
 
 class SSAGAN(AdversarialModule):
@@ -236,7 +164,7 @@ class SSAGAN(AdversarialModule):
         image_size: side of the pictures.
         channels: base width of generator and discriminator.
         generator: any other generator.
-        discriminators: any other discriminators.
+        discriminators: any other discriminators; None is one for each picture size of the generator.
         objective: any other objective; None is hinge.
         penalty: None takes none.
         generator_losses: None is the DAMSM loss with ``damsm_weight`` and gammas 5, 5, 10.
@@ -269,9 +197,11 @@ class SSAGAN(AdversarialModule):
     ) -> None:
         if generator_losses is None:
             generator_losses = [DAMSMLoss(damsm_weight, Gammas(5, 5, 10))] if damsm_weight else []
+        if generator is None:
+            generator = SSAGANGenerator(image_size, channels)
         super().__init__(
-            generator=generator or SSAGANGenerator(image_size, channels),
-            discriminators=discriminators or [OneWayDiscriminator(image_size, channels)],
+            generator=generator,
+            discriminators=discriminators or one_way_discriminators(generator, channels),
             objective=objective or Hinge(),
             damsm=damsm,
             penalty=penalty,

@@ -21,9 +21,11 @@ def evaluating(*modules: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def frozen(module: nn.Module) -> Iterator[None]:
-    """Keep gradients off the weights of ``module`` while they flow through it."""
+    """Keep gradients off the weights of ``module`` while they flow through it; afterwards each is as it was."""
+    before = [(parameter, parameter.requires_grad) for parameter in module.parameters()]
     module.requires_grad_(False)
     try:
         yield
     finally:
-        module.requires_grad_(True)
+        for parameter, trained in before:
+            parameter.requires_grad_(trained)

@@ -5,7 +5,7 @@ from golden_fill import compare, fill_input, load_case
 from t2igan.losses.matching import Gammas, damsm_loss, same_class, word_logits
 from t2igan.text import TextEmbedding
 
-CASES = ["b4_no_class", "b4_class", "b4_class_gamma1_5", "b48_no_class"]
+CASES = ["b4_no_class", "b4_class", "b4_class_gamma1_5", "b4_all_same_class", "b48_no_class"]
 
 
 def load(case, dtype):

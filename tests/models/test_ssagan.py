@@ -39,7 +39,9 @@ def gradient_norms(module, kind):
     return {official_name(kind, name): (0 if p.grad is None else p.grad.double().norm()) for name, p in named}
 
 
-@pytest.mark.parametrize("name", ["nf8_eval", "nf8_train", "nf8_eval_gain"])
+@pytest.mark.parametrize(
+    "name", ["nf8_eval", "nf8_train", "nf8_eval_gain", pytest.param("nf64_eval", marks=pytest.mark.slow)]
+)
 @pytest.mark.parametrize("dtype", PRECISIONS)
 def test_generator_equals_the_original(name, dtype):
     case = load_case("ssagan_generator", name)
@@ -71,7 +73,7 @@ def test_generator_equals_the_original(name, dtype):
     assert_scalars(case["grads"], norms | buffers, float64)
 
 
-@pytest.mark.parametrize("name", ["nf8", "nf8_gain"])
+@pytest.mark.parametrize("name", ["nf8", "nf8_gain", pytest.param("nf64", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("dtype", PRECISIONS)
 def test_discriminator_equals_the_original(name, dtype):
     case = load_case("ssagan_discriminator", name)
