@@ -1,79 +1,283 @@
-"""``t2igan prepare``: raw files -> one HDF5 store."""
+"""``t2igan prepare``: raw files -> one HDF5 store and its card."""
 
-from collections.abc import Sequence
+import inspect
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from t2igan.cli.parsing import call
-from t2igan.data.prepare import PrepareSummary, prepare
-from t2igan.data.sources import Kind, make_source
-from t2igan.data.store import open_store
+from t2igan.data.card import CARD, LEFT_OUT, PAGE, card_folder, describe, summary_lines, write_card
+from t2igan.data.prepare import PrepareSummary, UnusableFilesError, prepare
+from t2igan.data.sources import Listing, Source, make_source
+from t2igan.data.sources.base import several
+from t2igan.data.store import SPLITS, Store, open_store
 from t2igan.errors import UserError
 
 console = Console()
 
+_LINES_ON_SCREEN = 20
+_REMEDY = "mend them, or leave them out with --strict false"
+
 
 def run(verb: str, argv: Sequence[str]) -> None:
-    """Run the verb."""
-    call(prepare_verb, argv, verb)
+    """Run the verb: its first word says which data set."""
+    if not argv or argv[0] in ("-h", "--help"):
+        print(_usage())
+        return
+    if argv[0] not in _DATA_SETS:
+        raise UserError(f"no data set {argv[0]!r}; begin with one of {', '.join(_DATA_SETS)}")
+    call(_DATA_SETS[argv[0]], argv[1:], f"{verb} {argv[0]}")
 
 
-def prepare_verb(
-    dataset: Kind,
-    root: str | None = None,
+def prepare_cub(
+    root: str = "datasets/cub",
     out: str | None = None,
-    image_size: int = 256,
     split: Literal["zero-shot", "image-level"] = "zero-shot",
-    encoding: Literal["raw", "jpeg"] = "raw",
+    image_size: int = 256,
     captions_pickle: str | None = None,
     captions_per_image: int = 10,
-    workers: int | None = None,
-    allow_missing: bool = False,
-    force: bool = False,
+    strict: bool = True,
+    **writing: Any,
 ) -> None:
-    """Write the store of a data set; interrupted in any way, the same command goes on.
+    """Write the store of Caltech-UCSD Birds 200-2011.
 
     Args:
-        dataset: which data set lies in ``root``; drawn-birds are drawn there first.
-        root: folder of the raw data set; default: datasets/<dataset>.
-        out: the store; default: <root>/<dataset>[-image-level]-<image_size>.h5.
-        image_size: training resolution S; images are kept with a short side of S * 76 / 64.
+        root: folder of the raw data set.
+        out: the store; default: <root>/cub[-image-level]-<image_size>.h5.
         split: zero-shot (disjoint classes) or CUB's own image-level split.
-        encoding: raw pixels (fast) or JPEG (small).
+        image_size: training resolution S; images are kept with a short side of S * 76 / 64.
         captions_pickle: vocabulary of the original release; default: the one in ``root`` if there is one.
-        captions_per_image: captions kept of each image.
-        workers: processes; default: all cores.
-        allow_missing: leave out images that are missing or unreadable.
-        force: write the store again though it is there.
+        captions_per_image: captions kept of each image, the first ones.
+        strict: stop if anything is missing or unreadable; false: leave it out and say so.
+        **writing: see :func:`write`.
     """
-    folder = Path(root) if root else Path("datasets") / dataset
-    suffix = "" if split == "zero-shot" else f"-{split}"
-    target = Path(out) if out else folder / f"{dataset}{suffix}-{image_size}.h5"
+    options = {"captions_pickle": captions_pickle, "captions_per_image": captions_per_image}
+    write(
+        source=lambda _: make_source("cub", root, split, **options),
+        target=_target(out, root, "cub", "" if split == "zero-shot" else split, image_size),
+        image_size=image_size,
+        strict=strict,
+        fit="--config experiments/cub/damsm.yaml",
+        **writing,
+    )
+
+
+def prepare_drawn_birds(
+    root: str = "datasets/drawn-birds",
+    out: str | None = None,
+    split: Literal["zero-shot", "image-level"] = "zero-shot",
+    image_size: int = 256,
+    captions_per_image: int = 10,
+    strict: bool = True,
+    **writing: Any,
+) -> None:
+    """Draw birds and write their store.
+
+    Args:
+        root: folder to draw them in; what is drawn already is kept.
+        out: the store; default: <root>/drawn-birds[-image-level]-<image_size>.h5.
+        split: zero-shot (disjoint classes) or image-level, as CUB has them.
+        image_size: training resolution S; images are kept with a short side of S * 76 / 64.
+        captions_per_image: captions kept of each image, the first ones.
+        strict: stop if anything is missing or unreadable; false: leave it out and say so.
+        **writing: see :func:`write`.
+    """
+
+    def source(progress: Progress) -> Source:
+        _draw_birds(Path(root), progress)
+        return make_source("drawn-birds", root, split, captions_per_image=captions_per_image)
+
+    write(
+        source=source,
+        target=_target(out, root, "drawn-birds", "" if split == "zero-shot" else split, image_size),
+        image_size=image_size,
+        strict=strict,
+        fit="--config experiments/quickstart/damsm.yaml",
+        **writing,
+    )
+
+
+def prepare_coco(
+    root: str = "datasets/coco",
+    out: str | None = None,
+    split: Literal["official", "karpathy"] = "official",
+    year: Literal[2014, 2017] | None = None,
+    karpathy: str | None = None,
+    classes: Literal["index", "largest-object"] = "index",
+    image_size: int = 256,
+    captions_pickle: str | None = None,
+    captions_per_image: int = 5,
+    strict: bool = False,
+    **writing: Any,
+) -> None:
+    """Write the store of MS-COCO captions, from the official JSON or from AttnGAN's metadata.
+
+    Args:
+        root: folder that holds annotations/ (or the metadata) and the images.
+        out: the store; default: <root>/coco[-karpathy]-<image_size>.h5.
+        split: official (val is the test split) or Karpathy's (train and restval, 5,000 test images).
+        year: of the official JSON; default: the only one there is.
+        karpathy: dataset_coco.json of Karpathy's split; default: the one in ``root`` or its annotations/.
+        classes: index: each image is a class of its own, as in the released code; largest-object: the category of
+            its largest object, from instances_*.json.
+        image_size: training resolution S; images are kept with a short side of S * 76 / 64.
+        captions_pickle: vocabulary of the original release (metadata only); default: the one in ``root`` if there
+            is one.
+        captions_per_image: captions kept of each image, the first ones by annotation id.
+        strict: stop if anything is missing or unreadable; false: leave it out and say so.
+        **writing: see :func:`write`.
+    """
+    options = {"year": year, "karpathy": karpathy, "classes": classes}
+    options |= {"captions_pickle": captions_pickle, "captions_per_image": captions_per_image}
+    write(
+        source=lambda _: make_source("coco", root, split, **options),
+        target=_target(out, root, "coco", "" if split == "official" else split, image_size),
+        image_size=image_size,
+        strict=strict,
+        fit="--config experiments/coco/damsm.yaml",
+        **writing,
+    )
+
+
+def prepare_folder(
+    images: str | None = None,
+    captions: str | None = None,
+    out: str | None = None,
+    classes: str | None = None,
+    split: str | None = None,
+    seed: int = 0,
+    image_size: int = 256,
+    captions_per_image: int | None = None,
+    strict: bool = True,
+    **writing: Any,
+) -> None:
+    """Write the store of your own images and captions.
+
+    Args:
+        images: folder of the images, at any depth.
+        captions: UTF-8, one line a caption: .csv, whose first line is image,caption (perhaps also class,split), or
+            .jsonl with these keys, or with captions, a list.
+        out: the store; default: datasets/<name of the folder>/<name>-<image_size>.h5.
+        classes: a column, or another .csv or .jsonl file with image and class; default: the column class if there
+            is one, else each image is a class of its own.
+        split: a column or another file with image and split (train or test), or the share of test images; default:
+            the column split if there is one, else 0.1, drawn by image.
+        seed: of the drawn split.
+        image_size: training resolution S; images are kept with a short side of S * 76 / 64.
+        captions_per_image: captions kept of each image, the first ones; default: all.
+        strict: stop if anything is missing or unusable; false: leave it out and say so.
+        **writing: see :func:`write`.
+    """
+    if images is None or captions is None:
+        missing = [name for name, value in (("--images DIR", images), ("--captions FILE", captions)) if not value]
+        raise UserError(
+            f"folder needs {' and '.join(missing)}; `t2igan prepare folder --help` says what is in them"
+        )
+    name = Path(images).resolve().name
+    options = {"classes": classes, "seed": seed, "captions_per_image": captions_per_image}
+    target = _target(out, Path("datasets") / name, name, "", image_size)
+    write(
+        source=lambda _: make_source("folder", images, split, captions=captions, **options),
+        target=target,
+        image_size=image_size,
+        strict=strict,
+        fit=f"--config experiments/cub/damsm.yaml --run runs/{name}/damsm --data Folder "
+        f"--data.image_size {image_size}",
+        **writing,
+    )
+
+
+_DATA_SETS: dict[str, Callable[..., None]] = {
+    "cub": prepare_cub,
+    "drawn-birds": prepare_drawn_birds,
+    "coco": prepare_coco,
+    "folder": prepare_folder,
+}
+
+
+def write(
+    source: Callable[[Progress], Source],
+    target: Path,
+    image_size: int,
+    strict: bool,
+    fit: str,
+    encoding: Literal["raw", "jpeg"] = "raw",
+    workers: int | None = None,
+    force: bool = False,
+) -> None:
+    """Write a store and its card; interrupted in any way, the same command goes on.
+
+    Args:
+        source: makes the reader of the raw data set.
+        target: the store.
+        image_size: training resolution S.
+        strict: stop if anything is missing or unusable.
+        fit: options of the command that comes next.
+        encoding: raw pixels (fast) or JPEG (small).
+        workers: processes; default: all cores.
+        force: write the store again though it is there.
+
+    Raises:
+        UserError: the data set cannot be read, or something of it cannot be used and ``strict`` is set.
+    """
     if target.exists() and not force:
         store = open_store(target)
+        if not (card_folder(target) / CARD).is_file():
+            _make_card(store, None, [])
         what = f"{store.name}, {store.image_size} px"
         console.print(f"{target} is there already ({what}); --force true writes it again", soft_wrap=True)
         return
+    listing, summary = _render(source, target, image_size, strict, encoding, workers)
+    _report(summary, listing.split_scheme)
+    for line in _make_card(open_store(target), listing, summary.left_out):
+        console.print(line, soft_wrap=True)
+    _say_left_out(summary.left_out, card_folder(target))
+    console.print(f"wrote {target} and {card_folder(target) / PAGE}", soft_wrap=True)
+    console.print(f"next: t2igan fit {fit} --data.store {target}", soft_wrap=True)
+
+
+def _render(
+    source: Callable[[Progress], Source],
+    target: Path,
+    image_size: int,
+    strict: bool,
+    encoding: Literal["raw", "jpeg"],
+    workers: int | None,
+) -> tuple[Listing, PrepareSummary]:
+    """Write the store; gives what was read and what was written."""
     with _progress() as progress:
         task = progress.add_task("images", total=None)
-        if dataset == "drawn-birds":
-            _draw_birds(folder, progress)
-        source = make_source(dataset, folder, split, captions_pickle, captions_per_image)
+        listing = Listing(source(progress))
+        if listing.problems and (strict or not listing.images):
+            raise UserError(several(listing.problems, _REMEDY))
 
         def tell(done: int, total: int) -> None:
             progress.update(task, completed=done, total=total)
 
-        summary = prepare(source, target, image_size, encoding, workers, tell, allow_missing)
-    _report(summary)
-    console.print(f"wrote {target}", soft_wrap=True)
-    example = "quickstart" if dataset == "drawn-birds" else dataset
-    console.print(
-        f"next: t2igan fit --config experiments/{example}/damsm.yaml --data.store {target}", soft_wrap=True
-    )
+        try:
+            return listing, prepare(listing, target, image_size, encoding, workers, tell, allow_missing=not strict)
+        except UnusableFilesError as error:
+            raise UserError(several(error.problems, _REMEDY)) from error
+
+
+def _make_card(store: Store, listing: Listing | None, left_out: Sequence[str]) -> list[str]:
+    """Write the card beside the store; gives its short form."""
+    from t2igan.plotting.contact import contact_sheet  # with torch; help and errors need not wait for it
+
+    keys = {key for name in SPLITS for key in store.split(name).keys}
+    raw = [image for image in listing.images if image.key in keys] if listing else []
+    card = describe(store, raw, left_out)
+    write_card(card, card_folder(store.path), contact_sheet(store))
+    return summary_lines(card)
+
+
+def _target(out: str | None, root: str | Path, name: str, variant: str, image_size: int) -> Path:
+    """Where the store goes."""
+    return Path(out) if out else Path(root) / f"{name}{'-' + variant if variant else ''}-{image_size}.h5"
 
 
 def _draw_birds(folder: Path, progress: Progress) -> None:
@@ -90,7 +294,7 @@ def _progress() -> Progress:
     return Progress(*columns, console=console)
 
 
-def _report(summary: PrepareSummary) -> None:
+def _report(summary: PrepareSummary, split_scheme: str) -> None:
     table = Table("", "images", "captions", "classes", title=str(summary.path))
     for name, counts in summary.splits.items():
         table.add_row(name, f"{counts.images:,}", f"{counts.captions:,}", f"{counts.classes:,}")
@@ -99,9 +303,26 @@ def _report(summary: PrepareSummary) -> None:
     console.print(
         f"{summary.words:,} words, {summary.bytes / 1e6:,.1f} MB, {summary.seconds:.1f} s"
         + (f", {summary.resumed:,} images kept from before" if summary.resumed else "")
-        + f", fingerprint {summary.fingerprint[:12]}"
+        + f", split {split_scheme}, fingerprint {summary.fingerprint[:12]}"
     )
-    for line in summary.left_out:
+
+
+def _say_left_out(lines: Sequence[str], folder: Path) -> None:
+    for line in lines[:_LINES_ON_SCREEN]:
         console.print(f"left out: {line}", soft_wrap=True)
-    if summary.images == 0:
-        raise UserError(f"{summary.path} holds no image")
+    if len(lines) > _LINES_ON_SCREEN:
+        more = len(lines) - _LINES_ON_SCREEN
+        console.print(f"left out: {more:,} more, see {folder / LEFT_OUT}", soft_wrap=True)
+
+
+def _usage() -> str:
+    lines = [f"  {name:<12} {inspect.getdoc(verb).splitlines()[0]}" for name, verb in _DATA_SETS.items()]
+    return "\n".join(
+        [
+            "usage: t2igan prepare DATASET [--help] [options]",
+            "",
+            "Raw files -> one HDF5 store that everything else reads, and a card that shows what is in it.",
+            "",
+            *lines,
+        ]
+    )

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ from pytorch_lightning.utilities import rank_zero_warn
 from torch.utils.data import DataLoader
 
 from t2igan.data.batch import CaptionedImages
-from t2igan.data.datasets import EvaluationItems, TrainingItems, resize_images
+from t2igan.data.datasets import EvaluationItems, TrainingItems, UncutBatch, resize_images
 from t2igan.data.resume import settle_counters, training_position
 from t2igan.data.sampler import EvaluationBatches, TrainingBatches
 from t2igan.data.store import Store, StoreSplit, open_store
@@ -51,8 +51,8 @@ class CaptionedImagesModule(LightningDataModule):
     """Batches of captioned images out of a store.
 
     Training batches are a pure function of (seed, epoch, batch number): they depend neither on the number of
-    workers nor on interruptions. Validation and test batches are pairs of the test split, each image with its first
-    caption.
+    workers nor on interruptions. Workers read, the device crops and flips. Validation and test batches are pairs of
+    the test split, each image with its first caption.
 
     Args:
         store: path of the store (``t2igan prepare``).
@@ -66,6 +66,8 @@ class CaptionedImagesModule(LightningDataModule):
         seed: of the order of the images and of every augmentation.
         sort_by_length: training batches in the order of caption length, as the released scripts have them.
         allow_upsampling: accept a store of a smaller training resolution than ``image_size``.
+        decode: who decodes the training images of a JPEG store: the workers, or the device (CUDA does so by nvJPEG,
+            which rounds a little differently).
     """
 
     expected_name: ClassVar[str | None] = None
@@ -82,6 +84,7 @@ class CaptionedImagesModule(LightningDataModule):
         seed: int = 0,
         sort_by_length: bool = True,
         allow_upsampling: bool = False,
+        decode: Literal["worker", "device"] = "worker",
     ) -> None:
         super().__init__()
         self.store_path = Path(store)
@@ -89,7 +92,7 @@ class CaptionedImagesModule(LightningDataModule):
         self.eval_words = words if eval_words is None else eval_words
         self.eval_batch_size = eval_batch_size or batch_size
         self.num_workers, self.seed = num_workers, seed
-        self.sort_by_length, self.allow_upsampling = sort_by_length, allow_upsampling
+        self.sort_by_length, self.allow_upsampling, self.decode = sort_by_length, allow_upsampling, decode
         # In distributed evaluation a rank may have nothing to do; its share is exact all the same.
         self.allow_zero_length_dataloader_with_multiple_devices = True
         self._store: Store | None = None
@@ -173,7 +176,10 @@ class CaptionedImagesModule(LightningDataModule):
                 f"{world_size} device(s); make the batch smaller"
             )
         sampler = TrainingBatches(images, self.batch_size, self.seed, rank, world_size, position=position)
-        items = TrainingItems(self.train_split, self.store.image_size, self.words, self.seed, self.sort_by_length)
+        encoded = self.store.encoding == "jpeg" and self.decode == "device"
+        items = TrainingItems(
+            self.train_split, self.store.image_size, self.words, self.seed, self.sort_by_length, not encoded
+        )
         return TrainingLoader(items, sampler=sampler, **self._loading())
 
     def eval_dataset(self, split: str = "test") -> EvaluationItems:
@@ -215,8 +221,16 @@ class CaptionedImagesModule(LightningDataModule):
         """The same as :meth:`val_dataloader`."""
         return self.val_dataloader()
 
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
+        """Bring a batch to the device, while the device still works on the one before."""
+        if isinstance(batch, (UncutBatch, CaptionedImages)):
+            return batch.to(device, non_blocking=device.type == "cuda")
+        return super().transfer_batch_to_device(batch, device, dataloader_idx)
+
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
-        """Bring the images to ``image_size`` on the device."""
+        """Crop, flip and bring the images to ``image_size``, on the device."""
+        if isinstance(batch, UncutBatch):
+            batch = batch.cut()
         if not isinstance(batch, CaptionedImages):
             return batch
         return replace(batch, images=resize_images(batch.images, self.image_size))
@@ -278,4 +292,43 @@ class DrawnBirds(CaptionedImagesModule):
     def __init__(
         self, store: str = "datasets/drawn-birds/drawn-birds-64.h5", image_size: int = 64, **options: Any
     ) -> None:
+        super().__init__(store, image_size, **options)
+
+
+class COCO(CaptionedImagesModule):
+    """MS-COCO captions, of 2014 or 2017.
+
+    Args:
+        store: path of the store.
+        image_size: side of the images in the batches.
+        words: the most words of a training caption, as AttnGAN has them for COCO.
+        eval_words: the same for evaluation.
+        **options: see :class:`CaptionedImagesModule`.
+    """
+
+    expected_name = "coco"
+
+    def __init__(
+        self,
+        store: str = "datasets/coco/coco-256.h5",
+        image_size: int = 256,
+        words: int = 12,
+        eval_words: int | None = 20,
+        **options: Any,
+    ) -> None:
+        super().__init__(store, image_size, words=words, eval_words=eval_words, **options)
+
+
+class Folder(CaptionedImagesModule):
+    """One's own images and captions (``t2igan prepare folder``).
+
+    Args:
+        store: path of the store.
+        image_size: side of the images in the batches.
+        **options: see :class:`CaptionedImagesModule`.
+    """
+
+    expected_name = "folder"
+
+    def __init__(self, store: str, image_size: int = 256, **options: Any) -> None:
         super().__init__(store, image_size, **options)

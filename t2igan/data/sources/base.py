@@ -1,11 +1,16 @@
 """What a reader of a raw data set gives."""
 
-from dataclasses import dataclass
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from t2igan.data.rendering import Box
 from t2igan.data.vocabulary import Vocabulary
+from t2igan.errors import UserError
+
+_WORD_LETTER = re.compile(r"\w", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -55,3 +60,67 @@ class Source(Protocol):
             UserError: the files that describe the data set are missing, so that nothing can be listed.
         """
         ...
+
+
+class Listing:
+    """A source that was scanned, so that no later reader has to scan it again.
+
+    Args:
+        source: the raw data set.
+
+    Attributes:
+        images: what :meth:`Source.scan` gave.
+        problems: the same.
+
+    Raises:
+        UserError: see :meth:`Source.scan`.
+    """
+
+    def __init__(self, source: Source) -> None:
+        self.images, self.problems = source.scan()
+        self.name, self.split_scheme, self.crop_by_box = source.name, source.split_scheme, source.crop_by_box
+        self.vocabulary, self.class_names = source.vocabulary, source.class_names
+
+    def scan(self) -> tuple[list[RawImage], list[str]]:
+        """See :meth:`Source.scan`; the lists are new ones at every call."""
+        return list(self.images), list(self.problems)
+
+
+@dataclass
+class Findings:
+    """What is wrong with a raw data set, gathered so that it can be said all at once.
+
+    Attributes:
+        faults: of the files that describe the data set; what they mean cannot be known.
+        problems: of single images and captions, which can be left out.
+    """
+
+    faults: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+    def stop_at_faults(self) -> None:
+        """Say everything that was found, if any of it is a fault.
+
+        Raises:
+            UserError: there is a fault.
+        """
+        if self.faults:
+            raise UserError(several(self.faults + self.problems))
+
+
+def several(lines: Sequence[str], remedy: str = "") -> str:
+    """One error of many lines: the only one as it is, more of them counted and indented."""
+    if len(lines) == 1:
+        return f"{lines[0]}; {remedy}" if remedy else lines[0]
+    return "\n  ".join([f"{len(lines)} faults, nothing was written{'; ' + remedy if remedy else ''}:", *lines])
+
+
+def first_of(items: Sequence[Any], most: int = 5) -> str:
+    """The first of many things and how many more there are: ``"139, 285, 632, 724, 776 and 12 more"``."""
+    more = f" and {len(items) - most:,} more" if len(items) > most else ""
+    return ", ".join(str(item) for item in items[:most]) + more
+
+
+def has_word(caption: str) -> bool:
+    """Whether the tokeniser finds a word in a caption; much faster than to tokenise it."""
+    return _WORD_LETTER.search(caption.lower()) is not None

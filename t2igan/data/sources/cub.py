@@ -8,16 +8,16 @@ Two layouts are read, and both may hold any part of the classes:
 """
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from t2igan.data.pickles import load_plain_pickle
 from t2igan.data.rendering import Box
 from t2igan.data.sources.base import RawImage
-from t2igan.data.vocabulary import Vocabulary, read_captions_pickle, tokenize
+from t2igan.data.sources.metadata import Metadata
+from t2igan.data.vocabulary import Vocabulary
 from t2igan.errors import UserError
 
 SplitScheme = Literal["zero-shot", "image-level"]
-_SPLITS = ("train", "test")
 
 
 class CUBSource:
@@ -34,7 +34,7 @@ class CUBSource:
         name: the data set's name in the store.
 
     Raises:
-        UserError: no CUB in ``root``, or a file that describes it is missing.
+        UserError: unknown split, no CUB in ``root``, or a file that describes it is missing.
     """
 
     def __init__(
@@ -46,23 +46,25 @@ class CUBSource:
         crop_by_box: bool = True,
         name: str = "cub",
     ) -> None:
+        if split_scheme not in get_args(SplitScheme):
+            raise UserError(f"unknown split {split_scheme!r}; choose one of {', '.join(get_args(SplitScheme))}")
         self.root = Path(root)
         self.name = name
         self.split_scheme = split_scheme
         self.crop_by_box = crop_by_box
-        self.captions_per_image = captions_per_image
         self.class_names: dict[int, str] = {}
         self.vocabulary: Vocabulary | None = None
         self._folder = self._find_folder()
-        self._captions_pickle = Path(captions_pickle) if captions_pickle else self._find("captions.pickle")
+        places = (self.root, self._folder.parent, self._folder)
+        self._metadata = Metadata(places, captions_pickle, captions_per_image)
         self._require_description()
-        self._text = self._find("text") or self.root / "text"
 
     def scan(self) -> tuple[list[RawImage], list[str]]:
         """See :meth:`t2igan.data.sources.base.Source.scan`."""
         boxes = self._boxes() if self.crop_by_box else {}
         classes = self._classes()
-        tokens = self._pickled_tokens()
+        tokens = self._metadata.tokens()
+        self.vocabulary = self._metadata.vocabulary
         images: list[RawImage] = []
         problems: list[str] = []
         for split, keys in self._keys().items():
@@ -82,21 +84,12 @@ class CUBSource:
             f"{self.root / 'CUB_200_2011' / 'images.txt'}: no such file; unpack CUB_200_2011.tgz in {self.root}"
         )
 
-    def _find(self, name: str) -> Path | None:
-        """A file or folder of the metadata: in the root, or beside or inside CUB_200_2011."""
-        places = (self.root / name, self._folder.parent / name, self._folder / name)
-        return next((place for place in places if place.exists()), None)
-
     def _require_description(self) -> None:
         needed = [self._folder / "bounding_boxes.txt"] if self.crop_by_box else []
         if self.split_scheme == "image-level":
             needed.append(self._folder / "train_test_split.txt")
         missing = [str(path) for path in needed if not path.is_file()]
-        if self.split_scheme == "zero-shot" or self._captions_pickle:
-            pickles = [f"{split}/filenames.pickle" for split in _SPLITS]
-            missing += [str(self.root / name) for name in pickles if self._find(name) is None]
-        if not self._captions_pickle and self._find("text") is None:
-            missing.append(str(self.root / "text"))
+        missing += self._metadata.missing(with_keys=self.split_scheme == "zero-shot")
         if not missing:
             return
         remedy = "add what is missing from CUB_200_2011.tgz and the AttnGAN metadata (birds.zip)"
@@ -118,7 +111,7 @@ class CUBSource:
             problems.append(f"{path}: image missing")
         if self.crop_by_box and key not in boxes:
             problems.append(f"{self._folder / 'bounding_boxes.txt'}: no box for {key}")
-        captions, problem = self._captions(key, None if tokens is None else tokens[key])
+        captions, problem = self._metadata.captions(key, None if tokens is None else tokens[key])
         if problem:
             problems.append(problem)
         if problems:
@@ -126,44 +119,15 @@ class CUBSource:
         ids = None if tokens is None else tokens[key]
         return RawImage(key, path, classes[key], boxes.get(key), captions, split, ids), []
 
-    def _captions(self, key: str, ids: list[list[int]] | None) -> tuple[list[str], str | None]:
-        path = self._text / f"{key}.txt"
-        try:
-            lines = [line.strip() for line in path.read_text("utf-8").split("\n")]
-        except FileNotFoundError:
-            if ids is None:
-                return [], f"{path}: captions missing"
-            lines = []
-        except UnicodeDecodeError as error:
-            return [], f"{path}: captions are not UTF-8 ({error.reason} at byte {error.start})"
-        captions = [line for line in lines if tokenize(line)][: self.captions_per_image]
-        if ids is not None:
-            assert self.vocabulary is not None
-            words = [self.vocabulary.decode(caption) for caption in ids]
-            same = [tokenize(caption) for caption in captions] == words
-            return captions if same else [" ".join(caption) for caption in words], None
-        return captions, None if captions else f"{path}: no caption with a word in it"
-
     def _keys(self) -> dict[str, list[str]]:
         if self.split_scheme == "zero-shot":
-            return self._pickled_keys()
+            return self._metadata.keys()
         flags = _table(self._folder / "train_test_split.txt", 1)
         keys: dict[str, list[str]] = {"train": [], "test": []}
         for number, key in self._image_numbers().items():
             if number not in flags:
                 raise UserError(f"{self._folder / 'train_test_split.txt'}: no line for image {number} ({key})")
             keys["train" if flags[number][0] == "1" else "test"].append(key)
-        return keys
-
-    def _pickled_keys(self) -> dict[str, list[str]]:
-        keys = {}
-        for split in _SPLITS:
-            path = self._find(f"{split}/filenames.pickle")
-            assert path is not None, "checked when the source was made"
-            content = load_plain_pickle(path)
-            if not isinstance(content, list) or not all(isinstance(key, str) for key in content):
-                raise UserError(f"{path}: not a list of image names; take the file of the AttnGAN metadata")
-            keys[split] = content
         return keys
 
     def _image_numbers(self) -> dict[str, str]:
@@ -186,30 +150,12 @@ class CUBSource:
         """The class number of every key: what class_info.pickle says, else the number its folder begins with."""
         classes = {}
         for split, keys in self._keys().items():
-            path = self._find(f"{split}/class_info.pickle") if self.split_scheme == "zero-shot" else None
+            path = self._metadata.find(f"{split}/class_info.pickle") if self.split_scheme == "zero-shot" else None
             numbers = load_plain_pickle(path) if path else [_folder_number(key) for key in keys]
             if not isinstance(numbers, list) or len(numbers) != len(keys):
                 raise UserError(f"{path}: does not hold one class for each of the {len(keys)} names beside it")
             classes.update(zip(keys, (int(number) for number in numbers)))
         return classes
-
-    def _pickled_tokens(self) -> dict[str, list[list[int]]] | None:
-        """Word ids by key from the captions pickle, or None where there is no pickle."""
-        path = self._captions_pickle
-        if path is None:
-            return None
-        self.vocabulary, captions = read_captions_pickle(path)
-        step = self.captions_per_image
-        tokens = {}
-        for split, keys in self._pickled_keys().items():
-            if len(captions[split]) != len(keys) * step:
-                raise UserError(
-                    f"{path}: {len(captions[split])} {split} captions, but {split}/filenames.pickle names "
-                    f"{len(keys)} images and {step} captions each are expected; the two belong to one release"
-                )
-            for number, key in enumerate(keys):
-                tokens[key] = captions[split][number * step : (number + 1) * step]
-        return tokens
 
 
 def _table(path: Path, columns: int) -> dict[str, list[str]]:

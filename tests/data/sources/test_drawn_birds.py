@@ -79,8 +79,7 @@ def test_species_names_are_unique_and_cub_like() -> None:
     names = name_species(train + test, 0)
     assert len({name.split(".")[1] for name in names}) == 80
     assert all(
-        re.fullmatch(rf"{i:03d}\.[A-Z][a-z]+_[a-z]+_[A-Z][a-z]+(_\d+)?", name)
-        for i, name in enumerate(names, 1)
+        re.fullmatch(rf"{i:03d}\.[A-Z][a-z]+_[a-z]+_[A-Z][a-z]+(_\d+)?", name) for i, name in enumerate(names, 1)
     )
 
 
@@ -188,12 +187,8 @@ def test_captions_claim_nothing_false() -> None:
             sizes |= {"large": "large", "big": "large"}
             assert {sizes[w] for w in caption.split() if w in sizes} <= {species.size}, caption
             flying = bool(re.search(r"\bflying\b|\bin flight\b", caption))
-            still = bool(
-                re.search(r"\b(perched|standing|sitting|wading|legs|feet)\b|on a branch|ground", caption)
-            )
-            assert not (flying and attributes.pose != "flying") and not (
-                still and attributes.pose == "flying"
-            )
+            still = bool(re.search(r"\b(perched|standing|sitting|wading|legs|feet)\b|on a branch|ground", caption))
+            assert not (flying and attributes.pose != "flying") and not (still and attributes.pose == "flying")
             upward = "looking up" in caption or "head raised" in caption
             assert not upward or attributes.pose == "looking up"
             assert not re.search(r"\b(left|right)\b", caption), "training mirrors pictures"
@@ -272,9 +267,7 @@ def test_zero_shot_split_is_disjoint_and_complete(written: Path) -> None:
 
 def test_same_bytes_with_several_processes(written: Path, tmp_path: Path) -> None:
     calls = []
-    write_drawn_birds(
-        tmp_path / "b", SMALL, workers=2, progress=lambda done, total: calls.append((done, total))
-    )
+    write_drawn_birds(tmp_path / "b", SMALL, workers=2, progress=lambda done, total: calls.append((done, total)))
     assert contents(tmp_path / "b") == contents(written)
     assert calls == [(i, COUNT) for i in range(1, COUNT + 1)]
 

@@ -1,7 +1,7 @@
 import pytest
 
 from t2igan.data.prepare import prepare
-from t2igan.data.sources import make_source
+from t2igan.data.sources import KINDS, FolderSource, Listing, make_source
 from t2igan.data.sources.drawn_birds import DrawnBirdsRecipe
 from t2igan.data.store import open_store
 from t2igan.errors import UserError
@@ -49,3 +49,20 @@ def test_the_crop_is_a_property_of_the_source(drawn_birds_root, drawn_birds_stor
     assert [len(store.split("train")) for store in stores] == [24, 24]
     assert stores[1].split("train").shape(0) == (76, 76)
     assert stores[0].fingerprint != stores[1].fingerprint
+
+
+def test_every_kind_has_its_reader_and_passes_options_on(tmp_path):
+    (tmp_path / "captions.csv").write_text("image,caption\n")
+    folder = make_source("folder", tmp_path, 0.5, captions=tmp_path / "captions.csv", captions_per_image=3)
+    assert isinstance(folder, FolderSource) and folder.captions_per_image == 3
+    with pytest.raises(UserError, match=r"captions_train2014\.json: no such file"):
+        make_source("coco", tmp_path, year=2014).scan()
+    assert KINDS == ("cub", "drawn-birds", "coco", "folder")
+
+
+def test_a_listing_is_scanned_once_and_gives_the_same_store(drawn_birds_root, drawn_birds_store, tmp_path):
+    source = make_source("drawn-birds", drawn_birds_root)
+    listing = Listing(source)
+    assert listing.scan() == source.scan() and listing.scan()[0] is not listing.scan()[0]
+    prepare(listing, tmp_path / "s.h5", 64, workers=1)
+    assert open_store(tmp_path / "s.h5").fingerprint == open_store(drawn_birds_store).fingerprint

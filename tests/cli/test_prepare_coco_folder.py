@@ -1,0 +1,225 @@
+import csv
+import json
+import shlex
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from t2igan.cli.main import main
+from t2igan.data.store import open_store
+
+ROOT = Path(__file__).parents[2]
+SHARED = ROOT.parent / "shared" / "data"
+
+
+def run(capsys, *argv):
+    """What a command prints."""
+    main(["prepare", *map(str, argv)])
+    return capsys.readouterr().out
+
+
+def refusal(capsys, *argv):
+    """What a user's mistake gets."""
+    with pytest.raises(SystemExit) as exit_:
+        main(["prepare", *map(str, argv)])
+    assert exit_.value.code == 2
+    return capsys.readouterr().err.strip()
+
+
+def left(folder):
+    return sorted(path.name for path in folder.iterdir()) if folder.exists() else []
+
+
+@pytest.fixture
+def coco(tmp_path):
+    """Thirty training images and one validation image of COCO 2017; yours to damage."""
+    root = tmp_path / "coco"
+    for part, numbers in (("train", range(1, 31)), ("val", (42,))):
+        (root / f"{part}2017").mkdir(parents=True)
+        content = {"images": [], "annotations": []}
+        for number in numbers:
+            name = f"{number:012d}.jpg"
+            Image.new("RGB", (24, 20), (number, 90, 90)).save(root / f"{part}2017" / name)
+            content["images"].append({"id": number, "file_name": name})
+            content["annotations"].append({"id": number, "image_id": number, "caption": f"thing {number}"})
+        (root / f"captions_{part}2017.json").write_text(json.dumps(content))
+    return root
+
+
+@pytest.fixture
+def flowers(tmp_path):
+    """A folder of eleven flowers and a table beside it; yours to damage."""
+    folder = tmp_path / "flowers"
+    folder.mkdir()
+    lines = ["image,caption"]
+    for number in range(11):
+        Image.new("RGB", (24, 20), (9 * number, 90, 90)).save(folder / f"{number}.png")
+        lines.append(f"{number}.png,a flower of {number} petals")
+    (tmp_path / "captions.csv").write_text("\n".join(lines) + "\n")
+    return folder
+
+
+def folder_options(flowers):
+    out = flowers.parent / "out" / "s.h5"
+    return ["folder", "--images", flowers, "--captions", flowers.parent / "captions.csv", "--image_size", 16,
+            "--workers", 1, "--out", out]  # fmt: skip
+
+
+def test_coco_gives_a_store_and_its_card(coco, capsys):
+    printed = run(capsys, "coco", "--root", coco, "--image_size", 16, "--workers", 1)
+    store = open_store(coco / "coco-16.h5")
+    assert (store.name, len(store.split("train")), len(store.split("test"))) == ("coco", 30, 1)
+    assert left(coco / "coco-16.card") == ["card.json", "card.md", "contact-sheet.png"]
+    for part in (
+        "split official-2017",
+        "train: 1 captions an image, 2.0 words",
+        "1 of 32 words are in test captions only: 42",
+        f"wrote {coco}/coco-16.h5 and {coco}/coco-16.card/card.md",
+        f"next: t2igan fit --config experiments/coco/damsm.yaml --data.store {coco}/coco-16.h5",
+    ):
+        assert part in printed
+    before = (coco / "coco-16.h5").stat().st_mtime_ns
+    (coco / "coco-16.card" / "card.json").unlink()
+    assert "is there already (coco, 16 px)" in run(capsys, "coco", "--root", coco, "--image_size", 16)
+    assert (coco / "coco-16.h5").stat().st_mtime_ns == before
+    assert (coco / "coco-16.card" / "card.json").is_file(), "a store without a card gets one"
+
+
+def test_what_coco_lacks_is_listed_and_fatal_only_if_asked(coco, capsys):
+    for number in range(5, 30):
+        (coco / "train2017" / f"{number:012d}.jpg").unlink()
+    (coco / "train2017" / f"{4:012d}.jpg").write_bytes(b"broken")
+    before = left(coco)
+    options = ["coco", "--root", coco, "--image_size", 16, "--workers", 1]
+    error = refusal(capsys, *options, "--strict", "true")
+    assert error.splitlines()[0].endswith(
+        "25 faults, nothing was written; mend them, or leave them out with --strict false:"
+    )
+    assert error.count("image missing") == 25 and left(coco) == before
+    printed = run(capsys, *options)
+    assert printed.count("left out: ") == 21
+    assert f"left out: 6 more, see {coco}/coco-16.card/left-out.txt" in printed
+    lines = (coco / "coco-16.card" / "left-out.txt").read_text().splitlines()
+    assert len(lines) == 26 and "4.jpg: does not decode" in lines[-1]
+    assert len(open_store(coco / "coco-16.h5").split("train")) == 4
+
+
+def test_a_folder_goes_below_datasets_under_its_own_name(flowers, capsys, monkeypatch):
+    monkeypatch.chdir(flowers.parent)
+    printed = run(capsys, "folder", "--images", "flowers", "--captions", "captions.csv", "--image_size", 16)
+    store = open_store("datasets/flowers/flowers-16.h5")
+    assert (store.name, len(store.split("train")), len(store.split("test"))) == ("folder", 10, 1)
+    assert "split random-by-image-0.1-seed-0" in printed
+    assert left(Path("datasets/flowers")) == ["flowers-16.card", "flowers-16.h5"]
+
+
+def test_the_command_that_comes_next_can_be_given(flowers, capsys, monkeypatch):
+    printed = run(capsys, *folder_options(flowers))
+    command = printed.split("next: t2igan ")[1].splitlines()[0]
+    monkeypatch.chdir(ROOT)
+    with pytest.raises(SystemExit) as exit_:
+        main([*shlex.split(command), "--print_config"])
+    assert exit_.value.code == 0
+    config = capsys.readouterr().out
+    assert "t2igan.data.datamodule.Folder" in config and f"store: {flowers.parent}/out/s.h5" in config
+
+
+def write(path, content):
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+
+
+@pytest.mark.parametrize(
+    ("damage", "expected"),
+    [
+        (lambda f, t: write(t, "file,text\n0.png,x\n"), ["which has file, text; wanted is image,caption"]),
+        (lambda f, t: write(t, "image,caption\n0,ros\xe9\n".encode("latin-1")), ["line 2: not UTF-8"]),
+        (lambda f, t: write(t, "image,caption\n0,a, b\n1,c, d\n"), ["lines 2, 3: 3 fields", "in double quotes"]),
+        (lambda f, t: write(t, t.read_text() + "77.png,x\n"), ["line 13: no image '77.png'", "--strict false"]),
+        (lambda f, t: write(t, t.read_text() + "7.png,!\n"), ["line 13: no word of a-z or 0-9 in caption '!'"]),
+        (lambda f, t: (f / "3.png").rename(f / "three.png"), ["2 faults", "'3.png'", "1 image without a caption"]),
+        (lambda f, t: write(f / "3.png", b""), ["3.png: not a readable image"]),
+        (lambda f, t: [path.unlink() for path in f.iterdir()], ["flowers: holds no image (.jpg"]),
+        (lambda f, t: write(t, t.read_text() + "3,again\n") or (f / "3.png").rename(f / "3.jpg"), ["'3.png'"]),
+        (
+            lambda f, t: write(t, t.read_text() + "3.jpg,x\n") or Image.new("RGB", (9, 9)).save(f / "3.jpg"),
+            ["3.png and", "3.jpg: differ in nothing but the extension"],
+        ),
+        (
+            lambda f, t: write(t, "image,caption\n0,a\n9.jpg,b\n0,?\n1,c, d\n"),
+            ["3 faults, nothing was written", "line 5: 3 fields", "'9.jpg'", "caption '?'"],
+        ),
+    ],
+)  # fmt: skip
+def test_bad_input_is_said_clearly_and_leaves_nothing(flowers, capsys, damage, expected):
+    damage(flowers, flowers.parent / "captions.csv")
+    error = refusal(capsys, *folder_options(flowers))
+    for words in expected:
+        assert words in error
+    assert "Traceback" not in error and left(flowers.parent) == ["captions.csv", "flowers"]
+
+
+def test_bad_lines_are_left_out_if_asked(flowers, capsys):
+    table = flowers.parent / "captions.csv"
+    write(table, table.read_text() + "77.png,x\n7.png,!\n")
+    (flowers / "3.png").write_bytes(b"")
+    printed = run(capsys, *folder_options(flowers), "--strict", "false")
+    assert printed.count("left out: ") == 3
+    store = open_store(flowers.parent / "out" / "s.h5")
+    assert len(store.split("train")) + len(store.split("test")) == 10
+
+
+def test_a_file_that_breaks_off_costs_only_itself(flowers, capsys):
+    Image.effect_noise((200, 200), 90).save(flowers / "3.png")
+    whole = (flowers / "3.png").read_bytes()
+    (flowers / "3.png").write_bytes(whole[:9000])
+    error = refusal(capsys, *folder_options(flowers))
+    assert "3.png: does not decode" in error and "--strict false" in error
+    assert not (flowers.parent / "out" / "s.h5").exists()
+    (flowers / "3.png").write_bytes(whole)
+    assert "10 images kept from before" in run(capsys, *folder_options(flowers))
+    assert left(flowers.parent / "out") == ["s.card", "s.h5"]
+
+
+def test_the_command_says_what_it_wants(tmp_path, capsys):
+    printed = run(capsys, "--help")
+    for name in ("cub", "drawn-birds", "coco", "folder"):
+        assert f"\n  {name} " in printed
+    assert "begin with one of cub, drawn-birds, coco, folder" in refusal(capsys, "birds")
+    assert "begin with one of" in refusal(capsys, "--root", tmp_path)
+    assert "folder needs --images DIR and --captions FILE" in refusal(capsys, "folder")
+    assert "folder needs --captions FILE;" in refusal(capsys, "folder", "--images", tmp_path)
+    assert "'root' is not an option" in refusal(capsys, "folder", "--root", tmp_path)
+    assert "did you mean year?" in refusal(capsys, "coco", "--yaer", 2014)
+    assert "year" in refusal(capsys, "coco", "--year", 2015)
+    assert "no COCO here" in refusal(capsys, "coco", "--root", tmp_path) and left(tmp_path) == []
+
+
+def test_the_real_sample_of_coco(tmp_path, capsys):
+    if not (SHARED / "coco_sample" / "annotations").is_dir():
+        pytest.skip("the real COCO sample (../shared/data/coco_sample beside the repository) is not here")
+    out = tmp_path / "coco-64.h5"
+    printed = run(
+        capsys, "coco", "--root", SHARED / "coco_sample", "--image_size", 64, "--workers", 1, "--out", out
+    )
+    assert "left out" not in printed
+    card = json.loads((tmp_path / "coco-64.card" / "card.json").read_text())
+    assert card["splits"]["train"]["captions"] == 400 and card["splits"]["test"]["captions"] == 1065
+    assert card["raw_sizes"]["looked_at"] == 293
+    split = open_store(out).split("test")
+    assert min(min(split.shape(image)) for image in range(len(split))) == 76
+
+
+def test_a_table_of_real_birds(cub10_root, tmp_path, capsys):
+    table = tmp_path / "birds.csv"
+    with table.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["image", "caption", "class"])
+        for path in sorted((cub10_root / "text" / "006.Least_Auklet").glob("*.txt")):
+            lines = [line for line in path.read_text("utf-8").split("\n") if line.strip()][:10]
+            writer.writerows([(f"{path.stem}.jpg", line, "auklet") for line in lines])
+    images = cub10_root / "CUB_200_2011" / "images" / "006.Least_Auklet"
+    printed = run(capsys, "folder", "--images", images, "--captions", table, "--image_size", 32, "--workers", 1,
+                  "--out", tmp_path / "s.h5")  # fmt: skip
+    assert "left out" not in printed and "train: 10 captions an image" in printed
+    assert len(open_store(tmp_path / "s.h5").class_names) == 1
