@@ -1,6 +1,5 @@
 """The one training loop of all text-to-image GANs of the suite."""
 
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
@@ -13,6 +12,7 @@ from t2igan.losses.adversarial import Logits, Objective
 from t2igan.losses.gradient_penalty import MAGP
 from t2igan.losses.matching import Gammas, damsm_loss, sentence_logits
 from t2igan.losses.mismatch import MismatchPolicy, mismatched
+from t2igan.models.chunk import Chunk
 from t2igan.models.damsm import DAMSM
 from t2igan.models.generator_losses import GeneratorLoss, GeneratorView
 from t2igan.models.step_count import do_not_count_steps_of
@@ -26,18 +26,6 @@ from t2igan.text import TextEmbedding, TextEncoder
 
 TextMode = Literal["joint", "frozen", "damsm-finetune"]
 VALIDATION_SEED = 0
-
-
-@dataclass
-class Chunk:
-    """A share of the batch on its way through one training step."""
-
-    batch: CaptionedImages
-    images: Tensor
-    noise: Tensor
-    judged: TextEmbedding
-    synthesis: Synthesis | None = None
-    sentence: Tensor | None = None
 
 
 class AdversarialModule(SuiteModule):
@@ -126,6 +114,11 @@ class AdversarialModule(SuiteModule):
                 raise UserError(
                     f"a discriminator judges {critic.image_size} px, but the generator draws {sizes} px: "
                     "set model.init_args.discriminators to the generator's sizes"
+                )
+            if critic.probabilities:
+                raise UserError(
+                    "a discriminator gives probabilities, and training needs logits: "
+                    "take model.init_args.discriminators.init_args.probabilities out"
                 )
         judged = [loss.name for loss in self.generator_losses if loss.needs_judge]
         if judged and self.damsm is None:

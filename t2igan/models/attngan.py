@@ -158,9 +158,11 @@ class AttnGAN(AdversarialModule):
         )
         if generator_losses is None:
             generator_losses = matching_losses(generator, damsm_weight, kl_weight)
+        if discriminators is None:
+            discriminators = attngan_discriminators(generator, critic_channels)
         super().__init__(
             generator=generator,
-            discriminators=discriminators or attngan_discriminators(generator, critic_channels),
+            discriminators=discriminators,
             objective=objective or BCE(),
             damsm=damsm,
             generator_losses=generator_losses,

@@ -132,7 +132,9 @@ class CascadeDiscriminator(Discriminator):
         widths = [3, *(channels * 2**k for k in range(doublings(image_size)))]
         # Pictures above 64 pixels end wider than 8 channels' worth; 3x3 blocks bring them back to it.
         narrowing = [channels * 2**k for k in reversed(range(3, max(doublings(image_size), 4)))]
-        self.down = nn.Sequential(*(self.block(width, out, 4, 2, width > 3) for width, out in pairwise(widths)))
+        self.down = nn.Sequential(
+            *(self.block(width, out, 4, 2, level > 0) for level, (width, out) in enumerate(pairwise(widths)))
+        )
         self.narrow = nn.Sequential(*(self.block(width, out, 3, 1) for width, out in pairwise(narrowing)))
         width = min(widths[-1], 8 * channels)
         self.joint = self.block(width + sentence_dim, width, 3, 1)

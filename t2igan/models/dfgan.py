@@ -269,9 +269,11 @@ class DFGAN(AdversarialModule):
             penalty = MAGP(weight=2.0, power=6.0, separate=legacy)
         if mismatch == "released":
             mismatch = "neighbour" if legacy else "roll"
+        if discriminators is None:
+            discriminators = one_way_discriminators(generator, channels, 16 if legacy else 8)
         super().__init__(
             generator=generator,
-            discriminators=discriminators or one_way_discriminators(generator, channels, 16 if legacy else 8),
+            discriminators=discriminators,
             objective=objective or Hinge(),
             damsm=damsm,
             penalty=penalty,

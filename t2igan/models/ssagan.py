@@ -199,9 +199,11 @@ class SSAGAN(AdversarialModule):
             generator_losses = [DAMSMLoss(damsm_weight, Gammas(5, 5, 10))] if damsm_weight else []
         if generator is None:
             generator = SSAGANGenerator(image_size, channels)
+        if discriminators is None:
+            discriminators = one_way_discriminators(generator, channels)
         super().__init__(
             generator=generator,
-            discriminators=discriminators or one_way_discriminators(generator, channels),
+            discriminators=discriminators,
             objective=objective or Hinge(),
             damsm=damsm,
             penalty=penalty,

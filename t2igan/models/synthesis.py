@@ -75,9 +75,11 @@ class Discriminator(Recipe, nn.Module):
 
     Attributes:
         image_size: side S of the pictures it judges.
+        probabilities: whether it gives probabilities in place of logits, as released ones do; none trains so.
     """
 
     image_size: int
+    probabilities: bool = False
 
     def conditional(self, features: Tensor, sentence: Tensor) -> Tensor:
         """Logits (B,) of "real and matching", from features and sentence vectors (B, D)."""

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from t2igan.errors import UserError
 from t2igan.interop.names import official_name
 from t2igan.losses.gradient_penalty import MAGP
 from t2igan.models.attngan import AttnDCGANGenerator, AttnGAN, AttnGANDiscriminator, AttnGANGenerator
@@ -114,6 +115,16 @@ def test_probabilities_are_the_logits_seen_through_a_sigmoid():
     assert torch.allclose(logits.sigmoid(), probabilities)
     logits, probabilities = (critic.unconditional(critic(images)) for critic in critics)
     assert torch.allclose(logits.sigmoid(), probabilities)
+
+
+def test_training_on_probabilities_is_refused():
+    critic = AttnGANDiscriminator(16, 4, DIM, probabilities=True)
+    with pytest.raises(UserError, match="needs logits"):
+        AttnGAN(damsm="any", generator=small_generator(), discriminators=[critic])
+
+
+def test_no_discriminators_are_made_where_none_are_wanted():
+    assert not AttnGAN(damsm="any", generator=small_generator(), discriminators=[]).discriminators
 
 
 def networks(sizes=(8, 16)):

@@ -1,0 +1,181 @@
+"""``t2igan import``: released weights -> a checkpoint of the suite; ``t2igan export``: and back."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from t2igan.cli.parsing import call
+from t2igan.data.vocabulary import read_captions_pickle
+from t2igan.errors import UserError
+from t2igan.interop.assemble import System, Words, assemble, write_checkpoint
+from t2igan.interop.export import network_in, write_official
+from t2igan.interop.files import ReleasedNetwork, read_networks
+from t2igan.models.adversarial import AdversarialModule
+from t2igan.models.damsm import DAMSM
+
+# Words of Python cannot name a function's arguments.
+SPELLINGS = {"--as": "--kind", "--with": "--beside+"}
+
+console = Console()
+
+
+def run(verb: str, argv: Sequence[str]) -> None:
+    """Run the verb."""
+    if verb == "export":
+        call(export_verb, argv, verb)
+    else:
+        call(import_verb, list(_spelt(argv)), verb)
+
+
+def _spelt(argv: Sequence[str]) -> Iterator[str]:
+    """``--as KIND`` and ``--with FILE`` as the parser takes them."""
+    for argument in argv:
+        name, equals, value = argument.partition("=")
+        yield SPELLINGS.get(name, name) + equals + value
+
+
+def import_verb(
+    file: str,
+    kind: str = "auto",
+    out: str | None = None,
+    beside: list[str] = [],  # noqa: B006 (the parser copies it)
+    captions: str | None = None,
+    legacy_mask: bool | None = None,
+    align_corners: bool | None = None,
+    renormalise: bool | None = None,
+    sentence_softmax: Literal["channels", "spatial"] | None = None,
+    mask_from_upsampled: bool | None = None,
+    legacy_power_iteration: bool | None = None,
+    probabilities: bool | None = None,
+) -> None:
+    """Bring released weights into the suite; nothing in their files is run.
+
+    A generator with its text encoder and captions.pickle becomes a checkpoint that sample and evaluate take; text
+    and image encoder become one for --model.init_args.damsm, both networks of a captioner one for
+    --model.init_args.captioner. A network by itself is kept until the others are there.
+
+    Args:
+        file: of released weights.
+        kind: what the file holds, also spelt --as: damsm-text-encoder, damsm-image-encoder, stream-cnn, stream-rnn,
+            mirrorgan-generator, dmgan-generator, attndcgan-generator, attngan-generator, ssagan-generator,
+            ssagan-discriminator, dfgan, dfgan-legacy-generator, attngan-discriminator, dmgan-discriminator; auto
+            tells it by its tensors.
+        out: the checkpoint to write.
+        beside: a further file, also spelt --with FILE; may be given several times. Its kind is told by its tensors.
+        captions: the captions.pickle that the networks were trained with.
+        legacy_mask: generators attend to words under the released mask, which mixes up the captions of a batch.
+        align_corners: image and caption encoders resize pictures by their corner pixels.
+        renormalise: the caption encoder gets pictures normalised as on ImageNet.
+        sentence_softmax: over what MirrorGAN's attention to the sentence sums to 1.
+        mask_from_upsampled: SSA-GAN predicts masks as its paper's figure shows.
+        legacy_power_iteration: DM-GAN's discriminators change with each call, as released; released default: true.
+        probabilities: the AttnGAN family's discriminators by themselves return probabilities, as released.
+    """
+    if out is None:
+        raise UserError("--out is missing: give the checkpoint to write, such as checkpoints/attngan.ckpt")
+    config = {
+        "legacy_mask": legacy_mask,
+        "align_corners": align_corners,
+        "renormalise": renormalise,
+        "sentence_softmax": sentence_softmax,
+        "mask_from_upsampled": mask_from_upsampled,
+        "legacy_power_iteration": legacy_power_iteration,
+        "probabilities": probabilities,
+    }
+    _require_another_file(out, [file, *beside])
+    words = None if captions is None else Words(captions, read_captions_pickle(captions)[0].words)
+    given = {name: value for name, value in config.items() if value is not None}
+    networks = read_networks([file, *beside], kind, **given)
+    system = assemble(networks, words)
+    for each in networks:
+        console.print(_table(each), "")
+    write_checkpoint(system, out)
+    console.print(f"wrote {out}: {_what(system)}", soft_wrap=True, markup=False)
+    console.print(f"next: {_next(system, file, out, captions)}", soft_wrap=True, markup=False)
+
+
+def _require_another_file(out: str, inputs: Sequence[str]) -> None:
+    if Path(out).resolve() in [Path(path).resolve() for path in inputs]:
+        raise UserError(f"--out: {out} is what is read; give another name, it would be overwritten")
+
+
+def _table(each: ReleasedNetwork) -> Table:
+    table = Table.grid(padding=(0, 2, 0, 0))
+    rows = {
+        "file": escape(str(each.path)),
+        "kind": each.kind,
+        "tensors": f"{each.tensors:,}",
+        "parameters": f"{each.parameters:,}",
+        "its shapes say": _listed(each.network.official.read),
+        "sha256": each.sha256,
+    }
+    for row in rows.items():
+        table.add_row(*row)
+    return table
+
+
+def _listed(read: dict[str, Any]) -> str:
+    return ", ".join(
+        f"{name}: {_listed(value)}" if isinstance(value, dict) else f"{name} {value}"
+        for name, value in read.items()
+    )
+
+
+def _what(system: System) -> str:
+    kinds = ", ".join(each.kind for each in system.parts.values())
+    alone = "" if system.complete else ", by itself"
+    words = f", {len(system.module.vocabulary):,} words" if system.module.vocabulary else ""
+    return f"{type(system.module).__name__} of {kinds}{words}{alone}"
+
+
+def _next(system: System, file: str, out: str, captions: str | None) -> str:
+    """The next command, or what is missing for there to be one."""
+    if isinstance(system.module, AdversarialModule):
+        return f't2igan sample --checkpoint {out} --caption "a small red bird" --out drawn'
+    if system.complete:
+        option = "damsm" if isinstance(system.module, DAMSM) else "captioner"
+        return (
+            f"t2igan fit --config ... --model.init_args.{option} {out}, on a store that was prepared with "
+            f"--captions_pickle {captions}"
+        )
+    (each,) = system.parts.values()
+    missing, with_what = {
+        "damsm-text-encoder": ("its image encoder", "image_encoder.pth"),
+        "damsm-image-encoder": ("its text encoder", "text_encoder.pth"),
+        "stream-cnn": ("its decoder", "rnn_decoder.ckpt"),
+        "stream-rnn": ("its encoder", "cnn_encoder.ckpt"),
+    }.get(each.kind, ("its text encoder", "text_encoder.pth"))
+    if each.kind.endswith("-discriminator"):
+        return (
+            "a discriminator goes beside its generator: t2igan import GENERATOR.pth "
+            f"--with {file} --with text_encoder.pth --captions captions.pickle --out {out}"
+        )
+    return (
+        f"it works with {missing} and their vocabulary: t2igan import {file} --as {each.kind} --with {with_what} "
+        f"--captions captions.pickle --out {out}"
+    )
+
+
+def export_verb(
+    checkpoint: str, out: str | None = None, part: str | None = None, weights: Literal["ema", "raw"] = "ema"
+) -> None:
+    """Hand a network's weights back to the original code.
+
+    Args:
+        checkpoint: of the suite, trained here or imported.
+        out: the file to write, as the original code loads it.
+        part: generator, text_encoder, image_encoder, discriminators.0 ...; default: the generator, or the only one.
+        weights: averaged weights (ema), as the AttnGAN family's generators are released, or those that training
+            moved (raw).
+    """
+    if out is None:
+        raise UserError("--out is missing: give the file to write, such as netG.pth")
+    _require_another_file(out, [checkpoint])
+    network = network_in(checkpoint, part, weights)
+    tensors = write_official(network, out)
+    console.print(f"wrote {out}: {type(network).__name__}, {tensors} tensors", soft_wrap=True, markup=False)
+    console.print(f"next: t2igan import {out} --out CHECKPOINT brings it back", soft_wrap=True, markup=False)

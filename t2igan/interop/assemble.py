@@ -1,0 +1,265 @@
+"""Released networks -> checkpoints of the suite, as whole a system as they make."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from t2igan.errors import UserError
+from t2igan.interop.files import ReleasedNetwork
+from t2igan.interop.networks import DFGANNetworks, LoneNetwork
+from t2igan.models.adversarial import AdversarialModule
+from t2igan.models.attngan import AttnGAN
+from t2igan.models.damsm import DAMSM
+from t2igan.models.dfgan import DFGAN
+from t2igan.models.dmgan import DMGAN
+from t2igan.models.mirrorgan import MirrorGAN
+from t2igan.models.ssagan import SSAGAN
+from t2igan.models.stream import STREAM
+from t2igan.models.suite_module import SuiteModule
+from t2igan.models.synthesis import Discriminator, Generator
+from t2igan.nn.recipe import recipe_of
+from t2igan.text import TextEncoder
+
+PAPERS: dict[str, tuple[type[AdversarialModule], dict[str, Any]]] = {
+    "attngan-generator": (AttnGAN, {}),
+    "attndcgan-generator": (AttnGAN, {}),
+    "mirrorgan-generator": (MirrorGAN, {}),
+    "dmgan-generator": (DMGAN, {}),
+    "ssagan-generator": (SSAGAN, {}),
+    "dfgan": (DFGAN, {}),
+    "dfgan-legacy-generator": (DFGAN, {"legacy": True}),
+}
+"""Which paper's module trains a generator."""
+
+# Sizes that users of the original code report.
+KNOWN_SIZES = {
+    5453: "5,453 is said of MirrorGAN's bird_captions.pickle: AttnGAN's 5,450 words, padding, start and unknown",
+    5598: "5,598 is said of captions.pickle files that users built themselves",
+}
+
+
+@dataclass(frozen=True)
+class Words:
+    """The words of a ``captions.pickle``.
+
+    Attributes:
+        path: of the file.
+        words: by number, ``<end>`` first.
+    """
+
+    path: str | Path
+    words: list[str]
+
+
+@dataclass(frozen=True)
+class System:
+    """A module of the suite with released weights.
+
+    Attributes:
+        module: it.
+        parts: the released networks by their place in the module.
+    """
+
+    module: SuiteModule
+    parts: dict[str, ReleasedNetwork]
+
+    @property
+    def complete(self) -> bool:
+        """Whether this is more than a network by itself."""
+        return not isinstance(self.module, LoneNetwork)
+
+
+def assemble(networks: Sequence[ReleasedNetwork], words: Words | None = None) -> System:
+    """The system that released networks make, in eval mode.
+
+    A generator and a text encoder make the module of the generator's paper, with any discriminators among the
+    networks; text and image encoder make a DAMSM; both parts of a captioner a STREAM. One network by itself is kept
+    as a :class:`LoneNetwork`.
+
+    Args:
+        networks: at least one.
+        words: the vocabulary that they were trained with; every system needs it.
+
+    Raises:
+        UserError: the networks or the words do not belong together.
+    """
+    roles = _roles(networks)
+    present = set(roles)
+    if present - {"discriminator"} == {"generator", "text encoder"}:
+        system = _adversarial(roles, _required(words))
+    elif present == {"text encoder", "image encoder"}:
+        system = _damsm(roles, _required(words))
+    elif present == {"stream-cnn", "stream-rnn"}:
+        system = _stream(roles, _required(words))
+    elif len(networks) == 1:
+        system = _lone(networks[0], words)
+    else:
+        raise UserError(
+            f"{', '.join(each.kind for each in networks)} make no system: a generator goes with a text encoder and "
+            "its discriminators, a text encoder with an image encoder, stream-cnn with stream-rnn"
+        )
+    system.module.eval()
+    return system
+
+
+def _roles(networks: Sequence[ReleasedNetwork]) -> dict[str, list[ReleasedNetwork]]:
+    roles: dict[str, list[ReleasedNetwork]] = {}
+    for each in networks:
+        roles.setdefault(_role(each.kind), []).append(each)
+    for role, filled in roles.items():
+        if len(filled) > 1 and role != "discriminator":
+            raise UserError(
+                f"more than one {role}: {', '.join(str(each.path) for each in filled)}; give one of them"
+            )
+    return roles
+
+
+def _role(kind: str) -> str:
+    if kind in PAPERS:
+        return "generator"
+    if kind.endswith("-discriminator"):
+        return "discriminator"
+    return {"damsm-text-encoder": "text encoder", "damsm-image-encoder": "image encoder"}.get(kind, kind)
+
+
+def _required(words: Words | None) -> Words:
+    if words is None:
+        raise UserError(
+            "--captions is missing: give the captions.pickle that the networks were trained with; "
+            "they know words by number alone"
+        )
+    return words
+
+
+def _adversarial(roles: dict[str, list[ReleasedNetwork]], words: Words) -> System:
+    (drawn,), (text,) = roles["generator"], roles["text encoder"]
+    _require_size(text, words)
+    _require_usual(text)
+    _require_width(drawn, drawn.network.sentence_dim, text, text.network.dim)
+    generator, critics = _split(drawn.network)
+    parts = {"generator": drawn, "text_encoder": text}
+    for each in sorted(roles.get("discriminator", []), key=lambda each: each.network.image_size):
+        _require_width(each, each.network.official.read["sentence_dim"], text, text.network.dim)
+        parts[f"discriminators.{len(critics)}"] = each
+        critics.append(_giving_logits(each.network))
+    paper, arguments = PAPERS[drawn.kind]
+    module = paper(
+        generator=generator,
+        discriminators=critics,
+        generator_losses=[],
+        text_mode="joint",  # the other modes ask for a DAMSM
+        ema_decay=None,
+        **arguments,
+    )
+    module.vocabulary = words.words
+    module.configure_model()
+    module.text_encoder.load_state_dict(text.network.state_dict())
+    return System(module, parts)
+
+
+def _split(network: Generator) -> tuple[Generator, list[Discriminator]]:
+    if isinstance(network, DFGANNetworks):
+        return network.generator, [network.discriminator]
+    return network, []
+
+
+def _giving_logits(critic: Discriminator) -> Discriminator:
+    """The suite trains on logits: the same function, without its saturation."""
+    if getattr(critic, "probabilities", False):
+        critic.probabilities = False
+        critic.remember(probabilities=False)
+    return critic
+
+
+def _damsm(roles: dict[str, list[ReleasedNetwork]], words: Words) -> System:
+    (text,), (image,) = roles["text encoder"], roles["image encoder"]
+    _require_size(text, words)
+    _require_usual(text)
+    _require_width(image, image.network.dim, text, text.network.dim)
+    module = DAMSM(image.network)
+    module.vocabulary = words.words
+    module.configure_model()
+    module.text_encoder.load_state_dict(text.network.state_dict())
+    return System(module, {"text_encoder": text, "image_encoder": image})
+
+
+def _stream(roles: dict[str, list[ReleasedNetwork]], words: Words) -> System:
+    (encoder,), (decoder,) = roles["stream-cnn"], roles["stream-rnn"]
+    _require_size(decoder, words)
+    _require_width(encoder, encoder.network.dim, decoder, decoder.network.official.read["embedding_dim"])
+    module = STREAM(encoder.network, hidden_dim=decoder.network.official.read["hidden_dim"])
+    module.vocabulary = words.words
+    module.configure_model()
+    module.decoder.load_state_dict(decoder.network.state_dict())
+    return System(module, {"encoder": encoder, "decoder": decoder})
+
+
+def _lone(each: ReleasedNetwork, words: Words | None) -> System:
+    module = LoneNetwork(each.network)
+    if words is not None:
+        if not hasattr(each.network, "vocabulary_size"):
+            raise UserError(
+                f"{words.path} belongs to a text encoder or a captioner: give that too, {each.kind} knows no words"
+            )
+        _require_size(each, words)
+        module.vocabulary = words.words
+    return System(module, {"network": each})
+
+
+def _require_size(each: ReleasedNetwork, words: Words) -> None:
+    """The network must have one row per word; that the words are the right ones cannot be seen."""
+    rows, size = each.network.vocabulary_size, len(words.words)
+    if rows == size:
+        return
+    known = "".join(f"; {KNOWN_SIZES[number]}" for number in (rows, size) if number in KNOWN_SIZES)
+    raise UserError(
+        f"{each.path} was trained on {rows:,} words, {words.path} has {size:,}: give the captions.pickle that came "
+        f"with it (5,450 words for birds, 27,297 for COCO){known}"
+    )
+
+
+def _require_usual(text: ReleasedNetwork) -> None:
+    usual, own = TextEncoder(1), recipe_of(text.network)["init_args"]
+    if own["cell"] != "lstm" or own["embedding_dim"] != usual.embedding.embedding_dim:
+        raise UserError(
+            f"{text.path}: the suite's systems have text encoders with an LSTM and {usual.embedding.embedding_dim} "
+            f"numbers a word; this one has {own['cell']} and {own['embedding_dim']}"
+        )
+
+
+def _require_width(one: ReleasedNetwork, width: int, other: ReleasedNetwork, other_width: int) -> None:
+    if width != other_width:
+        raise UserError(
+            f"{one.path} ({one.kind}) works with vectors of {width} numbers, {other.path} ({other.kind}) of "
+            f"{other_width}: they do not belong together"
+        )
+
+
+def write_checkpoint(system: System, out: str | Path) -> None:
+    """Write a checkpoint of the suite, which remembers where its weights came from and in what form.
+
+    Args:
+        system: the module and its parts.
+        out: the file; replaced in one go.
+    """
+    out = Path(out)
+    checkpoint: dict[str, Any] = {"state_dict": system.module.state_dict()}
+    system.module.on_save_checkpoint(checkpoint)
+    checkpoint["t2igan"]["imported"] = {
+        place: {"kind": each.kind, "file": each.path.name, "sha256": each.sha256}
+        for place, each in system.parts.items()
+    }
+    checkpoint["t2igan"]["official"] = {
+        place: each.network.official.plain() for place, each in system.parts.items()
+    }
+    out.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = out.with_name(f".{out.name}.{os.getpid()}")
+    try:
+        torch.save(checkpoint, unfinished)
+        unfinished.replace(out)
+    finally:
+        unfinished.unlink(missing_ok=True)

@@ -1,0 +1,52 @@
+"""What a released file holds, where that is more than one network of the suite, or less than a whole system."""
+
+from torch import Tensor, nn
+
+from t2igan.models.dfgan import DFGANGenerator, OneWayDiscriminator
+from t2igan.models.suite_module import SuiteModule
+from t2igan.models.synthesis import Generator, Synthesis
+from t2igan.text import TextEmbedding
+
+
+class DFGANNetworks(Generator):
+    """The networks of DF-GAN's container: its generator, and the discriminator that netD and netC are together.
+
+    Args:
+        generator: called like it, the whole draws.
+        discriminator: judges pairs.
+    """
+
+    def __init__(self, generator: DFGANGenerator, discriminator: OneWayDiscriminator) -> None:
+        super().__init__()
+        self.noise_dim, self.sentence_dim = generator.noise_dim, generator.sentence_dim
+        self.image_sizes = generator.image_sizes
+        self.generator = generator
+        self.discriminator = discriminator
+
+    def forward(self, noise: Tensor, text: TextEmbedding) -> Synthesis:
+        """Draw one picture for each row of ``noise`` (B, Z) and of ``text``."""
+        return self.generator(noise, text)
+
+    def features(self, image: Tensor) -> Tensor:
+        """The discriminator's features (B, C, 4, 4) of pictures (B, 3, S, S)."""
+        return self.discriminator(image)
+
+    def conditional(self, features: Tensor, sentence: Tensor) -> Tensor:
+        """Logits (B,) of "real and matching"."""
+        return self.discriminator.conditional(features, sentence)
+
+    def unconditional(self, features: Tensor) -> None:
+        """None: the discriminator judges pairs only."""
+        return self.discriminator.unconditional(features)
+
+
+class LoneNetwork(SuiteModule):
+    """A network by itself as a checkpoint: it keeps what was imported until the rest of its system is there.
+
+    Args:
+        network: any network of the suite that has a recipe.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network

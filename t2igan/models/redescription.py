@@ -1,0 +1,79 @@
+"""MirrorGAN's third part: a drawn picture must be told back as its caption (Qiao et al., CVPR 2019, sec. 3.3)."""
+
+from typing import Literal
+
+from torch import Tensor
+
+from t2igan.errors import UserError
+from t2igan.models.generator_losses import GeneratorLoss, GeneratorView
+from t2igan.models.stream import STREAM, with_end
+from t2igan.models.suite_module import load_module
+
+
+class RedescriptionLoss(GeneratorLoss):
+    """Minus the log-probability that a frozen STREAM gives to the caption of the finest picture.
+
+    Args:
+        captioner: checkpoint of a STREAM trained on the same vocabulary.
+        weight: lambda (10 released for birds, 20 in the paper).
+        reduction: ``mean`` over all tokens of the batch, as released; ``sum`` over the tokens of a picture and then
+            mean over pictures, as the paper's L_stream has it.
+        end_token: count ``<end>`` too. The released code does not. A captioner that learnt ``<end>`` judges the
+            words before it all the same.
+    """
+
+    name = "redescription"
+
+    def __init__(
+        self,
+        captioner: str,
+        weight: float = 10.0,
+        reduction: Literal["mean", "sum"] = "mean",
+        end_token: bool = False,
+    ) -> None:
+        super().__init__()
+        self.captioner = captioner
+        self.weight = weight
+        self.reduction = reduction
+        self.end_token = end_token
+        self.stream: STREAM | None = None
+
+    def prepare(self, vocabulary: list[str]) -> None:
+        """Load the captioner, frozen.
+
+        Raises:
+            UserError: the checkpoint cannot be read, holds no STREAM, or one of another vocabulary.
+        """
+        stream = load_module(self.captioner)
+        if not isinstance(stream, STREAM):
+            raise UserError(f"captioner: {self.captioner} holds a {type(stream).__name__}, not a STREAM")
+        if stream.vocabulary != vocabulary:
+            raise UserError(_mismatch(self.captioner, stream.vocabulary, vocabulary))
+        self.stream = stream
+        self.eval()
+
+    def train(self, mode: bool = True) -> "RedescriptionLoss":
+        """Stay in eval mode, but for the LSTM: its backward on the GPU demands train mode; it has no dropout."""
+        super().train(False)
+        if self.stream is not None:
+            self.stream.decoder.lstm.train()
+        return self
+
+    def forward(self, view: GeneratorView) -> Tensor:
+        """The weighted loss, a scalar."""
+        captions, lengths = view.batch.captions, view.batch.lengths
+        if self.end_token:
+            captions, lengths = with_end(captions, lengths)
+        features = self.stream.encoder(view.synthesis.images[-1])
+        total = -self.stream.decoder.log_probabilities(features, captions, lengths).sum()
+        return self.weight * total / (lengths.sum() if self.reduction == "mean" else len(lengths))
+
+
+def _mismatch(path: str, own: list[str], wanted: list[str]) -> str:
+    """What to say about a captioner of another vocabulary."""
+    line = f"captioner: {path} knows {len(own)} words, the data set has {len(wanted)}"
+    if len(own) == len(wanted):
+        line += ", but other ones or in another order"
+    elif len(own) == len(wanted) + 3:
+        line += ": three more, as in MirrorGAN's bird_captions.pickle, which adds padding, start and unknown"
+    return f"{line}; train a STREAM on this store, or prepare the store with the captioner's captions.pickle"

@@ -1,0 +1,339 @@
+"""STREAM, MirrorGAN's captioner: tells what a picture shows (Qiao et al., CVPR 2019, sec. 3.3).
+
+A convolutional encoder turns a picture into one vector, and a recurrent decoder tells it word by word. Trained on
+real pictures, it says how well a drawn one can be told back as its caption (:mod:`t2igan.models.redescription`).
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from pytorch_lightning.utilities import rank_zero_warn
+from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
+from torchvision.models import resnet152
+from torchvision.transforms.v2.functional import normalize
+
+from t2igan.data.batch import CaptionedImages
+from t2igan.data.store import StoreSplit
+from t2igan.data.vocabulary import Vocabulary, tokenize
+from t2igan.metrics.backbones import IMAGENET_MEAN, IMAGENET_STD, load_weights
+from t2igan.metrics.captions import CaptionQuality
+from t2igan.metrics.weights import resolve_weights
+from t2igan.models.suite_module import SuiteModule
+from t2igan.nn.images import resize, to_signed
+from t2igan.nn.recipe import Recipe
+
+
+class CaptionEncoder(Recipe, nn.Module):
+    """Pictures (B, 3, S, S) in [-1, 1] -> features (B, E), of any side S.
+
+    Attributes:
+        dim: width E.
+        image_size: side in pixels that pictures are brought to.
+    """
+
+    dim: int
+    image_size: int
+
+    def load_pretrained(self) -> None:
+        """Fetch the weights that training starts from, where the encoder has any."""
+
+    def trainable(self) -> list[nn.Parameter]:
+        """The parameters that pre-training moves."""
+        return [parameter for parameter in self.parameters() if parameter.requires_grad]
+
+
+class ResNetCaptionEncoder(CaptionEncoder):
+    """ResNet-152 with a frozen trunk, then a linear layer and batch norm.
+
+    Args:
+        dim: width of the features.
+        weights: ``imagenet`` (torchvision's, from ``checkpoints/`` or downloaded), ``random``, or a file.
+        align_corners: of the resize to 224 pixels. True is what the released code meant when it was run.
+        renormalise: give the trunk pictures normalised as on ImageNet. The released GAN training does not, though
+            its captioner was trained so.
+        bn_mode: ``train``: the trunk's batch statistics are those of the batch while pre-training, and its
+            running statistics drift, as in the released recipe; ``eval``: they stay ImageNet's.
+    """
+
+    image_size = 224
+
+    def __init__(
+        self,
+        dim: int = 256,
+        weights: str = "imagenet",
+        align_corners: bool = False,
+        renormalise: bool = False,
+        bn_mode: Literal["train", "eval"] = "train",
+    ) -> None:
+        super().__init__()
+        self.dim = dim
+        self.weights = weights
+        self.align_corners = align_corners
+        self.renormalise = renormalise
+        self.bn_mode = bn_mode
+        trunk = resnet152(weights=None)
+        trunk.fc = nn.Identity()
+        self.trunk = trunk.requires_grad_(False)
+        self.linear = nn.Linear(2048, dim)
+        self.bn = nn.BatchNorm1d(dim, momentum=0.01)
+
+    def load_pretrained(self) -> None:
+        """Load the trunk's weights (see ``weights``).
+
+        Raises:
+            UserError: if the file is not to be had, or holds another network.
+        """
+        if self.weights == "random":
+            rank_zero_warn("the ResNet trunk has random weights: good for a trial of the code, not for a captioner")
+            return
+        own_file = None if self.weights == "imagenet" else Path(self.weights)
+        file, _ = resolve_weights("resnet152-torchvision", path=own_file, verify=own_file is None)
+        load_weights(self.trunk, file, ignore="fc.")
+
+    def train(self, mode: bool = True) -> "ResNetCaptionEncoder":
+        """Set train mode; the trunk follows only with ``bn_mode="train"``."""
+        super().train(mode)
+        if self.bn_mode == "eval":
+            self.trunk.eval()
+        return self
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Features (B, E)."""
+        size = (self.image_size, self.image_size)
+        images = F.interpolate(images, size=size, mode="bilinear", align_corners=self.align_corners)
+        if self.renormalise:
+            images = normalize((images + 1) / 2, list(IMAGENET_MEAN), list(IMAGENET_STD))
+        return self.bn(self.linear(self.trunk(images)))
+
+
+class SmallCaptionEncoder(CaptionEncoder):
+    """A small convolutional encoder for 32 to 64 pixels, trained from scratch.
+
+    Args:
+        dim: width of the features.
+        channels: base width.
+        image_size: side that pictures are brought to, a multiple of 8.
+    """
+
+    def __init__(self, dim: int = 256, channels: int = 32, image_size: int = 64) -> None:
+        super().__init__()
+        self.dim = dim
+        self.image_size = image_size
+        self.trunk = nn.Sequential(
+            _halve(3, channels), _halve(channels, 2 * channels), _halve(2 * channels, 4 * channels)
+        )
+        # Where in the picture a colour is tells which part of the body has it, so places are kept apart.
+        self.linear = nn.Linear(4 * channels * (image_size // 8) ** 2, dim)
+        self.bn = nn.BatchNorm1d(dim)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Features (B, E)."""
+        return self.bn(self.linear(self.trunk(resize(images, self.image_size)).flatten(1)))
+
+
+def _halve(channels: int, out_channels: int) -> nn.Sequential:
+    convolution = nn.Conv2d(channels, out_channels, 4, stride=2, padding=1, bias=False)
+    return nn.Sequential(convolution, nn.BatchNorm2d(out_channels), nn.LeakyReLU(0.2))
+
+
+class CaptionDecoder(Recipe, nn.Module):
+    """Features -> words, by an LSTM that reads the features as if they were the word before the first.
+
+    Args:
+        vocabulary_size: number V of word ids, index 0 (``<end>``, padding) included.
+        embedding_dim: width E of word embeddings and features.
+        hidden_dim: width of the LSTM's state.
+    """
+
+    def __init__(self, vocabulary_size: int, embedding_dim: int = 256, hidden_dim: int = 512) -> None:
+        super().__init__()
+        self.vocabulary_size = vocabulary_size
+        self.embedding = nn.Embedding(vocabulary_size, embedding_dim)
+        self.lstm = nn.LSTM(embedding_dim, hidden_dim, batch_first=True)
+        self.linear = nn.Linear(hidden_dim, vocabulary_size)
+
+    def forward(self, features: Tensor, captions: Tensor, lengths: Tensor) -> Tensor:
+        """Logits of each word, given the features and the true words before it.
+
+        Args:
+            features: (B, E).
+            captions: int64 (B, T), 0 = padding.
+            lengths: int64 (B,), each in 1..T, in any order.
+
+        Returns:
+            (sum of lengths, V), as PyTorch packs sequences: first words of all captions from the longest caption to
+            the shortest, then second words, and so on.
+        """
+        inputs = torch.cat([features[:, None], self.embedding(captions[:, :-1])], dim=1)
+        states, _ = self.lstm(_pack(inputs, lengths))
+        return self.linear(states.data)
+
+    def log_probabilities(self, features: Tensor, captions: Tensor, lengths: Tensor) -> Tensor:
+        """Natural logarithm of the probability of each word, given the features and the true words before it.
+
+        Args:
+            features: (B, E).
+            captions: int64 (B, T), 0 = padding.
+            lengths: int64 (B,), each in 1..T, in any order.
+
+        Returns:
+            (B, max(lengths)), zero where there is no word.
+        """
+        lengths = lengths.cpu()
+        targets = _pack(captions, lengths)
+        losses = F.cross_entropy(self(features, captions, lengths), targets.data, reduction="none")
+        return pad_packed_sequence(PackedSequence(-losses, *targets[1:]), batch_first=True)[0]
+
+    def greedy(self, features: Tensor, max_words: int = 20, stop: bool = True) -> Tensor:
+        """Captions made of the most probable word at each place.
+
+        Args:
+            features: (B, E).
+            max_words: T, length of the captions.
+            stop: whether ``<end>`` ends a caption; False always says ``max_words`` words, as released.
+
+        Returns:
+            int64 (B, T); with ``stop``, 0 from the ``<end>`` on.
+        """
+        words, inputs, state = [], features, None
+        for _ in range(max_words):
+            output, state = self.lstm(inputs[:, None], state)
+            words.append(self.linear(output[:, 0]).argmax(dim=1))
+            inputs = self.embedding(words[-1])
+        caption = torch.stack(words, dim=1)
+        return caption.masked_fill((caption == 0).cumsum(dim=1) > 0, 0) if stop else caption
+
+
+def _pack(sequences: Tensor, lengths: Tensor) -> PackedSequence:
+    return pack_padded_sequence(sequences, lengths.cpu(), batch_first=True, enforce_sorted=False)
+
+
+def with_end(captions: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+    """Captions (B, T) -> the same with ``<end>`` as their last word (B, T + 1), and their lengths."""
+    return F.pad(captions, (0, 1)), lengths + 1
+
+
+def reference_captions(split: StoreSplit, captions: Sequence[int]) -> list[list[str]]:
+    """For each caption id: all captions of its image, tokenised, whatever the captioner's vocabulary."""
+    images = [split.caption_image(caption) for caption in captions]
+    return [[" ".join(tokenize(split.caption_text(own))) for own in split.captions_of(image)] for image in images]
+
+
+class STREAM(SuiteModule):
+    """Pre-training of the captioner with its words' cross-entropy, Adam at 1e-3 (the recipe the release points to).
+
+    Args:
+        encoder: of pictures; it fixes the width of the word embedding.
+        vocabulary_size: None takes the data set's.
+        hidden_dim: width of the LSTM's state.
+        end_token: ``<end>`` is the last word of each caption that is learnt, so the captioner knows when to stop.
+            False: it learns the words alone, as MirrorGAN's training feeds them, and always says ``max_words``.
+        max_words: length of its own captions.
+        lr: learning rate.
+    """
+
+    def __init__(
+        self,
+        encoder: CaptionEncoder,
+        vocabulary_size: int | None = None,
+        hidden_dim: int = 512,
+        end_token: bool = True,
+        max_words: int = 20,
+        lr: float = 1e-3,
+    ) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.vocabulary_size = vocabulary_size
+        self.hidden_dim = hidden_dim
+        self.end_token = end_token
+        self.max_words = max_words
+        self.lr = lr
+        self.decoder: CaptionDecoder | None = None
+        self.quality = CaptionQuality()
+
+    def configure_model(self) -> None:
+        """Build the decoder once the vocabulary is known, and fetch pre-trained weights before training."""
+        if self.decoder is not None:
+            return
+        size = self.vocabulary_size or len(self.vocabulary)
+        self.remember(vocabulary_size=size)
+        self.decoder = CaptionDecoder(size, self.encoder.dim, self.hidden_dim)
+        if self._trainer is not None and self.trainer.training and self.trainer.ckpt_path is None:
+            self.encoder.load_pretrained()
+
+    def targets(self, captions: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """What is to be told: captions (B, T or T + 1) and lengths (B,), with ``<end>`` if it is learnt."""
+        return with_end(captions, lengths) if self.end_token else (captions, lengths)
+
+    def say(self, features: Tensor) -> tuple[list[str], Tensor]:
+        """Caption pictures.
+
+        Args:
+            features: (B, E), of the encoder.
+
+        Returns:
+            The captions, and the logarithm of the probability of each (B,), its ``<end>`` included.
+        """
+        words = self.decoder.greedy(features, self.max_words, stop=self.end_token)
+        lengths = torch.full((len(words),), self.max_words)
+        if self.end_token:
+            lengths = ((words != 0).sum(dim=1) + 1).clamp(max=self.max_words)
+        probabilities = self.decoder.log_probabilities(features, words, lengths).sum(dim=1)
+        vocabulary = Vocabulary(self.vocabulary)
+        return [" ".join(vocabulary.decode(row)) for row in words.tolist()], probabilities
+
+    def measure(
+        self,
+        quality: CaptionQuality,
+        images: Tensor,
+        captions: Tensor,
+        lengths: Tensor,
+        references: Sequence[Sequence[str]],
+    ) -> None:
+        """Add pictures to ``quality``.
+
+        Args:
+            quality: keeps the account.
+            images: (B, 3, S, S) in [-1, 1].
+            captions: int64 (B, T), 0 = padding; their token loss is measured.
+            lengths: int64 (B,).
+            references: true captions of each picture, which the captioner's own are compared with.
+        """
+        features = self.encoder(images)
+        captions, lengths = self.targets(captions, lengths)
+        probabilities = self.decoder.log_probabilities(features, captions, lengths)
+        quality.update(probabilities, lengths, self.say(features)[0], references)
+
+    def training_step(self, batch: CaptionedImages, batch_idx: int) -> Tensor:
+        """Mean loss of a batch's tokens."""
+        captions, lengths = self.targets(batch.captions, batch.lengths)
+        features = self.encoder(to_signed(batch.images))
+        loss = -self.decoder.log_probabilities(features, captions, lengths).sum() / lengths.sum()
+        self.log("train/loss", loss, prog_bar=True, batch_size=len(batch))
+        return loss
+
+    def validation_step(self, batch: CaptionedImages, batch_idx: int) -> None:
+        """Take account of test pictures; all captions of a picture are its references."""
+        references = reference_captions(self.trainer.datamodule.test_split, batch.caption_ids.tolist())
+        self.measure(self.quality, to_signed(batch.images), batch.captions, batch.lengths, references)
+
+    def on_validation_epoch_end(self) -> None:
+        """Log loss and perplexity a token, BLEU-4 and ROUGE-L."""
+        self.log_dict({f"val/{name}": value for name, value in self.quality.compute().items()}, prog_bar=True)
+        self.quality.reset()
+
+    def test_step(self, batch: CaptionedImages, batch_idx: int) -> None:
+        """The same as validation."""
+        self.validation_step(batch, batch_idx)
+
+    def on_test_epoch_end(self) -> None:
+        """The same as validation."""
+        self.on_validation_epoch_end()
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """Adam over the decoder and what is trainable of the encoder."""
+        return torch.optim.Adam([*self.decoder.parameters(), *self.encoder.trainable()], lr=self.lr)
