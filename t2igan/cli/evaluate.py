@@ -58,6 +58,8 @@ def evaluate_verb(
     weights: str = "checkpoints",
     download: bool = True,
     skip_missing: bool = False,
+    cache: str | None = None,
+    clip: str | None = None,
     allow_partial: bool = False,
     seed: int = 0,
 ) -> None:
@@ -79,6 +81,8 @@ def evaluate_verb(
         weights: folder of the Inception weights.
         download: whether missing Inception weights may be downloaded.
         skip_missing: leave out metrics whose networks are not there, and say so in the record.
+        cache: folder where features are kept, so that no picture is drawn or shown to a network twice.
+        clip: folder of a CLIP, as transformers saves it.
         allow_partial: score a folder that has not all images.
         seed: of the untrained network's weights.
     """
@@ -87,7 +91,8 @@ def evaluate_verb(
     _require_subject(checkpoint, images, real, untrained)
     judges = load_judges(damsm, opened)
     backbone = load_classifier(classifier, opened) if classifier else None
-    options = Options(batch_size, device, Path(weights), download, skip_missing)
+    folders = [Path(folder) if folder else None for folder in (cache, clip)]
+    options = Options(batch_size, device, Path(weights), download, skip_missing, *folders)
     target = Path(records) if records else _default_records(checkpoint)
     new_seed = seed if untrained else None
     subjects = list(_subjects(pinned, opened, judges, checkpoint, images, real, new_seed, allow_partial))

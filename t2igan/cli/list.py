@@ -12,7 +12,7 @@ FOLDERS = {"models": "models", "data": "data", "metrics": "metrics"}
 BASES = {
     "models": ("SuiteModule", "AdversarialModule", "Generator", "Discriminator", "LightningModule"),
     "data": ("CaptionedImagesModule", "LightningDataModule"),
-    "metrics": ("Metric", "Backbone", "Indexed", "IndexedMetric"),
+    "metrics": ("Metric", "Backbone", "Indexed", "IndexedMetric", "FeatureSetMetric"),
 }
 KINDS = (*FOLDERS, "protocols")
 

@@ -4,7 +4,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from t2igan.evaluation.protocol import RPrecision as RPrecisionOptions
+from t2igan.evaluation.metric_specs import CLIPRPrecision
+from t2igan.evaluation.metric_specs import RPrecision as RPrecisionOptions
 from t2igan.metrics.indexed import IndexedMetric
 from t2igan.metrics.negatives import NegativeCaptions
 from t2igan.metrics.r_precision import fold_statistics, r_precision_hits
@@ -29,7 +30,11 @@ class ShuffledRPrecision(IndexedMetric):
     """
 
     def __init__(
-        self, class_ids: np.ndarray, image_ids: np.ndarray, sentences: Tensor, options: RPrecisionOptions
+        self,
+        class_ids: np.ndarray,
+        image_ids: np.ndarray,
+        sentences: Tensor,
+        options: RPrecisionOptions | CLIPRPrecision,
     ) -> None:
         super().__init__()
         self._options, self._sentences = options, sentences
@@ -58,3 +63,7 @@ class ShuffledRPrecision(IndexedMetric):
         hits = self._ordered_rows()[:, 0]
         order = torch.from_numpy(np.random.default_rng(self._seed).permutation(len(hits)))
         return fold_statistics(hits[order.to(hits.device)], self._options.folds, self._options.fold_mode)
+
+    def hits(self) -> Tensor:
+        """float32 (N,), 1 for each trial that was won, in the order of the trials."""
+        return self._ordered_rows()[:, 0]

@@ -118,9 +118,7 @@ class ImageFolder(Subject):
         self.content = scan_folder(folder, split)
         summary = self.content.summary()
         if not self.content.files:
-            raise UserError(
-                f"{folder}: {summary}; name the files after the store's keys, e.g. {split.keys[0]}.png"
-            )
+            raise UserError(f"{folder}: {summary}; name the files after the store's keys, e.g. {split.keys[0]}.png")
         if self.content.missing and not allow_partial:
             raise UserError(
                 f"{folder}: {summary} (the first: {self.content.missing[0]}); draw them, or --allow_partial true"

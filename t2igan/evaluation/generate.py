@@ -34,6 +34,13 @@ class Pictures:
     def __len__(self) -> int:
         return len(self.numbers)
 
+    def only(self, mask: Tensor) -> "Pictures":
+        """Those for which ``mask``, bool (B,), holds."""
+        if mask.all():
+            return self
+        there = mask.to(self.images.device)
+        return Pictures(self.numbers[mask], self.images[there], None if self.drawn is None else self.drawn[there])
+
 
 def batches(numbers: Sequence[int], batch_size: int) -> Iterator[np.ndarray]:
     """Consecutive parts of ``numbers``, int64, the last one as long as what is left."""
@@ -41,9 +48,7 @@ def batches(numbers: Sequence[int], batch_size: int) -> Iterator[np.ndarray]:
         yield np.asarray(numbers[start : start + batch_size], np.int64)
 
 
-def caption_tokens(
-    split: StoreSplit, captions: Sequence[int], words: int, seed: int
-) -> tuple[Tensor, Tensor]:
+def caption_tokens(split: StoreSplit, captions: Sequence[int], words: int, seed: int) -> tuple[Tensor, Tensor]:
     """Captions as :class:`t2igan.data.datasets.EvaluationItems` gives them, without reading their images.
 
     Args:
@@ -56,9 +61,7 @@ def caption_tokens(
         int64 (B, T), 0 = padding, and int64 (B,) lengths.
     """
     tokens = [
-        subsample_words(
-            split.caption_tokens(int(caption)), words, np.random.default_rng([seed, int(caption)])
-        )
+        subsample_words(split.caption_tokens(int(caption)), words, np.random.default_rng([seed, int(caption)]))
         for caption in captions
     ]
     rows = [torch.from_numpy(row) for row in tokens]
@@ -72,6 +75,44 @@ def planned_noise(captions: np.ndarray, draws: np.ndarray, dim: int, seed: int) 
         rows = torch.from_numpy(np.flatnonzero(draws == draw))
         noise[rows] = caption_noise(torch.from_numpy(captions)[rows], dim, seed, int(draw))
     return noise
+
+
+def truncate_normal(noise: Tensor, bound: float) -> Tensor:
+    """Normal noise -> noise of the normal distribution truncated at -bound and bound, quantile by quantile.
+
+    Args:
+        noise: any shape, standard normal.
+        bound: in standard deviations, positive.
+
+    Returns:
+        The same shape and dtype; a monotone function of ``noise``, so that it stays tied to its caption.
+    """
+    edge = torch.special.ndtr(torch.tensor(float(bound), dtype=torch.float64))
+    quantile = (1 - edge) + torch.special.ndtr(noise.double()) * (2 * edge - 1)
+    return torch.special.ndtri(quantile).clamp(-bound, bound).to(noise.dtype)
+
+
+def protocol_noise(
+    captions: np.ndarray, draws: np.ndarray, noise_dim: int, eps_dim: int, protocol: Protocol
+) -> Tensor:
+    """All that pictures depend on beside captions, (B, noise_dim + eps_dim), as the protocol wants it.
+
+    Truncation and scale are for the noise alone, not for that of a conditioning augmentation.
+
+    Args:
+        captions: int64 (B,).
+        draws: int64 (B,).
+        noise_dim: width of the noise.
+        eps_dim: width of the conditioning augmentation's noise, 0 without one.
+        protocol: gives seed, truncation, scale and conditioning.
+    """
+    drawn = planned_noise(captions, draws, noise_dim + eps_dim, protocol.noise_seed)
+    noise, eps = drawn.split([noise_dim, eps_dim], dim=1)
+    if protocol.truncation:
+        noise = truncate_normal(noise, protocol.truncation)
+    if protocol.conditioning == "zero":
+        eps = torch.zeros_like(eps)
+    return torch.cat([noise * protocol.noise_scale, eps], dim=1)
 
 
 @torch.no_grad()
@@ -100,8 +141,9 @@ def draw_pictures(
     """
     for batch in batches(numbers, batch_size):
         captions, lengths = caption_tokens(split, plan.captions[batch], protocol.words, protocol.words_seed)
-        noise = planned_noise(
-            plan.captions[batch], plan.draws[batch], module.generator.random_dim, protocol.noise_seed
+        generator = module.generator
+        noise = protocol_noise(
+            plan.captions[batch], plan.draws[batch], generator.noise_dim, generator.eps_dim, protocol
         )
         drawn = module.synthesise(
             noise.to(device), captions.to(device), lengths.to(device), protocol.weights

@@ -8,6 +8,7 @@ import numpy as np
 
 from t2igan.data.store import StoreSplit
 from t2igan.errors import UserError
+from t2igan.evaluation.protocol import Protocol
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,74 @@ def plan_pictures(split: StoreSplit, count: int, images: Sequence[int] | None = 
         raise UserError(f"the {split.name} split has no caption to draw: prepare the store again")
     numbers = np.arange(count)
     return Plan(np.asarray(cycle, np.int64)[numbers % len(cycle)], numbers // len(cycle))
+
+
+def plan_passes(
+    split: StoreSplit,
+    count: int,
+    loader_batch: int = 0,
+    passes: int = 0,
+    seed: int = 0,
+    images: Sequence[int] | None = None,
+) -> Plan:
+    """Draw as the released samplers do: pass after pass over the images, one random caption of each.
+
+    A pass has an order of its own and loses the images behind its last whole batch, as a shuffling loader with
+    ``drop_last`` does. A plan of fewer pictures is the beginning of a plan of more.
+
+    Args:
+        split: whose captions are used.
+        count: the most pictures.
+        loader_batch: of the loader, 0 to lose no image.
+        passes: the most passes, 0 for no limit.
+        seed: of order and captions.
+        images: only captions of these images.
+
+    Raises:
+        UserError: no image has a caption, or they do not fill a batch.
+    """
+    chosen = np.arange(len(split)) if images is None else np.asarray(images, np.int64)
+    first = np.array([split.captions_of(image).start for image in chosen], np.int64)
+    number = np.array([len(split.captions_of(image)) for image in chosen], np.int64)
+    first, number = first[number > 0], number[number > 0]
+    kept = len(first) - len(first) % max(loader_batch, 1)
+    if kept == 0:
+        raise UserError(
+            f"the {split.name} split has {len(first)} images with captions, which fill no batch of {loader_batch}: "
+            "take a protocol without loader_batch"
+        )
+    needed = -(-count // kept)
+    drawn = []
+    for turn in range(min(needed, passes) if passes else needed):
+        generator = np.random.default_rng([seed, turn])
+        order = generator.permutation(len(first))[:kept]
+        drawn.append(first[order] + generator.integers(number[order]))
+    captions = np.concatenate(drawn)[:count]
+    return Plan(captions, _occurrences(captions))
+
+
+def _occurrences(values: np.ndarray) -> np.ndarray:
+    """How often each value has come before its place."""
+    order = np.argsort(values, kind="stable")
+    ranks = np.arange(len(values)) - np.searchsorted(values[order], values[order])
+    found = np.empty(len(values), np.int64)
+    found[order] = ranks
+    return found
+
+
+def plan_for(protocol: Protocol, split: StoreSplit, images: Sequence[int] | None = None) -> Plan:
+    """The pictures that a protocol asks for.
+
+    Args:
+        protocol: gives their number and the way captions are chosen.
+        split: whose captions are used.
+        images: only captions of these images.
+    """
+    if protocol.captions == "even":
+        return plan_pictures(split, protocol.images, images)
+    return plan_passes(
+        split, protocol.images, protocol.loader_batch, protocol.passes, protocol.captions_seed, images
+    )
 
 
 def share(count: int, rank: int, world_size: int) -> range:

@@ -7,84 +7,20 @@ import hashlib
 import json
 import typing
 from collections.abc import Mapping
-from dataclasses import MISSING, asdict, dataclass, field, fields
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
-from typing import Any, ClassVar, Literal, TypeVar, get_args, get_origin
+from typing import Any, Literal, TypeVar, get_args, get_origin
 
 import yaml
 
 from t2igan.errors import UserError
+from t2igan.evaluation.metric_specs import METRICS, MetricSpec, added, at_least, hashed_fields
 
 FOLDER = Path(__file__).parent / "protocols"
 # Part of every hash: raised when the meaning of a protocol changes though its words stay.
 RULES = 1
 
 T = TypeVar("T")
-
-
-def _at_least(minimum: int, default: Any = MISSING) -> Any:
-    return field(default=default, metadata={"minimum": minimum})
-
-
-@dataclass(frozen=True)
-class FID:
-    """Frechet distance of Inception features.
-
-    Attributes:
-        flavour: see :class:`t2igan.metrics.backbones.InceptionBackbone`; values of two flavours do not compare.
-    """
-
-    name: ClassVar[str] = "fid"
-    flavour: Literal["tf-2015", "torchvision-affine", "torchvision"] = "torchvision-affine"
-
-
-@dataclass(frozen=True)
-class FDClassifier:
-    """Frechet distance of the evaluation classifier's features."""
-
-    name: ClassVar[str] = "fd-classifier"
-
-
-@dataclass(frozen=True)
-class ISClassifier:
-    """Inception score of the evaluation classifier's class probabilities.
-
-    Attributes:
-        splits: parts over which mean and spread are taken.
-        drop_remainder: parts of exactly N // splits pictures.
-        seed: of the order in which pictures are cut into parts.
-    """
-
-    name: ClassVar[str] = "is-classifier"
-    splits: int = _at_least(1, 10)
-    drop_remainder: bool = False
-    seed: int = _at_least(0, 0)
-
-
-@dataclass(frozen=True)
-class RPrecision:
-    """R-precision with each DAMSM given, and its control with shuffled captions.
-
-    Attributes:
-        candidates: captions per trial, the true one included.
-        folds: over which mean and spread are taken.
-        fold_mode: see :func:`t2igan.metrics.r_precision.fold_statistics`.
-        negatives: which captions may be mismatching ones.
-        seed: of mismatching captions, of the folds and of the control.
-        source: whether the DAMSM sees the pictures as stored (8 bits) or as drawn.
-    """
-
-    name: ClassVar[str] = "r-precision"
-    candidates: int = _at_least(2, 100)
-    folds: int = _at_least(1, 10)
-    fold_mode: Literal["exact", "dmgan-2999"] = "exact"
-    negatives: Literal["other-class", "other-image"] = "other-class"
-    seed: int = _at_least(0, 0)
-    source: Literal["uint8", "float"] = "uint8"
-
-
-MetricSpec = FID | FDClassifier | ISClassifier | RPrecision
-METRICS: dict[str, type] = {kind.name: kind for kind in get_args(MetricSpec)}
 
 
 @dataclass(frozen=True)
@@ -95,11 +31,12 @@ class Protocol:
         name: under which it is found; not part of the hash.
         dataset: name of the data set that it is for.
         image_size: side of the pictures, drawn and real.
-        images: how many pictures are drawn.
+        images: how many pictures are drawn, at most.
         metrics: what is computed.
         split: whose captions are drawn and whose images are the reference.
-        captions: ``even``: every caption as often as any other, as far as the number allows
-            (:func:`t2igan.evaluation.plan.plan_pictures`).
+        captions: ``even``: every caption as often as any other, as far as the number allows. ``random``: passes
+            over the images in a random order, each with one random caption, as the released samplers do.
+            See :mod:`t2igan.evaluation.plan`.
         words: the most words of a caption; words above are sub-sampled.
         words_seed: of that choice.
         noise_seed: of the noise of each picture.
@@ -107,30 +44,80 @@ class Protocol:
         quantisation: from [-1, 1] to 8 bits.
         reference: ``whole``: every image of the split. ``halves``: images 0, 2, 4, ... are the reference of every
             row, and images 1, 3, 5, ... are the row of real images.
+        source: where the protocol is described; not part of the hash.
+        captions_seed: of ``random`` captions.
+        passes: the most passes over the images with ``random`` captions, 0 for as many as ``images`` asks for.
+        loader_batch: with ``random`` captions, images beyond the last whole batch of this size are left out of a
+            pass (the loaders' drop_last); 0 leaves out none.
+        truncation: bound of the noise's truncated normal distribution, 0 for the whole normal distribution.
+        noise_scale: factor of the noise.
+        conditioning: noise of a conditioning augmentation: drawn like the other, or zero (its mean).
+        reference_split: whose images are the reference, where it is not ``split``.
+        reference_images: ``crop``: centre crops; ``full``: whole images, squeezed to a square; ``augmented``:
+            random crops and flips, as training sees them.
+        reference_count: images of an ``augmented`` reference.
+        reference_seed: of the crops and flips.
+        bootstrap: replicates for the confidence intervals of all metrics, 0 for none.
+        bootstrap_seed: of the replicates.
+        confidence: that an interval is meant to have.
     """
 
     name: str
     dataset: str
-    image_size: int = _at_least(1)
-    images: int = _at_least(2)
+    image_size: int = at_least(1)
+    images: int = at_least(2)
     metrics: tuple[MetricSpec, ...] = ()
     split: Literal["test", "train"] = "test"
-    captions: Literal["even"] = "even"
-    words: int = _at_least(1, 18)
-    words_seed: int = _at_least(0, 0)
-    noise_seed: int = _at_least(0, 100)
+    captions: Literal["even", "random"] = "even"
+    words: int = at_least(1, 18)
+    words_seed: int = at_least(0, 0)
+    noise_seed: int = at_least(0, 100)
     weights: Literal["ema", "raw"] = "ema"
     quantisation: Literal["round", "truncate"] = "round"
     reference: Literal["whole", "halves"] = "whole"
+    source: str = added("")
+    captions_seed: int = added(0, minimum=0)
+    passes: int = added(0, minimum=0)
+    loader_batch: int = added(0, minimum=0)
+    truncation: float = added(0.0, minimum=0)
+    noise_scale: float = added(1.0, minimum=0)
+    conditioning: Literal["drawn", "zero"] = added("drawn")
+    reference_split: Literal["same", "test", "train"] = added("same")
+    reference_images: Literal["crop", "full", "augmented"] = added("crop")
+    reference_count: int = added(30_000, minimum=2)
+    reference_seed: int = added(0, minimum=0)
+    bootstrap: int = added(0, minimum=0)
+    bootstrap_seed: int = added(0, minimum=0)
+    confidence: float = added(0.95, minimum=0.5)
 
     @property
     def hash(self) -> str:
         """sha256 (hex) of the canonical JSON of all but the name; numbers compare only where it is equal."""
-        content = asdict(self)
-        del content["name"]
-        content["metrics"] = {spec.name: asdict(spec) for spec in self.metrics}
+        content = hashed_fields(self)
+        for documentation in ("name", "source"):
+            content.pop(documentation, None)
+        content["metrics"] = {spec.name: hashed_fields(spec) for spec in self.metrics}
         content["rules"] = RULES
-        return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+        return hash_of(content)
+
+    @property
+    def drawing(self) -> dict[str, Any]:
+        """The fields that decide how the picture of a caption looks, whichever captions are drawn."""
+        names = (
+            *("image_size", "split", "words", "words_seed", "noise_seed", "weights", "quantisation"),
+            *("truncation", "noise_scale", "conditioning"),
+        )
+        return {name: getattr(self, name) for name in names}
+
+    @property
+    def reference_of(self) -> str:
+        """The split whose images are the reference."""
+        return self.split if self.reference_split == "same" else self.reference_split
+
+
+def hash_of(content: Mapping[str, Any]) -> str:
+    """sha256 (hex) of the canonical JSON of plain values."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 def protocol_names() -> list[str]:
@@ -170,9 +157,7 @@ def _read_metrics(entries: Any, path: Path) -> tuple[MetricSpec, ...]:
         name = entry.get("name") if isinstance(entry, dict) else entry
         if name not in METRICS:
             raise UserError(f"{path}: {where}.name: {name!r} is not one of {', '.join(METRICS)}")
-        options = (
-            {key: value for key, value in entry.items() if key != "name"} if isinstance(entry, dict) else {}
-        )
+        options = {key: value for key, value in entry.items() if key != "name"} if isinstance(entry, dict) else {}
         specs.append(_read(METRICS[name], options, path, f"{where}."))
     names = [spec.name for spec in specs]
     if len(set(names)) < len(names):
@@ -188,6 +173,8 @@ def _read(kind: type[T], values: Mapping[Any, Any], path: Path, prefix: str) -> 
             raise UserError(f"{path}: {prefix}{key}: unknown key; there are {', '.join(known) or 'none'}")
     for key, own in known.items():
         if key in values and key != "metrics":
+            if types[key] is float and type(values[key]) is int:
+                values = {**values, key: float(values[key])}  # 2 and 2.0 are one protocol
             wrong = _objection(values[key], types[key], own.metadata.get("minimum"))
             if wrong:
                 raise UserError(f"{path}: {prefix}{key}: {values[key]!r} {wrong}")

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import t2igan
 from t2igan.errors import UserError
@@ -27,6 +27,8 @@ class MetricValue:
         n: pictures that went into it.
         judge: sha256 of the network whose features it is made of; values of different judges do not compare.
         chance: what guessing would give, where that is known.
+        low: lower end of its confidence interval, None without one.
+        high: upper end.
     """
 
     value: float
@@ -34,6 +36,8 @@ class MetricValue:
     n: int
     judge: str
     chance: float | None = None
+    low: float | None = None
+    high: float | None = None
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,9 @@ class SubjectCard:
         recipe: class of the module.
         weights: ``ema`` or ``raw``.
         seed: from which an untrained module was built.
+        generator: class of its generator.
+        experiment: sha256 of the training's configuration without its seeds; runs that share it are repetitions.
+        training_seed: of the run.
     """
 
     kind: str
@@ -57,6 +64,9 @@ class SubjectCard:
     recipe: str | None = None
     weights: str | None = None
     seed: int | None = None
+    generator: str | None = None
+    experiment: str | None = None
+    training_seed: int | None = None
 
 
 @dataclass(frozen=True)
@@ -82,6 +92,7 @@ class ResultRecord:
         versions: of the packages.
         timestamp: UTC, ISO 8601.
         schema: of this record.
+        n_split: images of the split whose captions were drawn, None in records that do not say.
     """
 
     subject: SubjectCard
@@ -102,6 +113,7 @@ class ResultRecord:
     versions: dict[str, str] = field(default_factory=lambda: package_versions())
     timestamp: str = field(default_factory=lambda: datetime.now(timezone.utc).isoformat(timespec="seconds"))
     schema: int = SCHEMA
+    n_split: int | None = None
 
     def to_json(self) -> str:
         """One line of JSON."""
@@ -117,13 +129,19 @@ class ResultRecord:
         content = json.loads(line)
         if not isinstance(content, dict) or content.get("schema") != SCHEMA:
             raise ValueError(f"not a record of schema {SCHEMA}")
-        known = {own.name for own in fields(cls)}
         try:
-            content["subject"] = SubjectCard(**content["subject"])
-            content["metrics"] = {name: MetricValue(**value) for name, value in content["metrics"].items()}
-            return cls(**{key: value for key, value in content.items() if key in known})
+            content["subject"] = SubjectCard(**_known(SubjectCard, content["subject"]))
+            metrics = content["metrics"].items()
+            content["metrics"] = {name: MetricValue(**_known(MetricValue, value)) for name, value in metrics}
+            return cls(**_known(cls, content))
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"not a whole record ({error})") from error
+
+
+def _known(kind: type, content: dict[str, Any]) -> dict[str, Any]:
+    """What a dataclass has fields for: records of later versions stay readable."""
+    names = {own.name for own in fields(kind)}
+    return {key: value for key, value in content.items() if key in names}
 
 
 def package_versions() -> dict[str, str]:

@@ -1,44 +1,30 @@
 """One subject under one protocol: a single pass over its pictures feeds all metrics."""
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
+import numpy as np
 import torch
-from torch import distributed
 
 from t2igan.data.store import Store
 from t2igan.errors import UserError
-from t2igan.evaluation.generate import batches
-from t2igan.evaluation.plan import Plan, share
-from t2igan.evaluation.protocol import FID, FDClassifier, ISClassifier, Protocol, RPrecision
-from t2igan.evaluation.record import MetricValue, ResultRecord
-from t2igan.evaluation.scorers import BackboneScorer, Judge, MatchingScorer, Scorer
-from t2igan.evaluation.subjects import RealImages, Subject, real_images
-from t2igan.metrics.backbones import Backbone, InceptionBackbone
+from t2igan.evaluation.assembly import Networks, Options, find_networks, make_scorers
+from t2igan.evaluation.cache import Shelf
+from t2igan.evaluation.diversity import lpips_diversity
+from t2igan.evaluation.embedders import BackboneEmbedder, ClipEmbedder, Embedder, Judge
+from t2igan.evaluation.feeding import Feed, feed
+from t2igan.evaluation.generate import Pictures, batches
+from t2igan.evaluation.metric_specs import LPIPSDiversity
+from t2igan.evaluation.plan import Plan
+from t2igan.evaluation.protocol import Protocol
+from t2igan.evaluation.record import ResultRecord
+from t2igan.evaluation.reference import Reference
+from t2igan.evaluation.scorers import Scorer, Values
+from t2igan.evaluation.subjects import RealImages, Subject
 from t2igan.models.classifier import ClassifierBackbone
 
 Progress = Callable[[str, int, int], None]
-
-
-@dataclass(frozen=True)
-class Options:
-    """What may change without changing a number.
-
-    Attributes:
-        batch_size: pictures at a time.
-        device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ...
-        weights_folder: where Inception weights are looked for.
-        download: whether the net may be asked for them.
-        skip_missing: leave out metrics whose networks are not there, and say so in the record.
-    """
-
-    batch_size: int = 64
-    device: str = "auto"
-    weights_folder: Path = Path("checkpoints")
-    download: bool = True
-    skip_missing: bool = False
 
 
 def evaluate(
@@ -64,32 +50,36 @@ def evaluate(
         progress: is told (stage, done, total).
 
     Raises:
-        UserError: something is missing or does not fit together.
+        UserError: something is missing or does not fit together, or nothing could be computed.
     """
     options, begin = options or Options(), time.monotonic()
     device = choose_device(options.device)
     _check(protocol, store, options)
     subject.check(protocol, store)
-    networks, not_computed = _networks(subject, protocol, judges, classifier, options)
-    split = store.split(protocol.split)
-    plan = subject.plan(protocol, split)
-    scorers, backbones = _scorers(subject, protocol, store, plan, networks, device)
+    networks = find_networks(subject, protocol, judges, classifier, options, device)
+    plan = subject.plan(protocol, store.split(protocol.split))
     # Reduced-precision convolutions would let the batch size into the numbers.
     with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
-        n_real = _feed_reference(scorers, protocol, store, options.batch_size, device, progress)
-        _feed_pictures(scorers, subject, protocol, store, plan, options.batch_size, device, progress)
-        metrics = _compute(scorers)
+        scorers = make_scorers(networks, subject, protocol, store, plan, device)
+        n_real = _feed_reference(scorers, protocol, store, options, device, progress)
+        _feed_pictures(scorers, subject, protocol, store, plan, options, device, progress)
+        metrics, failed = _compute(scorers, protocol)
+        if networks.lpips is not None:
+            spec = next(spec for spec in protocol.metrics if isinstance(spec, LPIPSDiversity))
+            metrics[spec.name] = lpips_diversity(
+                subject, spec, protocol, store, plan, networks.lpips, options.batch_size, device
+            )
     return ResultRecord(
         subject=subject.card,
         metrics=metrics,
-        not_computed=not_computed,
+        not_computed=networks.not_computed | failed,
         protocol=protocol.name,
         protocol_hash=protocol.hash,
         dataset=store.name,
         fingerprint=store.fingerprint,
         n_real=n_real,
         n_generated=len(plan),
-        backbones=backbones,
+        backbones=_backbones(networks, scorers),
         damsm={judge.label: judge.sha256 for judge in judges},
         seed=protocol.noise_seed,
         device=device_name(device),
@@ -134,154 +124,120 @@ def _check(protocol: Protocol, store: Store, options: Options) -> None:
         raise UserError(f"--batch_size: {options.batch_size} is below 1")
 
 
-@dataclass
-class _Networks:
-    inception: Backbone | None = None
-    frechet_classifier: ClassifierBackbone | None = None
-    score_classifier: ClassifierBackbone | None = None
-    judges: Sequence[Judge] = ()
-
-
-def _networks(
-    subject: Subject,
-    protocol: Protocol,
-    judges: Sequence[Judge],
-    classifier: ClassifierBackbone | None,
-    options: Options,
-) -> tuple[_Networks, dict[str, str]]:
-    """The networks that the protocol's metrics need, and why a metric cannot be computed.
-
-    Raises:
-        UserError: naming everything that is missing at once, unless metrics may be left out.
-    """
-    networks, impossible, missing = _Networks(), {}, {}
-    for spec in protocol.metrics:
-        reason = _impossible(spec, subject, protocol)
-        if reason:
-            impossible[spec.name] = reason
-        elif isinstance(spec, FID):
-            try:
-                networks.inception = InceptionBackbone(
-                    spec.flavour, folder=options.weights_folder, download=options.download
-                )
-            except UserError as error:
-                missing[spec.name] = str(error)
-        elif isinstance(spec, FDClassifier | ISClassifier) and classifier is None:
-            missing[spec.name] = (
-                "no evaluation classifier: train one with a classifier.yaml and give --classifier"
-            )
-        elif isinstance(spec, FDClassifier):
-            networks.frechet_classifier = classifier
-        elif isinstance(spec, ISClassifier):
-            networks.score_classifier = classifier
-        elif judges:
-            networks.judges = judges
-        else:
-            missing[spec.name] = "no DAMSM: train one with a damsm.yaml and give --damsm"
-    if missing and not options.skip_missing:
-        lines = "; ".join(f"{name}: {reason}" for name, reason in missing.items())
-        raise UserError(
-            f"{protocol.name} needs what is not there (--skip_missing true leaves it out): {lines}"
-        )
-    if len(impossible) + len(missing) == len(protocol.metrics):
-        reasons = "; ".join(f"{name}: {reason}" for name, reason in (impossible | missing).items())
-        raise UserError(f"no metric of protocol {protocol.name} can be computed: {reasons}")
-    return networks, impossible | missing
-
-
-def _impossible(spec: object, subject: Subject, protocol: Protocol) -> str:
-    """Why a metric makes no sense for a subject, or an empty string."""
-    if (
-        isinstance(spec, FID | FDClassifier)
-        and isinstance(subject, RealImages)
-        and protocol.reference == "whole"
-    ):
-        return "the reference is these very images; a protocol with `reference: halves` has this row"
-    if isinstance(spec, RPrecision) and not subject.knows_captions:
-        return "the file names do not tell the captions; name files <key>_c<number of the caption>"
-    if isinstance(spec, RPrecision) and spec.source == "float" and not subject.has_floats:
-        return "the protocol ranks pictures before quantisation, which these have not"
-    return ""
-
-
-def _scorers(
-    subject: Subject,
-    protocol: Protocol,
-    store: Store,
-    plan: Plan,
-    networks: _Networks,
-    device: torch.device,
-) -> tuple[list[Scorer], dict[str, str]]:
-    """Scorers, and the backbones' sha256 by name."""
-    split = store.split(protocol.split)
-    distinct = subject.distinct(plan, split)
-    specs = {type(spec): spec for spec in protocol.metrics}
-    scorers: list[Scorer] = []
-    if networks.inception is not None:
-        scorers.append(BackboneScorer(networks.inception.to(device), FID.name, None, distinct, device))
-    classifier = networks.frechet_classifier or networks.score_classifier
-    if classifier is not None:
-        frechet = FDClassifier.name if networks.frechet_classifier else None
-        score = specs[ISClassifier] if networks.score_classifier else None
-        scorers.append(BackboneScorer(classifier.to(device), frechet, score, distinct, device))
-    backbones = {scorer.backbone.name: scorer.backbone.sha256 for scorer in scorers}
-    for judge in networks.judges:
-        scorers.append(MatchingScorer(judge, specs[RPrecision], protocol, split, plan, device))
-    return scorers, backbones
-
-
-def _processes() -> tuple[int, int]:
-    """Rank and number of processes."""
-    if distributed.is_available() and distributed.is_initialized():
-        return distributed.get_rank(), distributed.get_world_size()
-    return 0, 1
+def _backbones(networks: Networks, scorers: Sequence[Scorer]) -> dict[str, str]:
+    """sha256 by name of all that values are made of beside pictures and DAMSMs."""
+    used = [scorer.embedder for scorer in scorers]
+    found = {one.name: one.sha256 for one in used if isinstance(one, BackboneEmbedder | ClipEmbedder)}
+    if networks.statistics is not None:
+        found["statistics of the reference"] = networks.statistics[1]
+    if networks.lpips is not None:
+        found["lpips"] = networks.lpips.sha256
+    return found
 
 
 def _feed_reference(
-    scorers: list[Scorer],
+    scorers: Sequence[Scorer],
     protocol: Protocol,
     store: Store,
-    batch_size: int,
+    options: Options,
     device: torch.device,
     progress: Progress | None,
 ) -> int:
     """Show the reference to the scorers that want one; how many images it has."""
-    if not any(isinstance(scorer, BackboneScorer) and scorer.frechet_name for scorer in scorers):
+    wanting = [scorer for scorer in scorers if scorer.wants_reference]
+    if not wanting:
         return 0
-    split = store.split(protocol.split)
-    images = range(0, len(split), 2 if protocol.reference == "halves" else 1)
-    own = share(len(images), *_processes())
-    for batch in batches(own, batch_size):
-        captions = [split.captions_of(images[int(number)]).start for number in batch]
-        pixels = real_images(store, protocol, captions, device)
-        for scorer in scorers:
-            scorer.add_reference(pixels)
-        if progress:
-            progress("reference images", int(batch[-1]) + 1 - own.start, len(own))
-    return len(images)
+    reference = Reference(store, protocol)
+    numbers = np.arange(len(reference))
+    everything = np.ones(len(reference), bool)
+    feeds = [
+        Feed(
+            embedder, everything, [one.add_reference for one in own], _shelf(options, reference.identity, embedder)
+        )
+        for embedder, own in _by_embedder(wanting)
+    ]
+
+    def read(own: Sequence[int]) -> Iterator[Pictures]:
+        for batch in batches(own, options.batch_size):
+            yield Pictures(torch.from_numpy(batch), reference.images(batch, device))
+
+    ids = np.stack([np.full_like(numbers, -1), numbers], axis=1)
+    feed(feeds, ids, read, device, partial(progress, "reference images") if progress else None)
+    return len(reference)
 
 
 def _feed_pictures(
-    scorers: list[Scorer],
+    scorers: Sequence[Scorer],
     subject: Subject,
     protocol: Protocol,
     store: Store,
     plan: Plan,
-    batch_size: int,
+    options: Options,
     device: torch.device,
     progress: Progress | None,
 ) -> None:
-    own, done = share(len(plan), *_processes()), 0
-    for pictures in subject.pictures(protocol, store, plan, own, batch_size, device):
-        for scorer in scorers:
-            scorer.add(pictures)
-        done += len(pictures)
-        if progress:
-            progress("pictures", done, len(own))
+    content = _picture_content(subject, protocol, store)
+    feeds = [
+        Feed(
+            embedder,
+            np.any([one.wanted for one in own], axis=0),
+            [partial(_take_wanted, one) for one in own],
+            _shelf(options, content, embedder),
+        )
+        for embedder, own in _by_embedder(scorers)
+    ]
+
+    def draw(own: Sequence[int]) -> Iterator[Pictures]:
+        yield from subject.pictures(protocol, store, plan, own, options.batch_size, device)
+
+    feed(feeds, picture_ids(plan), draw, device, partial(progress, "pictures") if progress else None)
 
 
-def _compute(scorers: list[Scorer]) -> dict[str, MetricValue]:
-    found: dict[str, MetricValue] = {}
+def _take_wanted(scorer: Scorer, numbers: torch.Tensor, rows: tuple[torch.Tensor, ...]) -> None:
+    mask = torch.from_numpy(scorer.wanted)[numbers]
+    if mask.any():
+        scorer.add(numbers[mask], tuple(column[mask.to(column.device)] for column in rows))
+
+
+def picture_ids(plan: Plan) -> np.ndarray:
+    """What tells the pictures of one subject apart, int64 (N, 2).
+
+    Caption and draw, so that protocols which choose captions in different ways share what they have in common; the
+    numbers of the plan where files do not tell their captions.
+    """
+    ids = np.stack([plan.captions, plan.draws], axis=1)
+    if len(np.unique(ids, axis=0)) == len(ids):
+        return ids
+    return np.stack([np.full(len(plan), -1), np.arange(len(plan))], axis=1)
+
+
+def _by_embedder(scorers: Sequence[Scorer]) -> list[tuple[Embedder, list[Scorer]]]:
+    groups: dict[int, tuple[Embedder, list[Scorer]]] = {}
     for scorer in scorers:
-        found |= scorer.values()
-    return found
+        groups.setdefault(id(scorer.embedder), (scorer.embedder, []))[1].append(scorer)
+    return list(groups.values())
+
+
+def _picture_content(subject: Subject, protocol: Protocol, store: Store) -> list[object] | None:
+    """What pictures depend on, None where that has no name (an untrained network)."""
+    card = subject.card
+    what = "real" if isinstance(subject, RealImages) else card.sha256
+    return None if what is None else [card.kind, what, store.fingerprint, protocol.drawing]
+
+
+def _shelf(options: Options, content: object, embedder: Embedder) -> Shelf | None:
+    if options.cache is None or content is None:
+        return None
+    return Shelf(options.cache, {"pictures": content, "network": embedder.identity})
+
+
+def _compute(scorers: Sequence[Scorer], protocol: Protocol) -> Values:
+    found, failed = {}, {}
+    for scorer in scorers:
+        values, reasons = scorer.values()
+        found |= values
+        failed |= reasons
+    if failed and not found:
+        lines = "; ".join(f"{name}: {reason}" for name, reason in failed.items())
+        raise UserError(f"no metric of protocol {protocol.name} could be computed: {lines}")
+    return found, failed

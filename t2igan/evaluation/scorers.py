@@ -1,8 +1,8 @@
-"""Metrics fed by the one pass over the pictures, each network used once per picture."""
+"""What feeds the metrics with the rows of a network, and turns them into values for the record."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,108 +12,50 @@ from torch import Tensor
 from t2igan.data.store import Store, StoreSplit
 from t2igan.errors import UserError
 from t2igan.evaluation.control import ShuffledRPrecision
-from t2igan.evaluation.generate import Pictures, batches, caption_tokens
+from t2igan.evaluation.embedders import Embedder, Judge, Rows
+from t2igan.evaluation.generate import batches, caption_tokens
+from t2igan.evaluation.metric_specs import CLIPRPrecision, RPrecision
 from t2igan.evaluation.plan import Plan, shuffled_captions
-from t2igan.evaluation.protocol import ISClassifier, Protocol, RPrecision
+from t2igan.evaluation.protocol import Protocol
 from t2igan.evaluation.record import MetricValue
 from t2igan.evaluation.subjects import label_of, require_same_words
 from t2igan.metrics import r_precision
-from t2igan.metrics.backbones import Backbone
-from t2igan.metrics.frechet import FrechetDistance
-from t2igan.metrics.inception_score import InceptionScore
+from t2igan.metrics.bootstrap import interval, mean_replicates
+from t2igan.metrics.clip import ClipScore
 from t2igan.metrics.weights import file_sha256
 from t2igan.models.classifier import ClassifierBackbone, EvaluationClassifier
 from t2igan.models.damsm import DAMSM
 from t2igan.models.suite_module import load_module
-from t2igan.nn.images import to_signed
 
 CAPTIONS_AT_A_TIME = 512
+# Values by name, and by the name of the metric why it could not be computed.
+Values = tuple[dict[str, MetricValue], dict[str, str]]
 
 
 class Scorer(ABC):
-    """Some metrics that share a network."""
-
-    @abstractmethod
-    def add(self, pictures: Pictures) -> None:
-        """Take pictures that are scored."""
-
-    @abstractmethod
-    def add_reference(self, images: Tensor) -> None:
-        """Take reference images, uint8 (B, 3, S, S)."""
-
-    @abstractmethod
-    def values(self) -> dict[str, MetricValue]:
-        """The metrics by name, over the pictures of all processes."""
-
-
-class BackboneScorer(Scorer):
-    """Frechet distance and inception score of one backbone. Pictures shown before are left out.
-
-    Args:
-        backbone: the network, on its device.
-        frechet: name of the Frechet distance, None for none.
-        inception: options of the inception score, None for none.
-        distinct: bool (N,), False for pictures shown before.
-        device: of the metrics.
-    """
-
-    def __init__(
-        self,
-        backbone: Backbone,
-        frechet: str | None,
-        inception: ISClassifier | None,
-        distinct: np.ndarray,
-        device: torch.device,
-    ) -> None:
-        self.backbone, self.frechet_name, self.inception_spec = backbone, frechet, inception
-        self._distinct = torch.from_numpy(distinct)
-        self._frechet = FrechetDistance(backbone.feature_dim).to(device) if frechet else None
-        self._inception = None
-        if inception:
-            self._inception = InceptionScore(inception.splits, inception.drop_remainder, inception.seed).to(
-                device
-            )
-
-    def add_reference(self, images: Tensor) -> None:
-        """Features of the reference."""
-        if self._frechet is not None:
-            self._frechet.update(self.backbone(images)[0], real=True)
-
-    def add(self, pictures: Pictures) -> None:
-        """Features and class probabilities."""
-        new = self._distinct[pictures.numbers]
-        if not new.any():
-            return
-        features, logits = self.backbone(pictures.images[new.to(pictures.images.device)])
-        if self._frechet is not None:
-            self._frechet.update(features, real=False)
-        if self._inception is not None:
-            self._inception.update(logits.softmax(dim=1), pictures.numbers[new])
-
-    def values(self) -> dict[str, MetricValue]:
-        """What was asked for."""
-        count, judge, found = int(self._distinct.sum()), self.backbone.sha256, {}
-        if self._frechet is not None:
-            found[self.frechet_name] = MetricValue(self._frechet.compute().item(), None, count, judge)
-        if self._inception is not None:
-            mean, spread = self._inception.compute()
-            found[self.inception_spec.name] = MetricValue(mean.item(), spread.item(), count, judge)
-        return found
-
-
-@dataclass(frozen=True)
-class Judge:
-    """A DAMSM that scores.
+    """Metrics made of the rows of one network.
 
     Attributes:
-        label: for the names of metrics.
-        sha256: of its checkpoint.
-        module: the DAMSM.
+        embedder: the network.
+        wanted: bool (N,), the pictures whose rows it takes.
+        wants_reference: whether it takes the reference's rows too.
     """
 
-    label: str
-    sha256: str
-    module: DAMSM
+    embedder: Embedder
+    wanted: np.ndarray
+    wants_reference = False
+
+    @abstractmethod
+    def add(self, numbers: Tensor, rows: Rows) -> None:
+        """Take the rows (B, ...) of the pictures ``numbers``, int64 (B,)."""
+
+    def add_reference(self, numbers: Tensor, rows: Rows) -> None:
+        """Take the rows of reference images; only where ``wants_reference``."""
+        raise NotImplementedError(f"{type(self).__name__} wants no reference")
+
+    @abstractmethod
+    def values(self) -> Values:
+        """The metrics over the pictures of all processes, and why some could not be computed."""
 
 
 def load_judges(paths: Sequence[str | Path], store: Store) -> list[Judge]:
@@ -151,12 +93,14 @@ def load_classifier(path: str | Path, store: Store) -> ClassifierBackbone:
 
 
 class MatchingScorer(Scorer):
-    """R-precision of one DAMSM, and its control: the same pictures under captions of other classes.
+    """R-precision, and its control: the same pictures under captions of other classes.
 
     Args:
-        judge: the DAMSM, which is moved to ``device``.
+        embedder: gives the image vectors.
+        judge: its label, for the names of the values; None for none.
+        sentences: (M, D), vectors of all captions of the split.
         spec: options.
-        protocol: gives the words.
+        protocol: gives the bootstrap.
         split: whose captions are the candidates.
         plan: all pictures.
         device: where to score.
@@ -164,50 +108,92 @@ class MatchingScorer(Scorer):
 
     def __init__(
         self,
-        judge: Judge,
-        spec: RPrecision,
+        embedder: Embedder,
+        judge: str | None,
+        sentences: Tensor,
+        spec: RPrecision | CLIPRPrecision,
         protocol: Protocol,
         split: StoreSplit,
         plan: Plan,
         device: torch.device,
     ) -> None:
-        self.judge, self.spec = judge, spec
-        self._count = len(plan)
+        self.embedder, self.spec, self._protocol = embedder, spec, protocol
+        self.wanted = np.ones(len(plan), bool)
+        self._suffix = "" if judge is None else f"@{judge}"
         image_ids = split.caption_images
         class_ids = split.class_ids[image_ids]
         groups = class_ids if spec.negatives == "other-class" else image_ids
         shuffled = shuffled_captions(plan.captions, groups[plan.captions], spec.seed)
         self._captions, self._shuffled = torch.from_numpy(plan.captions), torch.from_numpy(shuffled)
-        self._encoder = judge.module.image_encoder.to(device)
-        sentences = encode_captions(judge.module, split, protocol, device)
         options = asdict(spec)
-        del options["source"]
+        options.pop("source", None)
         self._metric = r_precision.RPrecision(class_ids, image_ids, **options).to(device)
         self._metric.set_captions(sentences)
         self._control = ShuffledRPrecision(class_ids, image_ids, sentences, spec).to(device)
 
-    def add_reference(self, images: Tensor) -> None:
-        """The reference plays no part in R-precision."""
-
-    @torch.no_grad()
-    def add(self, pictures: Pictures) -> None:
+    def add(self, numbers: Tensor, rows: Rows) -> None:
         """Image vectors."""
-        seen = pictures.drawn if self.spec.source == "float" and pictures.drawn is not None else None
-        _, codes = self._encoder(to_signed(pictures.images) if seen is None else seen)
-        numbers = pictures.numbers
         captions, shuffled = self._captions[numbers], self._shuffled[numbers]
-        self._metric.update(codes, captions, numbers)
-        self._control.update(codes, captions, shuffled, numbers)
+        self._metric.update(rows[0], captions, numbers)
+        self._control.update(rows[0], captions, shuffled, numbers)
 
-    def values(self) -> dict[str, MetricValue]:
+    def values(self) -> Values:
         """The metric and its control."""
-        found = {}
-        for name, metric in (("r-precision", self._metric), ("r-precision-shuffled", self._control)):
-            mean, spread = metric.compute()
-            found[f"{name}@{self.judge.label}"] = MetricValue(
-                mean.item(), spread.item(), self._count, self.judge.sha256, 1 / self.spec.candidates
-            )
-        return found
+        found: dict[str, MetricValue] = {}
+        name = self.spec.name
+        try:
+            for title, metric in ((name, self._metric), (f"{name}-shuffled", self._control)):
+                mean, spread = metric.compute()
+                with metric.sync_context():
+                    hits = metric.hits()
+                value = MetricValue(
+                    mean.item(), spread.item(), len(hits), self.embedder.sha256, 1 / self.spec.candidates
+                )
+                found[f"{title}{self._suffix}"] = with_interval(value, hits, self._protocol)
+        except UserError as error:
+            return {}, {f"{name}{self._suffix}": str(error)}
+        return found, {}
+
+
+class ClipScorer(Scorer):
+    """CLIP score of each picture with its caption.
+
+    Args:
+        embedder: gives the image vectors.
+        sentences: (M, D), unit vectors of all captions of the split.
+        protocol: gives the bootstrap.
+        plan: all pictures.
+        device: where to score.
+    """
+
+    def __init__(
+        self, embedder: Embedder, sentences: Tensor, protocol: Protocol, plan: Plan, device: torch.device
+    ) -> None:
+        self.embedder, self.wanted, self._protocol = embedder, np.ones(len(plan), bool), protocol
+        self._captions, self._sentences = torch.from_numpy(plan.captions), sentences.to(device)
+        self._metric = ClipScore().to(device)
+
+    def add(self, numbers: Tensor, rows: Rows) -> None:
+        """Image vectors."""
+        captions = self._captions[numbers].to(self._sentences.device)
+        self._metric.update(rows[0], self._sentences[captions], numbers)
+
+    def values(self) -> Values:
+        """The score; its spread is over pictures."""
+        scores = self._metric.compute().double()
+        value = MetricValue(
+            scores.mean().item(), scores.std(correction=0).item(), len(scores), self.embedder.sha256
+        )
+        return {"clip-score": with_interval(value, scores, self._protocol)}, {}
+
+
+def with_interval(value: MetricValue, samples: Tensor, protocol: Protocol) -> MetricValue:
+    """A mean over samples (N,) with its confidence interval, where the protocol wants one."""
+    if not protocol.bootstrap:
+        return value
+    replicates = mean_replicates(samples, protocol.bootstrap, protocol.bootstrap_seed)
+    low, high = interval(value.value, replicates, protocol.confidence)
+    return replace(value, low=low, high=high)
 
 
 @torch.no_grad()

@@ -12,7 +12,7 @@ from t2igan.data.store import Store, StoreSplit
 from t2igan.data.vocabulary import Vocabulary
 from t2igan.errors import UserError
 from t2igan.evaluation.generate import Pictures, batches, draw_pictures
-from t2igan.evaluation.plan import Plan, plan_pictures
+from t2igan.evaluation.plan import Plan, plan_for, plan_pictures
 from t2igan.evaluation.protocol import Protocol
 from t2igan.evaluation.record import SubjectCard
 from t2igan.metrics.weights import file_sha256
@@ -49,7 +49,7 @@ class Subject(ABC):
 
     def plan(self, protocol: Protocol, split: StoreSplit) -> Plan:
         """The pictures to be scored."""
-        return plan_pictures(split, protocol.images)
+        return plan_for(protocol, split)
 
     def distinct(self, plan: Plan, split: StoreSplit) -> np.ndarray:
         """Mask (N,), False for pictures that an earlier number of the plan has shown already."""
@@ -105,9 +105,7 @@ class DrawnSubject(Subject):
     ) -> Iterator[Pictures]:
         """Draw."""
         module = self.module.to(device)
-        yield from draw_pictures(
-            module, store.split(protocol.split), plan, protocol, numbers, batch_size, device
-        )
+        yield from draw_pictures(module, store.split(protocol.split), plan, protocol, numbers, batch_size, device)
 
 
 class RealImages(Subject):
@@ -150,13 +148,9 @@ class RealImages(Subject):
             yield Pictures(torch.from_numpy(batch), images)
 
 
-def real_images(
-    store: Store, protocol: Protocol, captions: Sequence[int], device: torch.device
-) -> torch.Tensor:
+def real_images(store: Store, protocol: Protocol, captions: Sequence[int], device: torch.device) -> torch.Tensor:
     """Centre crops of the images of some captions, uint8 (B, 3, S, S), at the protocol's size."""
-    items = EvaluationItems(
-        store.split(protocol.split), store.image_size, protocol.words, protocol.words_seed
-    )
+    items = EvaluationItems(store.split(protocol.split), store.image_size, protocol.words, protocol.words_seed)
     return resize_images(items[captions].images.to(device), protocol.image_size)
 
 
@@ -197,9 +191,7 @@ def load_checkpoint_subject(path: str | Path, weights: str) -> DrawnSubject:
     """
     module = load_generator(path)
     used = weights if module.averages else "raw"
-    card = SubjectCard(
-        "checkpoint", label_of(path), str(path), file_sha256(Path(path)), _class_path(module), used
-    )
+    card = SubjectCard("checkpoint", label_of(path), str(path), file_sha256(Path(path)), _class_path(module), used)
     return DrawnSubject(module, card)
 
 

@@ -14,11 +14,20 @@ from t2igan.errors import UserError
 from t2igan.metrics.inception import FEATURE_DIM, inception_v3, pooled_features, tf1_resize
 from t2igan.metrics.weights import PUBLISHED, resolve_weights
 
-Flavour = Literal["tf-2015", "torchvision-affine", "torchvision"]
+Flavour = Literal["tf-2015", "torchvision-affine", "torchvision", "dfgan", "slim-birds"]
+Resize = Literal["pil", "pil-128", "tensor", "tf1", "clean"]
 
 INPUT_SIZE = 299
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
+_CLASSES = {"tf-2015": 1008, "slim-birds": 51}
+_OWN_RESIZE: dict[str, Resize] = {
+    "tf-2015": "tf1",
+    "torchvision-affine": "pil",
+    "torchvision": "pil",
+    "dfgan": "tensor",
+    "slim-birds": "pil",
+}
 
 
 class Backbone(nn.Module, ABC):
@@ -36,21 +45,22 @@ class Backbone(nn.Module, ABC):
 
     @abstractmethod
     def _embed(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Features (B, F) and logits (B, C) of uint8 images (B, 3, H, W)."""
+        """Features (B, F) and logits (B, C) of images (B, 3, H, W) as :meth:`forward` takes them."""
 
     @torch.no_grad()
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Embed pictures.
 
         Args:
-            images: uint8 (B, 3, H, W), RGB; each backbone resizes in its own way.
+            images: (B, 3, H, W), RGB, uint8 or as drawn (float in [-1, 1]); each backbone resizes in its own way.
 
         Returns:
             Features (B, F) and class logits (B, C), float32.
         """
-        if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] != 3:
+        known = images.dtype == torch.uint8 or images.is_floating_point()
+        if not known or images.ndim != 4 or images.shape[1] != 3:
             raise ValueError(
-                f"a backbone wants uint8 images (B, 3, H, W), got {images.dtype} {tuple(images.shape)}"
+                f"a backbone wants uint8 or float images (B, 3, H, W), got {images.dtype} {tuple(images.shape)}"
             )
         with torch.autocast(images.device.type, enabled=False):
             features, logits = self._embed(images)
@@ -75,7 +85,11 @@ class InceptionBackbone(Backbone):
     * ``torchvision-affine``: torchvision's ImageNet network as the scorers of DM-GAN, DF-GAN and TISE use it:
       PIL's bilinear resize of the 8-bit picture, then the affine map from ImageNet-normalised to [-1, 1] values,
       applied to values in [0, 1] that never were normalised, so that the network sees about -0.03 to 0.43.
+    * ``dfgan``: as ``torchvision-affine``, but resized as a float tensor without antialiasing, as the current code
+      of DF-GAN does with pictures that were never rounded to 8 bits.
     * ``torchvision``: the same weights with the input in [-1, 1] that they were trained on.
+    * ``slim-birds``: TF-slim's network, fine-tuned on the test birds of CUB, for the inception scores of the
+      literature on CUB: 50 classes; the background's logit is dropped. The file has to be converted.
 
     Args:
         flavour: see above.
@@ -83,6 +97,9 @@ class InceptionBackbone(Backbone):
         folder: where the file is looked for and downloaded to.
         download: whether the net may be asked.
         verify: False takes weights other than the published ones; the name then says so.
+        resize: another way to 299 pixels than the flavour's: ``pil`` (8-bit bilinear with antialiasing),
+            ``pil-128`` (that to 128 pixels, then TensorFlow's to 299), ``tensor`` (bilinear without antialiasing),
+            ``tf1`` (TensorFlow 1) or ``clean`` (bicubic with antialiasing, as clean-fid).
 
     Raises:
         UserError: file missing, not the published one, or not weights of this network.
@@ -97,17 +114,20 @@ class InceptionBackbone(Backbone):
         folder: Path = Path("checkpoints"),
         download: bool = True,
         verify: bool = True,
+        resize: Resize | None = None,
     ) -> None:
         super().__init__()
         if flavour not in get_args(Flavour):
             raise UserError(f"inception flavour: {flavour!r} is not one of {', '.join(get_args(Flavour))}")
         self.flavour = flavour
-        published = "inception-tf-2015" if flavour == "tf-2015" else _torchvision_release(weights, folder)
+        self.resize = resize or _OWN_RESIZE[flavour]
+        published = _release(flavour, weights, folder)
         path, self.sha256 = resolve_weights(published, Path(folder), weights, download, verify)
-        self.name = f"inception-{flavour}"
+        self.name = f"inception-{flavour}" + (f"-{resize}" if resize else "")
         if not self.sha256.startswith(PUBLISHED[published].sha256_prefix):
             self.name += " (not the published weights)"
-        self.network = inception_v3(1008 if flavour == "tf-2015" else 1000, tf_pooling=flavour == "tf-2015")
+        from_tf = flavour in ("tf-2015", "slim-birds")
+        self.network = inception_v3(_CLASSES.get(flavour, 1000), from_tf, last_by_maximum=flavour == "tf-2015")
         load_weights(self.network, path, ignore="AuxLogits.")
         self.freeze()
 
@@ -115,25 +135,48 @@ class InceptionBackbone(Backbone):
         """Resize and scale as the flavour does.
 
         Args:
-            images: uint8 (B, 3, H, W).
+            images: (B, 3, H, W), uint8 or float in [-1, 1].
 
         Returns:
             float32 (B, 3, 299, 299).
         """
+        levels = _resized(images, self.resize)
         if self.flavour == "tf-2015":
-            return (tf1_resize(images.float(), INPUT_SIZE) - 128) / 128
-        resized = transforms.resize(images, [INPUT_SIZE, INPUT_SIZE], antialias=True)
-        unit = resized.float() / 255
-        if self.flavour == "torchvision":
-            return unit * 2 - 1
+            return (levels - 128) / 128
+        if self.flavour in ("torchvision", "slim-birds"):
+            return levels / 127.5 - 1
         mean, std = (torch.tensor(x, device=images.device)[:, None, None] for x in (IMAGENET_MEAN, IMAGENET_STD))
-        return unit * (std / 0.5) + (mean - 0.5) / 0.5
+        return levels / 255 * (std / 0.5) + (mean - 0.5) / 0.5
 
     def _embed(self, images: Tensor) -> tuple[Tensor, Tensor]:
         features = pooled_features(self.network, self.preprocess(images))
         classifier = self.network.fc
         bias = None if self.flavour == "tf-2015" else classifier.bias
-        return features, nn.functional.linear(features, classifier.weight, bias)
+        logits = nn.functional.linear(features, classifier.weight, bias)
+        return features, logits[:, 1:] if self.flavour == "slim-birds" else logits
+
+
+def _resized(images: Tensor, how: Resize) -> Tensor:
+    """Pictures (uint8 or float in [-1, 1]) at 299 pixels, as float levels of 0 to 255."""
+    size = [INPUT_SIZE, INPUT_SIZE]
+    pixels = images if images.dtype == torch.uint8 else (images.float() + 1) * 127.5
+    if how == "pil":
+        return transforms.resize(pixels, size, antialias=True).float()
+    if how == "pil-128":
+        return tf1_resize(transforms.resize(pixels, [128, 128], antialias=True).float(), INPUT_SIZE)
+    levels = pixels.float()
+    if how == "tf1":
+        return tf1_resize(levels, INPUT_SIZE)
+    mode = "bicubic" if how == "clean" else "bilinear"
+    resized = nn.functional.interpolate(levels, size, mode=mode, align_corners=False, antialias=how != "tensor")
+    return resized.clamp(0, 255)
+
+
+def _release(flavour: Flavour, weights: Path | None, folder: Path) -> str:
+    """Under which name the weights of a flavour are published."""
+    if flavour in ("tf-2015", "slim-birds"):
+        return f"inception-{flavour}"
+    return _torchvision_release(weights, folder)
 
 
 def _torchvision_release(weights: Path | None, folder: Path) -> str:

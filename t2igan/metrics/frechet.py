@@ -36,8 +36,16 @@ def moments(total: Tensor, outer: Tensor, count: Tensor | int) -> tuple[Tensor, 
     return mean, (outer - count * torch.outer(mean, mean)) / (count - 1)
 
 
-def _square_root_factor(covariance: Tensor, side: str) -> Tensor:
-    """A (D, r) with A A^T = covariance, r its numerical rank."""
+def square_root_factor(covariance: Tensor, side: str) -> Tensor:
+    """A (D, r) with A A^T = covariance, r its numerical rank.
+
+    Args:
+        covariance: float64 (D, D), symmetric positive semi-definite.
+        side: names the set in errors.
+
+    Raises:
+        UserError: an eigenvalue is negative beyond round-off.
+    """
     values, vectors = torch.linalg.eigh(covariance)
     largest = values[-1].clamp(min=0)
     if values[0] < -ROUND_OFF * largest:
@@ -77,7 +85,7 @@ def frechet_distance(mean1: Tensor, cov1: Tensor, mean2: Tensor, cov2: Tensor) -
             raise ValueError(f"{side} set: mean {tuple(mean.shape)}, covariance {tuple(covariance.shape)}")
         if not (mean.isfinite().all() and covariance.isfinite().all()):
             raise UserError(f"Frechet distance: the features of the {side} set are not finite: check its images")
-    root1, root2 = _square_root_factor(cov1, "first"), _square_root_factor(cov2, "second")
+    root1, root2 = square_root_factor(cov1, "first"), square_root_factor(cov2, "second")
     overlap = torch.linalg.svdvals(root1.T @ root2).sum()
     traces = cov1.trace() + cov2.trace()
     distance = (mean1 - mean2).square().sum() + traces - 2 * overlap

@@ -77,12 +77,13 @@ class _LastBlockE(_BlockE):
         return functional.max_pool2d(x, 3, stride=1, padding=1)
 
 
-def inception_v3(classes: int, tf_pooling: bool) -> Inception3:
+def inception_v3(classes: int, tf_pooling: bool, last_by_maximum: bool = True) -> Inception3:
     """Inception-v3 without the auxiliary classifier, weights not set.
 
     Args:
         classes: number of logits (1,008 in TensorFlow's graph, 1,000 in torchvision's).
         tf_pooling: pool as in TensorFlow's graph of 2015-12-05.
+        last_by_maximum: the last block pools by maximum, as that graph does; TF-slim's network averages.
     """
     network = Inception3(num_classes=classes, aux_logits=False, transform_input=False, init_weights=False)
     if tf_pooling:
@@ -91,7 +92,7 @@ def inception_v3(classes: int, tf_pooling: bool) -> Inception3:
         for name, inner in (("6b", 128), ("6c", 160), ("6d", 160), ("6e", 192)):
             setattr(network, f"Mixed_{name}", _BlockC(768, channels_7x7=inner))
         network.Mixed_7b = _BlockE(1280)
-        network.Mixed_7c = _LastBlockE(2048)
+        network.Mixed_7c = (_LastBlockE if last_by_maximum else _BlockE)(2048)
     return network
 
 

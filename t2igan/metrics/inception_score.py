@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from t2igan.errors import UserError
+from t2igan.metrics.bootstrap import resampled_counts
 from t2igan.metrics.indexed import IndexedMetric
 
 
@@ -26,6 +27,40 @@ def inception_score(probabilities: Tensor) -> Tensor:
     return (torch.xlogy(p, p).sum(1).mean() - torch.xlogy(marginal, marginal).sum()).exp()
 
 
+def calibrated(logits: Tensor, temperature: float = 1.0) -> Tensor:
+    """Class probabilities (N, C) of logits divided by a temperature (IS* of TISE, Dinh et al. 2022, section 3.1).
+
+    Args:
+        logits: (N, C).
+        temperature: positive; below 1 makes the classes more certain.
+    """
+    return (logits / temperature).softmax(dim=1)
+
+
+def fit_temperature(logits: Tensor, labels: Tensor) -> float:
+    """The temperature under which a classifier's probabilities are honest on labelled images.
+
+    Least negative log likelihood, as in TISE, whose 50 iterations of L-BFGS at a rate of 0.01 may end before that.
+
+    Args:
+        logits: (N, C), of images that the classifier was not trained on.
+        labels: int64 (N,).
+    """
+    temperature = torch.ones(1, dtype=torch.float64, device=logits.device, requires_grad=True)
+    optimizer = torch.optim.LBFGS([temperature], max_iter=100, line_search_fn="strong_wolfe")
+    logits = logits.detach().double()
+
+    def loss() -> Tensor:
+        optimizer.zero_grad()
+        value = torch.nn.functional.cross_entropy(logits / temperature, labels)
+        value.backward()
+        return value
+
+    with torch.enable_grad():
+        optimizer.step(loss)
+    return temperature.item()
+
+
 class InceptionScore(IndexedMetric):
     """Inception score, mean and population standard deviation over splits.
 
@@ -36,16 +71,26 @@ class InceptionScore(IndexedMetric):
         drop_remainder: parts of exactly N // splits samples; the rest is left out. Otherwise part k is
             [k N // splits, (k + 1) N // splits), as in the code of the paper.
         seed: of the permutation; None keeps the order of the indices (what the COCO scorer does).
+        loader_batch: samples beyond the last whole batch of this size are left out after the permutation, as the
+            CUB scorer does with batches of 64 (2,928 samples: 2,880 are scored); 0 leaves out none.
         kwargs: options of :class:`torchmetrics.Metric`.
     """
 
     higher_is_better = True
 
-    def __init__(self, splits: int = 10, drop_remainder: bool = False, seed: int | None = 0, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        splits: int = 10,
+        drop_remainder: bool = False,
+        seed: int | None = 0,
+        loader_batch: int = 0,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         if splits < 1:
             raise UserError(f"inception score: splits must be at least 1, got {splits}")
-        self.splits, self.drop_remainder, self.seed = splits, drop_remainder, seed
+        self.splits, self.drop_remainder = splits, drop_remainder
+        self.seed, self.loader_batch = seed, loader_batch
 
     def update(self, probabilities: Tensor, index: Tensor) -> None:
         """Add samples.
@@ -70,13 +115,40 @@ class InceptionScore(IndexedMetric):
         Raises:
             UserError: fewer samples than splits, or a sample given twice.
         """
+        scores = torch.stack([inception_score(part) for part in self.parts()])
+        return scores.mean(), scores.std(correction=0)
+
+    def parts(self) -> list[Tensor]:
+        """The probabilities of each split.
+
+        Raises:
+            UserError: fewer samples than splits, or a sample given twice.
+        """
         rows = self._ordered_rows()
+        if self.seed is not None:
+            order = np.random.default_rng(self.seed).permutation(len(rows))
+            rows = rows[torch.from_numpy(order).to(rows.device)]
+        if self.loader_batch:
+            rows = rows[: len(rows) - len(rows) % self.loader_batch]
         count = len(rows)
         if count < self.splits:
             raise UserError(f"inception score: {count} samples for {self.splits} splits: lower `splits`")
-        if self.seed is not None:
-            rows = rows[torch.from_numpy(np.random.default_rng(self.seed).permutation(count)).to(rows.device)]
         usable = count - count % self.splits if self.drop_remainder else count
         edges = [k * usable // self.splits for k in range(self.splits + 1)]
-        scores = torch.stack([inception_score(rows[a:b]) for a, b in pairwise(edges)])
-        return scores.mean(), scores.std(correction=0)
+        return [rows[a:b] for a, b in pairwise(edges)]
+
+    def replicates(self, count: int, seed: int) -> Tensor:
+        """The mean over the splits with samples resampled within each of them, float64 (count,).
+
+        Args:
+            count: number of replicates.
+            seed: of the resampling.
+        """
+        scores = []
+        for number, part in enumerate(self.parts()):
+            p = part.double()
+            weights = resampled_counts(len(p), count, seed + number).to(p.device) / len(p)
+            marginal = weights @ p
+            entropy = weights @ torch.xlogy(p, p).sum(1)
+            scores.append((entropy - torch.xlogy(marginal, marginal).sum(1)).exp())
+        return torch.stack(scores).mean(0)

@@ -49,6 +49,14 @@ class IndexedMetric(Metric):
         Raises:
             UserError: no sample, or the same index twice.
         """
+        return self._ordered()[1]
+
+    def _ordered(self) -> tuple[Tensor, Tensor]:
+        """Index (N,), rising, and rows (N, C).
+
+        Raises:
+            UserError: no sample, or the same index twice.
+        """
         index = self._joined(self.index)
         if len(index) == 0:
             raise UserError(f"{type(self).__name__} was given no sample: score at least one image")
@@ -57,10 +65,14 @@ class IndexedMetric(Metric):
         repeated = index[1:][index[1:] == index[:-1]]
         if len(repeated):
             raise UserError(
-                f"sample {repeated[0].item()} was given to {type(self).__name__} more than once: "
+                f"{self._name_of(repeated[0].item())} was given to {type(self).__name__} more than once: "
                 "use a sampler that neither repeats nor pads"
             )
-        return self._joined(self.rows).reshape(len(index), -1)[order]
+        return index, self._joined(self.rows).reshape(len(index), -1)[order]
+
+    def _name_of(self, index: int) -> str:
+        """A sample in words."""
+        return f"sample {index}"
 
     @staticmethod
     def _joined(state: list[Tensor] | Tensor) -> Tensor:

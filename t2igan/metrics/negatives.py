@@ -7,7 +7,7 @@ import numpy as np
 
 from t2igan.errors import UserError
 
-NegativesPolicy = Literal["other-class", "other-image"]
+NegativesPolicy = Literal["other-class", "other-image", "fixed"]
 
 
 class NegativeCaptions:
@@ -21,6 +21,8 @@ class NegativeCaptions:
         class_ids: (N,), class of each caption's image.
         image_ids: (N,), image of each caption.
         policy: ``other-class`` leaves out all images of the true class, ``other-image`` the true image only.
+            ``fixed`` does the latter, and gives a caption the same mismatching ones in every trial, as lists made
+            beforehand do (TISE).
         seed: not negative.
 
     Raises:
@@ -39,7 +41,7 @@ class NegativeCaptions:
         class_ids, image_ids = np.asarray(class_ids, np.int64), np.asarray(image_ids, np.int64)
         if class_ids.ndim != 1 or class_ids.shape != image_ids.shape:
             raise ValueError(f"class_ids {class_ids.shape}, image_ids {image_ids.shape}: must be (N,)")
-        self._seed = int(seed)
+        self._seed, self._fixed = int(seed), policy == "fixed"
         group = class_ids if policy == "other-class" else image_ids
         # captions sorted by (group, image): the images left out by a trial are then neighbours
         self._captions = np.lexsort((image_ids, group))
@@ -74,8 +76,10 @@ class NegativeCaptions:
         """
         if caption_ids.min() < 0 or caption_ids.max() >= len(self._captions):
             raise ValueError(f"caption ids must be in 0..{len(self._captions) - 1}")
+        # A list of its own for each caption: another part of the counter than that of the trials.
+        counters = [[0, 0, 1, int(c)] for c in caption_ids] if self._fixed else [[0, int(t), 0, 0] for t in trial]
         bits = np.stack(
-            [np.random.Philox(key=self._seed, counter=[0, int(t), 0, 0]).random_raw(count) for t in trial]
+            [np.random.Philox(key=self._seed, counter=counter).random_raw(count) for counter in counters]
         )
         upper = (bits >> np.uint64(32)).astype(np.int64)
         lower = (bits & np.uint64(2**32 - 1)).astype(np.int64)

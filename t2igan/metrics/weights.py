@@ -7,8 +7,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-
 from t2igan.errors import UserError
 
 DOWNLOAD_TIMEOUT = 10.0  # seconds without an answer
@@ -21,7 +19,8 @@ class PublishedWeights:
     Attributes:
         files: names under which people have it; the first is the one that a download gets.
         url: where it is published.
-        sha256_prefix: first digits of its SHA-256.
+        sha256_prefix: first digits of its SHA-256; empty for a file that is not published in our form and has to
+            be converted from what lies at ``url``.
     """
 
     files: tuple[str, ...]
@@ -47,6 +46,22 @@ PUBLISHED = {
         ("inception_v3_google-1a9a5a14.pth",),
         "https://download.pytorch.org/models/inception_v3_google-1a9a5a14.pth",
         "1a9a5a14",
+    ),
+    # TF-slim, fine-tuned on the test birds of CUB: a TensorFlow checkpoint, to be converted to torchvision's names.
+    "inception-slim-birds": PublishedWeights(
+        ("inception-slim-birds.pth",), "https://github.com/hanzhanggit/StackGAN-inception-model", ""
+    ),
+    # The trunk of LPIPS.
+    "alexnet-torchvision": PublishedWeights(
+        ("alexnet-owt-7be5be79.pth",),
+        "https://download.pytorch.org/models/alexnet-owt-7be5be79.pth",
+        "7be5be79",
+    ),
+    # ImageNet, first version.
+    "resnet152-torchvision": PublishedWeights(
+        ("resnet152-394f9c45.pth",),
+        "https://download.pytorch.org/models/resnet152-394f9c45.pth",
+        "394f9c45",
     ),
 }
 
@@ -86,6 +101,8 @@ def resolve_weights(
         UserError: not found (the line says which file, from where, to which folder), or not the published
         file.
     """
+    import torch  # not above: `t2igan doctor` reads the list of files and does not wait for torch
+
     published = PUBLISHED[name]
     if path is not None:
         path = Path(path)
@@ -97,11 +114,14 @@ def resolve_weights(
         if candidate.is_file():
             return candidate, _checked_sha256(candidate, published, verify)
     target = Path(folder) / published.files[0]
-    reason = "and downloads are off" if not download else _download(published, target)
+    if not published.sha256_prefix:
+        reason, remedy = "and nobody publishes it in this form", f"convert the network of {published.url} to it"
+    else:
+        reason = "and downloads are off" if not download else _download(published, target)
+        remedy = f"fetch {published.url} and put it into {Path(folder).resolve()}"
     if reason:
         raise UserError(
-            f"{published.files[0]} ({name}) is neither in {places[0]} nor in {places[1]}, {reason}: "
-            f"fetch {published.url} and put it into {Path(folder).resolve()}"
+            f"{published.files[0]} ({name}) is neither in {places[0]} nor in {places[1]}, {reason}: {remedy}"
         )
     return target, _checked_sha256(target, published, verify)
 
@@ -118,6 +138,8 @@ def _checked_sha256(path: Path, published: PublishedWeights, verify: bool) -> st
 
 def _download(published: PublishedWeights, target: Path) -> str:
     """Fetch the file to ``target``; the reason in words where that fails, else an empty string."""
+    import torch
+
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with _socket_timeout(DOWNLOAD_TIMEOUT):

@@ -3,8 +3,8 @@ import pytest
 import torch
 
 from t2igan.evaluation.control import ShuffledRPrecision
+from t2igan.evaluation.metric_specs import RPrecision as Options
 from t2igan.evaluation.plan import shuffled_captions
-from t2igan.evaluation.protocol import RPrecision as Options
 from t2igan.metrics.r_precision import RPrecision
 
 CLASSES, IMAGES, CAPTIONS, TRIALS = 6, 20, 10, 6000

@@ -55,9 +55,7 @@ def fill(folder, split, name, size=32, count=None):
 def test_names_of_files(tmp_path, split, name, caption):
     content = scan_folder(fill(tmp_path / "drawn", split, name), split)
     assert (len(content.files), content.missing, content.unexpected) == (len(split), [], [])
-    wanted = [
-        UNKNOWN if caption is None else split.captions_of(image)[caption] for image in range(len(split))
-    ]
+    wanted = [UNKNOWN if caption is None else split.captions_of(image)[caption] for image in range(len(split))]
     assert sorted(content.captions) == sorted(wanted)
 
 
@@ -104,9 +102,7 @@ def test_a_folder_scores_what_a_checkpoint_scores(tmp_path, checkpoints, store, 
     )
     subjects = ImageFolder(folder, split), load_checkpoint_subject(checkpoints.generator, "ema")
     found, wanted = (evaluate(one, protocol, store, judges, classifier, Options()) for one in subjects)
-    assert found.metrics["fd-classifier"].value == pytest.approx(
-        wanted.metrics["fd-classifier"].value, rel=1e-3
-    )
+    assert found.metrics["fd-classifier"].value == pytest.approx(wanted.metrics["fd-classifier"].value, rel=1e-3)
     # Trials are numbered in another order and so meet other candidates.
     spread = 4 * (0.2 * 0.8 / split.n_captions) ** 0.5
     name = "r-precision@first"

@@ -2,12 +2,19 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import scipy.stats
 import torch
 from evaluation_fixtures import write_protocol
 
 from t2igan.data.datasets import EvaluationItems
 from t2igan.data.store import open_store
-from t2igan.evaluation.generate import caption_tokens, draw_pictures, planned_noise
+from t2igan.evaluation.generate import (
+    caption_tokens,
+    draw_pictures,
+    planned_noise,
+    protocol_noise,
+    truncate_normal,
+)
 from t2igan.evaluation.plan import plan_pictures
 from t2igan.evaluation.protocol import load_protocol
 from t2igan.evaluation.subjects import load_generator
@@ -69,6 +76,39 @@ def test_noise_belongs_to_caption_and_draw():
     assert torch.equal(planned_noise(captions[::-1].copy(), draws[::-1].copy(), 16, seed=3), noise.flip(0))
     assert len({tuple(row.tolist()) for row in noise}) == 4
     assert not torch.equal(planned_noise(captions, draws, 16, seed=4), noise)
+
+
+def test_truncated_noise_is_the_truncated_normal_distribution():
+    noise = torch.randn(200_000, generator=torch.Generator().manual_seed(0))
+    found = truncate_normal(noise, 2.0)
+    assert found.abs().max() <= 2
+    points = torch.linspace(-1.9, 1.9, 9)
+    expected = scipy.stats.truncnorm.cdf(points.numpy(), -2, 2)
+    measured = [(found <= point).double().mean().item() for point in points]
+    assert measured == pytest.approx(expected.tolist(), abs=0.005)
+    order = noise.argsort()
+    assert (found[order].diff() >= 0).all()
+    assert truncate_normal(torch.tensor([-40.0, 40.0]), 2.0).tolist() == [-2, 2]
+
+
+def test_noise_of_the_protocol(protocol):
+    captions, draws = np.arange(500), np.zeros(500, np.int64)
+    plain = protocol_noise(captions, draws, 12, 4, protocol)
+    assert torch.equal(plain, planned_noise(captions, draws, 16, protocol.noise_seed))
+    dfgan = protocol_noise(captions, draws, 12, 4, replace(protocol, truncation=2.0, noise_scale=0.88))
+    assert 1.7 < dfgan[:, :12].abs().max() <= 1.76
+    torch.testing.assert_close(dfgan[:, :12], 0.88 * truncate_normal(plain[:, :12], 2.0))
+    assert torch.equal(dfgan[:, 12:], plain[:, 12:])
+    mean = protocol_noise(captions, draws, 12, 4, replace(protocol, conditioning="zero"))
+    assert torch.equal(mean[:, :12], plain[:, :12]) and not mean[:, 12:].any()
+
+
+def test_pictures_follow_the_noise_of_the_protocol(module, split, protocol):
+    plain = draw(module, split, protocol, range(6), 6)[2]
+    narrow = draw(module, split, replace(protocol, truncation=2.0, noise_scale=0.88), range(6), 6)[2]
+    assert (plain - narrow).abs().max() > 0.001
+    silent = [draw(module, split, replace(protocol, noise_scale=0.0), [n], 1, 161)[2] for n in (0, 160)]
+    assert torch.equal(*silent)  # the same caption twice, without noise
 
 
 def test_a_caption_drawn_twice_gives_two_pictures(module, split, protocol):

@@ -1,33 +1,13 @@
 from dataclasses import replace
 
 import pytest
+from report_fixtures import make_record as record
+from report_fixtures import make_repeated, write_run
 from rich.console import Console
 
-from t2igan.evaluation.leaderboard import boards, markdown, rich_table
-from t2igan.evaluation.record import MetricValue, ResultRecord, SubjectCard
-
-
-def record(name, kind="checkpoint", rp=0.25, judge="aa" * 32, **changes):
-    made = ResultRecord(
-        subject=SubjectCard(kind, name, path=name),
-        metrics={
-            "fd-classifier": MetricValue(12.345, None, 100, "cc" * 32),
-            "r-precision@damsm": MetricValue(rp, 0.0125, 100, judge, 0.01),
-        },
-        not_computed={},
-        protocol="p",
-        protocol_hash="12" * 32,
-        dataset="drawn-birds",
-        fingerprint="34" * 32,
-        n_real=40,
-        n_generated=100,
-        backbones={},
-        damsm={},
-        seed=0,
-        device="cpu",
-        seconds=1.0,
-    )
-    return replace(made, **changes)
+from t2igan.evaluation.leaderboard import boards, format_number, markdown, rich_table, verdicts, winners
+from t2igan.evaluation.record import MetricValue, SubjectCard
+from t2igan.evaluation.run_identity import read_identity
 
 
 def printed(board, width):
@@ -37,15 +17,27 @@ def printed(board, width):
     return capture.get()
 
 
+def names(board):
+    return [row.name for row in board.rows]
+
+
 @pytest.mark.parametrize("key", ["protocol_hash", "dataset", "fingerprint"])
 def test_only_comparable_records_share_a_table(key):
     tables = boards([record("a"), record("b"), record("c", **{key: "other"})])
-    assert [[row.subject.name for row in board.rows] for board in tables] == [["a", "b"], ["c"]]
+    assert [names(board) for board in tables] == [["a", "b"], ["c"]]
+    for board in tables:
+        assert len({getattr(one, key) for one in board.records}) == 1
+
+
+def test_repetitions_under_another_protocol_are_no_repetitions():
+    runs = [make_repeated("a", 0, 1.0), make_repeated("a", 1, 2.0)]
+    tables = boards([runs[0], replace(runs[1], protocol_hash="ff" * 32)])
+    assert [[len(row.records) for row in board.rows] for board in tables] == [[1], [1]]
 
 
 def test_rows_run_from_untrained_to_real_and_the_newest_record_counts():
     (board,) = boards([record("r", "real"), record("a"), record("u", "untrained"), record("a", rp=0.5)])
-    assert [row.subject.name for row in board.rows] == ["u", "a", "r"]
+    assert names(board) == ["u", "a", "r"]
     assert board.cells(board.rows[1])[1] == "50.00 ± 1.25 %"
 
 
@@ -67,6 +59,60 @@ def test_values_of_different_judges_have_columns_of_their_own():
     ]
 
 
+def test_runs_of_one_experiment_are_one_row_with_mean_and_sample_deviation():
+    (board,) = boards([make_repeated("ssagan", seed, fd) for seed, fd in enumerate((10.0, 12.0, 14.0))])
+    assert [line[:3] for line in board.grid()[1:]] == [
+        ["ssagan, 3 runs", "100", "12.00 ± 2.00"],
+        ["· seed 0", "100", "10.00"],
+        ["· seed 1", "100", "12.00"],
+        ["· seed 2", "100", "14.00"],
+    ]
+    assert any("sample standard deviation" in note for note in board.footnotes)
+
+
+def test_runs_measured_by_different_judges_have_no_common_mean():
+    one, two = make_repeated("a", 0, 1.0), make_repeated("a", 1, 3.0)
+    two = replace(two, metrics={"fd-classifier": MetricValue(3.0, None, 100, "dd" * 32)})
+    (board,) = boards([one, two])
+    assert [board.rows[0].summary(column).runs for column in board.columns] == [1, 1]
+
+
+@pytest.mark.parametrize(("other", "decided"), [((13.9, 14.1), True), ((12.2, 14.2), False)])
+def test_better_is_said_only_beyond_the_spread(other, decided):
+    # a: 11 ± 1.41. 14 ± 0.14 is 3 away, more than both spreads; 13.2 ± 1.41 is 2.2 away, less.
+    runs = [make_repeated("a", seed, fd) for seed, fd in enumerate((10.0, 12.0))]
+    (board,) = boards([*runs, *(make_repeated("b", seed, fd) for seed, fd in enumerate(other))])
+    (line,) = verdicts(board)
+    assert ("a is better than b" in line) == decided
+    assert [row.name for row in winners(board).values()] == (["a"] if decided else [])
+    assert "b is better" not in line
+
+
+def test_nothing_is_better_with_one_run_each():
+    (board,) = boards([make_repeated("a", 0, 1.0), make_repeated("b", 0, 100.0)])
+    assert verdicts(board) == ["no row is called better than another: that takes several runs (seeds) of both"]
+    assert not winners(board)
+
+
+def test_repetitions_are_told_by_the_configuration_of_their_runs(tmp_path):
+    paths = [write_run(tmp_path / f"dmgan-{seed}", seed) for seed in (0, 1)]
+    paths.append(write_run(tmp_path / "other", 0, lr=0.5))
+    cards = [SubjectCard("checkpoint", path.parent.parent.name, str(path), weights="ema") for path in paths]
+    (board,) = boards([record("", subject=card) for card in cards])
+    assert [row.title for row in board.rows] == ["dmgan, 2 runs", "other"]
+    assert [row.labels for row in board.rows] == [("seed 0", "seed 1"), ("seed 0",)]
+    raw = replace(cards[1], weights="raw")
+    (board,) = boards([record("", subject=cards[0]), record("", subject=raw)])
+    assert len(board.rows) == 2
+
+
+def test_a_run_without_configuration_is_known_by_nothing(tmp_path):
+    assert read_identity(tmp_path / "checkpoints" / "last.ckpt").experiment is None
+    path = write_run(tmp_path / "run", 0)
+    (tmp_path / "run" / "config.yaml").write_text("a: [")
+    assert read_identity(path).experiment is None
+
+
 def test_chance_and_what_is_missing_are_said():
     (board,) = boards([record("a", not_computed={"fid": "no weights"}, notes=["half a folder"])])
     assert board.footnotes == [
@@ -76,13 +122,20 @@ def test_chance_and_what_is_missing_are_said():
     ]
 
 
+def test_small_values_keep_their_digits():
+    assert format_number("kid", 0.00123) == "0.00123"
+    assert format_number("precision", 0.4567) == "0.457"
+    assert format_number("fid", 12.345, 0.1) == "12.35 ± 0.10"
+    assert format_number("r-precision@x", 0.4, 0.01, share=True) == "40.00 ± 1.00 %"
+
+
 def test_markdown():
-    (board,) = boards([record("a|b")])
+    (board,) = boards([record("a|b\nc")])
     lines = markdown(board).splitlines()
     assert lines[2:5] == [
         "| subject | pictures | fd-classifier ↓ | r-precision@damsm ↑ |",
         "| --- | --- | --- | --- |",
-        "| a\\|b | 100 | 12.35 | 25.00 ± 1.25 % |",
+        "| a\\|b c | 100 | 12.35 | 25.00 ± 1.25 % |",
     ]
     assert "* R-precision by guessing: 1.00% (100 candidates)" in lines
 
@@ -94,3 +147,10 @@ def test_a_narrow_terminal_shows_every_number_whole():
     assert any("fd-classifier" in line and line.count("12.35") == 2 for line in narrow.splitlines())
     assert narrow.count("25.00 ± 1.25 %") == 2
     assert "[bbbbbbbb]" in narrow
+
+
+def test_a_terminal_too_narrow_for_single_runs_shows_their_mean():
+    (board,) = boards([make_repeated("ssagan", seed, 10.0) for seed in range(8)])
+    assert "seed 7" in printed(board, 120)
+    assert "seed" not in printed(board, 40)
+    assert "10.00 ± 0.00" in printed(board, 40)

@@ -3,7 +3,8 @@ import pytest
 
 from t2igan.data.store import open_store
 from t2igan.errors import UserError
-from t2igan.evaluation.plan import plan_pictures, share, shuffled_captions
+from t2igan.evaluation.plan import plan_for, plan_passes, plan_pictures, share, shuffled_captions
+from t2igan.evaluation.protocol import Protocol
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +41,59 @@ def test_a_smaller_plan_begins_a_larger_one(split):
 def test_only_the_images_asked_for_are_used(split):
     plan = plan_pictures(split, 100, range(1, len(split), 2))
     assert set(split.caption_images[plan.captions]) == set(range(1, len(split), 2))
+
+
+@pytest.mark.parametrize(("batch", "kept"), [(0, 16), (5, 15), (16, 16), (12, 12)])
+def test_a_pass_loses_its_last_images(split, batch, kept):
+    """16 images in batches of 5: one is lost in each pass, and not always the same."""
+    plan = plan_passes(split, 1000, batch, passes=8, seed=1)
+    assert len(plan) == 8 * kept
+    turns = split.caption_images[plan.captions].reshape(8, kept)
+    assert all(len(set(turn)) == kept for turn in turns)
+    if kept < 16:
+        assert len({frozenset(turn) for turn in turns}) > 1
+
+
+def test_released_numbers_of_pictures():
+    """One pass over the 2,933 test images of CUB, by the batches of the released samplers."""
+
+    class Birds:
+        name = "test"
+
+        def __len__(self):
+            return 2933
+
+        def captions_of(self, image):
+            return range(10 * image, 10 * image + 10)
+
+    found = {batch: len(plan_passes(Birds(), 10**6, batch, passes=1)) for batch in (100, 12, 24)}
+    assert found == {100: 2900, 12: 2928, 24: 2928}
+    assert len(plan_passes(Birds(), 30_000, 10, passes=11)) == 30_000
+    assert len(plan_passes(Birds(), 10**6, 32, passes=10)) == 29_120
+
+
+def test_passes_choose_captions_at_random(split):
+    plan = plan_passes(split, 1600, seed=1)
+    uses = np.bincount(plan.captions, minlength=split.n_captions)
+    assert uses.max() > 12 and (np.bincount(split.caption_images[plan.captions]) == 100).all()
+    assert len(set(zip(plan.captions.tolist(), plan.draws.tolist()))) == 1600
+    assert plan.draws.max() == uses.max() - 1
+    again, other = plan_passes(split, 1600, seed=1), plan_passes(split, 1600, seed=2)
+    assert (again.captions == plan.captions).all() and (other.captions != plan.captions).any()
+    assert (plan_passes(split, 40, seed=1).captions == plan.captions[:40]).all()
+
+
+def test_the_protocol_chooses_the_plan(split):
+    even = Protocol("p", "drawn-birds", 32, 50)
+    random = Protocol("p", "drawn-birds", 32, 50, captions="random", loader_batch=5, passes=2, captions_seed=3)
+    assert (plan_for(even, split).captions == plan_pictures(split, 50).captions).all()
+    assert (plan_for(random, split).captions == plan_passes(split, 50, 5, 2, 3).captions).all()
+    assert len(plan_for(random, split)) == 30
+
+
+def test_a_batch_that_no_image_fills_is_refused(split):
+    with pytest.raises(UserError, match="16 images with captions, which fill no batch of 100"):
+        plan_passes(split, 50, 100)
 
 
 def test_no_image_no_plan(split):

@@ -6,8 +6,9 @@ import pytest
 import yaml
 
 from t2igan.errors import UserError
-from t2igan.evaluation.protocol import FID, RPrecision, load_protocol, protocol_names
-from t2igan.metrics.backbones import Flavour
+from t2igan.evaluation.metric_specs import FID, RPrecision
+from t2igan.evaluation.protocol import load_protocol, protocol_names
+from t2igan.metrics.backbones import Flavour, Resize
 from t2igan.metrics.negatives import NegativesPolicy
 from t2igan.metrics.r_precision import FoldMode
 
@@ -25,6 +26,40 @@ def test_shipped_protocols_load(name):
     protocol = load_protocol(name)
     assert protocol.name == name
     assert protocol.dataset == name.split("/")[0]
+
+
+def test_shipped_protocols_name_their_source():
+    for name in protocol_names():
+        if name not in ("drawn-birds/quick", "cub/small"):
+            assert load_protocol(name).source, name
+
+
+def test_each_paper_has_a_protocol_for_both_data_sets():
+    papers = ("attngan", "dmgan", "dfgan", "ssagan", "mirrorgan", "tise", "t2igan")
+    assert {f"{data}/{paper}" for data in ("cub", "coco") for paper in papers} <= set(protocol_names())
+
+
+@pytest.mark.parametrize(
+    ("name", "hash"),
+    [
+        ("drawn-birds/quick", "93ad00e9250cf4d059b5f1450fe7b71bc8db006bce6ba801af4eeca86eacdf11"),
+        ("cub/small", "d522eaf46cab05168939053145ea88985bbd445c9697c4b40f9e5d898f4dc1d4"),
+    ],
+)
+def test_new_choices_leave_old_hashes_alone(name, hash):
+    """Records of before the choices were there still compare."""
+    assert load_protocol(name).hash == hash
+
+
+def test_the_source_is_no_part_of_the_hash(tmp_path):
+    plain = load_protocol(write(tmp_path, BASE))
+    sourced = load_protocol(write(tmp_path, BASE | {"source": "a paper"}, "sourced.yaml"))
+    assert (sourced.source, sourced.hash) == ("a paper", plain.hash)
+
+
+def test_a_whole_number_is_a_number(tmp_path):
+    hashes = {load_protocol(write(tmp_path, BASE | {"truncation": value})).hash for value in (2, 2.0)}
+    assert len(hashes) == 1
 
 
 def test_shipped_protocols_differ():
@@ -51,6 +86,21 @@ def test_the_hash_is_of_the_content(tmp_path):
         {"weights": "raw"},
         {"quantisation": "truncate"},
         {"reference": "halves"},
+        {"captions": "random"},
+        {"captions_seed": 1},
+        {"passes": 1},
+        {"loader_batch": 10},
+        {"truncation": 2.0},
+        {"noise_scale": 0.88},
+        {"conditioning": "zero"},
+        {"reference_split": "train"},
+        {"reference_images": "full"},
+        {"reference_count": 5},
+        {"reference_seed": 1},
+        {"bootstrap": 10},
+        {"bootstrap_seed": 1},
+        {"confidence": 0.9},
+        {"metrics": [{"name": "r-precision", "negatives": "fixed"}]},
         {"metrics": [{"name": "r-precision", "seed": 1}]},
         {"metrics": [{"name": "r-precision"}, {"name": "fid"}]},
     ],
@@ -70,6 +120,9 @@ def test_every_choice_changes_the_hash(tmp_path, change):
         ({"weights": "best"}, "weights: 'best' is not one of ema, raw"),
         ({"metrics": []}, "metrics: must be a list"),
         ({"metrics": [{"name": "lpips"}]}, "metrics[0].name: 'lpips' is not one of fid"),
+        ({"truncation": -1}, "truncation: -1.0 is below 0"),
+        ({"metrics": [{"name": "is", "temperature": 0}]}, "metrics[0].temperature: 0.0 is below 1e-06"),
+        ({"metrics": [{"name": "kid", "flavour": "fid"}]}, "metrics[0].flavour: 'fid' is not one of"),
         ({"metrics": [{"name": "fid", "flavor": "tf"}]}, "metrics[0].flavor: unknown key"),
         ({"metrics": [{"name": "fid", "flavour": "tf"}]}, "metrics[0].flavour: 'tf' is not one of"),
         ({"metrics": [{"name": "r-precision", "candidates": 1}]}, "metrics[0].candidates: 1 is below 2"),
@@ -100,8 +153,27 @@ def test_an_unknown_protocol_is_refused_with_those_there_are(name):
         load_protocol(name)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"flavour": "tf-2015"},
+        {"resize": "clean"},
+        {"source": "float"},
+        {"statistics": "x.npz"},
+        {"loader_batch": 50},
+    ],
+)
+def test_every_choice_of_a_metric_changes_the_hash(tmp_path, change):
+    hashes = {
+        load_protocol(write(tmp_path, BASE | {"metrics": [{"name": "fid", **options}]})).hash
+        for options in ({}, change)
+    }
+    assert len(hashes) == 2
+
+
 def test_choices_are_those_of_the_metrics():
     assert get_type_hints(FID)["flavour"] == Flavour
+    assert set(get_args(get_type_hints(FID)["resize"])) == {"flavour", *get_args(Resize)}
     assert get_type_hints(RPrecision)["fold_mode"] == FoldMode
     assert set(get_args(get_type_hints(RPrecision)["negatives"])) == set(get_args(NegativesPolicy))
 

@@ -8,7 +8,8 @@ from torch import distributed, multiprocessing
 
 from t2igan.data.store import open_store
 from t2igan.errors import UserError
-from t2igan.evaluation.protocol import FID, RPrecision, load_protocol
+from t2igan.evaluation.metric_specs import FID, RPrecision
+from t2igan.evaluation.protocol import load_protocol
 from t2igan.evaluation.record import ResultRecord
 from t2igan.evaluation.runner import Options, evaluate
 from t2igan.evaluation.scorers import load_classifier, load_judges

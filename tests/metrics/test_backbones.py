@@ -6,7 +6,7 @@ from PIL import Image
 
 from t2igan.errors import UserError
 from t2igan.metrics.backbones import Backbone, InceptionBackbone, load_weights
-from t2igan.metrics.inception import inception_v3
+from t2igan.metrics.inception import inception_v3, tf1_resize
 from t2igan.metrics.weights import PUBLISHED, file_sha256
 
 
@@ -27,6 +27,12 @@ def files(tmp_path_factory):
 def backbones(files):
     choices = {"tf-2015": "tf", "torchvision-affine": "tv", "torchvision": "tv"}
     return {flavour: InceptionBackbone(flavour, files / f"{f}.pth", verify=False) for flavour, f in choices.items()}
+
+
+def sees(flavour, files, picture, resize=None):
+    """What the network of a flavour is given, without going through the network."""
+    file = "tf" if flavour == "tf-2015" else "tv"
+    return InceptionBackbone(flavour, files / f"{file}.pth", verify=False, resize=resize).preprocess(picture)
 
 
 def pictures(count=2, height=80, width=60):
@@ -84,10 +90,75 @@ def test_resize_is_pils(backbones, size):
     assert difference.abs().max() <= 1 and difference.mean().abs() < 0.01
 
 
-def test_only_uint8_pictures_are_taken(backbones):
-    for wrong in (pictures().float(), pictures()[0], pictures()[:, :1]):
-        with pytest.raises(ValueError, match="uint8 images"):
+def test_only_pictures_are_taken(backbones):
+    for wrong in (pictures().long(), pictures()[0], pictures()[:, :1]):
+        with pytest.raises(ValueError, match="uint8 or float images"):
             backbones["torchvision"](wrong)
+
+
+def test_pictures_as_drawn_are_seen_as_drawn(backbones):
+    stored = pictures()
+    drawn = stored.float() / 127.5 - 1
+    for flavour, backbone in backbones.items():
+        difference = (backbone.preprocess(drawn) - backbone.preprocess(stored)).abs().max()
+        # PIL's resize rounds the stored picture to levels, of 2 / 255 at most in these units.
+        assert difference < (1e-4 if flavour == "tf-2015" else 1.1 / 127.5)
+        darker = backbone.preprocess(drawn - 0.3 / 127.5) - backbone.preprocess(drawn)
+        assert darker.max() < 0
+
+
+def test_dfgan_resizes_floats_without_antialias(files, backbones):
+    stored = pictures(1, 256, 256)
+    unit = stored.float() / 255
+    resized = torch.nn.functional.interpolate(unit, (299, 299), mode="bilinear", align_corners=False)
+    mean, std = (torch.tensor(x)[:, None, None] for x in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
+    expected = resized * std / 0.5 + (mean - 0.5) / 0.5
+    found = sees("dfgan", files, stored)
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
+    affine = backbones["torchvision-affine"].preprocess(stored)
+    # Rounding to 8 bits, once an axis, is all that differs.
+    assert 0 < (found - affine).abs().max() < 1.1 * 0.458 / 255
+
+
+def test_pils_resize_in_another_flavour(files):
+    stored = pictures(1, 400, 320)
+    image = Image.fromarray(stored[0].permute(1, 2, 0).numpy()).resize((299, 299), Image.Resampling.BILINEAR)
+    expected = torch.from_numpy(np.array(image)).permute(2, 0, 1).float()
+    found = sees("tf-2015", files, stored, "pil")[0] * 128 + 128
+    assert (found - expected).abs().max() <= 1.01
+
+
+def test_the_clean_resize_is_pils_in_float(files):
+    stored = pictures(1, 400, 320)
+    channels = [
+        Image.fromarray(channel.float().numpy(), mode="F").resize((299, 299), Image.Resampling.BICUBIC)
+        for channel in stored[0]
+    ]
+    expected = torch.from_numpy(np.stack([np.array(channel) for channel in channels])).clamp(0, 255)
+    found = sees("tf-2015", files, stored, "clean")[0] * 128 + 128
+    assert (found - expected).abs().max() < 0.02
+
+
+def test_ssagans_inception_score_goes_through_128_pixels(files):
+    stored = pictures(1, 256, 256)
+    image = Image.fromarray(stored[0].permute(1, 2, 0).numpy()).resize((128, 128), Image.Resampling.BILINEAR)
+    small = torch.from_numpy(np.array(image)).permute(2, 0, 1)[None].float()
+    found = sees("tf-2015", files, stored, "pil-128")
+    assert (found - (tf1_resize(small, 299) - 128) / 128).abs().max() <= 1.01 / 128
+
+
+def test_the_birds_of_stackgan_lose_their_background(tmp_path):
+    network = fill_module(inception_v3(51, tf_pooling=True, last_by_maximum=False), gain=1.7)
+    torch.save(network.state_dict(), tmp_path / "inception-slim-birds.pth")
+    backbone = InceptionBackbone("slim-birds", folder=tmp_path)
+    features, logits = backbone(pictures())
+    expected = network.eval().fc(features)
+    torch.testing.assert_close(logits, expected[:, 1:], rtol=1e-4, atol=1e-3)
+    flat = torch.tensor([0, 128, 255], dtype=torch.uint8)[None, :, None, None].expand(1, 3, 50, 70)
+    assert backbone.preprocess(flat).mean((0, 2, 3)).tolist() == pytest.approx([-1, 256 / 255 - 1, 1], abs=1e-6)
+    assert type(network.Mixed_7c) is type(network.Mixed_7b)
+    with pytest.raises(UserError, match="nobody publishes it in this form: convert the network of https"):
+        InceptionBackbone("slim-birds", folder=tmp_path / "elsewhere")
 
 
 def test_unverified_weights_are_refused_by_default(files):

@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from t2igan.errors import UserError
-from t2igan.metrics.inception_score import InceptionScore, inception_score
+from t2igan.metrics.bootstrap import resampled_counts
+from t2igan.metrics.inception_score import InceptionScore, calibrated, fit_temperature, inception_score
 
 
 def probabilities(count, classes, seed=0, sharpness=3.0):
@@ -66,6 +67,49 @@ def test_the_seed_alone_decides_the_splits():
     assert score(rows, seed=4) != first
     assert score(rows, seed=None) != first
     assert score(rows, splits=1, seed=3)[0] == pytest.approx(textbook(rows), rel=1e-9)
+
+
+def test_batches_of_64_lose_their_remainder():
+    """2,928 pictures in batches of 64: 2,880 are scored, the last 48 of the shuffled order are not."""
+    rows = probabilities(2928, 5)
+    order = np.random.default_rng(3).permutation(2928)
+    values = [textbook(part) for part in rows[torch.from_numpy(order[:2880])].split(288)]
+    expected = (np.mean(values), np.std(values))
+    assert score(rows, seed=3, loader_batch=64) == pytest.approx(expected, rel=1e-9)
+    assert score(rows, seed=3) != pytest.approx(expected, rel=1e-9)
+    metric = InceptionScore(loader_batch=64)
+    metric.update(rows[:63], torch.arange(63))
+    with pytest.raises(UserError, match="0 samples for 10 splits"):
+        metric.compute()
+
+
+def test_a_temperature_divides_the_logits():
+    logits = torch.randn(200, 6, generator=torch.Generator().manual_seed(0))
+    found = inception_score(calibrated(logits, 0.5980541706085205)).item()
+    assert found == pytest.approx(textbook((logits / 0.5980541706085205).softmax(1)), rel=1e-6)
+    assert found > inception_score(calibrated(logits)).item()
+    assert torch.equal(calibrated(logits), logits.softmax(1))
+
+
+@pytest.mark.parametrize("temperature", [0.6, 1.7])
+def test_the_fitted_temperature_makes_probabilities_honest(temperature):
+    generator = torch.Generator().manual_seed(0)
+    honest = 2 * torch.randn(20_000, 5, generator=generator)
+    labels = torch.multinomial(honest.softmax(1), 1, generator=generator)[:, 0]
+    assert fit_temperature(honest * temperature, labels) == pytest.approx(temperature, rel=0.05)
+
+
+def test_replicates_are_of_each_split():
+    rows = probabilities(300, 4)
+    metric = InceptionScore(splits=3, seed=None)
+    metric.update(rows, torch.arange(300))
+    found = metric.replicates(40, seed=7)
+    parts = []
+    for number, part in enumerate(rows.split(100)):
+        counts = resampled_counts(100, 40, 7 + number)[11].long()
+        parts.append(textbook(part.repeat_interleave(counts, dim=0)))
+    assert found[11].item() == pytest.approx(np.mean(parts), rel=1e-9)
+    assert 0 < found.std() < 0.1 * found.mean()
 
 
 def test_repeated_sample_is_refused():

@@ -49,13 +49,24 @@ def test_the_first_draws_are_pinned():
     ]
 
 
+def test_fixed_candidates_belong_to_the_caption():
+    negatives = NegativeCaptions(CLASSES, IMAGES, "fixed", seed=0)
+    captions = np.array([3, 0, 3, 7, 3])
+    drawn = negatives.draw(np.array([0, 1, 2, 3, 400]), captions, 50)
+    assert (drawn[0] == drawn[2]).all() and (drawn[0] == drawn[4]).all()
+    # Captions of one image have lists of their own.
+    assert (drawn[1] != drawn[3]).any() and IMAGES[0] == IMAGES[7]
+    assert (IMAGES[drawn] != IMAGES[captions][:, None]).all()
+    assert (CLASSES[drawn] == CLASSES[captions][:, None]).any()
+
+
 def test_impossible_policies_are_refused():
     with pytest.raises(UserError, match="two classes"):
         NegativeCaptions([1, 1], [0, 1], "other-class", 0)
     with pytest.raises(UserError, match="two images"):
         NegativeCaptions([1, 1], [3, 3], "other-image", 0)
-    with pytest.raises(UserError, match="'fixed' is not one of other-class"):
-        NegativeCaptions([1, 2], [0, 1], "fixed", 0)
+    with pytest.raises(UserError, match="'random' is not one of other-class"):
+        NegativeCaptions([1, 2], [0, 1], "random", 0)
     with pytest.raises(ValueError, match="two classes"):
         NegativeCaptions([1, 2], [0, 0], "other-class", 0)
     with pytest.raises(ValueError, match=r"0\.\.9"):

@@ -153,7 +153,7 @@ def test_bad_input_is_refused():
 
 
 def test_scoring_takes_seconds():
-    # A tenth of the full protocol (30,000 trials of 100 among 29,330 captions), which takes about 6 CPU seconds.
+    # A tenth of the full protocol (30,000 trials of 100 among 29,330 captions), which takes about 3 CPU seconds.
     count, trials = 29330, 3000
     image = np.arange(count) // 10
     sentences = torch.randn(count, 256, generator=torch.Generator().manual_seed(0))

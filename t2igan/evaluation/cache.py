@@ -1,0 +1,108 @@
+"""Rows of networks kept on the disk, so that nothing is shown to a network twice.
+
+A folder for each content address: what the pictures are made of, and which network saw them. In it lie parts, each
+written whole or not at all; several processes may write at once, and what an interrupted run left is used.
+"""
+
+import json
+import os
+import uuid
+import warnings
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from t2igan.errors import UserError
+from t2igan.evaluation.protocol import hash_of
+
+IDS = "ids"
+PART_ROWS = 512
+
+
+class Shelf:
+    """The rows of one content address.
+
+    Args:
+        folder: of the whole cache.
+        content: plain values that the rows depend on.
+
+    Raises:
+        UserError: the folder cannot be written.
+    """
+
+    def __init__(self, folder: Path, content: Mapping[str, Any]) -> None:
+        self.folder = folder / hash_of(content)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            _write_whole(self.folder / "content.json", json.dumps(dict(content), indent=1).encode())
+        except OSError as error:
+            raise UserError(f"{folder}: the cache cannot be written ({error.strerror}): give another") from error
+        self._waiting: list[tuple[np.ndarray, ...]] = []
+
+    def load(self, wanted: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
+        """What there is.
+
+        Args:
+            wanted: int64 (N, 2), ids.
+
+        Returns:
+            The places (M,) in ``wanted`` that are there, rising, and their rows.
+        """
+        parts = [part for path in sorted(self.folder.glob("*.npz")) if (part := _read(path)) is not None]
+        if not parts:
+            return np.zeros(0, np.int64), []
+        ids, *rows = (np.concatenate(columns) for columns in zip(*parts))
+        position = {tuple(pair): place for place, pair in enumerate(ids.tolist())}
+        found = [position.get(tuple(pair), -1) for pair in wanted.tolist()]
+        places = np.flatnonzero(np.asarray(found) >= 0)
+        picked = np.asarray(found, np.int64)[places]
+        return places, [column[picked] for column in rows]
+
+    def add(self, ids: np.ndarray, rows: list[np.ndarray]) -> None:
+        """Keep rows; they are on the disk after some hundred, and after :meth:`flush`.
+
+        Args:
+            ids: int64 (B, 2).
+            rows: arrays (B, ...).
+        """
+        self._waiting.append((ids, *rows))
+        if sum(len(part[0]) for part in self._waiting) >= PART_ROWS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what waits."""
+        if not self._waiting:
+            return
+        columns = [np.concatenate(column) for column in zip(*self._waiting)]
+        self._waiting.clear()
+        names = [IDS, *(f"rows{number}" for number in range(len(columns) - 1))]
+        part = self.folder / f"{uuid.uuid4().hex}.npz"
+        hidden = part.with_suffix(".partial")
+        try:
+            with hidden.open("wb") as file:
+                np.savez(file, **dict(zip(names, columns)))
+            os.replace(hidden, part)
+        except OSError as error:
+            hidden.unlink(missing_ok=True)
+            raise UserError(f"{part.parent}: the cache cannot be written ({error.strerror}): free space") from error
+
+
+def _read(path: Path) -> tuple[np.ndarray, ...] | None:
+    """The columns of a part, None where it is damaged."""
+    try:
+        with np.load(path) as file:
+            return tuple(file[name] for name in file.files)
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        warnings.warn(f"{path} is damaged and left out; what it held is computed again", stacklevel=2)
+        return None
+
+
+def _write_whole(path: Path, content: bytes) -> None:
+    if path.is_file():
+        return
+    hidden = path.with_name(f"{path.name}.{uuid.uuid4().hex}")
+    hidden.write_bytes(content)
+    os.replace(hidden, path)

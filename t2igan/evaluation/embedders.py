@@ -1,0 +1,113 @@
+"""The networks that pictures are shown to: each turns a picture into a few rows of numbers, once."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from t2igan.evaluation.generate import Pictures
+from t2igan.metrics.backbones import Backbone
+from t2igan.metrics.clip import ClipEncoder
+from t2igan.models.damsm import DAMSM
+from t2igan.nn.images import to_signed
+
+Rows = tuple[Tensor, ...]
+
+
+class Embedder(ABC):
+    """A network in one of its uses.
+
+    Attributes:
+        name: for the records.
+        sha256: of the weights.
+        source: whether it sees pictures as stored (8 bits) or as drawn, where they were drawn.
+    """
+
+    name: str
+    sha256: str
+    source: Literal["uint8", "float"]
+
+    @property
+    def identity(self) -> list[str]:
+        """What its rows depend on beside the picture."""
+        return [type(self).__name__, self.name, self.sha256, self.source]
+
+    @torch.no_grad()
+    def __call__(self, pictures: Pictures) -> Rows:
+        """Rows (B, ...) of some pictures."""
+        drawn = pictures.drawn if self.source == "float" else None
+        return self._embed(pictures.images if drawn is None else drawn)
+
+    @abstractmethod
+    def _embed(self, images: Tensor) -> Rows:
+        """Rows of pictures, uint8 or float in [-1, 1]."""
+
+
+class BackboneEmbedder(Embedder):
+    """Features and class logits.
+
+    Args:
+        backbone: moved to ``device``.
+        source: see :class:`Embedder`.
+        device: where to compute.
+    """
+
+    def __init__(self, backbone: Backbone, source: Literal["uint8", "float"], device: torch.device) -> None:
+        self.backbone, self.source = backbone.to(device), source
+        self.name, self.sha256 = backbone.name, backbone.sha256
+
+    def _embed(self, images: Tensor) -> Rows:
+        return self.backbone(images)
+
+
+@dataclass(frozen=True)
+class Judge:
+    """A DAMSM that scores.
+
+    Attributes:
+        label: for the names of metrics.
+        sha256: of its checkpoint.
+        module: the DAMSM.
+    """
+
+    label: str
+    sha256: str
+    module: DAMSM
+
+
+class DamsmEmbedder(Embedder):
+    """Image vectors of a DAMSM.
+
+    Args:
+        judge: whose image encoder is moved to ``device``.
+        source: see :class:`Embedder`.
+        device: where to compute.
+    """
+
+    def __init__(self, judge: Judge, source: Literal["uint8", "float"], device: torch.device) -> None:
+        self._encoder = judge.module.image_encoder.to(device)
+        self.name, self.sha256, self.source = "damsm", judge.sha256, source
+
+    def _embed(self, images: Tensor) -> Rows:
+        signed = images if images.is_floating_point() else to_signed(images)
+        return (self._encoder(signed)[1],)
+
+
+class ClipEmbedder(Embedder):
+    """Image vectors of a CLIP.
+
+    Args:
+        encoder: moved to ``device``.
+        device: where to compute.
+    """
+
+    source = "uint8"
+
+    def __init__(self, encoder: ClipEncoder, device: torch.device) -> None:
+        self._encoder = encoder.to(device)
+        self.name, self.sha256 = "clip", encoder.sha256
+
+    def _embed(self, images: Tensor) -> Rows:
+        return (self._encoder.image_vectors(images),)

@@ -1,0 +1,114 @@
+"""One pass: pictures are drawn (or read) once, and shown to the networks that have not seen them yet."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, distributed
+
+from t2igan.evaluation.cache import Shelf
+from t2igan.evaluation.embedders import Embedder, Rows
+from t2igan.evaluation.generate import Pictures
+from t2igan.evaluation.plan import share
+
+Told = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Feed:
+    """What one network is to see, and who gets the rows.
+
+    Attributes:
+        embedder: the network.
+        wanted: bool (N,), the pictures.
+        takers: are given (numbers (B,), rows).
+        shelf: keeps the rows, None for nowhere.
+    """
+
+    embedder: Embedder
+    wanted: np.ndarray
+    takers: Sequence[Callable[[Tensor, Rows], None]]
+    shelf: Shelf | None = None
+
+    def give(self, numbers: Tensor, rows: Rows) -> None:
+        """Hand rows on."""
+        for taker in self.takers:
+            taker(numbers, rows)
+
+
+def processes() -> tuple[int, int]:
+    """Rank and number of processes."""
+    if distributed.is_available() and distributed.is_initialized():
+        return distributed.get_rank(), distributed.get_world_size()
+    return 0, 1
+
+
+def feed(
+    feeds: Sequence[Feed],
+    ids: np.ndarray,
+    draw: Callable[[Sequence[int]], Iterator[Pictures]],
+    device: torch.device,
+    told: Told | None = None,
+) -> None:
+    """Give every feed the rows of what it wants, from its shelf where they are there.
+
+    Each process takes a share of what is on the shelves and a share of what is to be drawn.
+
+    Args:
+        feeds: one a network.
+        ids: int64 (N, 2), under which the pictures lie on the shelves.
+        draw: pictures by their numbers.
+        device: for rows from the shelves.
+        told: is told (done, total).
+    """
+    rank, world_size = processes()
+    kept = [_kept(one, ids) for one in feeds]
+    if world_size > 1:
+        # All must have read the shelves before one writes to them, or the shares would not fit together.
+        distributed.barrier()
+    missing = []
+    for one, (numbers, rows) in zip(feeds, kept):
+        own = share(len(numbers), rank, world_size)
+        if len(own):
+            part = slice(own.start, own.stop)
+            loaded = tuple(torch.from_numpy(column[part]).to(device) for column in rows)
+            one.give(torch.from_numpy(numbers[part]), loaded)
+        lacking = one.wanted.copy()
+        lacking[numbers] = False
+        missing.append(lacking)
+    if not feeds:
+        return
+    todo = np.flatnonzero(np.any(missing, axis=0))
+    own, done = share(len(todo), rank, world_size), 0
+    try:
+        for pictures in draw(todo[own.start : own.stop]):
+            for one, lacking in zip(feeds, missing):
+                _show(one, lacking, pictures, ids)
+            done += len(pictures)
+            if told:
+                told(done, len(own))
+    finally:
+        for one in feeds:
+            if one.shelf is not None:
+                one.shelf.flush()
+
+
+def _kept(one: Feed, ids: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Numbers and rows of what lies on the shelf."""
+    numbers = np.flatnonzero(one.wanted)
+    if one.shelf is None:
+        return numbers[:0], []
+    places, rows = one.shelf.load(ids[numbers])
+    return numbers[places], rows
+
+
+def _show(one: Feed, lacking: np.ndarray, pictures: Pictures, ids: np.ndarray) -> None:
+    numbers = pictures.numbers.numpy()
+    mask = torch.from_numpy(lacking[numbers])
+    if not mask.any():
+        return
+    rows = one.embedder(pictures.only(mask))
+    one.give(pictures.numbers[mask], rows)
+    if one.shelf is not None:
+        one.shelf.add(ids[numbers[mask.numpy()]], [column.float().cpu().numpy() for column in rows])

@@ -1,0 +1,114 @@
+"""CLIP (Radford et al. 2021) from a local folder, as a judge of pictures and captions."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torchvision.transforms import InterpolationMode
+from torchvision.transforms.v2 import functional as transforms
+
+from t2igan.errors import UserError
+from t2igan.metrics.indexed import IndexedMetric
+from t2igan.metrics.weights import file_sha256
+
+WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin")
+# Of OpenAI's CLIP; a folder with a preprocessor_config.json has its own.
+PIXEL_MEAN = (0.48145466, 0.4578275, 0.40821073)
+PIXEL_STD = (0.26862954, 0.26130258, 0.27577711)
+CAPTIONS_AT_A_TIME = 256
+
+
+class ClipEncoder(nn.Module):
+    """A CLIP in the layout of ``transformers``, frozen; nothing is downloaded.
+
+    Args:
+        folder: with config.json, the weights and the tokenizer.
+
+    Raises:
+        UserError: ``transformers`` is not installed, or the folder is not that of a CLIP.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        super().__init__()
+        folder = Path(folder)
+        try:
+            from transformers import CLIPModel, CLIPTokenizerFast
+        except ImportError as error:
+            raise UserError("CLIP metrics need `pip install transformers`, which is not installed") from error
+        weights = next((folder / name for name in WEIGHT_FILES if (folder / name).is_file()), None)
+        if weights is None or not (folder / "config.json").is_file():
+            raise UserError(f"{folder}: no CLIP here; put config.json, the weights and the tokenizer's files there")
+        try:
+            self._model = CLIPModel.from_pretrained(folder, local_files_only=True)
+            self._tokenizer = CLIPTokenizerFast.from_pretrained(folder, local_files_only=True)
+        except Exception as error:  # its libraries raise kinds of their own for damaged files
+            raise UserError(f"{folder}: not a readable CLIP ({' '.join(str(error).split())[:120]})") from error
+        self.sha256 = file_sha256(weights)
+        self._mean, self._std = _pixel_statistics(folder / "preprocessor_config.json")
+        self._size = self._model.config.vision_config.image_size
+        self._words = self._model.config.text_config.max_position_embeddings
+        self.requires_grad_(False).eval()
+
+    def train(self, mode: bool = True) -> "ClipEncoder":
+        """Stay in eval mode."""
+        return super().train(False)
+
+    @torch.no_grad()
+    def image_vectors(self, images: Tensor) -> Tensor:
+        """Unit vectors (B, D) of uint8 pictures (B, 3, H, W): short side to CLIP's size, bicubic; centre crop."""
+        resized = transforms.resize(images, [self._size], InterpolationMode.BICUBIC, antialias=True)
+        pixels = transforms.center_crop(resized, [self._size, self._size]).float() / 255
+        pixels = transforms.normalize(pixels, self._mean, self._std)
+        pooled = self._model.vision_model(pixel_values=pixels).pooler_output
+        return nn.functional.normalize(self._model.visual_projection(pooled), dim=1)
+
+    @torch.no_grad()
+    def caption_vectors(self, captions: Sequence[str]) -> Tensor:
+        """Unit vectors (N, D) of captions; words beyond CLIP's context are cut off."""
+        device, found = self._model.device, []
+        for start in range(0, len(captions), CAPTIONS_AT_A_TIME):
+            tokens = self._tokenizer(
+                list(captions[start : start + CAPTIONS_AT_A_TIME]),
+                padding=True,
+                truncation=True,
+                max_length=self._words,
+                return_tensors="pt",
+            ).to(device)
+            pooled = self._model.text_model(
+                input_ids=tokens.input_ids, attention_mask=tokens.attention_mask
+            ).pooler_output
+            found.append(nn.functional.normalize(self._model.text_projection(pooled), dim=1))
+        return torch.cat(found)
+
+
+def _pixel_statistics(path: Path) -> tuple[list[float], list[float]]:
+    if not path.is_file():
+        return list(PIXEL_MEAN), list(PIXEL_STD)
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return list(content["image_mean"]), list(content["image_std"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path}: has no image_mean and image_std; get the file again") from error
+
+
+class ClipScore(IndexedMetric):
+    """100 max(cosine, 0) of each picture with its caption, mean over pictures (Hessel et al. 2021, section 3)."""
+
+    higher_is_better = True
+
+    def update(self, images: Tensor, captions: Tensor, index: Tensor) -> None:
+        """Add pictures.
+
+        Args:
+            images: (B, D), unit vectors of pictures.
+            captions: (B, D), unit vectors of their captions.
+            index: int64 (B,), the number of each picture; no number may come twice.
+        """
+        cosines = (images.float() * captions.float()).sum(1, keepdim=True)
+        self._record(index, 100 * cosines.clamp(min=0))
+
+    def compute(self) -> Tensor:
+        """The score of every picture, float32 (N,), in the order of their numbers; their mean is the CLIP score."""
+        return self._ordered_rows()[:, 0]

@@ -1,0 +1,154 @@
+"""What the number of generated samples does to a Frechet distance: its sampling error, and its limit."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from t2igan.errors import UserError
+from t2igan.metrics.bootstrap import mean_replicates
+from t2igan.metrics.feature_sets import FeatureSetMetric
+from t2igan.metrics.frechet import square_root_factor
+
+
+class FrechetToReal:
+    """Frechet distances of generated sets to one real set, whose square root is taken once.
+
+    Args:
+        mean: (D,), of the real set.
+        covariance: (D, D), likewise.
+    """
+
+    def __init__(self, mean: Tensor, covariance: Tensor) -> None:
+        self.mean, self.trace = mean.double(), covariance.double().trace()
+        self.root = square_root_factor(covariance.double(), "first")
+
+    def distance(self, features: Tensor) -> Tensor:
+        """Distance of generated features (N, D), float64 scalar."""
+        centred, shift, spectrum, _ = self._compared(features)
+        trace = centred.square().sum() / (len(centred) - 1)
+        return shift.square().sum() + self.trace + trace - 2 * spectrum.sqrt().sum()
+
+    def influence(self, features: Tensor) -> Tensor:
+        """How each sample moves the distance: its derivative in the weight of that sample.
+
+        With C_r and C_g the covariances and A = C_r^(1/2) (C_r^(1/2) C_g C_r^(1/2))^(-1/2) C_r^(1/2), the
+        derivative of the distance is 2 (m_g - m_r) . dm_g + tr((I - A) dC_g).
+
+        Args:
+            features: (N, D).
+
+        Returns:
+            float64 (N,), of mean zero.
+        """
+        centred, shift, spectrum, vectors = self._compared(features)
+        # A = U U^T with U = root V / eigenvalues^(1/4)
+        half = self.root @ (vectors / spectrum.sqrt().sqrt())
+        quadratic = centred.square().sum(1) - (centred @ half).square().sum(1)
+        influence = 2 * centred @ shift + quadratic
+        return influence - influence.mean()
+
+    def _compared(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Centred features, difference of the means, and the spectrum of root^T C_g root without its noise."""
+        if len(features) < 2:
+            raise UserError(f"Frechet distance: {len(features)} samples, at least 2 are needed: score more images")
+        features = features.double()
+        mean = features.mean(0)
+        centred = features - mean
+        across = centred @ self.root
+        values, vectors = torch.linalg.eigh(across.T @ across / (len(features) - 1))
+        kept = values > len(values) * torch.finfo(values.dtype).eps * values[-1]
+        return centred, mean - self.mean, values[kept], vectors[:, kept]
+
+
+def frechet_replicates(mean: Tensor, covariance: Tensor, generated: Tensor, replicates: int, seed: int) -> Tensor:
+    """Frechet distances with resampled generated samples, to first order around the whole set.
+
+    A resample has fewer different samples than the set, and the distance is biased by their number; its linear part
+    has no such bias and costs one product instead of one decomposition a replicate.
+
+    Args:
+        mean: (D,), of the real set.
+        covariance: (D, D), likewise.
+        generated: (N, D).
+        replicates: R.
+        seed: of the resampling.
+
+    Returns:
+        float64 (R,), deviations from the distance of the whole set.
+    """
+    influence = FrechetToReal(mean, covariance).influence(generated)
+    return mean_replicates(influence, replicates, seed)
+
+
+def frechet_infinity(
+    real: Tensor, generated: Tensor, points: int = 15, smallest: int = 5000, seed: int = 0
+) -> tuple[Tensor, Tensor]:
+    """The distance that infinitely many generated samples would have (Chong and Forsyth 2020, section 3.2).
+
+    The bias of the distance falls with 1 / N, so a line through distances of subsets over 1 / N is read at 0.
+
+    Args:
+        real: (M, D).
+        generated: (N, D).
+        points: subsets, of sizes spread evenly from ``smallest`` to N.
+        smallest: samples of the smallest subset.
+        seed: subset p depends on (seed, p) alone.
+
+    Returns:
+        Intercept of the line and its standard error (0 with two points), float64 scalars.
+
+    Raises:
+        UserError: no more samples than the smallest subset has.
+    """
+    count = len(generated)
+    if not 2 <= smallest < count or points < 2:
+        raise UserError(
+            f"Frechet distance at infinity: {count} samples for {points} subsets from {smallest} on: "
+            "lower `smallest` or score more images"
+        )
+    distances, sizes = [], np.linspace(smallest, count, points).round().astype(int)
+    real = real.double()
+    to_real = FrechetToReal(real.mean(0), real.T.cov())
+    for point, size in enumerate(sizes):
+        picked = np.random.default_rng([seed, point]).permutation(count)[:size]
+        distances.append(to_real.distance(generated[torch.from_numpy(picked).to(generated.device)]))
+    return _intercept(1 / torch.from_numpy(sizes).double(), torch.stack(distances).cpu())
+
+
+def _intercept(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """Least squares line: its value at 0, and the standard error of that."""
+    spread = (x - x.mean()).square().sum()
+    slope = ((x - x.mean()) * (y - y.mean())).sum() / spread
+    intercept = y.mean() - slope * x.mean()
+    residual = (y - intercept - slope * x).square().sum() / max(len(x) - 2, 1)
+    return intercept, (residual * (1 / len(x) + x.mean().square() / spread)).sqrt()
+
+
+class FrechetInfinity(FeatureSetMetric):
+    """Frechet distance extrapolated to infinitely many generated samples.
+
+    Args:
+        feature_dim: D.
+        points: subsets.
+        smallest: samples of the smallest one.
+        seed: of the subsets.
+        kwargs: options of :class:`torchmetrics.Metric`.
+    """
+
+    higher_is_better = False
+
+    def __init__(
+        self, feature_dim: int, points: int = 15, smallest: int = 5000, seed: int = 0, **kwargs: Any
+    ) -> None:
+        super().__init__(feature_dim, **kwargs)
+        self.points, self.smallest, self.seed = points, smallest, seed
+
+    def compute(self) -> tuple[Tensor, Tensor]:
+        """The extrapolated distance and the standard error of the fit, float64 scalars.
+
+        Raises:
+            UserError: too few samples, or one given twice.
+        """
+        return frechet_infinity(*self.sets(), self.points, self.smallest, self.seed)

@@ -1,0 +1,105 @@
+"""LPIPS distance (Zhang et al. 2018) with AlexNet, as a measure of how pictures of one caption differ."""
+
+from itertools import combinations
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from t2igan.errors import UserError
+from t2igan.metrics.indexed import IndexedMetric
+from t2igan.metrics.weights import resolve_weights
+
+
+class LpipsNetwork(nn.Module):
+    """LPIPS, version 0.1, with AlexNet. The linear weights come with torchmetrics, AlexNet's from a file.
+
+    Args:
+        weights: torchvision's AlexNet; None looks where :func:`t2igan.metrics.weights.resolve_weights` says.
+        folder: where the file is looked for and downloaded to.
+        download: whether the net may be asked.
+        verify: False takes weights other than the published ones.
+
+    Raises:
+        UserError: the file is missing, not the published one, or not of this network.
+    """
+
+    def __init__(
+        self,
+        weights: Path | None = None,
+        folder: Path = Path("checkpoints"),
+        download: bool = True,
+        verify: bool = True,
+    ) -> None:
+        super().__init__()
+        # The public class would load AlexNet by itself, from the net.
+        from torchmetrics.functional.image.lpips import _LPIPS
+
+        path, self.sha256 = resolve_weights("alexnet-torchvision", Path(folder), weights, download, verify)
+        self._network = _LPIPS(pretrained=True, net="alex", pnet_rand=True)
+        trunk = self._network.net
+        names = {name: f"features.{name.partition('.')[2]}" for name in trunk.state_dict()}
+        state = _read_state(path)
+        wrong = [
+            own
+            for name, own in names.items()
+            if own not in state or state[own].shape != trunk.state_dict()[name].shape
+        ]
+        if wrong:
+            raise UserError(f"{path}: {wrong[0]} is missing or of another shape: weights of another network?")
+        trunk.load_state_dict({name: state[own] for name, own in names.items()})
+        self.requires_grad_(False).eval()
+
+    def train(self, mode: bool = True) -> "LpipsNetwork":
+        """Stay in eval mode."""
+        return super().train(False)
+
+    @torch.no_grad()
+    def forward(self, first: Tensor, second: Tensor) -> Tensor:
+        """Distances (B,) of pictures (B, 3, H, W) in [-1, 1], at the size that they have."""
+        return self._network(first, second).flatten()
+
+    def diversity(self, samples: Tensor) -> Tensor:
+        """Mean distance over all pairs of samples.
+
+        Args:
+            samples: (B, K, 3, H, W) in [-1, 1], K pictures of each of B captions.
+
+        Returns:
+            (B,).
+        """
+        pairs = list(combinations(range(samples.shape[1]), 2))
+        first, second = (samples[:, [pair[side] for pair in pairs]] for side in (0, 1))
+        distances = self(first.flatten(0, 1), second.flatten(0, 1))
+        return distances.reshape(len(samples), len(pairs)).mean(1)
+
+
+def _read_state(path: Path) -> dict[str, Tensor]:
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises half a dozen kinds for a damaged file
+        raise UserError(
+            f"{path}: not a readable file of weights ({type(error).__name__}): fetch it again"
+        ) from error
+    if not isinstance(state, dict):
+        raise UserError(f"{path}: holds a {type(state).__name__}, not a state dict: give a file of weights")
+    return state
+
+
+class Diversity(IndexedMetric):
+    """One diversity a caption, gathered from all processes."""
+
+    higher_is_better = True
+
+    def update(self, values: Tensor, index: Tensor) -> None:
+        """Add captions.
+
+        Args:
+            values: (B,), diversity of each caption's samples.
+            index: int64 (B,), number of each caption; no number may come twice.
+        """
+        self._record(index, values[:, None])
+
+    def compute(self) -> Tensor:
+        """The values in the order of their numbers, float32 (N,)."""
+        return self._ordered_rows()[:, 0]

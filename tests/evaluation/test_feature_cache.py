@@ -1,0 +1,183 @@
+"""The cache in whole evaluations: what was seen once is not seen, drawn or read again."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from evaluation_fixtures import write_protocol
+from torch import distributed, multiprocessing
+
+from t2igan.data.store import open_store
+from t2igan.errors import UserError
+from t2igan.evaluation import subjects
+from t2igan.evaluation.metric_specs import KID, PRDC, FDClassifier, FIDInfinity, ISClassifier, RPrecision
+from t2igan.evaluation.protocol import load_protocol
+from t2igan.evaluation.record import ResultRecord
+from t2igan.evaluation.runner import Options, evaluate
+from t2igan.evaluation.scorers import load_classifier, load_judges
+from t2igan.evaluation.subjects import RealImages, build_untrained_subject, load_checkpoint_subject
+
+CLASSIFIER = {"flavour": "classifier"}
+ALL = (
+    FDClassifier(),
+    ISClassifier(splits=4),
+    KID(subsets=3, subset_size=5, **CLASSIFIER),
+    PRDC(neighbours=3, **CLASSIFIER),
+    FIDInfinity(points=3, smallest=20, **CLASSIFIER),
+    RPrecision(candidates=10, folds=5),
+)
+
+
+@pytest.fixture(scope="module")
+def store(drawn_birds_store):
+    return open_store(drawn_birds_store)
+
+
+@pytest.fixture
+def protocol(tmp_path):
+    protocol = load_protocol(str(write_protocol(tmp_path / "p.yaml")))
+    return replace(protocol, images=60, metrics=ALL, bootstrap=20)
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """How many pictures were drawn."""
+    numbers, draw = [], subjects.draw_pictures
+
+    def counted(module, split, plan, protocol, wanted, *rest):
+        numbers.extend(wanted)
+        return draw(module, split, plan, protocol, wanted, *rest)
+
+    monkeypatch.setattr(subjects, "draw_pictures", counted)
+    return numbers
+
+
+def score(checkpoints, store, protocol, cache, subject=None, batch_size=64, judged=True):
+    judges = load_judges([checkpoints.damsm], store) if judged else ()
+    classifier = load_classifier(checkpoints.classifier, store)
+    subject = subject or load_checkpoint_subject(checkpoints.generator, protocol.weights)
+    return evaluate(subject, protocol, store, judges, classifier, Options(batch_size, cache=cache))
+
+
+def assert_equal(found, wanted, rel=1e-9):
+    assert found.metrics.keys() == wanted.metrics.keys()
+    for name, value in wanted.metrics.items():
+        assert found.metrics[name].value == pytest.approx(value.value, rel=rel, abs=1e-12), name
+        assert found.metrics[name].n == value.n
+        for end in ("low", "high"):
+            bound, expected = getattr(found.metrics[name], end), getattr(value, end)
+            assert bound == expected or bound == pytest.approx(expected, rel=rel, abs=1e-12), name
+    assert (found.n_real, found.n_generated) == (wanted.n_real, wanted.n_generated)
+
+
+def test_a_second_evaluation_draws_nothing(checkpoints, store, protocol, tmp_path, drawn):
+    plain = score(checkpoints, store, protocol, None)
+    assert len(drawn) == 60
+    first = score(checkpoints, store, protocol, tmp_path / "cache", batch_size=7)
+    assert len(drawn) == 120
+    second = score(checkpoints, store, protocol, tmp_path / "cache")
+    assert len(drawn) == 120
+    assert_equal(first, plain, rel=1e-3)
+    assert_equal(second, first)
+    assert not first.not_computed
+
+
+def test_a_second_metric_and_a_second_protocol_draw_what_is_new_alone(
+    checkpoints, store, protocol, tmp_path, drawn
+):
+    cache = tmp_path / "cache"
+    score(checkpoints, store, replace(protocol, metrics=ALL[:1]), cache)
+    assert len(drawn) == 60
+    kernel = replace(protocol, metrics=ALL[2:4], reference="whole")
+    found = score(checkpoints, store, kernel, cache)
+    assert len(drawn) == 60
+    assert_equal(found, score(checkpoints, store, kernel, None))
+    more = replace(protocol, metrics=ALL[:1], images=75)
+    drawn.clear()
+    score(checkpoints, store, more, cache)
+    assert drawn == list(range(60, 75))
+    # Another network has seen nothing yet.
+    score(checkpoints, store, replace(protocol, metrics=ALL[-1:]), cache)
+    assert len(drawn) == 15 + 60
+
+
+@pytest.mark.parametrize("change", [{"noise_seed": 1}, {"words": 3}, {"quantisation": "truncate"}])
+def test_other_pictures_are_other_content(checkpoints, store, protocol, tmp_path, drawn, change):
+    protocol = replace(protocol, metrics=ALL[:1], bootstrap=0)
+    score(checkpoints, store, protocol, tmp_path / "cache")
+    changed = replace(protocol, **change)
+    found = score(checkpoints, store, changed, tmp_path / "cache")
+    assert len(drawn) == 120
+    assert_equal(found, score(checkpoints, store, changed, None))
+
+
+def test_an_interrupted_evaluation_goes_on(checkpoints, store, protocol, tmp_path, drawn, monkeypatch):
+    monkeypatch.setattr("t2igan.evaluation.cache.PART_ROWS", 8)
+    subject = load_checkpoint_subject(checkpoints.generator, "ema")
+    pictures = type(subject).pictures
+
+    def interrupted(self, *arguments):
+        for number, part in enumerate(pictures(self, *arguments)):
+            if number == 5:
+                raise KeyboardInterrupt
+            yield part
+
+    with monkeypatch.context() as patched:
+        patched.setattr(type(subject), "pictures", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            score(checkpoints, store, protocol, tmp_path / "cache", batch_size=8)
+    drawn.clear()
+    found = score(checkpoints, store, protocol, tmp_path / "cache", batch_size=8)
+    assert drawn == list(range(40, 60))
+    assert_equal(found, score(checkpoints, store, protocol, None, batch_size=8))
+
+
+def test_an_untrained_network_has_no_name_to_be_kept_under(checkpoints, store, protocol, tmp_path, drawn):
+    protocol = replace(protocol, metrics=ALL[:1], bootstrap=0)
+    for seed in (0, 1):
+        score(checkpoints, store, protocol, tmp_path, build_untrained_subject(checkpoints.generator, seed))
+    assert len(drawn) == 120
+
+
+def test_real_images_are_read_once(checkpoints, store, protocol, tmp_path, monkeypatch):
+    protocol = replace(protocol, metrics=(*ALL[:2], PRDC(neighbours=3, **CLASSIFIER)), bootstrap=0)
+    first = score(checkpoints, store, protocol, tmp_path / "cache", RealImages())
+    seen = []
+    backbone = type(load_classifier(checkpoints.classifier, store))
+    monkeypatch.setattr(backbone, "forward", lambda self, images: seen.append(images))
+    assert_equal(score(checkpoints, store, protocol, tmp_path / "cache", RealImages()), first)
+    assert not seen
+
+
+def _one_process(rank: int, arguments: tuple, out: Path):
+    checkpoints, protocol = arguments
+    torch.set_num_threads(1)
+    distributed.init_process_group("gloo", f"file://{out}/meeting", rank=rank, world_size=2)
+    records = [score(checkpoints, open_store(checkpoints.store), protocol, out / "cache") for _ in range(2)]
+    for number, record in enumerate(records):
+        (out / f"{rank}-{number}.json").write_text(record.to_json())
+    distributed.destroy_process_group()
+
+
+def test_two_processes_share_the_work_and_the_cache(checkpoints, store, protocol, tmp_path, drawn):
+    protocol = replace(protocol, images=31)
+    multiprocessing.spawn(_one_process, ((checkpoints, protocol), tmp_path), nprocs=2)
+    records = [
+        ResultRecord.from_json((tmp_path / f"{rank}-{number}.json").read_text())
+        for rank in range(2)
+        for number in range(2)
+    ]
+    for record in records[1:]:
+        assert_equal(record, records[0])
+    assert_equal(score(checkpoints, store, protocol, tmp_path / "cache"), records[0])
+    assert not drawn
+    assert_equal(records[0], score(checkpoints, store, protocol, None), rel=1e-3)
+
+
+def test_a_metric_that_fails_at_the_end_costs_no_other(checkpoints, store, protocol):
+    record = score(checkpoints, store, replace(protocol, metrics=(*ALL[:1], KID(**CLASSIFIER))), None)
+    assert set(record.metrics) == {"fd-classifier"}
+    assert "lower `subset_size`" in record.not_computed["kid"]
+    with pytest.raises(UserError, match=r"no metric of protocol p could be computed: kid: .*subset_size"):
+        score(checkpoints, store, replace(protocol, metrics=(KID(**CLASSIFIER),)), None)

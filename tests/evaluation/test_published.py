@@ -1,0 +1,190 @@
+from dataclasses import replace
+
+import pytest
+from report_fixtures import make_published_like as like
+from report_fixtures import make_repeated, write_run
+
+from t2igan.errors import UserError
+from t2igan.evaluation.leaderboard import boards
+from t2igan.evaluation.published import METRICS, beside, elsewhere, load_published, read_published
+from t2igan.evaluation.published_tables import beside_grid, elsewhere_grid
+from t2igan.evaluation.record import SubjectCard
+
+NUMBERS = [number for one in load_published().values() for number in one.numbers]
+# What nobody has looked up again: it must be told from what a source was seen to state.
+RECALLED = {
+    *(("cub", "MirrorGAN", value) for value in (4.56, 57.67, 58.52, 60.42, 4.01, 4.30, 4.54, 18.34)),
+    *(("coco", "MirrorGAN", value) for value in (26.47, 74.52, 76.87, 80.21, 21.85, 24.11, 34.71)),
+    *(("cub", "AttnGAN", 53.31), ("cub", "DF-GAN", 44.83), ("cub", "DF-GAN", 5.10), ("cub", "SSA-GAN", 85.4)),
+    *(("coco", "DF-GAN", 67.97), ("coco", "DF-GAN", 21.42), ("coco", "SSA-GAN", 90.6)),
+}
+
+
+def found(record, metric, system="DM-GAN", variant="released weights"):
+    (board,) = boards([record])
+    (one,) = [
+        one
+        for one in beside(board)
+        if (one.number.metric, one.number.system, one.number.variant) == (metric, system, variant)
+    ]
+    return one
+
+
+def test_every_entry_is_whole():
+    assert {number.dataset for number in NUMBERS} == {"cub", "coco"}
+    for number in NUMBERS:
+        assert number.system and number.source and number.metric in METRICS
+        assert number.link.startswith("https://github.com/") or number.certainty != "stated"
+        assert number.value >= 0
+        assert number.certainty != "user" or number.protocol is None
+
+
+def test_recalled_numbers_are_marked():
+    recalled = {(n.dataset, n.system, n.value) for n in NUMBERS if n.certainty == "recalled"}
+    assert recalled == RECALLED
+
+
+def test_users_numbers_name_their_thread():
+    threads = {number.source for number in NUMBERS if number.certainty == "user"}
+    assert len([one for one in threads if "#" in one]) == len(threads) - 1
+    assert {"wtliao/text2image#14, #15", "MinfengZhu/DM-GAN#29"} <= threads
+
+
+def test_tise_is_calibrated_and_the_others_are_not():
+    for number in NUMBERS:
+        if number.metric in ("is", "is*") and number.protocol:
+            assert (number.metric == "is*") == number.protocol.endswith("/tise")
+
+
+@pytest.mark.parametrize(("metric", "ours", "published"), [("fid", 16.5, 15.34), ("r-precision", 70.0, 76.58)])
+def test_ours_less_the_published_in_published_units(metric, ours, published):
+    one = found(like(), metric)
+    assert (one.value, one.number.value) == (pytest.approx(ours), published)
+    assert one.difference == pytest.approx(ours - published)
+
+
+def test_the_mean_of_several_runs_is_held_against_it(tmp_path):
+    cards = []
+    for seed in (0, 1):
+        path = write_run(tmp_path / f"dmgan-{seed}", seed)
+        cards.append(SubjectCard("checkpoint", f"dmgan-{seed}", str(path), recipe="t2igan.models.dmgan.DMGAN"))
+    first, second = (like(subject=card) for card in cards)
+    second = replace(second, metrics={"fid": replace(second.metrics["fid"], value=18.5)})
+    (board,) = boards([first, second])
+    (one,) = [b for b in beside(board) if b.number.metric == "fid" and b.number.variant == "released weights"]
+    assert one.value == pytest.approx(17.5)
+    assert one.row.title == "dmgan, 2 runs"
+
+
+def test_another_protocol_version_or_data_set_stands_beside_nothing():
+    for changes in ({"protocol_hash": "00" * 32}, {"dataset": "drawn-birds"}, {"protocol": "mine"}):
+        (board,) = boards([like(**changes)])
+        assert beside(board) == []
+
+
+def test_a_protocol_shows_only_its_own_numbers():
+    (board,) = boards([like("cub/tise", "AttnGAN")])
+    assert {one.number.protocol for one in beside(board)} == {"cub/tise"}
+    assert "is" not in {one.number.metric for one in beside(board)}
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"n_split": 600}, "600 test images, the published number is of 2,933"),
+        ({"n_split": None, "n_real": 0}, "does not say how large"),
+        ({"n_generated": 2933}, "2,933 pictures, the protocol has 30,000"),
+        ({"metrics": {"is": like().metrics["is"]}}, "not computed"),
+    ],
+)
+def test_part_of_the_test_split_is_held_against_nothing(changes, why):
+    one = found(like(**changes), "fid")
+    assert one.value is None and one.difference is None
+    assert why in one.why_not
+
+
+def test_old_records_count_their_reference_images():
+    assert found(like(n_split=None, n_real=2933), "fid").value == 16.5
+    assert found(like(n_split=None, n_real=400), "fid").value is None
+
+
+def test_one_pass_over_coco_is_whole():
+    record = like("coco/attngan", "AttnGAN", n_generated=40_400)
+    assert found(record, "is", "AttnGAN", "paper").value == 4.5
+    assert found(replace(record, n_generated=30_000), "is", "AttnGAN", "paper").value is None
+
+
+def test_another_system_has_no_difference():
+    one = found(like(recipe="SSAGAN"), "fid")
+    assert one.row is None and one.difference is None
+    untrained = SubjectCard("untrained", "dmgan", recipe="t2igan.models.dmgan.DMGAN")
+    assert found(like(subject=untrained), "fid").row is None
+
+
+def test_an_exchanged_generator_is_another_system(tmp_path):
+    for generator, own in (("t2igan.models.dmgan.DMGANGenerator", True), ("mine.Mine", False)):
+        folder = tmp_path / generator
+        path = write_run(folder, 0, generator={"class_path": generator})
+        card = SubjectCard("checkpoint", "x", str(path), recipe="t2igan.models.dmgan.DMGAN")
+        assert (found(like(subject=card), "fid").row is not None) == own
+
+
+def test_a_folder_may_have_the_name_of_a_system():
+    assert found(like(subject=SubjectCard("images", "DM-GAN")), "fid").value == 16.5
+    assert found(like(subject=SubjectCard("images", "pictures")), "fid").row is None
+
+
+def test_r_precision_is_that_of_the_damsm_trained_against():
+    record = like()
+    value = record.metrics["r-precision@damsm"]
+    record = replace(record, metrics={"r-precision@other": value}, damsm={"first": "a", "other": "b"})
+    assert found(record, "r-precision").why_not == "not computed"
+
+
+def test_what_stands_in_no_table_is_elsewhere_and_drawn_birds_have_none():
+    (cub,) = boards([like()])
+    shown = {one.number for one in beside(cub)}
+    others = elsewhere([cub])
+    assert shown and not shown & set(others)
+    assert shown | set(others) == set(load_published()["cub"].numbers)
+    assert elsewhere(boards([make_repeated("a", 0, 1.0)])) == []
+
+
+def test_tables_of_text_hold_every_number():
+    (board,) = boards([like()])
+    lines = beside_grid(beside(board))
+    assert all(len(line) == len(lines[0]) for line in lines)
+    row = next(line for line in lines if line[:2] == ["DM-GAN (released weights)", "fid"])
+    assert row[2:5] == ["15.34", "16.50, dmgan", "+1.16"]
+    others = elsewhere([board])
+    grid = elsewhere_grid(others)
+    start, end = 1, grid[0].index("certainty")
+    assert sum(bool(cell) for line in grid[1:] for cell in line[start:end]) == len(others)
+    assert any("about 20" in cell for line in grid for cell in line)
+
+
+BLOCK = "dataset: cub\ntest_images: [2933, 2933]\nblocks:\n- {source: s, certainty: stated, rows: [%s]}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (BLOCK % "{system: A, fad: 3}", "block 1, row 1: fad: unknown"),
+        (BLOCK % "{system: A, fid: three}", "'three' is no value"),
+        (BLOCK % "{fid: 3}", "needs a system"),
+        (BLOCK % "{system: A, fid: 3, protocol: cub/none}", "no protocol 'cub/none'"),
+        (BLOCK % "{system: A, fid: 3, protocol: coco/dmgan}", "coco/dmgan is for coco"),
+        (BLOCK % "{system: A, is: 3, protocol: cub/tise}", "has the temperature"),
+        (BLOCK % "{system: A, soa-c: 3, protocol: cub/dmgan}", "does not measure it"),
+        ((BLOCK % "{system: A, fid: 3}").replace("stated", "sure"), "certainty 'sure'"),
+        ((BLOCK % "{system: A, fid: 3}").replace("source", "sauce"), "missing keys ['source']"),
+        ("a: 1", "must hold the keys"),
+        ("a: [", "not readable as YAML"),
+    ],
+)
+def test_wrong_data_is_named(tmp_path, text, words):
+    path = tmp_path / "cub.yaml"
+    path.write_text(text)
+    with pytest.raises(UserError) as error:
+        read_published(path)
+    assert words in str(error.value) and str(path) in str(error.value)

@@ -1,0 +1,178 @@
+import csv
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import pytest
+from PIL import Image
+from report_fixtures import make_published_like, make_record, make_repeated
+
+from t2igan.evaluation.html import render_page
+from t2igan.evaluation.leaderboard import boards
+from t2igan.evaluation.published import METRICS, beside
+from t2igan.evaluation.record import SubjectCard
+from t2igan.evaluation.report_runs import read_run
+from t2igan.evaluation.scores_csv import HEADERS, write_csv
+
+EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>"
+
+
+class Page(HTMLParser):
+    """Tags with their attributes, text, and whether every tag is closed."""
+
+    VOID = ("meta", "img", "br", "link", "line", "polyline", "circle")
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.open, self.words, self.ids = [], [], [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.words.append(data)
+
+    @property
+    def text(self):
+        return " ".join(" ".join(self.words).split())
+
+
+@pytest.fixture
+def run_folder(tmp_path):
+    folder = tmp_path / f"run {EVIL.replace('/', '')}"
+    for name in (
+        "samples/step_000010.png",
+        "samples/step_000020.png",
+        "drawn/grid.png",
+        "drawn/c000_s00_masks.png",
+    ):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (20, 10), (200, 30, 30)).save(folder / name)
+    (folder / "drawn" / "c000_s01_attention.png").write_bytes(b"no picture")
+    return folder
+
+
+@pytest.fixture
+def tables():
+    runs = [make_repeated("a", seed, fd) for seed, fd in enumerate((10.0, 12.0))]
+    runs += [make_repeated("b", seed, fd) for seed, fd in enumerate((20.0, 21.0))]
+    return boards([*runs, make_record("r", "real"), make_published_like()])
+
+
+def test_the_page_is_whole_and_asks_the_network_for_nothing(tables, run_folder):
+    rows = [{"step": step, "train/loss_d": 1.0 / (step + 1), EVIL: 2.0} for step in range(20)]
+    text = render_page(tables, [read_run(run_folder, rows)])
+    page = Page(text)
+    assert page.open == []
+    for tag, attributes in page.tags:
+        assert tag not in ("link", "iframe", "object", "embed", "base", "form")
+        assert attributes.get("src", "data:image/png;base64,").startswith("data:image/png;base64,")
+        link = attributes.get("href", "#")
+        assert link.startswith("#") or (tag == "a" and link.startswith("https://github.com/"))
+        assert not [name for name in attributes if name.startswith("on")]
+    styles = re.search(r"<style>(.*?)</style>", text, re.S)[1]
+    assert "url(" not in styles and "@import" not in styles
+    assert "default-src 'none'" in text
+    ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
+    targets = {attributes["href"][1:] for tag, attributes in page.tags if attributes.get("href", "")[:1] == "#"}
+    assert len(ids) == len(set(ids)) and targets <= set(ids)
+
+
+def test_nothing_that_a_user_named_becomes_code(run_folder):
+    card = SubjectCard("images", EVIL, EVIL)
+    evil = make_record(EVIL, subject=card, notes=[EVIL], not_computed={EVIL: EVIL}, protocol=EVIL, dataset=EVIL)
+    evil = replace(evil, metrics={EVIL: evil.metrics["fd-classifier"]}, device=EVIL)
+    text = render_page(boards([evil]), [read_run(run_folder, [{"step": 0, EVIL: 1.0}])], [EVIL])
+    page = Page(text)
+    assert [tag for tag, _ in page.tags].count("script") == 1
+    assert not [attributes for _, attributes in page.tags if "onerror" in attributes]
+    assert EVIL in "".join(page.words)
+    images = [attributes for tag, attributes in page.tags if tag == "img"]
+    assert images and all(one["src"].startswith("data:") for one in images)
+
+
+def test_every_number_opens_where_it_comes_from(tables):
+    text = render_page(tables)
+    page = Page(text)
+    board = tables[0]
+    cells = sum(row.summary(column) is not None for row in board.rows for column in board.columns)
+    cells += len(tables[1].columns)
+    assert text.count('<details name="provenance">') == cells
+    for part in (
+        "11.00 ± 1.41",
+        "mean ± sd of 2 runs",
+        "a is better than b",
+        "seed 0: 10.00",
+        board.protocol_hash[:16],
+    ):
+        assert part in page.text
+    assert text.count('class="best"') == 2  # the word in the introduction, and a's value
+
+
+def test_drawn_birds_never_stand_beside_published_numbers():
+    text = render_page(boards([make_record("a")]))
+    assert "Published" not in text and "DM-GAN" not in text
+
+
+def test_published_numbers_have_their_block_and_the_protocol_its_words(tables):
+    page = Page(render_page(tables)).text
+    assert "Published elsewhere, not comparable" in page
+    assert "recalled from memory, to be checked" in page
+    assert "fold_mode: dmgan-2999" in page
+    assert "+1.16" in page
+
+
+def test_what_a_run_has_to_show(run_folder):
+    run = read_run(run_folder, [{"step": 0, "train/loss_d": 1.0}, {"step": 1, "val/loss": 2.0}])
+    assert [len(part) for part in (run.samples, run.earlier, run.overlays, run.curves)] == [2, 1, 1, 2]
+    assert "after 20 steps" in run.samples[0].caption
+    assert (run.samples[0].width, run.samples[0].height) == (20, 10)
+    (note,) = run.notes
+    assert "c000_s01_attention.png: not a readable PNG" in note
+
+
+def test_the_csv_gives_every_number_back(tables, tmp_path):
+    write_csv(tables, tmp_path / "scores.csv")
+    with (tmp_path / "scores.csv").open(newline="", encoding="utf-8") as file:
+        lines = list(csv.DictReader(file))
+    assert tuple(lines[0]) == HEADERS
+    runs = [line for line in lines if line["row"] == "run"]
+    records = [record for board in tables for record in board.records]
+    expected = [
+        (record.protocol_hash, record.subject.name, name, value.judge, value.value, value.spread, value.n)
+        for record in records
+        for name, value in record.metrics.items()
+    ]
+    found = [
+        (
+            *(line[key] for key in ("protocol_hash", "subject", "metric", "judge")),
+            float(line["value"]),
+            float(line["spread"]) if line["spread"] else None,
+            int(line["n"]),
+        )
+        for line in runs
+    ]
+    assert found == expected
+    means = {line["subject"]: line for line in lines if line["row"] == "mean"}
+    assert float(means["a"]["value"]) == 11.0 and means["a"]["n"] == "2"
+    published = [line for line in lines if line["row"] == "published"]
+    held = {
+        (line["subject"], line["metric"]): float(line["ours_minus_published"])
+        for line in published
+        if line["ours_minus_published"]
+    }
+    expected = {
+        (one.number.who, one.number.metric): one.difference / METRICS[one.number.metric].factor
+        for one in beside(tables[1])
+        if one.difference is not None
+    }
+    assert held == expected and len(held) >= 4

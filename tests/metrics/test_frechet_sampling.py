@@ -1,0 +1,122 @@
+import numpy as np
+import pytest
+import scipy.linalg
+import torch
+
+from t2igan.errors import UserError
+from t2igan.metrics.bootstrap import interval, mean_replicates, resampled_counts
+from t2igan.metrics.frechet import frechet_distance
+from t2igan.metrics.frechet_sampling import FrechetInfinity, FrechetToReal, frechet_infinity, frechet_replicates
+
+
+def features(count, dim=6, seed=0, shift=0.0, spread=1.0):
+    drawn = torch.randn(count, dim, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    return drawn * torch.linspace(0.5, spread + 0.5, dim, dtype=torch.float64) + shift
+
+
+def statistics(x):
+    return x.mean(0), x.T.cov()
+
+
+@pytest.mark.parametrize("count", [300, 20])
+def test_the_quick_distance_is_the_distance(count):
+    # With 20 samples of 40 dimensions the covariance has no full rank.
+    dim = 40
+    real, generated = features(500, dim), features(count, dim, seed=1, shift=0.2, spread=2.0)
+    expected = frechet_distance(*statistics(real), *statistics(generated)).item()
+    assert FrechetToReal(*statistics(real)).distance(generated).item() == pytest.approx(expected, rel=1e-9)
+    if count > dim:
+        (m1, c1), (m2, c2) = statistics(real), statistics(generated)
+        root = scipy.linalg.sqrtm((c1 @ c2).numpy()).real.trace()
+        scipys = ((m1 - m2).square().sum() + c1.trace() + c2.trace()).item() - 2 * root
+        assert expected == pytest.approx(scipys, rel=1e-6)
+
+
+def test_influence_is_the_derivative_in_the_weight_of_a_sample():
+    real, generated = features(400), features(150, seed=1, shift=0.3, spread=2.0)
+    influence = FrechetToReal(*statistics(real)).influence(generated)
+    step = 1e-5
+
+    def distance(weights):
+        weights = weights / weights.sum()
+        mean = weights @ generated
+        centred = generated - mean
+        return frechet_distance(*statistics(real), mean, (centred.T * weights) @ centred)
+
+    for sample in (0, 17, 149):
+        weights = torch.ones(150, dtype=torch.float64)
+        up, down = weights.clone(), weights.clone()
+        up[sample] += 150 * step
+        down[sample] -= 150 * step
+        slope = (distance(up) - distance(down)) / (2 * step)
+        # The metric's covariance has the divisor N - 1, this one N.
+        assert influence[sample].item() == pytest.approx(slope.item(), rel=0.02, abs=0.01)
+    assert abs(influence.mean()) < 1e-12
+
+
+def test_replicates_spread_as_a_whole_bootstrap_does():
+    real, generated = features(400), features(300, seed=1, shift=0.3, spread=2.0)
+    quick = frechet_replicates(*statistics(real), generated, 300, seed=4)
+    counts = resampled_counts(300, 300, seed=4)
+    slow = torch.stack(
+        [
+            frechet_distance(*statistics(real), *statistics(generated.repeat_interleave(row.long(), dim=0)))
+            for row in counts
+        ]
+    )
+    assert torch.corrcoef(torch.stack([quick, slow]))[0, 1] > 0.99
+    assert quick.std().item() == pytest.approx(slow.std().item(), rel=0.1)
+
+
+def test_intervals_hold_the_value_of_many_samples():
+    held = 0
+    for seed in range(60):
+        values = features(200, 1, seed=seed)[:, 0]
+        low, high = interval(values.mean().item(), mean_replicates(values, 200, seed), confidence=0.9)
+        held += low <= 0 <= high
+    assert 46 <= held <= 60  # 54 expected, standard deviation 2.3
+
+
+def test_an_interval_is_about_its_value_and_seeded():
+    replicates = mean_replicates(torch.arange(50), 400, seed=1) + 7.0
+    low, high = interval(3.0, replicates, 0.95)
+    assert low < 3 < high
+    assert torch.equal(mean_replicates(torch.arange(50), 400, seed=1) + 7.0, replicates)
+    assert not torch.equal(mean_replicates(torch.arange(50), 400, seed=2) + 7.0, replicates)
+    assert (resampled_counts(30, 5, 0).sum(1) == 30).all()
+    for wrong in ((replicates[:1], 0.95), (replicates, 1.5)):
+        with pytest.raises(UserError, match="at least 2, between 0 and 1"):
+            interval(0.0, *wrong)
+
+
+def test_the_line_finds_the_limit():
+    # Both sides from one distribution: the distance at infinity to a large reference is nearly nothing.
+    real, generated = features(20_000, 10), features(2000, 10, seed=1)
+    found, error = frechet_infinity(real, generated, points=10, smallest=100)
+    finite = frechet_distance(*statistics(real), *statistics(generated[:200])).item()
+    assert abs(found.item()) < 0.1 * finite
+    assert 0 < error.item() < 0.1 * finite
+
+
+def test_the_line_is_least_squares():
+    real, generated = features(300), features(200, seed=1, shift=0.5)
+    found, _ = frechet_infinity(real, generated, points=4, smallest=50, seed=3)
+    sizes, values = [50, 100, 150, 200], []
+    for point, size in enumerate(sizes):
+        picked = np.random.default_rng([3, point]).permutation(200)[:size]
+        values.append(frechet_distance(*statistics(real), *statistics(generated[picked])).item())
+    assert found.item() == pytest.approx(np.polyfit(1 / np.array(sizes), values, 1)[1], rel=1e-9)
+
+
+def test_batches_leave_no_trace_and_few_samples_are_refused():
+    real, generated = features(60).float(), features(50, seed=1).float()
+    results = []
+    for batch in (1, 7, 64):
+        metric = FrechetInfinity(6, points=3, smallest=20)
+        for rows, side in ((real, True), (generated, False)):
+            for index in torch.randperm(len(rows)).split(batch):
+                metric.update(rows[index], index, real=side)
+        results.append(metric.compute())
+    assert results[0] == results[1] == results[2]
+    with pytest.raises(UserError, match="50 samples for 15 subsets from 5000 on: lower `smallest`"):
+        frechet_infinity(real, generated)
