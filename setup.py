@@ -15,7 +15,7 @@ setup(
     license="MIT",
     python_requires=">=3.10",
     packages=find_packages(include=["t2igan", "t2igan.*"]),
-    package_data={"t2igan.evaluation": ["protocols/**/*.yaml"]},
+    package_data={"t2igan.evaluation": ["protocols/**/*.yaml", "published/*.yaml", "report/page.*"]},
     # Lower bounds; requirements.txt holds the versions that the tests were run with.
     install_requires=[
         "torch>=2.6",
@@ -33,7 +33,12 @@ setup(
         "pyyaml>=6",
         "rich>=13",
         "filelock>=3",
+        "jinja2>=3.1",
     ],
-    extras_require={"test": ["pytest>=8", "scipy>=1.11"], "lint": ["ruff>=0.6"]},
+    extras_require={
+        "test": ["pytest>=8", "scipy>=1.11"],
+        "lint": ["ruff>=0.6"],
+        "clip": ["transformers>=4.40"],
+    },
     entry_points={"console_scripts": ["t2igan = t2igan.cli.main:main"]},
 )

@@ -20,9 +20,14 @@ VERBS = {
     "test": ("t2igan.cli.fit", "the same as validate"),
     "predict": ("t2igan.cli.fit", "draw the captions of the test split through the Trainer"),
     "sample": ("t2igan.cli.sample", "draw captions of your own"),
+    "caption": ("t2igan.cli.caption", "what a STREAM sees in pictures, and how well it does"),
     "evaluate": ("t2igan.cli.evaluate", "scores of a checkpoint or of a folder of images, with their record"),
     "benchmark": ("t2igan.cli.benchmark", "run a whole plan: data, training, scores, report"),
+    "import": ("t2igan.cli.import_", "released weights -> a checkpoint of the suite"),
+    "export": ("t2igan.cli.import_", "a checkpoint's weights as the original code loads them"),
     "report": ("t2igan.cli.report", "tables, curves and pictures of what was measured"),
+    "profile": ("t2igan.cli.profile", "what loading costs, beside the released code's way"),
+    "doctor": ("t2igan.cli.doctor", "data, weights and packages: what is there, what is missing, where to get it"),
     "list": ("t2igan.cli.list", "models, data, metrics, protocols"),
 }
 

@@ -1,8 +1,9 @@
-"""``t2igan report``: tables, curves and pictures of what was measured."""
+"""``t2igan report``: tables, curves and pictures of what was measured, beside what was published."""
 
-import csv
+import json
 import shutil
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -10,8 +11,14 @@ from rich.console import Console
 from t2igan.cli.parsing import call
 from t2igan.cli.run_folder import read_curves
 from t2igan.errors import UserError
-from t2igan.evaluation.leaderboard import Board, boards, markdown, rich_table
-from t2igan.evaluation.record import read_records
+from t2igan.evaluation.html import render_page
+from t2igan.evaluation.leaderboard import Board, boards, grid_table, markdown, markdown_table, rich_table
+from t2igan.evaluation.published import beside, elsewhere
+from t2igan.evaluation.published_tables import beside_grid, beside_notes, elsewhere_grid
+from t2igan.evaluation.record import ResultRecord, read_records
+from t2igan.evaluation.report_runs import read_run
+from t2igan.evaluation.run_identity import run_folder_of
+from t2igan.evaluation.scores_csv import write_csv
 from t2igan.plotting.curves import plot_curves
 
 console = Console()
@@ -23,60 +30,149 @@ CURVES = [
     "train/logits_fake",
     "val/top1_of_batch",
 ]
+HELP = ("-h", "--help")
 
 
 def run(verb: str, argv: Sequence[str]) -> None:
     """Run the verb."""
-    call(report, argv, verb)
+    call(report, list(_as_one_list(argv)), verb)
 
 
-def report(records: str, out: str | None = None, runs: list[str] | None = None) -> None:
-    """Write scores.md and scores.csv, and for each run its curves and its last sample grid.
+def _as_one_list(argv: Sequence[str]) -> Iterator[str]:
+    """All record files as the one list that the parser takes; every option has a value."""
+    records, options, waiting = [], [], False
+    for argument in argv:
+        if waiting or argument.startswith("-"):
+            options.append(argument)
+            waiting = not waiting and "=" not in argument and argument not in HELP
+        else:
+            records.append(argument)
+    if records or not set(HELP) & set(options):
+        yield json.dumps(records)
+    yield from options
+
+
+def report(
+    records: list[str],
+    out: str | None = None,
+    runs: list[str] | None = None,
+    html: bool = True,
+    csv: bool = True,
+) -> None:
+    """Write scores.md, scores.csv and index.html, and for each run its curves and its last sample grid.
 
     Args:
-        records: the JSON lines that ``t2igan evaluate`` appends to.
-        out: folder of the report; default: ``report`` beside the records.
-        runs: folders of runs.
+        records: the JSON lines files that ``t2igan evaluate`` appends to, or folders with records.jsonl in them.
+        out: folder of the report; default: ``report`` beside the first of the records.
+        runs: folders of runs; default: those of the records' checkpoints, as far as they are there.
+        html: write index.html, one page that needs nothing beside itself.
+        csv: write scores.csv, a line a number.
     """
-    folder = Path(out) if out else Path(records).parent / "report"
-    missing = [path for path in [records, *(runs or [])] if not Path(path).exists()]
+    paths = _record_files(records, runs)
+    found, notes = _read(paths)
+    tables = boards(found)
+    folder = Path(out) if out else paths[0].parent / "report"
+    folders = [Path(path) for path in runs] if runs is not None else _runs_of(found)
+    folder.mkdir(parents=True, exist_ok=True)
+    written = [_scores(tables, folder / "scores.md")]
+    if csv:
+        write_csv(tables, folder / "scores.csv")
+        written.append(folder / "scores.csv")
+    curves = {path: read_curves(path / "metrics.csv") for path in folders}
+    for path, rows in curves.items():
+        written += _pictures(path, rows, folder)
+    if html:
+        page = render_page(tables, [read_run(path, rows) for path, rows in curves.items()], notes)
+        (folder / "index.html").write_text(page, encoding="utf-8")
+        written.append(folder / "index.html")
+    _print(tables, notes)
+    console.print("wrote " + ", ".join(str(path) for path in written), soft_wrap=True, markup=False)
+    if html:
+        console.print(f"next: open {folder / 'index.html'}", soft_wrap=True, markup=False)
+
+
+def _record_files(records: Sequence[str], runs: Sequence[str] | None) -> list[Path]:
+    """The files that are meant.
+
+    Raises:
+        UserError: none is given, or one or a run is not there.
+    """
+    if not records:
+        raise UserError("no records given: name the records.jsonl that `t2igan evaluate` wrote")
+    missing = [path for path in [*records, *(runs or [])] if not Path(path).exists()]
     if missing:
         raise UserError(f"{', '.join(missing)}: not there; the report is made of what evaluate and fit wrote")
-    tables = boards(read_records(records))
-    if not tables:
-        raise UserError(f"{records} holds no record")
-    folder.mkdir(parents=True, exist_ok=True)
-    written = [_scores(tables, folder / "scores.md"), _csv(tables, folder / "scores.csv")]
+    files: list[Path] = []
+    for path in map(Path, records):
+        inside = sorted(path.rglob("records.jsonl")) if path.is_dir() else [path]
+        if not inside:
+            raise UserError(f"{path}: no records.jsonl in this folder; `t2igan evaluate` writes them")
+        files += inside
+    return list(dict.fromkeys(files))
+
+
+def _read(paths: Sequence[Path]) -> tuple[list[ResultRecord], list[str]]:
+    """The records of all files, oldest first, each once; and which lines could not be read.
+
+    Raises:
+        UserError: there is no record.
+    """
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        lines = {record.to_json(): record for path in paths for record in read_records(path)}
+    notes = [str(warning.message) for warning in caught]
+    if not lines:
+        beside_it = f" ({'; '.join(notes)})" if notes else ""
+        names = ", ".join(map(str, paths))
+        raise UserError(
+            f"{names}: no record in it{beside_it}; `t2igan evaluate --records {paths[0]} ...` writes one"
+        )
+    return sorted(lines.values(), key=lambda record: record.timestamp), notes
+
+
+def _runs_of(records: Sequence[ResultRecord]) -> list[Path]:
+    """Folders of the runs that were scored, as far as they are there."""
+    paths = [record.subject.path for record in records if record.subject.kind == "checkpoint"]
+    folders = dict.fromkeys(run_folder_of(path) for path in paths if path)
+    return [path for path in folders if path is not None and (path / "metrics.csv").is_file()]
+
+
+def _scores(tables: Sequence[Board], path: Path) -> Path:
+    parts = []
+    for board in tables:
+        parts.append(markdown(board))
+        if found := beside(board):
+            notes = "".join(f"\n* {note}" for note in beside_notes(found))
+            parts.append(f"Published under the same protocol:\n\n{markdown_table(beside_grid(found))}\n{notes}")
+    others = elsewhere(tables)
+    for dataset in dict.fromkeys(number.dataset for number in others):
+        own = [number for number in others if number.dataset == dataset]
+        parts.append(f"**{dataset}: published elsewhere, not comparable**\n\n{markdown_table(elsewhere_grid(own))}")
+    path.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+    return path
+
+
+def _print(tables: Sequence[Board], notes: Sequence[str]) -> None:
     for board in tables:
         console.print(rich_table(board, console.width))
         for note in board.footnotes:
-            console.print(note, soft_wrap=True)
-    for path in map(Path, runs or []):
-        written += _pictures(path, folder)
-    console.print("wrote " + ", ".join(str(path) for path in written), soft_wrap=True)
+            console.print(note, soft_wrap=True, markup=False)
+        if found := beside(board):
+            # Source and note are in the files; a terminal has no room for them.
+            grid = [line[:-2] for line in beside_grid(found)]
+            console.print(grid_table("published under the same protocol", grid))
+            for note in beside_notes(found):
+                console.print(note, soft_wrap=True, markup=False)
+    if others := elsewhere(tables):
+        text = f"{len(others)} published numbers of the same data sets do not compare: see the end of scores.md"
+        console.print(text, soft_wrap=True, markup=False)
+    for note in notes:
+        console.print(note, soft_wrap=True, markup=False)
 
 
-def _scores(tables: list[Board], path: Path) -> Path:
-    path.write_text("\n\n".join(markdown(board) for board in tables) + "\n")
-    return path
-
-
-def _csv(tables: list[Board], path: Path) -> Path:
-    """One row a value, so that tables of different columns share the file."""
-    with path.open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["dataset", "protocol", "protocol_hash", "subject", "metric", "judge", "value", "spread"])
-        for record in (row for board in tables for row in board.rows):
-            head = [record.dataset, record.protocol, record.protocol_hash, record.subject.name]
-            for name, value in record.metrics.items():
-                writer.writerow([*head, name, value.judge, value.value, value.spread])
-    return path
-
-
-def _pictures(run_folder: Path, folder: Path) -> list[Path]:
+def _pictures(run_folder: Path, rows: list[dict[str, float]], folder: Path) -> list[Path]:
     """The curves of a run and a copy of its last sample grid."""
     curves = folder / f"{run_folder.name}-curves.png"
-    rows = read_curves(run_folder / "metrics.csv")
     keys = [key for key in CURVES if any(key in row for row in rows)]
     plot_curves({run_folder.name: rows}, curves, keys=keys or None)
     written = [curves]

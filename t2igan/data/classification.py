@@ -42,10 +42,24 @@ class SelectedImages:
         split, own = self._members[image]
         return split.shape(own)
 
+    def key(self, image: int) -> str:
+        """The data set's name of an image."""
+        return self.keys[image]
+
     def crop(self, image: int, top: int, left: int, size: int) -> np.ndarray:
         """uint8 (3, size, size)."""
         split, own = self._members[image]
         return split.crop(own, top, left, size)
+
+    def read_rows(self, image: int, top: int, out: np.ndarray) -> np.ndarray:
+        """See :meth:`t2igan.data.store.StoreSplit.read_rows`."""
+        split, own = self._members[image]
+        return split.read_rows(own, top, out)
+
+    def stored(self, image: int) -> np.ndarray:
+        """uint8 (bytes,): an image as it is stored."""
+        split, own = self._members[image]
+        return split.stored(own)
 
     def captions_of(self, image: int) -> range:
         """The captions of an image."""

@@ -1,13 +1,16 @@
 """Store -> items -> batches, without Lightning."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 from torch.nn import functional
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, get_worker_info
 
+from t2igan.data.augmentation import EncodedWindows, Windows
 from t2igan.data.batch import CaptionedImages
 from t2igan.data.store import StoreSplit
 from t2igan.data.vocabulary import subsample_words
@@ -24,11 +27,74 @@ class Item:
     caption_id: int
 
 
+@dataclass(frozen=True)
+class Choice:
+    """What is drawn for one image of a training batch.
+
+    Attributes:
+        image: its number.
+        caption_id: one of its captions.
+        tokens: int64 (words,), ids of the caption's words that are used.
+        top: first row of the window.
+        left: first column of the window.
+        mirrored: whether the window is turned left to right.
+    """
+
+    image: int
+    caption_id: int
+    tokens: np.ndarray
+    top: int
+    left: int
+    mirrored: bool
+
+
+@dataclass
+class UncutBatch:
+    """A training batch as workers hand it over: on the device, :meth:`cut` makes it :class:`CaptionedImages`.
+
+    Attributes:
+        windows: of the images.
+        captions: see :class:`CaptionedImages`, as all that follow.
+        lengths: words per caption.
+        class_ids: of the images.
+        keys: of the images.
+        caption_ids: of the captions.
+    """
+
+    windows: Windows | EncodedWindows
+    captions: Tensor
+    lengths: Tensor
+    class_ids: Tensor
+    keys: list[str]
+    caption_ids: Tensor
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def _map(self, function: Callable[[Any], Any]) -> "UncutBatch":
+        return replace(self, **{f.name: function(getattr(self, f.name)) for f in fields(self) if f.name != "keys"})
+
+    def to(self, device: torch.device | str, non_blocking: bool = False) -> "UncutBatch":
+        """The same batch on ``device``; JPEG files are decoded there."""
+        return self._map(lambda part: part.to(device, non_blocking=non_blocking))
+
+    def pin_memory(self) -> "UncutBatch":
+        """The same batch in page-locked memory (called by the data loader)."""
+        return self._map(lambda part: part.pin_memory())
+
+    def cut(self) -> CaptionedImages:
+        """Crop and flip, on the device where the batch lies."""
+        device = self.captions.device
+        rest = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "windows"}
+        return CaptionedImages(images=self.windows.to(device).cut(), **rest)
+
+
 class TrainingItems(Dataset):
     """Random caption, words, crop and flip of an image, as a pure function of (seed, epoch, image).
 
     What a training run sees depends neither on the number of workers nor on where it was interrupted.
-    Asked for a whole batch at a time: ``items[[(epoch, image), ...]]`` is a :class:`CaptionedImages`.
+    Asked for a whole batch at a time: ``items[[(epoch, image), ...]]`` is an :class:`UncutBatch`. Of a raw store
+    the rows of a window are read, which lie together; its columns are cut on the device.
 
     Args:
         split: the training images.
@@ -37,25 +103,39 @@ class TrainingItems(Dataset):
         seed: of all choices.
         sort_by_length: order each batch by caption length, longest first, ties in drawn order, as the released
             training scripts do (specs: models §0.3); mismatched pairs are formed in this order.
+        decode: False leaves the images as they are stored, JPEG files, for the device to decode.
     """
 
     def __init__(
-        self, split: StoreSplit, window: int, words: int = 18, seed: int = 0, sort_by_length: bool = True
+        self,
+        split: StoreSplit,
+        window: int,
+        words: int = 18,
+        seed: int = 0,
+        sort_by_length: bool = True,
+        decode: bool = True,
     ) -> None:
-        self.split, self.window, self.words = split, window, words
+        self.split, self.window, self.words, self.decode = split, window, words, decode
         self.seed, self.sort_by_length = seed, sort_by_length
 
     def __len__(self) -> int:
         return len(self.split)
 
-    def __getitem__(self, batch: Sequence[tuple[int, int]]) -> CaptionedImages:
-        items = [self.item(epoch, image) for epoch, image in batch]
+    def __getitem__(self, batch: Sequence[tuple[int, int]]) -> UncutBatch:
+        choices = [self.choose(epoch, image) for epoch, image in batch]
         if self.sort_by_length:
-            items.sort(key=lambda item: -len(item.tokens))
-        return collate(items)
+            choices.sort(key=lambda choice: -len(choice.tokens))
+        images = [choice.image for choice in choices]
+        return UncutBatch(
+            windows=self._windows(choices) if self.decode else self._encoded(choices),
+            class_ids=torch.from_numpy(self.split.class_ids[images]),
+            keys=[self.split.key(image) for image in images],
+            caption_ids=torch.tensor([choice.caption_id for choice in choices]),
+            **padded([choice.tokens for choice in choices]),
+        )
 
-    def item(self, epoch: int, image: int) -> Item:
-        """The item that ``image`` gives in ``epoch``."""
+    def choose(self, epoch: int, image: int) -> Choice:
+        """What is drawn for ``image`` in ``epoch``."""
         generator = np.random.default_rng([self.seed, epoch, image])
         captions = self.split.captions_of(image)
         caption = captions[int(generator.integers(len(captions)))]
@@ -63,10 +143,34 @@ class TrainingItems(Dataset):
         height, width = self.split.shape(image)
         top = int(generator.integers(height - self.window + 1))
         left = int(generator.integers(width - self.window + 1))
-        pixels = self.split.crop(image, top, left, self.window)
-        if generator.random() < 0.5:
-            pixels = pixels[:, :, ::-1]
-        return Item(pixels, tokens, int(self.split.class_ids[image]), self.split.keys[image], caption)
+        return Choice(image, caption, tokens, top, left, mirrored=bool(generator.random() < 0.5))
+
+    def _windows(self, choices: Sequence[Choice]) -> Windows:
+        """The rows of the windows, one image after another."""
+        widths = np.array([self.split.shape(choice.image)[1] for choice in choices])
+        ends = np.cumsum(self.window * widths)
+        pixels = _buffer(3 * int(ends[-1])).view(-1, 3)
+        for choice, width, end in zip(choices, widths, ends):
+            rows = pixels[end - self.window * width : end].view(self.window, width, 3)
+            self.split.read_rows(choice.image, choice.top, rows.numpy())
+        starts = ends - self.window * widths + [choice.left for choice in choices]
+        return Windows(
+            pixels=pixels,
+            starts=torch.from_numpy(starts),
+            widths=torch.from_numpy(widths),
+            mirrored=_mirrored(choices),
+            size=self.window,
+        )
+
+    def _encoded(self, choices: Sequence[Choice]) -> EncodedWindows:
+        files = [self.split.stored(choice.image) for choice in choices]
+        return EncodedWindows(
+            files=torch.from_numpy(np.concatenate(files)),
+            lengths=torch.tensor([len(file) for file in files]),
+            corners=torch.tensor([(choice.top, choice.left) for choice in choices]),
+            mirrored=_mirrored(choices),
+            size=self.window,
+        )
 
 
 class EvaluationItems(Dataset):
@@ -99,23 +203,43 @@ class EvaluationItems(Dataset):
         pixels = self.split.crop(image, top, left, self.window)
         generator = np.random.default_rng([self.seed, caption])
         tokens = subsample_words(self.split.caption_tokens(caption), self.words, generator)
-        return Item(pixels, tokens, int(self.split.class_ids[image]), self.split.keys[image], caption)
+        return Item(pixels, tokens, int(self.split.class_ids[image]), self.split.key(image), caption)
 
 
 def collate(items: Sequence[Item]) -> CaptionedImages:
-    """Items to a batch; captions are padded with 0 on the right to the longest of them."""
-    lengths = [len(item.tokens) for item in items]
-    captions = np.zeros((len(items), max(lengths)), np.int64)
-    for row, item in zip(captions, items):
-        row[: len(item.tokens)] = item.tokens
+    """Items to a batch."""
     return CaptionedImages(
         images=torch.from_numpy(np.stack([item.image for item in items])),
-        captions=torch.from_numpy(captions),
-        lengths=torch.tensor(lengths),
         class_ids=torch.tensor([item.class_id for item in items]),
         keys=[item.key for item in items],
         caption_ids=torch.tensor([item.caption_id for item in items]),
+        **padded([item.tokens for item in items]),
     )
+
+
+def padded(captions: Sequence[np.ndarray]) -> dict[str, Tensor]:
+    """``captions``, padded with 0 on the right to the longest of them, and their ``lengths``.
+
+    Args:
+        captions: int64 (words,) each.
+    """
+    lengths = [len(caption) for caption in captions]
+    rows = np.zeros((len(captions), max(lengths)), np.int64)
+    for row, caption in zip(rows, captions):
+        row[: len(caption)] = caption
+    return {"captions": torch.from_numpy(rows), "lengths": torch.tensor(lengths)}
+
+
+def _buffer(count: int) -> Tensor:
+    """uint8 (count,), not filled; in a worker of a loader, memory that its process shares, which saves a copy."""
+    if get_worker_info() is None:
+        return torch.empty(count, dtype=torch.uint8)
+    # As torch's own collation does, which has no public name for it.
+    return torch.empty(0, dtype=torch.uint8).set_(torch.UntypedStorage._new_shared(count))
+
+
+def _mirrored(choices: Sequence[Choice]) -> Tensor:
+    return torch.tensor([choice.mirrored for choice in choices])
 
 
 def resize_images(images: torch.Tensor, size: int) -> torch.Tensor:

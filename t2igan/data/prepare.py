@@ -2,26 +2,29 @@
 
 import multiprocessing
 import os
+import shutil
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from t2igan.data.journal import Journal
+from t2igan.data.layout import SPLITS, partial_path
 from t2igan.data.rendering import Rendered, RenderJob, render, serve_the_parent, short_side
 from t2igan.data.sources.base import RawImage, Source
-from t2igan.data.store import SPLITS, partial_path
 from t2igan.data.vocabulary import Vocabulary
-from t2igan.data.writing import StoredImage, StoreHeader, write_store
+from t2igan.data.writing import StoredImage, StoreHeader, unfinished_path, write_store
 from t2igan.errors import UserError
 
 Progress = Callable[[int, int], None]
 """Called with (images done, images in all)."""
 
 _BACKLOG = 4  # rendered images waiting for the journal, per worker: bounds the memory
+_SERIAL_BELOW = 200  # images: done before a pool of processes has started
 
 
 class UnusableFilesError(UserError):
@@ -104,7 +107,8 @@ def prepare(
 
     Raises:
         UnusableFilesError: there are such images; every one is listed.
-        UserError: ``out`` cannot be written, another process is writing it, or no image is left.
+        UserError: ``out`` cannot be written, another process is writing it, no image is left, the disk is full, or
+            a worker died.
     """
     started = time.monotonic()
     out = Path(out)
@@ -121,6 +125,7 @@ def prepare(
         usable = [image for image in images if image.key not in failures]
         if not usable:
             raise UserError(f"{out}: no usable image in the data set, nothing to write")
+        _require_space(out, sum(journal.entries[image.key].length for image in usable))
         vocabulary, splits, value = _assemble(out, source, header, usable, journal)
         journal.remove()
     return PrepareSummary(
@@ -172,7 +177,7 @@ def _render_all(
 
 def _rendered(jobs: list[RenderJob], workers: int) -> Iterator[Rendered]:
     """The results of the jobs, in their order."""
-    if workers == 1 or len(jobs) < 2 * workers:
+    if workers == 1 or len(jobs) < _SERIAL_BELOW:
         yield from map(render, jobs)
         return
     # Spawned, not forked: the caller may hold threads (progress bar, OpenMP) that a fork would break.
@@ -180,6 +185,11 @@ def _rendered(jobs: list[RenderJob], workers: int) -> Iterator[Rendered]:
     pool = ProcessPoolExecutor(workers, context, initializer=serve_the_parent)
     try:
         yield from _bounded(pool, jobs, _BACKLOG * workers)
+    except BrokenProcessPool:
+        raise UserError(
+            f"one of {workers} processes that render died, perhaps for want of memory; the same command goes on "
+            "from here, with fewer --workers it needs less"
+        ) from None
     finally:
         pool.shutdown(cancel_futures=True)
 
@@ -194,6 +204,17 @@ def _bounded(pool: ProcessPoolExecutor, jobs: Iterable[RenderJob], backlog: int)
         yield pending.popleft().result()
 
 
+def _require_space(out: Path, size: int) -> None:
+    """Refuse to begin a store that does not fit beside its journal."""
+    unfinished_path(out).unlink(missing_ok=True)  # of a run that was killed; it would count as taken
+    free = shutil.disk_usage(out.parent).free
+    if free < size:
+        raise UserError(
+            f"{out}: the disk has {free / 1e9:.1f} GB left and the store needs {size / 1e9:.1f} GB beside "
+            f"{partial_path(out).name}; make room and run the same command, what is done is kept"
+        )
+
+
 def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
@@ -202,7 +223,7 @@ def _stamp(image: RawImage, crop_by_box: bool) -> list[Any]:
     """What identifies the raw file: a changed file or box is rendered again."""
     status = image.path.stat()
     box = list(image.box) if crop_by_box and image.box else None
-    return [str(image.path.resolve()), status.st_size, status.st_mtime_ns, box]
+    return [os.path.abspath(image.path), status.st_size, status.st_mtime_ns, box]
 
 
 def _assemble(

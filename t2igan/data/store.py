@@ -1,6 +1,6 @@
 """The caption-image store: one HDF5 file that holds everything training and scoring need of a data set.
 
-Layout (``SCHEMA_VERSION`` 1). Attributes of the file: ``schema_version``, ``name``, ``split_scheme``,
+Layout (``SCHEMA_VERSION`` 2). Attributes of the file: ``schema_version``, ``name``, ``split_scheme``,
 ``image_size`` (the training resolution S), ``short_side`` (int(S * 76 / 64)), ``encoding`` (``raw`` or ``jpeg``),
 ``crop_by_box``, ``vocabulary_hash``, ``fingerprint``. Data sets ``vocabulary`` and ``class_names``. In each of the
 groups ``train`` and ``test``, for N images and M captions:
@@ -9,6 +9,7 @@ groups ``train`` and ``test``, for N images and M captions:
 ``pixels``              uint8 (bytes,)      all images one after another: (h, w, 3) row by row, or JPEG files
 ``offsets``             int64 (N + 1,)      where each image begins in ``pixels``
 ``shapes``              int32 (N, 2)        height and width
+``sha256``              uint8 (N, 32)       digest of each image's bytes (:mod:`t2igan.data.verifying`)
 ``keys``                str (N,)
 ``class_ids``           int64 (N,)          0-based, rows of ``class_names``
 ``boxes``               float64 (N, 4)      x, y, width, height in the raw file (already applied); NaN without one
@@ -19,84 +20,116 @@ groups ``train`` and ``test``, for N images and M captions:
 ``text_offsets``        int64 (M + 1,)
 ======================  ==================  =====================================================================
 
-``pixels`` lies in one uncompressed piece, so a reader maps it into memory instead of going through HDF5: a crop
-touches its own rows only, and no HDF5 handle, lock or file position is shared with a forked worker.
+``pixels`` lies in one uncompressed piece, so a reader takes bytes from the file at their position instead of going
+through HDF5: a crop reads its own rows only, no HDF5 handle, lock or file position is shared with a forked worker,
+and, the file not being mapped into memory, no process grows with what it has read.
 """
 
+import io
 import os
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
 
-from t2igan.data.rendering import decode_jpeg
+from t2igan.data.layout import SCHEMA_VERSION, SPLITS, partial_path
 from t2igan.data.vocabulary import Vocabulary
 from t2igan.errors import UserError
 
-SCHEMA_VERSION = 1
-SPLITS = ("train", "test")
 _AGAIN = "make it again with `t2igan prepare`"
 
 
 class StoreSplit:
     """The train or test images of a store with their captions. Images are read on demand.
 
-    Safe in forked and in spawned workers: each process maps the file for itself.
+    Safe in forked and in spawned workers: bytes are read at a position of their own, which is not the file's.
 
     Attributes:
         name: ``"train"`` or ``"test"``.
-        keys: list of N names.
         class_ids: int64 (N,), 0-based over the whole store.
         boxes: float64 (N, 4), NaN where an image has no box.
     """
 
     def __init__(self, path: Path, name: str, group: h5py.Group, encoding: str) -> None:
         self.name = name
-        self.keys: list[str] = group["keys"].asstr()[:].tolist()
         self.class_ids: np.ndarray = group["class_ids"][:]
         self.boxes: np.ndarray = group["boxes"][:]
         self._path, self._encoding = path, encoding
+        # No list of strings: using one in a forked worker would copy the memory that it lies in.
+        keys = group["keys"][:]
+        self._keys = np.frombuffer(b"".join(keys), np.uint8)
+        self._key_offsets = np.cumsum([0, *map(len, keys)])
         self._offsets, self._shapes = group["offsets"][:], group["shapes"][:]
         self._captions = group["caption_offsets"][:]
         self._tokens, self._token_offsets = group["tokens"][:], group["token_offsets"][:]
         self._texts, self._text_offsets = group["texts"][:], group["text_offsets"][:]
-        self._images_of_captions = np.repeat(np.arange(len(self.keys)), np.diff(self._captions))
+        self._images_of_captions = np.repeat(np.arange(len(self)), np.diff(self._captions))
         self._start = group["pixels"].id.get_offset()
-        self._bytes: np.ndarray | None = None
-        self._owner = 0
-        if len(self.keys) and self._start is None:
+        self._file: io.FileIO | None = None
+        if len(self) and self._start is None:
             raise UserError(f"{path}: {name}/pixels is compressed or chunked (repacked?); {_AGAIN}")
 
     def __reduce__(self) -> tuple:
         return _open_split, (self._path, self.name)
 
     def __len__(self) -> int:
-        return len(self.keys)
+        return len(self.class_ids)
 
     def __repr__(self) -> str:
         return f"StoreSplit({self.name}: {len(self)} images, {self.n_captions} captions, {self._path})"
+
+    @cached_property
+    def keys(self) -> list[str]:
+        """The data set's names of all images."""
+        return [self.key(image) for image in range(len(self))]
 
     @property
     def n_captions(self) -> int:
         """Captions of all images together."""
         return int(self._captions[-1])
 
+    def key(self, image: int) -> str:
+        """The data set's name of an image."""
+        return self._keys[self._key_offsets[image] : self._key_offsets[image + 1]].tobytes().decode()
+
     def shape(self, image: int) -> tuple[int, int]:
         """(height, width) of a stored image."""
         height, width = self._shapes[image]
         return int(height), int(width)
 
+    def stored_bytes(self, image: int) -> int:
+        """How many bytes an image takes in the store."""
+        return int(self._offsets[image + 1] - self._offsets[image])
+
+    def stored(self, image: int) -> np.ndarray:
+        """uint8 (bytes,): an image as it is stored, pixels or a JPEG file."""
+        return self._read(int(self._offsets[image]), np.empty(self.stored_bytes(image), np.uint8))
+
     def image(self, image: int) -> np.ndarray:
-        """uint8 (3, height, width), a copy."""
-        return self._channels_first(self._pixels(image))
+        """uint8 (3, height, width)."""
+        height, width = self.shape(image)
+        return self._channels_first(self.read_rows(image, 0, np.empty((height, width, 3), np.uint8)))
 
     def crop(self, image: int, top: int, left: int, size: int) -> np.ndarray:
-        """uint8 (3, size, size), a copy; of a raw store only these rows are read from the disk."""
+        """uint8 (3, size, size); of a raw store only these rows are read from the disk."""
         height, width = self.shape(image)
         if not (0 <= top <= height - size and 0 <= left <= width - size):
             raise IndexError(f"crop {size} at ({top}, {left}) leaves image {image} of {height}x{width}")
-        return self._channels_first(self._pixels(image)[top : top + size, left : left + size])
+        rows = self.read_rows(image, top, np.empty((size, width, 3), np.uint8))
+        return self._channels_first(rows[:, left : left + size])
+
+    def read_rows(self, image: int, top: int, out: np.ndarray) -> np.ndarray:
+        """Fill ``out``, uint8 (rows, width, 3) in one piece, with rows of an image from ``top`` on; gives ``out``.
+
+        Raises:
+            UserError: the file is damaged.
+        """
+        if self._encoding == "jpeg":
+            out[:] = self._decoded(image)[top : top + len(out)]
+            return out
+        return self._read(int(self._offsets[image]) + top * out.shape[1] * 3, out)
 
     def caption_tokens(self, caption: int) -> np.ndarray:
         """int64 (words,): all word ids of a caption."""
@@ -120,18 +153,35 @@ class StoreSplit:
         return range(int(self._captions[image]), int(self._captions[image + 1]))
 
     def close(self) -> None:
-        """Let go of the mapped file; the next read maps it again."""
-        self._bytes = None
+        """Let go of the file; the next read opens it again."""
+        if self._file is not None:
+            self._file.close()
+        self._file = None
 
-    def _pixels(self, image: int) -> np.ndarray:
-        if self._bytes is None or self._owner != os.getpid():
-            length = int(self._offsets[-1])
-            self._bytes = np.memmap(self._path, np.uint8, "r", self._start, (length,))
-            self._owner = os.getpid()
-        stored = self._bytes[self._offsets[image] : self._offsets[image + 1]]
-        if self._encoding == "jpeg":
-            return decode_jpeg(stored.tobytes())
-        return stored.reshape(*self.shape(image), 3)
+    def _read(self, start: int, out: np.ndarray) -> np.ndarray:
+        """Fill ``out`` with the bytes of ``pixels`` from ``start`` on."""
+        if self._file is None:
+            self._file = io.FileIO(self._path)
+        position, rest = self._start + start, memoryview(out).cast("B")
+        while rest:
+            count = os.preadv(self._file.fileno(), [rest], position)
+            if not count:
+                raise UserError(f"{self._path}: truncated; {_AGAIN}")
+            position, rest = position + count, rest[count:]
+        return out
+
+    def _decoded(self, image: int) -> np.ndarray:
+        """uint8 (height, width, 3) of a JPEG."""
+        import torch
+
+        from t2igan.data.jpeg import decode_jpegs
+
+        try:
+            [picture] = decode_jpegs([torch.from_numpy(self.stored(image))])
+        except RuntimeError as error:
+            problem = f"{self.key(image)} does not decode ({_first_line(error)})"
+            raise UserError(f"{self._path}: damaged, {problem}; {_AGAIN}") from error
+        return picture.permute(1, 2, 0).numpy()
 
     @staticmethod
     def _channels_first(pixels: np.ndarray) -> np.ndarray:
@@ -231,11 +281,6 @@ def open_store(path: str | Path) -> Store:
         raise UserError(f"{path}: truncated or damaged ({_first_line(error)}); {_AGAIN}") from error
     except KeyError as error:
         raise UserError(f"{path}: not a complete store ({_first_line(error)}); {_AGAIN}") from error
-
-
-def partial_path(path: Path) -> Path:
-    """Where an unfinished store keeps what is done."""
-    return path.with_name(path.name + ".partial")
 
 
 def _open_split(path: Path, name: str) -> StoreSplit:

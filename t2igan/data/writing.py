@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -10,9 +10,11 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from t2igan.data.layout import SCHEMA_VERSION
 from t2igan.data.rendering import Box
-from t2igan.data.store import SCHEMA_VERSION
 from t2igan.data.vocabulary import Vocabulary
+
+_BLOCK_BYTES = 2**23
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ class StoredImage:
 
 
 def fingerprint(
-    header: StoreHeader, vocabulary: Vocabulary, class_names: list[str], splits: dict[str, list[StoredImage]]
+    header: StoreHeader, vocabulary: Vocabulary, class_names: list[str], splits: dict[str, Iterable[StoredImage]]
 ) -> str:
     """sha256 (hex) of everything a reader can get out of the store."""
     digest = sha256()
@@ -61,7 +63,7 @@ def fingerprint(
         name, images = (part[0], part[1]) if isinstance(part, tuple) else (None, [])
         digest.update(json.dumps(name or part, sort_keys=True).encode() + b"\n")
         for image in images:
-            digest.update(json.dumps(asdict(image), sort_keys=True).encode() + b"\n")
+            digest.update(json.dumps(vars(image), sort_keys=True).encode() + b"\n")
     return digest.hexdigest()
 
 
@@ -86,9 +88,34 @@ def write_store(
     Returns:
         The fingerprint.
     """
-    unfinished = path.with_name(path.name + ".writing")
+    unfinished = unfinished_path(path)
     value = fingerprint(header, vocabulary, class_names, splits)
-    with h5py.File(unfinished, "w") as file:
+    try:
+        _write(unfinished, header, vocabulary, class_names, splits, payload, value)
+    except BaseException:
+        unfinished.unlink(missing_ok=True)
+        raise
+    with unfinished.open("rb+") as written:
+        os.fsync(written.fileno())
+    os.replace(unfinished, path)
+    return value
+
+
+def unfinished_path(path: Path) -> Path:
+    """What a store is called while it is written."""
+    return path.with_name(path.name + ".writing")
+
+
+def _write(
+    path: Path,
+    header: StoreHeader,
+    vocabulary: Vocabulary,
+    class_names: list[str],
+    splits: dict[str, list[StoredImage]],
+    payload: Callable[[str], bytes],
+    value: str,
+) -> None:
+    with h5py.File(path, "w") as file:
         for name, images in splits.items():
             _write_split(file.create_group(name), images, payload)
         for name, words in (("vocabulary", vocabulary.words), ("class_names", class_names)):
@@ -99,23 +126,23 @@ def write_store(
             fingerprint=value,
             **asdict(header),
         )
-    with unfinished.open("rb+") as written:
-        os.fsync(written.fileno())
-    os.replace(unfinished, path)
-    return value
 
 
 def _write_split(group: h5py.Group, images: Sequence[StoredImage], payload: Callable[[str], bytes]) -> None:
     offsets = _offsets(image.length for image in images)
     pixels = group.create_dataset("pixels", (int(offsets[-1]),), np.uint8)
-    for image, start, end in zip(images, offsets[:-1], offsets[1:]):
-        pixels[start:end] = np.frombuffer(payload(image.key), np.uint8)
+    written = 0
+    for block in _blocks(payload(image.key) for image in images):
+        pixels[written : written + len(block)] = np.frombuffer(block, np.uint8)
+        written += len(block)
     nothing = (np.nan,) * 4
     texts = [text.encode() for image in images for text in image.texts]
     tokens = [ids for image in images for ids in image.tokens]
     keys = np.array([image.key for image in images], dtype=object)
     group["offsets"] = offsets
     group["shapes"] = np.array([image.shape for image in images], np.int32).reshape(-1, 2)
+    digests = b"".join(bytes.fromhex(image.sha256) for image in images)
+    group["sha256"] = np.frombuffer(digests, np.uint8).reshape(-1, 32)
     group.create_dataset("keys", data=keys, dtype=h5py.string_dtype())
     group["class_ids"] = np.array([image.class_id for image in images], np.int64)
     group["boxes"] = np.array([image.box or nothing for image in images], np.float64).reshape(-1, 4)
@@ -124,6 +151,18 @@ def _write_split(group: h5py.Group, images: Sequence[StoredImage], payload: Call
     group["token_offsets"] = _offsets(len(ids) for ids in tokens)
     group["texts"] = np.frombuffer(b"".join(texts), np.uint8)
     group["text_offsets"] = _offsets(len(text) for text in texts)
+
+
+def _blocks(payloads: Iterable[bytes]) -> Iterator[bytes]:
+    """The payloads one after another, in pieces of some megabytes: HDF5 takes as long for a small one."""
+    block = bytearray()
+    for payload in payloads:
+        block += payload
+        if len(block) >= _BLOCK_BYTES:
+            yield bytes(block)
+            block.clear()
+    if block:
+        yield bytes(block)
 
 
 def _offsets(lengths: Iterable[int]) -> np.ndarray:

@@ -79,6 +79,7 @@ def evaluate(
         fingerprint=store.fingerprint,
         n_real=n_real,
         n_generated=len(plan),
+        n_split=len(store.split(protocol.split)),
         backbones=_backbones(networks, scorers),
         damsm={judge.label: judge.sha256 for judge in judges},
         seed=protocol.noise_seed,

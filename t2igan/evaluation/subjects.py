@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import nn
 
 from t2igan.data.datasets import EvaluationItems, resize_images
 from t2igan.data.store import Store, StoreSplit
@@ -15,6 +16,7 @@ from t2igan.evaluation.generate import Pictures, batches, draw_pictures
 from t2igan.evaluation.plan import Plan, plan_for, plan_pictures
 from t2igan.evaluation.protocol import Protocol
 from t2igan.evaluation.record import SubjectCard
+from t2igan.evaluation.run_identity import read_identity
 from t2igan.metrics.weights import file_sha256
 from t2igan.models.adversarial import AdversarialModule
 from t2igan.models.damsm import DAMSM
@@ -191,7 +193,18 @@ def load_checkpoint_subject(path: str | Path, weights: str) -> DrawnSubject:
     """
     module = load_generator(path)
     used = weights if module.averages else "raw"
-    card = SubjectCard("checkpoint", label_of(path), str(path), file_sha256(Path(path)), _class_path(module), used)
+    identity = read_identity(path)
+    card = SubjectCard(
+        "checkpoint",
+        label_of(path),
+        str(path),
+        file_sha256(Path(path)),
+        _class_path(module),
+        used,
+        generator=_class_path(module.generator),
+        experiment=identity.experiment,
+        training_seed=identity.training_seed,
+    )
     return DrawnSubject(module, card)
 
 
@@ -241,5 +254,5 @@ def _adversarial(module: SuiteModule, path: str | Path) -> AdversarialModule:
     return module
 
 
-def _class_path(module: SuiteModule) -> str:
+def _class_path(module: nn.Module) -> str:
     return f"{type(module).__module__}.{type(module).__qualname__}"

@@ -78,11 +78,11 @@ class GLAM(nn.Module):
         self.words = WordAttention(channels, word_dim, legacy_mask)
         self.sentence = SentenceAttention(channels, condition_dim, sentence_softmax)
 
-    def forward(self, features: Tensor, text: TextEmbedding, condition: Tensor) -> tuple[Tensor, Tensor]:
-        """Contexts (B, 2C, h, w), first the words', then the sentence's; attention to words (B, T, h, w)."""
+    def forward(self, features: Tensor, text: TextEmbedding, condition: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Contexts of words and of the sentence, (B, C, h, w) each; attention to words (B, T, h, w)."""
         words, attention = self.words(features, text.words, text.padding)
         sentence, _ = self.sentence(features, condition)
-        return torch.cat([words, sentence], dim=1), attention
+        return words, sentence, attention
 
 
 class GLAMStage(nn.Module):
@@ -115,8 +115,8 @@ class GLAMStage(nn.Module):
 
     def forward(self, features: Tensor, text: TextEmbedding, condition: Tensor) -> tuple[Tensor, Tensor]:
         """Features (B, C, s, s) -> features (B, C, 2s, 2s) and attention to words (B, T, s, s)."""
-        contexts, attention = self.attention(features, text, condition)
-        fused = self.fuse(torch.cat([features, contexts], dim=1))
+        words, sentence, attention = self.attention(features, text, condition)
+        fused = self.fuse(torch.cat([features, words, sentence], dim=1))
         return self.upsample(self.residual(fused)), attention
 
 

@@ -46,9 +46,7 @@ def test_a_picture_depends_on_seed_place_and_number_alone(sample, words, tmp_pat
     few = pixels(sample("--caption", words[0], "--n", 1, out="few"))
     other = pixels(sample("--caption", words[0], "--n", 1, "--seed", 1, out="other"))
     first = many["c000_s00.png"].astype(int)
-    assert (
-        abs(few["c000_s00.png"] - first).max() <= 1
-    )  # another batch size: float32 round-off before rounding
+    assert abs(few["c000_s00.png"] - first).max() <= 1  # another batch size: float32 round-off before rounding
     assert len({picture.tobytes() for picture in many.values()}) == 6
     assert abs(other["c000_s00.png"] - first).max() > 1
 
@@ -64,9 +62,7 @@ def test_the_caption_matters_and_so_do_the_weights(sample, words):
 def test_unknown_words_are_dropped_and_said(sample, words, capsys):
     plain = pixels(sample("--caption", words[0], "--n", 1, out="plain"))
     mixed = pixels(sample("--caption", f"Qwertz {words[0]}, zyx!", "--n", 1, out="mixed"))
-    assert (
-        "caption 0: words the checkpoint does not know were dropped: qwertz, zyx" in capsys.readouterr().out
-    )
+    assert "caption 0: words the checkpoint does not know were dropped: qwertz, zyx" in capsys.readouterr().out
     assert (plain["c000_s00.png"] == mixed["c000_s00.png"]).all()
 
 

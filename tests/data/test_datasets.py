@@ -11,14 +11,20 @@ def split(tiny_store):
     return open_store(tiny_store).split("train")
 
 
+def drawn(items, epoch, image):
+    """Key, caption, tokens and pixels of an image in an epoch."""
+    batch = items[[(epoch, image)]].cut()
+    return batch.keys[0], batch.caption_ids.item(), batch.captions[0].tolist(), batch.images[0].numpy()
+
+
 def test_an_item_is_a_function_of_seed_epoch_and_image(split):
     items = TrainingItems(split, 32, seed=5)
-    first = items.item(3, 7)
-    items.item(0, 1)
-    again = TrainingItems(split, 32, seed=5).item(3, 7)
-    assert (first.image == again.image).all() and first.tokens.tolist() == again.tokens.tolist()
-    others = [items.item(4, 7), TrainingItems(split, 32, seed=6).item(3, 7)]
-    assert all(other.caption_id != first.caption_id or (other.image != first.image).any() for other in others)
+    first = drawn(items, 3, 7)
+    drawn(items, 0, 1)
+    again = drawn(TrainingItems(split, 32, seed=5), 3, 7)
+    assert (first[3] == again[3]).all() and first[:3] == again[:3]
+    for other in (drawn(items, 4, 7), drawn(TrainingItems(split, 32, seed=6), 3, 7)):
+        assert other[1] != first[1] or (other[3] != first[3]).any()
 
 
 def test_augmentation_covers_captions_crops_and_flips(split):
@@ -32,12 +38,14 @@ def test_augmentation_covers_captions_crops_and_flips(split):
         for flip in (False, True)
     }
     for epoch in range(80):
-        item = items.item(epoch, 0)
-        assert item.key == split.keys[0] and split.caption_image(item.caption_id) == 0
-        found = [where for where, window in windows.items() if (window == item.image).all()]
+        key, caption, _, pixels = drawn(items, epoch, 0)
+        assert key == split.keys[0] and split.caption_image(caption) == 0
+        found = [where for where, window in windows.items() if (window == pixels).all()]
         assert found, "the item is a window of the stored image, perhaps mirrored"
+        choice = items.choose(epoch, 0)
+        assert (choice.top, choice.left, choice.mirrored) in found
         top, left, flip = found[0]
-        captions.add(item.caption_id)
+        captions.add(caption)
         tops.add(top)
         lefts.add(left)
         flips.add(flip)
@@ -48,11 +56,11 @@ def test_augmentation_covers_captions_crops_and_flips(split):
 def test_words_are_limited(split):
     items = TrainingItems(split, 32, words=4)
     for epoch in range(5):
-        item = items.item(epoch, 2)
-        whole = split.caption_tokens(item.caption_id).tolist()
-        assert len(item.tokens) == 4 < len(whole)
+        choice = items.choose(epoch, 2)
+        whole = split.caption_tokens(choice.caption_id).tolist()
+        assert len(choice.tokens) == 4 < len(whole)
         rest = iter(whole)
-        assert all(token in rest for token in item.tokens.tolist()), "in their order"
+        assert all(token in rest for token in choice.tokens.tolist()), "in their order"
 
 
 def test_training_batches_are_sorted_by_length_stably(split):
@@ -76,8 +84,8 @@ def test_longest_caption_comes_first(split, monkeypatch):
     items = TrainingItems(split, 32, sort_by_length=False)
     unsorted = items[[(0, image) for image in lengths]]
     assert unsorted.keys == [split.keys[image] for image in lengths]
-    assert torch.equal(unsorted.images[3], torch.from_numpy(items.item(0, 3).image.copy()))
-    assert torch.equal(batch.images[0], unsorted.images[3])
+    assert torch.equal(unsorted.cut().images[3], items[[(0, 3)]].cut().images[0])
+    assert torch.equal(batch.cut().images[0], unsorted.cut().images[3])
 
 
 def test_collate_types_and_padding():

@@ -1,4 +1,6 @@
+import multiprocessing
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -7,10 +9,12 @@ import time
 import pytest
 
 from t2igan.data import prepare as module
+from t2igan.data.journal import Journal
 from t2igan.data.prepare import UnusableFilesError, prepare
 from t2igan.data.rendering import render
 from t2igan.data.sources import make_source
 from t2igan.data.store import open_store, partial_path
+from t2igan.errors import UserError
 
 
 def test_the_summary_counts_what_is_in_the_store(tiny_cub, tmp_path):
@@ -40,10 +44,56 @@ def test_the_vocabulary_is_built_over_train_then_test(tiny_cub, tmp_path):
     assert words[1:3] == ["alpha", "beta"] and words[-1] == "omega", "test captions count too"
 
 
-def test_several_processes_write_the_same_store(tiny_cub, tmp_path):
+def test_several_processes_write_the_same_store(tiny_cub, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "_SERIAL_BELOW", 0)
     summaries = [prepare(make_source("cub", tiny_cub), tmp_path / f"{n}.h5", 32, workers=n) for n in (1, 2)]
     assert summaries[0].fingerprint == summaries[1].fingerprint
     assert (tmp_path / "1.h5").read_bytes() == (tmp_path / "2.h5").read_bytes()
+
+
+def test_a_small_data_set_starts_no_processes(tiny_cub, tmp_path, monkeypatch):
+    def no_pool(*_, **__):
+        raise AssertionError("a pool was started")
+
+    monkeypatch.setattr(module, "ProcessPoolExecutor", no_pool)
+    assert prepare(make_source("cub", tiny_cub), tmp_path / "s.h5", 32, workers=8).images == 25
+
+
+def test_a_process_that_dies_is_one_line_and_what_is_done_is_kept(tiny_cub, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "_SERIAL_BELOW", 0)
+    monkeypatch.setattr(module, "_BACKLOG", 1)
+
+    def kill(done, total):
+        if done == 10:
+            for child in multiprocessing.active_children():
+                child.kill()
+
+    with pytest.raises(UserError, match="one of 2 processes that render died"):
+        prepare(make_source("cub", tiny_cub), tmp_path / "s.h5", 32, workers=2, progress=kill)
+    assert 10 <= prepare(make_source("cub", tiny_cub), tmp_path / "s.h5", 32, workers=1).resumed < 25
+
+
+def test_a_full_disk_is_noticed_before_the_store_is_begun(tiny_cub, tmp_path, monkeypatch):
+    free = shutil.disk_usage(tmp_path)._replace(free=1000)
+    with monkeypatch.context() as patch:
+        patch.setattr(module.shutil, "disk_usage", lambda path: free)
+        with pytest.raises(UserError, match=r"the disk has 0\.0 GB left.*what is done is kept"):
+            prepare(make_source("cub", tiny_cub), tmp_path / "s.h5", 32, workers=1)
+    assert [path.name for path in tmp_path.glob("s.h5*")] == ["s.h5.partial"]
+    assert prepare(make_source("cub", tiny_cub), tmp_path / "s.h5", 32, workers=1).resumed == 25
+
+
+def test_a_store_that_cannot_be_written_leaves_only_what_goes_on(tiny_cub, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError("No space left on device")
+
+    (tmp_path / "s.h5.writing").write_bytes(b"of a run that was killed")
+    with monkeypatch.context() as patch:
+        patch.setattr(Journal, "payload", full)
+        with pytest.raises(OSError, match="No space"):
+            prepare(make_source("cub", tiny_cub), tmp_path / "s.h5", 32, workers=1)
+    assert [path.name for path in tmp_path.glob("s.h5*")] == ["s.h5.partial"]
+    assert prepare(make_source("cub", tiny_cub), tmp_path / "s.h5", 32, workers=1).resumed == 25
 
 
 def test_the_fingerprint_tells_contents_apart(tiny_cub, tmp_path):
@@ -60,12 +110,14 @@ def test_the_fingerprint_tells_contents_apart(tiny_cub, tmp_path):
 
 SCRIPT = """
 import sys
-from t2igan.data.prepare import prepare
-from t2igan.data.sources import make_source
 
-if __name__ == "__main__":
-    prepare(make_source("cub", sys.argv[1]), sys.argv[2], 512, workers=int(sys.argv[3]),
-            progress=lambda done, total: print(done, flush=True))
+if __name__ == "__main__":  # the processes of the pool import this file, too
+    from t2igan.data import prepare as module
+    from t2igan.data.sources import make_source
+
+    module._SERIAL_BELOW = 0
+    module.prepare(make_source("cub", sys.argv[1]), sys.argv[2], 512, workers=int(sys.argv[3]),
+                   progress=lambda done, total: print(done, flush=True))
 """
 
 
@@ -75,7 +127,7 @@ def test_kill_and_go_on_gives_the_same_store(tiny_cub, tmp_path, monkeypatch, wo
     from PIL import Image
 
     for path in tiny_cub.glob("CUB_200_2011/images/*/*.jpg"):
-        Image.open(path).resize((1800, 1800)).save(path)
+        Image.open(path).resize((1200, 1200)).save(path)
     reference = prepare(make_source("cub", tiny_cub), tmp_path / "whole.h5", 512, workers=1)
     script, out = tmp_path / "script.py", tmp_path / "killed.h5"
     script.write_text(SCRIPT)

@@ -1,17 +1,18 @@
+import io
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from t2igan.data.rendering import RenderJob, box_problem, crop_window, decode_jpeg, render, short_side
+from t2igan.data.rendering import RenderJob, box_problem, crop_window, render, short_side
 
 
 def rendered(path: Path, box=None, size=20, encoding="raw"):
     result = render(RenderJob("key", path, box, size, encoding))
     assert result.problem is None
     if encoding == "jpeg":
-        return decode_jpeg(result.payload)
+        return np.asarray(Image.open(io.BytesIO(result.payload)))
     return np.frombuffer(result.payload, np.uint8).reshape(*result.shape, 3)
 
 

@@ -1,5 +1,6 @@
 import pickle
 import shutil
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -59,6 +60,37 @@ def test_a_crop_is_a_window_of_the_image(tiny_store, tmp_path, encoding):
     for top, left in ((-1, 0), (height - 19, 0), (0, width - 19)):
         with pytest.raises(IndexError):
             split.crop(3, top, left, 20)
+
+
+@pytest.mark.parametrize("encoding", ["raw", "jpeg"])
+def test_rows_are_read_into_a_buffer(tiny_store, tmp_path, encoding):
+    prepare(make_source("cub", tiny_store.parent / "raw"), tmp_path / "s.h5", 32, encoding, workers=1)
+    split = open_store(tmp_path / "s.h5").split("train")
+    width = split.shape(2)[1]
+    buffer = np.zeros((3, 7, width, 3), np.uint8)
+    assert split.read_rows(2, 5, buffer[1]) is not None
+    assert (buffer[1].transpose(2, 0, 1) == split.image(2)[:, 5:12]).all()
+    assert not buffer[0].any() and not buffer[2].any()
+
+
+def test_nothing_of_the_file_is_mapped_into_memory(tiny_store):
+    split = open_store(tiny_store).split("train")
+    assert [split.image(image).any() for image in range(len(split))] == [True] * len(split)
+    assert str(tiny_store) not in Path("/proc/self/maps").read_text()
+
+
+def test_damage_that_reading_meets_is_one_line(tiny_store, tmp_path):
+    prepare(make_source("cub", tiny_store.parent / "raw"), tmp_path / "s.h5", 32, "jpeg", workers=1)
+    with h5py.File(tmp_path / "s.h5", "r+") as file:
+        start, end = file["train/offsets"][3:5]
+        file["train/pixels"][start:end] = 0
+    split = open_store(tmp_path / "s.h5").split("train")
+    assert split.image(2).any()
+    with pytest.raises(UserError, match=rf"s\.h5: damaged, {split.keys[3]} does not decode"):
+        split.image(3)
+    (tmp_path / "s.h5").write_bytes((tmp_path / "s.h5").read_bytes()[:2000])
+    with pytest.raises(UserError, match="truncated"):
+        split.image(14)
 
 
 def test_jpeg_is_smaller_and_close(tiny_store, tmp_path):

@@ -106,6 +106,22 @@ def test_repetitions_are_told_by_the_configuration_of_their_runs(tmp_path):
     assert len(board.rows) == 2
 
 
+def test_two_checkpoints_of_a_run_and_a_seed_trained_twice_are_no_repetitions(tmp_path):
+    last = write_run(tmp_path / "a", 0)
+    again = write_run(tmp_path / "b", 0)
+    cards = [SubjectCard("checkpoint", "a", str(path)) for path in (last, last.with_name("best.ckpt"), again)]
+    (board,) = boards([record("", subject=card) for card in cards])
+    assert [len(row.records) for row in board.rows] == [1, 1, 1]
+    assert len(set(names(board))) == 3
+
+
+def test_the_untrained_is_no_run_of_the_experiment(tmp_path):
+    path = str(write_run(tmp_path / "a", 0))
+    cards = [SubjectCard(kind, "a", path, experiment="x", training_seed=0) for kind in ("untrained", "checkpoint")]
+    (board,) = boards([record("", subject=card) for card in cards])
+    assert [row.kind for row in board.rows] == ["untrained", "checkpoint"]
+
+
 def test_a_run_without_configuration_is_known_by_nothing(tmp_path):
     assert read_identity(tmp_path / "checkpoints" / "last.ckpt").experiment is None
     path = write_run(tmp_path / "run", 0)

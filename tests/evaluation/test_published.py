@@ -78,7 +78,7 @@ def test_the_mean_of_several_runs_is_held_against_it(tmp_path):
 
 def test_another_protocol_version_or_data_set_stands_beside_nothing():
     for changes in ({"protocol_hash": "00" * 32}, {"dataset": "drawn-birds"}, {"protocol": "mine"}):
-        (board,) = boards([like(**changes)])
+        (board,) = boards([replace(like(), **changes)])
         assert beside(board) == []
 
 

@@ -76,15 +76,15 @@ def test_glam_reads_the_words_and_the_sentence():
     torch.manual_seed(0)
     glam, text = GLAM(4, DIM, 6), embedding()
     features, condition = torch.randn(4, 4, 3, 3), torch.randn(4, 6)
-    contexts, attention = glam(features, text, condition)
-    assert contexts.shape == (4, 8, 3, 3) and attention.shape == (4, 7, 3, 3)
+    of_words, of_sentence, attention = glam(features, text, condition)
+    assert of_words.shape == of_sentence.shape == features.shape and attention.shape == (4, 7, 3, 3)
     assert torch.allclose(attention.sum(dim=1), torch.ones(4, 3, 3))
     assert (attention * text.padding[:, :, None, None]).max() == 0
     other_words = TextEmbedding(text.sentence, text.words.flip(0) + 1, text.padding)
-    of_words, of_sentence = glam(features, other_words, condition)[0].chunk(2, dim=1)
-    assert torch.equal(of_sentence, contexts[:, 4:]) and not torch.allclose(of_words, contexts[:, :4])
-    of_words, of_sentence = glam(features, text, condition + 1)[0].chunk(2, dim=1)
-    assert torch.equal(of_words, contexts[:, :4]) and not torch.allclose(of_sentence, contexts[:, 4:])
+    one, other, _ = glam(features, other_words, condition)
+    assert torch.equal(other, of_sentence) and not torch.allclose(one, of_words)
+    one, other, _ = glam(features, text, condition + 1)
+    assert torch.equal(one, of_words) and not torch.allclose(other, of_sentence)
 
 
 @pytest.mark.parametrize("softmax", ["channels", "spatial"])

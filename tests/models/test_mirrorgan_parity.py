@@ -45,11 +45,10 @@ def test_glam(name, dtype):
     glam = GLAM(case["config"]["idf"], case["config"]["cdf"], 100, legacy_mask=name.endswith("released")).to(dtype)
     fill_module(glam, glam_name)
 
-    contexts, attention = glam(features, text, condition)
+    of_words, of_sentence, attention = glam(features, text, condition)
     targets = [recorded_input(case, key, dtype) for key in ("grad_words", "grad_sentence")]
-    (contexts * torch.cat(targets, dim=1)).sum().backward()
+    ((of_words * targets[0]).sum() + (of_sentence * targets[1]).sum()).backward()
 
-    of_words, of_sentence = contexts.chunk(2, dim=1)
     outputs = {
         "weighted_context": of_words,
         "weighted_sentence": of_sentence,
@@ -144,9 +143,13 @@ def given_batch(case):
     return CaptionedImages(pictures, captions, lengths, torch.arange(4), list("abcd"), torch.arange(4))
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(
-    "name", ["generator_loss_df8", pytest.param("generator_loss_df64", marks=pytest.mark.slow)]
+    ("name", "dtype"),
+    [
+        ("generator_loss_df8", torch.float64),
+        ("generator_loss_df8", torch.float32),
+        pytest.param("generator_loss_df64", torch.float64, marks=pytest.mark.slow),
+    ],
 )
 def test_generator_loss(name, dtype, stream_file):
     case = load_case("mirrorgan_losses", name)
@@ -169,7 +172,7 @@ def test_generator_loss(name, dtype, stream_file):
     (logged,) = module.history
     total = logged["loss_g_adversarial"] + logged["loss_g_redescription"]
     scalars = {"errG_total": total, "cap_loss": logged["loss_g_redescription"]}
-    # Pictures of blocks tie in ResNet's max-pool; rounding, which varies with the machine, breaks the ties.
+    # Pictures of blocks tie in ResNet's max-pool, and rounding breaks the ties: one thread otherwise than two.
     for key in ("errG_total/fakes256", "cap_loss/fakes256"):
         assert grads.pop(key) == pytest.approx(case["grads"].pop(key)[1], rel=1e-3), key
     assert not disagreements(case, {}, scalars, grads, dtype)

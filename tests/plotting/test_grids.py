@@ -57,9 +57,7 @@ def test_captions_titles_and_labels_change_the_sheet() -> None:
     assert plain.size == other.size and plain.tobytes() != other.tobytes()
     titled = captioned_grid(images, ["a red bird"] * 4, columns=2, cell_pixels=64, title="Birds")
     assert titled.height > plain.height and titled.width == plain.width
-    labelled = captioned_grid(
-        images, ["a red bird"] * 4, columns=2, cell_pixels=64, row_labels=["real", "drawn"]
-    )
+    labelled = captioned_grid(images, ["a red bird"] * 4, columns=2, cell_pixels=64, row_labels=["real", "drawn"])
     assert labelled.width > plain.width
     longer = captioned_grid(images, ["a red bird with very many words " * 3] * 4, columns=2, cell_pixels=64)
     assert longer.height > plain.height and longer.width == plain.width

@@ -1,0 +1,311 @@
+"""``t2igan doctor``: what is there, what is missing, where to get it. Little is imported: it answers at once."""
+
+import argparse
+import importlib.metadata
+import os
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from t2igan.data.layout import SCHEMA_VERSION, SPLITS
+from t2igan.errors import UserError
+from t2igan.metrics.weights import PUBLISHED, file_sha256
+
+State = Literal["present", "missing", "damaged", "too old", "not needed"]
+_FINE = {"present": "green", "not needed": "dim"}
+_WIDTH_IN_FILES = 200  # columns where the output is no terminal's
+
+
+@dataclass(frozen=True)
+class Part:
+    """A piece of a raw data set.
+
+    Attributes:
+        name: what it is.
+        layouts: the ways in which it may lie in the data set's folder; each is a list of files and folders, all of
+            which belong to it.
+        remedy: where it comes from.
+    """
+
+    name: str
+    layouts: tuple[tuple[str, ...], ...]
+    remedy: str
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the table.
+
+    Attributes:
+        name: what was looked for.
+        state: whether it is there.
+        where: where it is, or is expected.
+        size: of the file in bytes, or None.
+        check: what is known of its content.
+        remedy: what to do if it is missing or damaged.
+    """
+
+    name: str
+    state: State
+    where: str
+    size: int | None = None
+    check: str = ""
+    remedy: str = ""
+
+
+@dataclass(frozen=True)
+class Options:
+    """Where to look, and how closely.
+
+    Attributes:
+        datasets: folder of the data sets.
+        checkpoints: folder of the published weights.
+        verify: read every byte of the stores.
+    """
+
+    datasets: Path
+    checkpoints: Path
+    verify: bool
+
+
+_CUB_ARCHIVE = (
+    "unpack CUB_200_2011.tgz here (1.2 GB, md5 97eceeb196236b17998738112f37df78): "
+    "https://data.caltech.edu/records/65de6-vp158"
+)
+_CUB_METADATA = "unpack birds.zip of AttnGAN's metadata here: https://github.com/taoxugit/AttnGAN#data"
+_COCO_SITE = "https://cocodataset.org/#download"
+
+RAW_PARTS = {
+    "cub": (
+        Part(
+            "images", (("CUB_200_2011/images", "CUB_200_2011/images.txt"), ("images", "images.txt")), _CUB_ARCHIVE
+        ),
+        Part("boxes", (("CUB_200_2011/bounding_boxes.txt",), ("bounding_boxes.txt",)), _CUB_ARCHIVE),
+        Part("captions", (("text",), ("CUB_200_2011/text",), ("captions.pickle",)), _CUB_METADATA),
+        Part("zero-shot split", (("train/filenames.pickle", "test/filenames.pickle"),), _CUB_METADATA),
+    ),
+    "coco": (
+        Part(
+            "captions",
+            (
+                ("annotations/captions_train2014.json", "annotations/captions_val2014.json"),
+                ("annotations/captions_train2017.json", "annotations/captions_val2017.json"),
+                ("annotations/dataset_coco.json",),
+                ("dataset_coco.json",),
+                ("train/filenames.pickle", "test/filenames.pickle"),
+            ),
+            f"unpack annotations_trainval2014.zip (or 2017) here: {_COCO_SITE}",
+        ),
+        Part(
+            "images",
+            (("train2014", "val2014"), ("train2017", "val2017"), ("images",)),
+            f"unpack train2014.zip (13 GB) and val2014.zip (6 GB), or those of 2017, here: {_COCO_SITE}",
+        ),
+    ),
+    "drawn-birds": (Part("drawings", (("attributes.json",),), "t2igan prepare drawn-birds"),),
+}
+OPTIONAL_PACKAGES = {"transformers": "CLIP scores"}
+_REQUIREMENT = re.compile(r"([A-Za-z0-9_.-]+)(?:\[.*\])?>=([0-9.]+)$")
+
+
+def run(verb: str, argv: Sequence[str]) -> None:
+    """Run the verb.
+
+    Raises:
+        SystemExit: 1, something that was asked for is missing or damaged.
+        UserError: for arguments that do not fit.
+    """
+    parser = _Parser(prog=f"t2igan {verb}", description="What is there, what is missing, where to get it.")
+    names = ", ".join([*RAW_PARTS, *OTHERS])
+    help_ = f"what to look for: {names}, or a folder of data of one's own; default: everything"
+    parser.add_argument("what", nargs="*", help=help_)
+    parser.add_argument("--datasets", type=Path, default=Path("datasets"), help="folder of the data sets")
+    parser.add_argument("--checkpoints", type=Path, default=Path("checkpoints"), help="folder of published weights")
+    parser.add_argument("--verify", action="store_true", help="read every byte of the stores: minutes for COCO")
+    arguments = parser.parse_args(list(argv))
+    options = Options(arguments.datasets, arguments.checkpoints, arguments.verify)
+    known = [*dict.fromkeys([*RAW_PARTS, *_own_data(options.datasets)]), *OTHERS]
+    unknown = [name for name in arguments.what if name not in known]
+    if unknown:
+        raise UserError(f"nothing known of {' and '.join(unknown)}; there are {', '.join(known)}")
+    findings: list[Finding] = []
+    for name in arguments.what or known:
+        findings += OTHERS[name](options) if name in OTHERS else data_set(name, options)
+    report(findings)
+
+
+def _own_data(datasets: Path) -> list[str]:
+    """Names of the folders that hold a store."""
+    return sorted({store.parent.name for store in datasets.glob("*/*.h5")})
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong with the arguments in one line, as every verb does."""
+
+    def error(self, message: str) -> None:
+        raise UserError(message)
+
+
+def report(findings: Sequence[Finding]) -> None:
+    """Print the table, then the remedies.
+
+    Raises:
+        SystemExit: 1, something is missing or damaged.
+    """
+    table = Table(box=None, pad_edge=False)
+    for heading in ("", "", "where", "size", "content"):
+        table.add_column(heading, overflow="fold")
+    for each in findings:
+        state = Text(each.state, _FINE.get(each.state, "red"))
+        size = "" if each.size is None else f"{each.size / 1e6:,.1f} MB"
+        table.add_row(Text(each.name), state, Text(each.where), size, Text(each.check))
+    console = Console()
+    if not console.is_terminal:
+        console.width = _WIDTH_IN_FILES
+    console.print(table)
+    wrong = [each for each in findings if each.state not in _FINE]
+    if not wrong:
+        console.print("everything is there")
+        return
+    console.print()
+    for remedy in dict.fromkeys(each.remedy for each in wrong):
+        names = ", ".join(f"{each.name} {each.state}" for each in wrong if each.remedy == remedy)
+        console.print(f"{names}: {remedy}", soft_wrap=True, highlight=False, markup=False)
+    raise SystemExit(1)
+
+
+def data_set(name: str, options: Options) -> Iterator[Finding]:
+    """The stores of a data set, and the raw files, which are needed as long as there is no store."""
+    folder = options.datasets / name
+    stores = [_store(name, path, options.verify) for path in sorted(folder.glob("*.h5"))]
+    usable = any(finding.state == "present" for finding in stores)
+    for part in RAW_PARTS.get(name, ()):
+        yield _raw_part(f"{name} {part.name}", folder, part, needed=not usable)
+    yield from stores
+    if not stores:
+        unfinished = next(folder.glob("*.h5.partial"), None)
+        where = unfinished or folder / f"{name}-256.h5"
+        check = "unfinished, the same command goes on" if unfinished else ""
+        yield Finding(f"{name} store", "missing", str(where), check=check, remedy=f"t2igan prepare {name}")
+
+
+def _raw_part(name: str, folder: Path, part: Part, needed: bool) -> Finding:
+    for layout in part.layouts:
+        places = [folder / entry for entry in layout]
+        if all(place.exists() for place in places):
+            return Finding(name, "present", str(places[0]))
+    where = str(folder / part.layouts[0][0])
+    return Finding(name, "missing" if needed else "not needed", where, remedy=part.remedy)
+
+
+def _store(name: str, path: Path, verify: bool) -> Finding:
+    """What the header of a store tells, and with ``verify`` its content."""
+    import h5py
+
+    size, again = path.stat().st_size, f"make {path} again with t2igan prepare and --force true"
+
+    def damaged(why: str) -> Finding:
+        return Finding(f"{name} store", "damaged", str(path), size, why, again)
+
+    try:
+        with h5py.File(path, "r", locking=False) as file:
+            header = dict(file.attrs)
+            images = [len(file[split]["class_ids"]) for split in SPLITS]
+            check = f"{header['name']}, {header['image_size']} px, {header['encoding']}, " + " + ".join(
+                f"{count:,} {split}" for count, split in zip(images, SPLITS)
+            )
+            check += f", fingerprint {header['fingerprint'][:12]}"
+    except (OSError, KeyError) as error:
+        return damaged(f"not a whole store ({str(error).splitlines()[0]})")
+    if name in RAW_PARTS and header["name"] != name:
+        return damaged(f"holds {header['name']}, not {name}")
+    if header["schema_version"] != SCHEMA_VERSION:
+        return damaged(f"schema version {header['schema_version']}, this t2igan reads {SCHEMA_VERSION}")
+    if verify:
+        if problems := _verify(path):
+            more = f" and {len(problems) - 1:,} more" if len(problems) > 1 else ""
+            return damaged(problems[0].removeprefix(f"{path}: ") + more)
+        check += ", checksums right"
+    return Finding(f"{name} store", "present", str(path), size, check)
+
+
+def _verify(path: Path) -> list[str]:
+    """What is wrong with the content of a store."""
+    from rich.progress import Progress
+
+    from t2igan.data.verifying import verify_store
+
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(f"reading {path}", total=None)
+        return verify_store(path, lambda done, total: progress.update(task, completed=done, total=total))
+
+
+def weights(options: Options) -> Iterator[Finding]:
+    """Published weights, looked for where :func:`t2igan.metrics.weights.resolve_weights` does."""
+    places = (options.checkpoints, _hub_folder())
+    for name, published in PUBLISHED.items():
+        paths = [place / file for place in places for file in published.files]
+        found = next((path for path in paths if path.is_file()), paths[0])
+        expected = published.sha256_prefix
+        if expected:
+            remedy = f"fetch {published.url} to {options.checkpoints} (done by itself where there is a net)"
+        else:
+            remedy = f"convert what lies at {published.url} to {paths[0]}"
+        if not found.is_file():
+            check = f"sha256 {expected}..." if expected else "converted, no checksum is published"
+            yield Finding(name, "missing", str(found), check=check, remedy=remedy)
+            continue
+        sha256 = file_sha256(found)
+        right = sha256.startswith(expected)
+        verdict = (
+            f", published is {expected}" if not right else ", as published" if expected else ", none published"
+        )
+        state: State = "present" if right else "damaged"
+        yield Finding(name, state, str(found), found.stat().st_size, f"sha256 {sha256[:8]}{verdict}", remedy)
+
+
+def _hub_folder() -> Path:
+    """Where torch.hub keeps weights, told without importing torch."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")) / "torch"
+    return Path(os.environ.get("TORCH_HOME", cache)).expanduser() / "hub" / "checkpoints"
+
+
+def packages(_: Options) -> Iterator[Finding]:
+    """Packages that the suite needs, and those that only some of its parts need."""
+    try:
+        requirements = importlib.metadata.requires("t2igan") or []
+    except importlib.metadata.PackageNotFoundError:
+        requirements = []
+        yield Finding("t2igan", "missing", "site-packages", remedy="pip install -e . in the repository's root")
+    for requirement in requirements:
+        if match := _REQUIREMENT.match(requirement):
+            yield _package(match[1], match[2])
+    for name, purpose in OPTIONAL_PACKAGES.items():
+        yield _package(name, purpose=purpose)
+
+
+def _package(name: str, at_least: str = "0", purpose: str = "") -> Finding:
+    wanted = f"{name}>={at_least}" if at_least != "0" else name
+    remedy = f'pip install "{wanted}"'
+    try:
+        found = importlib.metadata.distribution(name)
+    except importlib.metadata.PackageNotFoundError:
+        return Finding(name, "missing", "site-packages", check=f"for {purpose}" if purpose else "", remedy=remedy)
+    where, check = str(found.locate_file("")), found.version + (f", for {purpose}" if purpose else "")
+    if _numbers(found.version) < _numbers(at_least):
+        return Finding(name, "too old", where, check=check, remedy=remedy)
+    return Finding(name, "present", where, check=check)
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """(2, 15, 0) of "2.15.0+cpu"."""
+    return tuple(int(part) for part in re.match(r"[0-9.]*[0-9]", version)[0].split("."))
+
+
+OTHERS: dict[str, Callable[[Options], Iterator[Finding]]] = {"weights": weights, "packages": packages}

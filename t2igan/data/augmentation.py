@@ -1,0 +1,110 @@
+"""Random crop, flip and size of a whole batch at once, on whichever device it lies (specs: models §0.4).
+
+What is random is drawn where the batch is put together, as a pure function of seed, epoch and image; here it is
+applied. The lower levels of a pyramid are :func:`t2igan.nn.images.resize` of the window, as PIL resizes it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from t2igan.data.jpeg import decode_jpegs
+from t2igan.errors import UserError
+
+
+@dataclass
+class Windows:
+    """Square windows in pictures of any sizes, not yet cut out.
+
+    Attributes:
+        pixels: uint8 (P, 3), RGB, all pictures one after another, row by row.
+        starts: int64 (B,), the upper left pixel of each window, counted from the first of ``pixels``.
+        widths: int64 (B,), pixels in a row of each picture.
+        mirrored: bool (B,), windows to be turned left to right.
+        size: side of the windows in pixels.
+    """
+
+    pixels: Tensor
+    starts: Tensor
+    widths: Tensor
+    mirrored: Tensor
+    size: int
+
+    def to(self, device: torch.device | str, non_blocking: bool = False) -> "Windows":
+        """The same with its tensors on ``device``."""
+        return replace(
+            self,
+            pixels=self.pixels.to(device, non_blocking=non_blocking),
+            starts=self.starts.to(device, non_blocking=non_blocking),
+            widths=self.widths.to(device, non_blocking=non_blocking),
+            mirrored=self.mirrored.to(device, non_blocking=non_blocking),
+        )
+
+    def pin_memory(self) -> "Windows":
+        """The same with its pixels in page-locked memory."""
+        return replace(self, pixels=self.pixels.pin_memory())
+
+    def cut(self) -> Tensor:
+        """uint8 (B, 3, size, size): the windows, mirrored where they are to be, by one gathering of pixels."""
+        # Half the memory of int64, and enough for two thousand million pixels.
+        kind = torch.int32 if len(self.pixels) < 2**31 else torch.int64
+        steps = torch.arange(self.size, device=self.pixels.device, dtype=kind)
+        rows = self.starts[:, None].to(kind) + steps * self.widths[:, None].to(kind)  # (B, size)
+        columns = torch.where(self.mirrored[:, None], steps.flip(0), steps)  # (B, size)
+        index = rows[:, :, None] + columns[:, None, :]
+        windows = self.pixels.index_select(0, index.flatten()).view(*index.shape, 3)
+        return windows.permute(0, 3, 1, 2).contiguous()
+
+
+@dataclass
+class EncodedWindows:
+    """Square windows in JPEG files that the device is to decode.
+
+    Attributes:
+        files: uint8 (bytes,), one after another; they stay in the CPU's memory, from which every decoder reads.
+        lengths: int64 (B,), bytes of each file.
+        corners: int64 (B, 2), top and left of each window.
+        mirrored: bool (B,), windows to be turned left to right.
+        size: side of the windows in pixels.
+    """
+
+    files: Tensor
+    lengths: Tensor
+    corners: Tensor
+    mirrored: Tensor
+    size: int
+
+    def to(self, device: torch.device | str, non_blocking: bool = False) -> Windows:
+        """The pictures, decoded on ``device``.
+
+        Raises:
+            UserError: the device cannot decode them.
+        """
+        try:
+            pictures = decode_jpegs(self.files.split(self.lengths.tolist()), device)
+        except RuntimeError as error:
+            reason = str(error).splitlines()[0]
+            raise UserError(f"JPEG does not decode on {device} ({reason}); set data.decode: worker") from error
+        return windows_of(pictures, self.corners, self.mirrored, self.size).to(device, non_blocking)
+
+    def pin_memory(self) -> "EncodedWindows":
+        """Itself: decoders read ordinary memory."""
+        return self
+
+
+def windows_of(pictures: Sequence[Tensor], corners: Tensor, mirrored: Tensor, size: int) -> Windows:
+    """Windows in decoded pictures.
+
+    Args:
+        pictures: uint8 (3, h, w) each.
+        corners: int64 (B, 2), top and left of each window.
+        mirrored: bool (B,).
+        size: side of the windows.
+    """
+    widths = torch.tensor([picture.shape[2] for picture in pictures])
+    areas = torch.tensor([picture.shape[1] * picture.shape[2] for picture in pictures])
+    starts = areas.cumsum(0) - areas + corners[:, 0] * widths + corners[:, 1]
+    pixels = torch.cat([picture.permute(1, 2, 0).reshape(-1, 3) for picture in pictures])
+    return Windows(pixels, starts, widths, mirrored, size)

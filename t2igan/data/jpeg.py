@@ -1,0 +1,25 @@
+"""Decoding the JPEG files of a store: by libjpeg-turbo on the CPU, by nvJPEG on CUDA (both through torchvision)."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torchvision.io import ImageReadMode, decode_jpeg
+
+
+def decode_jpegs(files: Sequence[Tensor], device: torch.device | str = "cpu") -> list[Tensor]:
+    """Pictures out of JPEG files, all at once where the device can.
+
+    The two decoders round differently: a picture may differ by a few levels between CPU and CUDA.
+
+    Args:
+        files: uint8 (bytes,), in the memory of the CPU.
+        device: where to decode, and where the pictures are then.
+
+    Returns:
+        uint8 (3, h, w) each, RGB.
+
+    Raises:
+        RuntimeError: a file is no JPEG, or torchvision has no decoder for the device.
+    """
+    return decode_jpeg(list(files), ImageReadMode.RGB, device)

@@ -1,0 +1,45 @@
+"""A store as large as one likes, made of the images of a small one: for measuring at full size."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import cycle, islice
+from pathlib import Path
+
+from t2igan.data.store import open_store
+from t2igan.data.verifying import header_of, read_digests, stored_images
+from t2igan.data.writing import StoredImage, write_store
+
+_MARK = "~"
+
+
+def repeat_store(store_path: Path, out: Path, records: int) -> None:
+    """Write a store whose training split is another's, repeated; each copy has its own name and its own bytes.
+
+    Args:
+        store_path: of the small store.
+        out: path of the large one.
+        records: training images of the large one.
+    """
+    store = open_store(store_path)
+    digests = read_digests(store_path)
+    splits = {name: list(stored_images(store.split(name), digests[name])) for name in digests}
+    payloads = {
+        image.key: store.split(name).stored(number).tobytes()
+        for name, images in splits.items()
+        for number, image in enumerate(images)
+    }
+    repeated = {"train": list(_repeated(splits["train"], records)), "test": splits["test"]}
+    write_store(
+        out,
+        header_of(store),
+        store.vocabulary,
+        store.class_names,
+        repeated,
+        payload=lambda key: payloads[key.rpartition(_MARK)[0] or key],
+    )
+    store.close()
+
+
+def _repeated(images: list[StoredImage], records: int) -> Iterator[StoredImage]:
+    for number, image in enumerate(islice(cycle(images), records)):
+        yield replace(image, key=f"{image.key}{_MARK}{number}")

@@ -1,0 +1,226 @@
+"""The report as one HTML page that needs nothing beside itself: no network, no other file."""
+
+import base64
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+import t2igan
+from t2igan.evaluation.leaderboard import Board, Column, Row, format_number, format_summary, winners
+from t2igan.evaluation.protocol import FOLDER as PROTOCOLS
+from t2igan.evaluation.protocol import load_protocol, protocol_names
+from t2igan.evaluation.published import METRICS, Beside, PublishedNumber, beside, elsewhere
+from t2igan.evaluation.published_tables import (
+    CERTAINTIES,
+    beside_notes,
+    elsewhere_lines,
+    line_key,
+    metrics_of,
+    note_of,
+)
+from t2igan.evaluation.record import ResultRecord
+from t2igan.evaluation.report_runs import RunPage
+
+FOLDER = Path(__file__).parent / "report"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A number of the leaderboard.
+
+    Attributes:
+        text: with its spread.
+        interval: its confidence interval, where one was computed and there is one run.
+        best: whether it beats all others beyond the spread of the runs.
+        facts: (name, text) of where it comes from.
+        runs: (label, text, anchor of the record) of each run.
+    """
+
+    text: str
+    interval: str
+    best: bool
+    facts: list[tuple[str, str]]
+    runs: list[tuple[str, str, str]]
+
+
+def render_page(tables: Sequence[Board], runs: Sequence[RunPage] = (), notes: Sequence[str] = ()) -> str:
+    """The whole page.
+
+    Args:
+        tables: leaderboards.
+        runs: what the folders of runs have to show.
+        notes: what a reader should know of how the report was made, e.g. lines that could not be read.
+    """
+    records = [record for board in tables for record in board.records]
+    anchors = {id(record): f"record-{number}" for number, record in enumerate(records, start=1)}
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(FOLDER),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    script = (FOLDER / "page.js").read_text(encoding="utf-8")
+    return environment.get_template("page.html").render(
+        style=Markup((FOLDER / "page.css").read_text(encoding="utf-8")),
+        script=Markup(script),
+        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        version=t2igan.__version__,
+        made=datetime.now(timezone.utc).strftime("%d %B %Y, %H:%M UTC").lstrip("0"),
+        datasets=list(dict.fromkeys(board.dataset for board in tables)),
+        sections=_sections(tables, anchors),
+        elsewhere=_elsewhere(elsewhere(tables)),
+        certainties=CERTAINTIES,
+        runs=[_run(run) for run in runs],
+        records=[_record(record, anchors[id(record)]) for record in records],
+        notes=list(notes),
+    )
+
+
+def _sections(tables: Sequence[Board], anchors: dict[int, str]) -> list[dict[str, Any]]:
+    """One for each data set, with its tables."""
+    made = [_table(board, number, anchors) for number, board in enumerate(tables, start=1)]
+    names = dict.fromkeys(board.dataset for board in tables)
+    return [{"dataset": name, "tables": [one for one in made if one["dataset"] == name]} for name in names]
+
+
+def _table(board: Board, number: int, anchors: dict[int, str]) -> dict[str, Any]:
+    best = winners(board)
+    found = beside(board)
+    return {
+        "number": number,
+        "dataset": board.dataset,
+        "fingerprint": board.fingerprint,
+        "protocol": board.protocol,
+        "hash": board.protocol_hash,
+        "words": _protocol_words(board),
+        "headers": board.headers,
+        "rows": [_row(board, row, best, anchors) for row in board.rows],
+        "footnotes": board.footnotes,
+        "beside": _beside(found),
+    }
+
+
+def _row(board: Board, row: Row, best: dict[Column, Row], anchors: dict[int, str]) -> dict[str, Any]:
+    counts = sorted({record.n_generated for record in row.records})
+    return {
+        "name": row.name,
+        "kind": row.kind,
+        "runs": len(row.records),
+        "pictures": " to ".join(f"{count:,}" for count in dict.fromkeys((counts[0], counts[-1]))),
+        "cells": [_cell(row, column, best.get(column) is row, anchors) for column in board.columns],
+    }
+
+
+def _cell(row: Row, column: Column, best: bool, anchors: dict[int, str]) -> Cell | None:
+    summary = row.summary(column)
+    if summary is None:
+        return None
+    name, judge = column
+    having = [
+        (record, label)
+        for record, label in zip(row.records, row.labels)
+        if name in record.metrics and record.metrics[name].judge == judge
+    ]
+    runs = []
+    for record, label in having:
+        value = record.metrics[name]
+        text = format_number(name, value.value, value.spread, value.chance is not None)
+        runs.append((label, f"{text} {_interval(name, record)}".strip(), anchors[id(record)]))
+    interval = _interval(name, having[0][0]) if len(having) == 1 else ""
+    return Cell(format_summary(name, summary), interval, best, _facts(having[0][0], name, len(having)), runs)
+
+
+def _interval(name: str, record: ResultRecord) -> str:
+    value = record.metrics[name]
+    if value.low is None or value.high is None:
+        return ""
+    share = value.chance is not None
+    low, high = (format_number(name, end, None, share).removesuffix(" %") for end in (value.low, value.high))
+    return f"[{low}, {high}]"
+
+
+def _facts(record: ResultRecord, name: str, runs: int) -> list[tuple[str, str]]:
+    """What a number depends on; of the first of several runs where they differ."""
+    value, subject = record.metrics[name], record.subject
+    of_run = "" if runs == 1 else " (of the first run)"
+    facts = [
+        ("value" + of_run, repr(value.value)),
+        ("spread over folds", None if value.spread is None else repr(value.spread)),
+        ("by guessing", None if value.chance is None else f"{value.chance:.2%}"),
+        ("pictures", f"{value.n:,} of {record.n_generated:,}"),
+        ("reference images", f"{record.n_real:,}" if record.n_real else "precomputed statistics, or none"),
+        ("judged by", f"sha256 {value.judge[:16]}"),
+        ("protocol", f"{record.protocol}, {record.protocol_hash[:16]}"),
+        ("subject" + of_run, subject.path),
+        ("its sha256" + of_run, subject.sha256 and subject.sha256[:16]),
+        ("weights", subject.weights),
+        ("seed of the noise", str(record.seed)),
+        ("measured" + of_run, f"{record.timestamp}, {record.device}, {record.seconds:,.0f} s"),
+    ]
+    return [(what, text) for what, text in facts if text]
+
+
+def _protocol_words(board: Board) -> str:
+    """The protocol's own file, empty where the records were made by another one of that name."""
+    if board.protocol not in protocol_names() or load_protocol(board.protocol).hash != board.protocol_hash:
+        return ""
+    return (PROTOCOLS / f"{board.protocol}.yaml").read_text(encoding="utf-8")
+
+
+def _beside(found: Sequence[Beside]) -> dict[str, Any]:
+    """Published numbers of the same protocol: a line for each result of a source, ours under each value."""
+    metrics = metrics_of([one.number for one in found])
+    lines: dict[tuple[str | None, ...], dict[str, Any]] = {}
+    for one in found:
+        line = lines.setdefault(line_key(one.number), _published_line(one.number, one.number.note) | {"cells": {}})
+        cell = line["cells"].setdefault(one.number.metric, {"text": one.number.text, "ours": []})
+        if one.difference is not None:
+            digits = METRICS[one.number.metric].decimals
+            cell["ours"].append(f"{one.row.name} {one.value:.{digits}f}: {one.difference:+.{digits}f}")
+    reasons = [
+        f"{one.row.title}, {one.number.metric}: not held against it: {one.why_not}" for one in found if one.why_not
+    ]
+    notes = [*dict.fromkeys(reasons), *beside_notes(found)]
+    return {"headers": metrics, "lines": list(lines.values()), "notes": notes}
+
+
+def _elsewhere(numbers: Sequence[PublishedNumber]) -> list[dict[str, Any]]:
+    """Published numbers of each data set that stand in no table."""
+    blocks = []
+    for name in dict.fromkeys(number.dataset for number in numbers):
+        own = [number for number in numbers if number.dataset == name]
+        lines = [_published_line(one, note_of(one)) | {"cells": cells} for cells, one in elsewhere_lines(own)]
+        groups = [(kind, [line for line in lines if line["certainty"] == kind]) for kind in CERTAINTIES]
+        groups = [group for group in groups if group[1]]
+        blocks.append({"dataset": name, "headers": metrics_of(own), "groups": groups})
+    return blocks
+
+
+def _published_line(number: PublishedNumber, note: str) -> dict[str, Any]:
+    return {
+        "who": number.who,
+        "source": number.source,
+        "link": number.link,
+        "certainty": number.certainty,
+        "note": note,
+    }
+
+
+def _run(run: RunPage) -> dict[str, Any]:
+    return {**vars(run), "folder": str(run.folder), "curves": [Markup(svg) for svg in run.curves]}
+
+
+def _record(record: ResultRecord, anchor: str) -> dict[str, str]:
+    return {
+        "anchor": anchor,
+        "title": f"{record.subject.name}, {record.protocol}, {record.timestamp}",
+        "json": json.dumps(asdict(record), indent=1, ensure_ascii=False),
+    }

@@ -1,0 +1,329 @@
+"""Published numbers as data, and which of ours they may stand beside.
+
+The numbers are in ``published/*.yaml``, one file a data set. A published number stands beside one of ours only
+where the source says enough to name the protocol that measures the same thing, and our record was made by just
+that protocol on the whole test split.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import yaml
+
+from t2igan.errors import UserError
+from t2igan.evaluation.leaderboard import Board, Column, Row
+from t2igan.evaluation.protocol import Protocol, load_protocol, protocol_names
+from t2igan.evaluation.record import ResultRecord
+from t2igan.evaluation.run_identity import identity_of
+
+FOLDER = Path(__file__).parent / "published"
+Certainty = Literal["stated", "recalled", "user"]
+VALUE = re.compile(r"(?P<round>about )?(?P<value>\d+(\.\d+)?)( ± (?P<spread>\d+(\.\d+)?))?")
+TEXT_KEYS = ("variant", "note", "protocol")
+# Modules of the suite -> the systems that papers and users know.
+SYSTEMS = {
+    "AttnGAN": "AttnGAN",
+    "MirrorGAN": "MirrorGAN",
+    "SSAGAN": "SSA-GAN",
+    "DFGAN": "DF-GAN",
+    "DMGAN": "DM-GAN",
+}
+
+
+@dataclass(frozen=True)
+class PublishedMetric:
+    """How a metric is published.
+
+    Attributes:
+        recorded: what the suite's records call it, None where the suite has none.
+        factor: published value = factor x recorded value.
+        decimals: as published.
+    """
+
+    recorded: str | None = None
+    factor: float = 1.0
+    decimals: int = 2
+
+
+METRICS = {
+    "is": PublishedMetric("is"),
+    "is*": PublishedMetric("is"),
+    "fid": PublishedMetric("fid"),
+    "r-precision": PublishedMetric("r-precision", 100.0),
+    "clip-r-precision": PublishedMetric("clip-r-precision", 100.0),
+    # Inception of TensorFlow beside a protocol of another Inception: no protocol of the suite does that.
+    "fid-tf": PublishedMetric(),
+    **{name: PublishedMetric() for name in ("r-precision-top2", "r-precision-top3", "o-is", "o-fid")},
+    **{name: PublishedMetric() for name in ("soa-c", "soa-i", "ca", "pa")},
+    "rs": PublishedMetric(decimals=1),
+}
+
+
+@dataclass(frozen=True)
+class PublishedNumber:
+    """One number that somebody published.
+
+    Attributes:
+        dataset: name of the data set.
+        system: name of the system.
+        variant: which of its forms.
+        metric: one of ``METRICS``.
+        value: as published; R-precision in per cent.
+        spread: as published.
+        rounded: whether the source gives it as a round number only.
+        protocol: of the suite, that measures the same thing; None where the source does not say enough.
+        source: where it was published.
+        link: to it.
+        certainty: stated: read in the source; recalled: from memory; user: measured by a user.
+        note: what a reader should know.
+    """
+
+    dataset: str
+    system: str
+    variant: str
+    metric: str
+    value: float
+    spread: float | None
+    rounded: bool
+    protocol: str | None
+    source: str
+    link: str
+    certainty: Certainty
+    note: str
+
+    @property
+    def text(self) -> str:
+        """Value and spread."""
+        digits = METRICS[self.metric].decimals
+        spread = "" if self.spread is None else f" ± {self.spread:.{digits}f}"
+        return f"{'about ' if self.rounded else ''}{self.value:.{digits}f}{spread}"
+
+    @property
+    def who(self) -> str:
+        """System and variant."""
+        return f"{self.system} ({self.variant})" if self.variant else self.system
+
+
+@dataclass(frozen=True)
+class PublishedSet:
+    """All numbers of a data set.
+
+    Attributes:
+        dataset: its name.
+        test_images: fewest and most images of the test split that they were measured on.
+        numbers: in the order of the file.
+    """
+
+    dataset: str
+    test_images: tuple[int, int]
+    numbers: tuple[PublishedNumber, ...]
+
+
+@cache
+def load_published() -> dict[str, PublishedSet]:
+    """Everything that comes with the suite, by data set."""
+    sets = [read_published(path) for path in sorted(FOLDER.glob("*.yaml"))]
+    return {one.dataset: one for one in sets}
+
+
+def read_published(path: Path) -> PublishedSet:
+    """The numbers of one file.
+
+    Raises:
+        UserError: the file is not of the form that ``published/cub.yaml`` explains; all that is wrong is said.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: not readable as YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(content, dict) or set(content) != {"dataset", "test_images", "blocks"}:
+        raise UserError(f"{path}: must hold the keys dataset, test_images and blocks")
+    problems: list[str] = []
+    numbers: list[PublishedNumber] = []
+    for position, block in enumerate(content["blocks"], start=1):
+        numbers += _read_block(content["dataset"], block, f"block {position}", problems)
+    if problems:
+        raise UserError(f"{path}: {'; '.join(problems)}")
+    low, high = content["test_images"]
+    return PublishedSet(content["dataset"], (low, high), tuple(numbers))
+
+
+def _read_block(
+    dataset: str, block: Mapping[str, Any], where: str, problems: list[str]
+) -> Iterator[PublishedNumber]:
+    unknown = set(block) - {"source", "link", "certainty", "protocol", "note", "rows"}
+    missing = {"source", "certainty", "rows"} - set(block)
+    if unknown or missing:
+        problems.append(f"{where}: unknown keys {sorted(unknown)}, missing keys {sorted(missing)}")
+        return
+    if block["certainty"] not in get_args(Certainty):
+        problems.append(f"{where}: certainty {block['certainty']!r} is not one of {', '.join(get_args(Certainty))}")
+    for number, row in enumerate(block["rows"], start=1):
+        here = f"{where}, row {number}"
+        metrics = {key: value for key, value in row.items() if key not in ("system", *TEXT_KEYS)}
+        if "system" not in row or not metrics:
+            problems.append(f"{here}: needs a system and a metric")
+            continue
+        for metric, value in metrics.items():
+            parts = VALUE.fullmatch(str(value))
+            protocol = row.get("protocol", block.get("protocol"))
+            wrong = _objection(dataset, metric, protocol) if parts else f"{value!r} is no value"
+            if wrong:
+                problems.append(f"{here}: {metric}: {wrong}")
+                continue
+            yield PublishedNumber(
+                dataset,
+                row["system"],
+                row.get("variant", ""),
+                metric,
+                float(parts["value"]),
+                float(parts["spread"]) if parts["spread"] else None,
+                parts["round"] is not None,
+                protocol,
+                block["source"],
+                block.get("link", ""),
+                block["certainty"],
+                "; ".join(text for text in (row.get("note"), block.get("note")) if text),
+            )
+
+
+def _objection(dataset: str, metric: str, protocol: str | None) -> str:
+    """What is wrong with a metric under a protocol, or an empty string."""
+    if metric not in METRICS:
+        return f"unknown; there are {', '.join(METRICS)}"
+    if protocol is None:
+        return ""
+    if protocol not in protocol_names():
+        return f"no protocol {protocol!r}"
+    pinned = load_protocol(protocol)
+    spec = next((spec for spec in pinned.metrics if spec.name == METRICS[metric].recorded), None)
+    if pinned.dataset != dataset:
+        return f"{protocol} is for {pinned.dataset}"
+    if spec is None:
+        return f"{protocol} does not measure it"
+    if metric in ("is", "is*") and (spec.temperature != 1) != (metric == "is*"):
+        return f"{protocol} has the temperature {spec.temperature}"
+    return ""
+
+
+@dataclass(frozen=True)
+class Beside:
+    """A published number in a table of ours.
+
+    Attributes:
+        number: the published one.
+        row: ours of the same system, None where the table has none.
+        value: ours in published units.
+        why_not: why ours is not held against it, empty where it is.
+    """
+
+    number: PublishedNumber
+    row: Row | None = None
+    value: float | None = None
+    why_not: str = ""
+
+    @property
+    def difference(self) -> float | None:
+        """Ours less the published."""
+        return None if self.value is None else self.value - self.number.value
+
+
+def beside(board: Board) -> list[Beside]:
+    """The published numbers that belong in a table, each once for every row of its system.
+
+    They belong there if they were made by the table's protocol; ours is held against them if it was made on the
+    whole test split.
+    """
+    published = load_published().get(board.dataset)
+    if published is None or not _is_own_protocol(board):
+        return []
+    protocol = load_protocol(board.protocol)
+    found = []
+    for number in published.numbers:
+        if number.protocol != board.protocol:
+            continue
+        rows = [row for row in board.rows if system_of(row.records[0]) == number.system]
+        found += [_held_against(number, row, board, protocol, published) for row in rows] or [Beside(number)]
+    return found
+
+
+def elsewhere(tables: Sequence[Board]) -> list[PublishedNumber]:
+    """Published numbers of the tables' data sets that stand in none of the tables."""
+    shown = {one.number for board in tables for one in beside(board)}
+    sets = load_published()
+    datasets = dict.fromkeys(board.dataset for board in tables)
+    numbers = [number for name in datasets if name in sets for number in sets[name].numbers]
+    return [number for number in dict.fromkeys(numbers) if number not in shown]
+
+
+def _is_own_protocol(board: Board) -> bool:
+    """Whether the records were made by the suite's protocol of that name as it is today."""
+    return board.protocol in protocol_names() and load_protocol(board.protocol).hash == board.protocol_hash
+
+
+def _held_against(
+    number: PublishedNumber, row: Row, board: Board, protocol: Protocol, published: PublishedSet
+) -> Beside:
+    column = _column(number, row, board)
+    summary = None if column is None else row.summary(column)
+    if summary is None:
+        return Beside(number, row, why_not="not computed")
+    for record in row.records:
+        if why := _not_whole(record, protocol, published.test_images):
+            return Beside(number, row, why_not=why)
+    return Beside(number, row, summary.mean * METRICS[number.metric].factor)
+
+
+def _column(number: PublishedNumber, row: Row, board: Board) -> Column | None:
+    """Where ours stands; R-precision as judged by the DAMSM that the system was trained against."""
+    wanted = METRICS[number.metric].recorded
+    if wanted == "r-precision":
+        label = next(iter(row.records[0].damsm), None)
+        wanted = f"r-precision@{label}"
+    return next((column for column in board.columns if column[0] == wanted and row.summary(column)), None)
+
+
+def _not_whole(record: ResultRecord, protocol: Protocol, test_images: tuple[int, int]) -> str:
+    """Why a record was not made on the whole test split, or an empty string."""
+    low, high = test_images
+    split = record.n_real if record.n_split is None else record.n_split
+    if not split:
+        return "the record does not say how large the test split was"
+    if not low <= split <= high:
+        return f"{split:,} test images, the published number is of {_range(low, high)}"
+    one_pass = max(low - max(protocol.loader_batch, 1) + 1, 1)
+    expected = min(protocol.images, protocol.passes * one_pass) if protocol.passes else protocol.images
+    if record.n_generated < expected:
+        return f"{record.n_generated:,} pictures, the protocol has {expected:,}"
+    return ""
+
+
+def _range(low: int, high: int) -> str:
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
+
+
+def system_of(record: ResultRecord) -> str | None:
+    """The published system that a record is of.
+
+    That of the module which trained it, unless the generator was exchanged; a folder of images may have the
+    system's name; real images are real images.
+    """
+    subject = record.subject
+    if subject.kind == "real":
+        return "real images"
+    if subject.kind == "images":
+        plain = {_plain(name): name for name in SYSTEMS.values()}
+        return plain.get(_plain(subject.name))
+    kind = (subject.recipe or "").rpartition(".")[2]
+    generator = (subject.generator or identity_of(subject).generator or kind).rpartition(".")[2]
+    if subject.kind != "checkpoint" or not generator.startswith(kind):
+        return None
+    return SYSTEMS.get(kind)
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", name.lower())

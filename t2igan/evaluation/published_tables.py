@@ -1,0 +1,83 @@
+"""Published numbers as tables of text, for the terminal, Markdown and the page."""
+
+from collections.abc import Sequence
+
+from t2igan.evaluation.published import METRICS, Beside, PublishedNumber
+
+BESIDE_HEADERS = ["published", "metric", "value", "ours", "ours - published", "certainty", "source", "note"]
+CERTAINTIES = {
+    "stated": "stated by the source",
+    "recalled": "recalled from memory, to be checked",
+    "user": "measured by users",
+}
+JUDGE_NOTE = (
+    "published R-precision was judged by AttnGAN's released DAMSM, "
+    "ours by the DAMSM that the row was trained against"
+)
+
+
+def beside_grid(found: Sequence[Beside]) -> list[list[str]]:
+    """Published beside ours, headers first."""
+    return [BESIDE_HEADERS, *map(_beside_line, found)]
+
+
+def _beside_line(one: Beside) -> list[str]:
+    number = one.number
+    digits = METRICS[number.metric].decimals
+    ours = (f"not held against it: {one.why_not}" if one.why_not else "-") if one.value is None else ""
+    if one.value is not None:
+        ours = f"{one.value:.{digits}f}, {one.row.title}"
+    difference = "" if one.difference is None else f"{one.difference:+.{digits}f}"
+    return [
+        number.who,
+        number.metric,
+        number.text,
+        ours,
+        difference,
+        number.certainty,
+        number.source,
+        number.note,
+    ]
+
+
+def beside_notes(found: Sequence[Beside]) -> list[str]:
+    """What has to be known to read the table."""
+    return [JUDGE_NOTE] if any(one.number.metric == "r-precision" for one in found) else []
+
+
+def elsewhere_grid(numbers: Sequence[PublishedNumber]) -> list[list[str]]:
+    """Published numbers, a line for each result of a source and a column for each metric, headers first."""
+    metrics = metrics_of(numbers)
+    lines = [
+        [one.who, *(values.get(name, "") for name in metrics), one.certainty, one.source, note_of(one)]
+        for values, one in elsewhere_lines(numbers)
+    ]
+    return [["system", *metrics, "certainty", "source", "note"], *lines]
+
+
+def metrics_of(numbers: Sequence[PublishedNumber]) -> list[str]:
+    """The metrics that there are numbers of."""
+    return [name for name in METRICS if any(number.metric == name for number in numbers)]
+
+
+def elsewhere_lines(numbers: Sequence[PublishedNumber]) -> list[tuple[dict[str, str], PublishedNumber]]:
+    """Values by metric for each result of a source, with the first of its numbers; by certainty."""
+    lines: list[tuple[dict[str, str], PublishedNumber]] = []
+    ordered = sorted(numbers, key=lambda number: list(CERTAINTIES).index(number.certainty))
+    for number in ordered:
+        # A source may give a metric several times for one system: each on a line of its own.
+        if not lines or line_key(lines[-1][1]) != line_key(number) or number.metric in lines[-1][0]:
+            lines.append(({}, number))
+        lines[-1][0][number.metric] = number.text
+    return lines
+
+
+def line_key(number: PublishedNumber) -> tuple[str | None, ...]:
+    """Numbers that share it stand on one line."""
+    return number.dataset, number.who, number.source, number.certainty, number.note, number.protocol
+
+
+def note_of(number: PublishedNumber) -> str:
+    """Its note, and the protocol under which ours would compare."""
+    protocol = f"would compare under {number.protocol}" if number.protocol else ""
+    return "; ".join(text for text in (protocol, number.note) if text)

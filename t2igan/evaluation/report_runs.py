@@ -1,0 +1,130 @@
+"""What the folder of a run has to show: curves, sheets of samples, masks and attention."""
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from PIL import Image, UnidentifiedImageError
+
+from t2igan.plotting.curves import Rows
+from t2igan.plotting.vector import curve_svg
+
+# Curves shown first, as far as a run has them; the others follow.
+FIRST_CURVES = (
+    *("train/loss_d", "train/loss_g_adversarial", "train/loss_g_damsm", "train/logits_real", "train/logits_fake"),
+    *("val/top1_of_batch", "train/loss", "val/loss", "val/accuracy"),
+)
+MOST_CURVES = 9
+MOST_EARLIER = 3
+MOST_OVERLAYS = 6
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A PNG inside the page.
+
+    Attributes:
+        caption: beneath it.
+        uri: its bytes as a data URI.
+        width: in pixels.
+        height: in pixels.
+    """
+
+    caption: str
+    uri: str
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class RunPage:
+    """One run.
+
+    Attributes:
+        name: of its folder.
+        folder: path.
+        curves: ``<svg>`` elements.
+        samples: the last sheet of samples, and sheets of captions of one's own.
+        earlier: sheets from earlier in training, in their order.
+        overlays: pictures with masks or attention.
+        notes: pictures that cannot be read.
+    """
+
+    name: str
+    folder: Path
+    curves: list[str]
+    samples: list[Picture]
+    earlier: list[Picture]
+    overlays: list[Picture]
+    notes: list[str] = field(default_factory=list)
+
+
+def read_run(folder: Path, rows: Rows) -> RunPage:
+    """Collect what is there.
+
+    Args:
+        folder: of the run.
+        rows: of its curves.
+    """
+    notes: list[str] = []
+    sheets = sorted((folder / "samples").glob("step_*.png"))
+    last = [(path, f"{folder.name} after {_steps(path)} steps, averaged weights") for path in sheets[-1:]]
+    drawn = sorted(path for path in folder.rglob("grid.png"))
+    own = [(path, f"{folder.name}, captions of one's own ({path.parent.name})") for path in drawn]
+    between = _spread(sheets[:-1], MOST_EARLIER)
+    overlays = sorted(path for kind in ("masks", "attention") for path in folder.rglob(f"*_{kind}.png"))
+    return RunPage(
+        folder.name,
+        folder,
+        curves_of(rows),
+        read_pictures([*last, *own], notes),
+        read_pictures([(path, f"after {_steps(path)} steps") for path in between], notes),
+        read_pictures([(path, _overlay_caption(path)) for path in _spread(overlays, MOST_OVERLAYS)], notes),
+        notes,
+    )
+
+
+def curves_of(rows: Rows) -> list[str]:
+    """Panels of the quantities that a reader looks at first."""
+    columns = list(dict.fromkeys(key for row in rows for key in row if key not in ("step", "epoch")))
+    chosen = [key for key in FIRST_CURVES if key in columns]
+    chosen += [key for key in columns if key not in chosen]
+    panels = (curve_svg(rows, key) for key in chosen[:MOST_CURVES])
+    return [panel for panel in panels if panel is not None]
+
+
+def read_pictures(entries: Sequence[tuple[Path, str]], notes: list[str]) -> list[Picture]:
+    """PNG files as parts of the page; one that cannot be read is noted and left out."""
+    found = []
+    for path, caption in entries:
+        try:
+            content = path.read_bytes()
+            with Image.open(path) as image:
+                image.verify()
+                size, kind = image.size, image.format
+        except (OSError, UnidentifiedImageError, SyntaxError):
+            kind = None
+        if kind != "PNG":
+            notes.append(f"{path}: not a readable PNG, left out")
+            continue
+        uri = f"data:image/png;base64,{base64.b64encode(content).decode()}"
+        found.append(Picture(caption, uri, *size))
+    return found
+
+
+def _steps(path: Path) -> str:
+    number = path.stem.removeprefix("step_")
+    return f"{int(number):,}" if number.isdigit() else number
+
+
+def _spread(paths: Sequence[Path], most: int) -> list[Path]:
+    """At most so many of them, evenly spread, the first among them."""
+    if len(paths) <= most:
+        return list(paths)
+    return [paths[position * len(paths) // most] for position in range(most)]
+
+
+def _overlay_caption(path: Path) -> str:
+    stem, _, kind = path.stem.rpartition("_")
+    return f"{path.parent.name}, {stem}: {kind}"

@@ -1,0 +1,96 @@
+"""All numbers of a report in one tidy CSV: a line a value."""
+
+import csv
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from t2igan.evaluation.leaderboard import Board, Row
+from t2igan.evaluation.published import METRICS, PublishedNumber, beside, elsewhere
+from t2igan.evaluation.record import ResultRecord
+from t2igan.evaluation.run_identity import identity_of
+
+# row: run (one record), mean (over the runs of an experiment: n = their number, spread = sample standard
+# deviation), published (protocol: the one that it may be compared under; protocol_hash: of the table it is in).
+HEADERS = (
+    *("row", "dataset", "fingerprint", "protocol", "protocol_hash", "subject", "kind", "training_seed", "metric"),
+    *("judge", "value", "spread", "low", "high", "n", "chance", "ours", "ours_minus_published"),
+    *("source", "certainty", "note", "sha256", "timestamp"),
+)
+
+
+def write_csv(tables: Sequence[Board], path: Path) -> None:
+    """Write the numbers of all tables, of their runs, and the published ones of their data sets."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, HEADERS, restval="")
+        writer.writeheader()
+        for board in tables:
+            writer.writerows(_of_board(board))
+        for number in elsewhere(tables):
+            writer.writerow(_of_published(number))
+
+
+def _of_board(board: Board) -> Iterator[dict[str, Any]]:
+    for row in board.rows:
+        for record in row.records:
+            yield from _of_record(record)
+        if len(row.records) > 1:
+            yield from _of_means(board, row)
+    for one in beside(board):
+        line = _of_published(one.number) | {"protocol_hash": board.protocol_hash}
+        if one.difference is not None:
+            line["ours"] = one.row.name
+            line["ours_minus_published"] = one.difference / METRICS[one.number.metric].factor
+        yield line
+
+
+def _of_record(record: ResultRecord) -> Iterator[dict[str, Any]]:
+    subject = record.subject
+    head = _head(record) | {
+        "row": "run",
+        "subject": subject.name,
+        "training_seed": identity_of(subject).training_seed,
+        "note": "; ".join(record.notes),
+        "sha256": subject.sha256,
+        "timestamp": record.timestamp,
+    }
+    for name, value in record.metrics.items():
+        numbers = {key: getattr(value, key) for key in ("judge", "value", "spread", "low", "high", "n", "chance")}
+        yield head | {"metric": name} | numbers
+
+
+def _of_means(board: Board, row: Row) -> Iterator[dict[str, Any]]:
+    head = _head(row.records[0]) | {"row": "mean", "subject": row.name}
+    for column in board.columns:
+        summary = row.summary(column)
+        if summary is not None:
+            numbers = {"value": summary.mean, "spread": summary.spread, "n": summary.runs}
+            yield head | {"metric": column[0], "judge": column[1]} | numbers
+
+
+def _head(record: ResultRecord) -> dict[str, Any]:
+    return {
+        "dataset": record.dataset,
+        "fingerprint": record.fingerprint,
+        "protocol": record.protocol,
+        "protocol_hash": record.protocol_hash,
+        "kind": record.subject.kind,
+    }
+
+
+def _of_published(number: PublishedNumber) -> dict[str, Any]:
+    """In the units of the records: shares, not per cent."""
+    factor = METRICS[number.metric].factor
+    return {
+        "row": "published",
+        "dataset": number.dataset,
+        "protocol": number.protocol,
+        "subject": number.who,
+        "kind": "published",
+        "metric": number.metric,
+        "value": number.value / factor,
+        "spread": None if number.spread is None else number.spread / factor,
+        "source": number.source,
+        "certainty": number.certainty,
+        "note": number.note,
+    }

@@ -1,0 +1,197 @@
+import hashlib
+import importlib.metadata
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import h5py
+import pytest
+
+from t2igan.cli import doctor
+from t2igan.cli.main import main
+from t2igan.metrics.weights import PUBLISHED, PublishedWeights
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def look(tmp_path, monkeypatch, capsys):
+    """Run the verb on folders of its own; gives exit code and output."""
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "hub"))
+
+    def run(*arguments):
+        places = ["--datasets", str(tmp_path / "datasets"), "--checkpoints", str(tmp_path / "checkpoints")]
+        try:
+            main(["doctor", *arguments, *places])
+        except SystemExit as exit_:
+            return exit_.code, capsys.readouterr().out
+        return 0, capsys.readouterr().out
+
+    return run
+
+
+def state_of(output, name):
+    """The state in the row of the table that begins with the name."""
+    return re.search(rf"^{re.escape(name)} +(present|missing|damaged|too old|not needed)  ", output, re.M)[1]
+
+
+def test_nothing_there_is_told_with_the_way_out(look):
+    code, output = look("cub", "coco", "drawn-birds")
+    assert code == 1
+    for name in ("cub images", "cub zero-shot split", "cub store", "coco captions", "drawn-birds store"):
+        assert state_of(output, name) == "missing", name
+    assert "data.caltech.edu" in output and "cocodataset.org" in output
+    assert "cub store missing: t2igan prepare cub" in output
+
+
+def test_a_store_is_enough(look, drawn_birds_store, tmp_path):
+    folder = tmp_path / "datasets" / "drawn-birds"
+    folder.mkdir(parents=True)
+    shutil.copy(drawn_birds_store, folder / "any-name.h5")
+    code, output = look("drawn-birds")
+    assert code == 0 and "everything is there" in output
+    assert state_of(output, "drawn-birds drawings") == "not needed"
+    assert "drawn-birds, 64 px, raw, 24 train + 16 test" in output
+    assert f"{drawn_birds_store.stat().st_size / 1e6:,.1f} MB" in output
+    code, output = look("drawn-birds", "--verify")
+    assert code == 0 and "checksums right" in output
+
+
+def test_the_raw_files_alone_want_a_store(look, tmp_path):
+    folder = tmp_path / "datasets" / "coco"
+    for place in ("annotations", "images"):
+        (folder / place).mkdir(parents=True)
+    for part in ("train2017", "val2017"):
+        (folder / "annotations" / f"captions_{part}.json").write_text("{}")
+    (folder / "coco-256.h5.partial").write_text("")
+    code, output = look("coco")
+    assert code == 1
+    assert state_of(output, "coco captions") == "present"
+    assert state_of(output, "coco images") == "present"
+    assert "unfinished, the same command goes on" in output and "coco store missing: t2igan prepare coco" in output
+
+
+def flip_a_bit(path):
+    with h5py.File(path, "r") as file:
+        offset = file["train/pixels"].id.get_offset()
+    data = bytearray(path.read_bytes())
+    data[offset + 7] ^= 1
+    path.write_bytes(data)
+
+
+def set_version(path):
+    with h5py.File(path, "r+") as file:
+        file.attrs["schema_version"] = 1
+
+
+def cut_off(path):
+    path.write_bytes(path.read_bytes()[:-1000])
+
+
+@pytest.mark.parametrize(
+    ("harm", "said", "options"),
+    [
+        (flip_a_bit, "train image 0 is damaged", ["--verify"]),
+        (set_version, "schema version 1", []),
+        (cut_off, "not a whole store", []),
+        (lambda path: path.write_text("x"), "not a whole store", []),
+    ],
+)
+def test_damaged_stores(look, drawn_birds_store, tmp_path, harm, said, options):
+    folder = tmp_path / "datasets" / "drawn-birds"
+    folder.mkdir(parents=True)
+    path = Path(shutil.copy(drawn_birds_store, folder / "store.h5"))
+    harm(path)
+    code, output = look("drawn-birds", *options)
+    assert code == 1 and said in output and state_of(output, "drawn-birds store") == "damaged"
+    assert f"make {path} again" in output
+
+
+def test_a_store_of_another_data_set_and_data_of_ones_own(look, drawn_birds_store, tmp_path):
+    for name in ("cub", "flowers"):
+        (tmp_path / "datasets" / name).mkdir(parents=True)
+        shutil.copy(drawn_birds_store, tmp_path / "datasets" / name / "store.h5")
+    code, output = look("cub")
+    assert code == 1 and "holds drawn-birds, not cub" in output
+    assert look("flowers")[0] == 0
+    assert "flowers store" in look()[1]
+
+
+def test_weights(look, tmp_path, monkeypatch):
+    content = b"weights" * 100
+    sha256 = hashlib.sha256(content).hexdigest()
+    for name in list(PUBLISHED):
+        monkeypatch.delitem(PUBLISHED, name)
+    monkeypatch.setitem(PUBLISHED, "known", PublishedWeights(("a.pth", "b.pth"), "https://x.org/a.pth", sha256[:8]))
+    monkeypatch.setitem(PUBLISHED, "converted", PublishedWeights(("c.pth",), "https://x.org/graph", ""))
+    code, output = look("weights")
+    assert code == 1 and f"sha256 {sha256[:8]}" in output and "fetch https://x.org/a.pth" in output
+    assert "convert what lies at https://x.org/graph" in output
+    cache = tmp_path / "hub" / "hub" / "checkpoints"
+    cache.mkdir(parents=True)
+    (cache / "b.pth").write_bytes(content)
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints" / "c.pth").write_bytes(content)
+    code, output = look("weights")
+    assert code == 0 and "as published" in output and "none published" in output
+    assert str(cache / "b.pth") in output
+    (tmp_path / "checkpoints" / "a.pth").write_bytes(content[:-1])
+    code, output = look("weights")
+    assert code == 1 and state_of(output, "known") == "damaged"
+    assert f"published is {sha256[:8]}" in output
+
+
+def test_packages(look, monkeypatch):
+    installed = {"torch": "2.15.0+cpu", "rich": "9.1"}
+
+    class Found:
+        def __init__(self, version):
+            self.version = version
+
+        def locate_file(self, path):
+            return "/packages"
+
+    def distribution(name):
+        if name not in installed:
+            raise importlib.metadata.PackageNotFoundError(name)
+        return Found(installed[name])
+
+    monkeypatch.setattr(importlib.metadata, "distribution", distribution)
+    requires = ["torch>=2.6", "rich>=13", "nltk[all]>=3.8", 'pytest>=8; extra == "test"']
+    monkeypatch.setattr(importlib.metadata, "requires", lambda name: requires)
+    monkeypatch.setattr(doctor, "OPTIONAL_PACKAGES", {"extra-thing": "a score"})
+    code, output = look("packages")
+    assert code == 1 and "pytest" not in output
+    assert state_of(output, "torch") == "present" and "2.15.0+cpu" in output
+    assert state_of(output, "rich") == "too old" and 'pip install "rich>=13"' in output
+    assert state_of(output, "nltk") == "missing" and "for a score" in output
+    assert 'extra-thing missing: pip install "extra-thing"' in output
+
+
+def test_misuse_is_one_line(look, capsys):
+    for arguments, said in ((["birds"], "nothing known of birds; there are cub"), (["--verfy"], "--verfy")):
+        with pytest.raises(SystemExit) as exit_:
+            main(["doctor", *arguments])
+        assert exit_.value.code == 2
+        error = capsys.readouterr().err
+        assert said in error and len(error.strip().splitlines()) == 1
+
+
+def test_it_answers_without_torch(drawn_birds_store, tmp_path):
+    folder = tmp_path / "datasets" / "drawn-birds"
+    folder.mkdir(parents=True)
+    shutil.copy(drawn_birds_store, folder)
+    code = (
+        "import sys\n"
+        "from t2igan.cli.main import main\n"
+        "try:\n"
+        f"    main(['doctor', '--datasets', {str(tmp_path / 'datasets')!r}])\n"
+        "except SystemExit as exit_:\n"
+        "    print('exit', exit_.code)\n"
+        "assert not {'torch', 'nltk', 'scipy', 'pytorch_lightning'} & set(sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    assert "drawn-birds, 64 px" in done.stdout and "exit 1" in done.stdout

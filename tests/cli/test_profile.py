@@ -1,0 +1,66 @@
+import os
+import re
+import time
+from pathlib import Path
+
+import pytest
+
+from t2igan.cli.main import main
+from t2igan.cli.process_tree import cpu_seconds, process_tree, resident_megabytes
+
+
+def profile(capsys, *arguments):
+    main(["profile", "loader", *map(str, arguments)])
+    return capsys.readouterr().out
+
+
+def test_both_ways_are_measured_by_stage(drawn_birds_store, drawn_birds_root, capsys):
+    output = profile(
+        capsys, "--store", drawn_birds_store, "--images", drawn_birds_root, "--count", 48, "--batch_size", 8
+    )
+    for part in ("PIL, as the released code, 64 px", "store, raw, 64 px", "open, decode", "draw, read, decode"):
+        assert part in output
+    assert output.count("images/s per core") == 2 and "times the images per second and core" in output
+
+
+def test_an_epoch_of_a_repeated_store(drawn_birds_store, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    options = ["--count", 8, "--batch_size", 8, "--workers", 1, "--records", 400]
+    output = profile(capsys, "--store", drawn_birds_store, *options)
+    assert "400 training images" in output and "an epoch with 1 workers" in output and "       384 " in output
+    assert "resident memory of all processes" in output
+    assert not list(tmp_path.rglob("*.h5")), "the large store is deleted"
+
+
+def test_what_is_missing_is_one_line(drawn_birds_store, tmp_path, capsys):
+    for arguments, said in (
+        (["loader"], "--store is missing"),
+        (["step"], "there is: loader"),
+        (["loader", "--store", str(drawn_birds_store), "--images", str(tmp_path)], "no image files here"),
+        (["loader", "--store", str(drawn_birds_store), "--device", "tpu9"], "--device tpu9 cannot be used"),
+    ):
+        with pytest.raises(SystemExit) as exit_:
+            main(["profile", *arguments])
+        assert exit_.value.code == 2 and said in capsys.readouterr().err
+
+
+def test_the_process_tree_knows_its_memory_and_time():
+    before, started = resident_megabytes(), cpu_seconds()
+    ballast = bytearray(os.urandom(100_000_000))
+    assert 90 < resident_megabytes() - before < 120
+    end = time.process_time() + 0.2
+    while time.process_time() < end:
+        pass
+    assert 0.15 < cpu_seconds() - started < 2
+    child = os.fork()
+    if not child:
+        time.sleep(60)
+        os._exit(0)
+    assert child in [int(process.name) for process in process_tree()]
+    with_child = resident_megabytes()
+    files = int(re.search(r"RssFile:\s+(\d+)", Path(f"/proc/{child}/status").read_text())[1]) * 1024 / 1e6
+    assert with_child - before < 120 + files, "memory that parent and child share counts once"
+    os.kill(child, 9)
+    os.waitpid(child, 0)
+    assert len(ballast) == 100_000_000

@@ -1,0 +1,110 @@
+import csv
+import json
+
+import pytest
+from PIL import Image
+from report_fixtures import make_published_like, make_record, make_repeated
+
+from t2igan.cli.main import main
+from t2igan.evaluation.record import append_record
+
+
+@pytest.fixture
+def records(tmp_path):
+    path = tmp_path / "records.jsonl"
+    append_record(path, make_repeated("ssagan", 0, 10.0))
+    append_record(path, make_record("real images", "real"))
+    return path
+
+
+@pytest.fixture
+def run_folder(tmp_path):
+    folder = tmp_path / "ssagan"
+    (folder / "samples").mkdir(parents=True)
+    (folder / "metrics.csv").write_text("step,train/loss_d\n0,1.5\n10,1.25\n20,")
+    Image.new("RGB", (8, 8)).save(folder / "samples" / "step_000010.png")
+    return folder
+
+
+def fails(capsys, *argv):
+    with pytest.raises(SystemExit) as stop:
+        main(["report", *map(str, argv)])
+    assert stop.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    return line
+
+
+def test_everything_is_written_beside_the_records(records, run_folder, capsys):
+    main(["report", str(records), "--runs", json.dumps([str(run_folder)])])
+    folder = records.parent / "report"
+    assert {path.name for path in folder.iterdir()} == {
+        *("scores.md", "scores.csv", "index.html", "ssagan-curves.png", "ssagan-birds.png"),
+    }
+    printed = capsys.readouterr().out
+    assert "10.00" in printed and f"next: open {folder / 'index.html'}" in printed
+    assert "| ssagan-0 | 100 | 10.00 |" in (folder / "scores.md").read_text()
+    assert "train/loss_d" in (folder / "index.html").read_text()
+
+
+def test_formats_can_be_left_out(records, tmp_path):
+    main(["report", str(records), "--html", "false", "--csv", "false", "--out", str(tmp_path / "out")])
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["scores.md"]
+
+
+def test_several_files_add_up_and_a_record_counts_once(records, tmp_path, capsys):
+    more = tmp_path / "second" / "records.jsonl"
+    append_record(more, make_repeated("ssagan", 1, 12.0))
+    more.write_text(more.read_text() + records.read_text())
+    main(["report", str(records), str(more.parent), "--out", str(tmp_path / "out")])
+    assert "ssagan, 2 runs" in (tmp_path / "out" / "scores.md").read_text()
+    with (tmp_path / "out" / "scores.csv").open() as file:
+        assert [line["row"] for line in csv.DictReader(file)].count("run") == 4
+
+
+def test_a_torn_line_is_said_on_the_page_and_costs_no_other(records, tmp_path, capsys):
+    records.write_text(records.read_text() + '{"schema": 1, "sub')
+    main(["report", str(records), "--out", str(tmp_path / "out")])
+    assert "line 3 left out" in capsys.readouterr().out
+    page = (tmp_path / "out" / "index.html").read_text()
+    assert "line 3 left out" in page and "real images" in page
+
+
+def test_published_numbers_are_printed_and_written(tmp_path, capsys):
+    append_record(tmp_path / "records.jsonl", make_published_like())
+    main(["report", str(tmp_path)])
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "published under the same protocol" in printed and "+1.16" in printed
+    scores = (tmp_path / "report" / "scores.md").read_text()
+    assert "cub: published elsewhere, not comparable" in scores
+    assert "+1.16" in scores and "57.67" in scores
+
+
+def test_records_of_the_first_version_are_read(tmp_path):
+    old = json.loads(make_record("old").to_json())
+    del old["n_split"]
+    for key in ("generator", "experiment", "training_seed"):
+        del old["subject"][key]
+    for value in old["metrics"].values():
+        del value["low"], value["high"]
+    new = json.loads(make_record("new").to_json()) | {"later": 1}
+    new["subject"]["later"] = new["metrics"]["fd-classifier"]["later"] = 2
+    path = tmp_path / "records.jsonl"
+    path.write_text(json.dumps(old) + "\n" + json.dumps(new) + "\n")
+    main(["report", str(path)])
+    text = (tmp_path / "report" / "index.html").read_text()
+    assert "left out" not in text and "<td>old</td>" in text and "<td>new</td>" in text
+
+
+def test_mistakes_are_one_line(records, tmp_path, capsys):
+    empty = tmp_path / "empty.jsonl"
+    empty.write_text("")
+    assert "empty.jsonl: no record in it; `t2igan evaluate" in fails(capsys, empty)
+    torn = tmp_path / "torn.jsonl"
+    torn.write_text('{"schema"')
+    assert "torn.jsonl, line 1 left out" in fails(capsys, torn)
+    assert "no records given" in fails(capsys)
+    assert "none.jsonl, nowhere: not there" in fails(capsys, "none.jsonl", "--runs", '["nowhere"]')
+    (tmp_path / "hollow").mkdir()
+    assert "no records.jsonl in this folder" in fails(capsys, tmp_path / "hollow")
+    assert "did you mean html" in fails(capsys, records, "--htlm", "true")
+    assert not (tmp_path / "report").exists()

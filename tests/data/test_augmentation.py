@@ -1,0 +1,128 @@
+"""Windows cut on the device against PIL, which the released code uses."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from t2igan.data.augmentation import EncodedWindows, Windows, windows_of
+from t2igan.data.datamodule import CaptionedImagesModule
+from t2igan.data.jpeg import decode_jpegs
+from t2igan.data.prepare import prepare
+from t2igan.data.rendering import RenderJob, render, short_side
+from t2igan.data.sources import make_source
+from t2igan.errors import UserError
+from t2igan.nn.images import resize, to_signed
+
+COCO = Path(__file__).parents[2].parent / "shared" / "data" / "coco_sample" / "images" / "val2017"
+DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU"))]
+
+
+def noise(height, width):
+    generator = torch.Generator().manual_seed(height * width)
+    return torch.randint(0, 256, (3, height, width), dtype=torch.uint8, generator=generator)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_windows_of_pictures_of_any_size(device):
+    pictures = [noise(12, 20), noise(30, 9), noise(8, 8)]
+    corners = torch.tensor([[4, 11], [21, 1], [0, 0]])
+    mirrored = torch.tensor([True, False, True])
+    images = windows_of(pictures, corners, mirrored, 8).to(device).cut().cpu()
+    assert images.dtype == torch.uint8 and images.shape == (3, 3, 8, 8) and images.is_contiguous()
+    for image, picture, (top, left), flip in zip(images, pictures, corners.tolist(), mirrored.tolist()):
+        expected = picture[:, top : top + 8, left : left + 8]
+        assert torch.equal(image, expected.flip(-1) if flip else expected)
+
+
+def pil_road(path, size, top, left, mirrored, levels):
+    """uint8 (3, l, l) of each level, as the released loaders make them with torchvision's transforms on PIL."""
+    image = Image.open(path).convert("RGB")
+    width, height = image.size
+    short = short_side(size)
+    fitted = (short, int(short * height / width)) if width <= height else (int(short * width / height), short)
+    image = image.resize(fitted, Image.Resampling.BILINEAR).crop((left, top, left + size, top + size))
+    if mirrored:
+        image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    return [np.asarray(image.resize((level, level), Image.Resampling.BILINEAR)) for level in levels]
+
+
+def stored_pixels(path, size, encoding):
+    """uint8 (3, h, w) as a store keeps the picture."""
+    rendered = render(RenderJob("key", path, None, short_side(size), encoding))
+    data = torch.frombuffer(bytearray(rendered.payload), dtype=torch.uint8)
+    if encoding == "jpeg":
+        return decode_jpegs([data])[0]
+    return data.view(*rendered.shape, 3).permute(2, 0, 1)
+
+
+def assert_equals_pil(paths, size, encoding):
+    pictures = [stored_pixels(path, size, encoding) for path in paths]
+    random = np.random.default_rng(0)
+    corners = [[int(random.integers(n - size + 1)) for n in picture.shape[1:]] for picture in pictures]
+    mirrored = [bool(random.integers(2)) for _ in pictures]
+    images = windows_of(pictures, torch.tensor(corners), torch.tensor(mirrored), size).cut()
+    levels = (size, size // 2, size // 4)
+    expected = [pil_road(path, size, *corner, flip, levels) for path, corner, flip in zip(paths, corners, mirrored)]
+    for number, level in enumerate(levels):
+        ours = (resize(to_signed(images), level) + 1) * 127.5
+        pil = torch.from_numpy(np.stack([each[number] for each in expected])).permute(0, 3, 1, 2)
+        error = (ours - pil).abs()
+        assert error.mean() < 1 and (error <= 8).float().mean() > 0.999, (encoding, level, error.mean())
+        if encoding == "raw":
+            assert error.max() < 1.01 and (level != size or error.max() < 1e-4)
+
+
+@pytest.mark.parametrize("encoding", ["raw", "jpeg"])
+def test_the_pyramid_is_that_of_pil(drawn_birds_root, encoding):
+    assert_equals_pil(sorted(drawn_birds_root.rglob("*.jpg"))[::4], 64, encoding)
+
+
+@pytest.mark.parametrize("encoding", ["raw", "jpeg"])
+def test_the_pyramid_is_that_of_pil_on_photographs(encoding):
+    paths = sorted(COCO.glob("*.jpg"))[:24]
+    if not paths:
+        pytest.skip("the real COCO sample (../shared/data/coco_sample beside the repository) is not here")
+    assert_equals_pil(paths, 256, encoding)
+
+
+@pytest.fixture(scope="module")
+def jpeg_store(drawn_birds_root, tmp_path_factory):
+    path = tmp_path_factory.mktemp("jpeg") / "store.h5"
+    prepare(make_source("drawn-birds", drawn_birds_root), path, 64, "jpeg", workers=1)
+    return path
+
+
+def batches(store, device, **options):
+    data = CaptionedImagesModule(str(store), 64, batch_size=8, **options)
+    for batch in data.train_dataloader():
+        yield data.on_after_batch_transfer(data.transfer_batch_to_device(batch, torch.device(device), 0), 0)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("workers", [0, 1])
+def test_the_device_decodes_what_the_worker_decodes(jpeg_store, device, workers):
+    by_worker = list(batches(jpeg_store, "cpu", num_workers=0))
+    by_device = list(batches(jpeg_store, device, num_workers=workers, decode="device"))
+    assert len(by_worker) == len(by_device) == 3
+    for one, other in zip(by_worker, by_device):
+        assert other.images.device.type == device and one.keys == other.keys
+        assert torch.equal(one.captions, other.captions.cpu())
+        difference = (one.images.int() - other.images.cpu().int()).abs()
+        assert difference.max() == 0 if device == "cpu" else difference.float().mean() < 1
+
+
+def test_a_device_that_cannot_decode_is_one_line():
+    no_file = torch.zeros(50, dtype=torch.uint8)
+    windows = EncodedWindows(no_file, torch.tensor([50]), torch.zeros(1, 2).long(), torch.tensor([False]), 8)
+    with pytest.raises(UserError, match=r"JPEG does not decode on cpu .*data\.decode: worker"):
+        windows.to("cpu")
+
+
+def test_windows_stay_whole_when_moved():
+    windows = windows_of([noise(9, 9)], torch.tensor([[1, 1]]), torch.tensor([True]), 8)
+    moved = windows.to("meta")
+    assert isinstance(moved, Windows) and moved.size == 8
+    assert {each.device.type for each in (moved.pixels, moved.starts, moved.widths, moved.mirrored)} == {"meta"}

@@ -1,0 +1,95 @@
+"""The redescription loss: what it computes, what it moves, what it refuses."""
+
+import math
+
+import pytest
+import pytorch_lightning as pl
+import torch
+
+from t2igan.data.batch import CaptionedImages
+from t2igan.errors import UserError
+from t2igan.models.generator_losses import GeneratorView
+from t2igan.models.redescription import RedescriptionLoss
+from t2igan.models.stream import STREAM, SmallCaptionEncoder
+from t2igan.models.suite_module import load_module
+from t2igan.models.synthesis import Synthesis
+
+
+@pytest.fixture(scope="module")
+def captioner(birds, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("captioner")
+    torch.manual_seed(0)
+    trainer = pl.Trainer(max_steps=1, accelerator="cpu", logger=False, enable_checkpointing=False)
+    trainer.fit(STREAM(SmallCaptionEncoder(dim=16, channels=4, image_size=16), hidden_dim=32), datamodule=birds())
+    trainer.save_checkpoint(folder / "stream.ckpt")
+    return str(folder / "stream.ckpt")
+
+
+def batch_of(captions, lengths):
+    images = torch.zeros(len(lengths), 3, 16, 16, dtype=torch.uint8)
+    keys = [str(k) for k in range(len(lengths))]
+    ids = torch.arange(len(lengths))
+    return CaptionedImages(images, torch.tensor(captions), torch.tensor(lengths), ids, keys, ids)
+
+
+def view_of(images, captions=((3, 4, 5), (6, 7, 0)), lengths=(3, 2)):
+    return GeneratorView(Synthesis([images]), None, batch_of([list(row) for row in captions], list(lengths)), None)
+
+
+def prepared(captioner, **options):
+    loss = RedescriptionLoss(captioner, **options)
+    loss.prepare(load_module(captioner).vocabulary)
+    return loss
+
+
+def test_is_the_mean_loss_of_true_words_given_those_before(captioner):
+    loss, images = prepared(captioner, weight=10.0), torch.randn(2, 3, 16, 16)
+    stream = load_module(captioner)
+    features = stream.encoder(images)
+    by_hand = []
+    for row, words in enumerate(([3, 4, 5], [6, 7])):
+        state, inputs = None, features[row][None]
+        for word in words:
+            output, state = stream.decoder.lstm(inputs[:, None], state)
+            by_hand.append(-stream.decoder.linear(output[:, 0]).log_softmax(dim=1)[0, word])
+            inputs = stream.decoder.embedding(torch.tensor([word]))
+    assert loss(view_of(images)).item() == pytest.approx(10 * torch.stack(by_hand).mean().item(), rel=1e-5)
+
+
+def test_the_papers_sum_is_the_mean_times_words_a_picture(captioner):
+    images = torch.randn(2, 3, 16, 16)
+    mean, total = (
+        prepared(captioner, reduction=reduction)(view_of(images)).item() for reduction in ("mean", "sum")
+    )
+    assert total == pytest.approx(mean * 5 / 2, rel=1e-5)
+
+
+def test_end_counts_as_a_word_if_asked_for(captioner):
+    images = torch.randn(2, 3, 16, 16)
+    without, with_end = (prepared(captioner, end_token=flag)(view_of(images)).item() for flag in (False, True))
+    # An untrained captioner finds every word alike: two <end> more cost about log V each, at weight 10.
+    words = len(load_module(captioner).vocabulary)
+    assert 7 * with_end - 5 * without == pytest.approx(2 * 10 * math.log(words), rel=0.1)
+
+
+def test_gradients_reach_the_picture_and_not_the_captioner(captioner):
+    loss, images = prepared(captioner), torch.randn(2, 3, 16, 16, requires_grad=True)
+    before = {key: value.clone() for key, value in loss.stream.state_dict().items()}
+    loss.train()
+    loss(view_of(images)).backward()
+    assert images.grad.abs().sum() > 0
+    assert all(parameter.grad is None for parameter in loss.stream.parameters())
+    assert all(torch.equal(value, before[key]) for key, value in loss.stream.state_dict().items())
+    assert loss.stream.decoder.lstm.training and not loss.stream.encoder.training
+
+
+def test_a_captioner_of_other_words_is_refused(captioner, damsm_checkpoint):
+    words = load_module(captioner).vocabulary
+    with pytest.raises(
+        UserError, match=rf"knows {len(words)} words, the data set has {len(words) - 3}: three more"
+    ):
+        RedescriptionLoss(captioner).prepare(words[:-3])
+    with pytest.raises(UserError, match="other ones or in another order"):
+        RedescriptionLoss(captioner).prepare([words[0], *reversed(words[1:])])
+    with pytest.raises(UserError, match="holds a DAMSM, not a STREAM"):
+        RedescriptionLoss(damsm_checkpoint).prepare(words)
