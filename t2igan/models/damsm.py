@@ -81,7 +81,8 @@ class InceptionImageEncoder(ImageEncoder):
         self.bn_mode = bn_mode
         trunk = inception_v3(weights=None, init_weights=False, transform_input=False, aux_logits=False)
         trunk.fc = nn.Identity()
-        self.trunk = trunk.requires_grad_(False)
+        # Trainers leave modules in the mode they find them in.
+        self.trunk = trunk.requires_grad_(False).train(bn_mode == "train")
         self.emb_features = nn.Conv2d(768, dim, 1, bias=False)
         self.emb_cnn_code = nn.Linear(2048, dim)
         nn.init.uniform_(self.emb_features.weight, -0.1, 0.1)

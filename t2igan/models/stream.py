@@ -19,10 +19,12 @@ from torchvision.transforms.v2.functional import normalize
 from t2igan.data.batch import CaptionedImages
 from t2igan.data.store import StoreSplit
 from t2igan.data.vocabulary import Vocabulary, tokenize
+from t2igan.errors import UserError
 from t2igan.metrics.backbones import IMAGENET_MEAN, IMAGENET_STD, load_weights
 from t2igan.metrics.captions import CaptionQuality
 from t2igan.metrics.weights import resolve_weights
-from t2igan.models.suite_module import SuiteModule
+from t2igan.models.damsm import ImageEncoder
+from t2igan.models.suite_module import SuiteModule, load_module
 from t2igan.nn.images import resize, to_signed
 from t2igan.nn.recipe import Recipe
 
@@ -77,7 +79,8 @@ class ResNetCaptionEncoder(CaptionEncoder):
         self.bn_mode = bn_mode
         trunk = resnet152(weights=None)
         trunk.fc = nn.Identity()
-        self.trunk = trunk.requires_grad_(False)
+        # Trainers leave modules in the mode they find them in.
+        self.trunk = trunk.requires_grad_(False).train(bn_mode == "train")
         self.linear = nn.Linear(2048, dim)
         self.bn = nn.BatchNorm1d(dim, momentum=0.01)
 
@@ -111,23 +114,23 @@ class ResNetCaptionEncoder(CaptionEncoder):
 
 
 class SmallCaptionEncoder(CaptionEncoder):
-    """A small convolutional encoder for 32 to 64 pixels, trained from scratch.
+    """A small convolutional encoder for 32 to 64 pixels, trained from scratch: colours first, then where they are.
 
     Args:
         dim: width of the features.
-        channels: base width.
-        image_size: side that pictures are brought to, a multiple of 8.
+        channels: colours told apart, and kinds of small patterns.
+        image_size: side that pictures are brought to, a multiple of 4.
     """
 
-    def __init__(self, dim: int = 256, channels: int = 32, image_size: int = 64) -> None:
+    def __init__(self, dim: int = 256, channels: int = 16, image_size: int = 64) -> None:
         super().__init__()
         self.dim = dim
         self.image_size = image_size
         self.trunk = nn.Sequential(
-            _halve(3, channels), _halve(channels, 2 * channels), _halve(2 * channels, 4 * channels)
+            nn.AvgPool2d(2), *_convolution(3, channels, 1), *_convolution(channels, channels, 3), nn.MaxPool2d(2)
         )
         # Where in the picture a colour is tells which part of the body has it, so places are kept apart.
-        self.linear = nn.Linear(4 * channels * (image_size // 8) ** 2, dim)
+        self.linear = nn.Linear(channels * (image_size // 4) ** 2, dim)
         self.bn = nn.BatchNorm1d(dim)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -135,9 +138,56 @@ class SmallCaptionEncoder(CaptionEncoder):
         return self.bn(self.linear(self.trunk(resize(images, self.image_size)).flatten(1)))
 
 
-def _halve(channels: int, out_channels: int) -> nn.Sequential:
-    convolution = nn.Conv2d(channels, out_channels, 4, stride=2, padding=1, bias=False)
-    return nn.Sequential(convolution, nn.BatchNorm2d(out_channels), nn.LeakyReLU(0.2))
+class DAMSMCaptionEncoder(CaptionEncoder):
+    """The image encoder of a trained DAMSM, frozen, then a linear layer and batch norm.
+
+    What the ImageNet trunk is to :class:`ResNetCaptionEncoder`, where there is nothing like ImageNet.
+
+    Args:
+        image_encoder: as in the DAMSM's YAML.
+        damsm: its checkpoint, read when training begins.
+        dim: width of the features.
+    """
+
+    def __init__(self, image_encoder: ImageEncoder, damsm: str, dim: int = 256) -> None:
+        super().__init__()
+        self.dim = dim
+        self.damsm = damsm
+        self.image_size = getattr(image_encoder, "image_size", None) or image_encoder.INPUT_SIZE
+        self.trunk = image_encoder.requires_grad_(False).eval()
+        self.linear = nn.Linear(image_encoder.dim, dim)
+        self.bn = nn.BatchNorm1d(dim)
+
+    def load_pretrained(self) -> None:
+        """Load the trunk's weights.
+
+        Raises:
+            UserError: the checkpoint holds no DAMSM, or one with another image encoder.
+        """
+        module = load_module(self.damsm)
+        try:
+            self.trunk.load_state_dict(module.image_encoder.state_dict())
+        except (AttributeError, RuntimeError) as error:
+            raise UserError(
+                f"{self.damsm} has no image encoder like this {type(self.trunk).__name__}: "
+                "give the DAMSM's own image_encoder in model.init_args.encoder"
+            ) from error
+
+    def train(self, mode: bool = True) -> "DAMSMCaptionEncoder":
+        """Set train mode; the trunk stays in eval mode."""
+        super().train(mode)
+        self.trunk.eval()
+        return self
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Features (B, E)."""
+        _, code = self.trunk(images)
+        return self.bn(self.linear(code))
+
+
+def _convolution(channels: int, out_channels: int, kernel: int) -> tuple[nn.Module, ...]:
+    convolution = nn.Conv2d(channels, out_channels, kernel, padding=kernel // 2, bias=False)
+    return convolution, nn.BatchNorm2d(out_channels), nn.LeakyReLU(0.2)
 
 
 class CaptionDecoder(Recipe, nn.Module):

@@ -30,7 +30,9 @@ def test_windows_of_pictures_of_any_size(device):
     pictures = [noise(12, 20), noise(30, 9), noise(8, 8)]
     corners = torch.tensor([[4, 11], [21, 1], [0, 0]])
     mirrored = torch.tensor([True, False, True])
-    images = windows_of(pictures, corners, mirrored, 8).to(device).cut().cpu()
+    windows = windows_of(pictures, corners, mirrored, 8).to(device)
+    images = windows.cut().cpu()
+    assert torch.equal(windows.copied().cpu(), images) and torch.equal(windows.gathered().cpu(), images)
     assert images.dtype == torch.uint8 and images.shape == (3, 3, 8, 8) and images.is_contiguous()
     for image, picture, (top, left), flip in zip(images, pictures, corners.tolist(), mirrored.tolist()):
         expected = picture[:, top : top + 8, left : left + 8]

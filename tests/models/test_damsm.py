@@ -75,6 +75,7 @@ def test_the_corners_of_the_resize_matter():
 
 
 def test_the_trunk_is_frozen_and_keeps_its_statistics_if_told_so():
+    assert not InceptionImageEncoder(weights="random", bn_mode="eval").trunk.Conv2d_1a_3x3.bn.training
     encoder = InceptionImageEncoder(weights="random", bn_mode="eval").train()
     assert not encoder.trunk.Conv2d_1a_3x3.bn.training
     assert InceptionImageEncoder(weights="random").train().trunk.Conv2d_1a_3x3.bn.training

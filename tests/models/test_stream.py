@@ -12,9 +12,11 @@ from torchvision.models import resnet152
 from t2igan.data.vocabulary import tokenize
 from t2igan.errors import UserError
 from t2igan.interop.names import official_name
+from t2igan.models.damsm import SmallImageEncoder
 from t2igan.models.stream import (
     STREAM,
     CaptionDecoder,
+    DAMSMCaptionEncoder,
     ResNetCaptionEncoder,
     SmallCaptionEncoder,
     reference_captions,
@@ -316,3 +318,21 @@ def test_references_are_all_captions_of_the_image(birds):
     assert len(own) > 1
     expected = [" ".join(tokenize(split.caption_text(caption))) for caption in own]
     assert reference_captions(split, [own[1]]) == [expected]
+
+
+def test_the_encoder_of_a_damsm_is_borrowed_frozen(damsm_checkpoint, birds, train, tmp_path):
+    torch.manual_seed(0)
+    trunk = SmallImageEncoder(dim=16, channels=4, image_size=16)
+    module = STREAM(DAMSMCaptionEncoder(trunk, damsm_checkpoint, dim=8), hidden_dim=16)
+    trainer = train(module, max_steps=2)
+    lent = load_module(damsm_checkpoint).image_encoder.state_dict()
+    assert all(torch.equal(value, lent[key]) for key, value in module.encoder.trunk.state_dict().items())
+    trainer.save_checkpoint(tmp_path / "stream.ckpt")
+    again, images = load_module(tmp_path / "stream.ckpt"), torch.randn(2, 3, 16, 16)
+    assert torch.equal(again.encoder(images), module.eval().encoder(images))
+
+
+def test_a_damsm_with_another_image_encoder_is_refused(damsm_checkpoint):
+    encoder = DAMSMCaptionEncoder(SmallImageEncoder(dim=16, channels=8, image_size=16), damsm_checkpoint)
+    with pytest.raises(UserError, match="has no image encoder like this SmallImageEncoder"):
+        encoder.load_pretrained()
