@@ -6,7 +6,7 @@ real pictures, it says how well a drawn one can be told back as its caption (:mo
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -197,14 +197,20 @@ class CaptionDecoder(Recipe, nn.Module):
         vocabulary_size: number V of word ids, index 0 (``<end>``, padding) included.
         embedding_dim: width E of word embeddings and features.
         hidden_dim: width of the LSTM's state.
+        forget_bias: added to the forget gate's bias when training starts; 1 makes the LSTM keep what it read of the
+            picture until it has learnt what to forget. The released recipe adds nothing.
     """
 
-    def __init__(self, vocabulary_size: int, embedding_dim: int = 256, hidden_dim: int = 512) -> None:
+    def __init__(
+        self, vocabulary_size: int, embedding_dim: int = 256, hidden_dim: int = 512, forget_bias: float = 0.0
+    ) -> None:
         super().__init__()
         self.vocabulary_size = vocabulary_size
         self.embedding = nn.Embedding(vocabulary_size, embedding_dim)
         self.lstm = nn.LSTM(embedding_dim, hidden_dim, batch_first=True)
         self.linear = nn.Linear(hidden_dim, vocabulary_size)
+        with torch.no_grad():
+            self.lstm.bias_ih_l0[hidden_dim : 2 * hidden_dim] += forget_bias
 
     def forward(self, features: Tensor, captions: Tensor, lengths: Tensor) -> Tensor:
         """Logits of each word, given the features and the true words before it.
@@ -284,6 +290,8 @@ class STREAM(SuiteModule):
             False: it learns the words alone, as MirrorGAN's training feeds them, and always says ``max_words``.
         max_words: length of its own captions.
         lr: learning rate.
+        lr_final: the rate falls to it in a straight line over the run; None keeps ``lr``.
+        forget_bias: of the decoder.
     """
 
     def __init__(
@@ -294,6 +302,8 @@ class STREAM(SuiteModule):
         end_token: bool = True,
         max_words: int = 20,
         lr: float = 1e-3,
+        lr_final: float | None = None,
+        forget_bias: float = 0.0,
     ) -> None:
         super().__init__()
         self.encoder = encoder
@@ -301,7 +311,8 @@ class STREAM(SuiteModule):
         self.hidden_dim = hidden_dim
         self.end_token = end_token
         self.max_words = max_words
-        self.lr = lr
+        self.lr, self.lr_final = lr, lr_final
+        self.forget_bias = forget_bias
         self.decoder: CaptionDecoder | None = None
         self.quality = CaptionQuality()
 
@@ -311,7 +322,7 @@ class STREAM(SuiteModule):
             return
         size = self.vocabulary_size or len(self.vocabulary)
         self.remember(vocabulary_size=size)
-        self.decoder = CaptionDecoder(size, self.encoder.dim, self.hidden_dim)
+        self.decoder = CaptionDecoder(size, self.encoder.dim, self.hidden_dim, self.forget_bias)
         if self._trainer is not None and self.trainer.training and self.trainer.ckpt_path is None:
             self.encoder.load_pretrained()
 
@@ -384,6 +395,11 @@ class STREAM(SuiteModule):
         """The same as validation."""
         self.on_validation_epoch_end()
 
-    def configure_optimizers(self) -> torch.optim.Optimizer:
+    def configure_optimizers(self) -> dict[str, Any]:
         """Adam over the decoder and what is trainable of the encoder."""
-        return torch.optim.Adam([*self.decoder.parameters(), *self.encoder.trainable()], lr=self.lr)
+        adam = torch.optim.Adam([*self.decoder.parameters(), *self.encoder.trainable()], lr=self.lr)
+        if self.lr_final is None:
+            return {"optimizer": adam}
+        steps = self.trainer.estimated_stepping_batches
+        fall = torch.optim.lr_scheduler.LinearLR(adam, 1.0, self.lr_final / self.lr, total_iters=steps)
+        return {"optimizer": adam, "lr_scheduler": {"scheduler": fall, "interval": "step"}}

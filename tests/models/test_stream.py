@@ -242,11 +242,17 @@ def test_greedy_says_the_likeliest_words_and_stops(small_decoder):
         for place in range(9):
             logits = small_decoder(feature[None], row[None, : place + 1], torch.tensor([place + 1]))
             assert logits[-1].argmax() == row[place]
+    # The word that comes third and not before in the first caption takes the place of <end>.
+    word = said[0, 2].item()
+    swapped = torch.arange(30)
+    swapped[[0, word]] = torch.tensor([word, 0])
     with torch.no_grad():
-        small_decoder.linear.bias[0] += 0.35
+        for table in (small_decoder.embedding.weight, small_decoder.linear.weight, small_decoder.linear.bias):
+            table.copy_(table[swapped].clone())
     whole, stopped = small_decoder.greedy(features, 9, stop=False), small_decoder.greedy(features, 9)
+    assert torch.equal(whole, swapped[said])
     ends = [row.index(0) if 0 in row else 9 for row in whole.tolist()]
-    assert 0 < min(ends) < 9 and max(ends) > min(ends)
+    assert ends[0] == 2
     for row, whole_row, end in zip(stopped.tolist(), whole.tolist(), ends):
         assert row == whole_row[:end] + [0] * (9 - end)
 
@@ -336,3 +342,19 @@ def test_a_damsm_with_another_image_encoder_is_refused(damsm_checkpoint):
     encoder = DAMSMCaptionEncoder(SmallImageEncoder(dim=16, channels=8, image_size=16), damsm_checkpoint)
     with pytest.raises(UserError, match="has no image encoder like this SmallImageEncoder"):
         encoder.load_pretrained()
+
+
+def test_the_rate_falls_and_the_forget_gate_starts_open(birds, train):
+    rates = []
+    module = small_stream(forget_bias=1.0)
+    before = small_stream()
+    for stream in (module, before):
+        stream.vocabulary = ["<end>", "bird"]
+        torch.manual_seed(1)
+        stream.configure_model()
+    lifted = module.decoder.lstm.bias_ih_l0 - before.decoder.lstm.bias_ih_l0
+    assert torch.allclose(lifted[32:64], torch.ones(32)) and not lifted[:32].any() and not lifted[64:].any()
+    other = small_stream(lr=0.01, lr_final=0.001)
+    other.on_train_batch_end = lambda *_: rates.append(other.optimizers().param_groups[0]["lr"])
+    train(other, max_steps=4)
+    assert rates == sorted(rates, reverse=True) and rates[0] < 0.011 and rates[-1] < 0.004
