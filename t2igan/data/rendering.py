@@ -108,12 +108,22 @@ def open_upright_rgb(path: Path, box: Box | None) -> Image.Image:
     """The image as RGB, cut to the window of ``box`` and then turned as its EXIF orientation says."""
     with Image.open(path) as image:
         turns = _UPRIGHT.get(image.getexif().get(_EXIF_ORIENTATION, 1), ())
-        rgb = image.convert("RGB")
+        rgb = _to_rgb(image)
     if box is not None:
         rgb = rgb.crop(crop_window(box, *rgb.size))
     for turn in turns:
         rgb = rgb.transpose(turn)
     return rgb
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    """RGB; transparent places become white, and of 16-bit greys the high byte counts."""
+    if image.mode.startswith("I;16"):
+        image = image.point(lambda level: level / 256, "L")
+    if image.has_transparency_data:
+        layer = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer)
+    return image.convert("RGB")
 
 
 def render(job: RenderJob) -> Rendered:

@@ -1,20 +1,31 @@
 """Captions to word ids: the tokeniser, the vocabulary and the word-limit rule (specs: models §0.1, §0.2)."""
 
+import functools
 import hashlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from nltk.tokenize import RegexpTokenizer
 
 from t2igan.data.pickles import load_plain_pickle
 from t2igan.errors import UserError
 
+if TYPE_CHECKING:
+    from nltk.tokenize import RegexpTokenizer
+
 END = "<end>"
 """The word with id 0. No caption holds it: 0 is padding."""
 
-_WORDS = RegexpTokenizer(r"\w+")
 _LOST_SPACE = "\N{REPLACEMENT CHARACTER}" * 2
+
+
+@functools.cache
+def _tokenizer() -> "RegexpTokenizer":
+    # nltk takes a second to import, which the many processes that only read tokens need not spend.
+    from nltk.tokenize import RegexpTokenizer
+
+    return RegexpTokenizer(r"\w+")
 
 
 def tokenize(caption: str) -> list[str]:
@@ -23,7 +34,7 @@ def tokenize(caption: str) -> list[str]:
     A doubled U+FFFD (five text files of CUB lost a space that way) counts as a space, letters are lowered, runs
     of word characters are kept, characters outside ASCII are dropped, and so are words that are empty then.
     """
-    tokens = _WORDS.tokenize(caption.replace(_LOST_SPACE, " ").lower())
+    tokens = _tokenizer().tokenize(caption.replace(_LOST_SPACE, " ").lower())
     ascii_only = (token.encode("ascii", "ignore").decode("ascii") for token in tokens)
     return [token for token in ascii_only if token]
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from t2igan.data.rendering import RenderJob, box_problem, crop_window, render, short_side
+from t2igan.data.rendering import RenderJob, box_problem, crop_window, open_upright_rgb, render, short_side
 
 
 def rendered(path: Path, box=None, size=20, encoding="raw"):
@@ -131,3 +131,13 @@ def test_a_box_outside_is_a_problem(tmp_path):
     quadrants().save(tmp_path / "image.png")
     result = render(RenderJob("key", tmp_path / "image.png", (100.0, 100.0, 9.0, 9.0), 20, "raw"))
     assert "image.png: box" in result.problem and "outside" in result.problem
+
+
+def test_transparent_places_are_white_and_deep_greys_keep_their_level(tmp_path):
+    clear = Image.new("RGBA", (4, 4), (0, 0, 0, 0))
+    clear.putpixel((0, 0), (200, 10, 10, 255))
+    clear.save(tmp_path / "clear.png")
+    rgb = open_upright_rgb(tmp_path / "clear.png", None)
+    assert rgb.getpixel((0, 0)) == (200, 10, 10) and rgb.getpixel((3, 3)) == (255, 255, 255)
+    Image.fromarray(np.full((4, 4), 0x8000, np.uint16)).save(tmp_path / "deep.png")
+    assert open_upright_rgb(tmp_path / "deep.png", None).getpixel((0, 0)) == (128, 128, 128)
