@@ -9,7 +9,7 @@ quickstart: install
 	$(BIN)/python -m t2igan benchmark experiments/quickstart.yaml
 
 test: install
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 lint: install
 	$(BIN)/python -m pip install --quiet "ruff>=0.6"

@@ -36,7 +36,7 @@ setup(
         "jinja2>=3.1",
     ],
     extras_require={
-        "test": ["pytest>=8", "scipy>=1.11"],
+        "test": ["pytest>=8", "pytest-xdist>=3.5", "scipy>=1.11"],
         "lint": ["ruff>=0.6"],
         "clip": ["transformers>=4.40"],
     },

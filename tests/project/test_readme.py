@@ -29,7 +29,7 @@ def commands():
 
 
 @pytest.mark.parametrize("words", commands(), ids=" ".join)
-def test_command_is_accepted(words, monkeypatch):
+def test_command_is_accepted(words, monkeypatch, tmp_path):
     _, verb, *rest = words
     assert verb in VERBS
     if verb == "fit":
@@ -43,6 +43,12 @@ def test_command_is_accepted(words, monkeypatch):
     module = importlib.import_module(VERBS[verb][0])
     if verb == "list":
         module.run(verb, rest)
+        return
+    if verb == "doctor":
+        monkeypatch.chdir(tmp_path)
+        with pytest.raises(SystemExit) as told:  # 1: something is missing in an empty folder
+            module.run(verb, rest)
+        assert told.value.code == 1
         return
     taken = {}
     monkeypatch.setattr(
