@@ -65,3 +65,8 @@ def test_folders_of_files_hold_no_python(folder):
 def test_modules_stay_readable():
     long = [file for file in PACKAGE.rglob("*.py") if len(file.read_text().splitlines()) > 430]
     assert not long
+
+
+def test_test_files_have_names_of_their_own():
+    names = [file.name for file in (ROOT / "tests").rglob("test_*.py")]
+    assert not {name for name in names if names.count(name) > 1}
