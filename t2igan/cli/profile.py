@@ -190,7 +190,7 @@ def _load_from_store(
 
 
 def _load_as_released(files: Sequence[Path], size: int, clock: _StageClock) -> None:
-    """The transforms of the released loaders (specs: models §0.4), and a batch of each level."""
+    """The transforms of the released loaders, and a batch of each level."""
     fit = transforms.Resize(short_side(size))
     augment = transforms.Compose([transforms.RandomCrop(size), transforms.RandomHorizontalFlip()])
     lower = [transforms.Resize(size // part) for part in LEVELS]

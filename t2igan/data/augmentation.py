@@ -1,4 +1,4 @@
-"""Random crop, flip and size of a whole batch at once, on whichever device it lies (specs: models §0.4).
+"""Random crop, flip and size of a whole batch at once, on whichever device it lies.
 
 What is random is drawn where the batch is put together, as a pure function of seed, epoch and image; here it is
 applied. The lower levels of a pyramid are :func:`t2igan.nn.images.resize` of the window, as PIL resizes it.

@@ -14,7 +14,7 @@ from t2igan.data.store import SPLITS, Store, StoreSplit
 
 CARD, PAGE, SHEET, LEFT_OUT = "card.json", "card.md", "contact-sheet.png", "left-out.txt"
 WORD_LIMITS = (12, 18, 25)
-"""Limits of the released code: COCO in training, CUB in training and in evaluation (specs: models §0.2)."""
+"""Limits of the released code: COCO in training, CUB in training and in evaluation."""
 
 _MOST_FILES = 2000
 _LONGEST_BAR, _MOST_BARS = 40, 30

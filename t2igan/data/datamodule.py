@@ -59,7 +59,7 @@ class CaptionedImagesModule(LightningDataModule):
         image_size: side of the images in the batches. A store of a larger training resolution S is cut at S and
             resized on the device.
         batch_size: training images per step and device.
-        words: the most words of a training caption; longer ones are sub-sampled (specs: models §0.2).
+        words: the most words of a training caption; longer ones are sub-sampled.
         eval_words: the same for evaluation; default: ``words``.
         eval_batch_size: images per evaluation step and device; default: ``batch_size``.
         num_workers: processes that read ahead, per device; 0: none.

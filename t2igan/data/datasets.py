@@ -99,10 +99,10 @@ class TrainingItems(Dataset):
     Args:
         split: the training images.
         window: side of the crop, at most the short side of the stored images.
-        words: the most words of a caption (specs: models §0.2).
+        words: the most words of a caption.
         seed: of all choices.
         sort_by_length: order each batch by caption length, longest first, ties in drawn order, as the released
-            training scripts do (specs: models §0.3); mismatched pairs are formed in this order.
+            training scripts do; mismatched pairs are formed in this order.
         decode: False leaves the images as they are stored, JPEG files, for the device to decode.
     """
 

@@ -1,4 +1,4 @@
-"""One raw image to the pixels that the store keeps (specs: models §0.4).
+"""One raw image to the pixels that the store keeps.
 
 Imports PIL only, so that worker processes start quickly.
 """

@@ -1,4 +1,4 @@
-"""Captions to word ids: the tokeniser, the vocabulary and the word-limit rule (specs: models §0.1, §0.2)."""
+"""Captions to word ids: the tokeniser, the vocabulary and the word-limit rule."""
 
 import functools
 import hashlib
@@ -93,7 +93,7 @@ class Vocabulary:
 
     @classmethod
     def from_captions_pickle(cls, path: str | Path) -> "Vocabulary":
-        """The vocabulary of a released ``captions.pickle`` (specs: checkpoints §1.1).
+        """The vocabulary of a released ``captions.pickle``.
 
         Raises:
             UserError: the file is missing, unsafe, or is not ``[train, test, ixtoword, wordtoix]``.

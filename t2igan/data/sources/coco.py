@@ -45,7 +45,7 @@ class COCOSource:
             images.
         year: which official JSON to read; default: the metadata if they are there, else the only year there is.
         karpathy: Karpathy's file; default: ``dataset_coco.json`` in ``root`` or ``annotations/``.
-        classes: ``"index"``: the number of the image in its split, as in the released code (specs: models §0.1),
+        classes: ``"index"``: the number of the image in its split, as in the released code,
             so that every image is a class of its own; ``"largest-object"``: its largest object's category.
         captions_pickle: a released ``captions.pickle`` whose word order is to be used (metadata only); default:
             the one in ``root``, if there is one.

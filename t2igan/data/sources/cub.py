@@ -30,7 +30,7 @@ class CUBSource:
         captions_pickle: a released ``captions.pickle`` whose vocabulary and word ids are to be used; default: the
             one in ``root``, if there is one.
         captions_per_image: captions used of each image, the first ones.
-        crop_by_box: cut each image to one and a half times its box (specs: models §0.4).
+        crop_by_box: cut each image to one and a half times its box.
         name: the data set's name in the store.
 
     Raises:

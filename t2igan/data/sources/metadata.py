@@ -1,4 +1,4 @@
-"""The metadata that AttnGAN's release put beside the images, for birds and for COCO (specs: checkpoints §1).
+"""The metadata that AttnGAN's release put beside the images, for birds and for COCO.
 
 ``train/`` and ``test/`` hold ``filenames.pickle``, the captions lie in ``text/<key>.txt``, one a line, or as word
 ids in ``captions.pickle``.
