@@ -15,6 +15,7 @@ from torch import Tensor
 
 from t2igan.cli.parsing import call
 from t2igan.data.datasets import EvaluationItems
+from t2igan.data.rendering import open_upright_rgb
 from t2igan.data.store import Store, open_store
 from t2igan.errors import UserError
 from t2igan.evaluation.folder import SUFFIXES
@@ -174,8 +175,7 @@ def caption_files(captioner: STREAM, files: Sequence[Path], batch_size: int) -> 
 def read_square(path: Path, size: int) -> Tensor | None:
     """The square in the middle of an image, uint8 (3, size, size); None if the file is no readable image."""
     try:
-        with Image.open(path) as image:
-            upright = ImageOps.exif_transpose(image).convert("RGB")
+        upright = open_upright_rgb(path, box=None)
     except (OSError, UnidentifiedImageError, Image.DecompressionBombError):
         return None
     square = ImageOps.fit(upright, (size, size), Image.Resampling.BILINEAR)

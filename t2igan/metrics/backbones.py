@@ -1,6 +1,5 @@
 """Networks that turn pictures into features and class logits for the metrics."""
 
-import pickle
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
@@ -128,7 +127,7 @@ class InceptionBackbone(Backbone):
             self.name += " (not the published weights)"
         from_tf = flavour in ("tf-2015", "slim-birds")
         self.network = inception_v3(_CLASSES.get(flavour, 1000), from_tf, last_by_maximum=flavour == "tf-2015")
-        load_weights(self.network, path, ignore="AuxLogits.")
+        load_weights(self.network, path, ignore=("AuxLogits.",))
         self.freeze()
 
     def preprocess(self, images: Tensor) -> Tensor:
@@ -189,7 +188,24 @@ def _torchvision_release(weights: Path | None, folder: Path) -> str:
     return old if has[old] and not has[new] else new
 
 
-def load_weights(network: nn.Module, path: Path, ignore: str | None = None) -> None:
+def read_state(path: Path) -> dict[str, Tensor]:
+    """The state dict in a file; nothing in the file is executed.
+
+    Raises:
+        UserError: the file is damaged, or holds something else.
+    """
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises half a dozen kinds for a damaged file
+        raise UserError(
+            f"{path}: not a readable file of weights ({type(error).__name__}): fetch it again"
+        ) from error
+    if not isinstance(state, Mapping):
+        raise UserError(f"{path}: holds a {type(state).__name__}, not a state dict: give a file of weights")
+    return dict(state)
+
+
+def load_weights(network: nn.Module, path: Path, ignore: tuple[str, ...] = ()) -> None:
     """Load a state dict from a file, strictly.
 
     Args:
@@ -200,15 +216,7 @@ def load_weights(network: nn.Module, path: Path, ignore: str | None = None) -> N
     Raises:
         UserError: the file is not a state dict, or not of this network.
     """
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, KeyError, pickle.UnpicklingError) as error:
-        raise UserError(
-            f"{path}: not a readable file of weights ({type(error).__name__}): fetch it again"
-        ) from error
-    if not isinstance(state, Mapping):
-        raise UserError(f"{path}: holds a {type(state).__name__}, not a state dict: give a file of weights")
-    state = {key: value for key, value in state.items() if ignore is None or not key.startswith(ignore)}
+    state = {key: value for key, value in read_state(path).items() if not key.startswith(ignore)}
     own = network.state_dict()
     # Files written before 2018 lack the counters, which play no part in eval mode.
     missing = [key for key in own if key not in state and not key.endswith("num_batches_tracked")]

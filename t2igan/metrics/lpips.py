@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from t2igan.errors import UserError
+from t2igan.metrics.backbones import read_state
 from t2igan.metrics.indexed import IndexedMetric
 from t2igan.metrics.weights import resolve_weights
 
@@ -39,7 +40,7 @@ class LpipsNetwork(nn.Module):
         self._network = _LPIPS(pretrained=True, net="alex", pnet_rand=True)
         trunk = self._network.net
         names = {name: f"features.{name.partition('.')[2]}" for name in trunk.state_dict()}
-        state = _read_state(path)
+        state = read_state(path)
         wrong = [
             own
             for name, own in names.items()
@@ -72,18 +73,6 @@ class LpipsNetwork(nn.Module):
         first, second = (samples[:, [pair[side] for pair in pairs]] for side in (0, 1))
         distances = self(first.flatten(0, 1), second.flatten(0, 1))
         return distances.reshape(len(samples), len(pairs)).mean(1)
-
-
-def _read_state(path: Path) -> dict[str, Tensor]:
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises half a dozen kinds for a damaged file
-        raise UserError(
-            f"{path}: not a readable file of weights ({type(error).__name__}): fetch it again"
-        ) from error
-    if not isinstance(state, dict):
-        raise UserError(f"{path}: holds a {type(state).__name__}, not a state dict: give a file of weights")
-    return state
 
 
 class Diversity(IndexedMetric):

@@ -89,7 +89,7 @@ class InceptionClassifier(nn.Module):
         path, _ = resolve_weights("inception-torchvision", path=own_file, verify=own_file is None)
         new_layer = self.network.fc
         self.network.fc = nn.Linear(FEATURE_DIM, IMAGENET_CLASSES)
-        load_weights(self.network, path, ignore="AuxLogits.")
+        load_weights(self.network, path, ignore=("AuxLogits.",))
         self.network.fc = new_layer
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from torchvision.models import inception_v3
 
 from t2igan.data.batch import CaptionedImages
-from t2igan.errors import UserError
 from t2igan.losses.matching import Gammas, damsm_loss, sentence_logits
+from t2igan.metrics.backbones import load_weights
 from t2igan.metrics.weights import resolve_weights
 from t2igan.models.suite_module import SuiteModule
 from t2igan.nn.images import resize, to_signed
@@ -99,15 +99,7 @@ class InceptionImageEncoder(ImageEncoder):
             return
         own_file = None if self.weights == "imagenet" else Path(self.weights)
         file, _ = resolve_weights("inception-torchvision", path=own_file, verify=own_file is None)
-        state = torch.load(file, map_location="cpu", weights_only=True)
-        trunk = {key: value for key, value in state.items() if not key.startswith(("AuxLogits.", "fc."))}
-        missing, extra = self.trunk.load_state_dict(trunk, strict=False)
-        missing = [key for key in missing if not key.endswith("num_batches_tracked")]
-        if missing or extra:
-            raise UserError(
-                f"{file} is not torchvision's Inception-v3: {len(missing)} tensors are missing "
-                f"({', '.join(missing[:3])}), {len(extra)} are unknown ({', '.join(extra[:3])})"
-            )
+        load_weights(self.trunk, file, ignore=("AuxLogits.", "fc."))
 
     def train(self, mode: bool = True) -> "InceptionImageEncoder":
         """Set train mode; the trunk follows only with ``bn_mode="train"``."""

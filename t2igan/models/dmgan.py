@@ -12,10 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from t2igan.losses.adversarial import BCE, Objective
-from t2igan.models.adversarial import AdversarialModule
-from t2igan.models.cascade import CascadedGenerator, CascadeDiscriminator, matching_losses
-from t2igan.models.generator_losses import GeneratorLoss
+from t2igan.models.attngan import AttnGAN
+from t2igan.models.cascade import CascadedGenerator, CascadeDiscriminator
 from t2igan.models.synthesis import Discriminator, Generator
 from t2igan.nn.attention import attend
 from t2igan.nn.gated import ResidualBlock, up_block
@@ -131,8 +129,8 @@ class DMGANDiscriminator(CascadeDiscriminator):
         return nn.Sequential(convolution, nn.LeakyReLU(0.2))
 
 
-class DMGAN(AdversarialModule):
-    """DM-GAN's training, which is AttnGAN's: cross-entropy at every scale, DAMSM loss, divergence of F_ca.
+class DMGAN(AttnGAN):
+    """AttnGAN's training with DM-GAN's networks: cross-entropy at every scale, DAMSM loss, divergence of F_ca.
 
     Args:
         damsm: checkpoint of the DAMSM that gives the text encoder and judges what is drawn.
@@ -144,11 +142,7 @@ class DMGAN(AdversarialModule):
         legacy_power_iteration: spectral normalisation as released.
         generator: any other generator.
         discriminators: any other discriminators; None makes one per picture of the generator.
-        objective: any other objective; None is cross-entropy.
-        generator_losses: None is the DAMSM loss, and the divergence where there is conditioning augmentation.
-        damsm_weight: lambda (5 for CUB, 50 for COCO).
-        kl_weight: of the divergence.
-        kwargs: as of :class:`AdversarialModule`.
+        kwargs: as of :class:`AttnGAN`.
     """
 
     def __init__(
@@ -162,10 +156,6 @@ class DMGAN(AdversarialModule):
         legacy_power_iteration: bool = False,
         generator: Generator | None = None,
         discriminators: list[Discriminator] | None = None,
-        objective: Objective | None = None,
-        generator_losses: list[GeneratorLoss] | None = None,
-        damsm_weight: float = 5.0,
-        kl_weight: float = 1.0,
         **kwargs: Any,
     ) -> None:
         generator = generator or DMGANGenerator(
@@ -176,13 +166,4 @@ class DMGAN(AdversarialModule):
             discriminators = [
                 critic(size, critic_channels, generator.sentence_dim) for size in generator.image_sizes
             ]
-        if generator_losses is None:
-            generator_losses = matching_losses(generator, damsm_weight, kl_weight)
-        super().__init__(
-            generator=generator,
-            discriminators=discriminators,
-            objective=objective or BCE(),
-            damsm=damsm,
-            generator_losses=generator_losses,
-            **kwargs,
-        )
+        super().__init__(damsm=damsm, generator=generator, discriminators=discriminators, **kwargs)

@@ -14,11 +14,10 @@ from torch import Tensor, nn
 from t2igan.data.batch import CaptionedImages
 from t2igan.errors import UserError
 from t2igan.losses.adversarial import BCE, Objective
-from t2igan.losses.matching import Gammas
 from t2igan.models.adversarial import AdversarialModule
 from t2igan.models.attngan import attngan_discriminators
-from t2igan.models.cascade import CascadedGenerator
-from t2igan.models.generator_losses import DAMSMLoss, GeneratorLoss, KLLoss
+from t2igan.models.cascade import CascadedGenerator, matching_losses
+from t2igan.models.generator_losses import GeneratorLoss
 from t2igan.models.redescription import RedescriptionLoss
 from t2igan.models.synthesis import Discriminator, Generator
 from t2igan.nn.attention import WordAttention
@@ -206,8 +205,7 @@ class MirrorGAN(AdversarialModule):
         )
         if generator_losses is None:
             generator_losses = redescription(captioner, redescription_weight, redescription_reduction)
-            generator_losses += [DAMSMLoss(damsm_weight, Gammas(4, 5, 10))] if damsm_weight else []
-            generator_losses += [KLLoss(kl_weight)] if generator.eps_dim else []
+            generator_losses += matching_losses(generator, damsm_weight, kl_weight)
         if discriminators is None:
             discriminators = attngan_discriminators(generator, critic_channels)
         super().__init__(

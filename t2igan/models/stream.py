@@ -95,7 +95,7 @@ class ResNetCaptionEncoder(CaptionEncoder):
             return
         own_file = None if self.weights == "imagenet" else Path(self.weights)
         file, _ = resolve_weights("resnet152-torchvision", path=own_file, verify=own_file is None)
-        load_weights(self.trunk, file, ignore="fc.")
+        load_weights(self.trunk, file, ignore=("fc.",))
 
     def train(self, mode: bool = True) -> "ResNetCaptionEncoder":
         """Set train mode; the trunk follows only with ``bn_mode="train"``."""

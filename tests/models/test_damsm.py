@@ -96,7 +96,7 @@ def test_a_file_of_imagenet_weights_is_taken(tmp_path):
 
 def test_a_file_of_something_else_is_refused(tmp_path):
     torch.save({"weight": torch.zeros(1)}, tmp_path / "other.pth")
-    with pytest.raises(UserError, match=r"other\.pth is not torchvision's Inception-v3"):
+    with pytest.raises(UserError, match=r"other\.pth: lacks .* weights of another network"):
         InceptionImageEncoder(weights=str(tmp_path / "other.pth")).load_pretrained()
 
 
