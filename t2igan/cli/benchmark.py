@@ -1,82 +1,27 @@
-"""``t2igan benchmark``: runs the steps of a plan, several at a time, and leaves out what is done."""
+"""``t2igan benchmark``: runs a plan, several steps at a time, and leaves out what is done."""
 
-import hashlib
-import json
-import os
-import shlex
-import signal
-import subprocess
-import sys
-import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-import yaml
+from filelock import FileLock, Timeout
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from t2igan.cli.main import PARENT
+from t2igan.benchmark.launchers import make_launcher
+from t2igan.benchmark.ledger import Ledger
+from t2igan.benchmark.logs import read_words
+from t2igan.benchmark.reading import read_plan
+from t2igan.benchmark.runner import DONE, FAILED, LEFT, RUNNING, WAITING, Job, Runner
+from t2igan.benchmark.steps import Plan
 from t2igan.cli.parsing import call
 from t2igan.errors import UserError
 
 console = Console()
-LEDGER = "plan.json"
-POLL_SECONDS = 0.5
-WAITING, RUNNING, DONE, FAILED, LEFT = "waiting", "running", "done", "failed", "not run"
-
-
-@dataclass(frozen=True)
-class Step:
-    """One step of a plan.
-
-    Attributes:
-        name: what it does, in words.
-        command: the t2igan command line after ``t2igan``, split into words.
-        after: names of the steps that must be done first.
-    """
-
-    name: str
-    command: list[str]
-    after: list[str]
-
-    @property
-    def fingerprint(self) -> str:
-        """Changes with the command and with the content of the YAML files that it names."""
-        digest = hashlib.sha256("\0".join(self.command).encode())
-        for word in self.command:
-            if word.endswith(".yaml") and Path(word).is_file():
-                digest.update(Path(word).read_bytes())
-        return digest.hexdigest()
-
-
-@dataclass(frozen=True)
-class Plan:
-    """A plan file.
-
-    Attributes:
-        folder: where the plan's ledger and the logs of its steps lie.
-        jobs: how many steps may run at a time; they share the cores.
-        steps: in order.
-    """
-
-    folder: Path
-    jobs: int
-    steps: list[Step]
-
-
-@dataclass
-class Job:
-    """A step on its way."""
-
-    step: Step
-    log: Path
-    state: str = WAITING
-    seconds: float = 0.0
-    process: subprocess.Popen | None = None
-    started: float = field(default=0.0)
+LOCK = "plan.lock"
+# What a row shows of its cell: the first of these states that one of its steps is in.
+SHOWN_FIRST = (RUNNING, FAILED, WAITING, LEFT, DONE)
 
 
 def run(verb: str, argv: Sequence[str]) -> None:
@@ -84,150 +29,120 @@ def run(verb: str, argv: Sequence[str]) -> None:
     call(benchmark, argv, verb)
 
 
-def benchmark(plan: str, fresh: bool = False) -> None:
+def benchmark(plan: str, fresh: bool = False, launcher: str | None = None, dry_run: bool = False) -> None:
     """Run a plan. Killed at any point, the same command goes on; a step that failed does not stop the others.
 
     Args:
-        plan: the plan, a YAML file with ``folder``, ``jobs`` and ``steps`` (each with ``name``, ``run`` and
-            ``after``, names of earlier steps; without ``after`` a step waits for all before it).
+        plan: a YAML file: a matrix (``folder``, ``datasets``, ``seeds``) or a list of ``steps``.
         fresh: run every step again.
+        launcher: local, ray or slurm, in place of the plan's own.
+        dry_run: show the steps of the next phase, and what of them is done, but run nothing.
     """
     todo = read_plan(Path(plan))
-    logs = todo.folder / "logs"
-    logs.mkdir(parents=True, exist_ok=True)
-    ledger = {} if fresh else read_ledger(todo.folder)
-    jobs = [Job(step, logs / f"{number:02}.log") for number, step in enumerate(todo.steps, start=1)]
-    for job in jobs:
-        entry = ledger.get(job.step.name, {})
-        if entry.get("fingerprint") == job.step.fingerprint:
-            job.state, job.seconds = DONE, entry["seconds"]
+    todo.folder.mkdir(parents=True, exist_ok=True)
+    settings = todo.launcher if launcher in (None, todo.launcher.get("kind")) else {"kind": launcher}
     try:
-        with Live(_table(todo, jobs), console=console, refresh_per_second=2) as live:
-            while _advance(todo, jobs, ledger):
-                live.update(_table(todo, jobs))
-                time.sleep(POLL_SECONDS)
-            live.update(_table(todo, jobs))
+        with FileLock(todo.folder / LOCK, timeout=0):
+            if dry_run:
+                _show(todo)
+            else:
+                _run(todo, settings, fresh)
+    except Timeout as error:
+        raise UserError(f"another `t2igan benchmark` works in {todo.folder}: wait for it, or stop it") from error
+
+
+def _run(plan: Plan, settings: dict, fresh: bool) -> None:
+    ledger = Ledger(plan.folder, fresh)
+    place = make_launcher(settings, plan.folder)
+    jobs: list[Job] = []
+    try:
+        for phase in plan.phases:
+            runner = Runner(phase(), plan.folder, place, ledger)
+            with _watch(plan) as watch:
+                jobs += runner.run(watch)
     finally:
-        _stop(jobs)
+        if note := place.close():
+            console.print(note, soft_wrap=True, markup=False)
     _finish(jobs)
 
 
-def read_plan(path: Path) -> Plan:
-    """Read a plan file.
-
-    Raises:
-        UserError: the file is missing, or a key of it is missing, unknown or wrong.
-    """
-    if not path.is_file():
-        raise UserError(f"no plan at {path}")
-    try:
-        content = yaml.safe_load(path.read_text())
-    except yaml.YAMLError as error:
-        raise UserError(f"{path} is not YAML: {str(error).splitlines()[0]}") from error
-    _expect_keys(path, "the plan", content, {"folder", "steps"}, {"jobs"})
-    steps: list[Step] = []
-    for position, entry in enumerate(content["steps"], start=1):
-        _expect_keys(path, f"step {position}", entry, {"name", "run"}, {"after"})
-        before = [step.name for step in steps]
-        after = entry.get("after", before)
-        unknown = sorted(set(after) - set(before))
-        if unknown or entry["name"] in before:
-            what = f"waits for {unknown[0]!r}, which is no earlier step" if unknown else "has the name of another"
-            raise UserError(f"{path}: step {position} ({entry['name']}) {what}")
-        steps.append(Step(entry["name"], shlex.split(entry["run"]), after))
-    return Plan(Path(content["folder"]), int(content.get("jobs", 1)), steps)
-
-
-def _expect_keys(path: Path, where: str, value: Any, needed: set[str], allowed: set[str]) -> None:
-    keys = set(value) if isinstance(value, dict) else set()
-    if not needed <= keys <= needed | allowed:
-        found = sorted(keys) if keys else value
-        raise UserError(f"{path}: {where} needs the keys {sorted(needed)} ({sorted(allowed)} too), it has {found}")
-
-
-def read_ledger(folder: Path) -> dict[str, dict[str, Any]]:
-    """What is done, by the step's name."""
-    file = folder / LEDGER
-    return json.loads(file.read_text()) if file.is_file() else {}
-
-
-def write_ledger(folder: Path, ledger: dict[str, dict[str, Any]]) -> None:
-    """Write the ledger in one move, so that a kill leaves the old one or the new one."""
-    draft = folder / f"{LEDGER}.new"
-    draft.write_text(json.dumps(ledger, indent=1))
-    draft.replace(folder / LEDGER)
-
-
-def _advance(plan: Plan, jobs: list[Job], ledger: dict[str, dict[str, Any]]) -> bool:
-    """Take note of what ended and start what can start; False once nothing is left to do."""
-    by_name = {job.step.name: job for job in jobs}
-    for job in jobs:
-        if job.state == RUNNING:
-            _look_after(job, plan, ledger)
-        if job.state == WAITING:
-            states = {by_name[name].state for name in job.step.after}
-            running = sum(other.state == RUNNING for other in jobs)
-            if states & {FAILED, LEFT}:
-                job.state = LEFT
-            elif states <= {DONE} and running < plan.jobs:
-                _start(job, plan.jobs)
-    return any(job.state in (RUNNING, WAITING) for job in jobs)
-
-
-def _start(job: Job, jobs: int) -> None:
-    threads = str(max(1, (os.cpu_count() or 1) // jobs))
-    environment = {"OMP_NUM_THREADS": threads, "COLUMNS": "120"} | os.environ | {PARENT: str(os.getpid())}
-    with job.log.open("wb") as log:
-        command = [sys.executable, "-m", "t2igan", *job.step.command]
-        job.process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, env=environment
-        )
-    job.state, job.started = RUNNING, time.monotonic()
-
-
-def _look_after(job: Job, plan: Plan, ledger: dict[str, dict[str, Any]]) -> None:
-    job.seconds = round(time.monotonic() - job.started, 1)
-    code = job.process.poll()
-    if code is None:
+@contextmanager
+def _watch(plan: Plan) -> Iterator[Callable[[Sequence[Job]], None]]:
+    """A live table in a terminal; elsewhere a line for each step that begins or ends."""
+    if not console.is_terminal:
+        yield _Lines()
         return
-    job.state = FAILED if code else DONE
-    if job.state == DONE:
-        ledger[job.step.name] = {"fingerprint": job.step.fingerprint, "seconds": job.seconds}
-        write_ledger(plan.folder, ledger)
+    with Live(console=console, refresh_per_second=2, vertical_overflow="crop") as live:
+        yield lambda jobs: live.update(_table(plan, jobs))
 
 
-def _stop(jobs: list[Job]) -> None:
-    """Interrupt what still runs, and wait for it to leave a state that can be resumed."""
-    running = [job.process for job in jobs if job.state == RUNNING]
-    for process in running:
-        process.send_signal(signal.SIGINT)
-    for process in running:
-        process.wait()
+class _Lines:
+    """Prints what changed."""
+
+    def __init__(self) -> None:
+        self.states: dict[str, str] = {}
+
+    def __call__(self, jobs: Sequence[Job]) -> None:
+        for job in jobs:
+            before = self.states.get(job.step.name, WAITING)
+            self.states[job.step.name] = job.state
+            if job.state != before:
+                took = f", {_time(job.seconds)}" if job.seconds else ""
+                console.print(f"{job.step.name}: {job.state}{took}", soft_wrap=True, markup=False, highlight=False)
 
 
-def _table(plan: Plan, jobs: list[Job]) -> Table:
-    table = Table("step", "state", "seconds", "last words", title=str(plan.folder), title_justify="left")
+def _show(plan: Plan) -> None:
+    """Print the first phase that has steps."""
+    ledger = Ledger(plan.folder)
+    steps = next((steps for phase in plan.phases if (steps := phase())), [])
+    for step in steps:
+        entry = ledger.find(step.name, step.fingerprint)
+        state = DONE if entry and entry.seconds is not None else "to do"
+        console.print(f"{step.name} [{state}]\n    t2igan {' '.join(step.command)}", soft_wrap=True, markup=False)
+    console.print(f"{len(steps)} steps; nothing was run", markup=False)
+
+
+def _table(plan: Plan, jobs: Sequence[Job]) -> Table:
+    """A row a cell: what is going on in it, how far it is, when it will be done."""
+    cells: dict[str, list[Job]] = {}
     for job in jobs:
-        words = _last_words(job.log) if job.state in (RUNNING, FAILED) else ""
-        table.add_row(job.step.name, job.state, f"{job.seconds:.0f}" if job.seconds else "", words)
+        cells.setdefault(job.step.cell, []).append(job)
+    table = Table(title=str(plan.folder), title_justify="left", expand=True)
+    for header in ("cell", "state", "step", "left", "took"):
+        table.add_column(header, no_wrap=True)
+    table.add_column("last words", ratio=1, no_wrap=True, overflow="ellipsis")
+    for cell, own in cells.items():
+        table.add_row(cell, *_cell_words(own))
     return table
 
 
-def _last_words(log: Path) -> str:
-    """The end of a log; progress bars overwrite their line with carriage returns."""
-    if not log.is_file():
-        return ""
-    with log.open("rb") as file:
-        file.seek(max(0, log.stat().st_size - 2000))
-        text = file.read().decode(errors="replace")
-    lines = [line for line in text.replace("\r", "\n").splitlines() if line.strip()]
-    return lines[-1].strip()[:100] if lines else ""
+def _cell_words(jobs: Sequence[Job]) -> tuple[str, ...]:
+    job = next(job for state in SHOWN_FIRST for job in jobs if job.state == state)
+    done = sum(each.state == DONE for each in jobs)
+    words = read_words(job.log) if job.state in (RUNNING, FAILED) else read_words(Path())
+    state = "queued" if job.state == RUNNING and not job.log.is_file() else job.state
+    if len(jobs) > 1:
+        state = f"{state} ({done}/{len(jobs)})"
+    left = "" if words.minutes is None or job.state != RUNNING else _time(60 * words.minutes)
+    took = sum(each.seconds for each in jobs)
+    return state, words.step, left, _time(took) if took else "", f"[dim]{_plain(words.last)}[/dim]"
 
 
-def _finish(jobs: list[Job]) -> None:
+def _time(seconds: float) -> str:
+    minutes = int(seconds) // 60
+    return f"{int(seconds)} s" if minutes < 1 else f"{minutes} min" if minutes < 100 else f"{minutes / 60:.0f} h"
+
+
+def _plain(text: str) -> str:
+    return text.replace("[", "\\[")
+
+
+def _finish(jobs: Sequence[Job]) -> None:
     """Print what the last step printed, and name what failed."""
-    if jobs[-1].state == DONE and jobs[-1].log.is_file():
+    if jobs and jobs[-1].state == DONE and jobs[-1].log.is_file():
         print(jobs[-1].log.read_text().rstrip())
-    failed = [f"{job.step.name} ({job.log}: {_last_words(job.log)})" for job in jobs if job.state == FAILED]
+    failed = [f"{job.step.name} ({job.log}: {read_words(job.log).last})" for job in jobs if job.state == FAILED]
     if failed:
-        raise UserError(f"failed: {'; '.join(failed)}; the same command tries again")
+        left = sum(job.state == LEFT for job in jobs)
+        behind = f"; {left} steps behind them were not run" if left else ""
+        raise UserError(f"failed: {'; '.join(failed)}{behind}; the same command tries again")

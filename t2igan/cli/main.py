@@ -1,17 +1,12 @@
 """Dispatches the verbs of the ``t2igan`` command; a verb's own imports wait until it is asked for."""
 
 import importlib
-import os
 import sys
-import threading
-import time
 from collections.abc import Sequence
 
 import t2igan
+from t2igan.benchmark.orphans import end_with_parent
 from t2igan.errors import UserError
-
-# Set by a process that starts t2igan and must not leave it behind: its own process id.
-PARENT = "T2IGAN_PARENT"
 
 VERBS = {
     "prepare": ("t2igan.cli.prepare", "raw data set -> one HDF5 store"),
@@ -67,8 +62,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if arguments[0] == "--version":
         print(f"t2igan {t2igan.__version__}")
         return
-    if PARENT in os.environ:
-        threading.Thread(target=_end_with, args=(int(os.environ[PARENT]),), daemon=True).start()
+    end_with_parent()
     verb, *rest = arguments
     if verb not in VERBS:
         _fail(f"t2igan: no verb {verb!r}; there are {', '.join(VERBS)}")
@@ -82,13 +76,6 @@ def main(argv: Sequence[str] | None = None) -> None:
         if debug:
             raise
         _fail(f"t2igan {verb}: interrupted; the same command goes on from here", code=130)
-
-
-def _end_with(parent: int) -> None:
-    """End this process, as a kill would, once ``parent`` is no longer its parent."""
-    while os.getppid() == parent:
-        time.sleep(1)
-    os._exit(1)
 
 
 def _fail(message: str, code: int = 2) -> None:

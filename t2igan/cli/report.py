@@ -16,20 +16,12 @@ from t2igan.evaluation.leaderboard import Board, boards, grid_table, markdown, m
 from t2igan.evaluation.published import beside, elsewhere
 from t2igan.evaluation.published_tables import beside_grid, beside_notes, elsewhere_grid
 from t2igan.evaluation.record import ResultRecord, read_records
-from t2igan.evaluation.report_runs import read_run
+from t2igan.evaluation.report_runs import FIRST_CURVES, read_run
 from t2igan.evaluation.run_identity import run_folder_of
 from t2igan.evaluation.scores_csv import write_csv
 from t2igan.plotting.curves import plot_curves
 
 console = Console()
-CURVES = [
-    "train/loss_d",
-    "train/loss_g_adversarial",
-    "train/loss_g_damsm",
-    "train/logits_real",
-    "train/logits_fake",
-    "val/top1_of_batch",
-]
 HELP = ("-h", "--help")
 
 
@@ -171,11 +163,12 @@ def _print(tables: Sequence[Board], notes: Sequence[str]) -> None:
 
 
 def _pictures(run_folder: Path, rows: list[dict[str, float]], folder: Path) -> list[Path]:
-    """The curves of a run and a copy of its last sample grid."""
-    curves = folder / f"{run_folder.name}-curves.png"
-    keys = [key for key in CURVES if any(key in row for row in rows)]
-    plot_curves({run_folder.name: rows}, curves, keys=keys or None)
-    written = [curves]
+    """The curves of a run that logged some, and a copy of its last sample grid."""
+    written = []
+    if rows:
+        written.append(folder / f"{run_folder.name}-curves.png")
+        keys = [key for key in FIRST_CURVES if any(key in row for row in rows)]
+        plot_curves({run_folder.name: rows}, written[0], keys=keys or None)
     grids = sorted((run_folder / "samples").glob("step_*.png"))
     if grids:
         written.append(folder / f"{run_folder.name}-birds.png")

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from t2igan.cli.benchmark import read_plan
+from t2igan.benchmark.reading import read_plan
 from t2igan.cli.main import main
 
 AFTER = "folder: x\nsteps: [{name: a, run: b, after: [c]}]\n"
@@ -25,10 +25,10 @@ def test_steps_that_are_done_are_left_out(tmp_path, capfd):
     plan = write_plan(tmp_path, "list models", "list protocols")
     main(["benchmark", plan])
     assert "drawn-birds/quick" in capfd.readouterr().out
-    assert "SSAGANGenerator" in (tmp_path / "plan/logs/01.log").read_text()
-    (tmp_path / "plan/logs/01.log").unlink()
+    assert "SSAGANGenerator" in (tmp_path / "plan/logs/step-0.log").read_text()
+    (tmp_path / "plan/logs/step-0.log").unlink()
     main(["benchmark", plan])
-    assert not (tmp_path / "plan/logs/01.log").exists()
+    assert not (tmp_path / "plan/logs/step-0.log").exists()
     assert set(ledger(tmp_path)) == {"step 0", "step 1"}
 
 
@@ -42,7 +42,7 @@ def test_a_step_that_fails_does_not_stop_the_others_but_what_needs_it(tmp_path, 
     path = tmp_path / "plan.yaml"
     path.write_text(f"""
 folder: {tmp_path / "plan"}
-jobs: 2
+launcher: {{kind: local, jobs: 2}}
 steps:
   - {{name: broken, run: list nothing}}
   - {{name: sound, run: list models, after: []}}
@@ -55,12 +55,12 @@ steps:
     assert "failed: broken" in captured.err
     assert "say what to list" in captured.err
     assert list(ledger(tmp_path)) == ["sound"]
-    assert not (tmp_path / "plan/logs/03.log").exists()
+    assert not (tmp_path / "plan/logs/needy.log").exists()
 
 
 def test_steps_die_with_the_benchmark(tmp_path):
     """Else a restart would meet its own orphans in the run folders."""
-    code = "import time; from t2igan.cli import main; main.main(['--version']); main._end_with(1)"
+    code = "from t2igan.benchmark.orphans import end_with; end_with(1)"
     done = subprocess.run([sys.executable, "-c", code], timeout=20)
     assert done.returncode == 1
 
@@ -91,7 +91,7 @@ def test_a_plan_that_is_not_there(capsys):
 
 def test_commands_are_split_as_a_shell_does(tmp_path):
     plan = read_plan_of(tmp_path, "sample --caption 'a red bird'")
-    assert plan.steps[0].command == ["sample", "--caption", "a red bird"]
+    assert plan.phases[0]()[0].command == ["sample", "--caption", "a red bird"]
 
 
 def read_plan_of(tmp_path, command):

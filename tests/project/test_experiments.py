@@ -7,7 +7,8 @@ import pytest
 import pytorch_lightning as pl
 import torch
 
-from t2igan.cli import benchmark, fit, parsing
+from t2igan.benchmark.reading import read_plan
+from t2igan.cli import fit, parsing
 from t2igan.cli.main import VERBS
 
 ROOT = Path(__file__).parents[2]
@@ -47,7 +48,7 @@ def test_configuration_builds_its_model(config):
 
 
 PLANS = sorted(EXPERIMENTS.glob("*.yaml"))
-STEPS = [step for plan in PLANS for step in benchmark.read_plan(plan).steps]
+STEPS = [step for plan in PLANS for step in read_plan(plan).phases[0]()]
 
 
 @pytest.mark.parametrize("step", STEPS, ids=lambda step: step.name)

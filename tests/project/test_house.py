@@ -11,15 +11,16 @@ PACKAGE = ROOT / "t2igan"
 
 # What a folder must not import: arrows point one way only.
 FORBIDDEN = {
-    "nn": {"cli", "evaluation", "interop", "models", "metrics", "plotting", "data", "losses", "text"},
-    "text": {"cli", "evaluation", "interop", "models", "metrics", "plotting", "data", "losses"},
-    "losses": {"cli", "evaluation", "interop", "models", "metrics", "plotting", "data"},
-    "data": {"cli", "evaluation", "interop", "models", "metrics", "plotting", "losses", "nn", "text"},
-    "metrics": {"cli", "evaluation", "interop", "models", "plotting", "data"},
-    "plotting": {"cli", "evaluation", "interop", "models", "metrics", "losses", "text"},
-    "models": {"cli", "evaluation", "interop", "plotting"},
-    "interop": {"cli", "evaluation", "plotting"},
-    "evaluation": {"cli"},
+    "nn": {"cli", "benchmark", "evaluation", "interop", "models", "metrics", "plotting", "data", "losses", "text"},
+    "text": {"cli", "benchmark", "evaluation", "interop", "models", "metrics", "plotting", "data", "losses"},
+    "losses": {"cli", "benchmark", "evaluation", "interop", "models", "metrics", "plotting", "data"},
+    "data": {"cli", "benchmark", "evaluation", "interop", "models", "metrics", "plotting", "losses", "nn", "text"},
+    "metrics": {"cli", "benchmark", "evaluation", "interop", "models", "plotting", "data"},
+    "plotting": {"cli", "benchmark", "evaluation", "interop", "models", "metrics", "losses", "text"},
+    "models": {"cli", "benchmark", "evaluation", "interop", "plotting"},
+    "interop": {"cli", "benchmark", "evaluation", "plotting"},
+    "evaluation": {"cli", "benchmark"},
+    "benchmark": {"cli", "models", "metrics", "plotting", "losses", "text", "nn"},
 }
 
 

@@ -1,0 +1,42 @@
+"""What the keys of a plan file must be."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from t2igan.errors import UserError
+
+
+def expect_keys(path: Path, where: str, value: Any, needed: set[str], allowed: set[str]) -> None:
+    """Check the keys of a mapping.
+
+    Raises:
+        UserError: a needed key is missing, there is one that is neither needed nor allowed, or it is no mapping.
+    """
+    keys = set(value) if isinstance(value, dict) else set()
+    if not needed <= keys <= needed | allowed:
+        found = sorted(keys) if keys else value
+        raise UserError(f"{path}: {where} needs the keys {sorted(needed)} ({sorted(allowed)} too), it has {found}")
+
+
+def expect_kind(path: Path, where: str, value: Any, kind: type, words: str) -> None:
+    """Check the kind of a value.
+
+    Raises:
+        UserError: it is of another.
+    """
+    if not isinstance(value, kind):
+        raise UserError(f"{path}: {where} must be {words}, it is {value!r}")
+
+
+def launcher_settings(path: Path, content: Mapping[str, Any]) -> dict[str, Any]:
+    """``launcher`` of a plan: a kind alone, or a mapping with its options.
+
+    Raises:
+        UserError: it is neither.
+    """
+    value = content.get("launcher", "local")
+    if isinstance(value, str):
+        return {"kind": value}
+    expect_kind(path, "launcher", value, dict, "a kind or a mapping with kind and options")
+    return value

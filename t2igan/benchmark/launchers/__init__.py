@@ -1,0 +1,39 @@
+"""Where the steps of a plan run: on this machine, on a Ray cluster, in SLURM."""
+
+import inspect
+from collections.abc import Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from t2igan.benchmark.launchers.base import Launcher
+from t2igan.errors import UserError
+
+KINDS = {
+    "local": ("t2igan.benchmark.launchers.local", "LocalLauncher"),
+    "ray": ("t2igan.benchmark.launchers.ray_cluster", "RayLauncher"),
+    "slurm": ("t2igan.benchmark.launchers.slurm", "SlurmLauncher"),
+}
+
+
+def make_launcher(settings: Mapping[str, Any], folder: Path) -> Launcher:
+    """The launcher that a plan asks for.
+
+    Args:
+        settings: ``kind`` and that launcher's options.
+        folder: of the plan.
+
+    Raises:
+        UserError: no such kind, no such option, or the launcher's package is missing.
+    """
+    options = dict(settings)
+    kind = options.pop("kind", "local")
+    if kind not in KINDS:
+        raise UserError(f"launcher: no kind {kind!r}; there are {', '.join(KINDS)}")
+    module, name = KINDS[kind]
+    launcher = getattr(import_module(module), name)
+    known = [key for key in inspect.signature(launcher).parameters if key != "folder"]
+    unknown = sorted(set(options) - set(known))
+    if unknown:
+        raise UserError(f"launcher: {kind} has no option {unknown[0]!r}; there are {', '.join(known)}")
+    return launcher(folder, **options)

@@ -1,0 +1,79 @@
+"""Steps as processes of this machine, with a GPU each where there are some."""
+
+import os
+import signal
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+from t2igan.benchmark.launchers.base import Command, Handle, Launcher
+from t2igan.benchmark.steps import Step
+from t2igan.errors import UserError
+
+
+class LocalLauncher(Launcher):
+    """Several steps at a time, each with its share of the cores.
+
+    Args:
+        folder: of the plan.
+        jobs: steps at a time; None: one a GPU, or one.
+        gpus: numbers of the GPUs to use; None: all that are visible. A step has one; with none, all see the same.
+    """
+
+    def __init__(self, folder: Path, jobs: int | None = None, gpus: Sequence[int | str] | None = None) -> None:
+        self.gpus = [str(gpu) for gpu in (visible_gpus() if gpus is None else gpus)]
+        self.slots = (len(self.gpus) or 1) if jobs is None else jobs
+        if self.slots < 1:
+            raise UserError(f"launcher: jobs is {self.slots}, it takes at least 1")
+        self._busy: list[LocalHandle] = []
+
+    def start(self, step: Step, log: Path) -> "LocalHandle":
+        """Start a process."""
+        self._busy = [handle for handle in self._busy if handle.poll() is None]
+        variables = {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", str(self._threads()))} | step.environment
+        gpu = self._least_used() if step.needs_device and self.gpus else None
+        if gpu is not None:
+            variables["CUDA_VISIBLE_DEVICES"] = gpu
+        handle = LocalHandle(Command(step.command, log, Path.cwd(), variables).start(), gpu)
+        self._busy.append(handle)
+        return handle
+
+    def _threads(self) -> int:
+        return max(1, (os.cpu_count() or 1) // self.slots)
+
+    def _least_used(self) -> str:
+        used = [handle.gpu for handle in self._busy]
+        return min(self.gpus, key=used.count)
+
+
+class LocalHandle(Handle):
+    """A process.
+
+    Args:
+        process: started.
+        gpu: that it was given.
+    """
+
+    def __init__(self, process: subprocess.Popen, gpu: str | None) -> None:
+        self.process, self.gpu = process, gpu
+
+    def poll(self) -> int | None:
+        """Its exit code."""
+        return self.process.poll()
+
+    def stop(self) -> None:
+        """Interrupt it as Ctrl-C would."""
+        self.process.send_signal(signal.SIGINT)
+        self.process.wait()
+
+
+def visible_gpus() -> list[str]:
+    """Names of the GPUs for ``CUDA_VISIBLE_DEVICES``, found without loading a framework."""
+    chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if chosen is not None:
+        return [name.strip() for name in chosen.split(",") if name.strip()]
+    try:
+        listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, timeout=20, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return []
+    return [str(number) for number in range(sum(line.startswith("GPU ") for line in listed.stdout.splitlines()))]

@@ -1,0 +1,94 @@
+"""Steps as tasks of a Ray cluster."""
+
+import os
+from pathlib import Path
+
+from t2igan.benchmark.launchers.base import INTERRUPTED, Command, Handle, Launcher
+from t2igan.benchmark.steps import Step
+from t2igan.errors import UserError
+
+MANY = 10_000
+
+
+class RayLauncher(Launcher):
+    """Hands all steps that can start to Ray, which queues them for free cores and GPUs.
+
+    The nodes must see this folder under the same path and have t2igan installed.
+
+    Args:
+        folder: of the plan.
+        address: of a cluster, ``auto`` for the one on this machine; None starts one of this machine's own.
+        cpus: cores a step.
+        gpus: GPUs of a step that trains or scores.
+
+    Raises:
+        UserError: Ray is not installed, or there is no cluster at the address.
+    """
+
+    slots = MANY
+
+    def __init__(self, folder: Path, address: str | None = None, cpus: float = 1, gpus: float = 0) -> None:
+        # Its warning about variables that it will one day leave alone; ours are set for each step.
+        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+        try:
+            import ray
+        except ImportError as error:
+            raise UserError("launcher: no ray here; pip install 't2igan[ray]', or take kind: local") from error
+        self.ray, self.cpus, self.gpus = ray, cpus, gpus
+        try:
+            ray.init(address=address, include_dashboard=False, log_to_driver=False, logging_level="warning")
+        except ConnectionError as error:
+            remedy = "start one with `ray start --head`, or leave the address out"
+            raise UserError(f"launcher: no Ray cluster at {address!r}; {remedy}") from error
+        have = ray.cluster_resources()
+        wanting = [f"{want:g} {name}s" for name, want in (("CPU", cpus), ("GPU", gpus)) if want > have.get(name, 0)]
+        if wanting:
+            self.close()
+            raise UserError(f"launcher: a step asks for {' and '.join(wanting)}, the Ray cluster has fewer")
+        self._run = ray.remote(max_retries=0)(_run)
+
+    def start(self, step: Step, log: Path) -> "RayHandle":
+        """Submit a task."""
+        threads = os.environ.get("OMP_NUM_THREADS", str(max(1, int(self.cpus))))
+        command = Command(step.command, log.absolute(), Path.cwd(), {"OMP_NUM_THREADS": threads} | step.environment)
+        gpus = self.gpus if step.needs_device else 0
+        return RayHandle(self.ray, self._run.options(num_cpus=self.cpus, num_gpus=gpus).remote(command))
+
+    def close(self) -> str:
+        """Leave the cluster."""
+        self.ray.shutdown()
+        return ""
+
+
+def _run(command: Command) -> int:
+    return command()
+
+
+class RayHandle(Handle):
+    """A task.
+
+    Args:
+        ray: the package.
+        task: reference of its result.
+    """
+
+    def __init__(self, ray: object, task: object) -> None:
+        self.ray, self.task = ray, task
+
+    def poll(self) -> int | None:
+        """Its exit code; 1 where its node was lost."""
+        done, _ = self.ray.wait([self.task], timeout=0)
+        return self._result() if done else None
+
+    def stop(self) -> None:
+        """Cancel it, which interrupts it as Ctrl-C would."""
+        self.ray.cancel(self.task, force=False)
+        self._result()
+
+    def _result(self) -> int:
+        try:
+            return self.ray.get(self.task)
+        except self.ray.exceptions.TaskCancelledError:
+            return INTERRUPTED
+        except self.ray.exceptions.RayError:
+            return 1

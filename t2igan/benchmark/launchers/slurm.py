@@ -1,0 +1,148 @@
+"""Steps as SLURM jobs, through submitit."""
+
+import subprocess
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from t2igan.benchmark.launchers.base import Command, Handle, Launcher
+from t2igan.benchmark.steps import Step
+from t2igan.errors import UserError
+
+MANY = 10_000
+FOLDER = "slurm"
+QUEUE_SECONDS = 15.0  # between two looks at the queue
+GONE = "Invalid job id"  # what squeue says of a job that it no longer knows
+
+
+class SlurmLauncher(Launcher):
+    """Submits all steps that can start; they outlive this command, which finds them again.
+
+    The nodes must see this folder and this Python environment under the same paths.
+
+    Args:
+        folder: of the plan.
+        partition: of the cluster; None takes its default.
+        minutes: limit of a job; one that meets it is queued again and goes on from its last checkpoint.
+        cpus: cores a step.
+        gpus: GPUs of a step that trains or scores.
+        memory_gb: of a step; None takes the cluster's default.
+        jobs: the most steps in the queue at a time.
+        setup: shell lines run before a step, e.g. ``module load cuda``.
+        options: further options of sbatch, e.g. ``{account: vision}``.
+
+    Raises:
+        UserError: submitit is not installed, or sbatch is not there.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        partition: str | None = None,
+        minutes: int = 1440,
+        cpus: int = 4,
+        gpus: int = 1,
+        memory_gb: float | None = None,
+        jobs: int = MANY,
+        setup: Sequence[str] = (),
+        options: dict[str, Any] | None = None,
+    ) -> None:
+        try:
+            import submitit
+        except ImportError as error:
+            raise UserError(
+                "launcher: submitit is not installed; pip install 't2igan[slurm]', or take kind: local"
+            ) from error
+        if submitit.SlurmExecutor.affinity() < 0:
+            raise UserError("launcher: there is no sbatch on this machine; go to the cluster's login node")
+        self.submitit, self.slots, self.gpus, self.cpus = submitit, jobs, gpus, cpus
+        self.folder = folder.absolute() / FOLDER
+        self._settings = {
+            "time": minutes,
+            "cpus_per_task": cpus,
+            "mem": None if memory_gb is None else f"{memory_gb:g}GB",
+            "partition": partition,
+            "setup": list(setup) or None,
+            "additional_parameters": dict(options or {}),
+        }
+        self._going: list[SlurmHandle] = []
+
+    def start(self, step: Step, log: Path) -> "SlurmHandle":
+        """Submit a job."""
+        executor = self.submitit.SlurmExecutor(folder=self.folder)
+        gpus = {"gpus_per_node": self.gpus} if self.gpus and step.needs_device else {}
+        settings = {key: value for key, value in self._settings.items() if value is not None}
+        executor.update_parameters(job_name=step.name.replace(" ", "-"), **settings, **gpus)
+        variables = {"OMP_NUM_THREADS": str(self.cpus)} | step.environment
+        # Lightning takes these variables for its own processes, of which it would start none.
+        command = Command(step.command, log.absolute(), Path.cwd(), variables, hidden=("SLURM_",))
+        return self._keep(executor.submit(_Job(command)))
+
+    def attach(self, token: str) -> "SlurmHandle":
+        """The job of an earlier call."""
+        return self._keep(self.submitit.SlurmJob(folder=self.folder, job_id=token))
+
+    def _keep(self, job: Any) -> "SlurmHandle":
+        handle = SlurmHandle(job)
+        self._going.append(handle)
+        return handle
+
+    def close(self) -> str:
+        """Jobs go on in the queue."""
+        left = [handle.token for handle in self._going if handle.poll() is None]
+        if not left:
+            return ""
+        ending = f"`scancel {' '.join(left)}` ends them"
+        return f"{len(left)} jobs go on in SLURM: the same command looks after them, {ending}"
+
+
+class _Job:
+    """A command that is queued again when it meets its time limit."""
+
+    def __init__(self, command: Command) -> None:
+        self.command = command
+
+    def __call__(self) -> int:
+        return self.command()
+
+    def checkpoint(self) -> Any:
+        """Asked for by submitit shortly before the limit; every step of a plan goes on where it stopped."""
+        from submitit.helpers import DelayedSubmission
+
+        return DelayedSubmission(_Job(self.command))
+
+
+class SlurmHandle(Handle):
+    """A job.
+
+    A job that is cancelled leaves no result: it is given up once the queue does not know it (twice, because files
+    may arrive later than news). The queue itself is asked: not every cluster keeps the accounts that submitit
+    reads.
+
+    Args:
+        job: submitit's.
+    """
+
+    def __init__(self, job: Any) -> None:
+        self.job, self.token = job, str(job.job_id)
+        self._asked, self._absent = time.monotonic(), 0
+
+    def poll(self) -> int | None:
+        """Its exit code; 1 where it ended without one (cancelled, node lost)."""
+        if self.job.paths.result_pickle.exists():
+            failure = self.job.exception()
+            return self.job.result() if failure is None else 1
+        if time.monotonic() - self._asked > QUEUE_SECONDS:
+            self._asked = time.monotonic()
+            self._absent = self._absent + 1 if self._is_gone() else 0
+        return 1 if self._absent > 1 else None
+
+    def _is_gone(self) -> bool:
+        asked = subprocess.run(
+            ["squeue", "--noheader", "--jobs", self.token, "--format", "%T"], capture_output=True, text=True
+        )
+        return GONE in asked.stderr if asked.returncode else not asked.stdout.strip()
+
+    def stop(self) -> None:
+        """Leave it: a job does not need this command."""

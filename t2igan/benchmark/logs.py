@@ -1,0 +1,41 @@
+"""What the log of a step says of its progress."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+TAIL_BYTES = 4000
+DONE_OF = re.compile(r"\b(\d[\d,]*)/(\d[\d,]*)")
+MINUTES = re.compile(r"([\d.]+) min left")
+
+
+@dataclass(frozen=True)
+class Words:
+    """The end of a log.
+
+    Attributes:
+        last: its last line.
+        step: such as ``120/1080``, empty where no line says so.
+        minutes: left, None where no line says so.
+    """
+
+    last: str = ""
+    step: str = ""
+    minutes: float | None = None
+
+
+def read_words(log: Path) -> Words:
+    """Read the end of a log; progress bars overwrite their line with carriage returns."""
+    if not log.is_file():
+        return Words()
+    with log.open("rb") as file:
+        file.seek(max(0, log.stat().st_size - TAIL_BYTES))
+        text = file.read().decode(errors="replace")
+    lines = [line.strip() for line in text.replace("\r", "\n").splitlines() if line.strip()]
+    if not lines:
+        return Words()
+    for line in reversed(lines):
+        done, left = DONE_OF.search(line), MINUTES.search(line)
+        if done and left:
+            return Words(lines[-1], f"{done[1]}/{done[2]}", float(left[1]))
+    return Words(lines[-1])

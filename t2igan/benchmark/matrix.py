@@ -1,0 +1,192 @@
+"""A matrix plan: data sets x models x seeds x protocols, as steps."""
+
+import json
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from t2igan.benchmark.steps import Step
+from t2igan.benchmark.trainings import Training, Trainings, Wanted, as_word
+from t2igan.data.store import open_store
+from t2igan.errors import UserError
+from t2igan.evaluation.protocol import load_protocol
+
+JUDGED_BY = "damsm"  # the key under which a model names the DAMSM that it is trained against
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """One data set of a matrix.
+
+    Attributes:
+        name: for the table.
+        store: path.
+        prepare: command line behind ``t2igan prepare`` that writes the store; empty for none.
+        models: generators.
+        protocols: names or files.
+        judges: DAMSMs that no generator sees.
+        classifier: the evaluation classifier, None for none.
+        baselines: rows beside the models'.
+        given: checkpoints that are not trained but taken as they are.
+    """
+
+    name: str
+    store: str
+    prepare: str
+    models: list[Wanted]
+    protocols: list[str]
+    judges: list[Wanted]
+    classifier: Wanted | None
+    baselines: list[str]
+    given: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """A whole matrix.
+
+    Attributes:
+        name: of the plan.
+        folder: of everything that it makes.
+        datasets: each with its models and protocols.
+        seeds: of each model.
+        evaluate: options of ``t2igan evaluate``.
+        wandb: mode and further settings; empty for no tracking.
+    """
+
+    name: str
+    folder: Path
+    datasets: list[DataSet]
+    seeds: list[int]
+    evaluate: Mapping[str, Any] = field(default_factory=dict)
+    wandb: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def records(self) -> Path:
+        """Where all numbers go."""
+        return self.folder / "records.jsonl"
+
+    # ------------------------------------------------------------------------------------------------ steps
+
+    def preparation(self) -> list[Step]:
+        """Stores that are missing and can be made.
+
+        Raises:
+            UserError: a store is missing and the plan does not say how it is prepared, or a protocol is unknown.
+        """
+        steps, problems = [], []
+        for data in self.datasets:
+            for protocol in data.protocols:
+                load_protocol(protocol)
+            if Path(data.store).is_file():
+                continue
+            if not data.prepare:
+                problems.append(f"{data.store} is not there: prepare it, or give {data.name} a `prepare`")
+            command = ["prepare", *shlex.split(data.prepare), "--out", data.store]
+            steps.append(Step(f"{data.name} store", command, [], f"{data.name} · store"))
+        if problems:
+            raise UserError("; ".join(problems))
+        return steps
+
+    def cells(self) -> list[Step]:
+        """Trainings, scores and the report, of all data sets whose store is there.
+
+        Raises:
+            UserError: a configuration or a checkpoint that one names is missing.
+        """
+        steps, problems, shown = [], [], []
+        for data in self.datasets:
+            if not Path(data.store).is_file():
+                continue
+            trainings = Trainings(self.folder, data.store, open_store(data.store).fingerprint, data.given)
+            cells = _Cells(self, data, trainings)
+            steps += cells.steps()
+            shown += [str(training.folder) for training in cells.models]
+            problems += trainings.problems
+        if problems:
+            raise UserError("; ".join(dict.fromkeys(problems)))
+        if steps:
+            command = [
+                "report",
+                str(self.records),
+                "--out",
+                str(self.folder / "report"),
+                "--runs",
+                json.dumps(shown),
+            ]
+            steps.append(Step("report", command, [step.name for step in steps], "report", anyway=True))
+        return steps
+
+
+class _Cells:
+    """The steps of one data set."""
+
+    def __init__(self, matrix: Matrix, data: DataSet, trainings: Trainings) -> None:
+        self.matrix, self.data, self.trainings = matrix, data, trainings
+        seeded = [replace(own, seed=seed, is_model=True) for own in data.models for seed in matrix.seeds]
+        self.models = [training for own in seeded if (training := trainings.add(own)) is not None]
+        self.judges = [training for own in data.judges if (training := trainings.add(own)) is not None]
+        self.classifier = None if data.classifier is None else trainings.add(data.classifier)
+
+    def steps(self) -> Iterator[Step]:
+        """Everything that is needed first; then each model and its scores."""
+        for training in self.trainings.found:
+            if training not in self.models:
+                yield self._fit(training)
+        if "real" in self.data.baselines:
+            yield from self._scores("real images", ["--real", "true"], self.models[0] if self.models else None)
+        for number, model in enumerate(self.models):
+            yield self._fit(model)
+            untrained = ["--untrained", "true"] if number == 0 and "untrained" in self.data.baselines else []
+            checkpoint = ["--checkpoint", str(model.checkpoint), *untrained]
+            yield from self._scores(model.label, checkpoint, model, after=[self._name(model)])
+
+    def _name(self, training: Training) -> str:
+        return f"{self.data.name} {training.label} {training.folder.parent.name.rpartition('-')[2]}"
+
+    def _cell(self, label: str) -> str:
+        return f"{self.data.name} · {label}"
+
+    def _fit(self, training: Training) -> Step:
+        training.write()
+        after = [self._name(need) for need in training.needs.values()]
+        tracked, variables = [], {}
+        if self.matrix.wandb:
+            tracked = ["--trainer.logger", "WandbLogger"]
+            variables = self._tracking(training)
+        name, cell = self._name(training), self._cell(training.label)
+        return Step(name, training.command + tracked, list(dict.fromkeys(after)), cell, variables)
+
+    def _tracking(self, training: Training) -> dict[str, str]:
+        """One project for the plan, a group for each model, tags for the data set."""
+        settings = self.matrix.wandb
+        return {
+            "WANDB_MODE": settings["mode"],
+            "WANDB_PROJECT": settings.get("project", self.matrix.name),
+            "WANDB_RUN_GROUP": training.folder.parent.name,
+            "WANDB_TAGS": self.data.name,
+            "WANDB_NAME": training.label,
+            **({"WANDB_ENTITY": settings["entity"]} if "entity" in settings else {}),
+        }
+
+    def _scores(
+        self, label: str, subject: Sequence[str], model: Training | None, after: Sequence[str] = ()
+    ) -> Iterator[Step]:
+        """One step a protocol; the first judge is the DAMSM that the model was trained against."""
+        own = [model.needs[JUDGED_BY]] if model is not None and JUDGED_BY in model.needs else []
+        networks = [*own, *self.judges]
+        command = ["evaluate", *subject, "--store", self.data.store, "--records", str(self.matrix.records)]
+        for judge in networks:
+            command += ["--damsm", str(judge.checkpoint)]
+        if self.classifier is not None:
+            command += ["--classifier", str(self.classifier.checkpoint)]
+            networks.append(self.classifier)
+        for key, value in self.matrix.evaluate.items():
+            command += [f"--{key}", as_word(value)]
+        before = [*after, *(self._name(network) for network in networks)]
+        for protocol in self.data.protocols:
+            name = f"{self.data.name} {label}: {protocol}"
+            words = [*command, "--protocol", protocol, "--once", "true"]
+            yield Step(name, words, list(dict.fromkeys(before)), self._cell(label))

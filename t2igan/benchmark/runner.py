@@ -1,0 +1,118 @@
+"""Runs steps as far as they can be run, and keeps going when one fails."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from t2igan.benchmark.launchers.base import Handle, Launcher
+from t2igan.benchmark.ledger import Entry, Ledger
+from t2igan.benchmark.steps import Step
+
+POLL_SECONDS = 0.5
+WAITING, RUNNING, DONE, FAILED, LEFT = "waiting", "running", "done", "failed", "not run"
+ENDED = (DONE, FAILED, LEFT)
+
+
+@dataclass
+class Job:
+    """A step on its way.
+
+    Attributes:
+        step: what is done.
+        log: what it prints.
+        state: one of the words above.
+        seconds: since it was handed out, or that it took.
+        known: whether it was done in an earlier call.
+    """
+
+    step: Step
+    log: Path
+    state: str = WAITING
+    seconds: float = 0.0
+    known: bool = False
+    handle: Handle | None = None
+    started: float = 0.0
+
+
+class Runner:
+    """Runs the steps of one phase.
+
+    Args:
+        steps: each after those that it names.
+        folder: of the plan; logs lie in it.
+        launcher: where steps run.
+        ledger: what earlier calls did.
+    """
+
+    def __init__(self, steps: Sequence[Step], folder: Path, launcher: Launcher, ledger: Ledger) -> None:
+        logs = folder / "logs"
+        logs.mkdir(parents=True, exist_ok=True)
+        self.launcher, self.ledger = launcher, ledger
+        self.jobs = [Job(step, logs / f"{_file_name(step.name)}.log") for step in steps]
+        self._by_name = {job.step.name: job for job in self.jobs}
+        for job in self.jobs:
+            self._recall(job)
+
+    def _recall(self, job: Job) -> None:
+        """Take up what an earlier call did, unless something before it is done again."""
+        before = [self._by_name[name] for name in job.step.after]
+        entry = self.ledger.find(job.step.name, job.step.fingerprint)
+        if entry is None or not all(other.known for other in before):
+            return
+        if entry.seconds is not None:
+            job.state, job.seconds, job.known = DONE, entry.seconds, True
+        elif entry.token is not None and (handle := self.launcher.attach(entry.token)) is not None:
+            job.state, job.handle, job.started = RUNNING, handle, time.monotonic()
+
+    def run(self, watch: Callable[[Sequence[Job]], None]) -> list[Job]:
+        """Run what is not done.
+
+        Args:
+            watch: is shown the jobs twice a second.
+        """
+        try:
+            while any(job.state not in ENDED for job in self.jobs):
+                self._advance()
+                watch(self.jobs)
+                time.sleep(POLL_SECONDS)
+            watch(self.jobs)
+        finally:
+            for job in self.jobs:
+                if job.state == RUNNING:
+                    job.handle.stop()
+        return self.jobs
+
+    def _advance(self) -> None:
+        for job in self.jobs:
+            if job.state == RUNNING:
+                self._look_after(job)
+        for job in self.jobs:
+            if job.state == WAITING:
+                self._start_or_leave(job)
+
+    def _look_after(self, job: Job) -> None:
+        job.seconds = round(time.monotonic() - job.started, 1)
+        code = job.handle.poll()
+        if code is None:
+            return
+        job.state = FAILED if code else DONE
+        if job.state == DONE:
+            self.ledger.write(job.step.name, Entry(job.step.fingerprint, seconds=job.seconds))
+        else:
+            self.ledger.drop(job.step.name)
+
+    def _start_or_leave(self, job: Job) -> None:
+        states = {self._by_name[name].state for name in job.step.after}
+        if states & {FAILED, LEFT} and not job.step.anyway:
+            job.state = LEFT
+        elif states <= set(ENDED) and sum(other.state == RUNNING for other in self.jobs) < self.launcher.slots:
+            job.log.unlink(missing_ok=True)
+            job.handle = self.launcher.start(job.step, job.log)
+            job.state, job.started = RUNNING, time.monotonic()
+            if job.handle.token is not None:
+                self.ledger.write(job.step.name, Entry(job.step.fingerprint, token=job.handle.token))
+
+
+def _file_name(name: str) -> str:
+    return "".join(letter if letter.isalnum() or letter in "-." else "-" for letter in name)

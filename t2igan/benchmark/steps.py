@@ -1,0 +1,59 @@
+"""A plan and its steps."""
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+DEVICE_VERBS = ("fit", "validate", "test", "predict", "evaluate", "caption", "sample")
+
+
+@dataclass(frozen=True)
+class Step:
+    """One command of a plan.
+
+    Attributes:
+        name: what it does, in words; no two steps of a plan share it.
+        command: the t2igan command line after ``t2igan``, split into words.
+        after: names of the steps that must be done first.
+        cell: steps of one cell share a row of the table.
+        environment: variables of the command.
+        anyway: run it though a step before it failed.
+    """
+
+    name: str
+    command: list[str]
+    after: list[str]
+    cell: str
+    environment: dict[str, str] = field(default_factory=dict)
+    anyway: bool = False
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes with the command and with the content of the YAML files that it names."""
+        digest = hashlib.sha256("\0".join(self.command).encode())
+        for word in self.command:
+            if word.endswith(".yaml") and Path(word).is_file():
+                digest.update(Path(word).read_bytes())
+        return digest.hexdigest()
+
+    @property
+    def needs_device(self) -> bool:
+        """Whether it is of use to give it a GPU."""
+        return self.command[0] in DEVICE_VERBS
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A plan file.
+
+    Attributes:
+        folder: where ledger, logs and whatever the plan makes lie.
+        launcher: what the file says of where steps run: ``kind`` and that launcher's options.
+        phases: each gives steps; a phase is asked once the one before has run.
+    """
+
+    folder: Path
+    launcher: Mapping[str, Any]
+    phases: Sequence[Callable[[], list[Step]]]

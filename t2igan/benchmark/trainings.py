@@ -1,0 +1,208 @@
+"""Works out what has to be trained before something can be trained.
+
+A configuration of the suite names checkpoints where training leaves them: ``runs/cub/damsm/checkpoints/last.ckpt``
+is what ``experiments/cub/damsm.yaml`` trains. A plan trains it in a folder of its own and names that one instead.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from t2igan.evaluation.protocol import hash_of
+
+CHECKPOINT = re.compile(r"runs/(?P<name>.+)/checkpoints/[^/]+\.ckpt")
+LAST = Path("checkpoints", "last.ckpt")
+EXPERIMENTS = "experiments"
+SEED_KEYS = (("seed_everything",), ("model", "init_args", "seed"), ("data", "init_args", "seed"))
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A training that a plan names.
+
+    Attributes:
+        name: for folder and table.
+        config: configuration file.
+        seed: of everything random.
+        changes: options of the command line, by their dotted keys.
+        is_model: whether it is a generator of the matrix (its noise has a seed of its own).
+    """
+
+    name: str
+    config: Path
+    seed: int = 0
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    is_model: bool = False
+
+
+@dataclass(frozen=True)
+class Training:
+    """A training with its content-addressed folder.
+
+    Attributes:
+        label: its name and seed.
+        folder: of the run.
+        config: the configuration that it is started with, written by :meth:`write`.
+        content: of that file.
+        changes: options of the command line, by their dotted keys.
+        needs: trainings whose checkpoints it reads, by the key that names them.
+    """
+
+    label: str
+    folder: Path
+    config: Path
+    content: Mapping[str, Any]
+    changes: Mapping[str, Any]
+    needs: Mapping[str, "Training"]
+
+    @property
+    def checkpoint(self) -> Path:
+        """What it leaves."""
+        return self.folder / LAST
+
+    @property
+    def command(self) -> list[str]:
+        """How it is started."""
+        changed = [word for key, value in self.changes.items() for word in (f"--{key}", as_word(value))]
+        return ["fit", "--config", str(self.config), "--run", str(self.folder), *changed]
+
+    def write(self) -> None:
+        """Write its configuration."""
+        self.config.parent.mkdir(parents=True, exist_ok=True)
+        self.config.write_text(yaml.safe_dump(dict(self.content), sort_keys=False))
+
+
+class Trainings:
+    """All trainings on one store; what two models need is trained once.
+
+    Args:
+        folder: of the plan.
+        store: path of the data set's store.
+        fingerprint: of the store.
+        given: checkpoints that are taken as they are.
+
+    Attributes:
+        found: in an order in which they can be run.
+        problems: what is missing, in words.
+    """
+
+    def __init__(self, folder: Path, store: str, fingerprint: str, given: frozenset[str] = frozenset()) -> None:
+        self.folder, self.store, self.fingerprint, self.given = folder, store, fingerprint, given
+        self.found: list[Training] = []
+        self.problems: list[str] = []
+        self._known: dict[str, Training | None] = {}
+
+    def add(self, wanted: Wanted) -> Training | None:
+        """A training and all that it needs; None where its configuration cannot be read."""
+        key = hash_of({"config": str(wanted.config), "seed": wanted.seed, "changes": dict(wanted.changes)})
+        if key not in self._known:
+            self._known[key] = None  # a configuration that needs itself ends here
+            self._known[key] = self._resolve(wanted)
+        return self._known[key]
+
+    def _resolve(self, wanted: Wanted) -> Training | None:
+        content = self._read(wanted.config)
+        if content is None:
+            return None
+        needs: dict[str, Training] = {}
+        sources: dict[str, str] = {}
+
+        def replace(key: str, value: str) -> str:
+            if not CHECKPOINT.fullmatch(value):
+                return value
+            training = self._trained_by(wanted.config, value)
+            if training is None:
+                sources[value] = self._sha256(wanted.config, value)
+                return value
+            needs[key] = training
+            sources[str(training.checkpoint)] = f"{training.folder.parent.name}/{training.label}"
+            return str(training.checkpoint)
+
+        content = _replaced(content, replace)
+        _put(content, ("data", "init_args", "store"), self.store)
+        plain = _replaced(_without_seeds(content), lambda _, value: sources.get(value, value))
+        address = hash_of({"config": plain, "changes": dict(wanted.changes), "data": self.fingerprint})[:10]
+        for path in SEED_KEYS:
+            if path[0] != "model" or wanted.is_model:
+                _put(content, path, wanted.seed)
+        label = f"{wanted.name}-seed{wanted.seed}"
+        folder = self.folder / "runs" / f"{wanted.name}-{address}" / label
+        config = self.folder / "configs" / f"{wanted.name}-{address}-seed{wanted.seed}.yaml"
+        self.found.append(Training(label, folder, config, content, wanted.changes, needs))
+        return self.found[-1]
+
+    def _read(self, config: Path) -> dict[str, Any] | None:
+        try:
+            content = yaml.safe_load(config.read_text())
+        except OSError:
+            self.problems.append(f"{config} is not there")
+            return None
+        except yaml.YAMLError as error:
+            self.problems.append(f"{config} is not YAML: {str(error).splitlines()[0]}")
+            return None
+        if not isinstance(content, dict) or not isinstance(content.get("model"), dict):
+            self.problems.append(f"{config} has no model")
+            return None
+        return content
+
+    def _trained_by(self, config: Path, checkpoint: str) -> Training | None:
+        """The training of a checkpoint that a configuration names, None where it is taken as it is."""
+        if checkpoint in self.given:
+            return None
+        name = CHECKPOINT.fullmatch(checkpoint)["name"]
+        source = _root(config) / f"{name}.yaml"
+        if not source.is_file():
+            return None
+        return self.add(Wanted(source.stem, source))
+
+    def _sha256(self, config: Path, checkpoint: str) -> str:
+        path = Path(checkpoint)
+        if path.is_file():
+            return hashlib.sha256(path.read_bytes()).hexdigest()
+        name = CHECKPOINT.fullmatch(checkpoint)["name"]
+        self.problems.append(
+            f"{config} needs {checkpoint}, which is not there, and no {_root(config) / name}.yaml would train it"
+        )
+        return ""
+
+
+def _root(config: Path) -> Path:
+    """The folder that configurations are named from: ``experiments``, else the configuration's own."""
+    parts = config.parts
+    return Path(*parts[: parts.index(EXPERIMENTS) + 1]) if EXPERIMENTS in parts else config.parent
+
+
+def _replaced(value: Any, replace: Callable[[str, str], str], key: str = "") -> Any:
+    """A copy, with ``replace(key, text)`` in place of every text."""
+    if isinstance(value, dict):
+        return {name: _replaced(inner, replace, name) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_replaced(inner, replace, key) for inner in value]
+    return replace(key, value) if isinstance(value, str) else value
+
+
+def _without_seeds(content: dict[str, Any]) -> dict[str, Any]:
+    copy = _replaced(content, lambda _, value: value)
+    for *path, last in SEED_KEYS:
+        inner = copy
+        for key in path:
+            inner = inner.get(key) or {}
+        inner.pop(last, None)
+    return copy
+
+
+def _put(content: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
+    for key in path[:-1]:
+        content = content.setdefault(key, {})
+    content[path[-1]] = value
+
+
+def as_word(value: Any) -> str:
+    """A YAML value as the command line takes it."""
+    return value if isinstance(value, str) else json.dumps(value)
