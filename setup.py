@@ -39,6 +39,8 @@ setup(
         "test": ["pytest>=8", "pytest-xdist>=3.5", "scipy>=1.11"],
         "lint": ["ruff>=0.6"],
         "clip": ["transformers>=4.40"],
+        "ray": ["ray>=2.9"],
+        "slurm": ["submitit>=1.5"],
     },
     entry_points={"console_scripts": ["t2igan = t2igan.cli.main:main"]},
 )

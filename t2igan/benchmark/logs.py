@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 TAIL_BYTES = 4000
-DONE_OF = re.compile(r"\b(\d[\d,]*)/(\d[\d,]*)")
+DONE_OF = re.compile(r"\b(\d+(?:,\d+)*)/(\d+(?:,\d+)*)")
 MINUTES = re.compile(r"([\d.]+) min left")
 
 

@@ -34,9 +34,11 @@ def benchmark(plan: str, fresh: bool = False, launcher: str | None = None, dry_r
 
     Args:
         plan: a YAML file: a matrix (``folder``, ``datasets``, ``seeds``) or a list of ``steps``.
-        fresh: run every step again.
+        fresh: hand every step out again, though it is done; runs go on from their checkpoints, as ever. To start
+            from nothing delete the plan's folder.
         launcher: local, ray or slurm, in place of the plan's own.
-        dry_run: show the steps of the next phase, and what of them is done, but run nothing.
+        dry_run: show the steps and what of them is done, but run nothing; before the stores are there, the steps
+            that write them.
     """
     todo = read_plan(Path(plan))
     todo.folder.mkdir(parents=True, exist_ok=True)
@@ -141,8 +143,12 @@ def _finish(jobs: Sequence[Job]) -> None:
     """Print what the last step printed, and name what failed."""
     if jobs and jobs[-1].state == DONE and jobs[-1].log.is_file():
         print(jobs[-1].log.read_text().rstrip())
-    failed = [f"{job.step.name} ({job.log}: {read_words(job.log).last})" for job in jobs if job.state == FAILED]
+    failed = [f"{job.step.name} ({_why(job)})" for job in jobs if job.state == FAILED]
     if failed:
         left = sum(job.state == LEFT for job in jobs)
         behind = f"; {left} steps behind them were not run" if left else ""
         raise UserError(f"failed: {'; '.join(failed)}{behind}; the same command tries again")
+
+
+def _why(job: Job) -> str:
+    return f"{job.log}: {read_words(job.log).last}" if job.log.is_file() else "it never began, or was cancelled"

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from t2igan.benchmark.orphans import PARENT
 from t2igan.benchmark.steps import Step
 
 INTERRUPTED = 130
+POLL_SECONDS = 0.2
 
 
 class Handle(ABC):
@@ -77,7 +79,8 @@ class Command:
         """Start it as a child that ends with this process."""
         inherited = {key: value for key, value in os.environ.items() if not key.startswith(self.hidden or ("\0",))}
         variables = {"COLUMNS": "120"} | inherited | dict(self.environment) | {PARENT: str(os.getpid())}
-        with self.log.open("wb") as log:
+        # Appended to: a job that is queued again writes into the log that it began.
+        with self.log.open("ab") as log:
             return subprocess.Popen(
                 [sys.executable, "-m", "t2igan", *self.words],
                 cwd=self.folder,
@@ -92,7 +95,10 @@ class Command:
         """Run it to its end; an interrupt is handed on to it."""
         process = self.start()
         try:
-            return process.wait()
+            # Ray's interrupt does not end a wait for a process, only a look at it.
+            while process.poll() is None:
+                time.sleep(POLL_SECONDS)
+            return process.returncode
         except KeyboardInterrupt:
             process.send_signal(signal.SIGINT)
             process.wait()

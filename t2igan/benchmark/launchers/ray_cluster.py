@@ -1,6 +1,7 @@
 """Steps as tasks of a Ray cluster."""
 
 import os
+import socket
 from pathlib import Path
 
 from t2igan.benchmark.launchers.base import INTERRUPTED, Command, Handle, Launcher
@@ -8,6 +9,7 @@ from t2igan.benchmark.steps import Step
 from t2igan.errors import UserError
 
 MANY = 10_000
+CONNECT_SECONDS = 10.0
 
 
 class RayLauncher(Launcher):
@@ -36,8 +38,9 @@ class RayLauncher(Launcher):
             raise UserError("launcher: no ray here; pip install 't2igan[ray]', or take kind: local") from error
         self.ray, self.cpus, self.gpus = ray, cpus, gpus
         try:
+            _expect_someone(address)
             ray.init(address=address, include_dashboard=False, log_to_driver=False, logging_level="warning")
-        except ConnectionError as error:
+        except OSError as error:
             remedy = "start one with `ray start --head`, or leave the address out"
             raise UserError(f"launcher: no Ray cluster at {address!r}; {remedy}") from error
         have = ray.cluster_resources()
@@ -58,6 +61,17 @@ class RayLauncher(Launcher):
         """Leave the cluster."""
         self.ray.shutdown()
         return ""
+
+
+def _expect_someone(address: str | None) -> None:
+    """Ray itself waits for minutes, and then ends the process.
+
+    Raises:
+        OSError: nobody answers at a host and port.
+    """
+    host, _, port = (address or "").rpartition(":")
+    if host and port.isdigit() and "//" not in host:
+        socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS).close()
 
 
 def _run(command: Command) -> int:

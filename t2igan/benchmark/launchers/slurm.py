@@ -70,7 +70,7 @@ class SlurmLauncher(Launcher):
 
     def start(self, step: Step, log: Path) -> "SlurmHandle":
         """Submit a job."""
-        executor = self.submitit.SlurmExecutor(folder=self.folder)
+        executor = self.submitit.SlurmExecutor(folder=self.folder, max_num_timeout=MANY)
         gpus = {"gpus_per_node": self.gpus} if self.gpus and step.needs_device else {}
         settings = {key: value for key, value in self._settings.items() if value is not None}
         executor.update_parameters(job_name=step.name.replace(" ", "-"), **settings, **gpus)

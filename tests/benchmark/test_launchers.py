@@ -1,0 +1,140 @@
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from t2igan.benchmark.launchers import make_launcher
+from t2igan.benchmark.launchers.base import INTERRUPTED
+from t2igan.benchmark.launchers.local import LocalLauncher, visible_gpus
+from t2igan.benchmark.steps import Step
+from t2igan.errors import UserError
+
+
+def step(*command):
+    return Step("a step", list(command), [], "a cell", {"T2IGAN_TEST": "1"})
+
+
+def finish(handle, seconds=60):
+    end = time.monotonic() + seconds
+    while handle.poll() is None and time.monotonic() < end:
+        time.sleep(0.1)
+    return handle.poll()
+
+
+def test_a_process_of_this_machine(tmp_path):
+    launcher = make_launcher({"kind": "local", "jobs": 2}, tmp_path)
+    good = launcher.start(step("list", "models"), tmp_path / "good.log")
+    bad = launcher.start(step("list", "nothing"), tmp_path / "bad.log")
+    assert finish(good) == 0
+    assert finish(bad) == 2
+    assert "SSAGANGenerator" in (tmp_path / "good.log").read_text()
+
+
+def test_every_training_has_a_gpu_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
+    assert visible_gpus() == ["3", "5"]
+    launcher = LocalLauncher(tmp_path)
+    assert launcher.slots == 2
+    handles = [launcher.start(step(verb, "--help"), tmp_path / "x.log") for verb in ("sample", "list", "sample")]
+    assert [handle.gpu for handle in handles] == ["3", None, "5"]
+    for handle in handles:
+        handle.stop()
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"kind": "moon"}, "no kind 'moon'; there are local, ray, slurm"),
+        ({"kind": "local", "job": 2}, "local has no option 'job'; there are jobs, gpus"),
+        ({"kind": "local", "jobs": 0}, "at least 1"),
+    ],
+)
+def test_a_launcher_that_is_none(tmp_path, settings, words):
+    with pytest.raises(UserError, match=words):
+        make_launcher(settings, tmp_path)
+
+
+@pytest.mark.parametrize(("kind", "package"), [("ray", "ray"), ("slurm", "submitit")])
+def test_a_package_that_is_missing(tmp_path, monkeypatch, kind, package):
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(UserError, match=f"t2igan\\[{kind}\\]"):
+        make_launcher({"kind": kind}, tmp_path)
+
+
+def test_a_ray_cluster_that_cannot_serve(tmp_path):
+    pytest.importorskip("ray", reason="the optional package ray is not installed")
+    with pytest.raises(UserError, match=r"no Ray cluster at '127\.0\.0\.1:1'"):
+        make_launcher({"kind": "ray", "address": "127.0.0.1:1"}, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def ray_launcher(tmp_path_factory):
+    pytest.importorskip("ray", reason="the optional package ray is not installed")
+    launcher = make_launcher({"kind": "ray"}, tmp_path_factory.mktemp("ray"))
+    yield launcher
+    launcher.close()
+
+
+@pytest.mark.slow
+def test_a_task_of_ray(ray_launcher, tmp_path):
+    handles = [
+        ray_launcher.start(step("list", "models"), tmp_path / "good.log"),
+        ray_launcher.start(step("list", "nothing"), tmp_path / "bad.log"),
+    ]
+    assert [finish(handle) for handle in handles] == [0, 2]
+    assert "SSAGANGenerator" in (tmp_path / "good.log").read_text()
+
+
+@pytest.mark.slow
+def test_a_task_of_ray_is_interrupted(ray_launcher, tmp_path):
+    log = tmp_path / "long.log"
+    handle = ray_launcher.start(step("prepare", "drawn-birds", "--root", str(tmp_path / "birds")), log)
+    while not log.is_file():
+        time.sleep(0.1)
+    time.sleep(2)
+    handle.stop()
+    assert handle.poll() == INTERRUPTED
+    assert not subprocess.run(["pgrep", "-f", str(tmp_path / "birds")], capture_output=True).stdout
+
+
+@pytest.fixture
+def slurm_launcher(tmp_path):
+    pytest.importorskip("submitit", reason="the optional package submitit is not installed")
+    if shutil.which("sinfo") is None or subprocess.run(["sinfo"], capture_output=True).returncode:
+        pytest.skip("there is no SLURM on this machine")
+    return make_launcher({"kind": "slurm", "gpus": 0, "cpus": 1, "minutes": 10}, tmp_path)
+
+
+def test_a_job_of_slurm_is_found_again(slurm_launcher, tmp_path):
+    token = slurm_launcher.start(step("list", "models"), tmp_path / "good.log").token
+    assert finish(slurm_launcher.attach(token)) == 0
+    assert "SSAGANGenerator" in (tmp_path / "good.log").read_text()
+    assert slurm_launcher.close() == ""
+
+
+def test_a_job_of_slurm_that_is_cancelled(slurm_launcher, tmp_path, monkeypatch):
+    monkeypatch.setattr("t2igan.benchmark.launchers.slurm.QUEUE_SECONDS", 1.0)
+    command = step("prepare", "drawn-birds", "--root", str(tmp_path / "birds"))
+    handle = slurm_launcher.start(command, tmp_path / "long.log")
+    assert handle.token in slurm_launcher.close()
+    subprocess.run(["scancel", handle.token], check=True)
+    assert finish(handle) == 1
+
+
+def test_an_interrupt_reaches_the_command(tmp_path):
+    """Ctrl-C in a launcher's worker must not leave the command behind."""
+    code = (
+        "import pathlib; from t2igan.benchmark.launchers.base import Command; import sys;"
+        f"sys.exit(Command(['prepare', 'drawn-birds', '--root', {str(tmp_path / 'birds')!r}],"
+        f"pathlib.Path({str(tmp_path / 'x.log')!r}), pathlib.Path({str(tmp_path)!r}), {{}})())"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], env=os.environ | {"OMP_NUM_THREADS": "1"})
+    while not (tmp_path / "birds").is_dir():
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=60) == INTERRUPTED
+    assert "interrupted" in (tmp_path / "x.log").read_text()

@@ -1,0 +1,196 @@
+import json
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+import yaml
+
+from t2igan.benchmark.reading import read_plan
+from t2igan.errors import UserError
+
+DAMSM = "model: {class_path: DAMSM}\n"
+STREAM = "model: {class_path: STREAM, init_args: {damsm: runs/small/damsm/checkpoints/last.ckpt}}\n"
+MIRROR = """
+model:
+  class_path: MirrorGAN
+  init_args:
+    damsm: runs/small/damsm/checkpoints/last.ckpt
+    generator_losses:
+      - {class_path: Redescription, init_args: {captioner: runs/small/stream/checkpoints/last.ckpt}}
+data: {class_path: DrawnBirds, init_args: {store: somewhere.h5, image_size: 32}}
+"""
+PLAIN = MIRROR.replace("damsm: runs/small/damsm", "damsm: runs/bought/damsm")
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch, drawn_birds_store):
+    """A folder with experiments, a store and a plan's head."""
+    monkeypatch.chdir(tmp_path)
+    folder = Path("experiments/small")
+    folder.mkdir(parents=True)
+    for name, text in {"damsm": DAMSM, "stream": STREAM, "mirrorgan": MIRROR}.items():
+        (folder / f"{name}.yaml").write_text(text)
+    Path("birds.h5").symlink_to(drawn_birds_store)
+    return folder
+
+
+def plan(**changes):
+    data = {
+        "store": "birds.h5",
+        "models": ["experiments/small/mirrorgan.yaml"],
+        "protocols": ["drawn-birds/quick"],
+    }
+    top = {"folder": "out", "seeds": [0, 1], "datasets": {"birds": data}}
+    for key, value in changes.items():
+        (top if key in ("seeds", "wandb", "evaluate", "launcher") else data)[key] = value
+    Path("plan.yaml").write_text(yaml.safe_dump(top))
+    return read_plan(Path("plan.yaml"))
+
+
+def cells(**changes):
+    return plan(**changes).phases[1]()
+
+
+def option(step, name):
+    return step.command[step.command.index(f"--{name}") + 1]
+
+
+def test_what_a_model_needs_is_trained_first_and_once(place):
+    steps = cells()
+    verbs = [step.command[0] for step in steps]
+    labels = [step.cell.rpartition(" ")[2] for step in steps]
+    assert labels[:2] == ["damsm-seed0", "stream-seed0"]
+    assert verbs == ["fit", "fit", "fit", "evaluate", "fit", "evaluate", "report"]
+    damsm, stream, first, scores, second, _, report = steps
+    assert stream.after == [damsm.name]
+    assert set(first.after) == set(second.after) == {damsm.name, stream.name}
+    assert first.name in scores.after and damsm.name in scores.after
+    assert report.anyway and len(report.after) == 6
+
+
+def test_configurations_name_what_the_plan_trains(place):
+    damsm, stream, first, scores, second, *_ = cells()
+    content = yaml.safe_load(Path(option(first, "config")).read_text())
+    assert content["model"]["init_args"]["damsm"] == f"{option(damsm, 'run')}/checkpoints/last.ckpt"
+    loss = content["model"]["init_args"]["generator_losses"][0]["init_args"]
+    assert loss["captioner"] == f"{option(stream, 'run')}/checkpoints/last.ckpt"
+    assert content["data"]["init_args"]["store"] == "birds.h5"
+    assert option(scores, "damsm") == content["model"]["init_args"]["damsm"]
+    other = yaml.safe_load(Path(option(second, "config")).read_text())
+    for each, seed in ((content, 0), (other, 1)):
+        seeds = each["seed_everything"], each["model"]["init_args"]["seed"], each["data"]["init_args"]["seed"]
+        assert seeds == (seed,) * 3
+    assert "seed" not in yaml.safe_load(Path(option(damsm, "config")).read_text())["model"].get("init_args", {})
+
+
+def test_seeds_share_the_address_and_nothing_else(place):
+    runs = [
+        Path(option(step, "run"))
+        for step in cells()
+        if step.cell.startswith("birds · mirrorgan") and step.command[0] == "fit"
+    ]
+    assert runs[0].parent == runs[1].parent
+    assert [run.name for run in runs] == ["mirrorgan-seed0", "mirrorgan-seed1"]
+
+
+def address(step):
+    return Path(option(step, "run")).parent.name
+
+
+def test_the_address_follows_the_content(place):
+    damsm, stream, first, *_ = cells()
+    (place / "damsm.yaml").write_text(f"# a comment\n{DAMSM}")
+    assert [address(step) for step in cells()[:3]] == [address(step) for step in (damsm, stream, first)]
+    (place / "damsm.yaml").write_text("model: {class_path: DAMSM, init_args: {lr: 0.1}}\n")
+    changed = cells()
+    assert all(address(new) != address(old) for new, old in zip(changed, (damsm, stream, first)))
+    again = cells(models=[{"config": "experiments/small/mirrorgan.yaml", "set": {"model.lr_generator": 0.5}}])
+    assert [address(step) for step in again[:2]] == [address(step) for step in changed[:2]]
+    assert address(again[2]) != address(changed[2])
+    assert again[2].command[-2:] == ["--model.lr_generator", "0.5"]
+
+
+def test_a_checkpoint_that_is_given_is_not_trained(place):
+    given = "runs/small/damsm/checkpoints/last.ckpt"
+    with pytest.raises(UserError, match="not there"):
+        cells(given=[given])
+    Path(given).parent.mkdir(parents=True)
+    Path(given).write_bytes(b"weights")
+    first = next(step for step in cells(given=[given]) if step.cell.endswith("mirrorgan-seed0"))
+    content = yaml.safe_load(Path(option(first, "config")).read_text())
+    assert content["model"]["init_args"]["damsm"] == given
+    before = address(first)
+    Path(given).write_bytes(b"other weights")
+    assert address(next(step for step in cells(given=[given]) if "mirrorgan" in step.cell)) != before
+
+
+def test_judges_classifier_and_baselines(place):
+    (place / "classifier.yaml").write_text("model: {class_path: EvaluationClassifier}\n")
+    steps = cells(
+        judges=[{"config": "experiments/small/damsm.yaml", "seed": 1}],
+        classifier="experiments/small/classifier.yaml",
+        baselines=["real", "untrained"],
+        evaluate={"skip_missing": True},
+    )
+    real, first, second = [step.command for step in steps if step.command[0] == "evaluate"]
+    judges = [word for before, word in pairwise(first) if before == "--damsm"]
+    assert [Path(judge).parents[1].name for judge in judges] == ["damsm-seed0", "damsm-seed1"]
+    assert "--real" in real and "--untrained" in first and "--untrained" not in second
+    assert first[first.index("--skip_missing") + 1] == "true"
+    assert "classifier-seed0" in first[first.index("--classifier") + 1]
+
+
+def test_tracking_has_a_project_for_the_plan_and_a_group_for_each_model(place):
+    steps = [step for step in cells(wandb="offline") if step.command[0] == "fit"]
+    assert all(step.command[-2:] == ["--trainer.logger", "WandbLogger"] for step in steps)
+    assert {step.environment["WANDB_PROJECT"] for step in steps} == {"plan"}
+    assert steps[-1].environment["WANDB_RUN_GROUP"] == address(steps[-1])
+    assert steps[-1].environment["WANDB_TAGS"] == "birds"
+    assert [address(step) for step in steps] == [address(step) for step in cells() if step.command[0] == "fit"]
+
+
+def test_a_store_is_prepared_first(place):
+    Path("birds.h5").unlink()
+    with pytest.raises(UserError, match=r"birds\.h5 is not there"):
+        plan().phases[0]()
+    prepared = plan(prepare="drawn-birds --image_size 32")
+    assert [step.command for step in prepared.phases[0]()] == [
+        ["prepare", "drawn-birds", "--image_size", "32", "--out", "birds.h5"]
+    ]
+    assert prepared.phases[1]() == []
+
+
+def test_everything_that_is_missing_is_said_at_once(place):
+    (place / "mirrorgan.yaml").write_text(PLAIN)
+    with pytest.raises(UserError) as error:
+        cells(models=["experiments/small/mirrorgan.yaml", "experiments/small/nothing.yaml"])
+    message = str(error.value)
+    assert "runs/bought/damsm/checkpoints/last.ckpt" in message
+    assert "nothing.yaml is not there" in message
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"seeds": ["a"]}, "seeds must be"),
+        ({"baselines": ["fake"]}, "no baseline 'fake'"),
+        ({"models": ["a/x.yaml", "b/x.yaml"]}, "two entries called x"),
+        ({"models": [{"name": "x"}]}, "needs the keys"),
+        ({"wandb": "sometimes"}, "wandb must be"),
+        ({"colour": "red"}, "colour"),
+        ({"models": "x.yaml"}, "models of data set birds must be a list"),
+    ],
+)
+def test_a_matrix_that_is_none(place, changes, words):
+    with pytest.raises(UserError, match=words):
+        plan(**changes)
+
+
+def test_a_protocol_that_is_none(place):
+    with pytest.raises(UserError, match="quack"):
+        plan(protocols=["drawn-birds/quack"]).phases[0]()
+
+
+def test_runs_of_the_report(place):
+    report = cells()[-1]
+    assert [Path(run).name for run in json.loads(option(report, "runs"))] == ["mirrorgan-seed0", "mirrorgan-seed1"]
