@@ -13,7 +13,8 @@ from t2igan.cli.main import VERBS
 
 ROOT = Path(__file__).parents[2]
 EXPERIMENTS = ROOT / "experiments"
-CONFIGS = sorted(path for path in EXPERIMENTS.glob("*/*.yaml"))
+MATRICES = sorted(EXPERIMENTS.glob("benchmark/*.yaml"))
+CONFIGS = sorted(set(EXPERIMENTS.glob("*/*.yaml")) - set(MATRICES))
 
 
 class OnlyParse(fit.SuiteCLI):
@@ -62,3 +63,19 @@ def test_step_of_a_plan_is_a_command_that_is_accepted(step, monkeypatch):
     monkeypatch.setattr(module, "call", lambda *asked: taken.update(parsing.parse(*asked)))
     module.run(verb, rest)
     assert taken
+
+
+@pytest.mark.parametrize("path", MATRICES, ids=lambda path: path.stem)
+def test_matrix_finds_all_that_it_needs(path, tmp_path, monkeypatch, drawn_birds_store):
+    """With a store in its place, every model's DAMSM and captioner are found among the experiments."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "experiments").symlink_to(EXPERIMENTS)
+    plan = read_plan(Path("experiments") / "benchmark" / path.name)
+    for step in plan.phases[0]():
+        store = tmp_path / step.command[step.command.index("--out") + 1]
+        store.parent.mkdir(parents=True)
+        store.symlink_to(drawn_birds_store)
+    steps = plan.phases[1]()
+    trained = {step.cell.rpartition(" ")[2].rpartition("-seed")[0] for step in steps if step.command[0] == "fit"}
+    assert {"damsm", "stream", "ssagan", "mirrorgan", "attngan"} <= trained
+    assert steps[-1].name == "report"

@@ -11,6 +11,7 @@ import pytorch_lightning as pl
 import torch
 from test_experiments import OnlyParse
 
+from t2igan.benchmark.reading import read_plan
 from t2igan.cli import fit, parsing
 from t2igan.cli.main import VERBS, main
 from t2igan.evaluation.protocol import load_protocol
@@ -68,9 +69,21 @@ def test_make_targets_exist():
         assert re.search(rf"^{target}:", makefile, re.M)
 
 
+def test_the_plan_that_is_shown_is_a_plan(tmp_path, monkeypatch, drawn_birds_store):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "experiments").symlink_to(ROOT / "experiments")
+    (tmp_path / "plan.yaml").write_text(next(block for block in blocks("yaml") if "seeds:" in block))
+    plan = read_plan(Path("plan.yaml"))
+    store = Path(plan.phases[0]()[0].command[-1])
+    store.parent.mkdir(parents=True)
+    store.symlink_to(drawn_birds_store)
+    trained = [step for step in plan.phases[1]() if step.command[0] == "fit"]
+    assert len([step for step in trained if "--model.text_mode" in step.command]) == 3
+
+
 def test_your_own_generator_takes_one_file_and_one_yaml(tmp_path, monkeypatch, drawn_birds_store):
     (code,) = blocks("python")
-    (config,) = blocks("yaml")
+    config = next(block for block in blocks("yaml") if "mine.Mine" in block)
     (tmp_path / "mine.py").write_text(code)
     small = (
         config.replace("datasets/drawn-birds/drawn-birds-64.h5", str(drawn_birds_store))
