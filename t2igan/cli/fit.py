@@ -3,6 +3,7 @@
 import importlib
 import logging
 import pkgutil
+import shlex
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
@@ -13,6 +14,7 @@ from typing import Any, ClassVar
 import jsonargparse
 import pytorch_lightning as pl
 import torch
+import yaml
 from jsonargparse import Namespace
 from pytorch_lightning.callbacks import Callback, ModelCheckpoint, ProgressBar, RichProgressBar
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
@@ -21,9 +23,11 @@ from pytorch_lightning.loggers import Logger, TensorBoardLogger, WandbLogger
 import t2igan.data
 import t2igan.losses
 import t2igan.models
+from t2igan.cli import wandb_run
 from t2igan.cli.parsing import known_options, one_line, subclasses
 from t2igan.cli.progress import LineProgress
 from t2igan.cli.run_folder import ContinueCurves, FinalCheckpoint, RunCurves, default_run_folder
+from t2igan.cli.watching import BestSoFar, GradientNorms, Speed
 from t2igan.errors import UserError
 from t2igan.models.adversarial import AdversarialModule
 from t2igan.models.suite_module import SuiteModule
@@ -46,7 +50,7 @@ def run(verb: str, argv: Sequence[str]) -> None:
     _quieten()
     import_classes()
     try:
-        SuiteCLI.verb = verb
+        SuiteCLI.words = ["t2igan", verb, *argv]
         SuiteCLI(
             pl.LightningModule,
             pl.LightningDataModule,
@@ -92,14 +96,14 @@ def _quieten() -> None:
 class SuiteCLI(LightningCLI):
     """Every run has one folder; a killed run goes on; what is missing is said before anything is built."""
 
-    verb = "fit"
+    words: ClassVar[list[str]] = ["t2igan", "fit"]
     options: ClassVar[list[str]] = []
 
     @classmethod
     def subcommands(cls) -> dict[str, set[str]]:
         """The one that was asked for: each parser costs a second to build."""
         every = LightningCLI.subcommands()
-        return {cls.verb: every[cls.verb]}
+        return {cls.words[1]: every[cls.words[1]]}
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Options of the house."""
@@ -155,7 +159,10 @@ class SuiteCLI(LightningCLI):
         trainer = self.config_init[self.subcommand].trainer
         callbacks = list(trainer.callbacks or [])
         progress = RichProgressBar() if sys.stdout.isatty() else LineProgress()
-        wanted: list[Callback] = [progress, ContinueCurves(), SampleGrid()]
+        wanted: list[Callback] = [progress, ContinueCurves(), SampleGrid(), GradientNorms(), Speed(), BestSoFar()]
+        loggers = self._loggers(trainer.logger)
+        if loggers and any(isinstance(logger, WandbLogger) for logger in loggers):
+            wanted.append(wandb_run.WandbCard(self._resolved(), shlex.join(self.words)))
         wanted.append(ModelCheckpoint(save_last=True, every_n_train_steps=SAVE_EVERY_STEPS))
         wanted.append(FinalCheckpoint())
         for callback in wanted:
@@ -166,22 +173,36 @@ class SuiteCLI(LightningCLI):
                 callback.dirpath = str(self.folder / "checkpoints")
         if trainer.enable_progress_bar is False:
             callbacks = [callback for callback in callbacks if not isinstance(callback, ProgressBar)]
-        return super().instantiate_trainer(callbacks=callbacks, logger=self._loggers(trainer.logger), **kwargs)
+        return super().instantiate_trainer(callbacks=callbacks, logger=loggers, **kwargs)
+
+    def _resolved(self) -> dict[str, Any]:
+        """The configuration as plain values, defaults and the command line's included."""
+        text = self._parser(self.subcommand).dump(self.config[self.subcommand], skip_none=False)
+        return yaml.safe_load(text)
 
     def _loggers(self, chosen: Any) -> list[Logger] | bool:
         if chosen is False:
             return False
         loggers = [] if chosen in (None, True) else list(chosen) if isinstance(chosen, list) else [chosen]
         for logger in loggers:
-            if isinstance(logger, WandbLogger) and logger._save_dir == ".":
-                logger._save_dir = logger._wandb_init["dir"] = str(self.folder)
+            if isinstance(logger, WandbLogger):
+                store = getattr(self.datamodule, "store", None)
+                dataset = type(self.datamodule).__name__ if store is None else store.name
+                fresh = self.config[self.subcommand].fresh
+                wandb_run.settle(logger, self.folder, type(self.model).__name__, dataset, fresh)
         if not loggers:
             loggers.append(TensorBoardLogger(str(self.folder), name="tensorboard", version=""))
         return [RunCurves(self.folder), *loggers]
 
     def fit(self, model: SuiteModule, **kwargs: Any) -> None:
         """Train, and say what there is afterwards."""
-        self._guarded(self.trainer.fit, model, **kwargs)
+        wandb_run.start(self.trainer.loggers, self.folder)
+        done = False
+        try:
+            self._guarded(self.trainer.fit, model, **kwargs)
+            done = True
+        finally:
+            wandb_run.finish(self.trainer.loggers, failed=not done)
         if not self.trainer.is_global_zero:
             return
         print(f"wrote {self.folder}: {', '.join(sorted(path.name for path in self.folder.iterdir()))}")

@@ -12,12 +12,14 @@ class LineProgress(ProgressBar):
 
     Args:
         every_seconds: time between two lines.
+        first_seconds: time before the first one.
     """
 
-    def __init__(self, every_seconds: float = 10.0) -> None:
+    def __init__(self, every_seconds: float = 10.0, first_seconds: float = 2.0) -> None:
         super().__init__()
-        self.every_seconds = every_seconds
+        self.every_seconds, self.first_seconds = every_seconds, first_seconds
         self._enabled = True
+        self._wait = first_seconds
         self._since = (0.0, 0)
 
     def disable(self) -> None:
@@ -30,6 +32,7 @@ class LineProgress(ProgressBar):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Start the clock."""
+        self._wait = self.first_seconds
         self._since = (time.monotonic(), trainer.global_step)
 
     def on_train_batch_end(
@@ -38,9 +41,10 @@ class LineProgress(ProgressBar):
         """Print if it is time."""
         then, step = self._since
         seconds = time.monotonic() - then
-        if not self._enabled or seconds < self.every_seconds or trainer.global_step == step:
+        if not self._enabled or seconds < self._wait or trainer.global_step == step:
             return
         per_step = seconds / (trainer.global_step - step)
+        self._wait = self.every_seconds
         self._since = (time.monotonic(), trainer.global_step)
         total = trainer.estimated_stepping_batches
         left = per_step * (total - trainer.global_step)

@@ -16,7 +16,7 @@ from t2igan.evaluation.leaderboard import Board, boards, grid_table, markdown, m
 from t2igan.evaluation.published import beside, elsewhere
 from t2igan.evaluation.published_tables import beside_grid, beside_notes, elsewhere_grid
 from t2igan.evaluation.record import ResultRecord, read_records
-from t2igan.evaluation.report_runs import FIRST_CURVES, read_run
+from t2igan.evaluation.report_runs import first_curves, read_run
 from t2igan.evaluation.run_identity import run_folder_of
 from t2igan.evaluation.scores_csv import write_csv
 from t2igan.plotting.curves import plot_curves
@@ -167,7 +167,7 @@ def _pictures(run_folder: Path, rows: list[dict[str, float]], folder: Path) -> l
     written = []
     if rows:
         written.append(folder / f"{run_folder.name}-curves.png")
-        keys = [key for key in FIRST_CURVES if any(key in row for row in rows)]
+        keys = first_curves(set().union(*rows))
         plot_curves({run_folder.name: rows}, written[0], keys=keys or None)
     grids = sorted((run_folder / "samples").glob("step_*.png"))
     if grids:

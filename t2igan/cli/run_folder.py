@@ -10,6 +10,8 @@ from pytorch_lightning.loggers.csv_logs import ExperimentWriter
 from pytorch_lightning.utilities import rank_zero_only
 
 CURVES = "metrics.csv"
+# What a step says of itself, the same whenever it is done; how fast it was is not.
+OF_A_STEP = ("train/", "gradients/", "lr/")
 
 
 class _KeepingWriter(ExperimentWriter):
@@ -92,7 +94,8 @@ class ContinueCurves(Callback):
         """Note the values of the last step, if it is one that is logged."""
         step = trainer.global_step - 1
         if trainer.training and (step + 1) % trainer.log_every_n_steps == 0:
-            values = {key: float(value) for key, value in trainer.logged_metrics.items() if "train/" in key}
+            logged = trainer.logged_metrics.items()
+            values = {key: float(value) for key, value in logged if key.startswith(OF_A_STEP)}
             checkpoint[self.KEY] = values | {"step": step, "epoch": trainer.current_epoch}
 
     def on_load_checkpoint(self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict) -> None:

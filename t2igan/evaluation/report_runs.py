@@ -1,21 +1,27 @@
 """What the folder of a run has to show: curves, sheets of samples, masks and attention."""
 
 import base64
-from collections.abc import Sequence
+import re
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from PIL import Image, UnidentifiedImageError
 
+from t2igan.evaluation.tracking import page_of, sync_command
 from t2igan.plotting.curves import Rows
 from t2igan.plotting.vector import curve_svg
 
 # Curves shown first, as far as a run has them; the others follow.
 FIRST_CURVES = (
     *("train/loss_d", "train/loss_g_adversarial", "train/loss_g_damsm", "train/logits_real", "train/logits_fake"),
-    *("val/top1_of_batch", "train/loss", "val/loss", "val/accuracy"),
+    *("train/margin", "gradients/generator", "gradients/discriminator"),
+    *("val/damsm", "val/top1_of_batch", "best/val/top1_of_batch"),
+    *("train/loss", "val/loss", "best/val/loss", "val/accuracy", "best/val/accuracy"),
 )
-MOST_CURVES = 9
+# What a reader asks for last.
+LAST_CURVES = ("lr/", "speed/")
+MOST_CURVES = 12
 MOST_EARLIER = 3
 MOST_OVERLAYS = 6
 
@@ -49,6 +55,8 @@ class RunPage:
         earlier: sheets from earlier in training, in their order.
         overlays: pictures with masks or attention.
         notes: pictures that cannot be read.
+        page: https address of its page at wandb, None where it has none.
+        sync: command that sends what wandb recorded offline, None where there is nothing to send.
     """
 
     name: str
@@ -58,6 +66,8 @@ class RunPage:
     earlier: list[Picture]
     overlays: list[Picture]
     notes: list[str] = field(default_factory=list)
+    page: str | None = None
+    sync: str | None = None
 
 
 def read_run(folder: Path, rows: Rows) -> RunPage:
@@ -82,16 +92,30 @@ def read_run(folder: Path, rows: Rows) -> RunPage:
         read_pictures([(path, f"after {_steps(path)} steps") for path in between], notes),
         read_pictures([(path, _overlay_caption(path)) for path in _spread(overlays, MOST_OVERLAYS)], notes),
         notes,
+        page_of(folder),
+        sync_command(folder),
     )
 
 
 def curves_of(rows: Rows) -> list[str]:
     """Panels of the quantities that a reader looks at first."""
     columns = list(dict.fromkeys(key for row in rows for key in row if key not in ("step", "epoch")))
-    chosen = [key for key in FIRST_CURVES if key in columns]
-    chosen += [key for key in columns if key not in chosen]
+    chosen = first_curves(columns)
+    chosen += sorted((key for key in columns if key not in chosen), key=lambda key: key.startswith(LAST_CURVES))
     panels = (curve_svg(rows, key) for key in chosen[:MOST_CURVES])
     return [panel for panel in panels if panel is not None]
+
+
+def first_curves(columns: Collection[str]) -> list[str]:
+    """``FIRST_CURVES`` as far as a run has them; of several picture sizes (``..._64``) the largest."""
+    chosen = []
+    for key in FIRST_CURVES:
+        sizes = [int(name.removeprefix(f"{key}_")) for name in columns if re.fullmatch(f"{key}_[0-9]+", name)]
+        if key in columns:
+            chosen.append(key)
+        elif sizes:
+            chosen.append(f"{key}_{max(sizes)}")
+    return chosen
 
 
 def read_pictures(entries: Sequence[tuple[Path, str]], notes: list[str]) -> list[Picture]:

@@ -18,6 +18,7 @@ from t2igan.models.generator_losses import GeneratorLoss, GeneratorView
 from t2igan.models.step_count import do_not_count_steps_of
 from t2igan.models.suite_module import SuiteModule, load_module
 from t2igan.models.synthesis import Discriminator, Generator, Synthesis
+from t2igan.models.verdicts import verdicts
 from t2igan.nn.average import WeightAverage
 from t2igan.nn.images import resize, to_signed
 from t2igan.nn.modes import evaluating, frozen
@@ -188,6 +189,16 @@ class AdversarialModule(SuiteModule):
             optimizers.append(torch.optim.Adam(encoders, lr=self.lr_text, betas=self.betas))
         return optimizers
 
+    def networks(self) -> dict[str, nn.Module]:
+        """What training may move, by the names under which it is logged."""
+        sizes = len(self.discriminators) > 1
+        networks: dict[str, nn.Module] = {"generator": self.generator, "text_encoder": self.text_encoder}
+        for critic in self.discriminators:
+            networks[f"discriminator_{critic.image_size}" if sizes else "discriminator"] = critic
+        if self.judge is not None:
+            networks["image_encoder"] = self.judge.image_encoder
+        return networks
+
     def _settle_modes(self) -> None:
         """Modes that Lightning's blanket ``train()`` gets wrong, at every step: no hook runs after every resume."""
         self.generator_losses.eval()
@@ -295,14 +306,14 @@ class AdversarialModule(SuiteModule):
             loss = self.discriminator_loss(chunk)
             self.manual_backward(loss / len(chunks))
             self._log(chunk, loss_d=loss)
-        self._step(optimizer)
+        optimizer.step()
         if self.penalty is not None and self.penalty.separate:
             optimizer.zero_grad()
             for chunk in chunks:
                 loss = self.penalty_loss(chunk)
                 self.manual_backward(loss / len(chunks))
                 self._log(chunk, penalty=loss)
-            self._step(optimizer)
+            optimizer.step()
 
     def discriminator_loss(self, chunk: Chunk) -> Tensor:
         """Adversarial loss of all discriminators on a drawn chunk, with the penalty if it is merged."""
@@ -321,7 +332,7 @@ class AdversarialModule(SuiteModule):
             real = Logits(conditional, critic.unconditional(features))
             fake = Logits(conditional_drawn, critic.unconditional(drawn))
             loss = self.objective.discriminator_loss(real, fake, wrong)
-            self._log_verdicts(chunk, critic, loss, real, fake, wrong)
+            self._log_verdicts(chunk, critic, loss, verdicts(real, fake, wrong))
             total = total + loss
         if self.penalty is not None and not self.penalty.separate:
             penalty = self.penalty_loss(chunk)
@@ -333,20 +344,9 @@ class AdversarialModule(SuiteModule):
         """The chunk's real pictures at the side that a discriminator judges."""
         return resize(chunk.images, size)
 
-    def _log_verdicts(
-        self, chunk: Chunk, critic: Discriminator, loss: Tensor, real: Logits, fake: Logits, wrong: Tensor
-    ) -> None:
-        values = {
-            "loss_d": loss,
-            "logits_real": real.conditional.mean(),
-            "logits_fake": fake.conditional.mean(),
-        }
-        if len(wrong):
-            values["logits_wrong"] = wrong.mean()
+    def _log_verdicts(self, chunk: Chunk, critic: Discriminator, loss: Tensor, values: dict[str, Tensor]) -> None:
         if len(self.discriminators) > 1:
-            values = {f"{name}_{critic.image_size}": value for name, value in values.items()}
-        else:
-            del values["loss_d"]
+            values = {f"{name}_{critic.image_size}": value for name, value in (values | {"loss_d": loss}).items()}
         self._log(chunk, **values)
 
     def penalty_loss(self, chunk: Chunk) -> Tensor:
@@ -370,7 +370,7 @@ class AdversarialModule(SuiteModule):
                 self.manual_backward(loss / len(chunks))
                 chunk.synthesis = None
                 self._log(chunk, loss_g=loss)
-        self._step(optimizer)
+        optimizer.step()
 
     def generator_loss(self, chunk: Chunk) -> Tensor:
         """Adversarial loss of a drawn chunk against all discriminators, plus the further terms."""
@@ -388,10 +388,10 @@ class AdversarialModule(SuiteModule):
             total = total + value
         return total
 
-    def _step(self, optimizer: LightningOptimizer) -> None:
-        if self.clip is not None:
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """Clip the gradients of generator or discriminators, unscaled by now; those of encoders are left."""
+        if self.clip is not None and any(optimizer is each.optimizer for each in self.optimizers()[:2]):
             self.clip_gradients(optimizer, gradient_clip_val=self.clip, gradient_clip_algorithm="norm")
-        optimizer.step()
 
     def _log(self, chunk: Chunk, **values: Tensor) -> None:
         named = {f"train/{name}": value.detach() for name, value in values.items()}

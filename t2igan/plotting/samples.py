@@ -13,23 +13,30 @@ from pytorch_lightning.utilities import rank_zero_only
 
 from t2igan.nn.images import to_uint8
 from t2igan.nn.noise import caption_noise
-from t2igan.plotting.grids import rows_grid
-from t2igan.plotting.overlays import mask_overlay
+from t2igan.plotting.grids import rows_grid, to_picture
+from t2igan.plotting.overlays import attention_overlay, mask_overlay
+
+MOST_ATTENTION = 4
+
+Shown = dict[str, list[Image.Image]]
+"""Kind of picture -> pictures, of the first captions or of all."""
 
 
 class Drawing(Protocol):
     """What a module's ``synthesise`` returns."""
 
     images: list[torch.Tensor]
+    attention: list[torch.Tensor]
     masks: list[torch.Tensor]
 
 
 class SampleGrid(Callback):
     """Every so often, draws the same captions from the same noise with averaged weights.
 
-    Writes ``samples/step_<n>.png`` into the run's folder and logs the picture to TensorBoard and wandb. The
-    captions are the first of test images spread evenly over the split; real pictures stand below. Modules that draw
-    nothing are left alone.
+    Writes ``samples/step_<n>.png`` into the run's folder and logs the picture to TensorBoard and wandb, and where
+    the words look, if the generator has attention. wandb gets each picture with its caption too, and under its
+    mask. The captions are the first of test images spread evenly over the split; real pictures stand below. Modules
+    that draw nothing are left alone.
 
     Args:
         every_n_steps: steps between two pictures; one more is made at the end.
@@ -65,25 +72,48 @@ class SampleGrid(Callback):
         with torch.no_grad():
             drawn = pl_module.synthesise(noise, batch.captions, batch.lengths)
         real = data.on_after_batch_transfer(batch, 0).images.cpu()
-        picture = self._picture(real, drawn, [split.caption_text(caption) for caption in ids])
+        captions = [split.caption_text(caption) for caption in ids]
+        words = [data.vocabulary.decode(row) for row in batch.captions.tolist()]
+        images = to_uint8(drawn.images[-1]).cpu()
+        shown = self._shown(images, drawn, words)
+        sheet = self._sheet(images, real, drawn, captions)
         folder = Path(trainer.default_root_dir) / "samples"
         folder.mkdir(parents=True, exist_ok=True)
-        picture.save(folder / f"step_{trainer.global_step:06d}.png")
-        self._log(trainer, picture)
+        sheet.save(folder / f"step_{trainer.global_step:06d}.png")
+        self._log(trainer, sheet, shown, captions)
 
     @staticmethod
-    def _picture(real: torch.Tensor, drawn: Drawing, captions: list[str]) -> Image.Image:
-        images = to_uint8(drawn.images[-1]).cpu()
+    def _sheet(images: torch.Tensor, real: torch.Tensor, drawn: Drawing, captions: list[str]) -> Image.Image:
         rows = [("drawn", images), ("real", real)]
         if drawn.masks:
-            masks = drawn.masks[-1].float().cpu()
-            rows.append(("mask", torch.stack([mask_overlay(image, mask) for image, mask in zip(images, masks)])))
+            rows.append(("mask", torch.stack(_under_masks(images, drawn))))
         return rows_grid(rows, captions)
 
     @staticmethod
-    def _log(trainer: pl.Trainer, picture: Image.Image) -> None:
+    def _shown(images: torch.Tensor, drawn: Drawing, words: list[list[str]]) -> Shown:
+        shown = {"pictures": [to_picture(image) for image in images]}
+        if drawn.masks:
+            shown["masks"] = [to_picture(image) for image in _under_masks(images, drawn)]
+        if drawn.attention:
+            looked = zip(images[:MOST_ATTENTION], drawn.attention[-1].cpu(), words)
+            shown["attention"] = [attention_overlay(image, maps, own) for image, maps, own in looked]
+        return shown
+
+    @staticmethod
+    def _log(trainer: pl.Trainer, sheet: Image.Image, shown: Shown, captions: list[str]) -> None:
+        step = trainer.global_step
         for logger in trainer.loggers:
             if isinstance(logger, TensorBoardLogger):
-                logger.experiment.add_image("samples", np.asarray(picture), trainer.global_step, dataformats="HWC")
+                logger.experiment.add_image("samples", np.asarray(sheet), step, dataformats="HWC")
+                for number, picture in enumerate(shown.get("attention", [])):
+                    name = f"attention/{number}"
+                    logger.experiment.add_image(name, np.asarray(picture), step, dataformats="HWC")
             if isinstance(logger, WandbLogger):
-                logger.log_image("samples", [picture], step=trainer.global_step)
+                logger.log_image("samples", [sheet], step=step)
+                for kind, pictures in shown.items():
+                    logger.log_image(kind, pictures, step=step, caption=captions[: len(pictures)])
+
+
+def _under_masks(images: torch.Tensor, drawn: Drawing) -> list[torch.Tensor]:
+    """Pictures, uint8 (3, H, W) each, with their finest masks laid over them."""
+    return [mask_overlay(image, mask) for image, mask in zip(images, drawn.masks[-1].float().cpu())]

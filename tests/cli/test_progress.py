@@ -36,10 +36,13 @@ def printed(tmp_path, capsys, **options):
 
 
 def test_a_line_says_where_training_is(tmp_path, capsys):
-    lines = printed(tmp_path, capsys, every_seconds=0)
+    lines = printed(tmp_path, capsys, every_seconds=0, first_seconds=0)
     assert len(lines) == 3
     assert re.fullmatch(r"step 2/3, \d+\.\d\d s each, 0\.0 min left, loss \d+\.\d\d", lines[1])
 
 
 def test_lines_keep_their_distance(tmp_path, capsys):
-    assert printed(tmp_path, capsys, every_seconds=60) == []
+    """The first comes sooner: who watches wants to know how long it will take."""
+    assert printed(tmp_path, capsys, every_seconds=60, first_seconds=60) == []
+    (line,) = printed(tmp_path, capsys, every_seconds=60, first_seconds=0)
+    assert line.startswith("step 1/3, ")

@@ -1,5 +1,7 @@
 import csv
+import json
 import re
+import shlex
 from dataclasses import replace
 from html.parser import HTMLParser
 
@@ -11,7 +13,7 @@ from t2igan.evaluation.html import render_page
 from t2igan.evaluation.leaderboard import boards
 from t2igan.evaluation.published import METRICS, beside
 from t2igan.evaluation.record import SubjectCard
-from t2igan.evaluation.report_runs import read_run
+from t2igan.evaluation.report_runs import curves_of, first_curves, read_run
 from t2igan.evaluation.scores_csv import HEADERS, write_csv
 
 EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>"
@@ -138,6 +140,47 @@ def test_what_a_run_has_to_show(run_folder):
     assert (run.samples[0].width, run.samples[0].height) == (20, 10)
     (note,) = run.notes
     assert "c000_s01_attention.png: not a readable PNG" in note
+
+
+def test_a_run_that_is_online_is_linked(tables, run_folder):
+    address = {"id": "a1", "project": "p", "url": "https://wandb.ai/me/p/runs/a1", "folder": "wandb/run-1-a1"}
+    (run_folder / "wandb.json").write_text(json.dumps(address))
+    page = Page(render_page(tables, [read_run(run_folder, [])]))
+    assert [one for tag, one in page.tags if tag == "a" and one.get("href") == address["url"]]
+    assert "wandb sync" not in page.text
+
+
+def test_a_run_recorded_offline_says_how_to_send_it(tables, run_folder):
+    address = {"id": "a1", "project": "p", "url": None, "folder": "wandb/offline-run-1-a1"}
+    (run_folder / "wandb.json").write_text(json.dumps(address))
+    command = f"wandb sync {shlex.quote(str(run_folder / 'wandb'))}/offline-run-*-a1"
+    assert read_run(run_folder, []).sync == command
+    assert f"offline: {command}" in Page(render_page(tables, [read_run(run_folder, [])])).text
+
+
+@pytest.mark.parametrize("content", ['{"url": "javascript:alert(1)"}', "[1]", '{"id": "tor'])
+def test_an_address_that_is_none_is_left_out(run_folder, content):
+    (run_folder / "wandb.json").write_text(content)
+    run = read_run(run_folder, [])
+    assert run.page is None and run.sync is None
+
+
+def test_of_several_picture_sizes_the_largest_comes_first():
+    columns = ["train/margin_64", "train/margin_256", "train/margin_128", "train/loss_d", "train/loss_d_256"]
+    assert first_curves(columns) == ["train/loss_d", "train/margin_256"]
+
+
+def test_rates_and_speed_come_after_all_other_curves():
+    names = ["lr/generator", "speed/images_per_second", "train/penalty", "gradients/generator", "val/damsm"]
+    panels = curves_of([dict.fromkeys(names, 1.0) | {"step": 0}])
+    order = [next(name for name in names if name in panel) for panel in panels]
+    assert order == [
+        "gradients/generator",
+        "val/damsm",
+        "train/penalty",
+        "lr/generator",
+        "speed/images_per_second",
+    ]
 
 
 def test_the_csv_gives_every_number_back(tables, tmp_path):

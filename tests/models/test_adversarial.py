@@ -5,6 +5,8 @@ import torch
 from pytorch_lightning.strategies import DDPStrategy
 from torch import nn
 
+from t2igan.cli.run_folder import RunCurves, read_curves
+from t2igan.cli.watching import GradientNorms, Speed
 from t2igan.errors import UserError
 from t2igan.losses.adversarial import BCE
 from t2igan.losses.gradient_penalty import MAGP
@@ -171,6 +173,29 @@ def test_finetuned_judge_is_saved(small_ssagan, train, tmp_path):
     trainer.save_checkpoint(tmp_path / "gan.ckpt")
     assert any(key.startswith("judge.") for key in torch.load(tmp_path / "gan.ckpt")["state_dict"])
     assert load_module(tmp_path / "gan.ckpt").judge is None
+
+
+def norm(parameters):
+    return nn.utils.get_total_norm([each.grad for each in parameters if each.grad is not None])
+
+
+def test_generator_and_discriminators_are_clipped_and_encoders_are_not(small_ssagan, train):
+    module = small_ssagan(clip=1e-4, text_mode="damsm-finetune")
+    train(module, max_steps=1)
+    assert norm(module.generator.parameters()) <= 1.001e-4
+    assert norm(module.discriminators.parameters()) <= 1.001e-4
+    assert norm(module.judge.image_encoder.parameters()) > 1e-3
+
+
+def test_watching_changes_nothing(small_ssagan, train, tmp_path):
+    watched, alone = small_ssagan(), small_ssagan()
+    train(watched, logger=RunCurves(tmp_path), log_every_n_steps=1, callbacks=[GradientNorms(), Speed()])
+    train(alone)
+    for one, two in zip(watched.parameters(), alone.parameters(), strict=True):
+        assert torch.equal(one, two)
+    (first, *_) = read_curves(tmp_path / "metrics.csv")
+    networks = ("generator", "discriminator", "discriminator_second")
+    assert all(first[f"gradients/{name}"] > 0 for name in networks)
 
 
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])

@@ -1,0 +1,155 @@
+"""A run's page at wandb: what it is called, what it says of itself, where it is."""
+
+import json
+import os
+import platform
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import Callback
+from pytorch_lightning.loggers import Logger, WandbLogger
+from pytorch_lightning.utilities import rank_zero_only
+
+import t2igan
+from t2igan.cli.watching import BETTER, parameter_counts
+from t2igan.errors import UserError
+from t2igan.evaluation.tracking import WANDB_FILE, read_address
+
+PROJECT = "t2igan"
+LIGHTNING_PROJECT = "lightning_logs"
+ROW = "wandb_row"
+# Of training, of validation, of the best so far.
+ROWS_OF_A_STEP = 3
+PACKAGES = ("torch", "torchvision", "pytorch-lightning", "wandb")
+
+
+def settle(logger: WandbLogger, folder: Path, model: str, dataset: str, fresh: bool) -> None:
+    """Fill in what neither the configuration nor an environment variable of wandb says.
+
+    Args:
+        logger: not started yet.
+        folder: of the run; wandb's files lie in it too, unless the configuration names another place.
+        model: the default group.
+        dataset: the default tag.
+        fresh: whether the run starts anew; else it goes on under the id that the folder knows.
+    """
+    settings = logger._wandb_init
+    if logger._save_dir in (None, "."):
+        logger._save_dir = settings["dir"] = str(folder)
+    if settings["project"] == LIGHTNING_PROJECT and "WANDB_PROJECT" not in os.environ:
+        logger._project = settings["project"] = PROJECT
+    earlier = {} if fresh else read_address(folder)
+    defaults = {
+        "group": ("WANDB_RUN_GROUP", model),
+        "tags": ("WANDB_TAGS", [dataset]),
+        "name": ("WANDB_NAME", folder.name),
+        "id": ("WANDB_RUN_ID", earlier.get("id")),
+        "resume": ("WANDB_RESUME", "allow"),
+    }
+    for key, (variable, value) in defaults.items():
+        if not settings.get(key) and variable not in os.environ:
+            settings[key] = value
+    for key in [key for key, value in settings.items() if value is None]:
+        del settings[key]  # the parser gives every argument of wandb's, and None is not always its default
+    logger._name, logger._id = settings.get("name"), settings.get("id")
+
+
+@rank_zero_only
+def start(loggers: list[Logger], folder: Path) -> None:
+    """Open the run's page before training begins, and note in the run's folder where it is.
+
+    Raises:
+        UserError: wandb cannot be reached, or knows no user.
+    """
+    for logger in loggers:
+        if not isinstance(logger, WandbLogger):
+            continue
+        import wandb  # only where it was asked for: its import takes a moment
+
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            run = logger.experiment
+        except wandb.errors.Error as error:
+            what = str(error).splitlines()[0]
+            raise UserError(
+                f"wandb: {what} Or set WANDB_MODE=offline, and send the run later with `wandb sync`"
+            ) from error
+        if not run.disabled:
+            _note_address(run, folder)
+
+
+def _note_address(run: Any, folder: Path) -> None:
+    """Write ``wandb.json`` in one move; the path in it is relative, so that the folder may be moved."""
+    files, home = Path(run.dir).resolve().parent, folder.resolve()
+    place = files.relative_to(home) if files.is_relative_to(home) else files
+    address = {"id": run.id, "project": run.project, "url": run.url, "folder": str(place)}
+    draft = folder / f"{WANDB_FILE}.new"
+    draft.write_text(json.dumps(address, indent=1))
+    draft.replace(folder / WANDB_FILE)
+
+
+@rank_zero_only
+def finish(loggers: list[Logger], failed: bool) -> None:
+    """Close the run's page, so that all of it is written and the next run of this process has its own."""
+    for logger in loggers:
+        if isinstance(logger, WandbLogger) and logger._experiment is not None:
+            logger.experiment.finish(exit_code=int(failed))
+
+
+class WandbCard(Callback):
+    """Tells wandb what the run is: configuration, data set, size, versions; and which way metrics are better.
+
+    Offline wandb numbers the rows of a continuation from 0 again, and what is sent of both would collide; so a
+    checkpoint notes the row that it stands at, and the continuation begins there.
+
+    Args:
+        config: the resolved configuration.
+        command: the command line.
+    """
+
+    def __init__(self, config: dict[str, Any], command: str) -> None:
+        self.config = config
+        self.command = command
+        self._row = 0
+
+    @rank_zero_only
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Tell, now that the networks are built."""
+        for run in _runs(trainer):
+            run.config.update(self.config | self._facts(pl_module), allow_val_change=True)
+            for key, better in BETTER.items():
+                run.define_metric(key, step_metric="trainer/global_step", summary=better)
+
+    @rank_zero_only
+    def on_save_checkpoint(self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict) -> None:
+        """Note the row; the step at hand is yet to be logged."""
+        for run in _runs(trainer):
+            checkpoint[ROW] = run.step + ROWS_OF_A_STEP
+
+    def on_load_checkpoint(self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict) -> None:
+        """Take it up."""
+        self._row = checkpoint.get(ROW, 0)
+
+    @rank_zero_only
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Go on there; a run that is online is told by the server."""
+        for run in _runs(trainer):
+            if run.offline and self._row:
+                run.log({}, step=self._row, commit=False)
+
+    def _facts(self, module: pl.LightningModule) -> dict[str, Any]:
+        return {
+            "command": self.command,
+            "dataset": getattr(module, "dataset", {}),
+            "parameters": parameter_counts(module),
+            "versions": {"t2igan": t2igan.__version__, "python": platform.python_version()}
+            | {name: version(name) for name in PACKAGES},
+        }
+
+
+def _runs(trainer: pl.Trainer) -> Iterator[Any]:
+    """The runs of wandb among the loggers."""
+    return (logger.experiment for logger in trainer.loggers if isinstance(logger, WandbLogger))
