@@ -110,7 +110,11 @@ RAW_PARTS = {
     ),
     "drawn-birds": (Part("drawings", (("attributes.json",),), "t2igan prepare drawn-birds"),),
 }
-OPTIONAL_PACKAGES = {"transformers": "CLIP scores"}
+OPTIONAL_PACKAGES = {
+    "transformers": "CLIP scores",
+    "ray": "benchmark plans on a Ray cluster",
+    "submitit": "benchmark plans in SLURM",
+}
 _REQUIREMENT = re.compile(r"([A-Za-z0-9_.-]+)(?:\[.*\])?>=([0-9.]+)$")
 
 

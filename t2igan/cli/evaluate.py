@@ -1,24 +1,28 @@
 """``t2igan evaluate``: scores of a checkpoint, of a folder of images, of real images, with their records."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from t2igan.cli.evaluate_progress import told_of
 from t2igan.cli.parsing import call
 from t2igan.data.store import Store, open_store
 from t2igan.errors import UserError
+from t2igan.evaluation.costs import Costs
 from t2igan.evaluation.folder import ImageFolder
 from t2igan.evaluation.leaderboard import boards, rich_table
+from t2igan.evaluation.processes import joined, processes
 from t2igan.evaluation.protocol import Protocol, load_protocol, protocol_names
 from t2igan.evaluation.record import append_record, read_records
-from t2igan.evaluation.runner import Options, evaluate
+from t2igan.evaluation.runner import Evaluation, Options
 from t2igan.evaluation.scorers import Judge, load_classifier, load_judges
 from t2igan.evaluation.subjects import RealImages, Subject, build_untrained_subject, load_checkpoint_subject
 
 LIST_OPTION = "--damsm"
-RECORDS = "records.jsonl"
+RECORDS, FEATURES = "records.jsonl", "features"
 
 console = Console()
 
@@ -50,6 +54,7 @@ def evaluate_verb(
     damsm: list[str] = [],  # noqa: B006 (the parser copies it)
     classifier: str | None = None,
     images: str | None = None,
+    pattern: str | None = None,
     real: bool = False,
     untrained: bool = False,
     records: str | None = None,
@@ -62,8 +67,13 @@ def evaluate_verb(
     clip: str | None = None,
     allow_partial: bool = False,
     seed: int = 0,
+    once: bool = False,
+    costs: bool = False,
 ) -> None:
     """Score pictures under a pinned protocol; each subject asked for becomes a row and a record.
+
+    Interrupted, the same command goes on: what the networks have seen is kept in --cache. `torchrun
+    --nproc_per_node N -m t2igan evaluate ...` shares the pictures among N processes and gives the same numbers.
 
     Args:
         checkpoint: of a generator.
@@ -73,6 +83,8 @@ def evaluate_verb(
             was trained against, then independent ones.
         classifier: checkpoint of the evaluation classifier.
         images: folder of images drawn elsewhere, named after the store's keys.
+        pattern: how their names are made, e.g. "{key}_s{sample}" or "{image_id}_{annotation_id}"; default: the
+            store's key, perhaps with _c<caption>, _s<stage> and _<pass> behind it.
         real: score real images too.
         untrained: score the checkpoint's network as it was before training, too.
         records: file that the records are appended to; default: records.jsonl in the run's folder.
@@ -81,28 +93,72 @@ def evaluate_verb(
         weights: folder of the Inception weights.
         download: whether missing Inception weights may be downloaded.
         skip_missing: leave out metrics whose networks are not there, and say so in the record.
-        cache: folder where features are kept, so that no picture is drawn or shown to a network twice.
+        cache: folder where features are kept, so that no picture is drawn or shown to a network twice, about 12 kB
+            a picture and Inception; default: features beside the records; none keeps nothing.
         clip: folder of a CLIP, as transformers saves it.
         allow_partial: score a folder that has not all images.
         seed: of the untrained network's weights.
+        once: leave out what the file of records holds already: the same pictures, protocol, store and judges.
+        costs: print where the time went.
     """
     pinned = _required_protocol(protocol)
     opened = _required_store(store)
     _require_subject(checkpoint, images, real, untrained)
-    judges = load_judges(damsm, opened)
-    backbone = load_classifier(classifier, opened) if classifier else None
-    folders = [Path(folder) if folder else None for folder in (cache, clip)]
-    options = Options(batch_size, device, Path(weights), download, skip_missing, *folders)
     target = Path(records) if records else _default_records(checkpoint)
-    new_seed = seed if untrained else None
-    subjects = list(_subjects(pinned, opened, judges, checkpoint, images, real, new_seed, allow_partial))
-    with _progress() as progress:
-        for subject in subjects:
-            told = _Told(progress, subject.card.name)
-            append_record(target, evaluate(subject, pinned, opened, judges, backbone, options, told))
-    _print_board(target, pinned, opened)
-    console.print(f"wrote {len(subjects)} record(s) to {target}", soft_wrap=True)
-    console.print(f"next: {_next(checkpoint, target)}", soft_wrap=True)
+    with joined(device) as own:
+        console.quiet = processes()[0] > 0
+        drawn = _folder(images, pattern, pinned, opened, allow_partial) if images else None
+        judges = load_judges(damsm, opened)
+        backbone = load_classifier(classifier, opened) if classifier else None
+        folders = _cache_folder(cache, target), Path(clip) if clip else None
+        options = Options(batch_size, own, Path(weights), download, skip_missing, *folders)
+        new_seed = seed if untrained else None
+        subjects = list(_subjects(pinned, judges, checkpoint, drawn, real, new_seed))
+        parts = [partial(Evaluation, one, pinned, opened, judges, backbone, options) for one in subjects]
+        written = _measure(parts, target, once, costs)
+        first = processes()[0] == 0
+    if first:
+        _print_board(target, pinned, opened)
+        console.print(f"wrote {written} record(s) to {target}", soft_wrap=True)
+        _print_cache(options.cache)
+        console.print(f"next: {_next(checkpoint, target)}", soft_wrap=True)
+
+
+def _measure(evaluations: Iterable[Callable[[], Evaluation]], target: Path, once: bool, costs: bool) -> int:
+    """Append the record of each evaluation; how many there were."""
+    before = read_records(target) if once and target.is_file() else []
+    written = 0
+    with told_of(console) as teller:
+        for make in evaluations:
+            evaluation = make()
+            name = evaluation.subject.card.name
+            if evaluation.is_in(before):
+                console.print(f"{name}: already in {target}: not measured again", soft_wrap=True, markup=False)
+                continue
+            with Costs().measured() if costs else nullcontext() as spent:
+                record = evaluation.run(teller(name))
+            if spent is not None:
+                console.print(spent.table(f"where the time of {name} went"))
+            if processes()[0] == 0:
+                append_record(target, record)
+            written += 1
+    return written
+
+
+def _cache_folder(cache: str | None, records: Path) -> Path | None:
+    if cache == "none":
+        return None
+    return Path(cache) if cache else records.parent / FEATURES
+
+
+def _print_cache(folder: Path | None) -> None:
+    if folder is None or not folder.is_dir():
+        return
+    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    console.print(
+        f"features: {size / 1e6:,.1f} MB in {folder}; the next evaluation reads them, they may be deleted",
+        soft_wrap=True,
+    )
 
 
 def _require_subject(checkpoint: str | None, images: str | None, real: bool, untrained: bool) -> None:
@@ -134,13 +190,11 @@ def _default_records(checkpoint: str | None) -> Path:
 
 def _subjects(
     protocol: Protocol,
-    store: Store,
     judges: Sequence[Judge],
     checkpoint: str | None,
-    images: str | None,
+    images: ImageFolder | None,
     real: bool,
     untrained_seed: int | None,
-    allow_partial: bool,
 ) -> Iterator[Subject]:
     if checkpoint:
         yield load_checkpoint_subject(checkpoint, protocol.weights)
@@ -148,31 +202,18 @@ def _subjects(
         damsm = judges[0].module if judges else None
         yield build_untrained_subject(checkpoint, untrained_seed, damsm)
     if images:
-        folder = ImageFolder(images, store.split(protocol.split), allow_partial)
-        console.print(f"{images}: {folder.content.summary()}", soft_wrap=True)
-        for path in folder.content.unexpected:
-            console.print(f"not scored, of no image of the split: {path}", soft_wrap=True)
-        yield folder
+        yield images
     if real:
         yield RealImages()
 
 
-class _Told:
-    """Progress of one subject, a bar for each stage."""
-
-    def __init__(self, progress: Progress, name: str) -> None:
-        self.progress, self.name = progress, name
-        self.tasks: dict[str, TaskID] = {}
-
-    def __call__(self, stage: str, done: int, total: int) -> None:
-        if stage not in self.tasks:
-            self.tasks[stage] = self.progress.add_task(f"{self.name}: {stage}", total=total)
-        self.progress.update(self.tasks[stage], completed=done)
-
-
-def _progress() -> Progress:
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    return Progress(*columns, console=console)
+def _folder(path: str, pattern: str | None, protocol: Protocol, store: Store, allow_partial: bool) -> ImageFolder:
+    folder = ImageFolder(path, store.split(protocol.split), allow_partial, pattern)
+    folder.check(protocol, store)  # before anything else is measured for nothing
+    console.print(f"{path}: {folder.content.summary()}", soft_wrap=True)
+    for unexpected in folder.content.unexpected:
+        console.print(f"not scored, of no image of the split: {unexpected}", soft_wrap=True)
+    return folder
 
 
 def _print_board(path: Path, protocol: Protocol, store: Store) -> None:

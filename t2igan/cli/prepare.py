@@ -185,8 +185,7 @@ def prepare_folder(
         target=target,
         image_size=image_size,
         strict=strict,
-        fit=f"--config experiments/cub/damsm.yaml --run runs/{name}/damsm --data Folder "
-        f"--data.image_size {image_size}",
+        fit=f"--config experiments/folder/damsm.yaml --run runs/{name}/damsm --data.image_size {image_size}",
         **writing,
     )
 
@@ -303,7 +302,8 @@ def _report(summary: PrepareSummary, split_scheme: str) -> None:
     console.print(
         f"{summary.words:,} words, {summary.bytes / 1e6:,.1f} MB, {summary.seconds:.1f} s"
         + (f", {summary.resumed:,} images kept from before" if summary.resumed else "")
-        + f", split {split_scheme}, fingerprint {summary.fingerprint[:12]}"
+        + f", split {split_scheme}, fingerprint {summary.fingerprint[:12]}",
+        soft_wrap=True,
     )
 
 

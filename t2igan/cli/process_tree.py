@@ -25,6 +25,17 @@ def resident_megabytes() -> float:
     return _KILOBYTE * kilobytes
 
 
+def summed_resident_megabytes() -> float:
+    """The resident set sizes of the process tree, added up as ``ps`` shows them.
+
+    What processes share, such as all that a forked worker has not yet written to, counts once in each of them.
+
+    Raises:
+        UserError: there is no /proc here.
+    """
+    return _KILOBYTE * sum(_kilobytes(process / "status", "VmRSS") for process in process_tree())
+
+
 def cpu_seconds() -> float:
     """CPU time of the process tree so far, user and system.
 

@@ -16,14 +16,14 @@ from rich.table import Table
 from torchvision import transforms
 
 from t2igan.cli.parsing import call
-from t2igan.cli.process_tree import cpu_seconds, resident_megabytes
+from t2igan.cli.process_tree import cpu_seconds, resident_megabytes, summed_resident_megabytes
 from t2igan.data.datamodule import CaptionedImagesModule
-from t2igan.data.datasets import TrainingItems
+from t2igan.data.datasets import TrainingItems, resize_images
 from t2igan.data.rendering import short_side
 from t2igan.data.repeating import repeat_store
 from t2igan.data.store import open_store
 from t2igan.errors import UserError
-from t2igan.nn.images import resize, to_signed
+from t2igan.nn.images import to_signed
 
 console = Console()
 
@@ -181,11 +181,11 @@ def _load_from_store(
         uncut = items[batch]
     with clock.stage("crop, flip"):
         whole = data.on_after_batch_transfer(data.transfer_batch_to_device(uncut, device, 0), 0)
-    with clock.stage("normalise"):
-        signed = to_signed(whole.images)
     with clock.stage("pyramid"):
-        for part in LEVELS:
-            resize(signed, data.image_size // part)
+        levels = [whole.images, *(resize_images(whole.images, data.image_size // part) for part in LEVELS)]
+    with clock.stage("normalise"):
+        for level in levels:
+            to_signed(level)
     clock.images += len(batch)
 
 
@@ -241,10 +241,12 @@ def _profile_epoch(store: Path, batch_size: int, workers: int, device: torch.dev
         elif number % max(1, len(loader) // SHARES) == 0:
             marks.append(_Mark(number * batch_size))
             console.print(ROW.format(*marks[-1].since(marks[-2])))
-    first, most = marks[0].resident, max(mark.resident for mark in marks)
-    console.print(
-        f"resident memory of all processes: {first:,.0f} MB at first, {most - first:,.0f} MB more at most"
-    )
+    for title, sizes in (
+        ("resident memory of all processes", [mark.resident for mark in marks]),
+        ("the same with what they share counted in each (sum of RSS)", [mark.summed for mark in marks]),
+    ):
+        first, most = sizes[0], max(sizes)
+        console.print(f"{title}: {first:,.0f} MB at first, {most - first:,.0f} MB more at most", soft_wrap=True)
 
 
 class _Mark:
@@ -253,6 +255,7 @@ class _Mark:
     def __init__(self, images: int) -> None:
         self.images = images
         self.wall, self.cpu, self.resident = time.perf_counter(), cpu_seconds(), resident_megabytes()
+        self.summed = summed_resident_megabytes()
 
     def since(self, before: "_Mark") -> tuple[str, ...]:
         images = self.images - before.images

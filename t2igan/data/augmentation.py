@@ -63,12 +63,12 @@ class Windows:
 
     def copied(self) -> Tensor:
         """:meth:`cut` window by window: on a CPU five times as fast, and without an index in memory."""
-        images = self.pixels.new_empty(len(self.starts), 3, self.size, self.size)
+        images = self.pixels.new_empty(len(self.starts), self.size, self.size, 3)
         places = zip(images, self.starts.tolist(), self.widths.tolist(), self.mirrored.tolist())
         for image, start, width, mirrored in places:
-            window = self.pixels.as_strided((3, self.size, self.size), (1, 3 * width, 3), 3 * start)
-            image.copy_(window.flip(-1) if mirrored else window)
-        return images
+            window = self.pixels.as_strided((self.size, self.size, 3), (3 * width, 3, 1), 3 * start)
+            image.copy_(window.flip(1) if mirrored else window)
+        return images.permute(0, 3, 1, 2)
 
 
 @dataclass

@@ -51,10 +51,10 @@ class SelectedImages:
         split, own = self._members[image]
         return split.crop(own, top, left, size)
 
-    def read_rows(self, image: int, top: int, out: np.ndarray) -> np.ndarray:
-        """See :meth:`t2igan.data.store.StoreSplit.read_rows`."""
+    def read_window(self, image: int, top: int, left: int, out: np.ndarray) -> np.ndarray:
+        """See :meth:`t2igan.data.store.StoreSplit.read_window`."""
         split, own = self._members[image]
-        return split.read_rows(own, top, out)
+        return split.read_window(own, top, left, out)
 
     def stored(self, image: int) -> np.ndarray:
         """uint8 (bytes,): an image as it is stored."""

@@ -93,8 +93,8 @@ class TrainingItems(Dataset):
     """Random caption, words, crop and flip of an image, as a pure function of (seed, epoch, image).
 
     What a training run sees depends neither on the number of workers nor on where it was interrupted.
-    Asked for a whole batch at a time: ``items[[(epoch, image), ...]]`` is an :class:`UncutBatch`. Of a raw store
-    the rows of a window are read, which lie together; its columns are cut on the device.
+    Asked for a whole batch at a time: ``items[[(epoch, image), ...]]`` is an :class:`UncutBatch`. What is read or
+    decoded beside a window is dropped at once, so that batches that wait take the least memory.
 
     Args:
         split: the training images.
@@ -146,20 +146,16 @@ class TrainingItems(Dataset):
         return Choice(image, caption, tokens, top, left, mirrored=bool(generator.random() < 0.5))
 
     def _windows(self, choices: Sequence[Choice]) -> Windows:
-        """The rows of the windows, one image after another."""
-        widths = np.array([self.split.shape(choice.image)[1] for choice in choices])
-        ends = np.cumsum(self.window * widths)
-        pixels = _buffer(3 * int(ends[-1])).view(-1, 3)
-        for choice, width, end in zip(choices, widths, ends):
-            rows = pixels[end - self.window * width : end].view(self.window, width, 3)
-            self.split.read_rows(choice.image, choice.top, rows.numpy())
-        starts = ends - self.window * widths + [choice.left for choice in choices]
+        side = self.window
+        pixels = _buffer(3 * len(choices) * side**2).view(-1, 3)
+        for choice, window in zip(choices, pixels.view(-1, side, side, 3).numpy()):
+            self.split.read_window(choice.image, choice.top, choice.left, window)
         return Windows(
             pixels=pixels,
-            starts=torch.from_numpy(starts),
-            widths=torch.from_numpy(widths),
+            starts=torch.arange(len(choices)) * side**2,
+            widths=torch.full((len(choices),), side),
             mirrored=_mirrored(choices),
-            size=self.window,
+            size=side,
         )
 
     def _encoded(self, choices: Sequence[Choice]) -> EncodedWindows:
@@ -243,18 +239,18 @@ def _mirrored(choices: Sequence[Choice]) -> Tensor:
 
 
 def resize_images(images: torch.Tensor, size: int) -> torch.Tensor:
-    """Square images at another size, on their device: bilinear with antialiasing, rounded.
+    """Square images at another size, on their device: bilinear with antialiasing, in whole levels as PIL does it.
 
     Args:
         images: uint8 (B, 3, H, H).
         size: the new side.
 
     Returns:
-        uint8 (B, 3, size, size).
+        uint8 (B, 3, size, size); a value may differ by one level between CPU and CUDA.
     """
     if images.shape[-1] == size:
         return images
-    resized = functional.interpolate(
-        images.float(), size=(size, size), mode="bilinear", align_corners=False, antialias=True
-    )
-    return resized.round_().clamp_(0, 255).to(torch.uint8)
+    # CUDA resizes no uint8; on a CPU it is PIL's own arithmetic, and twice as fast as in float32.
+    kept = images if images.device.type == "cpu" else images.float()
+    resized = functional.interpolate(kept, size=(size, size), mode="bilinear", align_corners=False, antialias=True)
+    return resized.round_().clamp_(0, 255).to(torch.uint8) if resized.is_floating_point() else resized

@@ -110,26 +110,26 @@ class StoreSplit:
     def image(self, image: int) -> np.ndarray:
         """uint8 (3, height, width)."""
         height, width = self.shape(image)
-        return self._channels_first(self.read_rows(image, 0, np.empty((height, width, 3), np.uint8)))
+        return self._channels_first(self._rows(image, 0, height, width))
 
     def crop(self, image: int, top: int, left: int, size: int) -> np.ndarray:
-        """uint8 (3, size, size); of a raw store only these rows are read from the disk."""
-        height, width = self.shape(image)
-        if not (0 <= top <= height - size and 0 <= left <= width - size):
-            raise IndexError(f"crop {size} at ({top}, {left}) leaves image {image} of {height}x{width}")
-        rows = self.read_rows(image, top, np.empty((size, width, 3), np.uint8))
-        return self._channels_first(rows[:, left : left + size])
+        """uint8 (3, size, size)."""
+        return self._channels_first(self.read_window(image, top, left, np.empty((size, size, 3), np.uint8)))
 
-    def read_rows(self, image: int, top: int, out: np.ndarray) -> np.ndarray:
-        """Fill ``out``, uint8 (rows, width, 3) in one piece, with rows of an image from ``top`` on; gives ``out``.
+    def read_window(self, image: int, top: int, left: int, out: np.ndarray) -> np.ndarray:
+        """Fill ``out``, uint8 (rows, columns, 3), with a window of an image; gives ``out``.
+
+        Of a raw store only these rows are read from the disk.
 
         Raises:
+            IndexError: the window leaves the image.
             UserError: the file is damaged.
         """
-        if self._encoding == "jpeg":
-            out[:] = self._decoded(image)[top : top + len(out)]
-            return out
-        return self._read(int(self._offsets[image]) + top * out.shape[1] * 3, out)
+        (height, width), (rows, columns, _) = self.shape(image), out.shape
+        if not (0 <= top <= height - rows and 0 <= left <= width - columns):
+            raise IndexError(f"window {rows}x{columns} at ({top}, {left}) leaves image {image} of {height}x{width}")
+        out[:] = self._rows(image, top, rows, width)[:, left : left + columns]
+        return out
 
     def caption_tokens(self, caption: int) -> np.ndarray:
         """int64 (words,): all word ids of a caption."""
@@ -157,6 +157,12 @@ class StoreSplit:
         if self._file is not None:
             self._file.close()
         self._file = None
+
+    def _rows(self, image: int, top: int, rows: int, width: int) -> np.ndarray:
+        """uint8 (rows, width, 3): rows of an image from ``top`` on."""
+        if self._encoding == "jpeg":
+            return self._decoded(image)[top : top + rows]
+        return self._read(int(self._offsets[image]) + top * width * 3, np.empty((rows, width, 3), np.uint8))
 
     def _read(self, start: int, out: np.ndarray) -> np.ndarray:
         """Fill ``out`` with the bytes of ``pixels`` from ``start`` on."""

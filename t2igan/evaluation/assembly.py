@@ -9,6 +9,7 @@ import torch
 
 from t2igan.data.store import Store
 from t2igan.errors import UserError
+from t2igan.evaluation.costs import NETWORK, part
 from t2igan.evaluation.embedders import BackboneEmbedder, ClipEmbedder, DamsmEmbedder, Judge
 from t2igan.evaluation.feature_scorers import FeatureScorer, Statistics
 from t2igan.evaluation.metric_specs import (
@@ -77,6 +78,18 @@ class Networks:
     clip: ClipEncoder | None = None
     lpips: LpipsNetwork | None = None
     not_computed: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def sha256(self) -> dict[str, str]:
+        """sha256 by name of all that values are made of beside pictures and DAMSMs."""
+        found = {embedder.name: embedder.sha256 for embedder, _ in self.backbones}
+        if self.clip is not None:
+            found[ClipEmbedder.name] = self.clip.sha256
+        if self.statistics is not None:
+            found["statistics of the reference"] = self.statistics[1]
+        if self.lpips is not None:
+            found["lpips"] = self.lpips.sha256
+        return found
 
 
 def find_networks(
@@ -228,7 +241,8 @@ def make_scorers(
     if networks.clip is not None:
         embedder = ClipEmbedder(networks.clip, device)
         texts = [split.caption_text(caption) for caption in range(split.n_captions)]
-        sentences = networks.clip.caption_vectors(texts)
+        with part(f"{NETWORK} clip, captions"):
+            sentences = networks.clip.caption_vectors(texts)
         if CLIPRPrecision in specs:
             spec = specs[CLIPRPrecision]
             scorers.append(MatchingScorer(embedder, None, sentences, spec, protocol, split, plan, device))

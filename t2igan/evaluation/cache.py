@@ -6,6 +6,7 @@ written whole or not at all; several processes may write at once, and what an in
 
 import json
 import os
+import time
 import uuid
 import warnings
 import zipfile
@@ -19,7 +20,9 @@ from t2igan.errors import UserError
 from t2igan.evaluation.protocol import hash_of
 
 IDS = "ids"
+# A part is written when it has so many rows or waits for so long: no more than that is lost with the process.
 PART_ROWS = 512
+PART_SECONDS = 20.0
 
 
 class Shelf:
@@ -41,6 +44,7 @@ class Shelf:
         except OSError as error:
             raise UserError(f"{folder}: the cache cannot be written ({error.strerror}): give another") from error
         self._waiting: list[tuple[np.ndarray, ...]] = []
+        self._waiting_since = 0.0
 
     def load(self, wanted: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
         """What there is.
@@ -62,14 +66,18 @@ class Shelf:
         return places, [column[picked] for column in rows]
 
     def add(self, ids: np.ndarray, rows: list[np.ndarray]) -> None:
-        """Keep rows; they are on the disk after some hundred, and after :meth:`flush`.
+        """Keep rows; they are on the disk after some hundred of them, some seconds, and after :meth:`flush`.
 
         Args:
             ids: int64 (B, 2).
             rows: arrays (B, ...).
         """
+        now = time.monotonic()
+        if not self._waiting:
+            self._waiting_since = now
         self._waiting.append((ids, *rows))
-        if sum(len(part[0]) for part in self._waiting) >= PART_ROWS:
+        enough = sum(len(part[0]) for part in self._waiting) >= PART_ROWS
+        if enough or now - self._waiting_since >= PART_SECONDS:
             self.flush()
 
     def flush(self) -> None:

@@ -103,11 +103,11 @@ class ClipEmbedder(Embedder):
         device: where to compute.
     """
 
-    source = "uint8"
+    name, source = "clip", "uint8"
 
     def __init__(self, encoder: ClipEncoder, device: torch.device) -> None:
         self._encoder = encoder.to(device)
-        self.name, self.sha256 = "clip", encoder.sha256
+        self.sha256 = encoder.sha256
 
     def _embed(self, images: Tensor) -> Rows:
         return (self._encoder.image_vectors(images),)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor
 
 from t2igan.errors import UserError
+from t2igan.evaluation.costs import part
 from t2igan.evaluation.embedders import BackboneEmbedder, Rows
 from t2igan.evaluation.metric_specs import FID, IS, KID, PRDC, FDClassifier, FIDInfinity, ISClassifier
 from t2igan.evaluation.protocol import Protocol
@@ -17,13 +19,9 @@ from t2igan.evaluation.scorers import Scorer, Values
 from t2igan.metrics.bootstrap import interval
 from t2igan.metrics.feature_sets import FeatureSetMetric
 from t2igan.metrics.frechet import frechet_distance
-from t2igan.metrics.frechet_sampling import frechet_infinity, frechet_replicates
+from t2igan.metrics.frechet_sampling import FrechetToReal, frechet_infinity, frechet_replicates
 from t2igan.metrics.inception_score import InceptionScore, calibrated
-from t2igan.metrics.kernel_distance import (
-    kernel_distance,
-    kernel_distance_replicates,
-    subset_kernel_distances,
-)
+from t2igan.metrics.kernel_distance import all_kernel_distances
 from t2igan.metrics.manifold import bootstrap_manifold
 
 Statistics = tuple[Tensor, Tensor]
@@ -47,7 +45,7 @@ class Sets:
     statistics: Statistics | None
     protocol: Protocol
 
-    @property
+    @cached_property
     def reference(self) -> Statistics:
         """Mean and unbiased covariance of the reference.
 
@@ -61,13 +59,23 @@ class Sets:
         real = self.real.double()
         return real.mean(0), real.T.cov()
 
-    def value(self, value: float, spread: float | None, replicates: Callable[[int, int], Tensor]) -> MetricValue:
-        """A value with its interval; ``replicates(count, seed)`` is asked only where the protocol wants one."""
+    @cached_property
+    def to_reference(self) -> FrechetToReal:
+        """Frechet distances to the reference."""
+        return FrechetToReal(*self.reference)
+
+    @cached_property
+    def frechet_replicates(self) -> Tensor:
+        """Frechet distances with resampled pictures; the same for the distance and for its limit."""
+        options = self.protocol.bootstrap, self.protocol.bootstrap_seed
+        return frechet_replicates(self.to_reference, self.generated, *options)
+
+    def value(self, value: float, spread: float | None, replicates: Callable[[], Tensor]) -> MetricValue:
+        """A value with its interval; ``replicates()`` is asked only where the protocol wants one."""
         found = MetricValue(value, spread, len(self.generated), self.judge)
         if not self.protocol.bootstrap:
             return found
-        drawn = replicates(self.protocol.bootstrap, self.protocol.bootstrap_seed)
-        low, high = interval(value, drawn, self.protocol.confidence)
+        low, high = interval(value, replicates(), self.protocol.confidence)
         return replace(found, low=low, high=high)
 
 
@@ -76,43 +84,29 @@ def _frechet(spec: FID | FDClassifier, sets: Sets) -> dict[str, MetricValue]:
     generated = sets.generated[: len(sets.generated) - len(sets.generated) % batch]
     if len(generated) < 2:
         raise UserError(f"Frechet distance: {len(generated)} pictures, at least 2 are needed: score more")
-    sets = replace(sets, generated=generated)
+    if len(generated) < len(sets.generated):
+        sets = replace(sets, generated=generated)
     value = frechet_distance(*sets.reference, generated.double().mean(0), generated.double().T.cov()).item()
-
-    def replicates(count: int, seed: int) -> Tensor:
-        return frechet_replicates(*sets.reference, generated, count, seed)
-
-    return {spec.name: sets.value(value, None, replicates)}
+    return {spec.name: sets.value(value, None, lambda: sets.frechet_replicates)}
 
 
 def _infinity(spec: FIDInfinity, sets: Sets) -> dict[str, MetricValue]:
-    found, error = frechet_infinity(sets.real, sets.generated, spec.points, spec.smallest, spec.seed)
-
-    def replicates(count: int, seed: int) -> Tensor:
-        return frechet_replicates(*sets.reference, sets.generated, count, seed)
-
+    options = spec.points, spec.smallest, spec.seed, sets.to_reference
+    found, error = frechet_infinity(sets.real, sets.generated, *options)
     name = "fd-classifier-infinity" if spec.flavour == "classifier" else spec.name
-    return {name: sets.value(found.item(), error.item(), replicates)}
+    return {name: sets.value(found.item(), error.item(), lambda: sets.frechet_replicates)}
 
 
 def _kernel(spec: KID, sets: Sets) -> dict[str, MetricValue]:
-    full = kernel_distance(sets.real, sets.generated, spec.degree).item()
-    subsets = subset_kernel_distances(
-        sets.real, sets.generated, spec.subsets, spec.subset_size, spec.degree, spec.seed
-    )
-    # The subsets' mean is an average of the same pairs: its sampling error is that of the whole set.
-    drawn: list[Tensor] = []
-
-    def replicates(count: int, seed: int) -> Tensor:
-        if not drawn:
-            drawn.append(kernel_distance_replicates(sets.real, sets.generated, count, seed, spec.degree))
-        return drawn[0]
-
-    mean, spread = subsets.mean().item(), subsets.std(correction=0).item()
+    options = spec.subsets, spec.subset_size, spec.degree, spec.seed
+    bootstrap = sets.protocol.bootstrap, sets.protocol.bootstrap_seed
+    found = all_kernel_distances(sets.real, sets.generated, *options, *bootstrap)
+    mean, spread = found.subsets.mean().item(), found.subsets.std(correction=0).item()
     suffix = _suffix(spec)
+    # The subsets' mean is an average of the same pairs: its sampling error is that of the whole set.
     return {
-        f"kid{suffix}": sets.value(mean, spread, replicates),
-        f"kid-full{suffix}": sets.value(full, None, replicates),
+        f"kid{suffix}": sets.value(mean, spread, lambda: found.replicates),
+        f"kid-full{suffix}": sets.value(found.full.item(), None, lambda: found.replicates),
     }
 
 
@@ -122,7 +116,7 @@ def _manifold(spec: PRDC, sets: Sets) -> dict[str, MetricValue]:
         sets.real, sets.generated, spec.neighbours, protocol.bootstrap, protocol.bootstrap_seed
     )
     return {
-        f"{name}{_suffix(spec)}": sets.value(row[0].item(), None, lambda count, seed, row=row: row[1:])
+        f"{name}{_suffix(spec)}": sets.value(row[0].item(), None, lambda row=row: row[1:])
         for name, row in found.items()
     }
 
@@ -188,23 +182,31 @@ class FeatureScorer(Scorer):
     def values(self) -> Values:
         """What was asked for."""
         found, failed = {}, {}
-        if self._specs:
-            real, generated = self._features.compute()
+        sets = self._sets() if self._specs else {}
         for spec in self._specs:
-            statistics = self._statistics if isinstance(spec, FID) else None
-            # Values against two precomputed references do not compare: the file is part of the judge.
-            judge = self.embedder.sha256 + (f"+{self._statistics_sha256}" if statistics is not None else "")
-            sets = Sets(real, generated, judge, statistics, self._protocol)
+            precomputed = isinstance(spec, FID) and self._statistics is not None
             try:
-                found |= MEASURES[type(spec)](spec, sets)
+                with part(f"metric {spec.name}"):
+                    found |= MEASURES[type(spec)](spec, sets[precomputed])
             except UserError as error:
                 failed[spec.name] = str(error)
         for spec, metric in self._scores:
             try:
-                found[spec.name] = self._score(metric)
+                with part(f"metric {spec.name}"):
+                    found[spec.name] = self._score(metric)
             except UserError as error:
                 failed[spec.name] = str(error)
         return found, failed
+
+    def _sets(self) -> dict[bool, Sets]:
+        """What is compared, without and with precomputed statistics of the reference."""
+        real, generated = self._features.compute()
+        found = {False: Sets(real, generated, self.embedder.sha256, None, self._protocol)}
+        if self._statistics is not None:
+            # Values against two precomputed references do not compare: the file is part of the judge.
+            judge = f"{self.embedder.sha256}+{self._statistics_sha256}"
+            found[True] = Sets(real, generated, judge, self._statistics, self._protocol)
+        return found
 
     def _score(self, metric: InceptionScore) -> MetricValue:
         mean, spread = metric.compute()

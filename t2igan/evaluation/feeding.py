@@ -8,9 +8,11 @@ import torch
 from torch import Tensor, distributed
 
 from t2igan.evaluation.cache import Shelf
+from t2igan.evaluation.costs import NETWORK, part
 from t2igan.evaluation.embedders import Embedder, Rows
 from t2igan.evaluation.generate import Pictures
 from t2igan.evaluation.plan import share
+from t2igan.evaluation.processes import processes
 
 Told = Callable[[int, int], None]
 
@@ -35,13 +37,6 @@ class Feed:
         """Hand rows on."""
         for taker in self.takers:
             taker(numbers, rows)
-
-
-def processes() -> tuple[int, int]:
-    """Rank and number of processes."""
-    if distributed.is_available() and distributed.is_initialized():
-        return distributed.get_rank(), distributed.get_world_size()
-    return 0, 1
 
 
 def feed(
@@ -108,7 +103,8 @@ def _show(one: Feed, lacking: np.ndarray, pictures: Pictures, ids: np.ndarray) -
     mask = torch.from_numpy(lacking[numbers])
     if not mask.any():
         return
-    rows = one.embedder(pictures.only(mask))
+    with part(f"{NETWORK} {one.embedder.name}"):
+        rows = one.embedder(pictures.only(mask))
     one.give(pictures.numbers[mask], rows)
     if one.shelf is not None:
         one.shelf.add(ids[numbers[mask.numpy()]], [column.float().cpu().numpy() for column in rows])

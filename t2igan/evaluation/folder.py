@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import string
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -20,9 +21,26 @@ from t2igan.evaluation.record import SubjectCard
 from t2igan.evaluation.subjects import Subject
 
 SUFFIXES = {".png", ".jpg", ".jpeg"}
-# `<key>`, then perhaps `_c<which of the image's captions>`, then perhaps `_s<stage or sample>` and `_<pass>`.
-STEM = re.compile(r"(?P<key>.+?)(?:_c(?P<caption>\d+))?(?:_s(?P<sample>-?\d+)(?:_(?P<turn>\d+))?)?")
+# What a pattern may hold, as regular expressions.
+FIELDS = {
+    "key": r".+?",
+    "image_id": r"\d+",
+    "caption": r"\d+",
+    "annotation_id": r"\d+",
+    "annotator_id": r"\d+",
+    "sample": r"-?\d+",
+}
+# Without a pattern: `<key>`, then perhaps `_c<which of the image's captions>`, then perhaps `_s<stage or sample>`
+# and `_<pass>`, as the released samplers name their files (DF-GAN's first: `<key>_  0`); or COCO's number of the
+# image, perhaps with that of an annotation.
+USUAL_NAMES = (
+    re.compile(r"(?P<key>.+?)(?:_c(?P<caption>\d+))?(?:_s-?\d+(?:_\d+)?)?"),
+    re.compile(r"(?P<key>.+)_[ \d]{2}\d"),
+    re.compile(r"(?P<image_id>\d+)(?:_(?P<annotation_id>\d+))?"),
+)
+COCO_KEY = re.compile(r"(?:COCO_[a-z]+\d{4}_)?(\d{12})")
 UNKNOWN = -1
+NAMED_AT_ONCE = 10
 
 
 @dataclass(frozen=True)
@@ -35,6 +53,7 @@ class FolderContent:
         expected: images of the split.
         missing: keys without a file.
         unexpected: files that belong to no key.
+        annotated: whether a name has the id of an annotation.
     """
 
     files: list[Path]
@@ -42,6 +61,7 @@ class FolderContent:
     expected: int
     missing: list[str]
     unexpected: list[Path]
+    annotated: bool = False
 
     def summary(self) -> str:
         """One line."""
@@ -52,53 +72,110 @@ class FolderContent:
         )
 
 
-def scan_folder(folder: Path, split: StoreSplit) -> FolderContent:
-    """Match the files of a folder with the images of a split.
-
-    A file belongs to an image if its path below ``folder``, or its name alone, is the image's key, with
-    ``_c<j>`` behind it for the image's j-th caption, and with ``_s<i>`` or ``_s<i>_<pass>`` behind that, as the
-    released samplers name their files.
+def compile_pattern(pattern: str) -> re.Pattern[str]:
+    """A pattern such as ``{key}_s{sample}`` or ``{image_id}_{annotation_id}.png`` as a regular expression.
 
     Raises:
-        UserError: there is no such folder.
+        UserError: a field is unknown or comes twice, braces do not pair, or nothing tells the image.
+    """
+    stem = pattern[: -len(Path(pattern).suffix)] if Path(pattern).suffix.lower() in SUFFIXES else pattern
+    try:
+        parts = [(text, name) for text, name, *_ in string.Formatter().parse(stem)]
+    except ValueError as error:
+        raise UserError(f"--pattern: {pattern!r}: {error}; write it like {{key}}_s{{sample}}") from error
+    names = [name for _, name in parts if name is not None]
+    wrong = [name for name in names if name not in FIELDS]
+    if wrong or len(set(names)) < len(names):
+        what = f"no field {wrong[0]!r}" if wrong else "a field comes twice"
+        raise UserError(f"--pattern: {pattern!r}: {what}; there are {', '.join(FIELDS)}")
+    if ("key" in names) == ("image_id" in names):
+        raise UserError(f"--pattern: {pattern!r}: needs either {{key}} or {{image_id}}, which tells the image")
+    groups = (re.escape(text) + (f"(?P<{name}>{FIELDS[name]})" if name else "") for text, name in parts)
+    return re.compile("".join(groups))
+
+
+class _Names:
+    """Finds the image and caption that a file's name stands for."""
+
+    def __init__(self, split: StoreSplit, pattern: str | None) -> None:
+        self._split = split
+        self._usual = pattern is None
+        self._patterns = USUAL_NAMES if pattern is None else (compile_pattern(pattern),)
+        self._by_key = {key: image for image, key in enumerate(split.keys)}
+        last_parts = [key.rpartition("/")[2] for key in split.keys]
+        counts = Counter(last_parts)
+        for image, name in enumerate(last_parts):
+            if counts[name] == 1:
+                self._by_key.setdefault(name, image)
+        numbers = ((image, COCO_KEY.fullmatch(name)) for image, name in enumerate(last_parts))
+        self._by_number = {int(found[1]): image for image, found in numbers if found}
+
+    def find(self, stem: str) -> tuple[int, int, bool] | None:
+        """Image, caption, and whether an annotation's id was there; None for a name of no image."""
+        for name in dict.fromkeys((stem, stem.rpartition("/")[2])):
+            if self._usual and name in self._by_key:
+                return self._by_key[name], UNKNOWN, False
+            for pattern in self._patterns:
+                parts = pattern.fullmatch(name)
+                image = None if parts is None else self._image(parts.groupdict())
+                if image is not None:
+                    return self._with_caption(image, parts.groupdict())
+        return None
+
+    def _image(self, parts: dict[str, str | None]) -> int | None:
+        if "key" in parts:
+            return self._by_key.get(parts["key"])
+        return self._by_number.get(int(parts["image_id"]))
+
+    def _with_caption(self, image: int, parts: dict[str, str | None]) -> tuple[int, int, bool] | None:
+        annotated = any(parts.get(name) is not None for name in ("annotation_id", "annotator_id"))
+        if parts.get("caption") is None:
+            return image, UNKNOWN, annotated
+        own, number = self._split.captions_of(image), int(parts["caption"])
+        return (image, own[number], annotated) if number < len(own) else None
+
+
+def scan_folder(folder: Path, split: StoreSplit, pattern: str | None = None) -> FolderContent:
+    """Match the files of a folder with the images of a split, by their paths below it or by their names alone.
+
+    Args:
+        folder: searched with all folders below it.
+        split: of the data set that the images are drawings of.
+        pattern: see :func:`compile_pattern`. Default: the image's key, with ``_c<j>`` behind it for the image's
+            j-th caption, and with ``_s<i>`` or ``_s<i>_<pass>`` behind that; or COCO's ``<image>_<annotation>``.
+
+    Raises:
+        UserError: there is no such folder, it holds no image, or the pattern is wrong.
     """
     if not folder.is_dir():
         raise UserError(f"--images: no folder {folder}")
-    by_key = {key: image for image, key in enumerate(split.keys)}
-    short = Counter(key.rpartition("/")[2] for key in split.keys)
-    for key, image in list(by_key.items()):
-        name = key.rpartition("/")[2]
-        if short[name] == 1:
-            by_key.setdefault(name, image)
-    files, captions, unexpected, seen = [], [], [], set()
-    for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() not in SUFFIXES or not path.is_file():
-            continue
-        found = _identify(path.relative_to(folder).with_suffix("").as_posix(), by_key, split)
-        if found is None:
-            unexpected.append(path)
-            continue
-        files.append(path)
-        captions.append(found[1])
-        seen.add(found[0])
-    missing = [key for image, key in enumerate(split.keys) if image not in seen]
-    return FolderContent(files, captions, len(split), missing, unexpected)
+    names = _Names(split, pattern)
+    paths = [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in SUFFIXES and path.is_file()]
+    if not paths:
+        raise UserError(f"--images: no image in {folder}: give a folder with {', '.join(sorted(SUFFIXES))} in it")
+    found = [names.find(path.relative_to(folder).with_suffix("").as_posix()) for path in paths]
+    known = [(path, *each) for path, each in zip(paths, found) if each is not None]
+    seen = {image for _, image, _, _ in known}
+    return FolderContent(
+        [path for path, *_ in known],
+        [caption for _, _, caption, _ in known],
+        len(split),
+        [key for image, key in enumerate(split.keys) if image not in seen],
+        [path for path, each in zip(paths, found) if each is None],
+        any(annotated for *_, annotated in known),
+    )
 
 
-def _identify(stem: str, by_key: dict[str, int], split: StoreSplit) -> tuple[int, int] | None:
-    """Image and caption of a file, or None."""
-    for name in (stem, stem.rpartition("/")[2]):
-        if name in by_key:
-            return by_key[name], UNKNOWN
-        parts = STEM.fullmatch(name)
-        if parts is None or parts["key"] not in by_key:
-            continue
-        image = by_key[parts["key"]]
-        if parts["caption"] is None:
-            return image, UNKNOWN
-        own = split.captions_of(image)
-        return (image, own[int(parts["caption"])]) if int(parts["caption"]) < len(own) else None
-    return None
+def _fault(path: Path, size: int) -> str:
+    """What is wrong with an image file, or an empty string."""
+    try:
+        with Image.open(path) as image:
+            width, height = image.size
+            # A PNG tells of damage by its checksums, a JPEG when it is read.
+            image.verify() if image.format == "PNG" else image.load()
+    except (OSError, SyntaxError, ValueError, UnidentifiedImageError):
+        return f"{path.name} is not a readable image"
+    return "" if (width, height) == (size, size) else f"{path.name} is {width}x{height}"
 
 
 class ImageFolder(Subject):
@@ -108,31 +185,55 @@ class ImageFolder(Subject):
         folder: path.
         split: of the data set that they are drawings of.
         allow_partial: score them though some of the split's images have no drawing.
+        pattern: how the files are named, see :func:`scan_folder`.
 
     Raises:
-        UserError: no folder, no image of the split in it, or not all of them.
+        UserError: no such folder, no image of the split in it, or not all of them.
     """
 
-    def __init__(self, folder: str | Path, split: StoreSplit, allow_partial: bool = False) -> None:
+    def __init__(
+        self, folder: str | Path, split: StoreSplit, allow_partial: bool = False, pattern: str | None = None
+    ) -> None:
         folder = Path(folder)
-        self.content = scan_folder(folder, split)
+        self.content = scan_folder(folder, split, pattern)
         summary = self.content.summary()
         if not self.content.files:
-            raise UserError(f"{folder}: {summary}; name the files after the store's keys, e.g. {split.keys[0]}.png")
+            strangers = self.content.unexpected
+            by = f"--pattern {pattern!r}" if pattern else "its name"
+            raise UserError(
+                f"{folder}: none of its {len(strangers)} images belongs to a key of the store by {by} (the first: "
+                f"{strangers[0].name}; a key: {split.keys[0]}): name the files after the store's keys, or say with "
+                "--pattern how they are named"
+            )
         if self.content.missing and not allow_partial:
             raise UserError(
                 f"{folder}: {summary} (the first: {self.content.missing[0]}); draw them, or --allow_partial true"
             )
-        digest = hashlib.sha256()
+        self.card = SubjectCard("images", folder.name, str(folder), self._sha256(folder, pattern))
+        self.notes = [summary]
+        if self.content.annotated:
+            self.notes.append("the store keeps no ids of annotations: files are known by their image, not caption")
+        self.knows_captions = UNKNOWN not in self.content.captions
+
+    def _sha256(self, folder: Path, pattern: str | None) -> str:
+        """Of all files, and of what a pattern makes of their names."""
+        digest = hashlib.sha256(b"" if pattern is None else f"{pattern}\n".encode())
         for path in self.content.files:
             digest.update(f"{path.relative_to(folder).as_posix()}\n".encode())
             digest.update(hashlib.sha256(path.read_bytes()).digest())
-        self.card = SubjectCard("images", folder.name, str(folder), digest.hexdigest())
-        self.notes = [summary]
-        self.knows_captions = UNKNOWN not in self.content.captions
+        return digest.hexdigest()
 
     def check(self, protocol: Protocol, store: Store) -> None:
-        """Whether the images have the protocol's size shows when they are read."""
+        """All images must be readable, and of the protocol's size."""
+        size, folder = protocol.image_size, self.card.path
+        faults = [fault for path in self.content.files if (fault := _fault(path, size))]
+        if faults:
+            more = f" and {len(faults) - NAMED_AT_ONCE} more" if len(faults) > NAMED_AT_ONCE else ""
+            raise UserError(
+                f"{folder}: {len(faults)} of {len(self.content.files)} images are not {size}x{size} pictures, as "
+                f"{protocol.name} wants: {', '.join(faults[:NAMED_AT_ONCE])}{more}; draw them again or choose "
+                "another protocol"
+            )
 
     def plan(self, protocol: Protocol, split: StoreSplit) -> Plan:
         """Every file once, whatever number the protocol has for checkpoints."""

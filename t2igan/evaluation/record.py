@@ -48,7 +48,7 @@ class SubjectCard:
         kind: ``checkpoint``, ``untrained``, ``real`` or ``images``.
         name: for tables.
         path: of the checkpoint or folder.
-        sha256: of the checkpoint, or over all files of the folder.
+        sha256: of the checkpoint, of an untrained module's recipe and tensors, or over all files of the folder.
         recipe: class of the module.
         weights: ``ema`` or ``raw``.
         seed: from which an untrained module was built.
@@ -67,6 +67,12 @@ class SubjectCard:
     generator: str | None = None
     experiment: str | None = None
     training_seed: int | None = None
+
+    def same_pictures(self, other: "SubjectCard") -> bool:
+        """Whether the other subject draws the same, as far as content and not names decide."""
+        if self.kind != other.kind or (self.kind != "real" and self.sha256 is None):
+            return False
+        return (self.sha256, self.weights, self.seed) == (other.sha256, other.weights, other.seed)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """One subject under one protocol: a single pass over its pictures feeds all metrics."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 
 import numpy as np
@@ -9,10 +9,11 @@ import torch
 
 from t2igan.data.store import Store
 from t2igan.errors import UserError
-from t2igan.evaluation.assembly import Networks, Options, find_networks, make_scorers
+from t2igan.evaluation.assembly import Options, find_networks, make_scorers
 from t2igan.evaluation.cache import Shelf
+from t2igan.evaluation.costs import DRAWING, charged, part
 from t2igan.evaluation.diversity import lpips_diversity
-from t2igan.evaluation.embedders import BackboneEmbedder, ClipEmbedder, Embedder, Judge
+from t2igan.evaluation.embedders import Embedder, Judge
 from t2igan.evaluation.feeding import Feed, feed
 from t2igan.evaluation.generate import Pictures, batches
 from t2igan.evaluation.metric_specs import LPIPSDiversity
@@ -22,9 +23,111 @@ from t2igan.evaluation.record import ResultRecord
 from t2igan.evaluation.reference import Reference
 from t2igan.evaluation.scorers import Scorer, Values
 from t2igan.evaluation.subjects import RealImages, Subject
+from t2igan.metrics.lpips import LpipsNetwork
 from t2igan.models.classifier import ClassifierBackbone
 
 Progress = Callable[[str, int, int], None]
+
+
+class Evaluation:
+    """A subject under a protocol, with the networks that score it: checked, and ready to run.
+
+    Where ``torch.distributed`` is initialised, each process takes its range of the pictures and all get the record.
+
+    Args:
+        subject: what is scored.
+        protocol: how.
+        store: the data set.
+        judges: DAMSMs; the first is the one that was trained against, the others are independent.
+        classifier: backbone of the evaluation classifier.
+        options: what does not change the numbers.
+
+    Raises:
+        UserError: something is missing or does not fit together.
+    """
+
+    def __init__(
+        self,
+        subject: Subject,
+        protocol: Protocol,
+        store: Store,
+        judges: Sequence[Judge] = (),
+        classifier: ClassifierBackbone | None = None,
+        options: Options | None = None,
+    ) -> None:
+        self.subject, self.protocol, self.store, self.judges = subject, protocol, store, judges
+        self.options = options or Options()
+        self.device = choose_device(self.options.device)
+        _check(protocol, store, self.options)
+        subject.check(protocol, store)
+        self.networks = find_networks(subject, protocol, judges, classifier, self.options, self.device)
+
+    def is_in(self, records: Iterable[ResultRecord]) -> bool:
+        """Whether one of the records is what :meth:`run` would measure: same pictures, protocol, store and judges.
+
+        A record that more networks have judged counts too.
+        """
+        card, backbones, damsm = self.subject.card, self.networks.sha256, [one.sha256 for one in self.judges]
+        return any(
+            record.subject.same_pictures(card)
+            and (record.protocol_hash, record.fingerprint) == (self.protocol.hash, self.store.fingerprint)
+            and list(record.damsm.values()) == damsm
+            and backbones.items() <= record.backbones.items()
+            for record in records
+        )
+
+    def run(self, progress: Progress | None = None) -> ResultRecord:
+        """Score.
+
+        Args:
+            progress: is told (stage, done, total).
+
+        Raises:
+            UserError: nothing could be computed.
+        """
+        begin = time.monotonic()
+        subject, protocol, store, options = self.subject, self.protocol, self.store, self.options
+        networks, device = self.networks, self.device
+        plan = subject.plan(protocol, store.split(protocol.split))
+        # Reduced-precision convolutions would let the batch size into the numbers.
+        with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
+            scorers = make_scorers(networks, subject, protocol, store, plan, device)
+            n_real = _feed_reference(scorers, protocol, store, options, device, progress)
+            _feed_pictures(scorers, subject, protocol, store, plan, options, device, progress)
+            metrics, failed = _compute(scorers, protocol)
+            if networks.lpips is not None:
+                spec = next(spec for spec in protocol.metrics if isinstance(spec, LPIPSDiversity))
+                shelf = _diversity_shelf(options, _picture_content(subject, protocol, store), networks.lpips, spec)
+                metrics[spec.name] = lpips_diversity(
+                    subject,
+                    spec,
+                    protocol,
+                    store,
+                    plan,
+                    networks.lpips,
+                    options.batch_size,
+                    device,
+                    shelf,
+                    progress,
+                )
+        return ResultRecord(
+            subject=subject.card,
+            metrics=metrics,
+            not_computed=networks.not_computed | failed,
+            protocol=protocol.name,
+            protocol_hash=protocol.hash,
+            dataset=store.name,
+            fingerprint=store.fingerprint,
+            n_real=n_real,
+            n_generated=len(plan),
+            n_split=len(store.split(protocol.split)),
+            backbones=networks.sha256,
+            damsm={judge.label: judge.sha256 for judge in self.judges},
+            seed=protocol.noise_seed,
+            device=device_name(device),
+            seconds=round(time.monotonic() - begin, 3),
+            notes=list(subject.notes),
+        )
 
 
 def evaluate(
@@ -36,57 +139,8 @@ def evaluate(
     options: Options | None = None,
     progress: Progress | None = None,
 ) -> ResultRecord:
-    """Score a subject.
-
-    Where ``torch.distributed`` is initialised, each process takes its range of the pictures and all get the record.
-
-    Args:
-        subject: what is scored.
-        protocol: how.
-        store: the data set.
-        judges: DAMSMs; the first is the one that was trained against, the others are independent.
-        classifier: backbone of the evaluation classifier.
-        options: what does not change the numbers.
-        progress: is told (stage, done, total).
-
-    Raises:
-        UserError: something is missing or does not fit together, or nothing could be computed.
-    """
-    options, begin = options or Options(), time.monotonic()
-    device = choose_device(options.device)
-    _check(protocol, store, options)
-    subject.check(protocol, store)
-    networks = find_networks(subject, protocol, judges, classifier, options, device)
-    plan = subject.plan(protocol, store.split(protocol.split))
-    # Reduced-precision convolutions would let the batch size into the numbers.
-    with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
-        scorers = make_scorers(networks, subject, protocol, store, plan, device)
-        n_real = _feed_reference(scorers, protocol, store, options, device, progress)
-        _feed_pictures(scorers, subject, protocol, store, plan, options, device, progress)
-        metrics, failed = _compute(scorers, protocol)
-        if networks.lpips is not None:
-            spec = next(spec for spec in protocol.metrics if isinstance(spec, LPIPSDiversity))
-            metrics[spec.name] = lpips_diversity(
-                subject, spec, protocol, store, plan, networks.lpips, options.batch_size, device
-            )
-    return ResultRecord(
-        subject=subject.card,
-        metrics=metrics,
-        not_computed=networks.not_computed | failed,
-        protocol=protocol.name,
-        protocol_hash=protocol.hash,
-        dataset=store.name,
-        fingerprint=store.fingerprint,
-        n_real=n_real,
-        n_generated=len(plan),
-        n_split=len(store.split(protocol.split)),
-        backbones=_backbones(networks, scorers),
-        damsm={judge.label: judge.sha256 for judge in judges},
-        seed=protocol.noise_seed,
-        device=device_name(device),
-        seconds=round(time.monotonic() - begin, 3),
-        notes=list(subject.notes),
-    )
+    """Score a subject: :class:`Evaluation`, made and run."""
+    return Evaluation(subject, protocol, store, judges, classifier, options).run(progress)
 
 
 def choose_device(name: str) -> torch.device:
@@ -125,17 +179,6 @@ def _check(protocol: Protocol, store: Store, options: Options) -> None:
         raise UserError(f"--batch_size: {options.batch_size} is below 1")
 
 
-def _backbones(networks: Networks, scorers: Sequence[Scorer]) -> dict[str, str]:
-    """sha256 by name of all that values are made of beside pictures and DAMSMs."""
-    used = [scorer.embedder for scorer in scorers]
-    found = {one.name: one.sha256 for one in used if isinstance(one, BackboneEmbedder | ClipEmbedder)}
-    if networks.statistics is not None:
-        found["statistics of the reference"] = networks.statistics[1]
-    if networks.lpips is not None:
-        found["lpips"] = networks.lpips.sha256
-    return found
-
-
 def _feed_reference(
     scorers: Sequence[Scorer],
     protocol: Protocol,
@@ -160,7 +203,9 @@ def _feed_reference(
 
     def read(own: Sequence[int]) -> Iterator[Pictures]:
         for batch in batches(own, options.batch_size):
-            yield Pictures(torch.from_numpy(batch), reference.images(batch, device))
+            with part("reading the reference"):
+                images = reference.images(batch, device)
+            yield Pictures(torch.from_numpy(batch), images)
 
     ids = np.stack([np.full_like(numbers, -1), numbers], axis=1)
     feed(feeds, ids, read, device, partial(progress, "reference images") if progress else None)
@@ -189,7 +234,7 @@ def _feed_pictures(
     ]
 
     def draw(own: Sequence[int]) -> Iterator[Pictures]:
-        yield from subject.pictures(protocol, store, plan, own, options.batch_size, device)
+        yield from charged(DRAWING, subject.pictures(protocol, store, plan, own, options.batch_size, device))
 
     feed(feeds, picture_ids(plan), draw, device, partial(progress, "pictures") if progress else None)
 
@@ -220,7 +265,7 @@ def _by_embedder(scorers: Sequence[Scorer]) -> list[tuple[Embedder, list[Scorer]
 
 
 def _picture_content(subject: Subject, protocol: Protocol, store: Store) -> list[object] | None:
-    """What pictures depend on, None where that has no name (an untrained network)."""
+    """What pictures depend on, None where that has no name."""
     card = subject.card
     what = "real" if isinstance(subject, RealImages) else card.sha256
     return None if what is None else [card.kind, what, store.fingerprint, protocol.drawing]
@@ -230,6 +275,14 @@ def _shelf(options: Options, content: object, embedder: Embedder) -> Shelf | Non
     if options.cache is None or content is None:
         return None
     return Shelf(options.cache, {"pictures": content, "network": embedder.identity})
+
+
+def _diversity_shelf(
+    options: Options, content: object, network: LpipsNetwork, spec: LPIPSDiversity
+) -> Shelf | None:
+    if options.cache is None or content is None:
+        return None
+    return Shelf(options.cache, {"pictures": content, "network": ["lpips-diversity", network.sha256, spec.samples]})
 
 
 def _compute(scorers: Sequence[Scorer], protocol: Protocol) -> Values:

@@ -12,6 +12,7 @@ from torch import Tensor
 from t2igan.data.store import Store, StoreSplit
 from t2igan.errors import UserError
 from t2igan.evaluation.control import ShuffledRPrecision
+from t2igan.evaluation.costs import NETWORK, part
 from t2igan.evaluation.embedders import Embedder, Judge, Rows
 from t2igan.evaluation.generate import batches, caption_tokens
 from t2igan.evaluation.metric_specs import CLIPRPrecision, RPrecision
@@ -134,8 +135,9 @@ class MatchingScorer(Scorer):
     def add(self, numbers: Tensor, rows: Rows) -> None:
         """Image vectors."""
         captions, shuffled = self._captions[numbers], self._shuffled[numbers]
-        self._metric.update(rows[0], captions, numbers)
-        self._control.update(rows[0], captions, shuffled, numbers)
+        with part(f"metric {self.spec.name}"):
+            self._metric.update(rows[0], captions, numbers)
+            self._control.update(rows[0], captions, shuffled, numbers)
 
     def values(self) -> Values:
         """The metric and its control."""
@@ -203,5 +205,6 @@ def encode_captions(damsm: DAMSM, split: StoreSplit, protocol: Protocol, device:
     sentences = []
     for batch in batches(range(split.n_captions), CAPTIONS_AT_A_TIME):
         captions, lengths = caption_tokens(split, batch, protocol.words, protocol.words_seed)
-        sentences.append(encoder(captions.to(device), lengths.to(device)).sentence)
+        with part(f"{NETWORK} damsm, captions"):
+            sentences.append(encoder(captions.to(device), lengths.to(device)).sentence)
     return torch.cat(sentences)

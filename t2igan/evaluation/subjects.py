@@ -1,5 +1,7 @@
 """What can be scored: a checkpoint, the same network untrained, and real images (a folder: :mod:`.folder`)."""
 
+import hashlib
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -233,19 +235,29 @@ def build_untrained_subject(path: str | Path, seed: int, damsm: DAMSM | None = N
                 f"{path} was not trained with the text encoder of the first --damsm (other sizes): "
                 "name the one that it was trained against first"
             ) from error
+    module.averages.clear()  # they were taken before the text encoder came
     card = SubjectCard(
         "untrained",
         f"{label_of(path)}, untrained",
         str(path),
+        _content_sha256(module, content["recipe"]),
         recipe=_class_path(module),
         weights="raw",
         seed=seed,
     )
-    module.averages.clear()  # they were taken before the text encoder came
     subject = DrawnSubject(module.eval().requires_grad_(False), card)
     if damsm is None and module.damsm is not None:
         subject.notes.append("its text encoder is random, because no --damsm was given")
     return subject
+
+
+def _content_sha256(module: nn.Module, recipe: object) -> str:
+    """sha256 (hex) of a recipe and of the tensors of the module that was built from it."""
+    digest = hashlib.sha256(json.dumps(recipe, sort_keys=True, default=str).encode())
+    for name, tensor in module.state_dict().items():
+        digest.update(name.encode())
+        digest.update(tensor.cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _adversarial(module: SuiteModule, path: str | Path) -> AdversarialModule:

@@ -24,11 +24,24 @@ class FrechetToReal:
         self.mean, self.trace = mean.double(), covariance.double().trace()
         self.root = square_root_factor(covariance.double(), "first")
 
-    def distance(self, features: Tensor) -> Tensor:
-        """Distance of generated features (N, D), float64 scalar."""
-        centred, shift, spectrum, _ = self._compared(features)
+    def distance(self, features: Tensor, projected: Tensor | None = None) -> Tensor:
+        """Distance of generated features, float64 scalar.
+
+        Args:
+            features: (N, D).
+            projected: :meth:`project` of them, where that is known.
+        """
+        centred, shift, across = self._centred(features, projected)
+        # Either product has the spectrum of the covariances' product; the smaller one is taken.
+        gram = across.T @ across if len(across) > across.shape[1] else across @ across.T
+        values = torch.linalg.eigvalsh(gram / (len(features) - 1))
         trace = centred.square().sum() / (len(centred) - 1)
-        return shift.square().sum() + self.trace + trace - 2 * spectrum.sqrt().sum()
+        overlap = values[_above_noise(values)].sqrt().sum()
+        return shift.square().sum() + self.trace + trace - 2 * overlap
+
+    def project(self, features: Tensor) -> Tensor:
+        """Features (N, D) onto the root of the real covariance, float64 (N, r)."""
+        return features.double() @ self.root
 
     def influence(self, features: Tensor) -> Tensor:
         """How each sample moves the distance: its derivative in the weight of that sample.
@@ -42,35 +55,40 @@ class FrechetToReal:
         Returns:
             float64 (N,), of mean zero.
         """
-        centred, shift, spectrum, vectors = self._compared(features)
+        centred, shift, across = self._centred(features)
+        values, vectors = torch.linalg.eigh(across.T @ across / (len(features) - 1))
+        kept = _above_noise(values)
+        spectrum, vectors = values[kept], vectors[:, kept]
         # A = U U^T with U = root V / eigenvalues^(1/4)
         half = self.root @ (vectors / spectrum.sqrt().sqrt())
         quadratic = centred.square().sum(1) - (centred @ half).square().sum(1)
         influence = 2 * centred @ shift + quadratic
         return influence - influence.mean()
 
-    def _compared(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Centred features, difference of the means, and the spectrum of root^T C_g root without its noise."""
+    def _centred(self, features: Tensor, projected: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
+        """Centred features, difference of the means, and the centred features' projections."""
         if len(features) < 2:
             raise UserError(f"Frechet distance: {len(features)} samples, at least 2 are needed: score more images")
         features = features.double()
         mean = features.mean(0)
         centred = features - mean
-        across = centred @ self.root
-        values, vectors = torch.linalg.eigh(across.T @ across / (len(features) - 1))
-        kept = values > len(values) * torch.finfo(values.dtype).eps * values[-1]
-        return centred, mean - self.mean, values[kept], vectors[:, kept]
+        across = self.project(centred) if projected is None else projected - projected.mean(0)
+        return centred, mean - self.mean, across
 
 
-def frechet_replicates(mean: Tensor, covariance: Tensor, generated: Tensor, replicates: int, seed: int) -> Tensor:
+def _above_noise(values: Tensor) -> Tensor:
+    """Mask of the eigenvalues, rising, that are more than round-off."""
+    return values > len(values) * torch.finfo(values.dtype).eps * values[-1]
+
+
+def frechet_replicates(to_real: FrechetToReal, generated: Tensor, replicates: int, seed: int) -> Tensor:
     """Frechet distances with resampled generated samples, to first order around the whole set.
 
     A resample has fewer different samples than the set, and the distance is biased by their number; its linear part
     has no such bias and costs one product instead of one decomposition a replicate.
 
     Args:
-        mean: (D,), of the real set.
-        covariance: (D, D), likewise.
+        to_real: distances to the real set.
         generated: (N, D).
         replicates: R.
         seed: of the resampling.
@@ -78,12 +96,16 @@ def frechet_replicates(mean: Tensor, covariance: Tensor, generated: Tensor, repl
     Returns:
         float64 (R,), deviations from the distance of the whole set.
     """
-    influence = FrechetToReal(mean, covariance).influence(generated)
-    return mean_replicates(influence, replicates, seed)
+    return mean_replicates(to_real.influence(generated), replicates, seed)
 
 
 def frechet_infinity(
-    real: Tensor, generated: Tensor, points: int = 15, smallest: int = 5000, seed: int = 0
+    real: Tensor,
+    generated: Tensor,
+    points: int = 15,
+    smallest: int = 5000,
+    seed: int = 0,
+    to_real: FrechetToReal | None = None,
 ) -> tuple[Tensor, Tensor]:
     """The distance that infinitely many generated samples would have (Chong and Forsyth 2020, section 3.2).
 
@@ -95,6 +117,7 @@ def frechet_infinity(
         points: subsets, of sizes spread evenly from ``smallest`` to N.
         smallest: samples of the smallest subset.
         seed: subset p depends on (seed, p) alone.
+        to_real: of the real set, where that is known.
 
     Returns:
         Intercept of the line and its standard error (0 with two points), float64 scalars.
@@ -109,11 +132,13 @@ def frechet_infinity(
             "lower `smallest` or score more images"
         )
     distances, sizes = [], np.linspace(smallest, count, points).round().astype(int)
-    real = real.double()
-    to_real = FrechetToReal(real.mean(0), real.T.cov())
+    if to_real is None:
+        to_real = FrechetToReal(real.double().mean(0), real.double().T.cov())
+    projected = to_real.project(generated)
     for point, size in enumerate(sizes):
-        picked = np.random.default_rng([seed, point]).permutation(count)[:size]
-        distances.append(to_real.distance(generated[torch.from_numpy(picked).to(generated.device)]))
+        picked = torch.from_numpy(np.random.default_rng([seed, point]).permutation(count)[:size])
+        picked = picked.to(generated.device)
+        distances.append(to_real.distance(generated[picked], projected[picked]))
     return _intercept(1 / torch.from_numpy(sizes).double(), torch.stack(distances).cpu())
 
 

@@ -5,6 +5,7 @@ of samples, and is negative about as often as positive where both sets come from
 Inception features is the value called KID.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -34,13 +35,16 @@ def _own_pairs(x: Tensor, weights: Tensor, degree: int) -> Tensor:
     return total / (weights.sum(1).square() - weights.square().sum(1))
 
 
-def kernel_distances(real: Tensor, generated: Tensor, weights: Tensor, degree: int = 3) -> Tensor:
-    """Unbiased kernel distance of the real set to weighted sets of generated samples.
+def kernel_distances(
+    real: Tensor, generated: Tensor, real_weights: Tensor, generated_weights: Tensor, degree: int = 3
+) -> Tensor:
+    """Unbiased kernel distances of weighted sets of real and generated samples, in one pass over all pairs.
 
     Args:
         real: (N, D), N at least 2.
         generated: (M, D), M at least 2.
-        weights: (R, M), how often each generated sample is taken; a pair of a sample with itself never counts.
+        real_weights: (R, N), how often each real sample is taken; a pair of a sample with itself never counts.
+        generated_weights: (R, M), likewise.
         degree: of the kernel.
 
     Returns:
@@ -51,11 +55,12 @@ def kernel_distances(real: Tensor, generated: Tensor, weights: Tensor, degree: i
     """
     if min(len(real), len(generated)) < 2:
         raise UserError(f"kernel distance: {len(real)} and {len(generated)} samples: at least 2 a side are needed")
-    real, generated, weights = real.double(), generated.double(), weights.double()
-    once = torch.ones(1, len(real), dtype=torch.float64, device=real.device)
-    both = _weighted_sum(real, generated, once.expand(len(weights), -1), weights, degree)
-    across = both / (len(real) * weights.sum(1))
-    return _own_pairs(real, once, degree) + _own_pairs(generated, weights, degree) - 2 * across
+    real, generated = real.double(), generated.double()
+    real_weights, generated_weights = real_weights.to(real), generated_weights.to(real)
+    both = _weighted_sum(real, generated, real_weights, generated_weights, degree)
+    across = both / (real_weights.sum(1) * generated_weights.sum(1))
+    own = _own_pairs(real, real_weights, degree) + _own_pairs(generated, generated_weights, degree)
+    return own - 2 * across
 
 
 def kernel_distance(real: Tensor, generated: Tensor, degree: int = 3) -> Tensor:
@@ -69,46 +74,85 @@ def kernel_distance(real: Tensor, generated: Tensor, degree: int = 3) -> Tensor:
     Raises:
         UserError: fewer than two samples on a side.
     """
-    weights = torch.ones(1, len(generated), dtype=torch.float64, device=generated.device)
-    return kernel_distances(real, generated, weights, degree)[0]
+    return kernel_distances(real, generated, _once(len(real)), _once(len(generated)), degree)[0]
 
 
-def subset_kernel_distances(
-    real: Tensor, generated: Tensor, subsets: int = 100, size: int = 1000, degree: int = 3, seed: int = 0
-) -> Tensor:
-    """Kernel distances of random subsets, as the paper reports them by mean and spread.
+def _once(count: int, rows: int = 1) -> Tensor:
+    return torch.ones(rows, count, dtype=torch.float64)
+
+
+def subset_weights(counts: tuple[int, int], subsets: int, size: int, seed: int) -> tuple[Tensor, Tensor]:
+    """Which samples of the real and of the generated set are in each of some random subsets.
 
     Args:
-        real: (N, D).
-        generated: (M, D).
+        counts: samples of the two sets.
         subsets: S.
         size: samples of each side in a subset, drawn without replacement.
-        degree: of the kernel.
         seed: subset s depends on (seed, s) alone.
 
     Returns:
-        float64 (S,).
+        float64 (S, N) and (S, M), 0 and 1.
 
     Raises:
         UserError: a side has fewer samples than a subset.
     """
-    smaller = min(len(real), len(generated))
-    if smaller < size:
-        raise UserError(f"kernel distance: {smaller} samples for subsets of {size}: lower `subset_size`")
-    found = []
+    if min(counts) < size:
+        raise UserError(f"kernel distance: {min(counts)} samples for subsets of {size}: lower `subset_size`")
+    weights = torch.zeros(subsets, counts[0]).double(), torch.zeros(subsets, counts[1]).double()
     for subset in range(subsets):
         generator = np.random.default_rng([seed, subset])
-        picked = [torch.from_numpy(generator.permutation(len(side))[:size]) for side in (real, generated)]
-        found.append(kernel_distance(real[picked[0]], generated[picked[1]], degree))
-    return torch.stack(found)
+        for side, count in zip(weights, counts):
+            side[subset, torch.from_numpy(generator.permutation(count)[:size])] = 1
+    return weights
 
 
-def kernel_distance_replicates(
-    real: Tensor, generated: Tensor, replicates: int, seed: int, degree: int = 3
-) -> Tensor:
-    """The distance with resampled generated samples, float64 (R,)."""
-    counts = resampled_counts(len(generated), replicates, seed).to(generated.device)
-    return kernel_distances(real, generated, counts, degree)
+@dataclass(frozen=True)
+class KernelDistances:
+    """The distance over all pairs, over subsets, and with resampled generated samples.
+
+    Attributes:
+        full: float64 scalar.
+        subsets: float64 (S,).
+        replicates: float64 (R,).
+    """
+
+    full: Tensor
+    subsets: Tensor
+    replicates: Tensor
+
+
+def all_kernel_distances(
+    real: Tensor,
+    generated: Tensor,
+    subsets: int = 100,
+    size: int = 1000,
+    degree: int = 3,
+    seed: int = 0,
+    replicates: int = 0,
+    replicates_seed: int = 0,
+) -> KernelDistances:
+    """The kernel of each pair is computed once for everything that is asked of it.
+
+    Args:
+        real: (N, D).
+        generated: (M, D).
+        subsets: S, of which the paper reports mean and spread.
+        size: samples of each side in a subset.
+        degree: of the kernel.
+        seed: of the subsets.
+        replicates: R, of the bootstrap.
+        replicates_seed: of the resampling.
+
+    Raises:
+        UserError: a side has fewer samples than a subset, or than two.
+    """
+    real_sets, generated_sets = subset_weights((len(real), len(generated)), subsets, size, seed)
+    resampled = resampled_counts(len(generated), replicates, replicates_seed) if replicates else real.new_zeros(0)
+    resampled = resampled.reshape(replicates, len(generated)).cpu().double()
+    real_weights = torch.cat([_once(len(real), 1 + replicates), real_sets])
+    generated_weights = torch.cat([_once(len(generated)), resampled, generated_sets])
+    found = kernel_distances(real, generated, real_weights, generated_weights, degree)
+    return KernelDistances(found[0], found[1 + replicates :], found[1 : 1 + replicates])
 
 
 class KernelDistance(FeatureSetMetric):
@@ -143,7 +187,6 @@ class KernelDistance(FeatureSetMetric):
         Raises:
             UserError: too few samples on a side, or one given twice.
         """
-        real, generated = self.sets()
-        values = subset_kernel_distances(real, generated, self.subsets, self.subset_size, self.degree, self.seed)
-        full = kernel_distance(real, generated, self.degree)
-        return {"mean": values.mean(), "std": values.std(correction=0), "full": full}
+        options = self.subsets, self.subset_size, self.degree, self.seed
+        found = all_kernel_distances(*self.sets(), *options)
+        return {"mean": found.subsets.mean(), "std": found.subsets.std(correction=0), "full": found.full}

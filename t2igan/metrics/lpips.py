@@ -60,6 +60,7 @@ class LpipsNetwork(nn.Module):
         """Distances (B,) of pictures (B, 3, H, W) in [-1, 1], at the size that they have."""
         return self._network(first, second).flatten()
 
+    @torch.no_grad()
     def diversity(self, samples: Tensor) -> Tensor:
         """Mean distance over all pairs of samples.
 
@@ -70,9 +71,15 @@ class LpipsNetwork(nn.Module):
             (B,).
         """
         pairs = list(combinations(range(samples.shape[1]), 2))
-        first, second = (samples[:, [pair[side] for pair in pairs]] for side in (0, 1))
-        distances = self(first.flatten(0, 1), second.flatten(0, 1))
-        return distances.reshape(len(samples), len(pairs)).mean(1)
+        network, total = self._network, 0.0
+        # Each picture goes through the trunk once, not once a pair.
+        layers = network.net(network.scaling_layer(samples.flatten(0, 1)))
+        for layer, weigh in zip(layers, network.lins):
+            unit = layer / (layer.square().sum(1, keepdim=True) + 1e-8).sqrt()
+            features = unit.unflatten(0, samples.shape[:2])
+            for i, j in pairs:
+                total = total + weigh((features[:, i] - features[:, j]) ** 2).mean((1, 2, 3))
+        return total / len(pairs)
 
 
 class Diversity(IndexedMetric):

@@ -7,6 +7,7 @@ from pytorch_lightning.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 
 from t2igan.data.batch import CaptionedImages
+from t2igan.data.datasets import resize_images
 from t2igan.errors import UserError
 from t2igan.losses.adversarial import Logits, Objective
 from t2igan.losses.gradient_penalty import MAGP
@@ -20,7 +21,7 @@ from t2igan.models.suite_module import SuiteModule, load_module
 from t2igan.models.synthesis import Discriminator, Generator, Synthesis
 from t2igan.models.verdicts import verdicts
 from t2igan.nn.average import WeightAverage
-from t2igan.nn.images import resize, to_signed
+from t2igan.nn.images import to_signed
 from t2igan.nn.modes import evaluating, frozen
 from t2igan.nn.noise import caption_noise
 from t2igan.text import TextEmbedding, TextEncoder
@@ -341,8 +342,8 @@ class AdversarialModule(SuiteModule):
         return total
 
     def real_pictures(self, chunk: Chunk, size: int) -> Tensor:
-        """The chunk's real pictures at the side that a discriminator judges."""
-        return resize(chunk.images, size)
+        """The chunk's real pictures at the side that a discriminator judges, resized in whole levels as PIL does."""
+        return chunk.images if chunk.images.shape[-1] == size else to_signed(resize_images(chunk.batch.images, size))
 
     def _log_verdicts(self, chunk: Chunk, critic: Discriminator, loss: Tensor, values: dict[str, Tensor]) -> None:
         if len(self.discriminators) > 1:

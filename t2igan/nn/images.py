@@ -9,7 +9,8 @@ from torch import Tensor
 
 def to_signed(images: Tensor) -> Tensor:
     """uint8 (B, 3, H, W) -> float32 in [-1, 1]."""
-    return images.float().div_(127.5).sub_(1)
+    # Pictures that were cut on a CPU lie channels last in memory, which networks would take over.
+    return images.to(torch.float32, memory_format=torch.contiguous_format).div_(127.5).sub_(1)
 
 
 def to_uint8(images: Tensor, quantisation: Literal["round", "truncate"] = "round") -> Tensor:

@@ -26,7 +26,7 @@ def test_an_epoch_of_a_repeated_store(drawn_birds_store, tmp_path, capsys, monke
     options = ["--count", 8, "--batch_size", 8, "--workers", 1, "--records", 400]
     output = profile(capsys, "--store", drawn_birds_store, *options)
     assert "400 training images" in output and "an epoch with 1 workers" in output and "       384 " in output
-    assert "resident memory of all processes" in output
+    assert "resident memory of all processes: " in output and "(sum of RSS): " in output
     assert not list(tmp_path.rglob("*.h5")), "the large store is deleted"
 
 
@@ -46,9 +46,10 @@ def test_what_is_missing_is_one_line(drawn_birds_store, tmp_path, capsys):
 OWN_TREE = """
 import os, re, time
 from pathlib import Path
-from t2igan.cli.process_tree import cpu_seconds, process_tree, resident_megabytes
+from t2igan.cli.process_tree import cpu_seconds, process_tree, resident_megabytes, summed_resident_megabytes
 
 before, started = resident_megabytes(), cpu_seconds()
+sum_before = summed_resident_megabytes()
 ballast = bytearray(os.urandom(100_000_000))
 assert 90 < resident_megabytes() - before < 120
 end = time.process_time() + 0.2
@@ -63,6 +64,7 @@ assert child in [int(process.name) for process in process_tree()]
 with_child = resident_megabytes()
 files = int(re.search(r"RssFile:\\s+(\\d+)", Path(f"/proc/{child}/status").read_text())[1]) * 1024 / 1e6
 assert with_child - before < 120 + files, "memory that parent and child share counts once"
+assert summed_resident_megabytes() - sum_before > 190, "and in the sum twice"
 os.kill(child, 9)
 os.waitpid(child, 0)
 assert len(ballast) == 100_000_000

@@ -63,13 +63,12 @@ def test_a_crop_is_a_window_of_the_image(tiny_store, tmp_path, encoding):
 
 
 @pytest.mark.parametrize("encoding", ["raw", "jpeg"])
-def test_rows_are_read_into_a_buffer(tiny_store, tmp_path, encoding):
+def test_a_window_is_read_into_a_buffer(tiny_store, tmp_path, encoding):
     prepare(make_source("cub", tiny_store.parent / "raw"), tmp_path / "s.h5", 32, encoding, workers=1)
     split = open_store(tmp_path / "s.h5").split("train")
-    width = split.shape(2)[1]
-    buffer = np.zeros((3, 7, width, 3), np.uint8)
-    assert split.read_rows(2, 5, buffer[1]) is not None
-    assert (buffer[1].transpose(2, 0, 1) == split.image(2)[:, 5:12]).all()
+    buffer = np.zeros((3, 7, 9, 3), np.uint8)
+    assert split.read_window(2, 5, 4, buffer[1]) is not None
+    assert (buffer[1].transpose(2, 0, 1) == split.image(2)[:, 5:12, 4:13]).all()
     assert not buffer[0].any() and not buffer[2].any()
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from t2igan.errors import UserError
-from t2igan.evaluation.cache import PART_ROWS, Shelf
+from t2igan.evaluation.cache import PART_ROWS, PART_SECONDS, Shelf
 
 CONTENT = {"pictures": ["checkpoint", "abc"], "network": ["inception", "def"]}
 
@@ -46,6 +46,16 @@ def test_full_parts_are_written_and_the_rest_waits(tmp_path):
     assert len(reader.load(ids(*range(PART_ROWS + 1)))[0]) == PART_ROWS + 1
     shelf.flush()
     assert len(list(shelf.folder.glob("*.npz"))) == 2
+
+
+def test_nothing_waits_for_long(tmp_path, monkeypatch):
+    now = iter([0.0, PART_SECONDS - 1, PART_SECONDS + 1, 100.0])
+    monkeypatch.setattr("t2igan.evaluation.cache.time.monotonic", lambda: next(now))
+    shelf, there = Shelf(tmp_path, CONTENT), []
+    for number in range(4):
+        shelf.add(ids(number), rows(number))
+        there.append(len(Shelf(tmp_path, CONTENT).load(ids(*range(4)))[0]))
+    assert there == [0, 0, 3, 3]
 
 
 def test_rows_written_twice_count_once(tmp_path):

@@ -1,19 +1,15 @@
 """The cache in whole evaluations: what was seen once is not seen, drawn or read again."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
-import torch
 from evaluation_fixtures import write_protocol
-from torch import distributed, multiprocessing
 
 from t2igan.data.store import open_store
 from t2igan.errors import UserError
 from t2igan.evaluation import subjects
 from t2igan.evaluation.metric_specs import KID, PRDC, FDClassifier, FIDInfinity, ISClassifier, RPrecision
 from t2igan.evaluation.protocol import load_protocol
-from t2igan.evaluation.record import ResultRecord
 from t2igan.evaluation.runner import Options, evaluate
 from t2igan.evaluation.scorers import load_classifier, load_judges
 from t2igan.evaluation.subjects import RealImages, build_untrained_subject, load_checkpoint_subject
@@ -133,11 +129,14 @@ def test_an_interrupted_evaluation_goes_on(checkpoints, store, protocol, tmp_pat
     assert_equal(found, score(checkpoints, store, protocol, None, batch_size=8))
 
 
-def test_an_untrained_network_has_no_name_to_be_kept_under(checkpoints, store, protocol, tmp_path, drawn):
+def test_untrained_networks_are_kept_under_their_tensors(checkpoints, store, protocol, tmp_path, drawn):
     protocol = replace(protocol, metrics=ALL[:1], bootstrap=0)
-    for seed in (0, 1):
+    for seed in (0, 1, 0):
         score(checkpoints, store, protocol, tmp_path, build_untrained_subject(checkpoints.generator, seed))
     assert len(drawn) == 120
+    damsm = load_judges([checkpoints.damsm], store)[0].module
+    score(checkpoints, store, protocol, tmp_path, build_untrained_subject(checkpoints.generator, 0, damsm))
+    assert len(drawn) == 180
 
 
 def test_real_images_are_read_once(checkpoints, store, protocol, tmp_path, monkeypatch):
@@ -148,31 +147,6 @@ def test_real_images_are_read_once(checkpoints, store, protocol, tmp_path, monke
     monkeypatch.setattr(backbone, "forward", lambda self, images: seen.append(images))
     assert_equal(score(checkpoints, store, protocol, tmp_path / "cache", RealImages()), first)
     assert not seen
-
-
-def _one_process(rank: int, arguments: tuple, out: Path):
-    checkpoints, protocol = arguments
-    torch.set_num_threads(1)
-    distributed.init_process_group("gloo", f"file://{out}/meeting", rank=rank, world_size=2)
-    records = [score(checkpoints, open_store(checkpoints.store), protocol, out / "cache") for _ in range(2)]
-    for number, record in enumerate(records):
-        (out / f"{rank}-{number}.json").write_text(record.to_json())
-    distributed.destroy_process_group()
-
-
-def test_two_processes_share_the_work_and_the_cache(checkpoints, store, protocol, tmp_path, drawn):
-    protocol = replace(protocol, images=31)
-    multiprocessing.spawn(_one_process, ((checkpoints, protocol), tmp_path), nprocs=2)
-    records = [
-        ResultRecord.from_json((tmp_path / f"{rank}-{number}.json").read_text())
-        for rank in range(2)
-        for number in range(2)
-    ]
-    for record in records[1:]:
-        assert_equal(record, records[0])
-    assert_equal(score(checkpoints, store, protocol, tmp_path / "cache"), records[0])
-    assert not drawn
-    assert_equal(records[0], score(checkpoints, store, protocol, None), rel=1e-3)
 
 
 def test_a_metric_that_fails_at_the_end_costs_no_other(checkpoints, store, protocol):

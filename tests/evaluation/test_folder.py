@@ -48,6 +48,7 @@ def fill(folder, split, name, size=32, count=None):
         (lambda key: key.rpartition("/")[2], None),
         (lambda key: f"{key}_s-1", None),
         (lambda key: f"{key}_s-1_10", None),
+        (lambda key: f"{key}_  0", None),
         (lambda key: f"{key}_c3", 3),
         (lambda key: f"{key}_c0_s2", 0),
     ],
@@ -79,7 +80,12 @@ def test_what_is_missing_and_unexpected_is_reported(tmp_path, split):
 def test_no_folder_and_nothing_in_it_are_one_line(tmp_path, split):
     with pytest.raises(UserError, match="--images: no folder"):
         ImageFolder(tmp_path / "none", split)
-    with pytest.raises(UserError, match="name the files after the store's keys"):
+    with pytest.raises(UserError, match=r"no image in .*: give a folder with \.jpeg, \.jpg, \.png"):
+        ImageFolder(tmp_path, split)
+    Image.new("RGB", (32, 32)).save(tmp_path / "stranger.png")
+    with pytest.raises(
+        UserError, match=r"none of its 1 images belongs to a key .* name the files after the store's"
+    ):
         ImageFolder(tmp_path, split)
 
 
@@ -123,13 +129,108 @@ def test_without_captions_there_is_no_r_precision(tmp_path, checkpoints, store, 
     assert "do not tell the captions" in record.not_computed["r-precision"]
 
 
-def test_wrong_size_and_broken_files_are_named(tmp_path, checkpoints, store, split, protocol):
-    classifier = load_classifier(checkpoints.classifier, store)
-    options = Options(skip_missing=True)
-    folder = fill(tmp_path / "large", split, lambda key: key, size=40)
-    with pytest.raises(UserError, match=r"\.png: is 40x40, the protocol is for 32x32"):
-        evaluate(ImageFolder(folder, split), protocol, store, (), classifier, options)
-    folder = fill(tmp_path / "broken", split, lambda key: key)
-    (folder / f"{split.keys[5]}.png").write_bytes(b"no image")
-    with pytest.raises(UserError, match=rf"{split.keys[5]}\.png: not a readable image"):
-        evaluate(ImageFolder(folder, split), protocol, store, (), classifier, options)
+def test_wrong_size_and_broken_files_are_named_at_once(tmp_path, split, store, protocol):
+    folder = fill(tmp_path / "drawn", split, lambda key: key)
+    for number in (3, 5):
+        Image.new("RGB", (40, 30)).save(folder / f"{split.keys[number]}.png")
+    (folder / f"{split.keys[7]}.png").write_bytes(b"no image")
+    jpeg = folder / f"{split.keys[8]}_s1.jpg"
+    Image.effect_noise((32, 32), 50).save(jpeg)
+    jpeg.write_bytes(jpeg.read_bytes()[:-200])
+    with pytest.raises(UserError, match="4 of 17 images are not 32x32 pictures, as p wants") as caught:
+        ImageFolder(folder, split).check(protocol, store)
+    names = [split.keys[number].rpartition("/")[2] for number in (3, 5, 7, 8)]
+    for words in (f"{names[0]}.png is 40x30", f"{names[1]}.png is 40x30", f"{names[2]}.png is not a readable"):
+        assert words in str(caught.value)
+    assert f"{names[3]}_s1.jpg is not a readable image" in str(caught.value)
+
+
+def test_many_faults_are_counted(tmp_path, split, store, protocol):
+    folder = fill(tmp_path / "drawn", split, lambda key: key, size=40)
+    with pytest.raises(UserError, match=r"16 of 16 images .* and 6 more; draw them again"):
+        ImageFolder(folder, split).check(protocol, store)
+
+
+class Coco:
+    """The names of a split of COCO, whose captions all images share alike."""
+
+    name = "test"
+
+    def __init__(self, keys):
+        self.keys = keys
+
+    def __len__(self):
+        return len(self.keys)
+
+    def captions_of(self, image):
+        return range(5 * image, 5 * image + 5)
+
+
+KEYS_2014 = ["COCO_val2014_000000000042", "COCO_val2014_000000203564"]
+KEYS_2017 = ["000000000042", "000000203564"]
+
+
+def touch(folder, *names):
+    for name in names:
+        (folder / name).touch()
+    return folder
+
+
+@pytest.mark.parametrize("keys", [KEYS_2014, KEYS_2017])
+@pytest.mark.parametrize("pattern", [None, "{image_id}_{annotation_id}", "{image_id}_{annotator_id}.png"])
+def test_cocos_numbers_find_their_images(tmp_path, keys, pattern):
+    """With an annotation's id, as evaluation code for COCO names its files."""
+    folder = touch(tmp_path, "42_641613.png", "203564_37.png", "7_1.png")
+    subject = ImageFolder(folder, Coco(keys), pattern=pattern)
+    assert [path.name for path in subject.content.files] == ["203564_37.png", "42_641613.png"]
+    assert [path.name for path in subject.content.unexpected] == ["7_1.png"]
+    assert subject.content.missing == []
+    assert not subject.knows_captions
+    assert "the store keeps no ids of annotations" in subject.notes[1]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "names", "captions"),
+    [
+        ("{image_id}_{caption}", ["042_0.png", "203564_4.png"], [0, 9]),
+        ("{image_id}", ["0000042.png", "203564.png"], [UNKNOWN, UNKNOWN]),
+        ("val-{key}-{sample}.png", [f"val-{KEYS_2014[0]}--1.png", f"val-{KEYS_2014[1]}-3.png"], [UNKNOWN] * 2),
+        ("{caption}/{key}", [f"2/{KEYS_2014[0]}.png", f"3/{KEYS_2014[1]}.png"], [2, 8]),
+        (None, ["42.png", f"{KEYS_2014[1]}_s-1.png"], [UNKNOWN] * 2),
+    ],
+)
+def test_patterns_of_names(tmp_path, pattern, names, captions):
+    for number in range(4):
+        (tmp_path / str(number)).mkdir()
+    content = scan_folder(touch(tmp_path, *names), Coco(KEYS_2014), pattern)
+    assert sorted(content.captions) == captions
+    assert (len(content.files), content.missing, content.unexpected) == (2, [], [])
+    assert not content.annotated
+
+
+def test_a_pattern_decides_what_a_folder_is(tmp_path):
+    folder, split = touch(tmp_path, "42_1.png", "203564_1.png"), Coco(KEYS_2014)
+    ids = {
+        ImageFolder(folder, split, pattern=f"{{image_id}}_{{{name}}}").card.sha256 for name in ("caption", "sample")
+    }
+    assert len(ids) == 2
+
+
+@pytest.mark.parametrize(
+    ("pattern", "words"),
+    [
+        ("{name}", "no field 'name'; there are key, image_id"),
+        ("{}", "no field ''"),
+        ("{key}_{key}", "a field comes twice"),
+        ("{sample}.png", "needs either {key} or {image_id}"),
+        ("{key}_{image_id}", "needs either {key} or {image_id}"),
+        ("{key", "--pattern: '{key'"),
+        ("{key}.s", r"--pattern '{key}.s' (the first: 203564_1.png; a key: COCO_val2014_000000000042)"),
+    ],
+)
+def test_wrong_patterns_are_one_line(tmp_path, pattern, words):
+    folder = touch(tmp_path, "42_1.png", "203564_1.png")
+    with pytest.raises(UserError) as caught:
+        ImageFolder(folder, Coco(KEYS_2014), pattern=pattern)
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)

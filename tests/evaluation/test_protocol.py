@@ -62,6 +62,11 @@ def test_a_whole_number_is_a_number(tmp_path):
     assert len(hashes) == 1
 
 
+@pytest.mark.parametrize("name", protocol_names())
+def test_every_protocol_names_its_source(name):
+    assert load_protocol(name).source
+
+
 def test_shipped_protocols_differ():
     assert {"drawn-birds/quick", "cub/t2igan", "cub/small"} <= set(protocol_names())
     assert len({load_protocol(name).hash for name in protocol_names()}) == len(protocol_names())

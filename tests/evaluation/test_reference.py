@@ -47,8 +47,9 @@ def test_whole_images_are_squeezed(store, protocol):
     found = Reference(store, replace(protocol, reference_images="full")).images(range(5), CPU)
     for image in range(5):
         pixels = torch.from_numpy(split.image(image))[None].float()
-        expected = functional.interpolate(pixels, (32, 32), mode="bilinear", antialias=True).round()
-        assert torch.equal(found[image], expected[0].to(torch.uint8))
+        expected = functional.interpolate(pixels, (32, 32), mode="bilinear", antialias=True)
+        # In whole levels, as PIL does it.
+        assert (found[image] - expected[0]).abs().max() <= 1
 
 
 def test_an_augmented_reference_shifts_and_flips(store, protocol):

@@ -24,7 +24,9 @@ def test_the_quick_distance_is_the_distance(count):
     dim = 40
     real, generated = features(500, dim), features(count, dim, seed=1, shift=0.2, spread=2.0)
     expected = frechet_distance(*statistics(real), *statistics(generated)).item()
-    assert FrechetToReal(*statistics(real)).distance(generated).item() == pytest.approx(expected, rel=1e-9)
+    to_real = FrechetToReal(*statistics(real))
+    assert to_real.distance(generated).item() == pytest.approx(expected, rel=1e-9)
+    assert to_real.distance(generated, to_real.project(generated)).item() == pytest.approx(expected, rel=1e-9)
     if count > dim:
         (m1, c1), (m2, c2) = statistics(real), statistics(generated)
         root = scipy.linalg.sqrtm((c1 @ c2).numpy()).real.trace()
@@ -56,7 +58,7 @@ def test_influence_is_the_derivative_in_the_weight_of_a_sample():
 
 def test_replicates_spread_as_a_whole_bootstrap_does():
     real, generated = features(400), features(300, seed=1, shift=0.3, spread=2.0)
-    quick = frechet_replicates(*statistics(real), generated, 300, seed=4)
+    quick = frechet_replicates(FrechetToReal(*statistics(real)), generated, 300, seed=4)
     counts = resampled_counts(300, 300, seed=4)
     slow = torch.stack(
         [

@@ -3,12 +3,12 @@ import pytest
 import torch
 
 from t2igan.errors import UserError
+from t2igan.metrics.bootstrap import resampled_counts
 from t2igan.metrics.kernel_distance import (
     KernelDistance,
+    all_kernel_distances,
     kernel_distance,
-    kernel_distance_replicates,
     kernel_distances,
-    subset_kernel_distances,
 )
 
 
@@ -65,20 +65,21 @@ def test_it_is_unbiased():
 
 def test_subsets_are_seeded_and_drawn_without_replacement():
     real, generated = features(50), features(60, seed=1, shift=0.3)
-    values = subset_kernel_distances(real, generated, subsets=3, size=10, seed=5)
+    values = all_kernel_distances(real, generated, subsets=3, size=10, seed=5).subsets
     for subset, value in enumerate(values):
         generator = np.random.default_rng([5, subset])
         rows = [generator.permutation(len(side))[:10] for side in (real, generated)]
         assert value.item() == pytest.approx(literal(real[rows[0]], generated[rows[1]]), rel=1e-9)
-    assert not torch.equal(values, subset_kernel_distances(real, generated, 3, 10, seed=6))
+    assert not torch.equal(values, all_kernel_distances(real, generated, 3, 10, seed=6).subsets)
     # A subset of everything is everything, in another order.
-    whole = subset_kernel_distances(real, real + 1, 1, size=50)
+    whole = all_kernel_distances(real, real + 1, 1, size=50).subsets
     assert whole[0].item() == pytest.approx(kernel_distance(real, real + 1).item(), rel=1e-9)
 
 
 def test_weights_are_repetitions_that_never_meet_themselves():
     real, generated = features(15), features(4, seed=1)
-    found = kernel_distances(real, generated, torch.tensor([[1.0, 1, 1, 1], [2, 0, 1, 1]]))
+    weights = torch.tensor([[1.0, 1, 1, 1], [2, 0, 1, 1]])
+    found = kernel_distances(real, generated, torch.ones(2, 15), weights)
     assert found[0].item() == pytest.approx(kernel_distance(real, generated).item(), rel=1e-12)
     kernel = (generated @ generated.T / 12 + 1) ** 3
     pairs = {(0, 2): 2, (0, 3): 2, (2, 3): 1}
@@ -92,7 +93,13 @@ def test_weights_are_repetitions_that_never_meet_themselves():
 def test_replicates_spread_as_fresh_samples_do():
     real = features(200)
     fresh = torch.stack([kernel_distance(real, features(80, seed=s, shift=0.4)) for s in range(1, 80)])
-    drawn = kernel_distance_replicates(real, features(80, seed=99, shift=0.4), 200, seed=0)
+    generated = features(80, seed=99, shift=0.4)
+    found = all_kernel_distances(real, generated, 2, 20, replicates=200, replicates_seed=4)
+    drawn = found.replicates
+    # Asked for together with all else, each is what it is by itself.
+    alone = kernel_distances(real, generated, torch.ones(200, 200), resampled_counts(80, 200, seed=4))
+    torch.testing.assert_close(drawn, alone, rtol=1e-9, atol=1e-12)
+    assert found.full.item() == pytest.approx(kernel_distance(real, generated).item(), rel=1e-12)
     assert 0.6 < drawn.std() / fresh.std() < 1.6
 
 

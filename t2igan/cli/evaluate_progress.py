@@ -1,0 +1,77 @@
+"""Progress of an evaluation: bars in a terminal, a line now and then in a log file."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+FIRST_LINE_SECONDS = 2.0
+LINE_SECONDS = 10.0
+
+Told = Callable[[str, int, int], None]
+
+
+class Bars:
+    """Progress of one subject, a bar for each stage.
+
+    Args:
+        progress: holds the bars.
+        name: of the subject.
+    """
+
+    def __init__(self, progress: Progress, name: str) -> None:
+        self._progress, self._name = progress, name
+        self._tasks: dict[str, TaskID] = {}
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        """Tell."""
+        if stage not in self._tasks:
+            self._tasks[stage] = self._progress.add_task(f"{self._name}: {stage}", total=total)
+        self._progress.update(self._tasks[stage], completed=done)
+
+
+class Lines:
+    """Progress of one subject in lines such as ``ssagan: pictures 640/3000, 1.2 min left``.
+
+    Args:
+        say: takes a line.
+        name: of the subject.
+        clock: seconds from any point on.
+    """
+
+    def __init__(self, say: Callable[[str], None], name: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self._say, self._name, self._clock = say, name, clock
+        self._stage, self._last = "", clock()
+        self._begin, self._due = self._last, self._last + FIRST_LINE_SECONDS
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        """Tell, where a line is due."""
+        now = self._clock()
+        if stage != self._stage:
+            # A stage is told of after its first batch: it began when the one before was last told of.
+            self._stage, self._begin = stage, self._last
+        self._last = now
+        if now < self._due:
+            return
+        self._due = now + LINE_SECONDS
+        left = (now - self._begin) / done * (total - done) / 60
+        self._say(f"{self._name}: {stage} {done}/{total}, {left:.1f} min left")
+
+
+@contextmanager
+def told_of(console: Console) -> Iterator[Callable[[str], Told]]:
+    """What makes the teller of a subject from its name.
+
+    Args:
+        console: a terminal, or a file.
+    """
+    if not console.is_terminal:
+        yield lambda name: Lines(
+            lambda line: console.print(line, soft_wrap=True, markup=False, highlight=False), name
+        )
+        return
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    with Progress(*columns, console=console) as progress:
+        yield lambda name: Bars(progress, name)
