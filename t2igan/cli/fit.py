@@ -164,7 +164,9 @@ class SuiteCLI(LightningCLI):
         loggers = self._loggers(trainer.logger)
         if loggers and any(isinstance(logger, WandbLogger) for logger in loggers):
             wanted.append(wandb_run.WandbCard(self._resolved(), shlex.join(self.words)))
-        wanted.append(ModelCheckpoint(save_last=True, every_n_train_steps=SAVE_EVERY_STEPS))
+        # With its version counter a second `last` would stand beside the one that a resume looks for.
+        keep = {"save_last": True, "every_n_train_steps": SAVE_EVERY_STEPS, "enable_version_counter": False}
+        wanted.append(ModelCheckpoint(**keep))
         wanted.append(FinalCheckpoint())
         for callback in wanted:
             if not any(isinstance(own, type(callback)) for own in callbacks):

@@ -26,6 +26,7 @@ from t2igan.evaluation.metric_specs import (
 )
 from t2igan.evaluation.plan import Plan
 from t2igan.evaluation.protocol import Protocol
+from t2igan.evaluation.record import by_reason
 from t2igan.evaluation.scorers import ClipScorer, MatchingScorer, Scorer, encode_captions
 from t2igan.evaluation.subjects import RealImages, Subject
 from t2igan.metrics.backbones import InceptionBackbone
@@ -117,13 +118,17 @@ def find_networks(
         except UserError as error:
             missing[spec.name] = str(error)
     if missing and not options.skip_missing:
-        lines = "; ".join(f"{name}: {reason}" for name, reason in missing.items())
+        lines = _in_words(missing)
         raise UserError(f"{protocol.name} needs what is not there (--skip_missing true leaves it out): {lines}")
     networks.not_computed |= missing
     if len(networks.not_computed) == len(protocol.metrics):
-        reasons = "; ".join(f"{name}: {reason}" for name, reason in networks.not_computed.items())
+        reasons = _in_words(networks.not_computed)
         raise UserError(f"no metric of protocol {protocol.name} can be computed: {reasons}")
     return networks
+
+
+def _in_words(missing: dict[str, str]) -> str:
+    return "; ".join(f"{names}: {reason}" for names, reason in by_reason(missing))
 
 
 class _Finder:

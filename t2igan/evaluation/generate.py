@@ -16,6 +16,8 @@ from t2igan.models.adversarial import AdversarialModule
 from t2igan.nn.images import to_uint8
 from t2igan.nn.noise import caption_noise
 
+ROWS = 16
+
 
 @dataclass(frozen=True)
 class Pictures:
@@ -133,19 +135,33 @@ def draw_pictures(
         plan: all pictures of the evaluation.
         protocol: gives words, noise, weights and quantisation.
         numbers: which pictures of the plan to draw.
-        batch_size: pictures at a time; they depend on it by the round-off of float32 at most.
+        batch_size: pictures at a time, in truth the next multiple of 16; it changes nothing.
         device: where to draw.
 
     Yields:
-        The pictures, in the order of ``numbers``.
+        The pictures, those of short captions first; of equally long ones in the order of ``numbers``.
     """
-    for batch in batches(numbers, batch_size):
-        captions, lengths = caption_tokens(split, plan.captions[batch], protocol.words, protocol.words_seed)
-        generator = module.generator
+    generator = module.generator
+    for batch in _of_equal_length(split, plan, np.asarray(numbers, np.int64), protocol.words, batch_size):
+        whole = _whole_rows(batch)
+        captions, lengths = caption_tokens(split, plan.captions[whole], protocol.words, protocol.words_seed)
         noise = protocol_noise(
-            plan.captions[batch], plan.draws[batch], generator.noise_dim, generator.eps_dim, protocol
+            plan.captions[whole], plan.draws[whole], generator.noise_dim, generator.eps_dim, protocol
         )
-        drawn = module.synthesise(
-            noise.to(device), captions.to(device), lengths.to(device), protocol.weights
-        ).images[-1]
-        yield Pictures(torch.from_numpy(batch), to_uint8(drawn, protocol.quantisation), drawn.float())
+        drawn = module.synthesise(noise.to(device), captions.to(device), lengths.to(device), protocol.weights)
+        images = drawn.images[-1][: len(batch)]
+        yield Pictures(torch.from_numpy(batch), to_uint8(images, protocol.quantisation), images.float())
+
+
+def _of_equal_length(
+    split: StoreSplit, plan: Plan, numbers: np.ndarray, words: int, batch_size: int
+) -> Iterator[np.ndarray]:
+    """Batches of equally long captions: recurrent layers then have equally many rows at every word."""
+    lengths = np.array([min(len(split.caption_tokens(int(caption))), words) for caption in plan.captions[numbers]])
+    for length in np.unique(lengths):
+        yield from batches(numbers[lengths == length], batch_size)
+
+
+def _whole_rows(batch: np.ndarray) -> np.ndarray:
+    """The batch, its last picture repeated: a matrix product rounds each row alike only in whole blocks of rows."""
+    return np.pad(batch, (0, -len(batch) % ROWS), mode="edge")

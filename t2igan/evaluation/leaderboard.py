@@ -11,7 +11,7 @@ from statistics import fmean, stdev
 from rich.markup import escape
 from rich.table import Table
 
-from t2igan.evaluation.record import MetricValue, ResultRecord
+from t2igan.evaluation.record import MetricValue, ResultRecord, by_reason
 from t2igan.evaluation.run_identity import identity_of
 
 KIND_ORDER = ("untrained", "checkpoint", "images", "real")
@@ -145,7 +145,7 @@ class Board:
         for row in self.rows:
             for record, label in zip(row.records, row.labels):
                 who = row.name if len(row.records) == 1 else f"{row.name}, {label}"
-                notes += [f"{who}: {name} not computed: {why}" for name, why in record.not_computed.items()]
+                notes += [f"{who}: {names} not computed: {why}" for names, why in by_reason(record.not_computed)]
                 notes += [f"{who}: {note}" for note in record.notes]
         return notes
 

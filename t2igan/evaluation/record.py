@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import warnings
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
@@ -148,6 +149,14 @@ def _known(kind: type, content: dict[str, Any]) -> dict[str, Any]:
     """What a dataclass has fields for: records of later versions stay readable."""
     names = {own.name for own in fields(kind)}
     return {key: value for key, value in content.items() if key in names}
+
+
+def by_reason(not_computed: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Names of metrics and why they are missing; those that lack the same thing stand together."""
+    names: dict[str, list[str]] = {}
+    for name, reason in not_computed.items():
+        names.setdefault(reason, []).append(name)
+    return [(", ".join(own), reason) for reason, own in names.items()]
 
 
 def package_versions() -> dict[str, str]:

@@ -342,8 +342,10 @@ class AdversarialModule(SuiteModule):
         return total
 
     def real_pictures(self, chunk: Chunk, size: int) -> Tensor:
-        """The chunk's real pictures at the side that a discriminator judges, resized in whole levels as PIL does."""
-        return chunk.images if chunk.images.shape[-1] == size else to_signed(resize_images(chunk.batch.images, size))
+        """The chunk's real pictures at a discriminator's side, resized in whole levels as PIL does."""
+        if chunk.images.shape[-1] == size:
+            return chunk.images
+        return to_signed(resize_images(chunk.batch.images, size))
 
     def _log_verdicts(self, chunk: Chunk, critic: Discriminator, loss: Tensor, values: dict[str, Tensor]) -> None:
         if len(self.discriminators) > 1:

@@ -140,7 +140,7 @@ def test_killed_it_draws_only_what_is_left(arguments, checkpoints, protocol, rec
     main(command)
     # Of pictures that not all networks had seen, one at most was on its way.
     assert 0 < min(seen) <= 120 - len(drawn) < 120
-    assert drawn == list(range(120 - len(drawn), 120))
+    assert len(set(drawn)) == len(drawn)
     assert "features: " in capsys.readouterr().out
     main([*command, "--cache", "none", "--records", str(records.with_name("whole.jsonl"))])
     (resumed,), (whole,) = read_records(records), read_records(records.with_name("whole.jsonl"))
@@ -184,7 +184,7 @@ def test_two_processes_write_one_record_with_the_same_numbers(
     assert found.metrics.keys() == alone.metrics.keys()
     for name, value in alone.metrics.items():
         for other in (found, kept):
-            assert other.metrics[name].value == pytest.approx(value.value, rel=1e-4), name
+            assert other.metrics[name].value == pytest.approx(value.value, rel=1e-6), name
             assert other.metrics[name].n == value.n
         if "precision" in name:
             assert found.metrics[name] == value

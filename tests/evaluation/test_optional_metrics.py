@@ -117,7 +117,8 @@ def test_clip_scores_pictures_with_their_captions(store, protocol, subject, tmp_
 
 def test_without_a_clip_there_is_one_line(store, protocol, subject, tmp_path):
     protocol = replace(protocol, metrics=(CLIPScore(), CLIPRPrecision()))
-    with pytest.raises(UserError, match="clip-score: no CLIP: give the folder of one with --clip") as error:
+    message = "clip-score, clip-r-precision: no CLIP: give the folder of one with --clip"
+    with pytest.raises(UserError, match=message) as error:
         evaluate(subject, protocol, store, options=Options())
     assert "\n" not in str(error.value)
 
@@ -131,7 +132,7 @@ def test_clip_needs_to_know_the_captions(store, protocol, subject, tmp_path):
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.new("RGB", (32, 32)).save(path)
     protocol = replace(protocol, metrics=(CLIPScore(), CLIPRPrecision()))
-    with pytest.raises(UserError, match="clip-score: the file names do not tell the captions"):
+    with pytest.raises(UserError, match="clip-score, clip-r-precision: the file names do not tell the captions"):
         evaluate(ImageFolder(tmp_path / "drawn", split), protocol, store, options=Options(clip=tmp_path))
 
 
@@ -163,8 +164,9 @@ def test_a_precomputed_reference_as_dfgan_has_it(store, protocol, subject, incep
     write_statistics(inception_folder / "birds.npz", other.mean(0), other.T.cov())
     record = evaluate(subject, protocol, store, options=options)
     plan = plan_pictures(store.split("test"), 12)
-    (drawn,) = draw_pictures(subject.module, store.split("test"), plan, protocol, range(12), 12, CPU)
-    features = InceptionBackbone("dfgan", folder=inception_folder)(drawn.drawn)[0].double()
+    parts = draw_pictures(subject.module, store.split("test"), plan, protocol, range(12), 12, CPU)
+    drawn = torch.cat([part.drawn for part in parts])
+    features = InceptionBackbone("dfgan", folder=inception_folder)(drawn)[0].double()
     assert record.metrics["fid"].value == pytest.approx(small_frechet_distance(other, features), rel=1e-4)
     assert record.n_real == 0
     assert record.backbones["statistics of the reference"] == file_sha256(inception_folder / "birds.npz")
