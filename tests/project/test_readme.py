@@ -36,7 +36,7 @@ def test_command_is_accepted(words, monkeypatch, tmp_path):
     if verb == "fit":
         monkeypatch.chdir(ROOT)
         settings = {"subclass_mode_model": True, "subclass_mode_data": True, "auto_configure_optimizers": False}
-        monkeypatch.setattr(OnlyParse, "words", ["fit", *rest])
+        monkeypatch.setattr(OnlyParse, "words", words)
         fit.import_classes()
         with torch.device("meta"):
             OnlyParse(pl.LightningModule, pl.LightningDataModule, args=["fit", *rest], **settings)
