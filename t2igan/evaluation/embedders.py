@@ -68,7 +68,7 @@ class Judge:
 
     Attributes:
         label: for the names of metrics.
-        sha256: of its checkpoint.
+        sha256: of its recipe, vocabulary and weights.
         module: the DAMSM.
     """
 

@@ -49,7 +49,7 @@ class SubjectCard:
         kind: ``checkpoint``, ``untrained``, ``real`` or ``images``.
         name: for tables.
         path: of the checkpoint or folder.
-        sha256: of the checkpoint, of an untrained module's recipe and tensors, or over all files of the folder.
+        sha256: of recipe, vocabulary and weights of a checkpoint, or over all files of the folder.
         recipe: class of the module.
         weights: ``ema`` or ``raw``.
         seed: from which an untrained module was built.
@@ -91,7 +91,7 @@ class ResultRecord:
         n_real: images of the reference.
         n_generated: pictures scored.
         backbones: sha256 of each feature network by name.
-        damsm: sha256 of each DAMSM checkpoint by label; the first is the one that was trained against.
+        damsm: sha256 of each DAMSM by label; the first is the one that was trained against.
         seed: of the noise.
         device: where it ran.
         seconds: of wall time.

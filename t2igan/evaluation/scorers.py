@@ -23,10 +23,9 @@ from t2igan.evaluation.subjects import label_of, require_same_words
 from t2igan.metrics import r_precision
 from t2igan.metrics.bootstrap import interval, mean_replicates
 from t2igan.metrics.clip import ClipScore
-from t2igan.metrics.weights import file_sha256
 from t2igan.models.classifier import ClassifierBackbone, EvaluationClassifier
 from t2igan.models.damsm import DAMSM
-from t2igan.models.suite_module import load_module
+from t2igan.models.suite_module import content_sha256, load_module
 
 CAPTIONS_AT_A_TIME = 512
 # Values by name, and by the name of the metric why it could not be computed.
@@ -71,7 +70,7 @@ def load_judges(paths: Sequence[str | Path], store: Store) -> list[Judge]:
         if not isinstance(module, DAMSM):
             raise UserError(f"--damsm: {path} holds {type(module).__name__}, not a DAMSM")
         require_same_words(module, store, str(path))
-        sha256, label = file_sha256(Path(path)), label_of(path)
+        sha256, label = content_sha256(module), label_of(path)
         if sha256 in {judge.sha256 for judge in judges}:
             raise UserError(f"--damsm: {path} is given twice; the second is to be a DAMSM of another seed")
         if label in {judge.label for judge in judges}:
@@ -90,7 +89,7 @@ def load_classifier(path: str | Path, store: Store) -> ClassifierBackbone:
     if not isinstance(module, EvaluationClassifier):
         raise UserError(f"--classifier: {path} holds {type(module).__name__}, not an EvaluationClassifier")
     require_same_words(module, store, str(path))
-    return module.backbone(file_sha256(Path(path)))
+    return module.backbone(content_sha256(module))
 
 
 class MatchingScorer(Scorer):

@@ -1,7 +1,5 @@
 """What can be scored: a checkpoint, the same network untrained, and real images (a folder: :mod:`.folder`)."""
 
-import hashlib
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -19,10 +17,9 @@ from t2igan.evaluation.plan import Plan, plan_for, plan_pictures
 from t2igan.evaluation.protocol import Protocol
 from t2igan.evaluation.record import SubjectCard
 from t2igan.evaluation.run_identity import read_identity
-from t2igan.metrics.weights import file_sha256
 from t2igan.models.adversarial import AdversarialModule
 from t2igan.models.damsm import DAMSM
-from t2igan.models.suite_module import SuiteModule, load_module, read_checkpoint
+from t2igan.models.suite_module import SuiteModule, content_sha256, load_module, read_checkpoint
 from t2igan.nn.recipe import build
 
 GENERIC_STEMS = ("last", "best", "epoch", "step")
@@ -200,7 +197,7 @@ def load_checkpoint_subject(path: str | Path, weights: str) -> DrawnSubject:
         "checkpoint",
         label_of(path),
         str(path),
-        file_sha256(Path(path)),
+        content_sha256(module),
         _class_path(module),
         used,
         generator=_class_path(module.generator),
@@ -240,7 +237,7 @@ def build_untrained_subject(path: str | Path, seed: int, damsm: DAMSM | None = N
         "untrained",
         f"{label_of(path)}, untrained",
         str(path),
-        _content_sha256(module, content["recipe"]),
+        content_sha256(module),
         recipe=_class_path(module),
         weights="raw",
         seed=seed,
@@ -249,15 +246,6 @@ def build_untrained_subject(path: str | Path, seed: int, damsm: DAMSM | None = N
     if damsm is None and module.damsm is not None:
         subject.notes.append("its text encoder is random, because no --damsm was given")
     return subject
-
-
-def _content_sha256(module: nn.Module, recipe: object) -> str:
-    """sha256 (hex) of a recipe and of the tensors of the module that was built from it."""
-    digest = hashlib.sha256(json.dumps(recipe, sort_keys=True, default=str).encode())
-    for name, tensor in module.state_dict().items():
-        digest.update(name.encode())
-        digest.update(tensor.cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()
 
 
 def _adversarial(module: SuiteModule, path: str | Path) -> AdversarialModule:

@@ -19,8 +19,8 @@ from t2igan.data.batch import CaptionedImages
 from t2igan.errors import UserError
 from t2igan.metrics.backbones import Backbone, load_weights
 from t2igan.metrics.inception import FEATURE_DIM, inception_v3, pooled_features
-from t2igan.metrics.weights import file_sha256, resolve_weights
-from t2igan.models.suite_module import SuiteModule, load_module
+from t2igan.metrics.weights import resolve_weights
+from t2igan.models.suite_module import SuiteModule, content_sha256, load_module
 from t2igan.nn.images import resize, to_signed
 
 Trunk = Literal["small", "inception-v3"]
@@ -246,7 +246,7 @@ class EvaluationClassifier(SuiteModule):
         """A frozen copy for the metrics.
 
         Args:
-            sha256: of the checkpoint that the weights are from; None hashes the weights themselves.
+            sha256: of the module that the weights are from; None hashes the weights themselves.
         """
         network = copy.deepcopy(self.network)
         return ClassifierBackbone(network, self.image_size, sha256 or _weights_sha256(network))
@@ -261,7 +261,7 @@ def load_classifier_backbone(path: str | Path) -> ClassifierBackbone:
     module = load_module(path)
     if not isinstance(module, EvaluationClassifier):
         raise UserError(f"{path}: holds a {type(module).__name__}; give the checkpoint of an EvaluationClassifier")
-    return module.backbone(file_sha256(Path(path)))
+    return module.backbone(content_sha256(module))
 
 
 def _weights_sha256(network: nn.Module) -> str:

@@ -1,5 +1,7 @@
 """What every LightningModule of the suite shares: a checkpoint that says what it is, and how to read one."""
 
+import hashlib
+import json
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +82,19 @@ class SuiteModule(Recipe, pl.LightningModule):
             raise UserError("the checkpoint was trained on another vocabulary than this store's")
         self.vocabulary = own["vocabulary"]
         self.dataset = own["dataset"]
+
+
+def content_sha256(module: SuiteModule) -> str:
+    """sha256 (hex) of what a module is: recipe, vocabulary and weights.
+
+    Two files of it may differ, as those of a run that was interrupted and of one that was not do.
+    """
+    told = {"recipe": recipe_of(module), "vocabulary": module.vocabulary}
+    digest = hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode())
+    for name, tensor in module.state_dict().items():
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:

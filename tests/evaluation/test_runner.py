@@ -66,6 +66,17 @@ def test_the_record_does_not_depend_on_the_batch_size(checkpoints, store, protoc
     assert_same_numbers(records[1], records[2])
 
 
+def test_a_checkpoint_is_known_by_its_content(checkpoints, store, tmp_path):
+    """The file of a run that was interrupted has other bytes than that of one that was not."""
+    other = torch.load(checkpoints.damsm, weights_only=False) | {"callbacks": {"best": 1.0}}
+    torch.save(other, tmp_path / "again.ckpt")
+    with pytest.raises(UserError, match="is given twice"):
+        load_judges([checkpoints.damsm, tmp_path / "again.ckpt"], store)
+    next(value for value in other["state_dict"].values() if value.ndim)[0] += 1
+    torch.save(other, tmp_path / "again.ckpt")
+    assert len(load_judges([checkpoints.damsm, tmp_path / "again.ckpt"], store)) == 2
+
+
 def test_equal_pictures_have_equal_numbers_whatever_the_batch_size(checkpoints, store, protocol):
     """Without a rounding of drawn pixels there is only the networks' own round-off."""
     records = [

@@ -11,14 +11,13 @@ from t2igan.data.writing import StoredImage, StoreHeader, write_store
 from t2igan.errors import UserError
 from t2igan.metrics.backbones import Backbone
 from t2igan.metrics.inception import inception_v3
-from t2igan.metrics.weights import file_sha256
 from t2igan.models.classifier import (
     EvaluationClassifier,
     InceptionClassifier,
     SmallConvNet,
     load_classifier_backbone,
 )
-from t2igan.models.suite_module import load_module
+from t2igan.models.suite_module import content_sha256, load_module
 
 COLOURS = [(200, 40, 40), (40, 200, 40), (40, 40, 200), (200, 200, 40), (40, 200, 200)]
 
@@ -101,7 +100,11 @@ def test_backbone_gives_what_the_classifier_gives(trained):
     module, path, _ = trained
     backbone = load_classifier_backbone(path)
     assert isinstance(backbone, Backbone)
-    assert (backbone.name, backbone.sha256, backbone.feature_dim) == ("classifier", file_sha256(path), 32)
+    assert (backbone.name, backbone.sha256, backbone.feature_dim) == (
+        "classifier",
+        content_sha256(load_module(path)),
+        32,
+    )
     pictures = torch.randint(0, 256, (4, 3, 16, 16)).byte()
     features, logits = backbone(pictures)
     assert features.shape == (4, 32) and logits.shape == (4, 5) and not features.requires_grad
