@@ -45,3 +45,18 @@ def drawn_birds_store(drawn_birds_root: Path, tmp_path_factory: pytest.TempPathF
     out = tmp_path_factory.mktemp("store") / "drawn-birds.h5"
     prepare(make_source("drawn-birds", drawn_birds_root), out, image_size=64, workers=1)
     return out
+
+
+@pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The numbers of the pictures that an evaluation draws."""
+    from t2igan.evaluation import subjects
+
+    numbers, draw = [], subjects.draw_pictures
+
+    def counted(module, split, plan, protocol, wanted, *rest):
+        numbers.extend(wanted)
+        return draw(module, split, plan, protocol, wanted, *rest)
+
+    monkeypatch.setattr(subjects, "draw_pictures", counted)
+    return numbers

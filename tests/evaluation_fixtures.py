@@ -10,6 +10,8 @@ import yaml
 
 from t2igan.data.classification import ClassificationData
 from t2igan.data.datamodule import CaptionedImagesModule
+from t2igan.evaluation.record import ResultRecord
+from t2igan.evaluation.runner import Evaluation
 from t2igan.models.classifier import EvaluationClassifier
 from t2igan.models.damsm import DAMSM, SmallImageEncoder
 from t2igan.models.ssagan import SSAGAN, OneWayDiscriminator, SSAGANGenerator
@@ -91,3 +93,8 @@ def _fit(module: pl.LightningModule, data: pl.LightningDataModule, path: Path, s
     )
     trainer.fit(module, datamodule=data)
     trainer.save_checkpoint(path)
+
+
+def evaluate(*arguments, **options) -> ResultRecord:
+    """Make an evaluation and run it."""
+    return Evaluation(*arguments, **options).run()

@@ -130,19 +130,6 @@ class Evaluation:
         )
 
 
-def evaluate(
-    subject: Subject,
-    protocol: Protocol,
-    store: Store,
-    judges: Sequence[Judge] = (),
-    classifier: ClassifierBackbone | None = None,
-    options: Options | None = None,
-    progress: Progress | None = None,
-) -> ResultRecord:
-    """Score a subject: :class:`Evaluation`, made and run."""
-    return Evaluation(subject, protocol, store, judges, classifier, options).run(progress)
-
-
 def choose_device(name: str) -> torch.device:
     """The device of a name; ``auto`` is the GPU where there is one.
 

@@ -15,7 +15,6 @@ from torch import multiprocessing
 
 from t2igan.cli.main import main
 from t2igan.data.store import open_store
-from t2igan.evaluation import subjects
 from t2igan.evaluation.record import read_records
 
 # Every batch is a part of the cache at once.
@@ -62,19 +61,6 @@ def fails(capsys, *argv):
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 1, lines
     return lines[0]
-
-
-@pytest.fixture
-def drawn(monkeypatch):
-    """The numbers of the pictures that were drawn."""
-    numbers, draw = [], subjects.draw_pictures
-
-    def counted(module, split, plan, protocol, wanted, *rest):
-        numbers.extend(wanted)
-        return draw(module, split, plan, protocol, wanted, *rest)
-
-    monkeypatch.setattr(subjects, "draw_pictures", counted)
-    return numbers
 
 
 def test_three_rows_of_one_command(arguments, checkpoints, records, capsys):

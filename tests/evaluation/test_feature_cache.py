@@ -3,14 +3,13 @@
 from dataclasses import replace
 
 import pytest
-from evaluation_fixtures import write_protocol
+from evaluation_fixtures import evaluate, write_protocol
 
 from t2igan.data.store import open_store
 from t2igan.errors import UserError
-from t2igan.evaluation import subjects
 from t2igan.evaluation.metric_specs import KID, PRDC, FDClassifier, FIDInfinity, ISClassifier, RPrecision
 from t2igan.evaluation.protocol import load_protocol
-from t2igan.evaluation.runner import Options, evaluate
+from t2igan.evaluation.runner import Options
 from t2igan.evaluation.scorers import load_classifier, load_judges
 from t2igan.evaluation.subjects import RealImages, build_untrained_subject, load_checkpoint_subject
 
@@ -34,19 +33,6 @@ def store(drawn_birds_store):
 def protocol(tmp_path):
     protocol = load_protocol(str(write_protocol(tmp_path / "p.yaml")))
     return replace(protocol, images=60, metrics=ALL, bootstrap=20)
-
-
-@pytest.fixture
-def drawn(monkeypatch):
-    """How many pictures were drawn."""
-    numbers, draw = [], subjects.draw_pictures
-
-    def counted(module, split, plan, protocol, wanted, *rest):
-        numbers.extend(wanted)
-        return draw(module, split, plan, protocol, wanted, *rest)
-
-    monkeypatch.setattr(subjects, "draw_pictures", counted)
-    return numbers
 
 
 def score(checkpoints, store, protocol, cache, subject=None, batch_size=64, judged=True):

@@ -2,14 +2,14 @@ from dataclasses import replace
 
 import pytest
 import torch
-from evaluation_fixtures import write_protocol
+from evaluation_fixtures import evaluate, write_protocol
 from PIL import Image
 
 from t2igan.data.store import open_store
 from t2igan.errors import UserError
 from t2igan.evaluation.folder import UNKNOWN, ImageFolder, scan_folder
 from t2igan.evaluation.protocol import load_protocol
-from t2igan.evaluation.runner import Options, evaluate
+from t2igan.evaluation.runner import Options
 from t2igan.evaluation.scorers import load_classifier, load_judges
 from t2igan.evaluation.subjects import load_checkpoint_subject, load_generator
 from t2igan.nn.images import to_uint8

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from clip_fixture import write_clip
-from evaluation_fixtures import write_protocol
+from evaluation_fixtures import evaluate, write_protocol
 from golden_fill import fill_module
 from torchvision.models import alexnet
 
@@ -19,7 +19,7 @@ from t2igan.evaluation.generate import draw_pictures
 from t2igan.evaluation.metric_specs import FID, CLIPRPrecision, CLIPScore, FDClassifier, LPIPSDiversity
 from t2igan.evaluation.plan import Plan, plan_pictures
 from t2igan.evaluation.protocol import load_protocol
-from t2igan.evaluation.runner import Options, evaluate
+from t2igan.evaluation.runner import Options
 from t2igan.evaluation.subjects import RealImages, load_checkpoint_subject
 from t2igan.metrics import weights
 from t2igan.metrics.backbones import InceptionBackbone

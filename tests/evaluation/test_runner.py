@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from evaluation_fixtures import write_protocol
+from evaluation_fixtures import evaluate, write_protocol
 
 from t2igan.data.datasets import resize_images
 from t2igan.data.store import open_store
@@ -11,7 +11,7 @@ from t2igan.errors import UserError
 from t2igan.evaluation.metric_specs import FID, RPrecision
 from t2igan.evaluation.protocol import load_protocol
 from t2igan.evaluation.record import ResultRecord
-from t2igan.evaluation.runner import Options, evaluate
+from t2igan.evaluation.runner import Options
 from t2igan.evaluation.scorers import load_classifier, load_judges
 from t2igan.evaluation.subjects import RealImages, build_untrained_subject, load_checkpoint_subject
 from t2igan.metrics.frechet import frechet_distance
