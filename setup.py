@@ -15,7 +15,10 @@ setup(
     license="MIT",
     python_requires=">=3.10",
     packages=find_packages(include=["t2igan", "t2igan.*"]),
-    package_data={"t2igan.evaluation": ["protocols/**/*.yaml", "published/*.yaml", "report/page.*"]},
+    package_data={
+        "t2igan.evaluation": ["protocols/**/*.yaml"],
+        "t2igan.reporting": ["published/*.yaml", "report/page.*"],
+    },
     # Lower bounds; requirements.txt holds the versions that the tests were run with.
     install_requires=[
         "torch>=2.6",

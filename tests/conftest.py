@@ -22,7 +22,7 @@ def cub10_root() -> Path:
 @pytest.fixture(scope="session")
 def drawn_birds_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small set of drawn birds in CUB's layout: 6 training species and 4 others, 4 images each."""
-    from t2igan.data.sources.drawn_birds import DrawnBirdsRecipe, write_drawn_birds
+    from t2igan.data.sources.drawn_birds.source import DrawnBirdsRecipe, write_drawn_birds
 
     root = tmp_path_factory.mktemp("drawn-birds")
     recipe = DrawnBirdsRecipe(

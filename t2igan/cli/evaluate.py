@@ -13,13 +13,13 @@ from t2igan.data.store import Store, open_store
 from t2igan.errors import UserError
 from t2igan.evaluation.costs import Costs
 from t2igan.evaluation.folder import ImageFolder
-from t2igan.evaluation.leaderboard import boards, rich_table
 from t2igan.evaluation.processes import joined, processes
 from t2igan.evaluation.protocol import Protocol, load_protocol, protocol_names
 from t2igan.evaluation.record import append_record, read_records
 from t2igan.evaluation.runner import Evaluation, Options
 from t2igan.evaluation.scorers import Judge, load_classifier, load_judges
 from t2igan.evaluation.subjects import RealImages, Subject, build_untrained_subject, load_checkpoint_subject
+from t2igan.reporting.leaderboard import boards, rich_table
 
 LIST_OPTION = "--damsm"
 RECORDS, FEATURES = "records.jsonl", "features"

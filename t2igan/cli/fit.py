@@ -23,16 +23,16 @@ from pytorch_lightning.loggers import Logger, TensorBoardLogger, WandbLogger
 import t2igan.data
 import t2igan.losses
 import t2igan.models
-from t2igan.cli import wandb_run
+from t2igan.callbacks import wandb_run
+from t2igan.callbacks.progress import LineProgress
+from t2igan.callbacks.run_folder import ContinueCurves, FinalCheckpoint, RunCurves, default_run_folder
+from t2igan.callbacks.samples import SampleGrid
+from t2igan.callbacks.watching import BestSoFar, GradientNorms, Speed
 from t2igan.cli.parsing import known_options, one_line, subclasses
-from t2igan.cli.progress import LineProgress
-from t2igan.cli.run_folder import ContinueCurves, FinalCheckpoint, RunCurves, default_run_folder
-from t2igan.cli.watching import BestSoFar, GradientNorms, Speed
 from t2igan.errors import UserError
 from t2igan.models.adversarial import AdversarialModule
 from t2igan.models.suite_module import SuiteModule
 from t2igan.nn.recipe import Recipe
-from t2igan.plotting.samples import SampleGrid
 
 # Every module of these is imported, so that YAML may name its classes without a path.
 OPEN_PACKAGES = (t2igan.models, t2igan.losses, t2igan.data)

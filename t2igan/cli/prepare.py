@@ -280,7 +280,7 @@ def _target(out: str | None, root: str | Path, name: str, variant: str, image_si
 
 
 def _draw_birds(folder: Path, progress: Progress) -> None:
-    from t2igan.data.sources.drawn_birds import DrawnBirdsRecipe, write_drawn_birds
+    from t2igan.data.sources.drawn_birds.source import DrawnBirdsRecipe, write_drawn_birds
 
     task = progress.add_task("drawing birds", total=None)
     write_drawn_birds(

@@ -8,18 +8,18 @@ from pathlib import Path
 
 from rich.console import Console
 
+from t2igan.callbacks.run_folder import read_curves
 from t2igan.cli.parsing import call
-from t2igan.cli.run_folder import read_curves
 from t2igan.errors import UserError
-from t2igan.evaluation.html import render_page
-from t2igan.evaluation.leaderboard import Board, boards, grid_table, markdown, markdown_table, rich_table
-from t2igan.evaluation.published import beside, elsewhere
-from t2igan.evaluation.published_tables import beside_grid, beside_notes, elsewhere_grid
 from t2igan.evaluation.record import ResultRecord, read_records
-from t2igan.evaluation.report_runs import first_curves, read_run
-from t2igan.evaluation.run_identity import run_folder_of
-from t2igan.evaluation.scores_csv import write_csv
+from t2igan.identity import run_folder_of
 from t2igan.plotting.curves import plot_curves
+from t2igan.reporting.html import render_page
+from t2igan.reporting.leaderboard import Board, boards, grid_table, markdown, markdown_table, rich_table
+from t2igan.reporting.published import beside, elsewhere
+from t2igan.reporting.published_tables import beside_grid, beside_notes, elsewhere_grid
+from t2igan.reporting.report_runs import first_curves, read_run
+from t2igan.reporting.scores_csv import write_csv
 
 console = Console()
 HELP = ("-h", "--help")

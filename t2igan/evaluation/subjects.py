@@ -16,7 +16,7 @@ from t2igan.evaluation.generate import Pictures, batches, draw_pictures
 from t2igan.evaluation.plan import Plan, plan_for, plan_pictures
 from t2igan.evaluation.protocol import Protocol
 from t2igan.evaluation.record import SubjectCard
-from t2igan.evaluation.run_identity import read_identity
+from t2igan.identity import read_identity
 from t2igan.models.adversarial import AdversarialModule
 from t2igan.models.damsm import DAMSM
 from t2igan.models.suite_module import SuiteModule, content_sha256, load_module, read_checkpoint

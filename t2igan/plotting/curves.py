@@ -81,9 +81,7 @@ def plot_curves(
     for key in wanted:
         if not any(len(series(rows, key, step_key)[0]) for rows in tables.values()):
             known = ", ".join(_numeric_columns(tables, set())) or "none"
-            raise UserError(
-                f"curves: no values of {key!r} in {', '.join(tables)}; columns with values: {known}"
-            )
+            raise UserError(f"curves: no values of {key!r} in {', '.join(tables)}; columns with values: {known}")
     if not wanted:
         raise UserError(f"curves: no numeric columns in {', '.join(tables)}; give the metrics.csv of a run")
     _draw(tables, Path(path), wanted, step_key, smoothing)
@@ -142,9 +140,7 @@ def _draw(tables: Mapping[str, Rows], path: Path, keys: list[str], step_key: str
         for number, (label, table) in enumerate(tables.items()):
             steps, values = series(table, key, step_key)
             color = _COLORS[number % len(_COLORS)]
-            axes.plot(
-                steps, values, color=color, alpha=0.25, linewidth=0.9, marker="." if len(steps) < 3 else None
-            )
+            axes.plot(steps, values, color=color, alpha=0.25, linewidth=0.9, marker="." if len(steps) < 3 else None)
             axes.plot(steps, smoothed(values, smoothing), color=color, linewidth=1.7, label=label)
         axes.set_title(key, fontsize=10, loc="left")
         axes.set_xlabel(step_key, fontsize=8)

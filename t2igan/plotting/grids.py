@@ -150,9 +150,7 @@ def _sheet(
     size = max(10, round(cell * 0.072))
     face, strong = font(size), font(size + 1, bold=True)
     labels = [label for label, _, _ in sections if label]
-    gutter = (
-        min(2 * cell, round(max(strong.getlength(label) for label in labels)) + 2 * _GAP) if labels else 0
-    )
+    gutter = min(2 * cell, round(max(strong.getlength(label) for label in labels)) + 2 * _GAP) if labels else 0
     step = round(1.35 * size)
     blocks = []
     for label, tensors, texts in sections:
@@ -164,15 +162,11 @@ def _sheet(
     heading = wrap(title, font(size + 5, bold=True), columns * (cell + _GAP) + gutter) if title else []
     top = _MARGIN + len(heading) * round(1.5 * (size + 5))
     width = 2 * _MARGIN + gutter + columns * cell + (columns - 1) * _GAP
-    height = (
-        top + sum(tall + deep + _GAP + (_GAP if tall and deep else 0) for *_, tall, deep in blocks) + _MARGIN
-    )
+    height = top + sum(tall + deep + _GAP + (_GAP if tall and deep else 0) for *_, tall, deep in blocks) + _MARGIN
     sheet = Image.new("RGB", (width, height), PAPER)
     pen = ImageDraw.Draw(sheet)
     for number, line in enumerate(heading):
-        pen.text(
-            (_MARGIN, _MARGIN + number * round(1.5 * (size + 5)) - 4), line, INK, font(size + 5, bold=True)
-        )
+        pen.text((_MARGIN, _MARGIN + number * round(1.5 * (size + 5)) - 4), line, INK, font(size + 5, bold=True))
     y = top
     for label, pictures, lines, tall, deep in blocks:
         if label:

@@ -127,9 +127,7 @@ def attention_overlay(
         UserError: If there are more words than maps.
     """
     if len(words) > len(attention):
-        raise UserError(
-            f"attention: {len(words)} words for {len(attention)} maps; give at most one word a map"
-        )
+        raise UserError(f"attention: {len(words)} words for {len(attention)} maps; give at most one word a map")
     maps = attention.detach().float().cpu()[: len(words)]
     peaks = maps.amax((1, 2), keepdim=True).clamp_min(torch.finfo(torch.float32).tiny)
     panels = [image.cpu(), *(mask_overlay(image, one[None]) for one in maps / peaks)]

@@ -9,8 +9,8 @@ import time
 import pytest
 import yaml
 
+from t2igan.callbacks.run_folder import OF_A_STEP, default_run_folder, read_curves
 from t2igan.cli.main import main
-from t2igan.cli.run_folder import OF_A_STEP, default_run_folder, read_curves
 from t2igan.models.suite_module import load_module
 
 DAMSM = """

@@ -5,8 +5,8 @@ import torch
 from pytorch_lightning.strategies import DDPStrategy
 from torch import nn
 
-from t2igan.cli.run_folder import RunCurves, read_curves
-from t2igan.cli.watching import GradientNorms, Speed
+from t2igan.callbacks.run_folder import RunCurves, read_curves
+from t2igan.callbacks.watching import GradientNorms, Speed
 from t2igan.errors import UserError
 from t2igan.losses.adversarial import BCE
 from t2igan.losses.gradient_penalty import MAGP

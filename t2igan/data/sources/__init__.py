@@ -35,8 +35,8 @@ def make_source(kind: Kind, root: str | Path, split: str | None = None, **option
         split: see the reader; default: the reader's.
         **options: of the reader, :class:`CUBSource`, :class:`COCOSource` or :class:`FolderSource`. Drawn birds are
             read as CUB; ``recipe``, ``workers`` and ``progress`` of
-            :func:`~t2igan.data.sources.drawn_birds.write_drawn_birds` tell how they are drawn, where they are not
-            there already.
+            :func:`~t2igan.data.sources.drawn_birds.source.write_drawn_birds` tell how they are drawn, where they
+            are not there already.
 
     Raises:
         UserError: unknown kind or split, files that describe the data set are missing, or ``root`` holds birds of
@@ -55,7 +55,7 @@ def make_source(kind: Kind, root: str | Path, split: str | None = None, **option
 
 
 def _draw_unless_complete(root: Path, **drawing: Any) -> None:
-    from t2igan.data.sources.drawn_birds import DrawnBirdsRecipe, write_drawn_birds
+    from t2igan.data.sources.drawn_birds.source import DrawnBirdsRecipe, write_drawn_birds
 
     recipe = drawing.pop("recipe", None)
     # The attributes are the last file to be written.

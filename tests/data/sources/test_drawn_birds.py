@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from t2igan.data.sources.bird_captions import write_captions
-from t2igan.data.sources.bird_painter import PARTS, render_bird
-from t2igan.data.sources.bird_species import (
+from t2igan.data.sources.drawn_birds.captions import write_captions
+from t2igan.data.sources.drawn_birds.painter import PARTS, render_bird
+from t2igan.data.sources.drawn_birds.source import DrawnBirdsRecipe, write_drawn_birds
+from t2igan.data.sources.drawn_birds.species import (
     PALETTE,
     BirdAttributes,
     Species,
@@ -20,7 +21,6 @@ from t2igan.data.sources.bird_species import (
     invent_species,
     name_species,
 )
-from t2igan.data.sources.drawn_birds import DrawnBirdsRecipe, write_drawn_birds
 from t2igan.errors import UserError
 
 SMALL = DrawnBirdsRecipe(

@@ -2,7 +2,7 @@ import pytest
 
 from t2igan.data.prepare import prepare
 from t2igan.data.sources import KINDS, FolderSource, Listing, make_source
-from t2igan.data.sources.drawn_birds import DrawnBirdsRecipe
+from t2igan.data.sources.drawn_birds.source import DrawnBirdsRecipe
 from t2igan.data.store import open_store
 from t2igan.errors import UserError
 

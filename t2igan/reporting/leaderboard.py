@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from t2igan.evaluation.record import MetricValue, ResultRecord, by_reason
-from t2igan.evaluation.run_identity import identity_of
+from t2igan.identity import identity_of
 
 KIND_ORDER = ("untrained", "checkpoint", "images", "real")
 LOWER_IS_BETTER = ("fid", "fd-", "kid")

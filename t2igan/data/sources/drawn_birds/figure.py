@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from t2igan.data.sources.bird_species import BirdAttributes
+from t2igan.data.sources.drawn_birds.species import BirdAttributes
 
 
 @dataclass
@@ -190,9 +190,7 @@ def _add_head(figure: Figure, build: _Build, beak_shape: str, crest: bool, tilt:
     shape[:, 0] = 0.8 + (shape[:, 0] - 0.8) * build.beak
     figure.outlines["beak"] = place(smooth(shape, samples=5))
     tip = shape[np.argmax(shape[:, 0])]
-    figure.lines["mouth"] = [
-        place([(0.86, 0.06), ((0.86 + tip[0]) / 2, 0.07), (0.97 * tip[0], min(tip[1], 0.16))])
-    ]
+    figure.lines["mouth"] = [place([(0.86, 0.06), ((0.86 + tip[0]) / 2, 0.07), (0.97 * tip[0], min(tip[1], 0.16))])]
     figure.eye = place([(0.36, -0.06)])
     figure.eye_radius = 0.2 * build.head_radius
 
@@ -206,12 +204,8 @@ def _between(upper: np.ndarray, lower: np.ndarray, t: float, s: float) -> np.nda
 
 
 def _add_folded_wing(figure: Figure, depth: float, drop: float) -> None:
-    upper = smooth(
-        np.array([(0.17, -0.03), (0.10, -0.115), (-0.12, -0.115), (-0.34, -0.02), (-0.62, 0.14)]), False
-    )
-    lower = smooth(
-        np.array([(0.17, -0.03), (0.13, 0.065), (-0.07, 0.12), (-0.30, 0.13), (-0.62, 0.14)]), False
-    )
+    upper = smooth(np.array([(0.17, -0.03), (0.10, -0.115), (-0.12, -0.115), (-0.34, -0.02), (-0.62, 0.14)]), False)
+    lower = smooth(np.array([(0.17, -0.03), (0.13, 0.065), (-0.07, 0.12), (-0.30, 0.13), (-0.62, 0.14)]), False)
     turn = rotation(-drop, (0.1, -0.03))
     upper, lower = (turn(edge * (1, depth)) for edge in (upper, lower))
     figure.outlines["wing"] = np.concatenate([upper, lower[-2:0:-1]])
@@ -237,9 +231,7 @@ def _add_spread_wings(figure: Figure, rng: np.random.Generator) -> None:
     leading, trailing = smooth(np.array(leading), False, 12), smooth(np.array(trailing), False, 12)
     t = np.linspace(0, 1, len(leading))[:, None]
     # Round feather ends: the trailing edge swings in and out, more so towards the tip.
-    trailing = trailing + (leading - trailing) * (0.04 + 0.13 * t) * (
-        1 - np.abs(np.sin(np.pi * _FEATHERS * t))
-    )
+    trailing = trailing + (leading - trailing) * (0.04 + 0.13 * t) * (1 - np.abs(np.sin(np.pi * _FEATHERS * t)))
     flap = rng.uniform(-14, 16)
     near, far = rotation(flap, (0.0, -0.05)), rotation(flap + rng.uniform(30, 42), (0.06, -0.05))
     root = np.array([(-0.12, 0.045), (0.0, 0.06), (0.09, 0.035)])
@@ -253,10 +245,7 @@ def _add_spread_wings(figure: Figure, rng: np.random.Generator) -> None:
     ]
     figure.lines["coverts"] = [
         np.array(
-            [
-                _between(leading, trailing, at, s + 0.05 * abs(np.sin(16 * at)))
-                for at in np.linspace(0.02, end, 24)
-            ]
+            [_between(leading, trailing, at, s + 0.05 * abs(np.sin(16 * at))) for at in np.linspace(0.02, end, 24)]
         )
         for s, end in ((0.22, 0.8), (0.45, 0.66))
     ]

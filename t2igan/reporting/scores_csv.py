@@ -5,10 +5,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from t2igan.evaluation.leaderboard import Board, Row
-from t2igan.evaluation.published import METRICS, PublishedNumber, beside, elsewhere
 from t2igan.evaluation.record import ResultRecord
-from t2igan.evaluation.run_identity import identity_of
+from t2igan.identity import identity_of
+from t2igan.reporting.leaderboard import Board, Row
+from t2igan.reporting.published import METRICS, PublishedNumber, beside, elsewhere
 
 # row: run (one record), mean (over the runs of an experiment: n = their number, spread = sample standard
 # deviation), published (protocol: the one that it may be compared under; protocol_hash: of the table it is in).

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from t2igan.evaluation.published import METRICS, Beside, PublishedNumber
+from t2igan.reporting.published import METRICS, Beside, PublishedNumber
 
 BESIDE_HEADERS = ["published", "metric", "value", "ours", "ours - published", "certainty", "source", "note"]
 CERTAINTIES = {

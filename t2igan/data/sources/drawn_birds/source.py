@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from t2igan.data.sources.bird_captions import write_captions
-from t2igan.data.sources.bird_painter import PARTS, render_bird, tight_box
-from t2igan.data.sources.bird_species import (
+from t2igan.data.sources.drawn_birds.captions import write_captions
+from t2igan.data.sources.drawn_birds.painter import PARTS, render_bird, tight_box
+from t2igan.data.sources.drawn_birds.species import (
     BirdAttributes,
     Species,
     draw_attributes,
@@ -131,9 +131,7 @@ def _pictures(recipe: DrawnBirdsRecipe, species: list[Species], names: list[str]
         count = recipe.train_images_per_species if split == "train" else recipe.test_images_per_species
         for number in range(1, count + 1):
             image_id += 1
-            yield _Picture(
-                one, class_id, number, f"{name}/{name.split('.')[1]}_{number:04d}_{image_id}", split
-            )
+            yield _Picture(one, class_id, number, f"{name}/{name.split('.')[1]}_{number:04d}_{image_id}", split)
 
 
 def _claim(root: Path, recipe: DrawnBirdsRecipe) -> None:
@@ -150,16 +148,12 @@ def _claim(root: Path, recipe: DrawnBirdsRecipe) -> None:
         other = sorted(key for key in wanted if found.get(key) != wanted[key])
         if other:
             told = ", ".join(f"{key} {found.get(key)!r} instead of {wanted[key]!r}" for key in other)
-            raise UserError(
-                f"{path} belongs to other drawn birds ({told}); remove {root} or give another folder"
-            )
+            raise UserError(f"{path} belongs to other drawn birds ({told}); remove {root} or give another folder")
         return
     # A call killed at its very start leaves the recipe's partial file behind.
     strange = root.is_dir() and any(entry.name != "recipe.json.partial" for entry in root.iterdir())
     if root.is_file() or strange:
-        raise UserError(
-            f"{root} is not empty and holds no recipe.json of drawn birds; give a new or empty folder"
-        )
+        raise UserError(f"{root} is not empty and holds no recipe.json of drawn birds; give a new or empty folder")
     root.mkdir(parents=True, exist_ok=True)
     _write_bytes(path, _json(wanted))
 
@@ -188,12 +182,8 @@ def _make(root: Path, recipe: DrawnBirdsRecipe, picture: _Picture) -> tuple[int,
         if kept is not None:
             return tight_box(kept)
     attributes = picture.attributes(recipe.seed)
-    image, parts, box = render_bird(
-        attributes, recipe.image_pixels, picture.generator(recipe.seed, _PAINTING)
-    )
-    captions = write_captions(
-        attributes, recipe.captions_per_image, picture.generator(recipe.seed, _CAPTIONS)
-    )
+    image, parts, box = render_bird(attributes, recipe.image_pixels, picture.generator(recipe.seed, _PAINTING))
+    captions = write_captions(attributes, recipe.captions_per_image, picture.generator(recipe.seed, _CAPTIONS))
     _write_bytes(text_path, ("\n".join(captions) + "\n").encode("ascii"))
     colored = Image.fromarray(parts)
     colored.putpalette([value for color in _PART_COLORS for value in color])
@@ -220,9 +210,7 @@ def _write_tables(
     ids = range(1, len(pictures) + 1)
     tables = {
         "images.txt": [f"{i} {picture.key}.jpg" for i, picture in zip(ids, pictures)],
-        "bounding_boxes.txt": [
-            " ".join([str(i), *(f"{value}.0" for value in box)]) for i, box in zip(ids, boxes)
-        ],
+        "bounding_boxes.txt": [" ".join([str(i), *(f"{value}.0" for value in box)]) for i, box in zip(ids, boxes)],
         "classes.txt": [f"{i} {name}" for i, name in enumerate(class_names, start=1)],
         "image_class_labels.txt": [f"{i} {picture.class_id}" for i, picture in zip(ids, pictures)],
         # The image-level split: every other picture of each class is for training.

@@ -5,9 +5,9 @@ from report_fixtures import make_record as record
 from report_fixtures import make_repeated, write_run
 from rich.console import Console
 
-from t2igan.evaluation.leaderboard import boards, format_number, markdown, rich_table, verdicts, winners
 from t2igan.evaluation.record import MetricValue, SubjectCard
-from t2igan.evaluation.run_identity import read_identity
+from t2igan.identity import read_identity
+from t2igan.reporting.leaderboard import boards, format_number, markdown, rich_table, verdicts, winners
 
 
 def printed(board, width):

@@ -6,9 +6,9 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
-from t2igan.cli import watching
-from t2igan.cli.run_folder import RunCurves, read_curves
-from t2igan.cli.watching import BestSoFar, GradientNorms, Speed, improved, parameter_counts
+from t2igan.callbacks import watching
+from t2igan.callbacks.run_folder import RunCurves, read_curves
+from t2igan.callbacks.watching import BestSoFar, GradientNorms, Speed, improved, parameter_counts
 
 SLOPES = torch.tensor([3.0, 4.0])
 

@@ -9,12 +9,12 @@ import pytest
 from PIL import Image
 from report_fixtures import make_published_like, make_record, make_repeated
 
-from t2igan.evaluation.html import render_page
-from t2igan.evaluation.leaderboard import boards
-from t2igan.evaluation.published import METRICS, beside
 from t2igan.evaluation.record import SubjectCard
-from t2igan.evaluation.report_runs import curves_of, first_curves, read_run
-from t2igan.evaluation.scores_csv import HEADERS, write_csv
+from t2igan.reporting.html import render_page
+from t2igan.reporting.leaderboard import boards
+from t2igan.reporting.published import METRICS, beside
+from t2igan.reporting.report_runs import curves_of, first_curves, read_run
+from t2igan.reporting.scores_csv import HEADERS, write_csv
 
 EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>"
 

@@ -30,9 +30,7 @@ def mix(color: Color, other: Color, amount: float) -> Color:
     return tuple(round(a + (b - a) * amount) for a, b in zip(color, other))
 
 
-def paint_scene(
-    setting: str, pixels: int, ground: float | None, feet: float, rng: np.random.Generator
-) -> Scene:
+def paint_scene(setting: str, pixels: int, ground: float | None, feet: float, rng: np.random.Generator) -> Scene:
     """Paint the setting.
 
     Args:
@@ -152,9 +150,7 @@ def _leaf(draw: ImageDraw.ImageDraw, side: int, stem: tuple[float, float], rng: 
         [tuple(p) for p in np.concatenate([upper, spine[::-1]]) * side],
         fill=mix(green, (255, 255, 220), 0.16),
     )
-    draw.line(
-        [*(np.array(stem) * side), *(spine[-1] * side)], mix(green, (0, 0, 0), 0.25), max(1, side // 200)
-    )
+    draw.line([*(np.array(stem) * side), *(spine[-1] * side)], mix(green, (0, 0, 0), 0.25), max(1, side // 200))
 
 
 def _blade(root: np.ndarray, height: float, lean: float, width: float) -> np.ndarray:
@@ -164,9 +160,7 @@ def _blade(root: np.ndarray, height: float, lean: float, width: float) -> np.nda
     return np.concatenate([spine - half, (spine + half)[::-1]])
 
 
-def _blades(
-    rng: np.random.Generator, count: int, roots: tuple[float, float], tall: tuple[float, float]
-) -> list:
+def _blades(rng: np.random.Generator, count: int, roots: tuple[float, float], tall: tuple[float, float]) -> list:
     """Blades of grass from back to front: (outline in shares of the frame, colour)."""
     blades = []
     for y in np.sort(rng.uniform(*roots, count)):
@@ -186,8 +180,7 @@ def _paint_grass(pixels: int, ground: float | None, feet: float, rng: np.random.
     near, far = _tinted((122, 164, 78), rng, 10), _tinted((190, 210, 138), rng, 10)
     image = _to_image(_gradient(pixels, [(0, sky), (horizon - 0.05, haze), (horizon + 0.03, far), (1, near)]))
     hills = [
-        (rng.uniform(0, 1), horizon + 0.05, rng.uniform(0.25, 0.45), rng.uniform(0.06, 0.12))
-        for _ in range(3)
+        (rng.uniform(0, 1), horizon + 0.05, rng.uniform(0.25, 0.45), rng.uniform(0.06, 0.12)) for _ in range(3)
     ]
     _soft_blobs(image, mix(far, (120, 160, 120), 0.35), hills, 0.02, 150)
     canvas = _enlarge(image)
@@ -217,17 +210,13 @@ def _paint_water(pixels: int, ground: float | None, feet: float, rng: np.random.
     far, near = _tinted((142, 192, 208), rng, 10), _tinted((74, 138, 170), rng, 12)
     image = _to_image(_gradient(pixels, [(0, sky), (horizon, haze)]))
     water = _to_image(_gradient(pixels, [(horizon, far), (1, near)]))
-    shore = [
-        (rng.uniform(0, 1), horizon - 0.012, rng.uniform(0.2, 0.4), rng.uniform(0.02, 0.05)) for _ in range(3)
-    ]
+    shore = [(rng.uniform(0, 1), horizon - 0.012, rng.uniform(0.2, 0.4), rng.uniform(0.02, 0.05)) for _ in range(3)]
     _soft_blobs(image, (150, 172, 142), shore, 0.006, 150)
     below = Image.new("L", image.size)
     ImageDraw.Draw(below).rectangle([0, round(horizon * pixels), pixels, pixels], fill=255)
     image.paste(water, (0, 0), below)
     if ground is not None:
-        _soft_blobs(
-            image, mix(near, (20, 40, 60), 0.5), [(feet - 0.02, ground + 0.06, 0.17, 0.045)], 0.025, 140
-        )
+        _soft_blobs(image, mix(near, (20, 40, 60), 0.5), [(feet - 0.02, ground + 0.06, 0.17, 0.045)], 0.025, 140)
     canvas = _enlarge(image)
     draw, side = ImageDraw.Draw(canvas), canvas.width
     for _ in range(26):
@@ -240,9 +229,7 @@ def _paint_water(pixels: int, ground: float | None, feet: float, rng: np.random.
             else mix(near, (20, 60, 90), 0.3)
         )
         points = [
-            (x + length * t, y - swell * np.sin(np.pi * t) * w)
-            for w in (1.0, -0.2)
-            for t in np.linspace(0, 1, 7)
+            (x + length * t, y - swell * np.sin(np.pi * t) * w) for w in (1.0, -0.2) for t in np.linspace(0, 1, 7)
         ]
         draw.polygon([(px * side, py * side) for px, py in points[:7] + points[:6:-1]], fill=tone)
     if ground is None:

@@ -5,10 +5,10 @@ from report_fixtures import make_published_like as like
 from report_fixtures import make_repeated, write_run
 
 from t2igan.errors import UserError
-from t2igan.evaluation.leaderboard import boards
-from t2igan.evaluation.published import METRICS, beside, elsewhere, load_published, read_published
-from t2igan.evaluation.published_tables import beside_grid, elsewhere_grid
 from t2igan.evaluation.record import SubjectCard
+from t2igan.reporting.leaderboard import boards
+from t2igan.reporting.published import METRICS, beside, elsewhere, load_published, read_published
+from t2igan.reporting.published_tables import beside_grid, elsewhere_grid
 
 NUMBERS = [number for one in load_published().values() for number in one.numbers]
 # What nobody has looked up again: it must be told from what a source was seen to state.

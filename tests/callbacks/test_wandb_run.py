@@ -9,12 +9,12 @@ import yaml
 from pytorch_lightning.loggers import WandbLogger
 from wandb_reading import OfflineRun
 
+from t2igan.callbacks.run_folder import read_curves
+from t2igan.callbacks.wandb_run import settle
 from t2igan.cli.main import main
-from t2igan.cli.run_folder import read_curves
-from t2igan.cli.wandb_run import settle
 from t2igan.data.store import open_store
-from t2igan.evaluation.report_runs import read_run
 from t2igan.models.damsm import DAMSM, SmallImageEncoder
+from t2igan.reporting.report_runs import read_run
 
 CLIP = 1e-4
 NETWORKS = ("generator", "discriminator", "text_encoder")

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
-from t2igan.data.sources.bird_figure import Figure, build_figure
-from t2igan.data.sources.bird_scenes import OVERSAMPLING, Color, mix, paint_scene
-from t2igan.data.sources.bird_species import PALETTE, BirdAttributes
+from t2igan.data.sources.drawn_birds.figure import Figure, build_figure
+from t2igan.data.sources.drawn_birds.scenes import OVERSAMPLING, Color, mix, paint_scene
+from t2igan.data.sources.drawn_birds.species import PALETTE, BirdAttributes
 
 PARTS = ("background", "body", "belly", "wing", "crown", "beak", "tail", "legs", "eye")
 """Names of the values of the part map, in order; ``crown`` includes the crest."""
@@ -74,9 +74,7 @@ class _Studio:
         for line in self.figure.lines.get(lines, []):
             self.pen.line(_tuples(line), fill=color, width=self.width(share), joint="curve")
             if part:
-                self.part_pen.line(
-                    _tuples(line), fill=PARTS.index(part), width=self.width(share), joint="curve"
-                )
+                self.part_pen.line(_tuples(line), fill=PARTS.index(part), width=self.width(share), joint="curve")
 
 
 def render_bird(
@@ -111,9 +109,7 @@ def render_bird(
         _paint_face(studio)
     if scene.foreground:
         scene.foreground(studio.pen, studio.part_pen)
-    parts = np.asarray(studio.parts)[
-        OVERSAMPLING // 2 :: OVERSAMPLING, OVERSAMPLING // 2 :: OVERSAMPLING
-    ].copy()
+    parts = np.asarray(studio.parts)[OVERSAMPLING // 2 :: OVERSAMPLING, OVERSAMPLING // 2 :: OVERSAMPLING].copy()
     return _shade(studio, pixels, rng), parts, tight_box(parts)
 
 
@@ -254,9 +250,7 @@ def _shade(studio: _Studio, pixels: int, rng: np.random.Generator) -> np.ndarray
     light = 0.46 * _volume(everything, 0.045 * pixels) + 0.36 * _volume(wing, 0.018 * pixels)
     rows = np.flatnonzero(silhouette.any(1))
     fall = np.interp(np.arange(pixels), [rows[0], rows[-1]], [0.06, -0.05])[:, None]
-    grain = np.asarray(
-        Image.fromarray(rng.normal(0, 1, (24, 24)).astype(np.float32)).resize((pixels, pixels))
-    )
+    grain = np.asarray(Image.fromarray(rng.normal(0, 1, (24, 24)).astype(np.float32)).resize((pixels, pixels)))
     light = np.clip((light + fall + 0.012 * grain) * silhouette, -0.22, 0.26)[:, :, None]
     shaded = picture * (1 + np.minimum(light, 0)) + (255 - picture) * 0.62 * np.maximum(light, 0)
     return np.clip(shaded + 0.5, 0, 255).astype(np.uint8)

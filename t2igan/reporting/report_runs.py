@@ -8,9 +8,9 @@ from pathlib import Path
 
 from PIL import Image, UnidentifiedImageError
 
-from t2igan.evaluation.tracking import page_of, sync_command
 from t2igan.plotting.curves import Rows
 from t2igan.plotting.vector import curve_svg
+from t2igan.reporting.tracking import page_of, sync_command
 
 # Curves shown first, as far as a run has them; the others follow.
 FIRST_CURVES = (

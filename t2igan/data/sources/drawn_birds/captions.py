@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from t2igan.data.sources.bird_species import BirdAttributes, Species
+from t2igan.data.sources.drawn_birds.species import BirdAttributes, Species
 
 _SIZE_WORDS = {
     "small": ("small", "small", "little", "tiny"),

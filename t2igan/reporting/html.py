@@ -13,11 +13,12 @@ import jinja2
 from markupsafe import Markup
 
 import t2igan
-from t2igan.evaluation.leaderboard import Board, Column, Row, format_number, format_summary, winners
 from t2igan.evaluation.protocol import FOLDER as PROTOCOLS
 from t2igan.evaluation.protocol import load_protocol, protocol_names
-from t2igan.evaluation.published import METRICS, Beside, PublishedNumber, beside, elsewhere
-from t2igan.evaluation.published_tables import (
+from t2igan.evaluation.record import ResultRecord
+from t2igan.reporting.leaderboard import Board, Column, Row, format_number, format_summary, winners
+from t2igan.reporting.published import METRICS, Beside, PublishedNumber, beside, elsewhere
+from t2igan.reporting.published_tables import (
     CERTAINTIES,
     beside_notes,
     elsewhere_lines,
@@ -25,8 +26,7 @@ from t2igan.evaluation.published_tables import (
     metrics_of,
     note_of,
 )
-from t2igan.evaluation.record import ResultRecord
-from t2igan.evaluation.report_runs import RunPage
+from t2igan.reporting.report_runs import RunPage
 
 FOLDER = Path(__file__).parent / "report"
 

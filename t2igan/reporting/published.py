@@ -15,10 +15,10 @@ from typing import Any, Literal, get_args
 import yaml
 
 from t2igan.errors import UserError
-from t2igan.evaluation.leaderboard import Board, Column, Row
 from t2igan.evaluation.protocol import Protocol, load_protocol, protocol_names
 from t2igan.evaluation.record import ResultRecord
-from t2igan.evaluation.run_identity import identity_of
+from t2igan.identity import identity_of
+from t2igan.reporting.leaderboard import Board, Column, Row
 
 FOLDER = Path(__file__).parent / "published"
 Certainty = Literal["stated", "recalled", "user"]

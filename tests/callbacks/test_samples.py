@@ -5,9 +5,9 @@ import torch
 from pytorch_lightning.loggers import TensorBoardLogger, WandbLogger
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from t2igan.callbacks.samples import MOST_ATTENTION, SampleGrid
 from t2igan.data.datamodule import DrawnBirds
 from t2igan.models import Synthesis
-from t2igan.plotting.samples import MOST_ATTENTION, SampleGrid
 
 CAPTIONS = 6
 

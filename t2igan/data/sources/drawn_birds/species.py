@@ -199,9 +199,7 @@ def _balanced_species(used: dict[str, Counter], rng: np.random.Generator) -> Spe
     body = _rarest(colors, used["body"], rng)
     # A quarter of the birds has a crown or a belly of the body's colour, as in nature; wings always stand out.
     wing = _rarest(tuple(c for c in colors if c != body), used["wing"], rng)
-    belly = (
-        body if rng.random() < 0.15 else _rarest(tuple(c for c in colors if c != wing), used["belly"], rng)
-    )
+    belly = body if rng.random() < 0.15 else _rarest(tuple(c for c in colors if c != wing), used["belly"], rng)
     crown = body if rng.random() < 0.2 else _rarest(colors, used["crown"], rng)
     return Species(
         body, wing, belly, crown,

@@ -4,7 +4,7 @@ import pytorch_lightning as pl
 import torch
 from torch.utils.data import DataLoader
 
-from t2igan.cli.progress import LineProgress
+from t2igan.callbacks.progress import LineProgress
 
 
 class Line(pl.LightningModule):

@@ -1,0 +1,1 @@
+"""Drawn birds: the embedded data set."""

@@ -1,0 +1,1 @@
+"""What is made of records: leaderboard, published numbers beside ours, HTML, Markdown, CSV."""
