@@ -3,13 +3,17 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: quickstart test lint install clean
+.PHONY: quickstart test faults lint install clean
 
 quickstart: install
 	$(BIN)/python -m t2igan benchmark experiments/quickstart.yaml
 
 test: install
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+
+# Kills, stop signals, full disks, damaged and hostile files, tried many times over; prints probe | tried | survived.
+faults: install
+	T2IGAN_FAULTS=long $(BIN)/python -m pytest tests/faults
 
 lint: install
 	$(BIN)/python -m pip install --quiet "ruff>=0.6"

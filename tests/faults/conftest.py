@@ -1,0 +1,63 @@
+"""Fixtures of the fault harness, and its table: probe | tried | survived."""
+
+import os
+from pathlib import Path
+
+import pytest
+from harness import DAMSM, PROPERTY, SSAGAN, Homes, Tally, fit_words, last, run
+
+
+@pytest.fixture(scope="session")
+def homes(tmp_path_factory: pytest.TempPathFactory, drawn_birds_store: Path) -> Homes:
+    """Configurations of tiny trainings; the DAMSM that the SSA-GAN names is trained."""
+    folder = tmp_path_factory.mktemp("faults")
+    damsm, ssagan = folder / "damsm.yaml", folder / "ssagan.yaml"
+    damsm.write_text(DAMSM.format(store=drawn_birds_store))
+    done = run(*fit_words(damsm, folder / "damsm", "--trainer.max_steps", 2))
+    assert done.returncode == 0, done.stderr
+    ssagan.write_text(SSAGAN.format(store=drawn_birds_store, damsm=last(folder / "damsm")))
+    return Homes(folder, drawn_birds_store, damsm, ssagan)
+
+
+@pytest.fixture(scope="session")
+def whole(homes: Homes) -> Path:
+    """The folder of an SSA-GAN's run that nothing interrupted."""
+    done = run(*fit_words(homes.ssagan, homes.folder / "whole"))
+    assert done.returncode == 0, done.stderr
+    return homes.folder / "whole"
+
+
+@pytest.fixture
+def tally(request: pytest.FixtureRequest):
+    """``tally("words of the probe")`` gives a :class:`Tally` that the table will show."""
+    tallies: list[Tally] = []
+
+    def make(probe: str) -> Tally:
+        tallies.append(Tally(probe))
+        return tallies[-1]
+
+    yield make
+    for each in tallies:
+        row = [each.probe, each.tried, each.tried - len(each.failures)]
+        request.node.user_properties.append((PROPERTY, row))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the table; ``T2IGAN_FAULTS_TABLE`` names a file for it too."""
+    reports = [each for kind in ("passed", "failed") for each in terminalreporter.stats.get(kind, [])]
+    # What a fixture notes at its end is part of the report of the teardown, which has no place of its own.
+    reports += terminalreporter.stats.get("", [])
+    sums: dict[str, list[int]] = {}
+    for report in reports:
+        for name, row in getattr(report, "user_properties", []):
+            if name == PROPERTY and report.when == "teardown":
+                tried, survived = sums.get(row[0], [0, 0])
+                sums[row[0]] = [tried + row[1], survived + row[2]]
+    if not sums:
+        return
+    lines = ["| probe | tried | survived |", "| --- | ---: | ---: |"]
+    lines += [f"| {probe} | {tried} | {survived} |" for probe, (tried, survived) in sorted(sums.items())]
+    terminalreporter.section("faults")
+    terminalreporter.write_line("\n".join(lines))
+    if path := os.environ.get("T2IGAN_FAULTS_TABLE"):
+        Path(path).write_text("\n".join(lines) + "\n")

@@ -1,0 +1,167 @@
+"""What every probe of faults uses: trainings to start and stop, what they left, and a tally of what survived."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+
+from t2igan.callbacks.run_folder import OF_A_STEP, read_curves
+
+LONG = os.environ.get("T2IGAN_FAULTS") == "long"
+"""Whether `make faults` runs, which tries everything more often than CI does."""
+
+PROPERTY = "fault"
+
+DAMSM = """
+model:
+  class_path: DAMSM
+  init_args:
+    image_encoder: {{class_path: SmallImageEncoder, init_args: {{dim: 16, channels: 2, image_size: 16}}}}
+data:
+  class_path: DrawnBirds
+  init_args: {{store: {store}, image_size: 16, batch_size: 8, num_workers: 0}}
+trainer: {{max_steps: 12, limit_val_batches: 1, accelerator: cpu, enable_progress_bar: false, log_every_n_steps: 1}}
+"""
+SSAGAN = """
+model:
+  class_path: SSAGAN
+  init_args:
+    damsm: {damsm}
+    generator: {{class_path: SSAGANGenerator, init_args: {{image_size: 16, channels: 2, sentence_dim: 16}}}}
+    discriminators:
+      - {{class_path: OneWayDiscriminator, init_args: {{image_size: 16, channels: 2, sentence_dim: 16}}}}
+    text_mode: joint
+data:
+  class_path: DrawnBirds
+  init_args: {{store: {store}, image_size: 16, batch_size: 4, num_workers: 0}}
+trainer: {{max_steps: 14, limit_val_batches: 1, accelerator: cpu, enable_progress_bar: false, log_every_n_steps: 1}}
+"""
+
+
+def times(short: int, long: int) -> int:
+    """How often something is tried: in CI, and by `make faults`."""
+    return long if LONG else short
+
+
+@dataclass
+class Tally:
+    """Counts what a kind of fault did; the table at the end of the tests shows it.
+
+    Use :meth:`note` for every try and :meth:`check` once at the end, so that one failure hides no other.
+
+    Attributes:
+        probe: what was tried, in words.
+        tried: how often.
+        failures: one line for each time that it did harm.
+    """
+
+    probe: str
+    tried: int = 0
+    failures: list[str] = field(default_factory=list)
+
+    def note(self, survived: bool, what: str = "") -> None:
+        """Count a try; ``what`` says which, should it have failed."""
+        self.tried += 1
+        if not survived:
+            self.failures.append(what or f"try {self.tried}")
+
+    def check(self) -> None:
+        """Fail the test if anything did harm."""
+        assert self.tried, f"{self.probe}: nothing was tried"
+        assert not self.failures, f"{self.probe}: {len(self.failures)} of {self.tried}: " + "; ".join(self.failures)
+
+
+@dataclass(frozen=True)
+class Homes:
+    """Configurations of tiny trainings, and a trained DAMSM.
+
+    Attributes:
+        folder: that they lie in.
+        store: of drawn birds.
+        damsm: configuration.
+        ssagan: configuration.
+    """
+
+    folder: Path
+    store: Path
+    damsm: Path
+    ssagan: Path
+
+
+def start(*words: object, log: Path | None = None, **environment: str) -> subprocess.Popen:
+    """Start ``t2igan`` with words, in a process group of its own; what it prints goes to ``log``, else to pipes."""
+    output = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    if log is not None:
+        output = {"stdout": log.open("w"), "stderr": subprocess.STDOUT}
+    return subprocess.Popen(
+        [sys.executable, "-m", "t2igan", *map(str, words)],
+        env=os.environ | {"OMP_NUM_THREADS": "1"} | environment,
+        stdin=subprocess.DEVNULL,
+        start_new_session=True,
+        text=True,
+        **output,
+    )
+
+
+def run(*words: object, **environment: str) -> subprocess.CompletedProcess:
+    """Run ``t2igan`` to its end."""
+    process = start(*words, **environment)
+    out, err = process.communicate(timeout=300)
+    return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+
+def fit_words(config: Path, folder: Path, *options: object) -> list[str]:
+    """The command line of a training."""
+    return ["fit", "--config", str(config), "--run", str(folder), *map(str, options)]
+
+
+def wait_until(
+    condition: Callable[[], object], process: subprocess.Popen | None = None, seconds: float = 120
+) -> None:
+    """Wait for something that a process does; it is an error if it ends before."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert process is None or process.poll() is None, f"ended before: {process.communicate()}"
+        assert time.monotonic() < end, f"did not happen within {seconds:.0f} s"
+        time.sleep(0.005)
+
+
+def kill(process: subprocess.Popen, number: int = signal.SIGKILL, group: bool = True) -> int:
+    """Send a signal to a process (and all of its group), and give its exit code."""
+    (os.killpg if group else os.kill)(process.pid, number)
+    process.communicate(timeout=120)
+    return process.returncode
+
+
+def last(folder: Path) -> Path:
+    """The checkpoint that a run goes on from."""
+    return folder / "checkpoints" / "last.ckpt"
+
+
+def curve(folder: Path) -> list[dict[str, float]]:
+    """What each step of a run said of itself."""
+    rows = read_curves(folder / "metrics.csv")
+    kept = [{key: row[key] for key in row if key.startswith(OF_A_STEP)} for row in rows]
+    return [row for row in kept if row]
+
+
+def same_end(one: Path, two: Path) -> bool:
+    """Whether the last checkpoints of two runs hold the same weights, averages and states of optimisers."""
+    left, right = (torch.load(last(each), weights_only=True) for each in (one, two))
+    return all(_same(left[key], right[key]) for key in ("state_dict", "optimizer_states", "global_step", "epoch"))
+
+
+def _same(one: object, two: object) -> bool:
+    if isinstance(one, torch.Tensor):
+        return isinstance(two, torch.Tensor) and one.equal(two)
+    if isinstance(one, dict):
+        return isinstance(two, dict) and one.keys() == two.keys() and all(_same(one[key], two[key]) for key in one)
+    if isinstance(one, (list, tuple)):
+        return len(one) == len(two) and all(_same(*pair) for pair in zip(one, two))
+    return one == two
