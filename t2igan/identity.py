@@ -1,7 +1,6 @@
-"""Which runs are repetitions of one experiment: the same configuration but for its seeds."""
+"""What one experiment is: runs of the same configuration but for what is left out here are its repetitions."""
 
-import hashlib
-import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,11 +8,23 @@ from typing import Any
 
 import yaml
 
+from t2igan.evaluation.protocol import hash_of
 from t2igan.evaluation.record import SubjectCard
 
-SEEDS = ("seed", "seed_everything")
-# What of the Trainer's configuration makes another experiment; the rest is where and how it ran.
-TRAINER_KEYS = ("max_epochs", "max_steps", "max_time", "precision", "limit_train_batches")
+SEEDS = ("seed_everything", "model.seed", "data.seed")
+# All that may differ between repetitions. Whatever is not here makes another experiment: devices and precision too.
+LEFT_OUT = frozenset(
+    {
+        *SEEDS,
+        # where the run is, and how it was asked for
+        *("config", "run", "fresh", "trainer.default_root_dir"),
+        # what is shown and logged of it
+        *("trainer.logger", "trainer.log_every_n_steps", "trainer.profiler"),
+        *("trainer.enable_progress_bar", "trainer.enable_model_summary", "trainer.enable_autolog_hparams"),
+        # who reads ahead: batches are a function of seed, epoch and number alone
+        "data.num_workers",
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -21,7 +32,7 @@ class RunIdentity:
     """What a run was.
 
     Attributes:
-        experiment: sha256 of its configuration without seeds, None where that is not known.
+        experiment: sha256 of its configuration without what is left out, None where that is not known.
         training_seed: seed of the run.
         generator: class of its generator, None where the module chose it.
     """
@@ -46,37 +57,79 @@ def run_folder_of(checkpoint: str | Path) -> Path | None:
     return folder.parent if folder.name == "checkpoints" else None
 
 
-def read_identity(checkpoint: str | Path) -> RunIdentity:
-    """Read ``config.yaml`` of the run that a checkpoint belongs to; empty where there is none."""
+def read_config(checkpoint: str | Path) -> dict[str, Any] | None:
+    """``config.yaml`` of the run that a checkpoint belongs to, None where there is none of a training."""
     folder = run_folder_of(checkpoint)
     path = None if folder is None else folder / "config.yaml"
     if path is None or not path.is_file():
-        return RunIdentity()
+        return None
     try:
         config = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError):
-        return RunIdentity()
+        return None
     if not isinstance(config, dict) or not isinstance(config.get("model"), dict):
+        return None
+    return _plain(config)
+
+
+def _plain(value: Any) -> Any:
+    """As JSON holds it: YAML knows dates and infinity too."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_plain(inner) for inner in value]
+    finite = isinstance(value, float) and math.isfinite(value)
+    return value if finite or isinstance(value, str | int | None) else str(value)
+
+
+def read_identity(checkpoint: str | Path, fingerprint: str | None = None) -> RunIdentity:
+    """Identity of the run that a checkpoint belongs to; empty where its configuration is not there.
+
+    Args:
+        checkpoint: path.
+        fingerprint: of the store that it was trained on, where that is known.
+    """
+    config = read_config(checkpoint)
+    if config is None:
         return RunIdentity()
-    trainer = config.get("trainer") or {}
-    content = {
-        "model": _without_seeds(config["model"]),
-        "data": _without_seeds(config.get("data")),
-        "trainer": {key: trainer.get(key) for key in TRAINER_KEYS},
-    }
-    digest = hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
     seed = config.get("seed_everything")
     generator = (config["model"].get("init_args") or {}).get("generator")
     return RunIdentity(
-        digest,
+        hash_of(experiment_of(config, fingerprint)),
         seed if type(seed) is int else None,
         generator.get("class_path") if isinstance(generator, dict) else None,
     )
 
 
-def _without_seeds(value: Any) -> Any:
+def experiment_of(config: Mapping[str, Any], fingerprint: str | None = None) -> dict[str, Any]:
+    """A configuration without what is left out: equal for repetitions, and for nothing else.
+
+    The store is known by its fingerprint, wherever it lies; a run that went on from a checkpoint in its own folder
+    is the run that it would have been.
+
+    Args:
+        config: of a training, whole or as far as somebody wrote it.
+        fingerprint: of the store, None to know it by its path.
+    """
+    kept = _kept(config, "")
+    if fingerprint is not None:
+        kept["fingerprint"] = fingerprint
+        data = kept.get("data")
+        options = data.get("init_args") if isinstance(data, dict) else None
+        if isinstance(options, dict):
+            options.pop("store", None)
+    folder = (config.get("trainer") or {}).get("default_root_dir") or config.get("run")
+    begun = kept.get("ckpt_path")
+    if begun and folder and Path(folder) in Path(begun).parents:
+        kept["ckpt_path"] = None
+    return kept
+
+
+def _kept(value: Any, place: str) -> Any:
     if isinstance(value, Mapping):
-        return {key: _without_seeds(inner) for key, inner in value.items() if key not in SEEDS}
+        # As the command line has them: model.init_args.seed is model.seed.
+        places = {key: place if key == "init_args" else f"{place}.{key}".lstrip(".") for key in value}
+        return {key: _kept(inner, places[key]) for key, inner in value.items() if places[key] not in LEFT_OUT}
     if isinstance(value, list):
-        return [_without_seeds(inner) for inner in value]
+        return [_kept(inner, f"{place}[]") for inner in value]
     return value

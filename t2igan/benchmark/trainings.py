@@ -15,11 +15,13 @@ from typing import Any
 import yaml
 
 from t2igan.evaluation.protocol import hash_of
+from t2igan.identity import SEEDS, experiment_of
 
 CHECKPOINT = re.compile(r"runs/(?P<name>.+)/checkpoints/[^/]+\.ckpt")
 LAST = Path("checkpoints", "last.ckpt")
 EXPERIMENTS = "experiments"
-SEED_KEYS = (("seed_everything",), ("model", "init_args", "seed"), ("data", "init_args", "seed"))
+# Where a configuration file has the seeds of identity.SEEDS.
+SEED_KEYS = tuple(tuple(key.replace(".", ".init_args.").split(".")) for key in SEEDS)
 
 
 @dataclass(frozen=True)
@@ -126,8 +128,9 @@ class Trainings:
 
         content = _replaced(content, replace)
         _put(content, ("data", "init_args", "store"), self.store)
-        plain = _replaced(_without_seeds(content), lambda _, value: sources.get(value, value))
-        address = hash_of({"config": plain, "changes": dict(wanted.changes), "data": self.fingerprint})[:10]
+        plain = _replaced(experiment_of(content, self.fingerprint), lambda _, value: sources.get(value, value))
+        # Changes count whole: two entries of a plan that differ in them alone need folders of their own.
+        address = hash_of({"config": plain, "changes": dict(wanted.changes)})[:10]
         for path in SEED_KEYS:
             if path[0] != "model" or wanted.is_model:
                 _put(content, path, wanted.seed)
@@ -185,16 +188,6 @@ def _replaced(value: Any, replace: Callable[[str, str], str], key: str = "") -> 
     if isinstance(value, list):
         return [_replaced(inner, replace, key) for inner in value]
     return replace(key, value) if isinstance(value, str) else value
-
-
-def _without_seeds(content: dict[str, Any]) -> dict[str, Any]:
-    copy = _replaced(content, lambda _, value: value)
-    for *path, last in SEED_KEYS:
-        inner = copy
-        for key in path:
-            inner = inner.get(key) or {}
-        inner.pop(last, None)
-    return copy
 
 
 def _put(content: dict[str, Any], path: tuple[str, ...], value: Any) -> None:

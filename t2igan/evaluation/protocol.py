@@ -7,7 +7,7 @@ import hashlib
 import json
 import typing
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin
 
@@ -99,6 +99,12 @@ class Protocol:
         content["metrics"] = {spec.name: hashed_fields(spec) for spec in self.metrics}
         content["rules"] = RULES
         return hash_of(content)
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """All keys with their values, as plain values: what the YAML says and what it leaves to defaults."""
+        named = {own.name: getattr(self, own.name) for own in fields(self)}
+        return named | {"metrics": [{"name": spec.name, **asdict(spec)} for spec in self.metrics]}
 
     @property
     def drawing(self) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Result records: one JSON object per line, appended, never edited."""
 
 import fcntl
+import hashlib
 import json
 import os
 import warnings
@@ -9,13 +10,18 @@ from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal
 
 import t2igan
 from t2igan.errors import UserError
 
-SCHEMA = 1
-PACKAGES = ("torch", "torchvision", "torchmetrics", "pytorch-lightning", "numpy")
+SCHEMA = 2  # 1: without digest, protocol's content, training and environment; still read
+PACKAGES = (
+    *("torch", "torchvision", "torchmetrics", "pytorch-lightning", "numpy", "scipy"),
+    *("Pillow", "h5py", "transformers"),
+)
+# Whether a record is as it was written; old ones do not say.
+Integrity = Literal["intact", "edited", "without digest"]
 
 
 @dataclass(frozen=True)
@@ -42,6 +48,25 @@ class MetricValue:
 
 
 @dataclass(frozen=True)
+class TrainingCard:
+    """How a checkpoint was trained; None where that is not known.
+
+    Attributes:
+        config: resolved configuration of its run.
+        steps: of the generator's optimiser.
+        images_seen: training images, each as often as it was seen, on all devices together.
+        global_batch: training images of a step, on all devices together.
+        fingerprint: of the store that it was trained on.
+    """
+
+    config: dict[str, Any] | None = None
+    steps: int | None = None
+    images_seen: int | None = None
+    global_batch: int | None = None
+    fingerprint: str | None = None
+
+
+@dataclass(frozen=True)
 class SubjectCard:
     """What was scored.
 
@@ -56,6 +81,10 @@ class SubjectCard:
         generator: class of its generator.
         experiment: sha256 of the training's configuration without its seeds; runs that share it are repetitions.
         training_seed: of the run.
+        training: how a checkpoint was trained.
+        selection: what chose this checkpoint among those of its run, e.g. ``fid on the test split``; None where
+            nothing did (the last one) or it is not known.
+        n_distinct: pictures of a folder that differ in content, None where that was not counted.
     """
 
     kind: str
@@ -68,6 +97,9 @@ class SubjectCard:
     generator: str | None = None
     experiment: str | None = None
     training_seed: int | None = None
+    training: TrainingCard | None = None
+    selection: str | None = None
+    n_distinct: int | None = None
 
     def same_pictures(self, other: "SubjectCard") -> bool:
         """Whether the other subject draws the same, as far as content and not names decide."""
@@ -100,6 +132,10 @@ class ResultRecord:
         timestamp: UTC, ISO 8601.
         schema: of this record.
         n_split: images of the split whose captions were drawn, None in records that do not say.
+        protocol_content: the whole protocol, as :attr:`t2igan.evaluation.protocol.Protocol.content` gives it.
+        environment: commit, libraries and threads, as :class:`t2igan.evaluation.environment.Environment` has them.
+        digest: sha256 of all the rest, as read from a file; None in a record that was never written.
+        integrity: whether the digest fits what was read.
     """
 
     subject: SubjectCard
@@ -121,28 +157,56 @@ class ResultRecord:
     timestamp: str = field(default_factory=lambda: datetime.now(timezone.utc).isoformat(timespec="seconds"))
     schema: int = SCHEMA
     n_split: int | None = None
+    protocol_content: dict[str, Any] = field(default_factory=dict)
+    environment: dict[str, Any] = field(default_factory=dict)
+    digest: str | None = field(default=None, compare=False)
+    integrity: Integrity = field(default="intact", compare=False)
 
     def to_json(self) -> str:
-        """One line of JSON."""
-        return json.dumps(asdict(self), allow_nan=False)
+        """One line of JSON, with the digest of the rest; one that was read keeps what it came with."""
+        content = asdict(self)
+        known, integrity = content.pop("digest"), content.pop("integrity")
+        if integrity != "without digest":
+            content["digest"] = known or digest_of(content)
+        return json.dumps(content, allow_nan=False)
 
     @classmethod
     def from_json(cls, line: str) -> "ResultRecord":
         """The inverse of :meth:`to_json`.
 
         Raises:
-            ValueError: the line is not a whole record of this schema.
+            ValueError: the line is not a whole record of a known schema.
         """
         content = json.loads(line)
-        if not isinstance(content, dict) or content.get("schema") != SCHEMA:
-            raise ValueError(f"not a record of schema {SCHEMA}")
+        if not isinstance(content, dict) or content.get("schema") not in range(1, SCHEMA + 1):
+            raise ValueError(f"not a record of schema 1 to {SCHEMA}")
+        content["integrity"] = _integrity(content)
         try:
-            content["subject"] = SubjectCard(**_known(SubjectCard, content["subject"]))
+            card = _known(SubjectCard, content["subject"])
+            if card.get("training") is not None:
+                card["training"] = TrainingCard(**_known(TrainingCard, card["training"]))
+            content["subject"] = SubjectCard(**card)
             metrics = content["metrics"].items()
             content["metrics"] = {name: MetricValue(**_known(MetricValue, value)) for name, value in metrics}
             return cls(**_known(cls, content))
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"not a whole record ({error})") from error
+
+
+def digest_of(content: Mapping[str, Any]) -> str:
+    """sha256 (hex) of the canonical JSON of a record without its digest."""
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _integrity(content: Mapping[str, Any]) -> Integrity:
+    if content["schema"] == 1:
+        return "without digest"
+    rest = {key: value for key, value in content.items() if key != "digest"}
+    try:
+        return "intact" if content.get("digest") == digest_of(rest) else "edited"
+    except ValueError:  # not a number: no record is written with one
+        return "edited"
 
 
 def _known(kind: type, content: dict[str, Any]) -> dict[str, Any]:

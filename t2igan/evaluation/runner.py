@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict
 from functools import partial
 
 import numpy as np
@@ -14,6 +15,7 @@ from t2igan.evaluation.cache import Shelf
 from t2igan.evaluation.costs import DRAWING, charged, part
 from t2igan.evaluation.diversity import lpips_diversity
 from t2igan.evaluation.embedders import Embedder, Judge
+from t2igan.evaluation.environment import environment
 from t2igan.evaluation.feeding import Feed, feed
 from t2igan.evaluation.generate import Pictures, batches
 from t2igan.evaluation.metric_specs import LPIPSDiversity
@@ -127,6 +129,8 @@ class Evaluation:
             device=device_name(device),
             seconds=round(time.monotonic() - begin, 3),
             notes=list(subject.notes),
+            protocol_content=protocol.content,
+            environment=asdict(environment()),
         )
 
 

@@ -15,8 +15,8 @@ from t2igan.errors import UserError
 from t2igan.evaluation.generate import Pictures, batches, draw_pictures
 from t2igan.evaluation.plan import Plan, plan_for, plan_pictures
 from t2igan.evaluation.protocol import Protocol
-from t2igan.evaluation.record import SubjectCard
-from t2igan.identity import read_identity
+from t2igan.evaluation.record import SubjectCard, TrainingCard
+from t2igan.identity import read_config, read_identity
 from t2igan.models.adversarial import AdversarialModule
 from t2igan.models.damsm import DAMSM
 from t2igan.models.suite_module import SuiteModule, content_sha256, load_module, read_checkpoint
@@ -192,7 +192,10 @@ def load_checkpoint_subject(path: str | Path, weights: str) -> DrawnSubject:
     """
     module = load_generator(path)
     used = weights if module.averages else "raw"
-    identity = read_identity(path)
+    fingerprint = module.dataset.get("fingerprint")
+    identity = read_identity(path, fingerprint)
+    # Weights that were imported have no steps, and what they had seen is not known.
+    seen = module.images_seen if module.steps else None
     card = SubjectCard(
         "checkpoint",
         label_of(path),
@@ -203,6 +206,7 @@ def load_checkpoint_subject(path: str | Path, weights: str) -> DrawnSubject:
         generator=_class_path(module.generator),
         experiment=identity.experiment,
         training_seed=identity.training_seed,
+        training=TrainingCard(read_config(path), module.steps or None, seen, module.global_batch, fingerprint),
     )
     return DrawnSubject(module, card)
 

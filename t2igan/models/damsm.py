@@ -233,6 +233,7 @@ class DAMSM(SuiteModule):
 
     def on_train_batch_start(self, batch: CaptionedImages, batch_idx: int) -> None:
         """At an epoch's first batch: the epoch's rate, and a new Adam unless it is persistent."""
+        super().on_train_batch_start(batch, batch_idx)
         if batch_idx > 0:
             return
         optimizer = self.optimizers().optimizer

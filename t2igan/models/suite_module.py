@@ -9,6 +9,7 @@ import pytorch_lightning as pl
 import torch
 
 import t2igan
+from t2igan.data.batch import CaptionedImages
 from t2igan.errors import UserError
 from t2igan.nn.recipe import Recipe, build, recipe_of
 
@@ -22,12 +23,19 @@ class SuiteModule(Recipe, pl.LightningModule):
     Attributes:
         vocabulary: the words of the data set, index 0 = ``<end>``; empty before training.
         dataset: name and fingerprint of the data set trained on, for the record.
+        steps: optimiser steps behind a checkpoint that was read, None for one that does not say.
+        images_seen: training images so far, on all devices together, each as often as it was seen; None where the
+            training went on from a checkpoint that does not say.
+        global_batch: training images of the last step on all devices together, None before the first.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.vocabulary: list[str] = []
         self.dataset: dict[str, str] = {}
+        self.steps: int | None = None
+        self.images_seen: int | None = 0
+        self.global_batch: int | None = None
 
     def setup(self, stage: str) -> None:
         """Take the vocabulary from the datamodule.
@@ -46,6 +54,13 @@ class SuiteModule(Recipe, pl.LightningModule):
             )
         self.vocabulary = words
         self.dataset = {"name": data.store.name, "fingerprint": data.fingerprint}
+
+    def on_train_batch_start(self, batch: CaptionedImages, batch_idx: int) -> None:
+        """Count the images; not at the batch's end, where callbacks save before this module is told."""
+        together = len(batch) * self.trainer.world_size
+        self.global_batch = together * self.trainer.accumulate_grad_batches
+        if self.images_seen is not None:
+            self.images_seen += together
 
     def borrowed(self) -> tuple[str, ...]:
         """Prefixes of weights that come from files of their own and are therefore not saved again."""
@@ -73,6 +88,8 @@ class SuiteModule(Recipe, pl.LightningModule):
             "recipe": recipe_of(self),
             "vocabulary": self.vocabulary,
             "dataset": self.dataset,
+            "images_seen": self.images_seen,
+            "global_batch": self.global_batch,
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -82,6 +99,8 @@ class SuiteModule(Recipe, pl.LightningModule):
             raise UserError("the checkpoint was trained on another vocabulary than this store's")
         self.vocabulary = own["vocabulary"]
         self.dataset = own["dataset"]
+        self.steps = checkpoint.get("global_step")
+        self.images_seen, self.global_batch = own.get("images_seen"), own.get("global_batch")
 
 
 def content_sha256(module: SuiteModule) -> str:

@@ -11,7 +11,7 @@ from statistics import fmean, stdev
 from rich.markup import escape
 from rich.table import Table
 
-from t2igan.evaluation.record import MetricValue, ResultRecord, by_reason
+from t2igan.evaluation.record import MetricValue, ResultRecord, SubjectCard, TrainingCard, by_reason
 from t2igan.identity import identity_of
 
 KIND_ORDER = ("untrained", "checkpoint", "images", "real")
@@ -181,9 +181,10 @@ def _rows(records: Sequence[ResultRecord]) -> Iterator[Row]:
     for number, record in enumerate(records):
         identity, subject = identity_of(record.subject), record.subject
         key: object = number
-        if identity.experiment is not None and identity.training_seed is not None:
+        known = identity.experiment is not None and identity.training_seed is not None
+        if known and record.integrity != "edited":
             # Two checkpoints of one run, and one seed trained twice, are no repetitions.
-            experiment = (identity.experiment, subject.weights, Path(subject.path or "").stem)
+            experiment = (identity.experiment, subject.weights, Path(subject.path or "").stem, *_extent(subject))
             seen[experiment, identity.training_seed] += 1
             key = (*experiment, seen[experiment, identity.training_seed])
         groups.setdefault(key, []).append((record, identity.training_seed))
@@ -195,6 +196,12 @@ def _rows(records: Sequence[ResultRecord]) -> Iterator[Row]:
             labels = [_told_apart(record) for record in found]
         own = _told_apart(found[0]) if names.count(name) > 1 else name
         yield Row(own, found, tuple(labels))
+
+
+def _extent(subject: SubjectCard) -> tuple[int | str | None, ...]:
+    """How far and on how many images a step a checkpoint was trained; one that was selected stops where it was."""
+    training = subject.training or TrainingCard()
+    return training.global_batch, subject.selection, None if subject.selection else training.steps
 
 
 def _shared_name(records: Sequence[ResultRecord]) -> str:

@@ -11,6 +11,7 @@ import yaml
 
 from t2igan.callbacks.run_folder import OF_A_STEP, default_run_folder, read_curves
 from t2igan.cli.main import main
+from t2igan.evaluation.subjects import load_checkpoint_subject
 from t2igan.models.suite_module import load_module
 
 DAMSM = """
@@ -111,6 +112,23 @@ def test_the_same_command_again_goes_on(folder, uninterrupted, capsys):
     assert steps == list(range(16))
     main([*command, "--run", str(folder / "longer")])
     assert curve(uninterrupted) == curve(folder / "longer")
+    cards = [load_checkpoint_subject(last_of(run), "ema").card for run in (uninterrupted, folder / "longer")]
+    training = cards[0].training
+    assert (training.steps, training.images_seen, training.global_batch) == (16, 64, 4)
+    assert training.config["trainer"]["max_steps"] == 16 and len(training.fingerprint) == 64
+    assert "ckpt_path" in training.config and training.config["ckpt_path"] is not None
+    assert cards[0].experiment == cards[1].experiment is not None
+
+
+def last_of(run):
+    return run / "checkpoints" / "last.ckpt"
+
+
+def test_a_checkpoint_at_the_end_of_a_batch_has_counted_it(folder, uninterrupted):
+    (path,) = (uninterrupted / "checkpoints").glob("epoch*.ckpt")
+    training = load_checkpoint_subject(path, "ema").card.training
+    assert training.images_seen == 4 * training.steps
+    assert load_module(folder / "damsm" / "checkpoints" / "last.ckpt").images_seen == 16
 
 
 def test_another_model_in_the_same_folder_is_refused(folder, uninterrupted, capsys):

@@ -1,4 +1,5 @@
 import fcntl
+import json
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -8,7 +9,15 @@ from dataclasses import replace
 import pytest
 
 from t2igan.errors import UserError
-from t2igan.evaluation.record import MetricValue, ResultRecord, SubjectCard, append_record, read_records
+from t2igan.evaluation.record import (
+    MetricValue,
+    ResultRecord,
+    SubjectCard,
+    TrainingCard,
+    append_record,
+    digest_of,
+    read_records,
+)
 
 WRITER = """
 import sys
@@ -48,6 +57,62 @@ def test_a_record_comes_back_as_it_was(tmp_path, record):
     append_record(path, replace(record, seed=1))
     assert read_records(path) == [record, replace(record, seed=1)]
     assert record.versions["torch"] != "not installed"
+
+
+def test_a_record_says_what_it_was_measured_with(record):
+    named = {"torch", "Pillow", "h5py", "transformers", "numpy", "torchmetrics"}
+    assert named <= record.versions.keys()
+    assert "not installed" not in [record.versions[name] for name in named]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"value": 0.34', '"value": 0.43'),
+        ("größer".encode("ascii", "backslashreplace").decode(), "x"),
+        ("cpu", "tpu"),
+    ],
+)
+def test_an_edited_record_is_known(tmp_path, record, old, new):
+    path = tmp_path / "records.jsonl"
+    append_record(path, record)
+    (read,) = read_records(path)
+    assert read.integrity == "intact" and len(read.digest) == 64
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+    (read,) = read_records(path)
+    assert read.integrity == "edited"
+    # Written again, it does not become whole.
+    append_record(path, replace(read, seed=5))
+    assert [one.integrity for one in read_records(path)] == ["edited", "edited"]
+
+
+def test_a_record_without_its_digest_is_edited_and_keys_of_later_versions_are_not(record):
+    content = json.loads(record.to_json())
+    del content["digest"]
+    assert ResultRecord.from_json(json.dumps(content)).integrity == "edited"
+    content["of_next_year"] = 1
+    content["digest"] = digest_of(content)
+    read = ResultRecord.from_json(json.dumps(content, indent=1))
+    assert read == record and read.integrity == "intact"
+
+
+def test_records_of_the_first_schema_are_read_and_say_nothing_of_a_digest(record):
+    content = json.loads(record.to_json()) | {"schema": 1}
+    for key in ("digest", "protocol_content", "environment"):
+        del content[key]
+    for key in ("training", "selection", "n_distinct"):
+        del content["subject"][key]
+    read = ResultRecord.from_json(json.dumps(content))
+    assert read == replace(record, schema=1) and read.integrity == "without digest"
+    assert ResultRecord.from_json(read.to_json()).integrity == "without digest"
+
+
+def test_the_training_comes_back(record):
+    card = TrainingCard({"seed_everything": 3, "trainer": {"devices": 2}}, 500, 8000, 16, "ab")
+    whole = replace(record, subject=replace(record.subject, training=card, selection="fid on the test split"))
+    assert ResultRecord.from_json(whole.to_json()) == whole
 
 
 def test_two_processes_append_at_once(tmp_path):

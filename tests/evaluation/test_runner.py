@@ -104,6 +104,16 @@ def test_the_record_carries_its_provenance(checkpoints, store, protocol):
     assert record.metrics["fd-classifier"].judge == record.backbones["classifier"]
     assert record.metrics["r-precision@first"].chance == 0.1
     assert record.seconds > 0
+    assert record.protocol_content["metrics"][2] == {
+        **{"name": "r-precision", "candidates": 10, "folds": 5, "fold_mode": "exact"},
+        **{"negatives": "other-class", "seed": 0, "source": "uint8"},
+    }
+    assert record.protocol_content["quantisation"] == "round"  # a default, said all the same
+    assert record.environment["threads"] == torch.get_num_threads()
+    training = record.subject.training
+    assert (training.steps, training.images_seen, training.global_batch) == (2, 16, 8)
+    assert training.fingerprint == store.fingerprint and training.config is None
+    assert ResultRecord.from_json(record.to_json()) == record
 
 
 def test_the_real_row_knows_captions_and_the_control_is_at_chance(checkpoints, store, protocol):

@@ -1,4 +1,5 @@
 import copy
+import json
 
 import pytest
 import torch
@@ -253,14 +254,23 @@ def test_a_damsm_of_another_vocabulary_is_refused(small_ssagan, train, tmp_path,
 
 
 def test_two_processes_stay_in_step(small_ssagan, birds, train, tmp_path):
-    """Each rank leaves a digest of its weights; they are equal, and no longer the initial ones."""
+    """Each rank leaves a digest of its weights; they are equal, and no longer the initial ones.
+
+    And each counts the images of both.
+    """
     module = small_ssagan()
     initial = digest(module)
-    module.on_train_end = lambda: (tmp_path / f"rank{module.global_rank}").write_text(repr(digest(module)))
+
+    def leave():
+        found = digest(module), module.images_seen, module.global_batch
+        (tmp_path / f"rank{module.global_rank}").write_text(json.dumps(found))
+
+    module.on_train_end = leave
     strategy = DDPStrategy(find_unused_parameters=True, start_method="fork", process_group_backend="gloo")
     train(module, birds(batch_size=4), max_steps=2, devices=2, strategy=strategy)
-    ranks = [(tmp_path / f"rank{rank}").read_text() for rank in (0, 1)]
-    assert ranks[0] == ranks[1] != repr(initial)
+    ranks = [json.loads((tmp_path / f"rank{rank}").read_text()) for rank in (0, 1)]
+    assert ranks[0][0] == ranks[1][0] != initial
+    assert [(seen, batch) for _, seen, batch in ranks] == [(16, 8), (16, 8)]
 
 
 def digest(module):

@@ -5,7 +5,7 @@ from report_fixtures import make_record as record
 from report_fixtures import make_repeated, write_run
 from rich.console import Console
 
-from t2igan.evaluation.record import MetricValue, SubjectCard
+from t2igan.evaluation.record import MetricValue, SubjectCard, TrainingCard
 from t2igan.identity import read_identity
 from t2igan.reporting.leaderboard import boards, format_number, markdown, rich_table, verdicts, winners
 
@@ -113,6 +113,24 @@ def test_two_checkpoints_of_a_run_and_a_seed_trained_twice_are_no_repetitions(tm
     (board,) = boards([record("", subject=card) for card in cards])
     assert [len(row.records) for row in board.rows] == [1, 1, 1]
     assert len(set(names(board))) == 3
+
+
+@pytest.mark.parametrize(
+    ("training", "selection", "rows"),
+    [
+        ({}, None, 1),
+        ({"steps": 500}, None, 2),
+        ({"global_batch": 64}, None, 2),
+        ({"global_batch": 64}, "fid on the test split", 2),
+        ({"steps": 500}, "fid on the test split", 1),
+    ],
+)
+def test_trainings_of_another_extent_are_not_averaged(training, selection, rows):
+    one = replace(make_repeated("a", 0, 1.0).subject, training=TrainingCard(steps=1000, global_batch=8))
+    two = replace(make_repeated("a", 1, 1.0).subject, training=replace(one.training, **training))
+    cards = [replace(card, selection=selection) for card in (one, two)]
+    (board,) = boards([record("", subject=card) for card in cards])
+    assert len(board.rows) == rows
 
 
 def test_the_untrained_is_no_run_of_the_experiment(tmp_path):

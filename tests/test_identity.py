@@ -1,0 +1,89 @@
+import copy
+
+import pytest
+from report_fixtures import write_run
+
+from t2igan.evaluation.protocol import hash_of
+from t2igan.identity import LEFT_OUT, SEEDS, experiment_of, read_identity
+
+CONFIG = {
+    "seed_everything": 0,
+    "run": "runs/a",
+    "fresh": False,
+    "ckpt_path": None,
+    "model": {"class_path": "DMGAN", "init_args": {"damsm": "damsm.ckpt", "seed": 0, "generator": {"seed": 3}}},
+    "data": {"class_path": "CUB", "init_args": {"store": "cub.h5", "seed": 0, "num_workers": 2, "batch_size": 8}},
+    "trainer": {"default_root_dir": "runs/a", "devices": 1, "precision": None, "logger": None, "max_steps": 10},
+}
+
+
+def changed(key, value):
+    """The configuration with a dotted key set, as the file has it."""
+    config = copy.deepcopy(CONFIG)
+    first, *path = key.split(".")
+    inner = config
+    if path:
+        inner = config[first].get("init_args", config[first])
+    inner[path[-1] if path else first] = value
+    return config
+
+
+def same(one, two, *fingerprints):
+    return hash_of(experiment_of(one, *fingerprints)) == hash_of(experiment_of(two, *fingerprints))
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("trainer.devices", 8),
+        ("trainer.num_nodes", 2),
+        ("trainer.accumulate_grad_batches", 4),
+        ("trainer.gradient_clip_val", 1.0),
+        ("trainer.overfit_batches", 2),
+        ("trainer.precision", "bf16-mixed"),
+        ("trainer.max_steps", 20),
+        ("trainer.callbacks", [{"class_path": "EarlyStopping"}]),
+        ("trainer.an_option_of_next_year", 1),
+        ("ckpt_path", "runs/b/checkpoints/last.ckpt"),
+        ("model.damsm", "other.ckpt"),
+        ("model.generator", {"seed": 4}),
+        ("data.batch_size", 16),
+        ("data.store", "other.h5"),
+    ],
+)
+def test_whatever_is_not_left_out_makes_another_experiment(key, value):
+    assert not same(CONFIG, changed(key, value))
+
+
+@pytest.mark.parametrize("key", sorted(LEFT_OUT))
+def test_what_is_left_out_makes_none(key):
+    assert same(CONFIG, changed(key, "another"))
+    assert not same(CONFIG, changed(f"{key}_of_something", "another"))
+
+
+def test_a_run_that_went_on_is_the_run_that_it_would_have_been():
+    assert same(CONFIG, changed("ckpt_path", "runs/a/checkpoints/last.ckpt"))
+    assert not same(CONFIG, changed("ckpt_path", "runs/ab/checkpoints/last.ckpt"))
+
+
+def test_a_store_is_known_by_its_fingerprint_wherever_it_lies():
+    assert same(CONFIG, changed("data.store", "elsewhere/cub.h5"), "12ab")
+    assert hash_of(experiment_of(CONFIG, "12ab")) != hash_of(experiment_of(CONFIG, "34cd"))
+
+
+def test_seeds_are_set_and_left_out_at_the_same_places():
+    from t2igan.benchmark.trainings import SEED_KEYS
+
+    config = copy.deepcopy(CONFIG)
+    for *path, last in SEED_KEYS:
+        inner = config
+        for key in path:
+            inner = inner[key]
+        inner[last] = 7
+    assert len(SEED_KEYS) == len(SEEDS) and same(CONFIG, config) and config != CONFIG
+
+
+def test_a_configuration_may_hold_what_json_does_not(tmp_path):
+    path = write_run(tmp_path / "run", 0, decay=float("inf"))
+    assert read_identity(path).training_seed == 0
+    assert read_identity(path).experiment != read_identity(write_run(tmp_path / "other", 0)).experiment
