@@ -29,6 +29,7 @@ from t2igan.callbacks.run_folder import ContinueCurves, FinalCheckpoint, RunCurv
 from t2igan.callbacks.samples import SampleGrid
 from t2igan.callbacks.watching import BestSoFar, GradientNorms, Speed
 from t2igan.cli.parsing import known_options, one_line, subclasses
+from t2igan.cli.seams import settle_seams
 from t2igan.errors import UserError
 from t2igan.models.adversarial import AdversarialModule
 from t2igan.models.suite_module import SuiteModule
@@ -133,7 +134,14 @@ class SuiteCLI(LightningCLI):
             # Networks take turns in a step, so some parameters have no gradient in some backward passes.
             config.trainer.strategy = "ddp_find_unused_parameters_true"
         self._refuse_trainer_arguments(config)
+        self._settle_seams(config)
         self._choose_checkpoint(config)
+
+    def _settle_seams(self, config: Namespace) -> None:
+        kind = pkgutil.resolve_name(config.model.class_path)
+        if issubclass(kind, AdversarialModule):
+            given = self.parser.parse_args(self.words[1:], defaults=False)
+            settle_seams(config, given[self.subcommand].as_dict(), kind)
 
     def _refuse_trainer_arguments(self, config: Namespace) -> None:
         trainer, kind = config.trainer, config.model.class_path.rpartition(".")[2]

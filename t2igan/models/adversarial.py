@@ -1,6 +1,6 @@
 """The one training loop of all text-to-image GANs of the suite."""
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from pytorch_lightning.core.optimizer import LightningOptimizer
@@ -13,13 +13,11 @@ from t2igan.losses.adversarial import Logits, Objective
 from t2igan.losses.gradient_penalty import MAGP
 from t2igan.losses.matching import Gammas, damsm_loss, sentence_logits
 from t2igan.losses.mismatch import MismatchPolicy, mismatched
-from t2igan.models.chunk import Chunk
 from t2igan.models.damsm import DAMSM
+from t2igan.models.gan_step import Chunk, do_not_count_steps_of, verdicts
 from t2igan.models.generator_losses import GeneratorLoss, GeneratorView
-from t2igan.models.step_count import do_not_count_steps_of
 from t2igan.models.suite_module import SuiteModule, load_module
-from t2igan.models.synthesis import Discriminator, Generator, Synthesis
-from t2igan.models.verdicts import verdicts
+from t2igan.models.synthesis import Discriminator, Generator, Synthesis, check_sentence_dim, check_sizes
 from t2igan.nn.average import WeightAverage
 from t2igan.nn.images import to_signed
 from t2igan.nn.modes import evaluating, frozen
@@ -62,6 +60,9 @@ class AdversarialModule(SuiteModule):
         seed: of the noise; a step's random numbers depend on it and on the step's number alone.
         vocabulary_size: None takes the data set's.
     """
+
+    # (arguments, those that have no effect where all of the former are given): ``t2igan fit`` refuses them.
+    VOID: ClassVar[tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]] = ()
 
     def __init__(
         self,
@@ -110,18 +111,7 @@ class AdversarialModule(SuiteModule):
         self._check()
 
     def _check(self) -> None:
-        sizes = self.generator.image_sizes
-        for critic in self.discriminators:
-            if critic.image_size not in sizes:
-                raise UserError(
-                    f"a discriminator judges {critic.image_size} px, but the generator draws {sizes} px: "
-                    "set model.init_args.discriminators to the generator's sizes"
-                )
-            if critic.probabilities:
-                raise UserError(
-                    "a discriminator gives probabilities, and training needs logits: "
-                    "take model.init_args.discriminators.init_args.probabilities out"
-                )
+        check_sizes(self.generator, self.discriminators)
         judged = [loss.name for loss in self.generator_losses if loss.needs_judge]
         if judged and self.damsm is None:
             raise UserError(f"the losses {judged} need a DAMSM checkpoint: set model.init_args.damsm")
@@ -140,6 +130,7 @@ class AdversarialModule(SuiteModule):
             size, dim = self.judge.vocabulary_size, self.judge.image_encoder.dim
         else:
             size, dim = self.vocabulary_size or len(self.vocabulary), self.generator.sentence_dim
+        check_sentence_dim(dim, f"model.init_args.damsm ({self.damsm})", self.generator, self.discriminators)
         self.remember(vocabulary_size=size)
         self.text_encoder = TextEncoder(size, dim)
         if self._trainer is not None:

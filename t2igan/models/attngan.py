@@ -128,6 +128,7 @@ class AttnGAN(AdversarialModule):
         critic_channels: base width of the discriminators (64 for CUB, 96 for COCO).
         residual_blocks: per stage (2 for CUB, 3 for COCO).
         legacy_mask: the attention mask as released.
+        sentence_dim: width of the text encoder's vectors; `t2igan fit` takes the DAMSM's.
         generator: any other generator.
         discriminators: any other discriminators; None makes one per picture of the generator.
         objective: any other objective; None is cross-entropy.
@@ -137,6 +138,12 @@ class AttnGAN(AdversarialModule):
         kwargs: as of :class:`AdversarialModule`.
     """
 
+    VOID = (
+        (("generator",), ("image_size", "channels", "residual_blocks", "legacy_mask", "sentence_dim")),
+        (("discriminators",), ("critic_channels",)),
+        (("generator_losses",), ("damsm_weight", "kl_weight")),
+    )
+
     def __init__(
         self,
         damsm: str | None = None,
@@ -145,6 +152,7 @@ class AttnGAN(AdversarialModule):
         critic_channels: int = 64,
         residual_blocks: int = 2,
         legacy_mask: bool = False,
+        sentence_dim: int = 256,
         generator: Generator | None = None,
         discriminators: list[Discriminator] | None = None,
         objective: Objective | None = None,
@@ -154,7 +162,11 @@ class AttnGAN(AdversarialModule):
         **kwargs: Any,
     ) -> None:
         generator = generator or AttnGANGenerator(
-            image_size, channels=channels, residual_blocks=residual_blocks, legacy_mask=legacy_mask
+            image_size,
+            channels=channels,
+            residual_blocks=residual_blocks,
+            legacy_mask=legacy_mask,
+            sentence_dim=sentence_dim,
         )
         if generator_losses is None:
             generator_losses = matching_losses(generator, damsm_weight, kl_weight)

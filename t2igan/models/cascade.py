@@ -127,7 +127,7 @@ class CascadeDiscriminator(Discriminator):
         probabilities: bool = False,
     ) -> None:
         super().__init__()
-        self.image_size = image_size
+        self.image_size, self.sentence_dim = image_size, sentence_dim
         self.probabilities = probabilities
         widths = [3, *(channels * 2**k for k in range(doublings(image_size)))]
         # Pictures above 64 pixels end wider than 8 channels' worth; 3x3 blocks bring them back to it.

@@ -14,10 +14,11 @@ from torch import Tensor, nn
 from torchvision.models import inception_v3
 
 from t2igan.data.batch import CaptionedImages
+from t2igan.errors import UserError
 from t2igan.losses.matching import Gammas, damsm_loss, sentence_logits
 from t2igan.metrics.backbones import load_weights
 from t2igan.metrics.weights import resolve_weights
-from t2igan.models.suite_module import SuiteModule
+from t2igan.models.suite_module import SuiteModule, read_checkpoint
 from t2igan.nn.images import resize, to_signed
 from t2igan.nn.recipe import Recipe
 from t2igan.text import TextEncoder
@@ -259,3 +260,15 @@ class DAMSM(SuiteModule):
         """Adam over the text encoder and what is trainable of the image encoder."""
         parameters = [*self.text_encoder.parameters(), *self.image_encoder.trainable()]
         return torch.optim.Adam(parameters, lr=self.lr, betas=(0.5, 0.999))
+
+
+def sentence_dim_of(path: str | Path) -> int:
+    """Width D of the sentence and word vectors of the DAMSM in a checkpoint.
+
+    Raises:
+        UserError: the file is missing, damaged, or holds no DAMSM.
+    """
+    weights = read_checkpoint(path)["state_dict"].get("image_encoder.emb_features.weight")
+    if weights is None:
+        raise UserError(f"{path} holds no DAMSM: give the checkpoint of a damsm.yaml")
+    return weights.shape[0]

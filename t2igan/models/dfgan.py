@@ -206,7 +206,7 @@ class OneWayDiscriminator(Discriminator):
     ) -> None:
         super().__init__()
         widths = stage_widths(image_size, channels, widest)
-        self.image_size = image_size
+        self.image_size, self.sentence_dim = image_size, sentence_dim
         self.from_image = nn.Conv2d(3, channels, 3, padding=1)
         self.blocks = nn.Sequential(*(DownBlock(width, out) for width, out in pairwise(widths)))
         self.joint = nn.Sequential(
@@ -232,6 +232,7 @@ class DFGAN(AdversarialModule):
         damsm: checkpoint of the DAMSM that gives the text encoder.
         image_size: side of the pictures.
         channels: base width of generator and discriminator.
+        sentence_dim: width of the text encoder's vectors; `t2igan fit` takes the DAMSM's.
         legacy: train as the code of the paper's first version did, with its networks.
         generator: any other generator.
         discriminators: any other discriminators; None is one for each picture size of the generator.
@@ -246,12 +247,18 @@ class DFGAN(AdversarialModule):
         kwargs: as of :class:`AdversarialModule`.
     """
 
+    VOID = (
+        (("generator",), ("image_size", "sentence_dim")),
+        (("generator", "discriminators"), ("channels",)),
+    )
+
     def __init__(
         self,
         damsm: str | None = None,
         image_size: int = 256,
         channels: int = 32,
         legacy: bool = False,
+        sentence_dim: int = 256,
         generator: Generator | None = None,
         discriminators: list[Discriminator] | None = None,
         objective: Objective | None = None,
@@ -264,7 +271,9 @@ class DFGAN(AdversarialModule):
         **kwargs: Any,
     ) -> None:
         if generator is None:
-            generator = (DFGANLegacyGenerator if legacy else DFGANGenerator)(image_size, channels)
+            generator = (DFGANLegacyGenerator if legacy else DFGANGenerator)(
+                image_size, channels, sentence_dim=sentence_dim
+            )
         if penalty == "released":
             penalty = MAGP(weight=2.0, power=6.0, separate=legacy)
         if mismatch == "released":

@@ -140,10 +140,13 @@ class DMGAN(AttnGAN):
         residual_blocks: per refinement (2 for CUB, 3 for COCO).
         legacy_mask: the attention mask as released.
         legacy_power_iteration: spectral normalisation as released.
+        sentence_dim: width of the text encoder's vectors; `t2igan fit` takes the DAMSM's.
         generator: any other generator.
         discriminators: any other discriminators; None makes one per picture of the generator.
         kwargs: as of :class:`AttnGAN`.
     """
+
+    VOID = (*AttnGAN.VOID, (("discriminators",), ("legacy_power_iteration",)))
 
     def __init__(
         self,
@@ -154,12 +157,17 @@ class DMGAN(AttnGAN):
         residual_blocks: int = 2,
         legacy_mask: bool = False,
         legacy_power_iteration: bool = False,
+        sentence_dim: int = 256,
         generator: Generator | None = None,
         discriminators: list[Discriminator] | None = None,
         **kwargs: Any,
     ) -> None:
         generator = generator or DMGANGenerator(
-            image_size, channels=channels, residual_blocks=residual_blocks, legacy_mask=legacy_mask
+            image_size,
+            channels=channels,
+            residual_blocks=residual_blocks,
+            legacy_mask=legacy_mask,
+            sentence_dim=sentence_dim,
         )
         if discriminators is None:
             critic = partial(DMGANDiscriminator, legacy_power_iteration=legacy_power_iteration)

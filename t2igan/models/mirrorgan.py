@@ -165,6 +165,7 @@ class MirrorGAN(AdversarialModule):
         residual_blocks: per stage (2 for CUB).
         legacy_mask: the attention mask as released.
         sentence_softmax: what the attention to the sentence sums to 1 over; see :class:`SentenceAttention`.
+        sentence_dim: width of the text encoder's vectors; `t2igan fit` takes the DAMSM's.
         generator: any other generator.
         discriminators: any other discriminators; None makes one per picture of the generator.
         objective: any other objective; None is cross-entropy.
@@ -176,6 +177,18 @@ class MirrorGAN(AdversarialModule):
         kwargs: as of :class:`AdversarialModule`.
     """
 
+    VOID = (
+        (
+            ("generator",),
+            ("image_size", "channels", "residual_blocks", "legacy_mask", "sentence_softmax", "sentence_dim"),
+        ),
+        (("discriminators",), ("critic_channels",)),
+        (
+            ("generator_losses",),
+            ("captioner", "redescription_weight", "redescription_reduction", "damsm_weight", "kl_weight"),
+        ),
+    )
+
     def __init__(
         self,
         damsm: str | None = None,
@@ -186,6 +199,7 @@ class MirrorGAN(AdversarialModule):
         residual_blocks: int = 2,
         legacy_mask: bool = False,
         sentence_softmax: SoftmaxOver = "channels",
+        sentence_dim: int = 256,
         generator: Generator | None = None,
         discriminators: list[Discriminator] | None = None,
         objective: Objective | None = None,
@@ -202,6 +216,7 @@ class MirrorGAN(AdversarialModule):
             residual_blocks=residual_blocks,
             legacy_mask=legacy_mask,
             sentence_softmax=sentence_softmax,
+            sentence_dim=sentence_dim,
         )
         if generator_losses is None:
             generator_losses = redescription(captioner, redescription_weight, redescription_reduction)

@@ -163,6 +163,7 @@ class SSAGAN(AdversarialModule):
         damsm: checkpoint of the DAMSM that gives the text encoder and judges what is drawn.
         image_size: side of the pictures.
         channels: base width of generator and discriminator.
+        sentence_dim: width of the text encoder's vectors; `t2igan fit` takes the DAMSM's.
         generator: any other generator.
         discriminators: any other discriminators; None is one for each picture size of the generator.
         objective: any other objective; None is hinge.
@@ -177,11 +178,18 @@ class SSAGAN(AdversarialModule):
         kwargs: as of :class:`AdversarialModule`.
     """
 
+    VOID = (
+        (("generator",), ("image_size", "sentence_dim")),
+        (("generator", "discriminators"), ("channels",)),
+        (("generator_losses",), ("damsm_weight",)),
+    )
+
     def __init__(
         self,
         damsm: str | None = None,
         image_size: int = 256,
         channels: int = 64,
+        sentence_dim: int = 256,
         generator: Generator | None = None,
         discriminators: list[Discriminator] | None = None,
         objective: Objective | None = None,
@@ -198,7 +206,7 @@ class SSAGAN(AdversarialModule):
         if generator_losses is None:
             generator_losses = [DAMSMLoss(damsm_weight, Gammas(5, 5, 10))] if damsm_weight else []
         if generator is None:
-            generator = SSAGANGenerator(image_size, channels)
+            generator = SSAGANGenerator(image_size, channels, sentence_dim=sentence_dim)
         if discriminators is None:
             discriminators = one_way_discriminators(generator, channels)
         super().__init__(

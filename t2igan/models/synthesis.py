@@ -1,9 +1,11 @@
 """The seams between generators, discriminators and the training loop."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from torch import Tensor, nn
 
+from t2igan.errors import UserError
 from t2igan.nn.recipe import Recipe
 from t2igan.text import TextEmbedding
 
@@ -27,12 +29,30 @@ class Synthesis:
     logvar: Tensor | None = None
 
     def of_size(self, size: int) -> Tensor:
-        """The pictures (B, 3, size, size).
+        """The images (B, 3, size, size).
 
         Raises:
-            StopIteration: there are none of that size.
+            UserError: there are none of that size.
         """
-        return next(image for image in self.images if image.shape[-1] == size)
+        for images in self.images:
+            if images.shape[-1] == size:
+                return images
+        sides = [images.shape[-1] for images in self.images]
+        raise UserError(f"the generator returned images of {sides} px, and {size} px are wanted")
+
+    def check(self, generator: "Generator", rows: int) -> None:
+        """Whether this is what ``generator`` declares, for ``rows`` captions.
+
+        Raises:
+            UserError: it is not; says what was returned and what was declared.
+        """
+        found = [tuple(images.shape) for images in self.images]
+        declared = [(rows, 3, size, size) for size in generator.image_sizes]
+        if found != declared:
+            raise UserError(
+                f"{type(generator).__name__} returned images of shapes {found}, but its image_sizes "
+                f"{list(generator.image_sizes)} declare {declared}: make the two agree"
+            )
 
 
 class Generator(Recipe, nn.Module):
@@ -63,22 +83,31 @@ class Generator(Recipe, nn.Module):
         return self.noise_dim + self.eps_dim
 
     def from_random(self, random: Tensor, text: TextEmbedding) -> Synthesis:
-        """Draw as a pure function of ``random`` (B, Z + E), standard normal, and of ``text``."""
-        if not self.eps_dim:
-            return self(random, text)
-        noise, eps = random.split([self.noise_dim, self.eps_dim], dim=1)
-        return self(noise, text, eps)
+        """Draw as a pure function of ``random`` (B, Z + E), standard normal, and of ``text``.
+
+        Raises:
+            UserError: what :meth:`forward` returned is no :class:`Synthesis` of the declared ``image_sizes``.
+        """
+        split = random.split([self.noise_dim, self.eps_dim], dim=1) if self.eps_dim else [random]
+        synthesis = self(split[0], text, *split[1:])
+        if not isinstance(synthesis, Synthesis):
+            name = type(self).__name__
+            raise UserError(f"{name}.forward returned a {type(synthesis).__name__}: return t2igan.models.Synthesis")
+        synthesis.check(self, len(random))
+        return synthesis
 
 
 class Discriminator(Recipe, nn.Module):
     """A critic of pictures of one size; ``forward(image (B, 3, S, S))`` gives its features.
 
     Attributes:
-        image_size: side S of the pictures it judges.
+        image_size: side S of the images it judges.
+        sentence_dim: width D of the sentence vectors it takes.
         probabilities: whether it gives probabilities in place of logits, as released ones do; none trains so.
     """
 
     image_size: int
+    sentence_dim: int
     probabilities: bool = False
 
     def conditional(self, features: Tensor, sentence: Tensor) -> Tensor:
@@ -88,3 +117,47 @@ class Discriminator(Recipe, nn.Module):
     def unconditional(self, features: Tensor) -> Tensor | None:
         """Logits (B,) of "real", or None for a discriminator that judges pairs only."""
         return None
+
+
+def check_sizes(generator: Generator, discriminators: Iterable[Discriminator]) -> None:
+    """Whether these networks can be trained against each other.
+
+    Raises:
+        UserError: a discriminator has no image to look at, or gives probabilities.
+    """
+    for discriminator in discriminators:
+        if discriminator.image_size not in generator.image_sizes:
+            raise UserError(
+                f"a discriminator takes images of {discriminator.image_size} px, but the generator returns "
+                f"{generator.image_sizes} px: set model.init_args.discriminators to the generator's sizes"
+            )
+        if discriminator.probabilities:
+            raise UserError(
+                "a discriminator gives probabilities, and training needs logits: "
+                "take model.init_args.discriminators.init_args.probabilities out"
+            )
+
+
+def check_sentence_dim(
+    dim: int, source: str, generator: Generator, discriminators: Iterable[Discriminator]
+) -> None:
+    """Whether the networks take the sentence vectors of the text encoder; those that name no width are not asked.
+
+    Args:
+        dim: width of the text encoder's vectors.
+        source: where that comes from, for the error.
+        generator: one side.
+        discriminators: the other.
+
+    Raises:
+        UserError: a network takes another width.
+    """
+    networks = {"generator": generator}
+    networks |= {f"discriminators.{place}": each for place, each in enumerate(discriminators)}
+    for name, network in networks.items():
+        own = getattr(network, "sentence_dim", dim)
+        if own != dim:
+            raise UserError(
+                f"model.init_args.{name}: sentence_dim is {own}, but the text encoder of {source} gives {dim}: "
+                f"set it to {dim}"
+            )

@@ -14,11 +14,12 @@ class Recipe:
     so it can be stored in a checkpoint that is read with ``weights_only=True``.
     """
 
-    _arguments: dict[str, Any]
+    # Of a class without a constructor of its own: there is nothing to record.
+    _arguments: dict[str, Any] = {}  # noqa: RUF012 (never changed in place)
 
     def remember(self, **arguments: Any) -> None:
         """Replace recorded arguments by what was found out after construction, e.g. the vocabulary's size."""
-        self._arguments.update(arguments)
+        self._arguments = self._arguments | arguments
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

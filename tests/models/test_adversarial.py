@@ -232,7 +232,7 @@ def test_without_damsm_the_text_encoder_starts_from_scratch(small_ssagan, train)
     [
         ({"damsm": None}, "DAMSM checkpoint"),
         ({"damsm": None, "damsm_weight": 0.0, "text_mode": "frozen"}, "text_mode frozen"),
-        ({"discriminators": [OneWayDiscriminator(32, 4)]}, "judges 32 px"),
+        ({"discriminators": [OneWayDiscriminator(32, 4)]}, "takes images of 32 px"),
     ],
 )
 def test_settings_that_cannot_work_are_refused_at_once(small_ssagan, options, words):

@@ -22,6 +22,7 @@ class OnlyParse(fit.SuiteCLI):
 
     def before_instantiate_classes(self):
         self.folder = Path("runs")
+        self._settle_seams(self.config.fit)
 
     def instantiate_trainer(self, **kwargs):
         return None
@@ -31,8 +32,9 @@ class OnlyParse(fit.SuiteCLI):
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda path: str(path.relative_to(EXPERIMENTS)))
-def test_configuration_builds_its_model(config):
+def test_configuration_builds_its_model(config, monkeypatch):
     fit.import_classes()
+    monkeypatch.setattr(fit.SuiteCLI, "words", ["t2igan", "fit", "--config", str(config)])
     with torch.device("meta"):  # no weights: some networks have hundreds of megabytes
         cli = OnlyParse(
             pl.LightningModule,

@@ -1,0 +1,20 @@
+import pytest
+
+from t2igan.errors import UserError
+from t2igan.models.dfgan import OneWayDiscriminator
+from t2igan.models.ssagan import SSAGANGenerator
+from t2igan.models.synthesis import Synthesis, check_sentence_dim
+
+
+def test_a_width_that_does_not_fit_is_named():
+    generator = SSAGANGenerator(16, 2, sentence_dim=12)
+    check_sentence_dim(12, "x.ckpt", generator, [OneWayDiscriminator(16, 2, 12)])
+    with pytest.raises(UserError, match=r"generator: sentence_dim is 12, but the text encoder of x\.ckpt gives 8"):
+        check_sentence_dim(8, "x.ckpt", generator, [])
+    with pytest.raises(UserError, match=r"discriminators\.0: sentence_dim is 8"):
+        check_sentence_dim(12, "x.ckpt", generator, [OneWayDiscriminator(16, 2, 8)])
+
+
+def test_images_of_a_size_that_is_not_there():
+    with pytest.raises(UserError, match=r"images of \[\] px, and 64 px are wanted"):
+        Synthesis([]).of_size(64)
