@@ -69,7 +69,8 @@ def lpips_diversity(
     feed(feeds, ids, draw, device, partial(progress, "samples of a caption") if progress else None)
     values = metric.compute().double()
     spread = values.std(correction=0).item()
-    return with_interval(MetricValue(values.mean().item(), spread, len(drawn), network.sha256), values, protocol)
+    value = MetricValue(values.mean().item(), spread, len(drawn), network.sha256, spread_over="captions")
+    return with_interval(value, values, protocol)
 
 
 class _PairDistances(Embedder):

@@ -19,7 +19,7 @@ from t2igan.evaluation.scorers import Scorer, Values
 from t2igan.metrics.bootstrap import interval
 from t2igan.metrics.feature_sets import FeatureSetMetric
 from t2igan.metrics.frechet import frechet_distance
-from t2igan.metrics.frechet_sampling import FrechetToReal, frechet_infinity, frechet_replicates
+from t2igan.metrics.frechet_sampling import FrechetToReal, frechet_infinity, frechet_replicates, infinity_replicates
 from t2igan.metrics.inception_score import InceptionScore, calibrated
 from t2igan.metrics.kernel_distance import all_kernel_distances
 from t2igan.metrics.manifold import bootstrap_manifold
@@ -70,10 +70,16 @@ class Sets:
         options = self.protocol.bootstrap, self.protocol.bootstrap_seed
         return frechet_replicates(self.to_reference, self.generated, *options)
 
-    def value(self, value: float, spread: float | None, replicates: Callable[[], Tensor]) -> MetricValue:
+    def value(
+        self,
+        value: float,
+        spread: float | None = None,
+        replicates: Callable[[], Tensor] | None = None,
+        over: str | None = None,
+    ) -> MetricValue:
         """A value with its interval; ``replicates()`` is asked only where the protocol wants one."""
-        found = MetricValue(value, spread, len(self.generated), self.judge)
-        if not self.protocol.bootstrap:
+        found = MetricValue(value, spread, len(self.generated), self.judge, spread_over=over)
+        if not self.protocol.bootstrap or replicates is None:
             return found
         low, high = interval(value, replicates(), self.protocol.confidence)
         return replace(found, low=low, high=high)
@@ -91,10 +97,15 @@ def _frechet(spec: FID | FDClassifier, sets: Sets) -> dict[str, MetricValue]:
 
 
 def _infinity(spec: FIDInfinity, sets: Sets) -> dict[str, MetricValue]:
-    options = spec.points, spec.smallest, spec.seed, sets.to_reference
-    found, error = frechet_infinity(sets.real, sets.generated, *options)
+    options = spec.points, spec.smallest, spec.seed
+    found, _ = frechet_infinity(sets.real, sets.generated, *options, sets.to_reference)
     name = "fd-classifier-infinity" if spec.flavour == "classifier" else spec.name
-    return {name: sets.value(found.item(), error.item(), lambda: sets.frechet_replicates)}
+    protocol = sets.protocol
+    if not protocol.bootstrap:
+        return {name: sets.value(found.item())}
+    bootstrap = protocol.bootstrap, protocol.bootstrap_seed
+    replicates = infinity_replicates(sets.to_reference, sets.generated, *bootstrap, *options)
+    return {name: sets.value(found.item(), replicates.std().item(), lambda: replicates, "bootstrap")}
 
 
 def _kernel(spec: KID, sets: Sets) -> dict[str, MetricValue]:
@@ -105,7 +116,7 @@ def _kernel(spec: KID, sets: Sets) -> dict[str, MetricValue]:
     suffix = _suffix(spec)
     # The subsets' mean is an average of the same pairs: its sampling error is that of the whole set.
     return {
-        f"kid{suffix}": sets.value(mean, spread, lambda: found.replicates),
+        f"kid{suffix}": sets.value(mean, spread, lambda: found.replicates, "subsets"),
         f"kid-full{suffix}": sets.value(found.full.item(), None, lambda: found.replicates),
     }
 
@@ -215,7 +226,7 @@ class FeatureScorer(Scorer):
             replicates = None
             if self._protocol.bootstrap:
                 replicates = metric.replicates(self._protocol.bootstrap, self._protocol.bootstrap_seed)
-        value = MetricValue(mean.item(), spread.item(), count, self.embedder.sha256)
+        value = MetricValue(mean.item(), spread.item(), count, self.embedder.sha256, spread_over="folds")
         if replicates is None:
             return value
         low, high = interval(value.value, replicates, self._protocol.confidence)

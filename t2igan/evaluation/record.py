@@ -30,12 +30,14 @@ class MetricValue:
 
     Attributes:
         value: of the metric; a share between 0 and 1 for R-precision.
-        spread: population standard deviation over folds or parts, None where there are none.
+        spread: standard deviation over ``spread_over``, None where there is none.
         n: pictures that went into it.
         judge: sha256 of the network whose features it is made of; values of different judges do not compare.
         chance: what guessing would give, where that is known.
         low: lower end of its confidence interval, None without one.
         high: upper end.
+        spread_over: what the spread is over: ``folds``, ``subsets``, ``images``, ``captions`` or ``bootstrap``
+            (replicates); None in records that do not say.
     """
 
     value: float
@@ -45,6 +47,7 @@ class MetricValue:
     chance: float | None = None
     low: float | None = None
     high: float | None = None
+    spread_over: str | None = None
 
 
 @dataclass(frozen=True)

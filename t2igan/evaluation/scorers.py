@@ -147,9 +147,8 @@ class MatchingScorer(Scorer):
                 mean, spread = metric.compute()
                 with metric.sync_context():
                     hits = metric.hits()
-                value = MetricValue(
-                    mean.item(), spread.item(), len(hits), self.embedder.sha256, 1 / self.spec.candidates
-                )
+                judge, chance = self.embedder.sha256, 1 / self.spec.candidates
+                value = MetricValue(mean.item(), spread.item(), len(hits), judge, chance, spread_over="folds")
                 found[f"{title}{self._suffix}"] = with_interval(value, hits, self._protocol)
         except UserError as error:
             return {}, {f"{name}{self._suffix}": str(error)}
@@ -183,7 +182,11 @@ class ClipScorer(Scorer):
         """The score; its spread is over pictures."""
         scores = self._metric.compute().double()
         value = MetricValue(
-            scores.mean().item(), scores.std(correction=0).item(), len(scores), self.embedder.sha256
+            scores.mean().item(),
+            scores.std(correction=0).item(),
+            len(scores),
+            self.embedder.sha256,
+            spread_over="images",
         )
         return {"clip-score": with_interval(value, scores, self._protocol)}, {}
 

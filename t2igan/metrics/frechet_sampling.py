@@ -1,5 +1,6 @@
 """What the number of generated samples does to a Frechet distance: its sampling error, and its limit."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -120,7 +121,9 @@ def frechet_infinity(
         to_real: of the real set, where that is known.
 
     Returns:
-        Intercept of the line and its standard error (0 with two points), float64 scalars.
+        Intercept of the line and its standard error (0 with two points), float64 scalars. The latter tells how
+        straight the line is; how much the limit would move with other samples is told by
+        :func:`infinity_replicates`.
 
     Raises:
         UserError: no more samples than the smallest subset has.
@@ -131,22 +134,74 @@ def frechet_infinity(
             f"Frechet distance at infinity: {count} samples for {points} subsets from {smallest} on: "
             "lower `smallest` or score more images"
         )
-    distances, sizes = [], np.linspace(smallest, count, points).round().astype(int)
+    distances = []
     if to_real is None:
         to_real = FrechetToReal(real.double().mean(0), real.double().T.cov())
     projected = to_real.project(generated)
-    for point, size in enumerate(sizes):
-        picked = torch.from_numpy(np.random.default_rng([seed, point]).permutation(count)[:size])
-        picked = picked.to(generated.device)
+    subsets = _subsets(count, points, smallest, seed)
+    for subset in subsets:
+        picked = subset.to(generated.device)
         distances.append(to_real.distance(generated[picked], projected[picked]))
-    return _intercept(1 / torch.from_numpy(sizes).double(), torch.stack(distances).cpu())
+    return _intercept(_reciprocals(subsets), torch.stack(distances).cpu())
+
+
+def infinity_replicates(
+    to_real: FrechetToReal,
+    generated: Tensor,
+    replicates: int,
+    bootstrap_seed: int,
+    points: int = 15,
+    smallest: int = 5000,
+    seed: int = 0,
+) -> Tensor:
+    """The limit of :func:`frechet_infinity` with resampled generated samples, to first order.
+
+    The subsets are nested draws of the same samples, so their distances err together, and the standard error of the
+    line through them is far too small. The limit is a weighted sum of the subsets' distances: what a sample moves
+    it by is its influence on the distance times its share in those sums.
+
+    Args:
+        to_real: distances to the real set.
+        generated: (N, D).
+        replicates: R.
+        bootstrap_seed: of the resampling.
+        points: as of the limit, like all that follow.
+        smallest: samples of the smallest subset.
+        seed: of the subsets.
+
+    Returns:
+        float64 (R,), deviations from the limit of the whole set.
+    """
+    subsets = _subsets(len(generated), points, smallest, seed)
+    shares = torch.zeros(len(generated), dtype=torch.float64)
+    for weight, subset in zip(_weights(_reciprocals(subsets)), subsets):
+        shares[subset] += weight / len(subset)
+    influence = to_real.influence(generated)
+    moved = len(generated) * shares.to(influence.device) * influence
+    return mean_replicates(moved - moved.mean(), replicates, bootstrap_seed)
+
+
+def _subsets(count: int, points: int, smallest: int, seed: int) -> list[Tensor]:
+    """The samples of each subset."""
+    sizes = np.linspace(smallest, count, points).round().astype(int)
+    orders = (np.random.default_rng([seed, point]).permutation(count) for point in range(points))
+    return [torch.from_numpy(order[:size]) for order, size in zip(orders, sizes)]
+
+
+def _reciprocals(subsets: Sequence[Tensor]) -> Tensor:
+    return torch.tensor([1 / len(subset) for subset in subsets], dtype=torch.float64)
+
+
+def _weights(x: Tensor) -> Tensor:
+    """What each value counts in the least squares line's value at 0; their sum is 1."""
+    return 1 / len(x) - x.mean() * (x - x.mean()) / (x - x.mean()).square().sum()
 
 
 def _intercept(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     """Least squares line: its value at 0, and the standard error of that."""
     spread = (x - x.mean()).square().sum()
     slope = ((x - x.mean()) * (y - y.mean())).sum() / spread
-    intercept = y.mean() - slope * x.mean()
+    intercept = _weights(x) @ y
     residual = (y - intercept - slope * x).square().sum() / max(len(x) - 2, 1)
     return intercept, (residual * (1 / len(x) + x.mean().square() / spread)).sqrt()
 

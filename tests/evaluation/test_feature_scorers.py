@@ -87,7 +87,10 @@ def test_values_are_those_of_the_metrics(features):
     for name, value in expected.items():
         assert found[name].value == pytest.approx(value.item(), rel=1e-6), name
         assert (found[name].n, found[name].judge, found[name].low) == (90, "ab" * 32, None)
-    assert found["kid"].spread > 0 and found["fid-infinity"].spread > 0
+    assert found["kid"].spread > 0
+    # The line's own error says nothing of other pictures: without a bootstrap there is no spread.
+    assert found["fid-infinity"].spread is None
+    assert {name: found[name].spread_over for name in ("kid", "is")} == {"kid": "subsets", "is": "folds"}
 
 
 def test_values_do_not_depend_on_batches():
@@ -112,6 +115,9 @@ def test_every_value_has_an_interval_around_it():
         assert value.low < value.high, name
         assert value.high - value.low >= narrow[name].high - narrow[name].low, name
         assert value.value == score(*specs)[0][name].value
+    limit = wide["fid-infinity"]
+    assert limit.spread_over == "bootstrap"
+    assert 3 * limit.spread < limit.high - limit.low < 5 * limit.spread
     other = score(FID(), protocol=replace(PROTOCOL, bootstrap=100, bootstrap_seed=1))[0]["fid"]
     assert (other.low, other.high) != (wide["fid"].low, wide["fid"].high)
 

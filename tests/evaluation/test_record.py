@@ -69,7 +69,7 @@ def test_a_record_says_what_it_was_measured_with(record):
     ("old", "new"),
     [
         ('"value": 0.34', '"value": 0.43'),
-        ("größer".encode("ascii", "backslashreplace").decode(), "x"),
+        ('"notes": ["', '"notes": ["not '),
         ("cpu", "tpu"),
     ],
 )

@@ -6,7 +6,13 @@ import torch
 from t2igan.errors import UserError
 from t2igan.metrics.bootstrap import interval, mean_replicates, resampled_counts
 from t2igan.metrics.frechet import frechet_distance
-from t2igan.metrics.frechet_sampling import FrechetInfinity, FrechetToReal, frechet_infinity, frechet_replicates
+from t2igan.metrics.frechet_sampling import (
+    FrechetInfinity,
+    FrechetToReal,
+    frechet_infinity,
+    frechet_replicates,
+    infinity_replicates,
+)
 
 
 def features(count, dim=6, seed=0, shift=0.0, spread=1.0):
@@ -68,6 +74,29 @@ def test_replicates_spread_as_a_whole_bootstrap_does():
     )
     assert torch.corrcoef(torch.stack([quick, slow]))[0, 1] > 0.99
     assert quick.std().item() == pytest.approx(slow.std().item(), rel=0.1)
+
+
+def test_the_limits_replicates_spread_as_the_limit_does_over_fresh_samples():
+    real = features(20_000, 12)
+    to_real, options = FrechetToReal(*statistics(real)), (15, 100, 0)
+    limits, told, fitted = [], [], []
+    for seed in range(1, 101):
+        generated = features(600, 12, seed=seed, shift=0.2, spread=1.3)
+        limit, error = frechet_infinity(real, generated, *options, to_real)
+        limits.append(limit.item())
+        fitted.append(error.item())
+        told.append(infinity_replicates(to_real, generated, 100, 0, *options).std().item())
+    true = np.std(limits, ddof=1)  # known to 7 %
+    assert np.mean(told) == pytest.approx(true, rel=0.2)
+    assert np.mean(fitted) < 0.7 * true  # what was told before
+
+
+def test_the_limits_replicates_are_deviations_and_seeded():
+    real, generated = features(400), features(300, seed=1, shift=0.3)
+    to_real = FrechetToReal(*statistics(real))
+    first, again, other = (infinity_replicates(to_real, generated, 500, seed, 5, 50) for seed in (1, 1, 2))
+    assert torch.equal(first, again) and not torch.equal(first, other)
+    assert abs(first.mean()) < 4 * first.std() / 500**0.5
 
 
 def test_intervals_hold_the_value_of_many_samples():
