@@ -1,43 +1,98 @@
 """``t2igan list``: what there is to choose from. Reads the sources' text, so that nothing heavy is imported."""
 
 import ast
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import t2igan
 from t2igan.errors import UserError
 
 PACKAGE = Path(t2igan.__file__).parent
-FOLDERS = {"models": "models", "data": "data", "metrics": "metrics"}
-BASES = {
-    "models": ("SuiteModule", "AdversarialModule", "Generator", "Discriminator", "LightningModule"),
-    "data": ("CaptionedImagesModule", "LightningDataModule"),
-    "metrics": ("Metric", "Backbone", "Indexed", "IndexedMetric", "FeatureSetMetric"),
+# What a class of each kind derives from; a class that names ABC among its bases is there to be derived from.
+ROOTS = {
+    "models": ("SuiteModule",),
+    "generators": ("Generator",),
+    "discriminators": ("Discriminator",),
+    "objectives": ("Objective",),
+    "losses": ("GeneratorLoss",),
+    "encoders": ("ImageEncoder", "CaptionEncoder"),
+    "data": ("LightningDataModule",),
+    "callbacks": ("Callback",),
+    "metrics": ("Metric",),
 }
-KINDS = (*FOLDERS, "protocols")
+# Where YAML finds classes by their plain names; interop's are made by `t2igan import` alone.
+ROOMS = ("models", "losses", "data", "callbacks", "metrics")
+KINDS = (*ROOTS, "protocols")
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A class as its source tells it.
+
+    Attributes:
+        name: as YAML names it: plain for the suite's, ``module.Class`` for one's own.
+        bases: names of what it derives from, without their modules.
+        text: first line of its documentation.
+        own: the user's file that it is from, None for the suite's.
+    """
+
+    name: str
+    bases: tuple[str, ...]
+    text: str
+    own: str | None = None
 
 
 def run(verb: str, argv: Sequence[str]) -> None:
-    """Print the entries of one kind with the first line of their documentation."""
+    """Print the entries of one kind with the first line of their documentation; the user's own are marked."""
     if list(argv) in (["-h"], ["--help"]):
         print(f"usage: t2igan list {'|'.join(KINDS)}")
         return
     if len(argv) != 1 or argv[0] not in KINDS:
         raise UserError(f"say what to list: {', '.join(KINDS)}")
-    entries = protocols() if argv[0] == "protocols" else classes(argv[0])
-    for name, text in sorted(entries):
-        print(f"{name:<28} {text}")
+    if argv[0] == "protocols":
+        for name, text in sorted(protocols()):
+            print(f"{name:<28} {text}")
+        return
+    for each in entries(argv[0]):
+        yours = "" if each.own is None else f" [yours: {each.own}]"
+        print(f"{each.name:<28} {each.text}{yours}")
 
 
-def classes(kind: str) -> Iterator[tuple[str, str]]:
-    """(name, first line of the docstring) of the public classes of a kind that derive from its bases."""
-    for file in sorted((PACKAGE / FOLDERS[kind]).glob("*.py")):
-        for node in ast.parse(file.read_text()).body:
-            if not isinstance(node, ast.ClassDef) or node.name.startswith("_"):
-                continue
-            bases = {base.id if isinstance(base, ast.Name) else getattr(base, "attr", "") for base in node.bases}
-            if bases & set(BASES[kind]):
-                yield node.name, (ast.get_docstring(node) or "").split("\n")[0]
+def entries(kind: str) -> list[Listed]:
+    """The classes of a kind that can be chosen: the suite's, and those in Python files of the current folder."""
+    known = {each.name.rpartition(".")[2]: each for each in [*_suite(), *_own()]}
+    chosen = [each for each in known.values() if _is_a(each, ROOTS[kind], known) and "ABC" not in each.bases]
+    return sorted(chosen, key=lambda each: (each.own or "", each.name))
+
+
+def _is_a(each: Listed, roots: tuple[str, ...], known: Mapping[str, Listed]) -> bool:
+    return any(base in roots or (base in known and _is_a(known[base], roots, known)) for base in each.bases)
+
+
+def _suite() -> Iterator[Listed]:
+    for room in ROOMS:
+        for file in sorted((PACKAGE / room).glob("*.py")):
+            yield from _classes(file.read_text(encoding="utf-8"), "", None)
+
+
+def _own() -> Iterator[Listed]:
+    for file in sorted(Path.cwd().glob("*.py")):
+        try:
+            yield from _classes(file.read_text(encoding="utf-8"), f"{file.stem}.", file.name)
+        except (SyntaxError, ValueError, OSError) as error:
+            print(f"{file.name} is left out: {error}", file=sys.stderr)
+
+
+def _classes(source: str, prefix: str, own: str | None) -> Iterator[Listed]:
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+            bases = tuple(
+                base.id if isinstance(base, ast.Name) else getattr(base, "attr", "") for base in node.bases
+            )
+            text = (ast.get_docstring(node) or "").split("\n")[0]
+            yield Listed(f"{prefix}{node.name}", bases, text, own)
 
 
 def protocols() -> Iterator[tuple[str, str]]:

@@ -1,6 +1,7 @@
 """What AttnGAN, MirrorGAN and DM-GAN have in common: a cascade of pictures, each judged by a critic of its own."""
 
 import math
+from abc import ABC
 from collections.abc import Callable
 from itertools import pairwise
 
@@ -52,7 +53,7 @@ class InitialStage(nn.Module):
         return self.upsample(self.fc(torch.cat([condition, noise], dim=1)).view(len(noise), -1, 4, 4))
 
 
-class CascadedGenerator(Generator):
+class CascadedGenerator(Generator, ABC):
     """Coarse picture -> attention to the words -> finer picture -> ... (AttnGAN, Fig. 2).
 
     Args:
@@ -104,7 +105,7 @@ class CascadedGenerator(Generator):
         return Synthesis(images, attention, mu=mu, logvar=logvar)
 
 
-class CascadeDiscriminator(Discriminator):
+class CascadeDiscriminator(Discriminator, ABC):
     """A critic of one picture of the cascade: down to 4x4, then one head for the picture, one for the pair.
 
     Subclasses give the convolutional block.

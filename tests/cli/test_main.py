@@ -12,7 +12,7 @@ def test_version_and_list_answer_without_torch():
     code = (
         "import sys\n"
         "from t2igan.cli.main import main\n"
-        "main(['--version']); main(['--help']); main(['list', 'models']); main(['list', 'protocols'])\n"
+        "main(['--version']); main(['--help']); main(['list', 'generators']); main(['list', 'protocols'])\n"
         "assert 'torch' not in sys.modules"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
