@@ -28,7 +28,7 @@ from t2igan.callbacks.progress import LineProgress
 from t2igan.callbacks.run_folder import ContinueCurves, FinalCheckpoint, RunCurves, default_run_folder
 from t2igan.callbacks.samples import SampleGrid
 from t2igan.callbacks.watching import BestSoFar, GradientNorms, Speed
-from t2igan.cli.parsing import known_options, one_line, subclasses
+from t2igan.cli.parsing import known_options, one_line, subclasses, told_within
 from t2igan.cli.seams import settle_seams
 from t2igan.errors import UserError
 from t2igan.models.adversarial import AdversarialModule
@@ -65,7 +65,11 @@ def run(verb: str, argv: Sequence[str]) -> None:
             parser_kwargs={"prog": "t2igan", "exit_on_error": False},
             args=[verb, *argv],
         )
-    except jsonargparse.ArgumentError as error:
+    except (jsonargparse.ArgumentError, ValueError) as error:
+        if (told := told_within(error)) is not None:
+            raise told from error
+        if not isinstance(error, jsonargparse.ArgumentError):
+            raise
         classes = (Recipe, pl.LightningDataModule, Callback, Logger)
         raise UserError(one_line(str(error), SuiteCLI.options, classes, _config_files(argv))) from error
 

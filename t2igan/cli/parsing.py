@@ -79,6 +79,14 @@ def one_line(
     return f"{where + ': ' if where else ''}{what}{source}"
 
 
+def told_within(error: BaseException) -> UserError | None:
+    """What a class of the suite said when it was built, which the parser wraps into an error of its own."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, UserError):
+        cause = cause.__cause__
+    return cause
+
+
 def _first_branch(lines: Sequence[str]) -> Iterator[str]:
     """The telling sentences of the first alternative that the parser tried."""
     for line in lines:

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from t2igan.nn.ranges import Positive, Weight
 from t2igan.nn.recipe import Recipe
 
 
@@ -17,7 +18,7 @@ class MAGP(Recipe):
             The two are different algorithms (Adam's second moment decays twice an iteration).
     """
 
-    def __init__(self, weight: float = 2.0, power: float = 6.0, separate: bool = True) -> None:
+    def __init__(self, weight: Weight = 2.0, power: Positive = 6.0, separate: bool = True) -> None:
         self.weight = weight
         self.power = power
         self.separate = separate

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from t2igan.nn.ranges import Positive, check_ranges
 from t2igan.text import TextEmbedding
 
 # Below this product of norms a cosine is damped rather than divided by zero, as in the released code.
@@ -26,10 +27,13 @@ class Gammas:
         paper_eq10: divide the log-sum-exp over words by gamma2, as the paper does and no released code.
     """
 
-    gamma1: float = 4.0
-    gamma2: float = 5.0
-    gamma3: float = 10.0
+    gamma1: Positive = 4.0
+    gamma2: Positive = 5.0
+    gamma3: Positive = 10.0
     paper_eq10: bool = False
+
+    def __post_init__(self) -> None:
+        check_ranges(type(self), vars(self))
 
 
 @dataclass

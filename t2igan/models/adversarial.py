@@ -22,6 +22,7 @@ from t2igan.nn.average import WeightAverage
 from t2igan.nn.images import to_signed
 from t2igan.nn.modes import evaluating, frozen
 from t2igan.nn.noise import caption_noise
+from t2igan.nn.ranges import Count, Decay, Positive, Rate
 from t2igan.text import TextEmbedding, TextEncoder
 
 TextMode = Literal["joint", "frozen", "damsm-finetune"]
@@ -74,13 +75,13 @@ class AdversarialModule(SuiteModule):
         generator_losses: list[GeneratorLoss] | None = None,
         text_mode: TextMode = "frozen",
         mismatch: MismatchPolicy = "neighbour",
-        lr_generator: float = 2e-4,
-        lr_discriminator: float = 2e-4,
-        lr_text: float = 4e-5,
-        betas: tuple[float, float] = (0.5, 0.999),
-        ema_decay: float | None = 0.999,
-        accumulate: int = 1,
-        clip: float | None = None,
+        lr_generator: Rate = 2e-4,
+        lr_discriminator: Rate = 2e-4,
+        lr_text: Rate = 4e-5,
+        betas: tuple[Decay, Decay] = (0.5, 0.999),
+        ema_decay: Decay | None = 0.999,
+        accumulate: Count = 1,
+        clip: Positive | None = None,
         channels_last: bool = False,
         seed: int = 0,
         vocabulary_size: int | None = None,

@@ -17,6 +17,7 @@ from t2igan.models.generator_losses import GeneratorLoss
 from t2igan.models.synthesis import Discriminator, Generator
 from t2igan.nn.attention import WordAttention
 from t2igan.nn.gated import ResidualBlock, up_block
+from t2igan.nn.ranges import Weight
 from t2igan.text import TextEmbedding
 
 
@@ -157,8 +158,8 @@ class AttnGAN(AdversarialModule):
         discriminators: list[Discriminator] | None = None,
         objective: Objective | None = None,
         generator_losses: list[GeneratorLoss] | None = None,
-        damsm_weight: float = 5.0,
-        kl_weight: float = 1.0,
+        damsm_weight: Weight = 5.0,
+        kl_weight: Weight = 1.0,
         **kwargs: Any,
     ) -> None:
         generator = generator or AttnGANGenerator(

@@ -22,6 +22,7 @@ from t2igan.metrics.inception import FEATURE_DIM, inception_v3, pooled_features
 from t2igan.metrics.weights import resolve_weights
 from t2igan.models.suite_module import SuiteModule, content_sha256, load_module
 from t2igan.nn.images import resize, to_signed
+from t2igan.nn.ranges import Decay, Rate, Share, Weight
 
 Trunk = Literal["small", "inception-v3"]
 
@@ -143,10 +144,10 @@ class EvaluationClassifier(SuiteModule):
         image_size: int = 64,
         width: int = 32,
         weights: str = "imagenet",
-        lr: float = 3e-3,
-        weight_decay: float = 1e-2,
-        warmup: float = 0.1,
-        label_smoothing: float = 0.1,
+        lr: Rate = 3e-3,
+        weight_decay: Weight = 1e-2,
+        warmup: Share = 0.1,
+        label_smoothing: Decay = 0.1,
     ) -> None:
         super().__init__()
         self.classes = classes

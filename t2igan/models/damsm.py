@@ -20,6 +20,7 @@ from t2igan.metrics.backbones import load_weights
 from t2igan.metrics.weights import resolve_weights
 from t2igan.models.suite_module import SuiteModule, read_checkpoint
 from t2igan.nn.images import resize, to_signed
+from t2igan.nn.ranges import Decay, Positive, Rate, Share
 from t2igan.nn.recipe import Recipe
 from t2igan.text import TextEncoder
 
@@ -180,12 +181,12 @@ class DAMSM(SuiteModule):
         vocabulary_size: int | None = None,
         gammas: Gammas = Gammas(),  # noqa: B008 (frozen)
         class_masking: bool = True,
-        lr: float = 2e-3,
-        lr_decay: float = 0.98,
-        lr_floor: float = 2e-4,
-        clip: float = 0.25,
+        lr: Rate = 2e-3,
+        lr_decay: Share = 0.98,
+        lr_floor: Rate = 2e-4,
+        clip: Positive = 0.25,
         persistent_adam: bool = False,
-        dropout: float = 0.5,
+        dropout: Decay = 0.5,
     ) -> None:
         super().__init__()
         self.image_encoder = image_encoder

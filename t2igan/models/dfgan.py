@@ -21,6 +21,7 @@ from t2igan.losses.mismatch import MismatchPolicy
 from t2igan.models.adversarial import AdversarialModule
 from t2igan.models.synthesis import Discriminator, Generator, Synthesis
 from t2igan.nn.one_way import DownBlock, double, stage_widths
+from t2igan.nn.ranges import Decay, Rate
 from t2igan.text import TextEmbedding
 
 LEGACY_MLP_WIDTH = 256
@@ -264,10 +265,10 @@ class DFGAN(AdversarialModule):
         objective: Objective | None = None,
         penalty: Literal["released"] | MAGP | None = "released",
         mismatch: Literal["released"] | MismatchPolicy = "released",
-        lr_generator: float = 1e-4,
-        lr_discriminator: float = 4e-4,
-        betas: tuple[float, float] = (0.0, 0.9),
-        ema_decay: float | None = 0.999,
+        lr_generator: Rate = 1e-4,
+        lr_discriminator: Rate = 4e-4,
+        betas: tuple[Decay, Decay] = (0.0, 0.9),
+        ema_decay: Decay | None = 0.999,
         **kwargs: Any,
     ) -> None:
         if generator is None:

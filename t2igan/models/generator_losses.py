@@ -9,6 +9,7 @@ from t2igan.data.batch import CaptionedImages
 from t2igan.errors import UserError
 from t2igan.losses.matching import Gammas, damsm_loss
 from t2igan.models.synthesis import Synthesis
+from t2igan.nn.ranges import Weight
 from t2igan.nn.recipe import Recipe
 from t2igan.text import TextEmbedding
 
@@ -65,7 +66,7 @@ class DAMSMLoss(GeneratorLoss):
 
     def __init__(
         self,
-        weight: float,
+        weight: Weight,
         gammas: Gammas = Gammas(),  # noqa: B008 (frozen)
         class_masking: bool = True,
     ) -> None:
@@ -90,7 +91,7 @@ class KLLoss(GeneratorLoss):
 
     name = "kl"
 
-    def __init__(self, weight: float = 1.0) -> None:
+    def __init__(self, weight: Weight = 1.0) -> None:
         super().__init__()
         self.weight = weight
 

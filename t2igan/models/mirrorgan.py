@@ -22,6 +22,7 @@ from t2igan.models.redescription import RedescriptionLoss
 from t2igan.models.synthesis import Discriminator, Generator
 from t2igan.nn.attention import WordAttention
 from t2igan.nn.gated import ResidualBlock, up_block
+from t2igan.nn.ranges import Weight
 from t2igan.text import TextEmbedding
 
 SoftmaxOver = Literal["channels", "spatial"]
@@ -204,10 +205,10 @@ class MirrorGAN(AdversarialModule):
         discriminators: list[Discriminator] | None = None,
         objective: Objective | None = None,
         generator_losses: list[GeneratorLoss] | None = None,
-        redescription_weight: float = 10.0,
+        redescription_weight: Weight = 10.0,
         redescription_reduction: Literal["mean", "sum"] = "mean",
-        damsm_weight: float = 0.0,
-        kl_weight: float = 1.0,
+        damsm_weight: Weight = 0.0,
+        kl_weight: Weight = 1.0,
         **kwargs: Any,
     ) -> None:
         generator = generator or MirrorGANGenerator(

@@ -8,6 +8,7 @@ from t2igan.errors import UserError
 from t2igan.models.generator_losses import GeneratorLoss, GeneratorView
 from t2igan.models.stream import STREAM, with_end
 from t2igan.models.suite_module import load_module
+from t2igan.nn.ranges import Weight
 
 
 class RedescriptionLoss(GeneratorLoss):
@@ -27,7 +28,7 @@ class RedescriptionLoss(GeneratorLoss):
     def __init__(
         self,
         captioner: str,
-        weight: float = 10.0,
+        weight: Weight = 10.0,
         reduction: Literal["mean", "sum"] = "mean",
         end_token: bool = False,
     ) -> None:

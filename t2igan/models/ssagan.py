@@ -19,6 +19,7 @@ from t2igan.models.dfgan import OneWayDiscriminator, one_way_discriminators  # n
 from t2igan.models.generator_losses import DAMSMLoss, GeneratorLoss
 from t2igan.models.synthesis import Discriminator, Generator, Synthesis
 from t2igan.nn.one_way import double, stage_widths
+from t2igan.nn.ranges import Decay, Rate, Weight
 from t2igan.text import TextEmbedding
 
 MLP_WIDTH = 256
@@ -195,12 +196,12 @@ class SSAGAN(AdversarialModule):
         objective: Objective | None = None,
         penalty: MAGP | None = MAGP(weight=2.0, power=6.0, separate=True),  # noqa: B008 (never changed)
         generator_losses: list[GeneratorLoss] | None = None,
-        damsm_weight: float = 0.05,
+        damsm_weight: Weight = 0.05,
         text_mode: TextMode = "joint",
-        lr_generator: float = 1e-4,
-        lr_discriminator: float = 4e-4,
-        betas: tuple[float, float] = (0.0, 0.9),
-        ema_decay: float | None = 0.999,
+        lr_generator: Rate = 1e-4,
+        lr_discriminator: Rate = 4e-4,
+        betas: tuple[Decay, Decay] = (0.0, 0.9),
+        ema_decay: Decay | None = 0.999,
         **kwargs: Any,
     ) -> None:
         if generator_losses is None:

@@ -26,6 +26,7 @@ from t2igan.metrics.weights import resolve_weights
 from t2igan.models.damsm import ImageEncoder
 from t2igan.models.suite_module import SuiteModule, load_module
 from t2igan.nn.images import resize, to_signed
+from t2igan.nn.ranges import Rate
 from t2igan.nn.recipe import Recipe
 
 
@@ -301,8 +302,8 @@ class STREAM(SuiteModule):
         hidden_dim: int = 512,
         end_token: bool = True,
         max_words: int = 20,
-        lr: float = 1e-3,
-        lr_final: float | None = None,
+        lr: Rate = 1e-3,
+        lr_final: Rate | None = None,
         forget_bias: float = 0.0,
     ) -> None:
         super().__init__()

@@ -6,9 +6,13 @@ import importlib
 import inspect
 from typing import Any
 
+from t2igan.nn.ranges import check_ranges
+
 
 class Recipe:
     """Mixin: records the arguments of the outermost constructor call (further keywords are named ``kwargs``).
+
+    Arguments whose annotation names a range (:mod:`t2igan.nn.ranges`) are refused outside of it.
 
     Put it before ``nn.Module`` among the bases. The record holds plain values and further recipes only,
     so it can be stored in a checkpoint that is read with ``weights_only=True``.
@@ -32,8 +36,9 @@ def _recording(init: Any) -> Any:
 
     @functools.wraps(init)
     def wrapper(self: Recipe, *args: Any, **kwargs: Any) -> None:
+        bound = signature.bind(self, *args, **kwargs)
+        check_ranges(type(self), bound.arguments, init)
         if "_arguments" not in self.__dict__:
-            bound = signature.bind(self, *args, **kwargs)
             bound.apply_defaults()
             arguments = dict(list(bound.arguments.items())[1:])
             arguments |= arguments.pop("kwargs", {})

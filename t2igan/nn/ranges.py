@@ -1,0 +1,93 @@
+"""What numbers an argument takes, said in its annotation and checked when a network or module is built.
+
+``lr: Rate`` refuses ``nan`` and ``-1`` for every class derived from :class:`t2igan.nn.recipe.Recipe`; a dataclass
+calls :func:`check_ranges` in its ``__post_init__``.
+"""
+
+import functools
+import math
+import types
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
+
+from t2igan.errors import UserError
+
+
+@dataclass(frozen=True)
+class Range:
+    """The numbers between two ends; what is not finite is in no range.
+
+    Attributes:
+        low: lower end.
+        high: upper end.
+        with_low: whether ``low`` itself is one of them.
+        with_high: whether ``high`` itself is one of them.
+    """
+
+    low: float
+    high: float = math.inf
+    with_low: bool = True
+    with_high: bool = True
+
+    def __contains__(self, value: float) -> bool:
+        above = value >= self.low if self.with_low else value > self.low
+        below = value <= self.high if self.with_high else value < self.high
+        return math.isfinite(value) and above and below
+
+    def __str__(self) -> str:
+        start = f"{'at least' if self.with_low else 'above'} {self.low:g}"
+        if self.high == math.inf:
+            return f"a finite number {start}"
+        return f"a number {start} and {'at most' if self.with_high else 'below'} {self.high:g}"
+
+
+Positive = Annotated[float, Range(0, with_low=False)]
+"""A norm to clip at, a smoothing factor: above 0."""
+Rate = Annotated[float, Range(0)]
+"""A learning rate: at least 0, where nothing learns."""
+Weight = Annotated[float, Range(0)]
+"""What a term of a loss is multiplied by: at least 0."""
+Decay = Annotated[float, Range(0, 1, with_high=False)]
+"""The share of the old that stays at each step: at least 0 and below 1."""
+Share = Annotated[float, Range(0, 1)]
+"""A part of a whole: at least 0 and at most 1."""
+Count = Annotated[int, Range(1)]
+"""How many, where none makes no sense: at least 1."""
+
+
+def check_ranges(kind: type, arguments: Mapping[str, Any], function: Any = None) -> None:
+    """Refuse arguments outside the ranges of their annotations.
+
+    Args:
+        kind: class that is built, for the message.
+        arguments: by name.
+        function: whose annotations count; default: those of the class.
+
+    Raises:
+        UserError: an argument is outside; it is named with its class and its range.
+    """
+    for name, hint in _hints(function or kind).items():
+        for value, numbers in _outside(hint, arguments.get(name)):
+            raise UserError(f"{kind.__name__}: {name} is {value}, it takes {numbers}")
+
+
+@functools.cache
+def _hints(function: Any) -> dict[str, Any]:
+    """The annotations that hold a range somewhere."""
+    hints = get_type_hints(function, include_extras=True)
+    return {name: hint for name, hint in hints.items() if "Range(" in repr(hint)}
+
+
+def _outside(hint: Any, value: Any) -> Iterator[tuple[float, Range]]:
+    """Numbers in ``value`` that ``hint`` does not allow, each with what it does."""
+    kind, inner = get_origin(hint), get_args(hint)
+    if kind is Annotated:
+        number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        yield from ((value, each) for each in inner[1:] if number and isinstance(each, Range) and value not in each)
+    elif kind in (Union, types.UnionType):
+        for each in inner:
+            yield from _outside(each, value)
+    elif kind is tuple and isinstance(value, (list, tuple)):
+        for each, own in zip(inner, value):
+            yield from _outside(each, own)
