@@ -1,0 +1,61 @@
+"""What docs/adding.md shows works as it stands there."""
+
+import re
+import runpy
+import shutil
+from pathlib import Path
+
+import pytest
+
+from t2igan.cli.list import entries
+from t2igan.cli.main import main
+from t2igan.data.store import open_store
+from t2igan.evaluation.protocol import load_protocol
+from t2igan.models.suite_module import load_module
+
+TEXT = (Path(__file__).parents[2] / "docs" / "adding.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"```(?:python|yaml)\n# (\S+)(.*?)```", TEXT, re.S)
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """A folder with every file that the page shows."""
+    for name, content in BLOCKS:
+        (tmp_path / name).write_text(f"#{content}", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    return tmp_path
+
+
+def test_parts_of_ones_own(place, drawn_birds_store):
+    store = place / "datasets" / "drawn-birds" / "drawn-birds-64.h5"
+    store.parent.mkdir(parents=True)
+    shutil.copy(drawn_birds_store, store)
+    damsm = [
+        *("--model", "DAMSM", "--model.image_encoder", "SmallImageEncoder", "--model.image_encoder.dim", "16"),
+        *("--model.image_encoder.channels", "2", "--data", "DrawnBirds", "--data.batch_size", "8"),
+    ]
+    short = [
+        "--trainer.limit_val_batches",
+        "0",
+        "--trainer.accelerator",
+        "cpu",
+        "--trainer.enable_progress_bar",
+        "false",
+    ]
+    main(["fit", *damsm, "--trainer.max_steps", "1", *short, "--run", "runs/quickstart/damsm"])
+    main(["fit", "--config", "parts.yaml", "--trainer.max_steps", "2", *short])
+    module = load_module(place / "runs" / "parts" / "checkpoints" / "last.ckpt")
+    assert type(module.generator).__name__ == "LinearGenerator"
+    assert module.generator.sentence_dim == 16
+    assert {each.name for each in entries("generators") if each.own} == {"parts.LinearGenerator"}
+    assert {each.name for each in entries("losses") if each.own} == {"parts.Smoothness"}
+
+
+def test_a_data_set_and_a_protocol_of_ones_own(place):
+    runpy.run_path("shapes.py", run_name="__main__")
+    store = open_store("shapes-64.h5")
+    assert (len(store.split("train")), len(store.split("test"))) == (12, 6)
+    assert store.split("test").caption_text(0) == "a red disc"
+    protocol = load_protocol("discs.yaml")
+    assert (protocol.name, protocol.dataset, protocol.images) == ("discs", "shapes", 30)
