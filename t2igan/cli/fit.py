@@ -30,6 +30,8 @@ from t2igan.callbacks.samples import SampleGrid
 from t2igan.callbacks.watching import BestSoFar, GradientNorms, Speed
 from t2igan.cli.parsing import known_options, one_line, subclasses, told_within
 from t2igan.cli.seams import settle_seams
+from t2igan.cli.parsing import known_options, one_line, subclasses
+from t2igan.cpus import share_threads
 from t2igan.errors import UserError
 from t2igan.models.adversarial import AdversarialModule
 from t2igan.models.suite_module import SuiteModule
@@ -189,7 +191,9 @@ class SuiteCLI(LightningCLI):
                 callback.dirpath = str(self.folder / "checkpoints")
         if trainer.enable_progress_bar is False:
             callbacks = [callback for callback in callbacks if not isinstance(callback, ProgressBar)]
-        return super().instantiate_trainer(callbacks=callbacks, logger=loggers, **kwargs)
+        made = super().instantiate_trainer(callbacks=callbacks, logger=loggers, **kwargs)
+        torch.set_num_threads(share_threads(made.num_devices))
+        return made
 
     def _resolved(self) -> dict[str, Any]:
         """The configuration as plain values, defaults and the command line's included."""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import t2igan
 from t2igan.benchmark.orphans import end_with_parent
+from t2igan.cpus import settle_threads
 from t2igan.errors import UserError
 
 VERBS = {
@@ -63,6 +64,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(f"t2igan {t2igan.__version__}")
         return
     end_with_parent()
+    settle_threads()
     verb, *rest = arguments
     if verb not in VERBS:
         _fail(f"t2igan: no verb {verb!r}; there are {', '.join(VERBS)}")

@@ -88,7 +88,7 @@ class ClassificationData(CaptionedImagesModule):
         batch_size: training images per step and device.
         holdout: share of each class that is held out, between 0 and 1.
         eval_batch_size: images per validation step and device; default: ``batch_size``.
-        num_workers: processes that read ahead, per device.
+        num_workers: processes that read ahead, per device; None: as :class:`CaptionedImagesModule` has it.
         seed: of the order of the images and of every augmentation.
         allow_upsampling: accept a store of a smaller training resolution than ``image_size``.
     """
@@ -100,7 +100,7 @@ class ClassificationData(CaptionedImagesModule):
         batch_size: int = 64,
         holdout: float = 0.2,
         eval_batch_size: int | None = None,
-        num_workers: int = 2,
+        num_workers: int | None = None,
         seed: int = 0,
         allow_upsampling: bool = False,
     ) -> None:

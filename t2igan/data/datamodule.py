@@ -11,6 +11,7 @@ from pytorch_lightning import LightningDataModule
 from pytorch_lightning.utilities import rank_zero_warn
 from torch.utils.data import DataLoader
 
+from t2igan.cpus import available_cpus
 from t2igan.data.batch import CaptionedImages
 from t2igan.data.datasets import EvaluationItems, TrainingItems, UncutBatch, resize_images
 from t2igan.data.resume import settle_counters, training_position
@@ -18,6 +19,8 @@ from t2igan.data.sampler import EvaluationBatches, TrainingBatches
 from t2igan.data.store import Store, StoreSplit, open_store
 from t2igan.data.vocabulary import Vocabulary
 from t2igan.errors import UserError
+
+WORKERS = 2  # that read ahead for a device where the CPUs go round
 
 
 class TrainingLoader(DataLoader):
@@ -62,7 +65,8 @@ class CaptionedImagesModule(LightningDataModule):
         words: the most words of a training caption; longer ones are sub-sampled.
         eval_words: the same for evaluation; default: ``words``.
         eval_batch_size: images per evaluation step and device; default: ``batch_size``.
-        num_workers: processes that read ahead, per device; 0: none.
+        num_workers: processes that read ahead, per device; 0: none; None: two, as far as the CPUs of this process
+            go round beside the training.
         seed: of the order of the images and of every augmentation.
         sort_by_length: training batches in the order of caption length, as the released scripts have them.
         allow_upsampling: accept a store of a smaller training resolution than ``image_size``.
@@ -80,7 +84,7 @@ class CaptionedImagesModule(LightningDataModule):
         words: int = 18,
         eval_words: int | None = None,
         eval_batch_size: int | None = None,
-        num_workers: int = 2,
+        num_workers: int | None = None,
         seed: int = 0,
         sort_by_length: bool = True,
         allow_upsampling: bool = False,
@@ -254,11 +258,17 @@ class CaptionedImagesModule(LightningDataModule):
         trainer = self.trainer
         return (0, 1) if trainer is None else (trainer.global_rank, trainer.world_size)
 
+    def _read_ahead(self) -> int:
+        """Workers of each device: one CPU is the training's own."""
+        devices = 1 if self.trainer is None else self.trainer.num_devices
+        return max(0, min(WORKERS, available_cpus() // devices - 1))
+
     def _loading(self) -> dict[str, Any]:
+        workers = self._read_ahead() if self.num_workers is None else self.num_workers
         return {
             "batch_size": None,
-            "num_workers": self.num_workers,
-            "persistent_workers": self.num_workers > 0,
+            "num_workers": workers,
+            "persistent_workers": workers > 0,
             "pin_memory": torch.cuda.is_available(),
         }
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from t2igan.cpus import available_cpus
 from t2igan.data.journal import Journal
 from t2igan.data.layout import SPLITS, partial_path
 from t2igan.data.rendering import Rendered, RenderJob, render, serve_the_parent, short_side
@@ -118,7 +119,7 @@ def prepare(
     )
     settings = {"short_side": header.short_side, "encoding": encoding}
     with Journal(partial_path(out), settings) as journal:
-        resumed, failures = _render_all(images, header, journal, workers or _cores(), progress)
+        resumed, failures = _render_all(images, header, journal, workers or available_cpus(), progress)
         problems += failures.values()
         if problems and not allow_missing:
             raise UnusableFilesError(problems)
@@ -213,10 +214,6 @@ def _require_space(out: Path, size: int) -> None:
             f"{out}: the disk has {free / 1e9:.1f} GB left and the store needs {size / 1e9:.1f} GB beside "
             f"{partial_path(out).name}; make room and run the same command, what is done is kept"
         )
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _stamp(image: RawImage, crop_by_box: bool) -> list[Any]:

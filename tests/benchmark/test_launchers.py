@@ -46,6 +46,24 @@ def test_every_training_has_a_gpu_of_its_own(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
+    ("cores", "jobs", "slots", "threads"),
+    [(1, 4, 1, "1"), (2, 4, 2, "1"), (4, 4, 4, "1"), (16, 4, 4, "4"), (4, None, 1, "4")],
+)
+def test_steps_share_the_cores_that_there_are(tmp_path, monkeypatch, cores, jobs, slots, threads):
+    monkeypatch.setattr("t2igan.cpus.available_cores", lambda: cores)
+    monkeypatch.setattr("t2igan.benchmark.launchers.local.available_cores", lambda: cores)
+    monkeypatch.setattr("t2igan.cpus.GIVEN_THREADS", None)
+    seen = {}
+    monkeypatch.setattr(
+        "t2igan.benchmark.launchers.base.subprocess.Popen", lambda *_, **options: seen.update(options)
+    )
+    launcher = LocalLauncher(tmp_path, jobs=jobs, gpus=[])
+    launcher.start(step("list", "models"), tmp_path / "x.log")
+    assert launcher.slots == slots and seen["env"]["OMP_NUM_THREADS"] == threads
+    assert seen["env"]["OMP_WAIT_POLICY"] == "PASSIVE"
+
+
+@pytest.mark.parametrize(
     ("settings", "words"),
     [
         ({"kind": "moon"}, "no kind 'moon'; there are local, ray, slurm"),

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from t2igan.benchmark.launchers.base import Command, Handle, Launcher
 from t2igan.benchmark.steps import Step
+from t2igan.cpus import available_cores, child_variables
 from t2igan.errors import UserError
 
 
@@ -16,30 +17,27 @@ class LocalLauncher(Launcher):
 
     Args:
         folder: of the plan.
-        jobs: steps at a time; None: one a GPU, or one.
+        jobs: the most steps at a time, on a machine without GPUs at most one a core; None: one a GPU, or one.
         gpus: numbers of the GPUs to use; None: all that are visible. A step has one; with none, all see the same.
     """
 
     def __init__(self, folder: Path, jobs: int | None = None, gpus: Sequence[int | str] | None = None) -> None:
         self.gpus = [str(gpu) for gpu in (visible_gpus() if gpus is None else gpus)]
-        self.slots = (len(self.gpus) or 1) if jobs is None else jobs
-        if self.slots < 1:
-            raise UserError(f"launcher: jobs is {self.slots}, it takes at least 1")
+        if jobs is not None and jobs < 1:
+            raise UserError(f"launcher: jobs is {jobs}, it takes at least 1")
+        self.slots = (len(self.gpus) or 1) if jobs is None else jobs if self.gpus else min(jobs, available_cores())
         self._busy: list[LocalHandle] = []
 
     def start(self, step: Step, log: Path) -> "LocalHandle":
         """Start a process."""
         self._busy = [handle for handle in self._busy if handle.poll() is None]
-        variables = {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", str(self._threads()))} | step.environment
+        variables = child_variables(self.slots) | step.environment
         gpu = self._least_used() if step.needs_device and self.gpus else None
         if gpu is not None:
             variables["CUDA_VISIBLE_DEVICES"] = gpu
         handle = LocalHandle(Command(step.command, log, Path.cwd(), variables).start(), gpu)
         self._busy.append(handle)
         return handle
-
-    def _threads(self) -> int:
-        return max(1, (os.cpu_count() or 1) // self.slots)
 
     def _least_used(self) -> str:
         used = [handle.gpu for handle in self._busy]

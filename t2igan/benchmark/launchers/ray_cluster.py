@@ -6,6 +6,7 @@ from pathlib import Path
 
 from t2igan.benchmark.launchers.base import INTERRUPTED, Command, Handle, Launcher
 from t2igan.benchmark.steps import Step
+from t2igan.cpus import GIVEN_THREADS, SLEEP_WHILE_WAITING, THREADS, available_cpus
 from t2igan.errors import UserError
 
 MANY = 10_000
@@ -39,7 +40,10 @@ class RayLauncher(Launcher):
         self.ray, self.cpus, self.gpus = ray, cpus, gpus
         try:
             _expect_someone(address)
-            ray.init(address=address, include_dashboard=False, log_to_driver=False, logging_level="warning")
+            own = available_cpus() if address is None else None
+            ray.init(
+                address=address, num_cpus=own, include_dashboard=False, log_to_driver=False, logging_level="warning"
+            )
         except OSError as error:
             remedy = "start one with `ray start --head`, or leave the address out"
             raise UserError(f"launcher: no Ray cluster at {address!r}; {remedy}") from error
@@ -52,8 +56,10 @@ class RayLauncher(Launcher):
 
     def start(self, step: Step, log: Path) -> "RayHandle":
         """Submit a task."""
-        threads = os.environ.get("OMP_NUM_THREADS", str(max(1, int(self.cpus))))
-        command = Command(step.command, log.absolute(), Path.cwd(), {"OMP_NUM_THREADS": threads} | step.environment)
+        # The cores are those of the node that it will run on: as many as Ray was asked for.
+        threads = {THREADS: GIVEN_THREADS or str(max(1, int(self.cpus)))}
+        variables = threads | SLEEP_WHILE_WAITING | step.environment
+        command = Command(step.command, log.absolute(), Path.cwd(), variables)
         gpus = self.gpus if step.needs_device else 0
         return RayHandle(self.ray, self._run.options(num_cpus=self.cpus, num_gpus=gpus).remote(command))
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from t2igan.benchmark.launchers.base import Command, Handle, Launcher
 from t2igan.benchmark.steps import Step
+from t2igan.cpus import THREADS
 from t2igan.errors import UserError
 
 MANY = 10_000
@@ -74,7 +75,7 @@ class SlurmLauncher(Launcher):
         gpus = {"gpus_per_node": self.gpus} if self.gpus and step.needs_device else {}
         settings = {key: value for key, value in self._settings.items() if value is not None}
         executor.update_parameters(job_name=step.name.replace(" ", "-"), **settings, **gpus)
-        variables = {"OMP_NUM_THREADS": str(self.cpus)} | step.environment
+        variables = {THREADS: str(self.cpus)} | step.environment
         # Lightning takes these variables for its own processes, of which it would start none.
         command = Command(step.command, log.absolute(), Path.cwd(), variables, hidden=("SLURM_",))
         return self._keep(executor.submit(_Job(command)))

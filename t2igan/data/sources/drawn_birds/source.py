@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from t2igan.cpus import available_cpus
 from t2igan.data.sources.drawn_birds.captions import write_captions
 from t2igan.data.sources.drawn_birds.painter import PARTS, render_bird, tight_box
 from t2igan.data.sources.drawn_birds.species import (
@@ -163,7 +164,7 @@ def _make_all(
 ) -> Iterator[tuple[int, int, int, int]]:
     """Make or keep every picture; yield the boxes in order."""
     make = partial(_make, root, recipe)
-    workers = min(workers or os.cpu_count() or 1, len(pictures))
+    workers = min(workers or available_cpus(), len(pictures))
     if workers == 1:
         yield from map(make, pictures)
         return
