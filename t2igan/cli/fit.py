@@ -30,7 +30,6 @@ from t2igan.callbacks.samples import SampleGrid
 from t2igan.callbacks.watching import BestSoFar, GradientNorms, Speed
 from t2igan.cli.parsing import known_options, one_line, subclasses, told_within
 from t2igan.cli.seams import settle_seams
-from t2igan.cli.parsing import known_options, one_line, subclasses
 from t2igan.cpus import share_threads
 from t2igan.errors import UserError
 from t2igan.models.adversarial import AdversarialModule
