@@ -19,7 +19,8 @@ from t2igan.evaluation.record import append_record, read_records
 from t2igan.evaluation.runner import Evaluation, Options
 from t2igan.evaluation.scorers import Judge, load_classifier, load_judges
 from t2igan.evaluation.subjects import RealImages, Subject, build_untrained_subject, load_checkpoint_subject
-from t2igan.reporting.leaderboard import boards, rich_table
+from t2igan.reporting.leaderboard import boards
+from t2igan.reporting.tables import rich_table
 
 LIST_OPTION = "--damsm"
 RECORDS, FEATURES = "records.jsonl", "features"

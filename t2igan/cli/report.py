@@ -15,11 +15,12 @@ from t2igan.evaluation.record import ResultRecord, read_records
 from t2igan.identity import run_folder_of
 from t2igan.plotting.curves import plot_curves
 from t2igan.reporting.html import render_page
-from t2igan.reporting.leaderboard import Board, boards, grid_table, markdown, markdown_table, rich_table
+from t2igan.reporting.leaderboard import Board, boards
 from t2igan.reporting.published import beside, elsewhere
 from t2igan.reporting.published_tables import beside_grid, beside_notes, elsewhere_grid
 from t2igan.reporting.report_runs import first_curves, read_run
 from t2igan.reporting.scores_csv import write_csv
+from t2igan.reporting.tables import grid_table, markdown, markdown_table, rich_table
 
 console = Console()
 HELP = ("-h", "--help")

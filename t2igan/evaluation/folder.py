@@ -209,19 +209,23 @@ class ImageFolder(Subject):
             raise UserError(
                 f"{folder}: {summary} (the first: {self.content.missing[0]}); draw them, or --allow_partial true"
             )
-        self.card = SubjectCard("images", folder.name, str(folder), self._sha256(folder, pattern))
+        sha256, distinct = self._sha256(folder, pattern)
+        self.card = SubjectCard("images", folder.name, str(folder), sha256, n_distinct=distinct)
         self.notes = [summary]
         if self.content.annotated:
             self.notes.append("the store keeps no ids of annotations: files are known by their image, not caption")
         self.knows_captions = UNKNOWN not in self.content.captions
 
-    def _sha256(self, folder: Path, pattern: str | None) -> str:
-        """Of all files, and of what a pattern makes of their names."""
+    def _sha256(self, folder: Path, pattern: str | None) -> tuple[str, int]:
+        """Of all files, and of what a pattern makes of their names; and how many files differ in content."""
         digest = hashlib.sha256(b"" if pattern is None else f"{pattern}\n".encode())
+        contents = set()
         for path in self.content.files:
+            content = hashlib.sha256(path.read_bytes()).digest()
+            contents.add(content)
             digest.update(f"{path.relative_to(folder).as_posix()}\n".encode())
-            digest.update(hashlib.sha256(path.read_bytes()).digest())
-        return digest.hexdigest()
+            digest.update(content)
+        return digest.hexdigest(), len(contents)
 
     def check(self, protocol: Protocol, store: Store) -> None:
         """All images must be readable, and of the protocol's size."""

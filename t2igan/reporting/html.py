@@ -15,8 +15,9 @@ from markupsafe import Markup
 import t2igan
 from t2igan.evaluation.protocol import FOLDER as PROTOCOLS
 from t2igan.evaluation.protocol import load_protocol, protocol_names
-from t2igan.evaluation.record import ResultRecord
-from t2igan.reporting.leaderboard import Board, Column, Row, format_number, format_summary, winners
+from t2igan.evaluation.record import ResultRecord, TrainingCard
+from t2igan.reporting.leaderboard import Board, Column, Row, winners
+from t2igan.reporting.numbers import format_number, spread_over
 from t2igan.reporting.published import METRICS, Beside, PublishedNumber, beside, elsewhere
 from t2igan.reporting.published_tables import (
     CERTAINTIES,
@@ -101,25 +102,37 @@ def _table(board: Board, number: int, anchors: dict[int, str]) -> dict[str, Any]
         "protocol": board.protocol,
         "hash": board.protocol_hash,
         "words": _protocol_words(board),
+        "count": board.count,
+        "facts": list(board.facts),
         "headers": board.headers,
         "rows": [_row(board, row, best, anchors) for row in board.rows],
-        "footnotes": board.footnotes,
+        "footnotes": [*board.footnotes, *_interval_notes(board)],
         "beside": _beside(found),
     }
 
 
+def _interval_notes(board: Board) -> list[str]:
+    """What the intervals are, where there are some."""
+    having = [one for one in board.records if any(value.low is not None for value in one.metrics.values())]
+    levels = sorted({one.protocol_content["confidence"] for one in having if "confidence" in one.protocol_content})
+    if not having:
+        return []
+    level = f"{' or '.join(f'{level:.0%}' for level in levels)} " if levels else ""
+    return [f"[low, high]: {level}confidence interval of the bootstrap over the pictures of one run"]
+
+
 def _row(board: Board, row: Row, best: dict[Column, Row], anchors: dict[int, str]) -> dict[str, Any]:
-    counts = sorted({record.n_generated for record in row.records})
     return {
         "name": row.name,
         "kind": row.kind,
         "runs": len(row.records),
-        "pictures": " to ".join(f"{count:,}" for count in dict.fromkeys((counts[0], counts[-1]))),
-        "cells": [_cell(row, column, best.get(column) is row, anchors) for column in board.columns],
+        "pictures": row.pictures,
+        "facts": [row.training(name) for name in board.facts.values()],
+        "cells": [_cell(board, row, column, best.get(column) is row, anchors) for column in board.columns],
     }
 
 
-def _cell(row: Row, column: Column, best: bool, anchors: dict[int, str]) -> Cell | None:
+def _cell(board: Board, row: Row, column: Column, best: bool, anchors: dict[int, str]) -> Cell | None:
     summary = row.summary(column)
     if summary is None:
         return None
@@ -135,7 +148,7 @@ def _cell(row: Row, column: Column, best: bool, anchors: dict[int, str]) -> Cell
         text = format_number(name, value.value, value.spread, value.chance is not None)
         runs.append((label, f"{text} {_interval(name, record)}".strip(), anchors[id(record)]))
     interval = _interval(name, having[0][0]) if len(having) == 1 else ""
-    return Cell(format_summary(name, summary), interval, best, _facts(having[0][0], name, len(having)), runs)
+    return Cell(board.cell(row, column), interval, best, _facts(having[0][0], name, len(having)), runs)
 
 
 def _interval(name: str, record: ResultRecord) -> str:
@@ -153,19 +166,37 @@ def _facts(record: ResultRecord, name: str, runs: int) -> list[tuple[str, str]]:
     of_run = "" if runs == 1 else " (of the first run)"
     facts = [
         ("value" + of_run, repr(value.value)),
-        ("spread over folds", None if value.spread is None else repr(value.spread)),
+        (f"± over {spread_over(name, value)}", None if value.spread is None else repr(value.spread)),
         ("by guessing", None if value.chance is None else f"{value.chance:.2%}"),
         ("pictures", f"{value.n:,} of {record.n_generated:,}"),
         ("reference images", f"{record.n_real:,}" if record.n_real else "precomputed statistics, or none"),
         ("judged by", f"sha256 {value.judge[:16]}"),
         ("protocol", f"{record.protocol}, {record.protocol_hash[:16]}"),
         ("subject" + of_run, subject.path),
+        *_training_facts(record),
         ("its sha256" + of_run, subject.sha256 and subject.sha256[:16]),
         ("weights", subject.weights),
         ("seed of the noise", str(record.seed)),
         ("measured" + of_run, f"{record.timestamp}, {record.device}, {record.seconds:,.0f} s"),
+        ("code", _code(record)),
+        (
+            "record" + of_run,
+            f"{record.integrity}, sha256 {record.digest[:16]}" if record.digest else record.integrity,
+        ),
     ]
     return [(what, text) for what, text in facts if text]
+
+
+def _training_facts(record: ResultRecord) -> list[tuple[str, str | None]]:
+    training, selection = record.subject.training or TrainingCard(), record.subject.selection
+    numbers = [("steps", training.steps), ("images seen", training.images_seen), ("batch", training.global_batch)]
+    return [(what, f"{number:,}" if number else None) for what, number in numbers] + [("selected by", selection)]
+
+
+def _code(record: ResultRecord) -> str:
+    """Commit, and whether the code was as committed."""
+    commit, clean = record.environment.get("git_commit"), record.environment.get("git_clean")
+    return f"commit {commit[:12]}{'' if clean else ', changed since'}" if commit else ""
 
 
 def _protocol_words(board: Board) -> str:

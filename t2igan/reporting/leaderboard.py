@@ -1,6 +1,5 @@
-"""Records -> tables. Only records of one protocol hash and one data set stand together."""
+"""Records -> tables. Only records of one protocol hash, one data set and one number of pictures stand together."""
 
-import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -8,38 +7,15 @@ from itertools import takewhile
 from pathlib import Path
 from statistics import fmean, stdev
 
-from rich.markup import escape
-from rich.table import Table
-
-from t2igan.evaluation.record import MetricValue, ResultRecord, SubjectCard, TrainingCard, by_reason
+from t2igan.evaluation.record import ResultRecord, SubjectCard, TrainingCard, by_reason
 from t2igan.identity import identity_of
+from t2igan.reporting.numbers import SPREADS, Summary, direction, format_summary, is_better, spread_over
 
 KIND_ORDER = ("untrained", "checkpoint", "images", "real")
-LOWER_IS_BETTER = ("fid", "fd-", "kid")
-# Where two decimals would hide the value.
-DECIMALS = {"kid": 5, "precision": 3, "recall": 3, "density": 3, "coverage": 3, "lpips": 3}
+# Columns about the trainings, and where a record has them.
+TRAINING_FACTS = {"batch": "global_batch", "steps": "steps", "images seen": "images_seen"}
 # A column: the metric's name and the sha256 of the network that judges.
 Column = tuple[str, str]
-
-
-@dataclass(frozen=True)
-class Summary:
-    """A metric over the runs of one row.
-
-    Attributes:
-        values: of each run that has it, in the order of the runs.
-        mean: over runs.
-        spread: sample standard deviation over runs; of a single run that over its folds, None where it has none.
-    """
-
-    values: tuple[MetricValue, ...]
-    mean: float
-    spread: float | None
-
-    @property
-    def runs(self) -> int:
-        """Runs that have the metric."""
-        return len(self.values)
 
 
 @dataclass(frozen=True)
@@ -62,6 +38,24 @@ class Row:
         return self.records[0].subject.kind
 
     @property
+    def edited(self) -> bool:
+        """Whether its record was changed after it had been written."""
+        return any(record.integrity == "edited" for record in self.records)
+
+    @property
+    def pictures(self) -> str:
+        """How many were scored, and how many of them differ where some do not."""
+        distinct = self.records[0].subject.n_distinct
+        scored = _range(record.n_generated for record in self.records)
+        same = distinct is None or distinct == self.records[0].n_generated
+        return scored if same else f"{scored} ({distinct:,} distinct)"
+
+    def training(self, name: str) -> str:
+        """A number of its trainings, e.g. ``images_seen``; a dash where it is not known."""
+        cards = [record.subject.training for record in self.records if record.subject.training is not None]
+        return _range(value for card in cards if (value := getattr(card, name)) is not None)
+
+    @property
     def title(self) -> str:
         """Its name, with the number of runs where there are several."""
         return f"{self.name}, {len(self.records)} runs" if len(self.records) > 1 else self.name
@@ -74,7 +68,9 @@ class Row:
         if not values:
             return None
         numbers = [value.value for value in values]
-        return Summary(values, fmean(numbers), stdev(numbers) if len(values) > 1 else values[0].spread)
+        if len(values) > 1:
+            return Summary(values, fmean(numbers), stdev(numbers), "seeds")
+        return Summary(values, numbers[0], values[0].spread, spread_over(name, values[0]))
 
 
 @dataclass(frozen=True)
@@ -86,6 +82,7 @@ class Board:
         fingerprint: of its store.
         protocol: name.
         protocol_hash: what all rows share.
+        count: pictures that differ, of each row but the real images.
         columns: metrics, in the order of their first appearance.
         rows: the untrained first, the real images last.
     """
@@ -94,13 +91,15 @@ class Board:
     fingerprint: str
     protocol: str
     protocol_hash: str
+    count: int
     columns: list[Column]
     rows: list[Row]
 
     @property
     def title(self) -> str:
-        """Data set, protocol and hash."""
-        return f"{self.dataset} ({self.fingerprint[:8]}), protocol {self.protocol} ({self.protocol_hash[:8]})"
+        """Data set, protocol, hash and number of pictures."""
+        where = f"{self.dataset} ({self.fingerprint[:8]}), protocol {self.protocol} ({self.protocol_hash[:8]})"
+        return f"{where}, {self.count:,} pictures"
 
     @property
     def records(self) -> list[ResultRecord]:
@@ -109,9 +108,27 @@ class Board:
 
     @property
     def headers(self) -> list[str]:
-        """Titles of the columns; equal metrics of different judges are told apart by the judge's hash."""
+        """Titles of the columns, with what all of a column's ± are over.
+
+        Equal metrics of different judges are told apart by the judge's hash.
+        """
         names = [name for name, _ in self.columns]
-        return [_header(name, judge if names.count(name) > 1 else None) for name, judge in self.columns]
+        titles = [_header(name, judge if names.count(name) > 1 else None) for name, judge in self.columns]
+        overs = [self._overs(column) for column in self.columns]
+        return [f"{title} ± {next(iter(own))}" if len(own) == 1 else title for title, own in zip(titles, overs)]
+
+    def _overs(self, column: Column) -> set[str]:
+        """What the ± of a column are over, of rows and of single runs."""
+        runs = [Row("", (record,), ("",)) for row in self.rows if len(row.records) > 1 for record in row.records]
+        summaries = [row.summary(column) for row in (*self.rows, *runs)]
+        return {summary.over for summary in summaries if summary is not None and summary.over is not None}
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """Columns about the trainings that some row knows, by their titles."""
+        return {
+            title: name for title, name in TRAINING_FACTS.items() if any(r.training(name) != "-" for r in self.rows)
+        }
 
     def grid(self, runs: bool = True) -> list[list[str]]:
         """The whole table as text, headers first.
@@ -119,19 +136,42 @@ class Board:
         Args:
             runs: under an experiment of several runs a line for each.
         """
-        lines = [["subject", "pictures", *self.headers]]
+        lines = [["subject", "pictures", *self.facts, *self.headers]]
         for row in self.rows:
-            lines.append([row.title, _pictures(row), *self.cells(row)])
+            lines.append(self._line(row.title, row))
             if runs and len(row.records) > 1:
-                lines += [self._line(record, f"· {label}") for record, label in zip(row.records, row.labels)]
+                singles = [Row(label, (record,), (label,)) for record, label in zip(row.records, row.labels)]
+                lines += [self._line(f"· {single.name}", single) for single in singles]
         return lines
+
+    def _line(self, title: str, row: Row) -> list[str]:
+        return [title, row.pictures, *map(row.training, self.facts.values()), *self.cells(row)]
 
     def cells(self, row: Row) -> list[str]:
         """One cell a column."""
-        return [format_summary(column[0], row.summary(column)) for column in self.columns]
+        return [self.cell(row, column) for column in self.columns]
 
-    def _line(self, record: ResultRecord, label: str) -> list[str]:
-        return [label, f"{record.n_generated:,}", *self.cells(Row(label, (record,), (label,)))]
+    def cell(self, row: Row, column: Column) -> str:
+        """A number with its spread, with what that is over and the number of pictures where a column mixes them."""
+        summary = row.summary(column)
+        text = format_summary(column[0], summary)
+        if summary is None:
+            return text
+        told = []
+        if summary.over is not None and len(self._overs(column)) > 1:
+            told.append(summary.over)
+        own, all_of_them = self._counts([row], column), self._counts(self.rows, column)
+        if len(all_of_them) > 1 and own != self._usual_counts(column):
+            told.append(f"n = {_range(own)}")
+        return f"{text} ({', '.join(told)})" if told else text
+
+    def _counts(self, rows: Sequence[Row], column: Column) -> set[int]:
+        """Pictures that went into a metric."""
+        found = [summary for row in rows if (summary := row.summary(column)) is not None]
+        return {value.n for summary in found for value in summary.values}
+
+    def _usual_counts(self, column: Column) -> set[int]:
+        return self._counts([row for row in self.rows if row.kind != "real"], column)
 
     @property
     def footnotes(self) -> list[str]:
@@ -139,9 +179,11 @@ class Board:
         values = [value for record in self.records for value in record.metrics.values()]
         chances = sorted({value.chance for value in values if value.chance is not None})
         notes = [f"R-precision by guessing: {chance:.2%} ({round(1 / chance)} candidates)" for chance in chances]
-        if any(len(row.records) > 1 for row in self.rows):
-            notes.append("± of several runs: sample standard deviation over them; of one run: over its folds")
+        overs = set().union(*(self._overs(column) for column in self.columns))
+        if overs:
+            notes.append("±: " + "; ".join(f"{over}: {SPREADS[over]}" for over in SPREADS if over in overs))
         notes += verdicts(self)
+        notes += self._doubts()
         for row in self.rows:
             for record, label in zip(row.records, row.labels):
                 who = row.name if len(row.records) == 1 else f"{row.name}, {label}"
@@ -149,25 +191,62 @@ class Board:
                 notes += [f"{who}: {note}" for note in record.notes]
         return notes
 
+    def _doubts(self) -> list[str]:
+        """Records that are not what was written, or cannot show that they are; pictures that count twice."""
+        notes = [
+            f"{row.title}: edited after it was written, its digest does not fit" for row in self.rows if row.edited
+        ]
+        without = [record for record in self.records if record.integrity == "without digest"]
+        if without:
+            notes.append(
+                f"without digest (written before there was one): {len(without)} of {len(self.records)} records"
+            )
+        for record in self.records:
+            distinct = record.subject.n_distinct
+            if distinct is not None and distinct < record.n_generated:
+                copies = record.n_generated - distinct
+                notes.append(
+                    f"{record.subject.name}: {copies:,} of {record.n_generated:,} files are copies of others"
+                )
+        return notes
+
 
 def boards(records: Iterable[ResultRecord]) -> list[Board]:
-    """One table for each protocol hash and data set."""
+    """One table for each protocol hash, data set and number of pictures.
+
+    Real images have the number that the data set gives; they stand in each table of their protocol.
+    """
     groups: dict[tuple[str, ...], list[ResultRecord]] = {}
     for record in records:
         groups.setdefault((record.protocol_hash, record.dataset, record.fingerprint), []).append(record)
-    return [_board(group) for group in groups.values()]
+    return [board for group in groups.values() for board in _by_count(group)]
 
 
-def _board(records: Sequence[ResultRecord]) -> Board:
+def _by_count(records: Sequence[ResultRecord]) -> Iterator[Board]:
     newest: dict[tuple[str | int | None, ...], ResultRecord] = {}
     for record in records:
         subject = record.subject
-        newest[(subject.kind, subject.name, subject.path, subject.weights, subject.seed)] = record
-    ordered = sorted(newest.values(), key=lambda record: _kind_rank(record.subject.kind))
+        same = subject.kind, subject.name, subject.path, subject.weights, subject.seed, count_of(record)
+        newest[(*same, record.integrity == "edited")] = record
+    made = [record for record in newest.values() if record.subject.kind != "real"]
+    for count in dict.fromkeys(count_of(record) for record in made or newest.values()):
+        yield _board(
+            [r for r in newest.values() if count_of(r) == count or (made and r.subject.kind == "real")], count
+        )
+
+
+def count_of(record: ResultRecord) -> int:
+    """How many of its pictures differ, as far as that was counted."""
+    distinct = record.subject.n_distinct
+    return record.n_generated if distinct is None else distinct
+
+
+def _board(records: Sequence[ResultRecord], count: int) -> Board:
+    ordered = sorted(records, key=lambda record: _kind_rank(record.subject.kind))
     columns = dict.fromkeys((name, value.judge) for record in ordered for name, value in record.metrics.items())
     last = records[-1]
     rows = list(_rows(ordered))
-    return Board(last.dataset, last.fingerprint, last.protocol, last.protocol_hash, list(columns), rows)
+    return Board(last.dataset, last.fingerprint, last.protocol, last.protocol_hash, count, list(columns), rows)
 
 
 def _kind_rank(kind: str) -> int:
@@ -195,7 +274,8 @@ def _rows(records: Sequence[ResultRecord]) -> Iterator[Row]:
         if len(set(labels)) < len(labels):
             labels = [_told_apart(record) for record in found]
         own = _told_apart(found[0]) if names.count(name) > 1 else name
-        yield Row(own, found, tuple(labels))
+        edited = any(record.integrity == "edited" for record in found)
+        yield Row(f"{own} (edited)" if edited else own, found, tuple(labels))
 
 
 def _extent(subject: SubjectCard) -> tuple[int | str | None, ...]:
@@ -223,55 +303,21 @@ def _told_apart(record: ResultRecord) -> str:
     return f"{subject.name} ({', '.join(parts)})" if parts else subject.name
 
 
-def direction(name: str) -> int:
-    """1 for a metric of which more is better, -1 for less, 0 for a control."""
-    return 0 if "shuffled" in name else -1 if name.startswith(LOWER_IS_BETTER) else 1
-
-
 def _header(name: str, judge: str | None) -> str:
     arrow = {1: "↑", -1: "↓", 0: ""}[direction(name)]
     told_apart = f" [{judge[:8]}]" if judge else ""
     return f"{name}{told_apart} {arrow}".rstrip()
 
 
-def _pictures(row: Row) -> str:
-    counts = sorted({record.n_generated for record in row.records})
-    return f"{counts[0]:,}" if len(counts) == 1 else f"{counts[0]:,}-{counts[-1]:,}"
-
-
-def format_summary(name: str, summary: Summary | None) -> str:
-    """A number with its spread; shares as percentages."""
-    if summary is None:
-        return "-"
-    return format_number(name, summary.mean, summary.spread, summary.values[0].chance is not None)
-
-
-def format_number(name: str, value: float, spread: float | None = None, share: bool = False) -> str:
-    """A number of a metric.
-
-    Args:
-        name: of the metric.
-        value: as recorded.
-        spread: as recorded.
-        share: whether it is shown in per cent.
-    """
-    factor, unit = (100, " %") if share else (1, "")
-    decimals = 2 if share else next((n for start, n in DECIMALS.items() if name.startswith(start)), 2)
-    beside = "" if spread is None else f" ± {spread * factor:.{decimals}f}"
-    return f"{value * factor:.{decimals}f}{beside}{unit}"
-
-
-def is_better(name: str, first: Summary, second: Summary) -> bool:
-    """Whether several runs of one beat several of the other by more than both spreads together."""
-    if min(first.runs, second.runs) < 2 or not direction(name):
-        return False
-    lead = direction(name) * (first.mean - second.mean)
-    return lead > (first.spread or 0.0) + (second.spread or 0.0) and not math.isclose(lead, 0.0)
+def _range(numbers: Iterable[int]) -> str:
+    """The smallest and the largest of some numbers, a dash for none."""
+    found = sorted(set(numbers))
+    return "-".join(f"{number:,}" for number in dict.fromkeys((found[0], found[-1]))) if found else "-"
 
 
 def verdicts(board: Board) -> list[str]:
     """What the table says of experiments of several runs: who beats whom beyond the spread, in each column."""
-    trained = [row for row in board.rows if row.kind == "checkpoint"]
+    trained = _trained(board)
     repeated = [row for row in trained if len(row.records) > 1]
     if len(trained) < 2:
         return []
@@ -289,9 +335,14 @@ def verdicts(board: Board) -> list[str]:
     return lines
 
 
+def _trained(board: Board) -> list[Row]:
+    """Rows that may be called better than others."""
+    return [row for row in board.rows if row.kind == "checkpoint" and not row.edited]
+
+
 def winners(board: Board) -> dict[Column, Row]:
     """The row of a column that beats all other experiments beyond the spread, where there is one."""
-    trained = [row for row in board.rows if row.kind == "checkpoint"]
+    trained = _trained(board)
     found = {}
     for column in board.columns:
         scores = [(row, summary) for row in trained if (summary := row.summary(column))]
@@ -300,52 +351,3 @@ def winners(board: Board) -> dict[Column, Row]:
             if others and all(is_better(column[0], own, other) for other in others):
                 found[column] = row
     return found
-
-
-def rich_table(board: Board, width: int = 10_000) -> Table:
-    """For a terminal of ``width`` columns.
-
-    A row a subject; where that is too wide a column a subject; where that is too wide too, without the single runs.
-    """
-    whole, short = board.grid(), board.grid(runs=False)
-    for grid in (whole, _turned(whole), _turned(short)):
-        if _width(grid) <= width:
-            break
-    return grid_table(board.title, grid)
-
-
-def _turned(grid: Sequence[Sequence[str]]) -> list[list[str]]:
-    return [list(column) for column in zip(*grid)]
-
-
-def grid_table(title: str, grid: Sequence[Sequence[str]]) -> Table:
-    """A table of text, headers first, for the terminal."""
-    table = Table(title=escape(title), title_justify="left")
-    for number, header in enumerate(grid[0]):
-        table.add_column(escape(header), justify="right" if number else "left", overflow="fold")
-    for row in grid[1:]:
-        table.add_row(*(escape(cell) for cell in row))
-    return table
-
-
-def _width(grid: Sequence[Sequence[str]]) -> int:
-    """Terminal columns that a table takes, lines and padding included."""
-    return 1 + sum(3 + max(map(len, column)) for column in zip(*grid))
-
-
-def markdown(board: Board) -> str:
-    """The same as Markdown."""
-    lines = [f"**{board.title}**", "", markdown_table(board.grid())]
-    if board.footnotes:
-        lines += ["", *(f"* {note}" for note in board.footnotes)]
-    return "\n".join(lines) + "\n"
-
-
-def markdown_table(grid: Sequence[Sequence[str]]) -> str:
-    """A table of text, headers first."""
-    headers, *rows = grid
-    return "\n".join(map(_markdown_row, [headers, ["---"] * len(headers), *rows]))
-
-
-def _markdown_row(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(" ".join(cell.split()).replace("|", "\\|") for cell in cells) + " |"

@@ -5,17 +5,20 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from t2igan.evaluation.record import ResultRecord
+from t2igan.evaluation.record import ResultRecord, TrainingCard
 from t2igan.identity import identity_of
-from t2igan.reporting.leaderboard import Board, Row
+from t2igan.reporting.leaderboard import Board, Row, count_of
+from t2igan.reporting.numbers import spread_over
 from t2igan.reporting.published import METRICS, PublishedNumber, beside, elsewhere
 
 # row: run (one record), mean (over the runs of an experiment: n = their number, spread = sample standard
-# deviation), published (protocol: the one that it may be compared under; protocol_hash: of the table it is in).
+# deviation over training seeds), published (protocol: the one that it may be compared under; protocol_hash: of the
+# table it is in).
 HEADERS = (
     *("row", "dataset", "fingerprint", "protocol", "protocol_hash", "subject", "kind", "training_seed", "metric"),
-    *("judge", "value", "spread", "low", "high", "n", "chance", "ours", "ours_minus_published"),
-    *("source", "certainty", "note", "sha256", "timestamp"),
+    *("judge", "value", "spread", "spread_over", "low", "high", "n", "chance", "ours", "ours_minus_published"),
+    *("pictures", "steps", "images_seen", "global_batch", "selection"),
+    *("source", "certainty", "note", "sha256", "timestamp", "integrity"),
 )
 
 
@@ -46,6 +49,7 @@ def _of_board(board: Board) -> Iterator[dict[str, Any]]:
 
 def _of_record(record: ResultRecord) -> Iterator[dict[str, Any]]:
     subject = record.subject
+    training = subject.training or TrainingCard()
     head = _head(record) | {
         "row": "run",
         "subject": subject.name,
@@ -53,18 +57,27 @@ def _of_record(record: ResultRecord) -> Iterator[dict[str, Any]]:
         "note": "; ".join(record.notes),
         "sha256": subject.sha256,
         "timestamp": record.timestamp,
+        "pictures": count_of(record),
+        "selection": subject.selection,
+        "integrity": record.integrity,
+        **{key: getattr(training, key) for key in ("steps", "images_seen", "global_batch")},
     }
     for name, value in record.metrics.items():
         numbers = {key: getattr(value, key) for key in ("judge", "value", "spread", "low", "high", "n", "chance")}
-        yield head | {"metric": name} | numbers
+        yield head | {"metric": name, "spread_over": spread_over(name, value)} | numbers
 
 
 def _of_means(board: Board, row: Row) -> Iterator[dict[str, Any]]:
-    head = _head(row.records[0]) | {"row": "mean", "subject": row.name}
+    head = _head(row.records[0]) | {"row": "mean", "subject": row.name, "pictures": board.count}
     for column in board.columns:
         summary = row.summary(column)
         if summary is not None:
-            numbers = {"value": summary.mean, "spread": summary.spread, "n": summary.runs}
+            numbers = {
+                "value": summary.mean,
+                "spread": summary.spread,
+                "spread_over": summary.over,
+                "n": summary.runs,
+            }
             yield head | {"metric": column[0], "judge": column[1]} | numbers
 
 

@@ -6,7 +6,7 @@ from PIL import Image
 from report_fixtures import make_published_like, make_record, make_repeated
 
 from t2igan.cli.main import main
-from t2igan.evaluation.record import append_record
+from t2igan.evaluation.record import append_record, digest_of
 
 
 @pytest.fixture
@@ -80,19 +80,32 @@ def test_published_numbers_are_printed_and_written(tmp_path, capsys):
 
 
 def test_records_of_the_first_version_are_read(tmp_path):
-    old = json.loads(make_record("old").to_json())
-    del old["n_split"]
-    for key in ("generator", "experiment", "training_seed"):
+    old = json.loads(make_record("old").to_json()) | {"schema": 1}
+    del old["n_split"], old["digest"]
+    for key in ("generator", "experiment", "training_seed", "training"):
         del old["subject"][key]
     for value in old["metrics"].values():
         del value["low"], value["high"]
     new = json.loads(make_record("new").to_json()) | {"later": 1}
     new["subject"]["later"] = new["metrics"]["fd-classifier"]["later"] = 2
+    del new["digest"]
+    new["digest"] = digest_of(new)
     path = tmp_path / "records.jsonl"
     path.write_text(json.dumps(old) + "\n" + json.dumps(new) + "\n")
     main(["report", str(path)])
     text = (tmp_path / "report" / "index.html").read_text()
     assert "left out" not in text and "<td>old</td>" in text and "<td>new</td>" in text
+    assert "without digest (written before there was one): 1 of 2 records" in text
+
+
+def test_an_edited_record_is_shown_as_edited(records, tmp_path, capsys):
+    records.write_text(records.read_text().replace('"value": 10.0', '"value": 1.0'))
+    main(["report", str(records), "--out", str(tmp_path / "out")])
+    assert "ssagan-0 (edited)" in capsys.readouterr().out
+    for name in ("scores.md", "index.html"):
+        assert "ssagan-0 (edited)" in (tmp_path / "out" / name).read_text()
+    with (tmp_path / "out" / "scores.csv").open() as file:
+        assert [line["integrity"] for line in csv.DictReader(file)][:2] == ["edited", "intact"]
 
 
 def test_mistakes_are_one_line(records, tmp_path, capsys):

@@ -77,6 +77,14 @@ def test_what_is_missing_and_unexpected_is_reported(tmp_path, split):
     assert len(ImageFolder(folder, split, allow_partial=True).content.files) == 13
 
 
+def test_copies_are_counted_by_content(tmp_path, split):
+    folder = fill(tmp_path / "drawn", split, lambda key: key, count=4)
+    for path in sorted(folder.rglob("*.png")):
+        path.with_name(f"{path.stem}_s1.png").write_bytes(path.read_bytes())
+    drawn = ImageFolder(folder, split, allow_partial=True)
+    assert (len(drawn.content.files), drawn.card.n_distinct) == (8, 4)
+
+
 def test_no_folder_and_nothing_in_it_are_one_line(tmp_path, split):
     with pytest.raises(UserError, match="--images: no folder"):
         ImageFolder(tmp_path / "none", split)

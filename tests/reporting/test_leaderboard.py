@@ -1,13 +1,18 @@
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+from report_fixtures import CLASSIFIER, make_repeated, write_run
 from report_fixtures import make_record as record
-from report_fixtures import make_repeated, write_run
 from rich.console import Console
 
+from t2igan.evaluation import metric_specs
 from t2igan.evaluation.record import MetricValue, SubjectCard, TrainingCard
 from t2igan.identity import read_identity
-from t2igan.reporting.leaderboard import boards, format_number, markdown, rich_table, verdicts, winners
+from t2igan.reporting.leaderboard import boards, verdicts, winners
+from t2igan.reporting.numbers import SPREADS, format_number, spread_over
+from t2igan.reporting.tables import markdown, rich_table
 
 
 def printed(board, width):
@@ -50,8 +55,8 @@ def test_values_of_different_judges_have_columns_of_their_own():
     (board,) = boards([record("a"), record("b", judge="bb" * 32)])
     assert board.headers == [
         "fd-classifier ↓",
-        "r-precision@damsm [aaaaaaaa] ↑",
-        "r-precision@damsm [bbbbbbbb] ↑",
+        "r-precision@damsm [aaaaaaaa] ↑ ± folds",
+        "r-precision@damsm [bbbbbbbb] ↑ ± folds",
     ]
     assert [board.cells(row) for row in board.rows] == [
         ["12.35", "25.00 ± 1.25 %", "-"],
@@ -68,6 +73,112 @@ def test_runs_of_one_experiment_are_one_row_with_mean_and_sample_deviation():
         ["· seed 2", "100", "14.00"],
     ]
     assert any("sample standard deviation" in note for note in board.footnotes)
+
+
+def test_every_spread_says_what_it_is_over():
+    """Folds of one run and seeds of an experiment are different things, in one column too."""
+    value = MetricValue(9.0, 0.5, 100, CLASSIFIER, spread_over="folds")
+    runs = [replace(make_repeated("a", seed, 1.0), metrics={"is-classifier": value}) for seed in (0, 1)]
+    (board,) = boards([*runs, record("b", metrics={"is-classifier": value})])
+    assert board.headers == ["is-classifier ↑"]
+    assert [line[2] for line in board.grid()[1:]] == [
+        "9.00 ± 0.00 (seeds)",
+        *["9.00 ± 0.50 (folds)"] * 3,
+    ]
+    (note,) = [note for note in board.footnotes if note.startswith("±")]
+    assert "training seeds" in note and "folds of the pictures of one run" in note
+    (board,) = boards(runs[:1])
+    assert board.headers == ["is-classifier ↑ ± folds"]
+    assert board.grid()[1][2] == "9.00 ± 0.50"
+
+
+@pytest.mark.parametrize(
+    ("name", "over"),
+    [
+        *(("is", "folds"), ("r-precision@x", "folds"), ("kid", "subsets"), ("lpips-diversity", "captions")),
+        *(("clip-score", "images"), ("fid-infinity", "fit"), ("fd-classifier-infinity", "fit")),
+    ],
+)
+def test_old_spreads_are_known_by_their_metric(name, over):
+    assert spread_over(name, MetricValue(1.0, 0.1, 10, "x")) == over
+    assert spread_over(name, MetricValue(1.0, 0.1, 10, "x", spread_over="bootstrap")) == "bootstrap"
+    assert spread_over(name, MetricValue(1.0, None, 10, "x")) is None
+
+
+def test_every_kind_of_spread_that_is_recorded_has_its_words():
+    text = "".join(path.read_text() for path in Path(metric_specs.__file__).parent.glob("*.py"))
+    recorded = set(re.findall(r'spread_over="([a-z]+)"', text)) | {"subsets", "bootstrap"}
+    assert {"folds", "images", "captions"} <= recorded <= SPREADS.keys()
+
+
+def test_rows_of_another_number_of_pictures_are_a_table_of_their_own():
+    few, many = record("a", n_generated=100), record("b", n_generated=1000)
+    tables = boards([few, many, record("c", n_generated=100)])
+    assert [(board.count, names(board)) for board in tables] == [(100, ["a", "c"]), (1000, ["b"])]
+    assert [board.title.rpartition(", ")[2] for board in tables] == ["100 pictures", "1,000 pictures"]
+
+
+def test_runs_on_another_number_of_pictures_are_not_averaged():
+    runs = [make_repeated("a", seed, 10.0 * seed) for seed in (1, 2)]
+    tables = boards([runs[0], replace(runs[1], n_generated=30)])
+    assert [[row.title for row in board.rows] for board in tables] == [["a-1"], ["a-2"]]
+
+
+def test_copies_count_once_and_are_said():
+    folder = SubjectCard("images", "copies", "copies", "ab" * 32, n_distinct=200)
+    tables = boards([record("a", n_generated=1000), record("", subject=folder, n_generated=1000)])
+    assert [(board.count, names(board)) for board in tables] == [(1000, ["a"]), (200, ["copies"])]
+    assert tables[1].grid()[1][1] == "1,000 (200 distinct)"
+    assert "copies: 800 of 1,000 files are copies of others" in tables[1].footnotes
+
+
+def test_real_images_stand_in_every_table_with_their_number():
+    real = record("real", "real", n_generated=400)
+    value = replace(real.metrics["fd-classifier"], n=40)
+    real = replace(real, metrics=real.metrics | {"fd-classifier": value})
+    tables = boards([record("a"), real, record("b", n_generated=1000)])
+    assert [names(board) for board in tables] == [["a", "real"], ["b", "real"]]
+    assert tables[0].cells(tables[0].rows[1]) == ["12.35 (n = 40)", "25.00 ± 1.25 %"]
+    assert tables[0].cells(tables[0].rows[0]) == ["12.35", "25.00 ± 1.25 %"]
+    (alone,) = boards([real])
+    assert (alone.count, names(alone)) == (400, ["real"])
+
+
+def test_batch_steps_and_images_seen_stand_in_the_table():
+    def trained(seed, **known):
+        made = make_repeated("a", seed, 1.0)
+        return replace(made, subject=replace(made.subject, training=TrainingCard(**known)))
+
+    runs = [trained(seed, global_batch=24, steps=500, images_seen=12_000 + seed) for seed in (0, 1)]
+    (board,) = boards([*runs, record("b")])
+    assert board.grid(runs=False) == [
+        ["subject", "pictures", "batch", "steps", "images seen", *board.headers],
+        ["a, 2 runs", "100", "24", "500", "12,000-12,001", *board.cells(board.rows[0])],
+        ["b", "100", "-", "-", "-", *board.cells(board.rows[1])],
+    ]
+    (board,) = boards([record("b")])
+    assert board.grid()[0][:3] == ["subject", "pictures", "fd-classifier ↓"]
+
+
+def test_an_edited_record_is_shown_as_edited_and_counts_for_nothing():
+    runs = [make_repeated("a", seed, fd) for seed, fd in enumerate((10.0, 10.1, 10.2))]
+    others = [make_repeated("b", seed, fd) for seed, fd in enumerate((20.0, 20.1))]
+    (board,) = boards([*runs[:2], replace(runs[2], integrity="edited"), *others])
+    assert [row.title for row in board.rows] == ["a, 2 runs", "a-2 (edited)", "b, 2 runs"]
+    assert any("a-2 (edited): edited after it was written" in note for note in board.footnotes)
+    assert [row.name for row in winners(board).values()] == ["a"]
+    (board,) = boards([replace(one, integrity="edited") for one in runs])
+    assert not winners(board) and len(board.rows) == 3
+
+
+def test_an_edited_copy_does_not_take_the_place_of_the_record():
+    (board,) = boards([record("a"), record("a", rp=0.99, integrity="edited")])
+    assert [row.edited for row in board.rows] == [False, True]
+
+
+def test_old_records_are_said_to_have_no_digest():
+    (board,) = boards([record("a"), record("b", integrity="without digest")])
+    assert "without digest (written before there was one): 1 of 2 records" in board.footnotes
 
 
 def test_runs_measured_by_different_judges_have_no_common_mean():
@@ -151,6 +262,7 @@ def test_chance_and_what_is_missing_are_said():
     (board,) = boards([record("a", not_computed={"fid": "no weights"}, notes=["half a folder"])])
     assert board.footnotes == [
         "R-precision by guessing: 1.00% (100 candidates)",
+        "±: folds: standard deviation over folds of the pictures of one run",
         "a: fid not computed: no weights",
         "a: half a folder",
     ]
@@ -167,7 +279,7 @@ def test_markdown():
     (board,) = boards([record("a|b\nc")])
     lines = markdown(board).splitlines()
     assert lines[2:5] == [
-        "| subject | pictures | fd-classifier ↓ | r-precision@damsm ↑ |",
+        "| subject | pictures | fd-classifier ↓ | r-precision@damsm ↑ ± folds |",
         "| --- | --- | --- | --- |",
         "| a\\|b c | 100 | 12.35 | 25.00 ± 1.25 % |",
     ]
@@ -186,5 +298,5 @@ def test_a_narrow_terminal_shows_every_number_whole():
 def test_a_terminal_too_narrow_for_single_runs_shows_their_mean():
     (board,) = boards([make_repeated("ssagan", seed, 10.0) for seed in range(8)])
     assert "seed 7" in printed(board, 120)
-    assert "seed" not in printed(board, 40)
+    assert "seed 7" not in printed(board, 40)
     assert "10.00 ± 0.00" in printed(board, 40)

@@ -1,0 +1,57 @@
+"""Leaderboards as text: for a terminal, and as Markdown."""
+
+from collections.abc import Sequence
+
+from rich.markup import escape
+from rich.table import Table
+
+from t2igan.reporting.leaderboard import Board
+
+
+def rich_table(board: Board, width: int = 10_000) -> Table:
+    """For a terminal of ``width`` columns.
+
+    A row a subject; where that is too wide a column a subject; where that is too wide too, without the single runs.
+    """
+    whole, short = board.grid(), board.grid(runs=False)
+    for grid in (whole, _turned(whole), _turned(short)):
+        if _width(grid) <= width:
+            break
+    return grid_table(board.title, grid)
+
+
+def _turned(grid: Sequence[Sequence[str]]) -> list[list[str]]:
+    return [list(column) for column in zip(*grid)]
+
+
+def grid_table(title: str, grid: Sequence[Sequence[str]]) -> Table:
+    """A table of text, headers first, for the terminal."""
+    table = Table(title=escape(title), title_justify="left")
+    for number, header in enumerate(grid[0]):
+        table.add_column(escape(header), justify="right" if number else "left", overflow="fold")
+    for row in grid[1:]:
+        table.add_row(*(escape(cell) for cell in row))
+    return table
+
+
+def _width(grid: Sequence[Sequence[str]]) -> int:
+    """Terminal columns that a table takes, lines and padding included."""
+    return 1 + sum(3 + max(map(len, column)) for column in zip(*grid))
+
+
+def markdown(board: Board) -> str:
+    """The same as Markdown."""
+    lines = [f"**{board.title}**", "", markdown_table(board.grid())]
+    if board.footnotes:
+        lines += ["", *(f"* {note}" for note in board.footnotes)]
+    return "\n".join(lines) + "\n"
+
+
+def markdown_table(grid: Sequence[Sequence[str]]) -> str:
+    """A table of text, headers first."""
+    headers, *rows = grid
+    return "\n".join(map(_markdown_row, [headers, ["---"] * len(headers), *rows]))
+
+
+def _markdown_row(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(" ".join(cell.split()).replace("|", "\\|") for cell in cells) + " |"
