@@ -8,7 +8,7 @@ from golden_fill import FLOAT64_AGREEMENT, compare, fill_captions, fill_input, f
 from torch.utils.data import DataLoader
 
 from t2igan.data.batch import CaptionedImages
-from t2igan.interop.names import official_name
+from t2igan.interop.kinds import official_name
 from t2igan.models.adversarial import Chunk
 from t2igan.models.damsm import DAMSM, InceptionImageEncoder
 from t2igan.text import TextEmbedding

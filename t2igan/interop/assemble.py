@@ -10,30 +10,14 @@ import torch
 
 from t2igan.errors import UserError
 from t2igan.interop.files import ReleasedNetwork
+from t2igan.interop.kinds import KINDS
 from t2igan.interop.networks import DFGANNetworks, LoneNetwork
-from t2igan.models.adversarial import AdversarialModule
-from t2igan.models.attngan import AttnGAN
 from t2igan.models.damsm import DAMSM
-from t2igan.models.dfgan import DFGAN
-from t2igan.models.dmgan import DMGAN
-from t2igan.models.mirrorgan import MirrorGAN
-from t2igan.models.ssagan import SSAGAN
 from t2igan.models.stream import STREAM
 from t2igan.models.suite_module import SuiteModule
 from t2igan.models.synthesis import Discriminator, Generator
 from t2igan.nn.recipe import recipe_of
 from t2igan.text import TextEncoder
-
-PAPERS: dict[str, tuple[type[AdversarialModule], dict[str, Any]]] = {
-    "attngan-generator": (AttnGAN, {}),
-    "attndcgan-generator": (AttnGAN, {}),
-    "mirrorgan-generator": (MirrorGAN, {}),
-    "dmgan-generator": (DMGAN, {}),
-    "ssagan-generator": (SSAGAN, {}),
-    "dfgan": (DFGAN, {}),
-    "dfgan-legacy-generator": (DFGAN, {"legacy": True}),
-}
-"""Which paper's module trains a generator."""
 
 # Sizes that users of the original code report.
 KNOWN_SIZES = {
@@ -119,7 +103,7 @@ def _roles(networks: Sequence[ReleasedNetwork]) -> dict[str, list[ReleasedNetwor
 
 
 def _role(kind: str) -> str:
-    if kind in PAPERS:
+    if KINDS[kind].module is not None:
         return "generator"
     if kind.endswith("-discriminator"):
         return "discriminator"
@@ -146,7 +130,7 @@ def _adversarial(roles: dict[str, list[ReleasedNetwork]], words: Words) -> Syste
         _require_width(each, each.network.official.read["sentence_dim"], text, text.network.dim)
         parts[f"discriminators.{len(critics)}"] = each
         critics.append(_giving_logits(each.network))
-    paper, arguments = PAPERS[drawn.kind]
+    paper, arguments = KINDS[drawn.kind].module
     module = paper(
         generator=generator,
         discriminators=critics,

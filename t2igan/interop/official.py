@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from t2igan.errors import UserError
 from t2igan.interop.forms import CONTAINER, PREFIX, OfficialForm, unpack
-from t2igan.interop.kinds import KINDS, Shapes, likely_kind, twice_stripped
-from t2igan.interop.names import RULES, official_name
+from t2igan.interop.kind import Shapes
+from t2igan.interop.kinds import KINDS, NAMES, likely_kind, official_name, twice_stripped
 from t2igan.models.attngan import AttnGANGenerator
 from t2igan.models.dfgan import DFGANGenerator, OneWayDiscriminator
 from t2igan.nn.recipe import recipe_of
@@ -93,8 +93,8 @@ def official_names(kind: str, network: nn.Module) -> dict[str, str]:
             official_name("dfgan-discriminator", key): f"discriminator.{key}"
             for key in _under("discriminator", keys)
         }
-    rules = kind if kind in RULES else f"{kind}-{network.image_size}"
-    if rules not in RULES:
+    rules = kind if kind in NAMES else f"{kind}-{network.image_size}"
+    if rules not in NAMES:
         raise UserError(f"{kind}: the released code has none for {network.image_size} px, only for 64, 128 and 256")
     return {official_name(rules, key): key for key in keys}
 

@@ -8,9 +8,10 @@ from released_weights import SMALL, assert_same, random_fill, released_state
 
 from t2igan.errors import UserError
 from t2igan.interop import from_official
-from t2igan.interop.assemble import PAPERS, System, Words, assemble, write_checkpoint
+from t2igan.interop.assemble import System, Words, assemble, write_checkpoint
 from t2igan.interop.export import network_in, write_official
 from t2igan.interop.files import ReleasedNetwork, read_networks, read_weights
+from t2igan.interop.kinds import KINDS
 from t2igan.interop.networks import LoneNetwork
 from t2igan.models.attngan import AttnGANDiscriminator, AttnGANGenerator
 from t2igan.models.damsm import DAMSM
@@ -39,7 +40,7 @@ def refused(*networks, words=WORDS):
     return str(error.value)
 
 
-@pytest.mark.parametrize("kind", PAPERS)
+@pytest.mark.parametrize("kind", [name for name, kind in KINDS.items() if kind.module])
 def test_generator_and_text_encoder_make_the_papers_module(kind, tmp_path):
     drawn, text = network(kind, DFGAN if kind == "dfgan" else None), text_encoder()
     generator = drawn.network
@@ -47,7 +48,7 @@ def test_generator_and_text_encoder_make_the_papers_module(kind, tmp_path):
     judging = {"image_size": generator.image_sizes[-1], "channels": 2, "sentence_dim": 8}
     critics = [] if kind == "dfgan" else [network("ssagan-discriminator", judging)]
     system = assemble([drawn, *critics, text], WORDS)
-    assert type(system.module) is PAPERS[kind][0]
+    assert type(system.module) is KINDS[kind].module[0]
     write_checkpoint(system, tmp_path / "system.ckpt")
     module = load_module(tmp_path / "system.ckpt")
     assert type(module) is type(system.module)
@@ -135,7 +136,7 @@ def test_a_container_comes_back_from_its_system(tmp_path):
 
 
 def test_averaged_weights_are_handed_back(tmp_path):
-    module = PAPERS["attngan-generator"][0](
+    module = KINDS["attngan-generator"].module[0](
         generator=AttnGANGenerator(16, 2, 2, sentence_dim=8),
         discriminators=[AttnGANDiscriminator(16, 4, 8)],
         generator_losses=[],
@@ -197,7 +198,7 @@ def test_what_does_not_belong_together_is_refused(networks, say):
 
 def test_a_discriminator_of_another_size_is_refused():
     critic = network("ssagan-discriminator", {"image_size": 64, "channels": 2, "sentence_dim": 8})
-    assert "judges 64 px, but the generator draws [16] px" in refused(
+    assert "takes images of 64 px, but the generator returns [16] px" in refused(
         network("ssagan-generator"), text_encoder(), critic
     )
 

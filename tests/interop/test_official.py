@@ -8,7 +8,8 @@ from released_weights import SMALL, assert_same, manifest, random_fill, released
 
 from t2igan.errors import UserError
 from t2igan.interop import DFGANNetworks, from_official, kind_of, to_official
-from t2igan.interop.kinds import KINDS, Shapes
+from t2igan.interop.kind import Shapes
+from t2igan.interop.kinds import KINDS
 from t2igan.interop.official import official_names
 from t2igan.models.adversarial import AdversarialModule
 from t2igan.models.attngan import AttnGANDiscriminator, AttnGANGenerator

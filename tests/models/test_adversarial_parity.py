@@ -9,7 +9,7 @@ from golden_fill import fill_captions, fill_input, fill_module, load_case
 from torch.utils.data import DataLoader
 
 from t2igan.data.batch import CaptionedImages
-from t2igan.interop.names import official_name
+from t2igan.interop.kinds import official_name
 from t2igan.losses.gradient_penalty import MAGP, gradient_norm
 from t2igan.models.adversarial import Chunk
 from t2igan.models.damsm import DAMSM, InceptionImageEncoder

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from t2igan.errors import UserError
-from t2igan.interop.names import official_name
+from t2igan.interop.kinds import official_name
 from t2igan.losses.gradient_penalty import MAGP
 from t2igan.models.attngan import AttnDCGANGenerator, AttnGAN, AttnGANDiscriminator, AttnGANGenerator
 from t2igan.models.ssagan import SSAGAN, SSAGANGenerator

@@ -15,7 +15,7 @@ from cascade_recording import (
 )
 from golden_fill import fill_input, fill_module, load_case
 
-from t2igan.interop.names import official_name
+from t2igan.interop.kinds import official_name
 from t2igan.losses.adversarial import BCE, Logits
 from t2igan.losses.matching import Gammas, damsm_loss
 from t2igan.losses.mismatch import mismatched

@@ -6,7 +6,7 @@ from golden_fill import compare, fill_input, fill_module, load_case
 from torchvision.models import inception_v3
 
 from t2igan.errors import UserError
-from t2igan.interop.names import official_name
+from t2igan.interop.kinds import official_name
 from t2igan.models.damsm import DAMSM, InceptionImageEncoder, SmallImageEncoder
 from t2igan.models.suite_module import load_module, read_checkpoint
 

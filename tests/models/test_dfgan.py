@@ -7,7 +7,7 @@ from golden_fill import GOLDEN_FOLDER, compare, fill_input, fill_module, load_ca
 from torch import nn
 
 from t2igan.errors import UserError
-from t2igan.interop.names import official_name
+from t2igan.interop.kinds import official_name
 from t2igan.models import dfgan, ssagan
 from t2igan.models.dfgan import (
     DFGAN,

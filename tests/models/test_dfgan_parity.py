@@ -8,7 +8,7 @@ from test_dfgan import CURRENT_D, PRECISIONS, assert_numbers, embedding, gradien
 from torch.utils.data import DataLoader
 
 from t2igan.data.batch import CaptionedImages
-from t2igan.interop.names import official_name
+from t2igan.interop.kinds import official_name
 from t2igan.losses.mismatch import mismatched
 from t2igan.models import Synthesis
 from t2igan.models.adversarial import Chunk

@@ -17,7 +17,7 @@ from cascade_recording import (
 from golden_fill import GOLDEN_FOLDER, fill_module, load_case
 
 from t2igan.data.batch import CaptionedImages
-from t2igan.interop.names import official_name
+from t2igan.interop.kinds import official_name
 from t2igan.models.adversarial import Chunk
 from t2igan.models.dmgan import DMGAN, DMGANDiscriminator, DMGANGenerator, DynamicMemoryStage
 from t2igan.models.synthesis import Synthesis

@@ -6,7 +6,7 @@ import torch
 from golden_fill import GOLDEN_FOLDER
 
 from t2igan.errors import UserError
-from t2igan.interop.names import official_name
+from t2igan.interop.kinds import official_name
 from t2igan.models.attngan import AttnGANDiscriminator
 from t2igan.models.mirrorgan import GLAM, MirrorGAN, MirrorGANGenerator, SentenceAttention
 from t2igan.models.stream import STREAM, SmallCaptionEncoder

@@ -15,7 +15,7 @@ from cascade_recording import (
 from golden_fill import fill_captions, fill_module, load_case
 
 from t2igan.data.batch import CaptionedImages
-from t2igan.interop.names import official_name
+from t2igan.interop.kinds import official_name
 from t2igan.models import Synthesis, redescription
 from t2igan.models.adversarial import Chunk
 from t2igan.models.damsm import DAMSM, SmallImageEncoder

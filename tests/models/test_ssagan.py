@@ -7,7 +7,7 @@ import pytest
 import torch
 from golden_fill import GOLDEN_FOLDER, compare, fill_input, fill_module, load_case
 
-from t2igan.interop.names import official_name
+from t2igan.interop.kinds import official_name
 from t2igan.models.ssagan import OneWayDiscriminator, SSAGANGenerator
 from t2igan.text import TextEmbedding
 

@@ -7,7 +7,7 @@ import torch
 from cascade_recording import disagreements, filled_damsm, norm, recorded_input
 from golden_fill import fill_module, load_case
 
-from t2igan.interop.names import official_name
+from t2igan.interop.kinds import official_name
 from t2igan.losses.adversarial import Hinge, Logits
 from t2igan.losses.matching import Gammas
 from t2igan.losses.mismatch import mismatched

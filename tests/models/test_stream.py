@@ -11,7 +11,7 @@ from torchvision.models import resnet152
 
 from t2igan.data.vocabulary import tokenize
 from t2igan.errors import UserError
-from t2igan.interop.names import official_name
+from t2igan.interop.kinds import official_name
 from t2igan.models.damsm import SmallImageEncoder
 from t2igan.models.stream import (
     STREAM,

@@ -4,7 +4,7 @@ import pytest
 import torch
 from golden_fill import compare, fill_captions, fill_input, fill_module, load_case
 
-from t2igan.interop.names import official_name
+from t2igan.interop.kinds import official_name
 from t2igan.text import TextEncoder
 
 
