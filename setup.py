@@ -37,6 +37,7 @@ setup(
         "rich>=13",
         "filelock>=3",
         "jinja2>=3.1",
+        "xxhash>=3.4",
     ],
     extras_require={
         "test": ["pytest>=8", "pytest-xdist>=3.5", "scipy>=1.11"],

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from t2igan.data.layout import SCHEMA_VERSION, SPLITS
+from t2igan.data.layout import READABLE_VERSIONS, SPLITS
 from t2igan.errors import UserError
 from t2igan.metrics.weights import PUBLISHED, file_sha256
 
@@ -229,8 +229,9 @@ def _store(name: str, path: Path, verify: bool) -> Finding:
         return damaged(f"not a whole store ({str(error).splitlines()[0]})")
     if name in RAW_PARTS and header["name"] != name:
         return damaged(f"holds {header['name']}, not {name}")
-    if header["schema_version"] != SCHEMA_VERSION:
-        return damaged(f"schema version {header['schema_version']}, this t2igan reads {SCHEMA_VERSION}")
+    if header["schema_version"] not in READABLE_VERSIONS:
+        read = " and ".join(map(str, READABLE_VERSIONS))
+        return damaged(f"schema version {header['schema_version']}, this t2igan reads {read}")
     if verify:
         if problems := _verify(path):
             more = f" and {len(problems) - 1:,} more" if len(problems) > 1 else ""

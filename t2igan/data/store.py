@@ -1,8 +1,9 @@
 """The caption-image store: one HDF5 file that holds everything training and scoring need of a data set.
 
-Layout (``SCHEMA_VERSION`` 2). Attributes of the file: ``schema_version``, ``name``, ``split_scheme``,
+Layout (``SCHEMA_VERSION`` 3). Attributes of the file: ``schema_version``, ``name``, ``split_scheme``,
 ``image_size`` (the training resolution S), ``short_side`` (int(S * 76 / 64)), ``encoding`` (``raw`` or ``jpeg``),
-``crop_by_box``, ``vocabulary_hash``, ``fingerprint``. Data sets ``vocabulary`` and ``class_names``. In each of the
+``crop_by_box``, ``vocabulary_hash``, ``fingerprint``, ``description_xxh3`` (:mod:`t2igan.data.checksums`: of
+everything but the pixels, compared at open). Data sets ``vocabulary`` and ``class_names``. In each of the
 groups ``train`` and ``test``, for N images and M captions:
 
 ======================  ==================  =====================================================================
@@ -10,6 +11,7 @@ groups ``train`` and ``test``, for N images and M captions:
 ``offsets``             int64 (N + 1,)      where each image begins in ``pixels``
 ``shapes``              int32 (N, 2)        height and width
 ``sha256``              uint8 (N, 32)       digest of each image's bytes (:mod:`t2igan.data.verifying`)
+``xxh3``                uint64 (N,)         checksum of each image's bytes, compared whenever the image is read
 ``keys``                str (N,)
 ``class_ids``           int64 (N,)          0-based, rows of ``class_names``
 ``boxes``               float64 (N, 4)      x, y, width, height in the raw file (already applied); NaN without one
@@ -21,12 +23,17 @@ groups ``train`` and ``test``, for N images and M captions:
 ======================  ==================  =====================================================================
 
 ``pixels`` lies in one uncompressed piece, so a reader takes bytes from the file at their position instead of going
-through HDF5: a crop reads its own rows only, no HDF5 handle, lock or file position is shared with a forked worker,
-and, the file not being mapped into memory, no process grows with what it has read.
+through HDF5: no HDF5 handle, lock or file position is shared with a forked worker, and, the file not being mapped
+into memory, no process grows with what it has read. A window is cut from the whole image: that costs a fifth more
+reading than its rows alone, and allows to compare the image with its checksum while it lies in the cache.
+
+Stores of version 2, which have no ``xxh3`` and no ``description_xxh3``, are read without these comparisons.
 """
 
 import io
 import os
+import threading
+import warnings
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -34,11 +41,16 @@ from typing import Any
 import h5py
 import numpy as np
 
-from t2igan.data.layout import SCHEMA_VERSION, SPLITS, partial_path
+from t2igan.data.checksums import DESCRIPTION, PIXELS, Content, description_checksum, image_checksum, read_content
+from t2igan.data.layout import READABLE_VERSIONS, SPLITS, partial_path
 from t2igan.data.vocabulary import Vocabulary
 from t2igan.errors import UserError
 
 _AGAIN = "make it again with `t2igan prepare`"
+_OLDER = (
+    "written before stores kept checksums, so damage is not noticed while it is read: look with `t2igan doctor "
+    "--verify`, or make it again with `t2igan prepare` (its fingerprint stays)"
+)
 
 
 class StoreSplit:
@@ -52,22 +64,27 @@ class StoreSplit:
         boxes: float64 (N, 4), NaN where an image has no box.
     """
 
-    def __init__(self, path: Path, name: str, group: h5py.Group, encoding: str) -> None:
+    def __init__(self, path: Path, name: str, content: Content, start: int | None, encoding: str) -> None:
+        """Take the part of ``content`` under ``name``; the pixels begin at byte ``start`` of the file."""
+        part = {
+            key.removeprefix(f"{name}/"): values for key, values in content.items() if key.startswith(f"{name}/")
+        }
         self.name = name
-        self.class_ids: np.ndarray = group["class_ids"][:]
-        self.boxes: np.ndarray = group["boxes"][:]
-        self._path, self._encoding = path, encoding
+        self.class_ids: np.ndarray = part["class_ids"]
+        self.boxes: np.ndarray = part["boxes"]
+        self._path, self._encoding, self._start = path, encoding, start
         # No list of strings: using one in a forked worker would copy the memory that it lies in.
-        keys = group["keys"][:]
+        keys = part["keys"]
         self._keys = np.frombuffer(b"".join(keys), np.uint8)
         self._key_offsets = np.cumsum([0, *map(len, keys)])
-        self._offsets, self._shapes = group["offsets"][:], group["shapes"][:]
-        self._captions = group["caption_offsets"][:]
-        self._tokens, self._token_offsets = group["tokens"][:], group["token_offsets"][:]
-        self._texts, self._text_offsets = group["texts"][:], group["text_offsets"][:]
+        self._offsets, self._shapes = part["offsets"], part["shapes"]
+        self._checksums = part.get("xxh3")
+        self._captions = part["caption_offsets"]
+        self._tokens, self._token_offsets = part["tokens"], part["token_offsets"]
+        self._texts, self._text_offsets = part["texts"], part["text_offsets"]
         self._images_of_captions = np.repeat(np.arange(len(self)), np.diff(self._captions))
-        self._start = group["pixels"].id.get_offset()
         self._file: io.FileIO | None = None
+        self._scratch = threading.local()
         if len(self) and self._start is None:
             raise UserError(f"{path}: {name}/pixels is compressed or chunked (repacked?); {_AGAIN}")
 
@@ -104,13 +121,16 @@ class StoreSplit:
         return int(self._offsets[image + 1] - self._offsets[image])
 
     def stored(self, image: int) -> np.ndarray:
-        """uint8 (bytes,): an image as it is stored, pixels or a JPEG file."""
-        return self._read(int(self._offsets[image]), np.empty(self.stored_bytes(image), np.uint8))
+        """uint8 (bytes,): an image as it is stored, pixels or a JPEG file.
+
+        Raises:
+            UserError: its bytes are not those that were written.
+        """
+        return self._checked(image, np.empty(self.stored_bytes(image), np.uint8))
 
     def image(self, image: int) -> np.ndarray:
         """uint8 (3, height, width)."""
-        height, width = self.shape(image)
-        return self._channels_first(self._rows(image, 0, height, width))
+        return self._channels_first(self._pixels(image))
 
     def crop(self, image: int, top: int, left: int, size: int) -> np.ndarray:
         """uint8 (3, size, size)."""
@@ -119,8 +139,6 @@ class StoreSplit:
     def read_window(self, image: int, top: int, left: int, out: np.ndarray) -> np.ndarray:
         """Fill ``out``, uint8 (rows, columns, 3), with a window of an image; gives ``out``.
 
-        Of a raw store only these rows are read from the disk.
-
         Raises:
             IndexError: the window leaves the image.
             UserError: the file is damaged.
@@ -128,7 +146,7 @@ class StoreSplit:
         (height, width), (rows, columns, _) = self.shape(image), out.shape
         if not (0 <= top <= height - rows and 0 <= left <= width - columns):
             raise IndexError(f"window {rows}x{columns} at ({top}, {left}) leaves image {image} of {height}x{width}")
-        out[:] = self._rows(image, top, rows, width)[:, left : left + columns]
+        out[:] = self._pixels(image)[top : top + rows, left : left + columns]
         return out
 
     def caption_tokens(self, caption: int) -> np.ndarray:
@@ -158,22 +176,31 @@ class StoreSplit:
             self._file.close()
         self._file = None
 
-    def _rows(self, image: int, top: int, rows: int, width: int) -> np.ndarray:
-        """uint8 (rows, width, 3): rows of an image from ``top`` on."""
+    def _pixels(self, image: int) -> np.ndarray:
+        """uint8 (height, width, 3), to be used before the next image is read by this thread."""
         if self._encoding == "jpeg":
-            return self._decoded(image)[top : top + rows]
-        return self._read(int(self._offsets[image]) + top * width * 3, np.empty((rows, width, 3), np.uint8))
+            return self._decoded(image)
+        count = self.stored_bytes(image)
+        if getattr(self._scratch, "bytes", np.empty(0)).size < count:
+            self._scratch.bytes = np.empty(count, np.uint8)
+        return self._checked(image, self._scratch.bytes[:count]).reshape(*self.shape(image), 3)
 
-    def _read(self, start: int, out: np.ndarray) -> np.ndarray:
-        """Fill ``out`` with the bytes of ``pixels`` from ``start`` on."""
-        if self._file is None:
-            self._file = io.FileIO(self._path)
-        position, rest = self._start + start, memoryview(out).cast("B")
+    def _checked(self, image: int, out: np.ndarray) -> np.ndarray:
+        """Fill ``out`` with an image's bytes, which must be those that were written."""
+        # Another thread may open the file at the same time: this one keeps its own handle alive.
+        file = self._file
+        if file is None:
+            file = self._file = io.FileIO(self._path)
+        position, rest = self._start + int(self._offsets[image]), memoryview(out)
         while rest:
-            count = os.preadv(self._file.fileno(), [rest], position)
+            count = os.preadv(file.fileno(), [rest], position)
             if not count:
                 raise UserError(f"{self._path}: truncated; {_AGAIN}")
             position, rest = position + count, rest[count:]
+        if self._checksums is not None and image_checksum(out) != self._checksums[image]:
+            raise UserError(
+                f"{self._path}: damaged, {self.name} image {self.key(image)} is not what was written; {_AGAIN}"
+            )
         return out
 
     def _decoded(self, image: int) -> np.ndarray:
@@ -191,7 +218,7 @@ class StoreSplit:
 
     @staticmethod
     def _channels_first(pixels: np.ndarray) -> np.ndarray:
-        return np.ascontiguousarray(pixels.transpose(2, 0, 1))
+        return pixels.transpose(2, 0, 1).copy()  # never a view: the next read fills the same memory
 
 
 class Store:
@@ -210,7 +237,11 @@ class Store:
     """
 
     def __init__(self, path: Path, file: h5py.File) -> None:
-        attributes = dict(file.attrs)
+        attributes, content = dict(file.attrs), read_content(file)
+        if attributes.get(DESCRIPTION, "") != description_checksum(file, content) and not _is_older(file):
+            raise UserError(
+                f"{path}: damaged, its captions, words, classes or sizes are not what was written; {_AGAIN}"
+            )
         self.path = path
         self.name = str(attributes["name"])
         self.image_size = int(attributes["image_size"])
@@ -219,9 +250,12 @@ class Store:
         self.split_scheme = str(attributes["split_scheme"])
         self.crop_by_box = bool(attributes["crop_by_box"])
         self.fingerprint = str(attributes["fingerprint"])
-        self.vocabulary = Vocabulary(file["vocabulary"].asstr()[:])
-        self.class_names: list[str] = file["class_names"].asstr()[:].tolist()
-        self._splits = {name: StoreSplit(path, name, file[name], self.encoding) for name in SPLITS}
+        self.vocabulary = Vocabulary(_strings(content["vocabulary"]))
+        self.class_names: list[str] = _strings(content["class_names"])
+        self._splits = {
+            name: StoreSplit(path, name, content, file[name][PIXELS].id.get_offset(), self.encoding)
+            for name in SPLITS
+        }
         if self.vocabulary.hash != attributes["vocabulary_hash"]:
             raise UserError(f"{path}: its vocabulary does not match its own hash, the file is damaged; {_AGAIN}")
 
@@ -278,15 +312,28 @@ def open_store(path: str | Path) -> Store:
         # Without locking, so that a store on a read-only or network disk opens too.
         with h5py.File(path, "r", locking=False) as file:
             version = _schema_version(path, file)
-            if version != SCHEMA_VERSION:
-                raise UserError(
-                    f"{path}: store of schema version {version}, this t2igan reads {SCHEMA_VERSION}; {_AGAIN}"
-                )
+            if version not in READABLE_VERSIONS:
+                read = " and ".join(map(str, READABLE_VERSIONS))
+                raise UserError(f"{path}: store of schema version {version}, this t2igan reads {read}; {_AGAIN}")
+            if _is_older(file):
+                warnings.warn(f"{path}: {_OLDER}", stacklevel=2)
             return Store(path, file)
-    except OSError as error:
-        raise UserError(f"{path}: truncated or damaged ({_first_line(error)}); {_AGAIN}") from error
     except KeyError as error:
         raise UserError(f"{path}: not a complete store ({_first_line(error)}); {_AGAIN}") from error
+    except UserError:
+        raise
+    except Exception as error:  # h5py raises almost anything at a damaged file
+        raise UserError(f"{path}: truncated or damaged ({_first_line(error)}); {_AGAIN}") from error
+
+
+def _is_older(file: h5py.File) -> bool:
+    """Whether a store was written before checksums were kept; none of it may be there then."""
+    with_checksums = DESCRIPTION in file.attrs or any("xxh3" in file[name] for name in SPLITS)
+    return file.attrs["schema_version"] == READABLE_VERSIONS[0] and not with_checksums
+
+
+def _strings(values: np.ndarray) -> list[str]:
+    return [text.decode() for text in values.tolist()]
 
 
 def _open_split(path: Path, name: str) -> StoreSplit:
@@ -300,4 +347,4 @@ def _schema_version(path: Path, file: h5py.File) -> Any:
 
 
 def _first_line(error: Exception) -> str:
-    return str(error).strip("'\"").splitlines()[0]
+    return next(iter(str(error).strip("'\"").splitlines()), type(error).__name__)

@@ -11,6 +11,7 @@ import numpy as np
 from t2igan.data.layout import SPLITS
 from t2igan.data.store import Store, StoreSplit, open_store
 from t2igan.data.writing import StoredImage, StoreHeader, fingerprint
+from t2igan.errors import UserError
 
 _THREADS = 4  # hashing lets go of the interpreter's lock
 _ROUND = 256  # images handed to the threads at a time: bounds the memory
@@ -51,7 +52,10 @@ def _intact(split: StoreSplit, digests: np.ndarray) -> Iterator[bool]:
     """For each image whether its bytes are those that were written."""
 
     def check(image: int) -> bool:
-        return sha256(split.stored(image)).digest() == digests[image].tobytes()
+        try:
+            return sha256(split.stored(image)).digest() == digests[image].tobytes()
+        except UserError:
+            return False
 
     with ThreadPoolExecutor(_THREADS) as pool:
         for start in range(0, len(split), _ROUND):

@@ -10,7 +10,8 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from t2igan.data.layout import SCHEMA_VERSION
+from t2igan.data.checksums import DESCRIPTION, PIXELS, description_checksum, image_checksum, read_content
+from t2igan.data.layout import FINGERPRINT_VERSION, SCHEMA_VERSION
 from t2igan.data.rendering import Box
 from t2igan.data.vocabulary import Vocabulary
 
@@ -59,7 +60,7 @@ def fingerprint(
 ) -> str:
     """sha256 (hex) of everything a reader can get out of the store."""
     digest = sha256()
-    for part in ([SCHEMA_VERSION, asdict(header), vocabulary.hash, class_names], *splits.items()):
+    for part in ([FINGERPRINT_VERSION, asdict(header), vocabulary.hash, class_names], *splits.items()):
         name, images = (part[0], part[1]) if isinstance(part, tuple) else (None, [])
         digest.update(json.dumps(name or part, sort_keys=True).encode() + b"\n")
         for image in images:
@@ -115,7 +116,8 @@ def _write(
     payload: Callable[[str], bytes],
     value: str,
 ) -> None:
-    with h5py.File(path, "w") as file:
+    # The file format since HDF5 1.10 has checksums of its own over what holds the file together.
+    with h5py.File(path, "w", libver=("v110", "v110")) as file:
         for name, images in splits.items():
             _write_split(file.create_group(name), images, payload)
         for name, words in (("vocabulary", vocabulary.words), ("class_names", class_names)):
@@ -126,13 +128,21 @@ def _write(
             fingerprint=value,
             **asdict(header),
         )
+        file.attrs[DESCRIPTION] = description_checksum(file, read_content(file))
 
 
 def _write_split(group: h5py.Group, images: Sequence[StoredImage], payload: Callable[[str], bytes]) -> None:
     offsets = _offsets(image.length for image in images)
-    pixels = group.create_dataset("pixels", (int(offsets[-1]),), np.uint8)
-    written = 0
-    for block in _blocks(payload(image.key) for image in images):
+    pixels = group.create_dataset(PIXELS, (int(offsets[-1]),), np.uint8)
+    written, checksums = 0, []
+
+    def payloads() -> Iterator[bytes]:
+        for image in images:
+            data = payload(image.key)
+            checksums.append(image_checksum(data))
+            yield data
+
+    for block in _blocks(payloads()):
         pixels[written : written + len(block)] = np.frombuffer(block, np.uint8)
         written += len(block)
     nothing = (np.nan,) * 4
@@ -143,6 +153,7 @@ def _write_split(group: h5py.Group, images: Sequence[StoredImage], payload: Call
     group["shapes"] = np.array([image.shape for image in images], np.int32).reshape(-1, 2)
     digests = b"".join(bytes.fromhex(image.sha256) for image in images)
     group["sha256"] = np.frombuffer(digests, np.uint8).reshape(-1, 32)
+    group["xxh3"] = np.array(checksums, np.uint64)
     group.create_dataset("keys", data=keys, dtype=h5py.string_dtype())
     group["class_ids"] = np.array([image.class_id for image in images], np.int64)
     group["boxes"] = np.array([image.box or nothing for image in images], np.float64).reshape(-1, 4)

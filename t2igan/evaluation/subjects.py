@@ -19,8 +19,7 @@ from t2igan.evaluation.record import SubjectCard, TrainingCard
 from t2igan.identity import read_config, read_identity
 from t2igan.models.adversarial import AdversarialModule
 from t2igan.models.damsm import DAMSM
-from t2igan.models.suite_module import SuiteModule, content_sha256, load_module, read_checkpoint
-from t2igan.nn.recipe import build
+from t2igan.models.suite_module import SuiteModule, build_module, content_sha256, load_module, read_checkpoint
 
 GENERIC_STEMS = ("last", "best", "epoch", "step")
 
@@ -222,10 +221,11 @@ def build_untrained_subject(path: str | Path, seed: int, damsm: DAMSM | None = N
     Raises:
         UserError: the checkpoint cannot be read, is of another kind, or the DAMSM's text encoder does not fit.
     """
-    content = read_checkpoint(path)["t2igan"]
+    checkpoint = read_checkpoint(path)
+    content = checkpoint["t2igan"]
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        module = _adversarial(build(content["recipe"]), path)
+        module = _adversarial(build_module(path, checkpoint), path)
         module.vocabulary, module.dataset = content["vocabulary"], content["dataset"]
         module.configure_model()
     if damsm is not None and module.damsm is not None:

@@ -13,6 +13,7 @@ from t2igan.interop.files import ReleasedNetwork
 from t2igan.interop.kinds import KINDS
 from t2igan.interop.networks import DFGANNetworks, LoneNetwork
 from t2igan.models.damsm import DAMSM
+from t2igan.models.digest import seal
 from t2igan.models.stream import STREAM
 from t2igan.models.suite_module import SuiteModule
 from t2igan.models.synthesis import Discriminator, Generator
@@ -240,6 +241,7 @@ def write_checkpoint(system: System, out: str | Path) -> None:
     checkpoint["t2igan"]["official"] = {
         place: each.network.official.plain() for place, each in system.parts.items()
     }
+    seal(checkpoint)
     out.parent.mkdir(parents=True, exist_ok=True)
     unfinished = out.with_name(f".{out.name}.{os.getpid()}")
     try:

@@ -10,12 +10,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from t2igan.nn.ranges import Positive, check_ranges
+from t2igan.nn.recipe import part_of_recipes
 from t2igan.text import TextEmbedding
 
 # Below this product of norms a cosine is damped rather than divided by zero, as in the released code.
 SMALLEST_NORM_PRODUCT = 1e-8
 
 
+@part_of_recipes
 @dataclass(frozen=True)
 class Gammas:
     """Smoothing factors of DAMSM.

@@ -2,7 +2,10 @@
 
 import hashlib
 import json
+import re
+import warnings
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import pytorch_lightning as pl
@@ -11,6 +14,7 @@ import torch
 import t2igan
 from t2igan.data.batch import CaptionedImages
 from t2igan.errors import UserError
+from t2igan.models.digest import OWN, archive_problem, is_sealed, is_whole, seal
 from t2igan.nn.recipe import Recipe, build, recipe_of
 
 
@@ -82,7 +86,7 @@ class SuiteModule(Recipe, pl.LightningModule):
         return super().load_state_dict(kept | given, strict=strict, assign=assign)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add recipe, vocabulary and data set."""
+        """Add recipe, vocabulary and data set, and the digest of everything: no other hook comes after this one."""
         checkpoint["t2igan"] = {
             "version": t2igan.__version__,
             "recipe": recipe_of(self),
@@ -91,6 +95,7 @@ class SuiteModule(Recipe, pl.LightningModule):
             "images_seen": self.images_seen,
             "global_batch": self.global_batch,
         }
+        seal(checkpoint)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Bring back what :meth:`on_save_checkpoint` added."""
@@ -117,7 +122,7 @@ def content_sha256(module: SuiteModule) -> str:
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
-    """Read a checkpoint of the suite; nothing in the file is executed.
+    """Read a checkpoint of the suite; nothing in the file is executed, and it must hold what was written.
 
     Raises:
         UserError: if the file is missing, damaged or not written by the suite.
@@ -126,23 +131,77 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     if not path.is_file():
         raise UserError(f"no checkpoint at {path}")
     try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
-        raise UserError(f"{path} cannot be read as a checkpoint: {str(error).splitlines()[0]}") from error
-    if not isinstance(checkpoint, dict) or "t2igan" not in checkpoint:
-        raise UserError(f"{path} was not written by this suite (it holds no recipe)")
+        problem = archive_problem(path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch's, about what a damaged file seems to be
+            checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # a damaged file raises almost anything
+        raise UserError(f"{path} cannot be read as a checkpoint ({_reason(error)})") from error
+    _check_form(path, checkpoint)
+    if is_sealed(checkpoint):
+        if not _is_whole(checkpoint):
+            raise UserError(f"{path} is damaged: it does not hold what was saved; take another checkpoint")
+    elif problem:
+        raise UserError(f"{path} is damaged ({problem}); take another checkpoint")
+    else:
+        warnings.warn(f"{path}: of an earlier version, without a digest of its content", stacklevel=2)
     return checkpoint
+
+
+def _is_whole(checkpoint: dict[str, Any]) -> bool:
+    try:
+        return is_whole(checkpoint)
+    except (ValueError, RecursionError):  # nothing that was ever saved
+        return False
+
+
+def _reason(error: Exception) -> str:
+    """Why a file did not load, without torch's advice to run what is in it."""
+    if isinstance(error, UnpicklingError):
+        named = re.search(r"GLOBAL ([\w.]+)", str(error))
+        return f"it holds {named[1]}, which is not loaded" if named else "it is no plain PyTorch file, or damaged"
+    return next(iter(str(error).splitlines()), type(error).__name__)
+
+
+def _check_form(path: Path, checkpoint: Any) -> None:
+    own = checkpoint.get(OWN) if isinstance(checkpoint, dict) else None
+    if not isinstance(own, dict) or not isinstance(own.get("recipe"), dict):
+        raise UserError(f"{path} was not written by this suite (it holds no recipe)")
+    weights, words = checkpoint.get("state_dict"), own.get("vocabulary")
+    tensors = isinstance(weights, dict) and all(isinstance(each, torch.Tensor) for each in weights.values())
+    texts = isinstance(words, list) and all(isinstance(word, str) for word in words)
+    if not tensors or not texts or not isinstance(own.get("dataset"), dict):
+        raise UserError(f"{path} is not a whole checkpoint: its weights, vocabulary or data set are not there")
 
 
 def load_module(path: str | Path) -> SuiteModule:
     """Build the module that a checkpoint describes, with its weights, in eval mode on the CPU.
 
     Raises:
-        UserError: if the file is missing, damaged or not written by the suite.
+        UserError: if the file is missing, damaged, not written by the suite, or its weights are not its recipe's.
     """
     checkpoint = read_checkpoint(path)
-    module = build(checkpoint["t2igan"]["recipe"])
+    module = build_module(path, checkpoint)
     module.on_load_checkpoint(checkpoint)
     module.configure_model()
-    module.load_state_dict(checkpoint["state_dict"])
+    try:
+        module.load_state_dict(checkpoint["state_dict"])
+    except RuntimeError as error:
+        first = str(error).splitlines()[1:2] or [str(error)]
+        raise UserError(f"{path}: its weights do not fit its own recipe ({first[0].strip()[:120]})") from error
     return module.eval().requires_grad_(False)
+
+
+def build_module(path: str | Path, checkpoint: dict[str, Any]) -> SuiteModule:
+    """The module that a checkpoint's recipe describes, with new weights.
+
+    Raises:
+        UserError: the recipe is not that of a module of the suite.
+    """
+    try:
+        module = build(checkpoint[OWN]["recipe"])
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
+    if not isinstance(module, SuiteModule):
+        raise UserError(f"{path}: its recipe describes {type(module).__name__}, which is not trained by itself")
+    return module

@@ -4,7 +4,32 @@ import dataclasses
 import functools
 import importlib
 import inspect
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, TypeVar
+
+from t2igan.errors import UserError
+from t2igan.user_modules import find_user_module
+
+Kind = TypeVar("Kind", bound=type)
+SUITE = "t2igan"
+_allowed: set[str] = set()
+
+
+def allow(modules: Iterable[str]) -> None:
+    """Let checkpoints name classes of these modules, too; they are found as a user's modules are.
+
+    Raises:
+        UserError: there is no such module.
+    """
+    for module in modules:
+        find_user_module(module)
+        _allowed.add(module)
+
+
+def part_of_recipes(kind: Kind) -> Kind:
+    """Decorator of a dataclass that recipes may hold."""
+    kind.is_part_of_recipes = True
+    return kind
 
 from t2igan.nn.ranges import check_ranges
 
@@ -49,14 +74,14 @@ def _recording(init: Any) -> Any:
 
 
 def recipe_of(value: Any) -> Any:
-    """``value`` as plain data: a :class:`Recipe` or dataclass becomes ``{"class_path": ..., "init_args": {...}}``.
+    """``value`` as plain data: what may stand in a recipe becomes ``{"class_path": ..., "init_args": {...}}``.
 
     Raises:
-        TypeError: if an argument is neither plain data nor a recipe.
+        TypeError: if an argument is neither plain data, nor a :class:`Recipe`, nor a :func:`part_of_recipes`.
     """
     if isinstance(value, Recipe):
         return _named(value, value._arguments)
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+    if _may_be_built(type(value)):
         return _named(value, {field.name: getattr(value, field.name) for field in dataclasses.fields(value)})
     if isinstance(value, (list, tuple)):
         return [recipe_of(item) for item in value]
@@ -64,7 +89,10 @@ def recipe_of(value: Any) -> Any:
         return {key: recipe_of(item) for key, item in value.items()}
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
-    raise TypeError(f"{value!r} cannot be part of a recipe: use plain values or classes derived from Recipe")
+    raise TypeError(
+        f"{value!r} cannot be part of a recipe: use plain values, classes derived from Recipe, or dataclasses with "
+        "@part_of_recipes"
+    )
 
 
 def _named(value: Any, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -76,17 +104,69 @@ def _named(value: Any, arguments: dict[str, Any]) -> dict[str, Any]:
 def build(recipe: Any) -> Any:
     """The inverse of :func:`recipe_of`.
 
+    All class paths are looked at before the first module is imported.
+
     Raises:
-        TypeError: if a class path names neither a :class:`Recipe` nor a dataclass; nothing of it is called.
+        UserError: a class path is of a module that is neither the suite's nor :func:`allow`-ed, names nothing that
+            recipes may hold, or its arguments do not fit it.
     """
+    for class_path in _class_paths(recipe):
+        _check_module(class_path)
+    return _build(recipe)
+
+
+def _class_paths(recipe: Any) -> Iterable[Any]:
+    items = recipe.values() if isinstance(recipe, dict) else recipe if isinstance(recipe, list) else ()
+    if _is_recipe(recipe):
+        yield recipe["class_path"]
+    for item in items:
+        yield from _class_paths(item)
+
+
+def _is_recipe(value: Any) -> bool:
+    return isinstance(value, dict) and set(value) == {"class_path", "init_args"}
+
+
+def _check_module(class_path: Any) -> None:
+    module, _, name = class_path.rpartition(".") if isinstance(class_path, str) else ("", "", "")
+    parts = class_path.split(".") if name else []
+    # A module such as __main__ does something when it is imported.
+    if not module or not all(part.isidentifier() and not part.startswith("__") for part in parts):
+        raise UserError(f"the checkpoint names {str(class_path)[:80]!r} as a class, which is none")
+    own = parts[0] == SUITE
+    if not own and not any(module == each or module.startswith(f"{each}.") for each in _allowed):
+        raise UserError(
+            f"the checkpoint names {class_path}, which is not of the suite; nothing of it was imported. If you "
+            f"trust the module, say --allow {module}"
+        )
+
+
+def _build(recipe: Any) -> Any:
     if isinstance(recipe, list):
-        return [build(item) for item in recipe]
-    if isinstance(recipe, dict) and set(recipe) == {"class_path", "init_args"}:
-        module, _, name = recipe["class_path"].rpartition(".")
-        kind = getattr(importlib.import_module(module), name)
-        if not (isinstance(kind, type) and (issubclass(kind, Recipe) or dataclasses.is_dataclass(kind))):
-            raise TypeError(f"{recipe['class_path']} is not a network of this suite")
-        return kind(**{key: build(item) for key, item in recipe["init_args"].items()})
-    if isinstance(recipe, dict):
-        return {key: build(item) for key, item in recipe.items()}
-    return recipe
+        return [_build(item) for item in recipe]
+    if not isinstance(recipe, dict):
+        return recipe
+    if not _is_recipe(recipe):
+        return {key: _build(item) for key, item in recipe.items()}
+    kind, arguments = _class_of(recipe["class_path"]), recipe["init_args"]
+    try:
+        return kind(**{key: _build(item) for key, item in arguments.items()})
+    except (TypeError, ValueError, AttributeError, RuntimeError, ArithmeticError, LookupError) as error:
+        what = next(iter(str(error).splitlines()), type(error).__name__)
+        raise UserError(f"the checkpoint's {recipe['class_path']} cannot be built ({what})") from error
+
+
+def _class_of(class_path: str) -> type:
+    module, _, name = class_path.rpartition(".")
+    try:
+        kind = getattr(importlib.import_module(module), name, None)
+    except ImportError as error:
+        raise UserError(f"the checkpoint names {class_path}, and {error}: it is of another version") from error
+    if not (isinstance(kind, type) and _may_be_built(kind)):
+        raise UserError(f"the checkpoint names {class_path}, which is not a network of this suite")
+    _check_module(f"{kind.__module__}.{kind.__qualname__}")  # the module may only have imported it
+    return kind
+
+
+def _may_be_built(kind: type) -> bool:
+    return issubclass(kind, Recipe) or (dataclasses.is_dataclass(kind) and hasattr(kind, "is_part_of_recipes"))

@@ -1,5 +1,6 @@
 import pickle
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import h5py
@@ -12,6 +13,7 @@ from t2igan.data.prepare import prepare
 from t2igan.data.rendering import RenderJob, render
 from t2igan.data.sources import make_source
 from t2igan.data.store import open_store
+from t2igan.data.verifying import verify_store
 from t2igan.errors import UserError
 
 
@@ -78,18 +80,100 @@ def test_nothing_of_the_file_is_mapped_into_memory(tiny_store):
     assert str(tiny_store) not in Path("/proc/self/maps").read_text()
 
 
-def test_damage_that_reading_meets_is_one_line(tiny_store, tmp_path):
-    prepare(make_source("cub", tiny_store.parent / "raw"), tmp_path / "s.h5", 32, "jpeg", workers=1)
+@pytest.mark.parametrize("encoding", ["raw", "jpeg"])
+def test_damage_that_reading_meets_is_one_line(tiny_store, tmp_path, encoding):
+    prepare(make_source("cub", tiny_store.parent / "raw"), tmp_path / "s.h5", 32, encoding, workers=1)
     with h5py.File(tmp_path / "s.h5", "r+") as file:
-        start, end = file["train/offsets"][3:5]
-        file["train/pixels"][start:end] = 0
+        start = int(file["train/offsets"][3])
+        file["train/pixels"][start] ^= 1
     split = open_store(tmp_path / "s.h5").split("train")
     assert split.image(2).any()
-    with pytest.raises(UserError, match=rf"s\.h5: damaged, {split.keys[3]} does not decode"):
-        split.image(3)
+    for read in (split.image, split.stored, lambda image: split.crop(image, 2, 2, 20)):
+        with pytest.raises(
+            UserError, match=rf"s\.h5: damaged, train image {split.keys[3]} is not what was written"
+        ):
+            read(3)
     (tmp_path / "s.h5").write_bytes((tmp_path / "s.h5").read_bytes()[:2000])
     with pytest.raises(UserError, match="truncated"):
         split.image(14)
+
+
+def as_version_2(path):
+    """Turn a store into one that was written before checksums were kept."""
+    with h5py.File(path, "r+") as file:
+        del file.attrs["description_xxh3"], file["train/xxh3"], file["test/xxh3"]
+        file.attrs["schema_version"] = 2
+    return path
+
+
+def test_a_store_without_checksums_is_read_with_a_note(tiny_store, tmp_path):
+    path = as_version_2(copied(tiny_store, tmp_path))
+    with pytest.warns(UserWarning, match=r"copy\.h5: written before stores kept checksums"):
+        older = open_store(path)
+    store = open_store(tiny_store)
+    assert older.fingerprint == store.fingerprint
+    assert (older.split("test").image(3) == store.split("test").image(3)).all()
+    assert verify_store(path) == []
+    with h5py.File(path, "r+") as file:
+        file["train/pixels"][7] ^= 1
+    assert verify_store(path) == [f"{path}: train image 0 is damaged"]
+
+
+@pytest.mark.parametrize("flips", [60, pytest.param(2000, marks=pytest.mark.slow)])
+def test_no_flipped_bit_is_read(tiny_store, tmp_path, flips):
+    """A bit anywhere in the file is refused, or changes nothing that can be read."""
+    whole, path = tiny_store.read_bytes(), tmp_path / "flipped.h5"
+    before, noticed = everything_in(tiny_store), 0
+    for bit in np.random.default_rng(flips).integers(8 * len(whole), size=flips):
+        data = bytearray(whole)
+        data[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(data)
+        try:
+            assert everything_in(path) == before, f"bit {bit} was read"
+        except UserError as error:
+            assert "\n" not in str(error) and "flipped.h5" in str(error)
+            noticed += 1
+    assert noticed > 0.8 * flips
+
+
+def test_no_flipped_bit_beside_the_images_is_read(tiny_store, tmp_path):
+    """The same where a store describes itself: attributes, tables, words, and what holds the file together."""
+    whole, path = tiny_store.read_bytes(), tmp_path / "flipped.h5"
+    with h5py.File(tiny_store) as file:
+        pixels = [(file[name]["pixels"].id.get_offset(), file[name]["pixels"].size) for name in ("train", "test")]
+    apart = [byte for byte in range(len(whole)) if not any(start <= byte < start + size for start, size in pixels)]
+    before = everything_in(tiny_store)
+    for byte in np.random.default_rng(5).choice(apart, 140):
+        data = bytearray(whole)
+        data[byte] ^= 1 << byte % 8
+        path.write_bytes(data)
+        try:
+            assert everything_in(path) == before, f"byte {byte} was read"
+        except UserError as error:
+            assert "\n" not in str(error) and "flipped.h5" in str(error)
+
+
+def everything_in(path):
+    """What a store gives to those who read it."""
+    store = open_store(path)
+    header = store.name, store.image_size, store.short_side, store.encoding, store.crop_by_box, store.split_scheme
+    told = [header, store.fingerprint, store.vocabulary.words, store.class_names]
+    for split in map(store.split, ("train", "test")):
+        told += [split.keys, split.class_ids.tolist(), split.boxes.tolist(), split.caption_images.tolist()]
+        told += [(split.shape(image), split.image(image).tobytes()) for image in range(len(split))]
+        captions = range(split.n_captions)
+        told += [(split.caption_text(each), split.caption_tokens(each).tolist()) for each in captions]
+    store.close()
+    return told
+
+
+def test_threads_that_open_the_file_at_once_read_it(tiny_store):
+    split = open_store(tiny_store).split("train")
+    expected = [split.stored(image).tobytes() for image in range(len(split))]
+    with ThreadPoolExecutor(8) as pool:
+        for _ in range(300):
+            split.close()
+            assert list(pool.map(lambda image: split.stored(image).tobytes(), range(len(split)))) == expected
 
 
 def test_jpeg_is_smaller_and_close(tiny_store, tmp_path):
@@ -200,10 +284,15 @@ def test_a_missing_part_or_a_changed_vocabulary_is_refused(tiny_store, tmp_path)
     with h5py.File(path, "r+") as file:
         words = file["vocabulary"].asstr()[:]
         file["vocabulary"][1], file["vocabulary"][2] = words[2], words[1]
-    assert "vocabulary does not match" in refused(path)
+    assert "not what was written" in refused(path)
     with h5py.File(path, "r+") as file:
         del file["test/tokens"]
-    assert "not a complete store" in refused(path)
+    assert "not what was written" in refused(path)
+    path = as_version_2(copied(tiny_store, tmp_path))
+    with h5py.File(path, "r+") as file:
+        del file["test"]
+    with pytest.warns(UserWarning, match="written before"):
+        assert "not a complete store" in refused(path)
 
 
 def test_a_repacked_store_is_refused(tiny_store, tmp_path):

@@ -8,6 +8,7 @@ from t2igan.data.prepare import prepare
 from t2igan.data.sources import make_source
 from t2igan.data.store import open_store
 from t2igan.data.verifying import verify_store
+from t2igan.errors import UserError
 
 
 @pytest.fixture
@@ -51,5 +52,11 @@ def test_one_wrong_bit_is_found(store):
 def test_damage_beside_the_images_is_found(store, part, change):
     with h5py.File(store, "r+") as file:
         file[part][:] = change(file[part][:])
-    [line] = verify_store(store)
+    with pytest.raises(UserError, match="not what was written"):
+        verify_store(store)
+    with h5py.File(store, "r+") as file:  # as a store was before it kept checksums
+        del file.attrs["description_xxh3"], file["train/xxh3"], file["test/xxh3"]
+        file.attrs["schema_version"] = 2
+    with pytest.warns(UserWarning, match="written before"):
+        [line] = verify_store(store)
     assert "not those that were written" in line

@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from t2igan.errors import UserError
 from t2igan.losses.matching import Gammas
 from t2igan.models.generator_losses import DAMSMLoss
 from t2igan.models.ssagan import SSAGAN, SSAGANGenerator
@@ -45,7 +46,7 @@ def test_a_subclass_records_its_own_arguments():
 
 
 def test_only_networks_are_built():
-    with pytest.raises(TypeError, match="not a network"):
+    with pytest.raises(UserError, match="not of the suite"):
         build({"class_path": "subprocess.Popen", "init_args": {"args": "true"}})
 
 

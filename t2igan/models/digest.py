@@ -1,0 +1,78 @@
+"""A checkpoint's own checksum: a bit that changed on the way is noticed before anything is built of it."""
+
+import zipfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from xxhash import xxh3_128
+
+OWN = "t2igan"
+DIGEST = "digest"
+_LARGEST_VIEW = 2**26  # bytes that a tensor may have beyond those that it shares: a few bytes could fill the memory
+
+
+def seal(checkpoint: dict[str, Any]) -> None:
+    """Put the digest of everything in a checkpoint into it; to be called when nothing is added any more."""
+    checkpoint[OWN][DIGEST] = content_digest(checkpoint)
+
+
+def is_sealed(checkpoint: Mapping[str, Any]) -> bool:
+    """Whether a checkpoint has a digest; those of earlier versions have none."""
+    return DIGEST in checkpoint[OWN]
+
+
+def is_whole(checkpoint: Mapping[str, Any]) -> bool:
+    """Whether a sealed checkpoint still holds what was sealed."""
+    return checkpoint[OWN][DIGEST] == content_digest(checkpoint)
+
+
+def content_digest(checkpoint: Mapping[str, Any]) -> str:
+    """XXH3 (128 bits, hex) of all values of a checkpoint, its own digest left out."""
+    digest = xxh3_128()
+    own = {key: value for key, value in checkpoint[OWN].items() if key != DIGEST}
+    _feed({**checkpoint, OWN: own}, digest.update)
+    return digest.hexdigest()
+
+
+def archive_problem(path: Path) -> str | None:
+    """What the checks of a checkpoint's archive (CRC-32 of every part) say against it, or None.
+
+    Formats that are no archive, as PyTorch wrote before version 1.6, have no such check.
+
+    Raises:
+        ValueError: it is compressed, which no checkpoint is: a small file could fill the memory.
+    """
+    if not zipfile.is_zipfile(path):
+        return None
+    with zipfile.ZipFile(path) as archive:
+        if any(part.compress_type != zipfile.ZIP_STORED for part in archive.infolist()):
+            raise ValueError("its archive is compressed, which no checkpoint is")
+        try:
+            part = archive.testzip()
+        except Exception as error:  # where a part begins is damaged itself
+            return str(error)
+    return None if part is None else f"in {part}"
+
+
+def _feed(value: Any, update: Callable[[Any], None]) -> None:
+    """Hand a value on in a form that is the same before it is saved and after it was loaded."""
+    if isinstance(value, Tensor):
+        if value.nbytes > max(value.untyped_storage().nbytes(), _LARGEST_VIEW):
+            raise ValueError("a tensor says that it is larger than what is saved of it")
+        update(f"tensor {value.dtype} {tuple(value.shape)}\n".encode())
+        flat = value.detach().cpu().contiguous().reshape(-1)
+        update(flat.view(torch.uint8).numpy())
+    elif isinstance(value, Mapping):
+        update(f"mapping {len(value)}\n".encode())
+        for key, item in value.items():
+            _feed(key, update)
+            _feed(item, update)
+    elif isinstance(value, (list, tuple)):
+        update(f"{'list' if isinstance(value, list) else 'tuple'} {len(value)}\n".encode())
+        for item in value:
+            _feed(item, update)
+    else:
+        update(f"{type(value).__name__} {value!r}\n".encode("utf-8", "surrogatepass"))

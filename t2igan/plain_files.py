@@ -1,0 +1,180 @@
+"""Files that people write or fetch, read strictly: what could be taken for two things is refused by name."""
+
+import json
+import re
+from collections.abc import Hashable, Iterator
+from pathlib import Path
+from typing import Any, NoReturn
+
+import yaml
+
+from t2igan.errors import UserError
+
+LARGEST_YAML = 2**19
+"""Bytes; the longest configuration is some kilobytes."""
+MOST_VALUES = 100_000
+"""In a YAML file once its aliases are written out: nine lines of aliases can stand for a thousand million."""
+DEEPEST = 60
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+_UTF16 = (b"\xff\xfe", b"\xfe\xff")
+
+
+def read_text(path: str | Path, largest: int | None = None) -> str:
+    """The text of a file in UTF-8, with or without a byte order mark.
+
+    Args:
+        path: of the file.
+        largest: bytes that it may have.
+
+    Raises:
+        UserError: there is no such file, it cannot be read, is too large, or is not UTF-8.
+    """
+    path = Path(path)
+    try:
+        if largest is not None and path.is_file() and path.stat().st_size > largest:
+            raise UserError(f"{path}: is larger than {largest:,} bytes; it is not the file that is meant")
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file") from None
+    except ValueError:
+        raise UserError(f"{str(path)!r}: no name of a file can hold a NUL") from None
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from error
+    if data[:2] in _UTF16:
+        raise UserError(f"{path}: is UTF-16; save it as UTF-8")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise UserError(f"{path}, line {line}: not UTF-8; save the file as UTF-8") from None
+
+
+def read_yaml(path: str | Path) -> Any:
+    """The plain values of a YAML file.
+
+    Raises:
+        UserError: see :func:`read_text` and :func:`parse_yaml`.
+    """
+    return parse_yaml(read_text(path, LARGEST_YAML), str(path))
+
+
+def parse_yaml(text: str, where: str) -> Any:
+    """The plain values of a YAML document.
+
+    Args:
+        text: the document.
+        where: names it in errors.
+
+    Raises:
+        UserError: not YAML, a key twice, a tag that makes objects, too deep, or too large with its aliases.
+    """
+    try:
+        loader = yaml.SafeLoader(text)
+        try:
+            node = loader.get_single_node()
+            if node is None:
+                return None
+            _size(node, where, {}, 0)
+            _refuse_doubles(node, where, set())
+            return loader.construct_document(node)
+        finally:
+            loader.dispose()
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = f", line {mark.line + 1}" if mark else ""
+        raise UserError(f"{where}{line}: not YAML ({' '.join(str(error.problem or error).split())})") from error
+    except yaml.YAMLError as error:
+        raise UserError(f"{where}: not YAML ({' '.join(str(error).split())})") from error
+    except RecursionError:
+        raise UserError(f"{where}: not YAML of ours (nested more than {DEEPEST} deep)") from None
+    except (ValueError, OverflowError) as error:  # dates and numbers that Python has none of
+        raise UserError(f"{where}: not YAML ({' '.join(str(error).split())})") from error
+
+
+def _size(node: yaml.Node, where: str, known: dict[int, int], depth: int) -> int:
+    """Values below a node with its aliases written out; one that holds itself is refused."""
+    if known.get(id(node)) == 0 or depth > DEEPEST:
+        what = "a value that holds itself" if depth <= DEEPEST else f"nested more than {DEEPEST} deep"
+        _refuse(node, where, what)
+    if id(node) not in known:
+        known[id(node)] = 0
+        known[id(node)] = 1 + sum(_size(child, where, known, depth + 1) for child in _children(node))
+    if known[id(node)] > MOST_VALUES:
+        _refuse(node, where, f"its aliases stand for more than {MOST_VALUES:,} values")
+    return known[id(node)]
+
+
+def _children(node: yaml.Node) -> Iterator[yaml.Node]:
+    if isinstance(node, yaml.SequenceNode):
+        yield from node.value
+    elif isinstance(node, yaml.MappingNode):
+        for pair in node.value:
+            yield from pair
+
+
+def _refuse_doubles(node: yaml.Node, where: str, seen: set[int]) -> None:
+    """A key that stands twice in a mapping: the last would win without a word."""
+    if id(node) in seen:
+        return
+    seen.add(id(node))
+    if isinstance(node, yaml.MappingNode):
+        keys: set[Hashable] = set()
+        for key, _ in node.value:
+            name = (key.tag, key.value) if isinstance(key, yaml.ScalarNode) else None
+            if name is None:
+                _refuse(key, where, "a key that is no word")
+            if name in keys:
+                _refuse(key, where, f"the key {key.value!r} stands here a second time")
+            keys.add(name)
+    for child in _children(node):
+        _refuse_doubles(child, where, seen)
+
+
+def _refuse(node: yaml.Node, where: str, what: str) -> NoReturn:
+    raise UserError(f"{where}, line {node.start_mark.line + 1}: {what}")
+
+
+def read_json(path: str | Path) -> Any:
+    """The content of a JSON file.
+
+    Raises:
+        UserError: see :func:`read_text` and :func:`parse_json`.
+    """
+    return parse_json(read_text(path), str(path))
+
+
+def parse_json(text: str, where: str, **options: Any) -> Any:
+    r"""The content of a JSON document.
+
+    Args:
+        text: the document.
+        where: names it in errors.
+        **options: of :func:`json.loads`.
+
+    Raises:
+        UserError: not JSON, nested too deeply, or with half a character (``\ud800``), which no file can hold.
+    """
+    try:
+        content = json.loads(text, **options)
+        if _SURROGATE.search(text) and (half := next(_halves(content), None)) is not None:
+            raise UserError(f"{where}: {half!r} holds half a character; write the whole character in UTF-8")
+    except json.JSONDecodeError as error:
+        raise UserError(f"{where}: not JSON (line {error.lineno}: {error.msg})") from error
+    except RecursionError:
+        raise UserError(f"{where}: not JSON of ours (nested too deeply)") from None
+    except ValueError as error:  # a number of thousands of digits
+        raise UserError(f"{where}: not JSON ({error})") from error
+    return content
+
+
+def _halves(content: Any) -> Iterator[str]:
+    """Texts with a surrogate that has no partner."""
+    if isinstance(content, str):
+        if any("\ud800" <= letter <= "\udfff" for letter in content):
+            yield content[:60]
+    elif isinstance(content, dict):
+        for pair in content.items():
+            yield from _halves(list(pair))
+    elif isinstance(content, (list, tuple)):
+        for item in content:
+            yield from _halves(item)
