@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from t2igan.errors import UserError
 from t2igan.evaluation.protocol import hash_of
 from t2igan.evaluation.record import SubjectCard
+from t2igan.plain_files import read_yaml
 
 SEEDS = ("seed_everything", "model.seed", "data.seed")
 # All that may differ between repetitions. Whatever is not here makes another experiment: devices and precision too.
@@ -17,7 +17,7 @@ LEFT_OUT = frozenset(
     {
         *SEEDS,
         # where the run is, and how it was asked for
-        *("config", "run", "fresh", "trainer.default_root_dir"),
+        *("config", "run", "fresh", "allow", "trainer.default_root_dir"),
         # what is shown and logged of it
         *("trainer.logger", "trainer.log_every_n_steps", "trainer.profiler"),
         *("trainer.enable_progress_bar", "trainer.enable_model_summary", "trainer.enable_autolog_hparams"),
@@ -64,8 +64,8 @@ def read_config(checkpoint: str | Path) -> dict[str, Any] | None:
     if path is None or not path.is_file():
         return None
     try:
-        config = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        config = read_yaml(path)
+    except UserError:
         return None
     if not isinstance(config, dict) or not isinstance(config.get("model"), dict):
         return None

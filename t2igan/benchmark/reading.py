@@ -4,13 +4,12 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from t2igan.benchmark.keys import expect_keys, expect_kind, launcher_settings
 from t2igan.benchmark.matrix import DataSet, Matrix
 from t2igan.benchmark.steps import Plan, Step
 from t2igan.benchmark.trainings import Wanted
 from t2igan.errors import UserError
+from t2igan.plain_files import read_yaml
 
 BASELINES = ("real", "untrained")
 WANDB_MODES = ("online", "offline", "disabled")
@@ -24,10 +23,7 @@ def read_plan(path: Path) -> Plan:
     """
     if not path.is_file():
         raise UserError(f"no plan at {path}")
-    try:
-        content = yaml.safe_load(path.read_text())
-    except yaml.YAMLError as error:
-        raise UserError(f"{path} is not YAML: {str(error).splitlines()[0]}") from error
+    content = read_yaml(path)
     if isinstance(content, dict) and "datasets" in content:
         matrix = read_matrix(path, content)
         return Plan(matrix.folder, launcher_settings(path, content), [matrix.preparation, matrix.cells])

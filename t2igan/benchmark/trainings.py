@@ -14,8 +14,10 @@ from typing import Any
 
 import yaml
 
+from t2igan.errors import UserError
 from t2igan.evaluation.protocol import hash_of
 from t2igan.identity import SEEDS, experiment_of
+from t2igan.plain_files import read_yaml
 
 CHECKPOINT = re.compile(r"runs/(?P<name>.+)/checkpoints/[^/]+\.ckpt")
 LAST = Path("checkpoints", "last.ckpt")
@@ -142,12 +144,9 @@ class Trainings:
 
     def _read(self, config: Path) -> dict[str, Any] | None:
         try:
-            content = yaml.safe_load(config.read_text())
-        except OSError:
-            self.problems.append(f"{config} is not there")
-            return None
-        except yaml.YAMLError as error:
-            self.problems.append(f"{config} is not YAML: {str(error).splitlines()[0]}")
+            content = read_yaml(config)
+        except UserError as error:
+            self.problems.append(str(error))
             return None
         if not isinstance(content, dict) or not isinstance(content.get("model"), dict):
             self.problems.append(f"{config} has no model")

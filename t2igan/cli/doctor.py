@@ -4,6 +4,7 @@ import argparse
 import importlib.metadata
 import os
 import re
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,7 +67,7 @@ class Options:
     Attributes:
         datasets: folder of the data sets.
         checkpoints: folder of the published weights.
-        verify: read every byte of the stores.
+        verify: read every byte of the stores, and the checkpoints.
     """
 
     datasets: Path
@@ -127,20 +128,26 @@ def run(verb: str, argv: Sequence[str]) -> None:
     """
     parser = _Parser(prog=f"t2igan {verb}", description="What is there, what is missing, where to get it.")
     names = ", ".join([*RAW_PARTS, *OTHERS])
-    help_ = f"what to look for: {names}, or a folder of data of one's own; default: everything"
+    help_ = f"what to look for: {names}, a folder of data of one's own, or any store or checkpoint by its path; "
+    help_ += "default: everything"
     parser.add_argument("what", nargs="*", help=help_)
     parser.add_argument("--datasets", type=Path, default=Path("datasets"), help="folder of the data sets")
     parser.add_argument("--checkpoints", type=Path, default=Path("checkpoints"), help="folder of published weights")
-    parser.add_argument("--verify", action="store_true", help="read every byte of the stores: minutes for COCO")
+    verify = "read every byte of the stores, minutes for COCO, and of the checkpoints below runs/ and checkpoints/"
+    parser.add_argument("--verify", action="store_true", help=verify)
     arguments = parser.parse_args(list(argv))
     options = Options(arguments.datasets, arguments.checkpoints, arguments.verify)
     known = [*dict.fromkeys([*RAW_PARTS, *_own_data(options.datasets)]), *OTHERS]
-    unknown = [name for name in arguments.what if name not in known]
+    files = [name for name in arguments.what if name not in known and Path(name).suffix in READERS]
+    unknown = [name for name in arguments.what if name not in [*known, *files]]
     if unknown:
         raise UserError(f"nothing known of {' and '.join(unknown)}; there are {', '.join(known)}")
     findings: list[Finding] = []
     for name in arguments.what or known:
-        findings += OTHERS[name](options) if name in OTHERS else data_set(name, options)
+        if name in files:
+            findings.append(_file(Path(name)))
+        else:
+            findings += OTHERS[name](options) if name in OTHERS else data_set(name, options)
     report(findings)
 
 
@@ -208,6 +215,46 @@ def _raw_part(name: str, folder: Path, part: Part, needed: bool) -> Finding:
     return Finding(name, "missing" if needed else "not needed", where, remedy=part.remedy)
 
 
+def _file(path: Path) -> Finding:
+    """A store or checkpoint that was asked for by its path; its content is read."""
+    if not path.is_file():
+        return Finding(path.name, "missing", str(path), remedy="give the path of a file that is there")
+    return READERS[path.suffix](path)
+
+
+def _any_store(path: Path) -> Finding:
+    return _store(path.stem, path, verify=True)
+
+
+def _checkpoint(path: Path) -> Finding:
+    """What a checkpoint holds, compared with its digest."""
+    from t2igan.models.suite_module import read_checkpoint
+
+    size, name = path.stat().st_size, f"{path.parent.parent.name}/{path.name}"
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what it would say stands in the table
+            checkpoint = read_checkpoint(path)
+    except UserError as error:
+        again = "take another checkpoint of its run; t2igan fit goes on from the last one that is whole"
+        return Finding(name, "damaged", str(path), size, str(error).removeprefix(f"{path} "), again)
+    own = checkpoint["t2igan"]
+    sealed = "digest right" if "digest" in own else "without a digest, its archive's checks are right"
+    steps = f", {checkpoint['global_step']:,} steps" if "global_step" in checkpoint else ""
+    what = str(own["recipe"].get("class_path")).rpartition(".")[2]
+    return Finding(name, "present", str(path), size, f"{what}{steps}, {sealed}")
+
+
+def checkpoints(options: Options) -> Iterator[Finding]:
+    """The checkpoints below the folders that they are written to; only looked at with ``--verify``."""
+    if options.verify:
+        for folder in (Path("runs"), options.checkpoints):
+            yield from (_checkpoint(path) for path in sorted(folder.rglob("*.ckpt")))
+
+
+READERS: dict[str, Callable[[Path], Finding]] = {".h5": _any_store, ".hdf5": _any_store, ".ckpt": _checkpoint}
+
+
 def _store(name: str, path: Path, verify: bool) -> Finding:
     """What the header of a store tells, and with ``verify`` its content."""
     import h5py
@@ -225,15 +272,19 @@ def _store(name: str, path: Path, verify: bool) -> Finding:
                 f"{count:,} {split}" for count, split in zip(images, SPLITS)
             )
             check += f", fingerprint {header['fingerprint'][:12]}"
-    except (OSError, KeyError) as error:
-        return damaged(f"not a whole store ({str(error).splitlines()[0]})")
+    except Exception as error:  # h5py raises almost anything at a damaged file
+        return damaged(f"not a whole store ({next(iter(str(error).splitlines()), type(error).__name__)})")
     if name in RAW_PARTS and header["name"] != name:
         return damaged(f"holds {header['name']}, not {name}")
     if header["schema_version"] not in READABLE_VERSIONS:
         read = " and ".join(map(str, READABLE_VERSIONS))
         return damaged(f"schema version {header['schema_version']}, this t2igan reads {read}")
     if verify:
-        if problems := _verify(path):
+        try:
+            problems = _verify(path)
+        except UserError as error:
+            return damaged(str(error).removeprefix(f"{path}: "))
+        if problems:
             more = f" and {len(problems) - 1:,} more" if len(problems) > 1 else ""
             return damaged(problems[0].removeprefix(f"{path}: ") + more)
         check += ", checksums right"
@@ -313,4 +364,8 @@ def _numbers(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in re.match(r"[0-9.]*[0-9]", version)[0].split("."))
 
 
-OTHERS: dict[str, Callable[[Options], Iterator[Finding]]] = {"weights": weights, "packages": packages}
+OTHERS: dict[str, Callable[[Options], Iterator[Finding]]] = {
+    "weights": weights,
+    "packages": packages,
+    "checkpoints": checkpoints,
+}

@@ -6,7 +6,7 @@ import pkgutil
 import shlex
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, ClassVar
@@ -14,7 +14,6 @@ from typing import Any, ClassVar
 import jsonargparse
 import pytorch_lightning as pl
 import torch
-import yaml
 from jsonargparse import Namespace
 from pytorch_lightning.callbacks import Callback, ModelCheckpoint, ProgressBar, RichProgressBar
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
@@ -28,13 +27,15 @@ from t2igan.callbacks.progress import LineProgress
 from t2igan.callbacks.run_folder import ContinueCurves, FinalCheckpoint, RunCurves, default_run_folder
 from t2igan.callbacks.samples import SampleGrid
 from t2igan.callbacks.watching import BestSoFar, GradientNorms, Speed
-from t2igan.cli.parsing import known_options, one_line, subclasses, told_within
+from t2igan.cli.parsing import ALLOW_HELP, known_options, one_line, subclasses, told_within
 from t2igan.cli.seams import settle_seams
 from t2igan.cpus import share_threads
 from t2igan.errors import UserError
 from t2igan.models.adversarial import AdversarialModule
-from t2igan.models.suite_module import SuiteModule
-from t2igan.nn.recipe import Recipe
+from t2igan.models.suite_module import SuiteModule, read_checkpoint
+from t2igan.nn.recipe import Recipe, allow
+from t2igan.plain_files import parse_yaml, read_yaml
+from t2igan.user_modules import find_user_module, look_beside
 
 # Every module of these is imported, so that YAML may name its classes without a path.
 OPEN_PACKAGES = (t2igan.models, t2igan.losses, t2igan.data)
@@ -51,6 +52,8 @@ def run(verb: str, argv: Sequence[str]) -> None:
     """Run a Trainer's verb."""
     _quieten()
     import_classes()
+    argv = list(_spelt(argv))
+    _find_modules(_config_files(argv))
     try:
         SuiteCLI.words = ["t2igan", verb, *argv]
         SuiteCLI(
@@ -75,11 +78,39 @@ def run(verb: str, argv: Sequence[str]) -> None:
         raise UserError(one_line(str(error), SuiteCLI.options, classes, _config_files(argv))) from error
 
 
+def _spelt(argv: Sequence[str]) -> Iterator[str]:
+    """``--allow MODULE``, given any number of times, as this parser takes a list."""
+    words = iter(argv)
+    for word in words:
+        name, equals, value = word.partition("=")
+        yield word if name != "--allow" else f"--allow+={value if equals else next(words, '')}"
+
+
 def import_classes() -> None:
     """Make the classes of the suite known by their plain names."""
     for package in OPEN_PACKAGES:
         for module in pkgutil.iter_modules(package.__path__):
             importlib.import_module(f"{package.__name__}.{module.name}")
+
+
+def _find_modules(files: Sequence[str]) -> None:
+    """See to it that the modules which YAML files name can be imported: those of the user lie beside the file."""
+    look_beside(files)
+    for file in files:
+        for class_path in _class_paths(read_yaml(file)):
+            try:
+                find_user_module(class_path.rpartition(".")[0])
+            except UserError as error:
+                raise UserError(f"{file}: class_path {class_path}: {error}") from error
+
+
+def _class_paths(config: Any) -> Iterator[str]:
+    """Every class in a configuration that is named with its module."""
+    items = config.values() if isinstance(config, Mapping) else config if isinstance(config, list) else ()
+    if isinstance(config, Mapping) and "." in str(config.get("class_path")):
+        yield str(config["class_path"])
+    for item in items:
+        yield from _class_paths(item)
 
 
 def _config_files(argv: Sequence[str]) -> list[str]:
@@ -117,6 +148,7 @@ class SuiteCLI(LightningCLI):
         """Options of the house."""
         parser.add_argument("--run", type=str | None, default=None, help="folder of the run (default: runs/<name>)")
         parser.add_argument("--fresh", type=bool, default=False, help="start anew in a folder that holds a run")
+        parser.add_argument("--allow", type=list[str], default=[], help=f"{ALLOW_HELP}; those of the model are")
         SuiteCLI.options = known_options(parser)
 
     def _parse_ckpt_path(self) -> None:
@@ -125,6 +157,9 @@ class SuiteCLI(LightningCLI):
     def before_instantiate_classes(self) -> None:
         """Refuse what cannot work, then settle the run's folder."""
         config = self.config[self.subcommand]
+        named = {path.rpartition(".")[0] for path in _class_paths(config.model.as_dict())}
+        config.allow = sorted({*config.allow, *(name for name in named if not name.startswith("t2igan."))})
+        allow(config.allow)
         missing = [
             f"{key}: {value} is not there; {INPUT_FILES[key.rpartition('.')[2]]}"
             for key, value in _input_files(config.as_dict())
@@ -197,7 +232,7 @@ class SuiteCLI(LightningCLI):
     def _resolved(self) -> dict[str, Any]:
         """The configuration as plain values, defaults and the command line's included."""
         text = self._parser(self.subcommand).dump(self.config[self.subcommand], skip_none=False)
-        return yaml.safe_load(text)
+        return parse_yaml(text, "the configuration")
 
     def _loggers(self, chosen: Any) -> list[Logger] | bool:
         if chosen is False:
@@ -232,6 +267,8 @@ class SuiteCLI(LightningCLI):
             print(f"next: name {last} in the YAML of a generator, or in t2igan evaluate")
 
     def _guarded(self, function: Any, model: SuiteModule, **kwargs: Any) -> None:
+        if kwargs.get("ckpt_path"):
+            read_checkpoint(kwargs["ckpt_path"])  # Lightning takes a damaged one for what it seems to be
         try:
             function(model, **kwargs)
         except RuntimeError as error:

@@ -11,12 +11,14 @@ import jsonargparse
 from jsonargparse import ArgumentParser
 
 from t2igan.errors import UserError
+from t2igan.nn.recipe import allow
 
 # Sentences of jsonargparse's errors, which are trees of them.
 PARSER_KEY = re.compile(r'Parser key "([^"]+)"')
 CLASS_PATH = re.compile(r"Problem with given class_path '([^']+)'")
 WRONG_OPTION = re.compile(r"(?:[Oo]ption '([^']+)'|unrecognized arguments: --(\S+))")
 WRONG_CLASS = re.compile(r"Expected a dot import path string: (\S+)")
+ALLOW_HELP = "module of your own (mine of mine.py) whose classes checkpoints may name; may be given several times"
 OTHER_BRANCH = ("- Expected a <class 'NoneType'>", "Given value", "Subtypes:", "Does not validate", "Errors:")
 
 
@@ -37,10 +39,13 @@ def parse(function: Callable, argv: Sequence[str], verb: str) -> dict[str, Any]:
     """
     parser = ArgumentParser(prog=f"t2igan {verb}", exit_on_error=False)
     parser.add_function_arguments(function, as_positional=True, fail_untyped=True)
+    parser.add_argument("--allow", type=str, action="append", default=[], help=ALLOW_HELP)
     try:
-        return parser.parse_args(list(argv)).as_dict()
+        arguments = parser.parse_args(list(argv)).as_dict()
     except jsonargparse.ArgumentError as error:
         raise UserError(one_line(str(error), known_options(parser))) from error
+    allow(arguments.pop("allow"))
+    return arguments
 
 
 def known_options(parser: ArgumentParser) -> list[str]:

@@ -11,10 +11,9 @@ from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin
 
-import yaml
-
 from t2igan.errors import UserError
 from t2igan.evaluation.metric_specs import METRICS, MetricSpec, added, at_least, hashed_fields
+from t2igan.plain_files import read_yaml
 
 FOLDER = Path(__file__).parent / "protocols"
 # Part of every hash: raised when the meaning of a protocol changes though its words stay.
@@ -141,10 +140,7 @@ def load_protocol(name: str) -> Protocol:
     path = own if own.suffix in (".yaml", ".yml") else FOLDER / f"{name}.yaml"
     if not path.is_file() or (path is not own and name not in protocol_names()):
         raise UserError(f"--protocol: no {name!r}; there are {', '.join(protocol_names())}, or give a .yaml")
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: not readable as YAML: {' '.join(str(error).split())}") from error
+    content = read_yaml(path)
     if not isinstance(content, dict):
         raise UserError(f"{path}: must hold keys and values, such as `images: 1000`")
     if "name" in content:

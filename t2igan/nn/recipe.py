@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Any, TypeVar
 
 from t2igan.errors import UserError
+from t2igan.nn.ranges import check_ranges
 from t2igan.user_modules import find_user_module
 
 Kind = TypeVar("Kind", bound=type)
@@ -30,8 +31,6 @@ def part_of_recipes(kind: Kind) -> Kind:
     """Decorator of a dataclass that recipes may hold."""
     kind.is_part_of_recipes = True
     return kind
-
-from t2igan.nn.ranges import check_ranges
 
 
 class Recipe:

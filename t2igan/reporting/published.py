@@ -12,12 +12,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-import yaml
-
 from t2igan.errors import UserError
 from t2igan.evaluation.protocol import Protocol, load_protocol, protocol_names
 from t2igan.evaluation.record import ResultRecord
 from t2igan.identity import identity_of
+from t2igan.plain_files import read_yaml
 from t2igan.reporting.leaderboard import Board, Column, Row
 
 FOLDER = Path(__file__).parent / "published"
@@ -136,10 +135,7 @@ def read_published(path: Path) -> PublishedSet:
     Raises:
         UserError: the file is not of the form that ``published/cub.yaml`` explains; all that is wrong is said.
     """
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: not readable as YAML: {' '.join(str(error).split())}") from error
+    content = read_yaml(path)
     if not isinstance(content, dict) or set(content) != {"dataset", "test_images", "blocks"}:
         raise UserError(f"{path}: must hold the keys dataset, test_images and blocks")
     problems: list[str] = []

@@ -166,7 +166,7 @@ def test_everything_that_is_missing_is_said_at_once(place):
         cells(models=["experiments/small/mirrorgan.yaml", "experiments/small/nothing.yaml"])
     message = str(error.value)
     assert "runs/bought/damsm/checkpoints/last.ckpt" in message
-    assert "nothing.yaml is not there" in message
+    assert "nothing.yaml: no such file" in message
 
 
 @pytest.mark.parametrize(

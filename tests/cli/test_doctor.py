@@ -195,3 +195,29 @@ def test_it_answers_without_torch(drawn_birds_store, tmp_path):
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, done.stderr
     assert "drawn-birds, 64 px" in done.stdout and "exit 1" in done.stdout
+
+
+def test_checkpoints_are_compared_with_their_digest(look, checkpoints, tmp_path, monkeypatch):
+    folder = tmp_path / "runs" / "small" / "checkpoints"
+    folder.mkdir(parents=True)
+    shutil.copy(checkpoints.generator, folder / "last.ckpt")
+    data = bytearray(checkpoints.generator.read_bytes())
+    data[len(data) // 2] ^= 1
+    (folder / "damaged.ckpt").write_bytes(data)
+    monkeypatch.chdir(tmp_path)
+    code, output = look("checkpoints", "--verify")
+    assert code == 1
+    assert state_of(output, "small/last.ckpt") == "present" and re.search(
+        r"SSAGAN, \d+ steps, digest right", output
+    )
+    assert state_of(output, "small/damaged.ckpt") == "damaged"
+    assert look("checkpoints")[0] == 0, "without --verify they are not read"
+
+
+def test_any_store_or_checkpoint_by_its_path(look, checkpoints, drawn_birds_store, tmp_path):
+    code, output = look(str(drawn_birds_store), str(checkpoints.generator))
+    assert code == 0 and "checksums right" in output and "digest right" in output
+    with h5py.File(shutil.copy(drawn_birds_store, tmp_path / "copy.h5"), "r+") as file:
+        file["train/class_ids"][0] = 3
+    code, output = look(str(tmp_path / "copy.h5"), str(tmp_path / "none.ckpt"))
+    assert code == 1 and "not what was written" in output and state_of(output, "none.ckpt") == "missing"

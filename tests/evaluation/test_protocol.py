@@ -147,7 +147,7 @@ def test_a_missing_key_and_broken_yaml_are_one_line(tmp_path):
     with pytest.raises(UserError, match=r"own\.yaml: images is missing"):
         load_protocol(write(tmp_path, {key: value for key, value in BASE.items() if key != "images"}))
     (tmp_path / "broken.yaml").write_text("images: [1\nmetrics: }")
-    with pytest.raises(UserError, match=r"broken\.yaml: not readable as YAML") as error:
+    with pytest.raises(UserError, match=r"broken\.yaml, line 2: not YAML") as error:
         load_protocol(str(tmp_path / "broken.yaml"))
     assert "\n" not in str(error.value)
 

@@ -179,7 +179,7 @@ BLOCK = "dataset: cub\ntest_images: [2933, 2933]\nblocks:\n- {source: s, certain
         ((BLOCK % "{system: A, fid: 3}").replace("stated", "sure"), "certainty 'sure'"),
         ((BLOCK % "{system: A, fid: 3}").replace("source", "sauce"), "missing keys ['source']"),
         ("a: 1", "must hold the keys"),
-        ("a: [", "not readable as YAML"),
+        ("a: [", "not YAML"),
     ],
 )
 def test_wrong_data_is_named(tmp_path, text, words):
