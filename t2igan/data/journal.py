@@ -89,14 +89,17 @@ class Journal:
         if not line.endswith(b"\n"):
             return None
         try:
-            key, stamp, shape, length, digest = json.loads(line)
-        except ValueError:
+            key, stamp, (height, width), length, digest = json.loads(line)
+            sizes = [type(each) is int and each >= 0 for each in (height, width, length)]
+            if not all(sizes) or not all(isinstance(each, str) for each in (key, digest)):
+                return None
+        except (ValueError, TypeError, RecursionError):
             return None
         start = self._file.tell()
         if start + length > size:
             return None
         self._file.seek(start + length)
-        return key, Entry(stamp, tuple(shape), start, length, digest)
+        return key, Entry(stamp, (height, width), start, length, digest)
 
     def append(self, image: Rendered, stamp: list[Any]) -> None:
         """Record a rendered image; it reaches the disk within half a second of further work."""

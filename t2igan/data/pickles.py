@@ -1,6 +1,9 @@
 """Reading the pickles of the original releases without running what is in them."""
 
+import io
 import pickle
+import pickletools
+import re
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +71,56 @@ class _PlainUnpickler(pickle.Unpickler):
         return _ALLOWED[module, name]
 
 
+# How many bytes follow an opcode; negative: pickletools' signs for what the argument itself tells.
+_ARGUMENTS = {each.code.encode("latin-1"): each.arg.n if each.arg else 0 for each in pickletools.opcodes}
+_PUT, _LONG_PUT, _FRAME = b"p", b"r", b"\x95"
+_COUNTS = {pickletools.TAKEN_FROM_ARGUMENT1: 1, pickletools.TAKEN_FROM_ARGUMENT4: 4}
+_COUNTS |= {pickletools.TAKEN_FROM_ARGUMENT4U: 4, pickletools.TAKEN_FROM_ARGUMENT8U: 8}
+
+
+def _harmless_opcodes() -> re.Pattern[bytes]:
+    """Runs of opcodes with arguments of a fixed size, which are nearly all of a real pickle."""
+    by_size: dict[int, list[bytes]] = {}
+    for code, size in _ARGUMENTS.items():
+        if size >= 0 and code not in (_LONG_PUT, _FRAME, pickle.STOP):
+            by_size.setdefault(size, []).append(re.escape(code))
+    kinds = b"|".join(b"[%s].{%d}" % (b"".join(codes), size) for size, codes in by_size.items())
+    return re.compile(b"(?:%s){1,1000}" % kinds, re.DOTALL)
+
+
+_HARMLESS = _harmless_opcodes()
+
+
+def _check_sizes(data: bytes) -> None:
+    """Refuse what claims to be larger than the file: eight bytes can make the unpickler take gigabytes.
+
+    Raises:
+        ValueError: a text, number or frame longer than the rest, or a place in the memo beyond it.
+    """
+    position = 0
+    while position < len(data):
+        if run := _HARMLESS.match(data, position):
+            position = run.end()
+            continue
+        code, position = data[position : position + 1], position + 1
+        size = _ARGUMENTS.get(code)
+        if size is None or code == pickle.STOP:  # the unpickler says what is wrong, or ends here
+            return
+        if size == pickletools.UP_TO_NEWLINE:
+            # Two lines name a global.
+            ends = [position := data.find(b"\n", position) + 1 for _ in range(1 + (code in (b"c", b"i")))]
+            if 0 in ends:
+                return
+            number = data[data.rfind(b"\n", 0, ends[-1] - 1) + 1 : ends[-1] - 1].rpartition(code)[2]
+            count = int(number) if code == _PUT and number.isdigit() and len(number) < 20 else 0
+        else:
+            width = _COUNTS.get(size, size)
+            count = int.from_bytes(data[position : position + width], "little")
+            position += width + (count if size in _COUNTS else 0)
+        if count > len(data) or position > len(data):
+            raise ValueError("it claims to be larger than the file")
+
+
 def load_plain_pickle(path: str | Path) -> Any:
     """The content of a pickle made of lists, tuples, dicts, strings, numbers and numpy scalars only.
 
@@ -78,11 +131,18 @@ def load_plain_pickle(path: str | Path) -> Any:
     """
     path = Path(path)
     try:
-        with path.open("rb") as file:
-            return _PlainUnpickler(file, encoding="latin1").load()
+        data = path.read_bytes()
+        _check_sizes(data)
+        return _PlainUnpickler(io.BytesIO(data), encoding="latin1").load()
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; put the metadata of the original release there") from None
     except pickle.UnpicklingError as error:
-        raise UserError(f"{path}: refused, it holds more than lists, strings and numbers ({error})") from error
+        raise UserError(
+            f"{path}: refused, it holds more than lists, strings and numbers ({_first_line(error)})"
+        ) from error
     except Exception as error:  # a damaged pickle raises almost anything
-        raise UserError(f"{path}: not a readable pickle ({error}); download it again") from error
+        raise UserError(f"{path}: not a readable pickle ({_first_line(error)}); download it again") from error
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)

@@ -4,7 +4,7 @@ import multiprocessing
 import os
 import shutil
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -16,7 +16,7 @@ from t2igan.cpus import available_cpus
 from t2igan.data.journal import Journal
 from t2igan.data.layout import SPLITS, partial_path
 from t2igan.data.rendering import Rendered, RenderJob, render, serve_the_parent, short_side
-from t2igan.data.sources.base import RawImage, Source
+from t2igan.data.sources.base import RawImage, Source, first_of, is_name
 from t2igan.data.vocabulary import Vocabulary
 from t2igan.data.writing import StoredImage, StoreHeader, unfinished_path, write_store
 from t2igan.errors import UserError
@@ -108,12 +108,13 @@ def prepare(
 
     Raises:
         UnusableFilesError: there are such images; every one is listed.
-        UserError: ``out`` cannot be written, another process is writing it, no image is left, the disk is full, or
-            a worker died.
+        UserError: an image has no name of its own, ``out`` cannot be written, another process is writing it, no
+            image is left, the disk is full, or a worker died.
     """
     started = time.monotonic()
     out = Path(out)
     images, problems = source.scan()
+    _check_keys(out, images)
     header = StoreHeader(
         source.name, source.split_scheme, image_size, short_side(image_size), encoding, source.crop_by_box
     )
@@ -142,6 +143,20 @@ def prepare(
         left_out=problems,
         fingerprint=value,
     )
+
+
+def _check_keys(out: Path, images: list[RawImage]) -> None:
+    """Every image needs a name of its own: it is found by it, and what is rendered is kept under it."""
+    strange = [image for image in images if not is_name(image.key)]
+    counts = Counter(image.key for image in images)
+    twice = [key for key, count in counts.items() if count > 1]
+    if strange:
+        named = first_of([f"{image.key!a} ({str(image.path)!a})" for image in strange])
+        raise UserError(f"{out}: {len(strange):,} images have no name that a store can keep: {named}; rename them")
+    if twice:
+        raise UserError(
+            f"{out}: {len(twice):,} names stand for several images each: {first_of(twice)}; rename them"
+        )
 
 
 def _render_all(

@@ -16,6 +16,10 @@ from PIL import Image
 
 # With all colour kept: off by 0.9 levels on average and by more than 8 in less than one value of 10,000 (COCO).
 JPEG_QUALITY = 98
+MOST_PIXELS = 2**26
+"""Of an image file: decoding more takes a gigabyte."""
+LONGEST_TO_SHORTEST = 20
+"""Its longer side over its shorter one, at most."""
 
 _UPRIGHT = {
     2: (Image.Transpose.FLIP_LEFT_RIGHT,),
@@ -116,8 +120,26 @@ def open_upright_rgb(path: Path, box: Box | None) -> Image.Image:
     return rgb
 
 
+def size_problem(width: int, height: int) -> str | None:
+    """Why an image of this size is taken for no picture, or None."""
+    if width * height > MOST_PIXELS:
+        return f"{width}x{height} is more than {MOST_PIXELS:,} pixels; make it smaller"
+    if max(width, height) > LONGEST_TO_SHORTEST * min(width, height):
+        return f"{width}x{height} is too long and thin for a picture; cut it"
+    return None
+
+
 def _to_rgb(image: Image.Image) -> Image.Image:
-    """RGB; transparent places become white, and of 16-bit greys the high byte counts."""
+    """RGB; transparent places become white, and of 16-bit greys the high byte counts.
+
+    Raises:
+        ValueError: the levels are fractions or of 32 bits, which could mean anything.
+    """
+    if image.mode == "I" and image.format == "PNG":  # 16 bits, as PIL had them once
+        image = image.point(lambda level: level / 256).convert("L")
+    if image.mode in ("F", "I"):
+        kind = "fractions" if image.mode == "F" else "of 32 bits"
+        raise ValueError(f"its levels are {kind}; save it with 8 bits")
     if image.mode.startswith("I;16"):
         image = image.point(lambda level: level / 256, "L")
     if image.has_transparency_data:
@@ -130,7 +152,9 @@ def render(job: RenderJob) -> Rendered:
     """Decode, cut, turn and resize one image. Never raises for a bad file: the problem is in the answer."""
     try:
         with Image.open(job.path) as image:
-            problem = box_problem(job.box, *image.size) if job.box is not None else None
+            problem = size_problem(*image.size)
+            if not problem and job.box is not None:
+                problem = box_problem(job.box, *image.size)
         if problem:
             return Rendered(job.key, problem=f"{job.path}: {problem}")
         image = resize_short_side(open_upright_rgb(job.path, job.box), job.short_side)

@@ -128,7 +128,8 @@ def read_captions_pickle(path: str | Path) -> tuple[Vocabulary, dict[str, list[l
             "take captions.pickle of the AttnGAN metadata"
         )
     train, test, words, _ = content
-    complete = sorted(words) == list(range(len(words))) and words.get(0) == END
+    plain = all(type(number) is int and _is_word(word) for number, word in words.items())
+    complete = plain and sorted(words) == list(range(len(words))) and words.get(0) == END
     if not complete or len(words) < 2 or len(set(words.values())) != len(words):
         raise UserError(
             f"{path}: its word list is damaged ({len(words)} words; CUB has 5450); download the pickle again"
@@ -136,6 +137,11 @@ def read_captions_pickle(path: str | Path) -> tuple[Vocabulary, dict[str, list[l
     for split, captions in (("train", train), ("test", test)):
         _check_ids(path, split, captions, len(words))
     return Vocabulary(words[index] for index in range(len(words))), {"train": train, "test": test}
+
+
+def _is_word(word: object) -> bool:
+    """A text without line breaks that UTF-8 can hold."""
+    return isinstance(word, str) and "\n" not in word and not any("\ud800" <= each <= "\udfff" for each in word)
 
 
 def _check_ids(path: Path, split: str, captions: list, size: int) -> None:

@@ -1,5 +1,7 @@
 import os
 import pickle
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -65,3 +67,28 @@ def test_damaged_pickles_are_one_line(tmp_path, data):
 def test_a_missing_pickle_is_one_line(tmp_path):
     with pytest.raises(UserError, match=r"none\.pickle: no such file"):
         load_plain_pickle(tmp_path / "none.pickle")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"]r\xff\xff\xff\x7f.",  # eight bytes: a place in the memo for which the unpickler takes 32 GB
+        b"]p2147483647\n.",
+        b"\x80\x05\x8e\xff\xff\xff\xff\x00\x00\x00\x00.",
+        b"\x80\x04\x95\xff\xff\xff\xff\xff\x00\x00\x00].",
+        b"(lp0\nX\xff\xff\xff\x7fabc.",
+    ],
+)
+def test_a_pickle_that_claims_more_than_it_holds_takes_no_memory(tmp_path, data):
+    path = tmp_path / "large.pickle"
+    path.write_bytes(data)
+    code = (
+        "import resource, sys\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (2**30, 2**30))\n"
+        "from t2igan.data.pickles import load_plain_pickle\n"
+        "from t2igan.errors import UserError\n"
+        f"try: load_plain_pickle({str(path)!r})\n"
+        "except UserError as error: print(error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert "not a readable pickle (it claims to be larger than the file)" in done.stdout, done.stderr

@@ -12,7 +12,7 @@ from t2igan.data import prepare as module
 from t2igan.data.journal import Journal
 from t2igan.data.prepare import UnusableFilesError, prepare
 from t2igan.data.rendering import render
-from t2igan.data.sources import make_source
+from t2igan.data.sources import RawImage, make_source
 from t2igan.data.store import open_store, partial_path
 from t2igan.errors import UserError
 
@@ -113,7 +113,7 @@ import sys
 
 if __name__ == "__main__":  # the processes of the pool import this file, too
     from t2igan.data import prepare as module
-    from t2igan.data.sources import make_source
+    from t2igan.data.sources import RawImage, make_source
 
     module._SERIAL_BELOW = 0
     module.prepare(make_source("cub", sys.argv[1]), sys.argv[2], 512, workers=int(sys.argv[3]),
@@ -224,3 +224,33 @@ def test_a_finished_store_stays_until_the_new_one_is_complete(tiny_cub, tmp_path
     with pytest.raises(UnusableFilesError):
         prepare(make_source("cub", tiny_cub), tmp_path / "s.h5", 32, workers=1)
     assert open_store(tmp_path / "s.h5").fingerprint == before.fingerprint
+
+
+class Named:
+    """A data set of images with given names."""
+
+    name, split_scheme, crop_by_box, vocabulary, class_names = "folder", "given", False, None, {0: "bird"}
+
+    def __init__(self, folder, keys):
+        self.images = [
+            RawImage(key, folder / f"{number}.png", 0, None, ["a bird"], "train") for number, key in enumerate(keys)
+        ]
+
+    def scan(self):
+        return self.images, []
+
+
+@pytest.mark.parametrize(
+    ("keys", "line"),
+    [
+        (["a", "b", "a"], r"1 names stand for several images each: a; rename them"),
+        (["a", ""], r"1 images have no name that a store can keep: '' \('.*1\.png'\); rename them"),
+        (["a", "../b"], "no name that a store can keep"),
+        (["a", "b\0"], "no name that a store can keep"),
+        (["a", "\udcff"], "no name that a store can keep"),
+    ],
+)
+def test_every_image_needs_a_name_of_its_own(tmp_path, keys, line):
+    with pytest.raises(UserError, match=line) as refused:
+        prepare(Named(tmp_path, keys), tmp_path / "out.h5", 32, workers=1)
+    assert "\n" not in str(refused.value) and not (tmp_path / "out.h5").exists()

@@ -141,3 +141,18 @@ def test_transparent_places_are_white_and_deep_greys_keep_their_level(tmp_path):
     assert rgb.getpixel((0, 0)) == (200, 10, 10) and rgb.getpixel((3, 3)) == (255, 255, 255)
     Image.fromarray(np.full((4, 4), 0x8000, np.uint16)).save(tmp_path / "deep.png")
     assert open_upright_rgb(tmp_path / "deep.png", None).getpixel((0, 0)) == (128, 128, 128)
+
+
+@pytest.mark.parametrize(
+    ("image", "line"),
+    [
+        (Image.fromarray(np.linspace(0, 1, 900, dtype=np.float32).reshape(30, 30)), "its levels are fractions"),
+        (Image.fromarray(np.full((30, 30), 2**20, np.int32)), "its levels are of 32 bits"),
+        (Image.new("RGB", (1, 20000)), "1x20000 is too long and thin"),
+        (Image.new("1", (9000, 9000)), "9000x9000 is more than 67,108,864 pixels"),
+    ],
+)
+def test_what_is_no_picture_is_refused(tmp_path, image, line):
+    image.save(tmp_path / "odd.tif")
+    result = render(RenderJob("odd", tmp_path / "odd.tif", None, 38, "raw"))
+    assert line in result.problem and str(tmp_path / "odd.tif") in result.problem and "\n" not in result.problem

@@ -121,6 +121,16 @@ def first_of(items: Sequence[Any], most: int = 5) -> str:
     return ", ".join(str(item) for item in items[:most]) + more
 
 
+def is_name(key: str) -> bool:
+    """Whether a file below a folder can be called so: not empty, not outside, and text that UTF-8 can hold."""
+    parts = key.replace("\\", "/").split("/")
+    return "\0" not in key and all(part not in ("", ".", "..") for part in parts) and _is_text(key)
+
+
+def _is_text(key: str) -> bool:
+    return not any("\ud800" <= letter <= "\udfff" for letter in key)
+
+
 def has_word(caption: str) -> bool:
     """Whether the tokeniser finds a word in a caption; much faster than to tokenise it."""
     return _WORD_LETTER.search(caption.lower()) is not None

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import json
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import Any
 
 from t2igan.data.sources.base import Findings, first_of
 from t2igan.errors import UserError
+from t2igan.plain_files import parse_json
 
 _DELIMITERS = (",", ";", "\t")
 
@@ -103,7 +103,10 @@ def _read_csv(path: Path, text: str, columns: Sequence[str], faults: dict[str, l
 
 
 def _header(text: str, delimiter: str) -> list[str]:
-    first = next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter), [])
+    try:
+        first = next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter), [])
+    except csv.Error:  # the strict reader says what is wrong
+        return []
     return [name.strip().lower() for name in first]
 
 
@@ -120,9 +123,9 @@ def _read_json_lines(path: Path, text: str, columns: Sequence[str], faults: dict
 def _json_rows(number: int, line: str, columns: Sequence[str]) -> Iterator[Row]:
     """The rows of one line; ValueError says what is wrong with it."""
     try:
-        pairs = json.loads(line, object_pairs_hook=list)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"not JSON ({error.msg})") from None
+        pairs = parse_json(line, "this line", object_pairs_hook=list)
+    except UserError as error:
+        raise ValueError(str(error).removeprefix("this line: ")) from None
     if not isinstance(pairs, list) or not all(isinstance(pair, tuple) for pair in pairs):
         raise ValueError("not a JSON object")
     fields = {name.strip().lower(): value for name, value in pairs}

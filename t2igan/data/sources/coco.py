@@ -113,7 +113,7 @@ class COCOSource:
                 name = objects.get(entry.number, NO_OBJECT) if objects else str(index)
                 number = numbers[name] if objects else index
                 self.class_names[number] = name
-                key = entry.file_name.rpartition(".")[0]
+                key = os.path.splitext(entry.file_name)[0]
                 images.append(RawImage(key, path, number, None, entry.captions, split, entry.tokens))
         findings.stop_at_faults()
         return images, findings.problems

@@ -1,6 +1,5 @@
 """The annotation files of MS-COCO, and Karpathy's list of its images."""
 
-import json
 from collections import Counter
 from dataclasses import dataclass
 from operator import itemgetter
@@ -9,6 +8,7 @@ from typing import Any
 
 from t2igan.data.sources.base import Findings, first_of, has_word
 from t2igan.errors import UserError
+from t2igan.plain_files import read_json
 
 _KARPATHY_SPLITS = {"train": "train", "restval": "train", "val": None, "test": "test"}
 NO_OBJECT = "(no object)"
@@ -46,7 +46,7 @@ def read_captions(path: Path, folder: str, limit: int, findings: Findings) -> li
     Raises:
         UserError: the file is missing, or not a caption file of COCO.
     """
-    content = load_json(path)
+    content = read_json(path)
     count = len(findings.faults)
     images = _table(path, content, "images", {"id": int, "file_name": str}, findings)
     columns = {"id": int, "image_id": int, "caption": str}
@@ -82,7 +82,7 @@ def read_karpathy(path: Path, limit: int, findings: Findings) -> dict[str, list[
     Raises:
         UserError: the file is missing, or not Karpathy's.
     """
-    content, wanted = load_json(path), "dataset_coco.json of Karpathy's split"
+    content, wanted = read_json(path), "dataset_coco.json of Karpathy's split"
     columns = {"cocoid": int, "filename": str, "filepath": str, "split": str, "sentences": list}
     images = _table(path, content, "images", columns, findings, wanted)
     listed: dict[str, list[ListedImage]] = {"train": [], "test": []}
@@ -113,7 +113,7 @@ def read_largest_objects(path: Path, findings: Findings) -> dict[int, str]:
     Raises:
         UserError: the file is missing, or not an instance file of COCO.
     """
-    content, wanted = load_json(path), "instances_*.json of the official annotations"
+    content, wanted = read_json(path), "instances_*.json of the official annotations"
     count = len(findings.faults)
     categories = _table(path, content, "categories", {"id": int, "name": str}, findings, wanted)
     columns = {"image_id": int, "category_id": int, "area": (int, float)}
@@ -131,23 +131,6 @@ def read_largest_objects(path: Path, findings: Findings) -> dict[int, str]:
         findings.faults.append(f"{path}: objects of categories that it does not list: {first_of(strange)}")
         return {}
     return {number: names[each["category_id"]] for number, each in largest.items()}
-
-
-def load_json(path: Path) -> Any:
-    """The content of a JSON file.
-
-    Raises:
-        UserError: it is missing, not UTF-8 or not JSON.
-    """
-    try:
-        with path.open(encoding="utf-8") as file:
-            return json.load(file)
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file; unpack COCO's annotations there") from None
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path}: not UTF-8 ({error.reason} at byte {error.start}); unpack it again") from error
-    except json.JSONDecodeError as error:
-        raise UserError(f"{path}: not JSON (line {error.lineno}: {error.msg}); unpack it again") from error
 
 
 def _table(

@@ -7,17 +7,20 @@ Two layouts are read, and both may hold any part of the classes:
 * bare: ``CUB_200_2011/`` and ``text/``, without the pickles. The zero-shot split cannot be known then.
 """
 
+import math
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from t2igan.data.pickles import load_plain_pickle
 from t2igan.data.rendering import Box
-from t2igan.data.sources.base import RawImage
+from t2igan.data.sources.base import RawImage, first_of
 from t2igan.data.sources.metadata import Metadata
 from t2igan.data.vocabulary import Vocabulary
 from t2igan.errors import UserError
+from t2igan.plain_files import read_text
 
 SplitScheme = Literal["zero-shot", "image-level"]
+_DIGITS = 9  # of a class number, at most
 
 
 class CUBSource:
@@ -139,7 +142,7 @@ class CUBSource:
         boxes = _table(path, 4)
         try:
             return {
-                key: tuple(float(value) for value in boxes[number])
+                key: tuple(_finite(value) for value in boxes[number])
                 for number, key in self._image_numbers().items()
                 if number in boxes
             }
@@ -154,13 +157,17 @@ class CUBSource:
             numbers = load_plain_pickle(path) if path else [_folder_number(key) for key in keys]
             if not isinstance(numbers, list) or len(numbers) != len(keys):
                 raise UserError(f"{path}: does not hold one class for each of the {len(keys)} names beside it")
+            if wrong := [number for number in numbers if not _is_class(number)]:
+                raise UserError(
+                    f"{path}: {first_of([repr(each)[:30] for each in wrong])}: not the number of a class"
+                )
             classes.update(zip(keys, (int(number) for number in numbers)))
         return classes
 
 
 def _table(path: Path, columns: int) -> dict[str, list[str]]:
     """A text file of CUB: the first word of each line, and the ``columns`` words after it."""
-    rows = (line.split() for line in path.read_text("utf-8").splitlines() if line.strip())
+    rows = (line.split() for line in read_text(path).splitlines() if line.strip())
     table = {}
     for row in rows:
         if len(row) != columns + 1:
@@ -169,8 +176,20 @@ def _table(path: Path, columns: int) -> dict[str, list[str]]:
     return table
 
 
+def _is_class(number: Any) -> bool:
+    """A whole number, as the releases keep it: an integer or a float without a fraction."""
+    return type(number) in (int, float) and 0 <= number < 10**_DIGITS and number == int(number)
+
+
+def _finite(value: str) -> float:
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError(f"{value!r} is no coordinate")
+    return number
+
+
 def _folder_number(key: str) -> int:
     number = key.split(".")[0]
-    if not number.isdigit():
+    if not number.isdecimal() or len(number) > _DIGITS:
         raise UserError(f"{key}: the class folder does not begin with a number as 002.Laysan_Albatross does")
     return int(number)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from t2igan.data.pickles import load_plain_pickle
+from t2igan.data.sources.base import first_of, is_name
 from t2igan.data.vocabulary import Vocabulary, read_captions_pickle, tokenize
 from t2igan.errors import UserError
 
@@ -66,6 +67,10 @@ class Metadata:
             content = load_plain_pickle(path)
             if not isinstance(content, list) or not all(isinstance(key, str) for key in content):
                 raise UserError(f"{path}: not a list of image names; take the file of the AttnGAN metadata")
+            if strange := [key for key in content if not is_name(key)]:
+                raise UserError(
+                    f"{path}: {first_of([ascii(key) for key in strange])}: no name of an image below a folder"
+                )
             keys[split] = content
         return keys
 
@@ -107,6 +112,8 @@ class Metadata:
             lines = []
         except UnicodeDecodeError as error:
             return [], f"{path}: captions are not UTF-8 ({error.reason} at byte {error.start})"
+        except OSError as error:
+            return [], f"{path}: captions cannot be read ({error.strerror})"
         captions = [line for line in lines if tokenize(line)][: self._step]
         if ids is not None:
             assert self.vocabulary is not None

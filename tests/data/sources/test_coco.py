@@ -365,3 +365,27 @@ def test_the_real_sample_is_read_whole(tmp_path):
     assert by_split["test"][0].key == "000000000139"
     assert by_split["test"][0].captions[0] == "A woman stands in the dining area at the table."
     assert source.class_names[by_split["test"][0].class_id] in ("dining table", "tv", "couch", "chair", "person")
+
+
+def test_names_without_an_extension_stay_names(coco, tmp_path):
+    write_json(*_renamed(coco, {number: f"{number:012d}" for number in TRAIN}))
+    images, _ = make_source("coco", coco).scan()
+    assert [image.key for image in images[: len(TRAIN)]] == [f"{number:012d}" for number in TRAIN]
+    assert len({image.path for image in images}) == len(images)
+    prepare(make_source("coco", coco), tmp_path / "s.h5", 32, workers=1)
+    split = open_store(tmp_path / "s.h5").split("train")
+    assert [int(split.image(place)[0].mean() + 0.5) for place in range(len(split))] == pytest.approx(TRAIN, abs=2)
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "a/../b"])
+def test_names_that_name_nothing_stop_prepare(coco, tmp_path, name):
+    write_json(*_renamed(coco, {TRAIN[1]: name}))
+    with pytest.raises(UserError, match="have no name that a store can keep"):
+        prepare(make_source("coco", coco), tmp_path / "s.h5", 32, workers=1)
+
+
+def _renamed(root, names):
+    path, content = annotations(root)
+    for image in content["images"]:
+        image["file_name"] = names.get(image["id"], image["file_name"])
+    return path, content
