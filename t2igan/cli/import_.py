@@ -90,6 +90,11 @@ def import_verb(
     words = None if captions is None else Words(captions, read_captions_pickle(captions)[0].words)
     given = {name: value for name, value in config.items() if value is not None}
     networks = read_networks([file, *beside], kind, **given)
+    if align_corners is None and any(each.kind == "damsm-image-encoder" for each in networks):
+        raise UserError(
+            "--align_corners is missing: the file does not tell how its image encoder saw pictures; give true for "
+            "AttnGAN, MirrorGAN and DM-GAN as they were run, false for SSA-GAN and DF-GAN"
+        )
     system = assemble(networks, words)
     for each in networks:
         console.print(_table(each), "")

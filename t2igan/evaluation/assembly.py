@@ -240,7 +240,7 @@ def make_scorers(
         scorers.append(FeatureScorer(embedder, own, protocol, distinct, device, *(precomputed or ())))
     for judge in networks.judges:
         spec = specs[RPrecision]
-        embedder = DamsmEmbedder(judge, spec.source, device)
+        embedder = DamsmEmbedder(judge, spec.source, device, spec.resize)
         sentences = encode_captions(judge.module, split, protocol, device)
         scorers.append(MatchingScorer(embedder, judge.label, sentences, spec, protocol, split, plan, device))
     if networks.clip is not None:

@@ -1,5 +1,6 @@
 """The networks that pictures are shown to: each turns a picture into a few rows of numbers, once."""
 
+import copy
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Literal
@@ -7,10 +8,11 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from t2igan.errors import UserError
 from t2igan.evaluation.generate import Pictures
 from t2igan.metrics.backbones import Backbone
 from t2igan.metrics.clip import ClipEncoder
-from t2igan.models.damsm import DAMSM
+from t2igan.models.damsm import DAMSM, InceptionImageEncoder
 from t2igan.nn.images import to_signed
 
 Rows = tuple[Tensor, ...]
@@ -58,6 +60,11 @@ class BackboneEmbedder(Embedder):
         self.backbone, self.source = backbone.to(device), source
         self.name, self.sha256 = backbone.name, backbone.sha256
 
+    @property
+    def identity(self) -> list[str]:
+        """With the backbone's way to see pictures."""
+        return [*super().identity, *self.backbone.identity]
+
     def _embed(self, images: Tensor) -> Rows:
         return self.backbone(images)
 
@@ -84,11 +91,36 @@ class DamsmEmbedder(Embedder):
         judge: whose image encoder is moved to ``device``.
         source: see :class:`Embedder`.
         device: where to compute.
+        resize: how its Inception gets its pixels; ``damsm``: as its checkpoint says.
+
+    Raises:
+        UserError: a resize is wanted of an image encoder that has another one.
     """
 
-    def __init__(self, judge: Judge, source: Literal["uint8", "float"], device: torch.device) -> None:
-        self._encoder = judge.module.image_encoder.to(device)
+    def __init__(
+        self,
+        judge: Judge,
+        source: Literal["uint8", "float"],
+        device: torch.device,
+        resize: Literal["damsm", "align-corners", "half-pixel"] = "damsm",
+    ) -> None:
+        encoder = judge.module.image_encoder.to(device)
+        if resize != "damsm":
+            if not isinstance(encoder, InceptionImageEncoder):
+                raise UserError(
+                    f"the protocol wants {resize} pictures for Inception, the DAMSM {judge.label} has a "
+                    f"{type(encoder).__name__}: give another --damsm or take a protocol without `resize`"
+                )
+            # A copy that shares the weights: training and other protocols keep the checkpoint's way.
+            encoder = copy.copy(encoder)
+            encoder.align_corners = resize == "align-corners"
+        self._encoder, self.resize = encoder, resize
         self.name, self.sha256, self.source = "damsm", judge.sha256, source
+
+    @property
+    def identity(self) -> list[str]:
+        """With the resize."""
+        return [*super().identity, self.resize]
 
     def _embed(self, images: Tensor) -> Rows:
         signed = images if images.is_floating_point() else to_signed(images)

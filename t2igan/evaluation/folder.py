@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -15,7 +16,7 @@ from PIL import Image, UnidentifiedImageError
 from t2igan.data.store import Store, StoreSplit
 from t2igan.errors import UserError
 from t2igan.evaluation.generate import Pictures, batches
-from t2igan.evaluation.plan import Plan
+from t2igan.evaluation.plan import Plan, plan_for
 from t2igan.evaluation.protocol import Protocol
 from t2igan.evaluation.record import SubjectCard
 from t2igan.evaluation.subjects import Subject
@@ -34,8 +35,8 @@ FIELDS = {
 # and `_<pass>`, as the released samplers name their files (DF-GAN's first: `<key>_  0`); or COCO's number of the
 # image, perhaps with that of an annotation.
 USUAL_NAMES = (
-    re.compile(r"(?P<key>.+?)(?:_c(?P<caption>\d+))?(?:_s-?\d+(?:_\d+)?)?"),
-    re.compile(r"(?P<key>.+)_[ \d]{2}\d"),
+    re.compile(r"(?P<key>.+?)(?:_c(?P<caption>\d+))?(?:_s(?P<sample>-?\d+)(?:_(?P<turn>\d+))?)?"),
+    re.compile(r"(?P<key>.+)_(?P<turn>[ \d]{2}\d)"),
     re.compile(r"(?P<image_id>\d+)(?:_(?P<annotation_id>\d+))?"),
 )
 COCO_KEY = re.compile(r"(?:COCO_[a-z]+\d{4}_)?(\d{12})")
@@ -49,7 +50,9 @@ class FolderContent:
 
     Attributes:
         files: the images that belong to the split, in the order of their names.
+        images: the image of the split that each stands for.
         captions: the caption of each, ``UNKNOWN`` where the name does not tell.
+        turns: of each file the numbers of its sample and pass, as far as the name tells.
         expected: images of the split.
         missing: keys without a file.
         unexpected: files that belong to no key.
@@ -57,7 +60,9 @@ class FolderContent:
     """
 
     files: list[Path]
+    images: list[int]
     captions: list[int]
+    turns: list[tuple[int, ...]]
     expected: int
     missing: list[str]
     unexpected: list[Path]
@@ -94,6 +99,15 @@ def compile_pattern(pattern: str) -> re.Pattern[str]:
     return re.compile("".join(groups))
 
 
+class _Name(NamedTuple):
+    """What a file's name says: image, caption, sample and pass, and whether an annotation's id is there."""
+
+    image: int
+    caption: int
+    turns: tuple[int, ...]
+    annotated: bool
+
+
 class _Names:
     """Finds the image and caption that a file's name stands for."""
 
@@ -110,11 +124,11 @@ class _Names:
         numbers = ((image, COCO_KEY.fullmatch(name)) for image, name in enumerate(last_parts))
         self._by_number = {int(found[1]): image for image, found in numbers if found}
 
-    def find(self, stem: str) -> tuple[int, int, bool] | None:
-        """Image, caption, and whether an annotation's id was there; None for a name of no image."""
+    def find(self, stem: str) -> _Name | None:
+        """What a name says; None for a name of no image."""
         for name in dict.fromkeys((stem, stem.rpartition("/")[2])):
             if self._usual and name in self._by_key:
-                return self._by_key[name], UNKNOWN, False
+                return _Name(self._by_key[name], UNKNOWN, (), False)
             for pattern in self._patterns:
                 parts = pattern.fullmatch(name)
                 image = None if parts is None else self._image(parts.groupdict())
@@ -127,12 +141,13 @@ class _Names:
             return self._by_key.get(parts["key"])
         return self._by_number.get(int(parts["image_id"]))
 
-    def _with_caption(self, image: int, parts: dict[str, str | None]) -> tuple[int, int, bool] | None:
+    def _with_caption(self, image: int, parts: dict[str, str | None]) -> _Name | None:
         annotated = any(parts.get(name) is not None for name in ("annotation_id", "annotator_id"))
+        turns = tuple(int(value) for name in ("sample", "turn") if (value := parts.get(name)) is not None)
         if parts.get("caption") is None:
-            return image, UNKNOWN, annotated
+            return _Name(image, UNKNOWN, turns, annotated)
         own, number = self._split.captions_of(image), int(parts["caption"])
-        return (image, own[number], annotated) if number < len(own) else None
+        return _Name(image, own[number], turns, annotated) if number < len(own) else None
 
 
 def scan_folder(folder: Path, split: StoreSplit, pattern: str | None = None) -> FolderContent:
@@ -154,15 +169,17 @@ def scan_folder(folder: Path, split: StoreSplit, pattern: str | None = None) -> 
     if not paths:
         raise UserError(f"--images: no image in {folder}: give a folder with {', '.join(sorted(SUFFIXES))} in it")
     found = [names.find(path.relative_to(folder).with_suffix("").as_posix()) for path in paths]
-    known = [(path, *each) for path, each in zip(paths, found) if each is not None]
-    seen = {image for _, image, _, _ in known}
+    known = [each for each in found if each is not None]
+    seen = {each.image for each in known}
     return FolderContent(
-        [path for path, *_ in known],
-        [caption for _, _, caption, _ in known],
+        [path for path, each in zip(paths, found) if each is not None],
+        [each.image for each in known],
+        [each.caption for each in known],
+        [each.turns for each in known],
         len(split),
         [key for image, key in enumerate(split.keys) if image not in seen],
         [path for path, each in zip(paths, found) if each is None],
-        any(annotated for *_, annotated in known),
+        any(each.annotated for each in known),
     )
 
 
@@ -209,23 +226,42 @@ class ImageFolder(Subject):
             raise UserError(
                 f"{folder}: {summary} (the first: {self.content.missing[0]}); draw them, or --allow_partial true"
             )
-        sha256, distinct = self._sha256(folder, pattern)
+        digests = [hashlib.sha256(path.read_bytes()).digest() for path in self.content.files]
+        sha256, distinct = self._sha256(folder, pattern, digests), len(set(digests))
         self.card = SubjectCard("images", folder.name, str(folder), sha256, n_distinct=distinct)
         self.notes = [summary]
         if self.content.annotated:
             self.notes.append("the store keeps no ids of annotations: files are known by their image, not caption")
         self.knows_captions = UNKNOWN not in self.content.captions
+        if not self.knows_captions:
+            self.notes.append(
+                "the names tell images, not captions: parts of the inception score and subsets of the kernel "
+                "distance are not exactly those of the checkpoint that the images come from"
+            )
+        self._drawn = self._draws(digests)
 
-    def _sha256(self, folder: Path, pattern: str | None) -> tuple[str, int]:
-        """Of all files, and of what a pattern makes of their names; and how many files differ in content."""
+    def _sha256(self, folder: Path, pattern: str | None, digests: list[bytes]) -> str:
+        """Of all files, and of what a pattern makes of their names."""
         digest = hashlib.sha256(b"" if pattern is None else f"{pattern}\n".encode())
-        contents = set()
-        for path in self.content.files:
-            content = hashlib.sha256(path.read_bytes()).digest()
-            contents.add(content)
+        for path, own in zip(self.content.files, digests):
             digest.update(f"{path.relative_to(folder).as_posix()}\n".encode())
-            digest.update(content)
-        return digest.hexdigest(), len(contents)
+            digest.update(own)
+        return digest.hexdigest()
+
+    def _draws(self, digests: list[bytes]) -> dict[tuple[int, int], Path]:
+        """The file of each caption and draw, whatever order the names have.
+
+        Files of one caption are its draws in the order of their samples, passes and contents; files of unknown
+        captions are numbered through in the order of their images.
+        """
+        content = self.content
+        ways = zip(content.captions, content.images, content.turns, digests, content.files)
+        found: dict[tuple[int, int], Path] = {}
+        draws: Counter[int] = Counter()
+        for caption, _, _, _, path in sorted(ways):
+            found[caption, draws[caption]] = path
+            draws[caption] += 1
+        return found
 
     def check(self, protocol: Protocol, store: Store) -> None:
         """All images must be readable, and of the protocol's size."""
@@ -240,9 +276,17 @@ class ImageFolder(Subject):
             )
 
     def plan(self, protocol: Protocol, split: StoreSplit) -> Plan:
-        """Every file once, whatever number the protocol has for checkpoints."""
-        captions = np.asarray(self.content.captions, np.int64)
-        return Plan(captions, np.zeros_like(captions))
+        """Every file once, whatever number the protocol has for checkpoints, in the order of a checkpoint's."""
+        places: dict[tuple[int, int], int] = {}
+        if self.knows_captions:
+            planned = plan_for(protocol, split)
+            places = {
+                pair: place for place, pair in enumerate(zip(planned.captions.tolist(), planned.draws.tolist()))
+            }
+        last = len(places)
+        pairs = sorted(self._drawn, key=lambda pair: (places.get(pair, last), pair[1], pair[0]))
+        captions, draws = np.asarray(pairs, np.int64).T
+        return Plan(captions, draws)
 
     def pictures(
         self,
@@ -255,7 +299,8 @@ class ImageFolder(Subject):
     ) -> Iterator[Pictures]:
         """Read."""
         for batch in batches(numbers, batch_size):
-            images = [self._read(self.content.files[number], protocol.image_size) for number in batch]
+            pairs = zip(plan.captions[batch].tolist(), plan.draws[batch].tolist())
+            images = [self._read(self._drawn[pair], protocol.image_size) for pair in pairs]
             yield Pictures(torch.from_numpy(batch), torch.stack(images).to(device))
 
     @staticmethod

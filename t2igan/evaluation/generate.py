@@ -50,6 +50,11 @@ def batches(numbers: Sequence[int], batch_size: int) -> Iterator[np.ndarray]:
         yield np.asarray(numbers[start : start + batch_size], np.int64)
 
 
+def caption_words(split: StoreSplit, caption: int, words: int, seed: int) -> np.ndarray:
+    """The ids of at most ``words`` words of a caption; the choice depends on seed and caption alone."""
+    return subsample_words(split.caption_tokens(caption), words, np.random.default_rng([seed, caption]))
+
+
 def caption_tokens(split: StoreSplit, captions: Sequence[int], words: int, seed: int) -> tuple[Tensor, Tensor]:
     """Captions as :class:`t2igan.data.datasets.EvaluationItems` gives them, without reading their images.
 
@@ -62,11 +67,7 @@ def caption_tokens(split: StoreSplit, captions: Sequence[int], words: int, seed:
     Returns:
         int64 (B, T), 0 = padding, and int64 (B,) lengths.
     """
-    tokens = [
-        subsample_words(split.caption_tokens(int(caption)), words, np.random.default_rng([seed, int(caption)]))
-        for caption in captions
-    ]
-    rows = [torch.from_numpy(row) for row in tokens]
+    rows = [torch.from_numpy(caption_words(split, int(caption), words, seed)) for caption in captions]
     return pad_sequence(rows, batch_first=True), torch.tensor([len(row) for row in rows])
 
 

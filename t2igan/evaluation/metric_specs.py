@@ -18,7 +18,9 @@ def hashed_fields(spec: Any) -> dict[str, Any]:
     """The fields of a dataclass that belong in a hash, by name."""
     found = {own.name: getattr(spec, own.name) for own in fields(spec)}
     optional = {own.name for own in fields(spec) if own.metadata.get("added") and found[own.name] == own.default}
-    return {name: value for name, value in found.items() if name not in optional}
+    # Raised when the meaning of a metric changes though its words stay: such values do not compare.
+    rules = {"rules": spec.rules} if hasattr(spec, "rules") else {}
+    return {name: value for name, value in found.items() if name not in optional} | rules
 
 
 InceptionFlavour = Literal["tf-2015", "torchvision-affine", "torchvision", "dfgan", "slim-birds"]
@@ -163,15 +165,21 @@ class RPrecision:
             picture of a caption.
         seed: of mismatching captions, of the folds and of the control.
         source: whether the DAMSM sees the pictures as stored (8 bits) or as drawn.
+        resize: how an Inception of a DAMSM gets its 299 pixels: ``damsm``: as its checkpoint says;
+            ``align-corners``: by the corner pixels, as AttnGAN, MirrorGAN, DM-GAN and TISE ran it; ``half-pixel``:
+            as SSA-GAN and DF-GAN ran it.
     """
 
     name: ClassVar[str] = "r-precision"
+    # 2: candidates belong to caption and draw, ties count as their chance to come first.
+    rules: ClassVar[int] = 2
     candidates: int = at_least(2, 100)
     folds: int = at_least(1, 10)
     fold_mode: Literal["exact", "dmgan-2999"] = "exact"
     negatives: Literal["other-class", "other-image", "fixed"] = "other-class"
     seed: int = at_least(0, 0)
     source: Literal["uint8", "float"] = "uint8"
+    resize: Literal["damsm", "align-corners", "half-pixel"] = added("damsm")
 
 
 @dataclass(frozen=True)
@@ -179,6 +187,7 @@ class CLIPRPrecision:
     """R-precision with a CLIP, which has never seen the data set's training captions; options as of R-precision."""
 
     name: ClassVar[str] = "clip-r-precision"
+    rules: ClassVar[int] = RPrecision.rules
     candidates: int = at_least(2, 100)
     folds: int = at_least(1, 10)
     fold_mode: Literal["exact", "dmgan-2999"] = "exact"

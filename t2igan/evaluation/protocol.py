@@ -19,6 +19,13 @@ FOLDER = Path(__file__).parent / "protocols"
 # Part of every hash: raised when the meaning of a protocol changes though its words stay.
 RULES = 1
 
+# Fields that choose which images there are, or what is made of them; the image of a caption depends on all others.
+CHOICES = {
+    *("name", "source", "dataset", "images", "metrics", "captions", "captions_seed", "passes", "loader_batch"),
+    *("reference", "reference_split", "reference_images", "reference_count", "reference_seed"),
+    *("bootstrap", "bootstrap_seed", "confidence"),
+}
+
 T = TypeVar("T")
 
 
@@ -108,11 +115,13 @@ class Protocol:
     @property
     def drawing(self) -> dict[str, Any]:
         """The fields that decide how the picture of a caption looks, whichever captions are drawn."""
-        names = (
-            *("image_size", "split", "words", "words_seed", "noise_seed", "weights", "quantisation"),
-            *("truncation", "noise_scale", "conditioning"),
-        )
-        return {name: getattr(self, name) for name in names}
+        return {own.name: getattr(self, own.name) for own in fields(self) if own.name not in CHOICES}
+
+    @property
+    def reference_drawing(self) -> dict[str, Any]:
+        """The fields that decide how a reference image looks."""
+        names = [own.name for own in fields(self) if own.name.startswith("reference")]
+        return {name: getattr(self, name) for name in ("image_size", "split", *names)}
 
     @property
     def reference_of(self) -> str:

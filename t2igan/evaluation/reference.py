@@ -26,10 +26,7 @@ class Reference:
         self._images = range(0, len(self._split), 2 if protocol.reference == "halves" else 1)
         self._count = protocol.reference_count if self._mode == "augmented" else len(self._images)
         self._seed = protocol.reference_seed
-        step = self._images.step
-        augmentation = [self._seed] if self._mode == "augmented" else []
-        parts = [store.fingerprint, self._split.name, self._mode, step, self._size, augmentation]
-        self.identity = hash_of({"reference": parts})
+        self.identity = hash_of({"store": store.fingerprint, **protocol.reference_drawing})
 
     def __len__(self) -> int:
         return self._count

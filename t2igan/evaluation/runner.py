@@ -21,7 +21,7 @@ from t2igan.evaluation.generate import Pictures, batches
 from t2igan.evaluation.metric_specs import LPIPSDiversity
 from t2igan.evaluation.plan import Plan
 from t2igan.evaluation.protocol import Protocol
-from t2igan.evaluation.record import ResultRecord
+from t2igan.evaluation.record import ResultRecord, package_versions
 from t2igan.evaluation.reference import Reference
 from t2igan.evaluation.scorers import Scorer, Values
 from t2igan.evaluation.subjects import RealImages, Subject
@@ -128,7 +128,7 @@ class Evaluation:
             seed=protocol.noise_seed,
             device=device_name(device),
             seconds=round(time.monotonic() - begin, 3),
-            notes=list(subject.notes),
+            notes=[*subject.notes, *(note for scorer in scorers for note in scorer.notes)],
             protocol_content=protocol.content,
             environment=asdict(environment()),
         )
@@ -239,13 +239,9 @@ def _take_wanted(scorer: Scorer, numbers: torch.Tensor, rows: tuple[torch.Tensor
 def picture_ids(plan: Plan) -> np.ndarray:
     """What tells the pictures of one subject apart, int64 (N, 2).
 
-    Caption and draw, so that protocols which choose captions in different ways share what they have in common; the
-    numbers of the plan where files do not tell their captions.
+    Caption and draw, so that protocols which choose captions in different ways share what they have in common.
     """
-    ids = np.stack([plan.captions, plan.draws], axis=1)
-    if len(np.unique(ids, axis=0)) == len(ids):
-        return ids
-    return np.stack([np.full(len(plan), -1), np.arange(len(plan))], axis=1)
+    return np.stack([plan.captions, plan.draws], axis=1)
 
 
 def _by_embedder(scorers: Sequence[Scorer]) -> list[tuple[Embedder, list[Scorer]]]:
@@ -265,7 +261,7 @@ def _picture_content(subject: Subject, protocol: Protocol, store: Store) -> list
 def _shelf(options: Options, content: object, embedder: Embedder) -> Shelf | None:
     if options.cache is None or content is None:
         return None
-    return Shelf(options.cache, {"pictures": content, "network": embedder.identity})
+    return Shelf(options.cache, {"pictures": content, "network": embedder.identity, "versions": package_versions()})
 
 
 def _diversity_shelf(
@@ -273,7 +269,8 @@ def _diversity_shelf(
 ) -> Shelf | None:
     if options.cache is None or content is None:
         return None
-    return Shelf(options.cache, {"pictures": content, "network": ["lpips-diversity", network.sha256, spec.samples]})
+    seen = ["lpips-diversity", network.sha256, spec.samples]
+    return Shelf(options.cache, {"pictures": content, "network": seen, "versions": package_versions()})
 
 
 def _compute(scorers: Sequence[Scorer], protocol: Protocol) -> Values:

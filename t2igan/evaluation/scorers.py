@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +11,9 @@ from torch import Tensor
 
 from t2igan.data.store import Store, StoreSplit
 from t2igan.errors import UserError
-from t2igan.evaluation.control import ShuffledRPrecision
 from t2igan.evaluation.costs import NETWORK, part
 from t2igan.evaluation.embedders import Embedder, Judge, Rows
-from t2igan.evaluation.generate import batches, caption_tokens
+from t2igan.evaluation.generate import batches, caption_tokens, caption_words
 from t2igan.evaluation.metric_specs import CLIPRPrecision, RPrecision
 from t2igan.evaluation.plan import Plan, shuffled_captions
 from t2igan.evaluation.protocol import Protocol
@@ -28,6 +27,8 @@ from t2igan.models.damsm import DAMSM
 from t2igan.models.suite_module import content_sha256, load_module
 
 CAPTIONS_AT_A_TIME = 512
+# Keeps the control's candidates apart from those of the metric that it controls.
+CONTROL_SEED_OFFSET = 1_000_003
 # Values by name, and by the name of the metric why it could not be computed.
 Values = tuple[dict[str, MetricValue], dict[str, str]]
 
@@ -39,11 +40,13 @@ class Scorer(ABC):
         embedder: the network.
         wanted: bool (N,), the pictures whose rows it takes.
         wants_reference: whether it takes the reference's rows too.
+        notes: what a reader of the values should know, once they are there.
     """
 
     embedder: Embedder
     wanted: np.ndarray
     wants_reference = False
+    notes: Sequence[str] = ()
 
     @abstractmethod
     def add(self, numbers: Tensor, rows: Rows) -> None:
@@ -95,6 +98,9 @@ def load_classifier(path: str | Path, store: Store) -> ClassifierBackbone:
 class MatchingScorer(Scorer):
     """R-precision, and its control: the same pictures under captions of other classes.
 
+    All candidates of the control, the ranked one included, are of other classes than the picture. None of them is
+    distinguished then, however well the network knows the picture's own class, and its value must be chance.
+
     Args:
         embedder: gives the image vectors.
         judge: its label, for the names of the values; None for none.
@@ -124,19 +130,29 @@ class MatchingScorer(Scorer):
         class_ids = split.class_ids[image_ids]
         groups = class_ids if spec.negatives == "other-class" else image_ids
         shuffled = shuffled_captions(plan.captions, groups[plan.captions], spec.seed)
-        self._captions, self._shuffled = torch.from_numpy(plan.captions), torch.from_numpy(shuffled)
-        options = asdict(spec)
-        options.pop("source", None)
-        self._metric = r_precision.RPrecision(class_ids, image_ids, **options).to(device)
-        self._metric.set_captions(sentences)
-        self._control = ShuffledRPrecision(class_ids, image_ids, sentences, spec).to(device)
+        self._captions, self._draws, self._shuffled = map(torch.from_numpy, (plan.captions, plan.draws, shuffled))
+        self._metric, self._control = (
+            self._make(class_ids, image_ids, sentences, seed, device)
+            for seed in (spec.seed, spec.seed + CONTROL_SEED_OFFSET)
+        )
+
+    def _make(
+        self, class_ids: np.ndarray, image_ids: np.ndarray, sentences: Tensor, seed: int, device: torch.device
+    ) -> r_precision.RPrecision:
+        spec = self.spec
+        folds = spec.folds, spec.fold_mode
+        metric = r_precision.RPrecision(class_ids, image_ids, spec.candidates, *folds, spec.negatives, seed).to(
+            device
+        )
+        metric.set_captions(sentences)
+        return metric
 
     def add(self, numbers: Tensor, rows: Rows) -> None:
         """Image vectors."""
-        captions, shuffled = self._captions[numbers], self._shuffled[numbers]
+        captions, draws = self._captions[numbers], self._draws[numbers]
         with part(f"metric {self.spec.name}"):
-            self._metric.update(rows[0], captions, numbers)
-            self._control.update(rows[0], captions, shuffled, numbers)
+            self._metric.update(rows[0], captions, draws)
+            self._control.update(rows[0], captions, draws, self._shuffled[numbers])
 
     def values(self) -> Values:
         """The metric and its control."""
@@ -146,8 +162,10 @@ class MatchingScorer(Scorer):
             for title, metric in ((name, self._metric), (f"{name}-shuffled", self._control)):
                 mean, spread = metric.compute()
                 with metric.sync_context():
-                    hits = metric.hits()
-                judge, chance = self.embedder.sha256, 1 / self.spec.candidates
+                    hits, chance = metric.hits(), metric.chance().item()
+                    if metric is self._metric:
+                        self.notes = [f"{name}{self._suffix}: {note}" for note in metric.notes()]
+                judge = self.embedder.sha256
                 value = MetricValue(mean.item(), spread.item(), len(hits), judge, chance, spread_over="folds")
                 found[f"{title}{self._suffix}"] = with_interval(value, hits, self._protocol)
         except UserError as error:
@@ -202,11 +220,17 @@ def with_interval(value: MetricValue, samples: Tensor, protocol: Protocol) -> Me
 
 @torch.no_grad()
 def encode_captions(damsm: DAMSM, split: StoreSplit, protocol: Protocol, device: torch.device) -> Tensor:
-    """Sentence vectors (M, D) of every caption of a split, each encoded once."""
+    """Sentence vectors (M, D) of every caption of a split; equal captions are encoded once."""
     encoder = damsm.text_encoder.to(device)
-    sentences = []
-    for batch in batches(range(split.n_captions), CAPTIONS_AT_A_TIME):
+    # Captions with equal words get equal vectors to the last bit, wherever they stand in a batch: they tie then.
+    first: dict[bytes, int] = {}
+    words = (
+        caption_words(split, caption, protocol.words, protocol.words_seed) for caption in range(split.n_captions)
+    )
+    places = [first.setdefault(own.tobytes(), len(first)) for own in words]
+    sentences, different = [], np.unique(places, return_index=True)[1]
+    for batch in batches(different, CAPTIONS_AT_A_TIME):
         captions, lengths = caption_tokens(split, batch, protocol.words, protocol.words_seed)
         with part(f"{NETWORK} damsm, captions"):
             sentences.append(encoder(captions.to(device), lengths.to(device)).sentence)
-    return torch.cat(sentences)
+    return torch.cat(sentences)[torch.tensor(places, device=device)]

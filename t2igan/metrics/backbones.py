@@ -42,6 +42,11 @@ class Backbone(nn.Module, ABC):
     sha256: str
     feature_dim: int
 
+    @property
+    def identity(self) -> list[str]:
+        """All that features depend on beside the picture."""
+        return [type(self).__qualname__, self.name, self.sha256]
+
     @abstractmethod
     def _embed(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Features (B, F) and logits (B, C) of images (B, 3, H, W) as :meth:`forward` takes them."""
@@ -129,6 +134,11 @@ class InceptionBackbone(Backbone):
         self.network = inception_v3(_CLASSES.get(flavour, 1000), from_tf, last_by_maximum=flavour == "tf-2015")
         load_weights(self.network, path, ignore=("AuxLogits.",))
         self.freeze()
+
+    @property
+    def identity(self) -> list[str]:
+        """With the way in which pictures are resized and scaled."""
+        return [*super().identity, self.flavour, self.resize]
 
     def preprocess(self, images: Tensor) -> Tensor:
         """Resize and scale as the flavour does.

@@ -1,5 +1,6 @@
 """CLIP (Radford et al. 2021) from a local folder, as a judge of pictures and captions."""
 
+import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +18,7 @@ WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin")
 # Of OpenAI's CLIP; a folder with a preprocessor_config.json has its own.
 PIXEL_MEAN = (0.48145466, 0.4578275, 0.40821073)
 PIXEL_STD = (0.26862954, 0.26130258, 0.27577711)
+TOKENIZER_FILES = ("vocab.json", "merges.txt", "tokenizer.json", "tokenizer_config.json", "added_tokens.json")
 CAPTIONS_AT_A_TIME = 256
 
 
@@ -25,6 +27,9 @@ class ClipEncoder(nn.Module):
 
     Args:
         folder: with config.json, the weights and the tokenizer.
+
+    Attributes:
+        sha256: of weights, configuration, tokenizer and the normalisation of pixels.
 
     Raises:
         UserError: ``transformers`` is not installed, or the folder is not that of a CLIP.
@@ -45,8 +50,8 @@ class ClipEncoder(nn.Module):
             self._tokenizer = CLIPTokenizerFast.from_pretrained(folder, local_files_only=True)
         except Exception as error:  # its libraries raise kinds of their own for damaged files
             raise UserError(f"{folder}: not a readable CLIP ({' '.join(str(error).split())[:120]})") from error
-        self.sha256 = file_sha256(weights)
         self._mean, self._std = _pixel_statistics(folder / "preprocessor_config.json")
+        self.sha256 = _identity(folder, weights, self._mean, self._std)
         self._size = self._model.config.vision_config.image_size
         self._words = self._model.config.text_config.max_position_embeddings
         self.requires_grad_(False).eval()
@@ -68,9 +73,12 @@ class ClipEncoder(nn.Module):
     def caption_vectors(self, captions: Sequence[str]) -> Tensor:
         """Unit vectors (N, D) of captions; words beyond CLIP's context are cut off."""
         device, found = self._model.device, []
-        for start in range(0, len(captions), CAPTIONS_AT_A_TIME):
+        # Equal captions get equal vectors to the last bit, wherever they stand in a batch.
+        places = {text: place for place, text in enumerate(dict.fromkeys(captions))}
+        texts = list(places)
+        for start in range(0, len(texts), CAPTIONS_AT_A_TIME):
             tokens = self._tokenizer(
-                list(captions[start : start + CAPTIONS_AT_A_TIME]),
+                texts[start : start + CAPTIONS_AT_A_TIME],
                 padding=True,
                 truncation=True,
                 max_length=self._words,
@@ -80,7 +88,16 @@ class ClipEncoder(nn.Module):
                 input_ids=tokens.input_ids, attention_mask=tokens.attention_mask
             ).pooler_output
             found.append(nn.functional.normalize(self._model.text_projection(pooled), dim=1))
-        return torch.cat(found)
+        return torch.cat(found)[torch.tensor([places[text] for text in captions], device=device)]
+
+
+def _identity(folder: Path, weights: Path, mean: list[float], std: list[float]) -> str:
+    """sha256 of all that vectors depend on: weights, sizes, tokens, and what the pixels are normalised by."""
+    files = [weights, folder / "config.json", *(folder / name for name in TOKENIZER_FILES)]
+    digest = hashlib.sha256(json.dumps([mean, std]).encode())
+    for path in files:
+        digest.update(file_sha256(path).encode() if path.is_file() else b"none")
+    return digest.hexdigest()
 
 
 def _pixel_statistics(path: Path) -> tuple[list[float], list[float]]:

@@ -14,8 +14,9 @@ class NegativeCaptions:
     """Draws mismatching captions as the code of DM-GAN does (specification: protocols, section 3.2).
 
     Uniform over the allowed images, then uniform over the captions of that image, with replacement. What a
-    trial gets depends on the seed, the trial's number and its true caption alone: the bits come from
-    Philox, a counter-based generator, with the seed as key and the trial in the counter.
+    trial gets depends on the seed, its true caption and which image of that caption it is alone, however the
+    images come in: the bits come from Philox, a counter-based generator, with the seed as key and those two in the
+    counter.
 
     Args:
         class_ids: (N,), class of each caption's image.
@@ -63,11 +64,11 @@ class NegativeCaptions:
             what = "classes" if policy == "other-class" else "images"
             raise UserError(f"negatives: {policy} needs captions of at least two {what}, the split has one")
 
-    def draw(self, trial: np.ndarray, caption_ids: np.ndarray, count: int) -> np.ndarray:
+    def draw(self, draws: np.ndarray, caption_ids: np.ndarray, count: int) -> np.ndarray:
         """Mismatching captions of some trials.
 
         Args:
-            trial: int64 (B,), numbers of the trials, not negative.
+            draws: int64 (B,), 0 for the first image of a caption, 1 for the second, ...
             caption_ids: int64 (B,), their true captions, 0 <= id < N.
             count: K.
 
@@ -77,7 +78,8 @@ class NegativeCaptions:
         if caption_ids.min() < 0 or caption_ids.max() >= len(self._captions):
             raise ValueError(f"caption ids must be in 0..{len(self._captions) - 1}")
         # A list of its own for each caption: another part of the counter than that of the trials.
-        counters = [[0, 0, 1, int(c)] for c in caption_ids] if self._fixed else [[0, int(t), 0, 0] for t in trial]
+        pairs = zip(draws.tolist(), caption_ids.tolist())
+        counters = [[0, 0, 1, caption] if self._fixed else [0, draw, 0, caption] for draw, caption in pairs]
         bits = np.stack(
             [np.random.Philox(key=self._seed, counter=counter).random_raw(count) for counter in counters]
         )

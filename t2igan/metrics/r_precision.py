@@ -18,6 +18,8 @@ FoldMode = Literal["exact", "dmgan-2999"]
 _SHUFFLE_STREAM = 1  # keeps the shuffling apart from other uses of the same seed
 _BLOCK_ELEMENTS = 2**18  # gathered numbers at a time: fits in the cache of a core
 _SUSPICIOUS_TIES = 0.01
+_FEW_NEGATIVES = 0.9  # of those asked for
+_COLLAPSED = 0.999  # length of the mean of unit vectors, 1 where all are one
 
 
 def _unit(vectors: Tensor) -> Tensor:
@@ -57,19 +59,53 @@ def r_precision_cosines(codes: Tensor, sentences: Tensor, true_ids: Tensor, nega
     return _candidate_cosines(_unit(codes), _unit(sentences), candidates)
 
 
-def _hits(cosines: Tensor) -> Tensor:
-    return cosines[:, 0] >= cosines[:, 1:].amax(1)
-
-
 def r_precision_hits(codes: Tensor, sentences: Tensor, true_ids: Tensor, negative_ids: Tensor) -> Tensor:
-    """Whether the true caption has the largest cosine; a tie counts as success, as in the code of DM-GAN.
+    """Whether the true caption has the largest cosine; where it ties with others, the chance that it comes first.
+
+    (The code of DM-GAN takes the first of the largest, which is always the true caption: a tie is a success there,
+    and an encoder that has collapsed scores 100 %.)
 
     Args and shapes as :func:`r_precision_cosines`.
 
     Returns:
-        bool (B,).
+        float64 (B,): 1, 0, or 1 / (number of captions that tie).
     """
-    return _hits(r_precision_cosines(codes, sentences, true_ids, negative_ids))
+    cosines = r_precision_cosines(codes, sentences, true_ids, negative_ids)
+    best, ties = _ranked(cosines, torch.zeros_like(cosines[:, 1:], dtype=torch.bool))
+    return best.double() / (1 + ties)
+
+
+def _ranked(cosines: Tensor, absent: Tensor) -> tuple[Tensor, Tensor]:
+    """Whether candidate 0 is among the best, and how many others have its cosine; ``absent`` ones do not count."""
+    others = cosines[:, 1:].masked_fill(absent, -torch.inf)
+    return cosines[:, 0] >= others.amax(1), (others == cosines[:, :1]).sum(1)
+
+
+def _equal_rows(table: Tensor) -> Tensor:
+    """A number for each row (N, D), the same for equal rows, int64 (N,)."""
+    rows = np.ascontiguousarray(table.cpu().numpy())
+    whole = rows.view(np.dtype((np.void, rows.itemsize * rows.shape[1]))).ravel()
+    return torch.from_numpy(np.unique(whole, return_inverse=True)[1].astype(np.int64)).to(table.device)
+
+
+def _all_one(mean: Tensor) -> bool:
+    """Whether unit vectors (or zeros) with this mean are nearly all the same."""
+    length = mean.norm().item()
+    return length > _COLLAPSED or length == 0
+
+
+def _guesses(groups: Tensor, absent: Tensor) -> tuple[Tensor, Tensor]:
+    """How many different candidates each trial has, and how many are no other than candidate 0.
+
+    Args:
+        groups: int64 (B, 1 + K), equal for candidates with equal vectors.
+        absent: bool (B, K), candidates that do not count.
+    """
+    first = groups[:, :1]
+    others = torch.where(absent, first, groups[:, 1:])
+    ordered = torch.cat([first, others], dim=1).sort(dim=1).values
+    different = 1 + (ordered[:, 1:] != ordered[:, :-1]).sum(1)
+    return different, ((others == first) & ~absent).sum(1)
 
 
 def fold_statistics(hits: Tensor, folds: int = 10, mode: FoldMode = "exact") -> tuple[Tensor, Tensor]:
@@ -106,9 +142,9 @@ class RPrecision(IndexedMetric):
     """R-precision (R = 1) over trials of one true and ``candidates - 1`` mismatching captions.
 
     Every caption of the split is encoded once and handed to :meth:`set_captions`; a trial then only looks its
-    candidates up. The candidates of a trial depend on (seed, trial, true caption) alone, and the trials are
-    ordered by number and shuffled with the seed before they are cut into folds, so batches and processes
-    leave no trace.
+    candidates up. The candidates of a trial depend on (seed, caption, draw) alone, and the trials are ordered by
+    draw and caption and shuffled with the seed before they are cut into folds, so that batches, processes and the
+    order in which images come in leave no trace.
 
     Args:
         class_ids: (N,), class of each caption of the split.
@@ -141,6 +177,7 @@ class RPrecision(IndexedMetric):
         self._captions = len(class_ids)
         self._negatives = NegativeCaptions(class_ids, image_ids, negatives, seed)
         self._sentences: Tensor | None = None
+        self._groups = torch.zeros(0, dtype=torch.int64)
 
     def set_captions(self, sentences: Tensor) -> None:
         """Give the sentence vectors of all captions of the split, once.
@@ -156,14 +193,19 @@ class RPrecision(IndexedMetric):
         if not sentences.isfinite().all():
             raise UserError("R-precision: sentence vectors are not finite: check the text encoder's weights")
         self._sentences = _unit(sentences.detach()).to(self.device)
+        self._groups = _equal_rows(self._sentences).cpu()
+        self.add_state("code_sum", torch.zeros(sentences.shape[1], dtype=torch.float64), dist_reduce_fx="sum")
+        self.code_sum = self.code_sum.to(self.device)
 
-    def update(self, codes: Tensor, caption_ids: Tensor, trial: Tensor) -> None:
+    def update(self, codes: Tensor, caption_ids: Tensor, draws: Tensor, ranked_ids: Tensor | None = None) -> None:
         """Add trials.
 
         Args:
             codes: (B, D), image vectors.
             caption_ids: int64 (B,), the captions that the images were made from.
-            trial: int64 (B,), number of each trial; no number may come twice.
+            draws: int64 (B,), 0 for the first image of a caption, 1 for the second, ...; no image of a caption may
+                come twice.
+            ranked_ids: int64 (B,), captions that are ranked in the place of the true ones, for a control.
 
         Raises:
             UserError: a code is not finite.
@@ -177,12 +219,18 @@ class RPrecision(IndexedMetric):
         if len(codes) == 0:
             return
         self._sentences = self._sentences.to(codes.device)
-        true_ids = caption_ids.cpu()
-        negatives = self._negatives.draw(trial.cpu().numpy(), true_ids.numpy(), self.candidates - 1)
-        candidates = torch.cat([true_ids[:, None], torch.from_numpy(negatives)], dim=1)
-        cosines = _candidate_cosines(_unit(codes), self._sentences, candidates.to(codes.device))
-        tied = cosines[:, 0] == cosines[:, 1:].amax(1)
-        self._record(trial, torch.stack([_hits(cosines), tied], dim=1))
+        own, draws = caption_ids.cpu(), draws.cpu()
+        ranked = own if ranked_ids is None else ranked_ids.cpu()
+        negatives = torch.from_numpy(self._negatives.draw(draws.numpy(), own.numpy(), self.candidates - 1))
+        candidates = torch.cat([ranked[:, None], negatives], dim=1)
+        unit = _unit(codes)
+        cosines = _candidate_cosines(unit, self._sentences, candidates.to(codes.device))
+        absent = negatives == ranked[:, None]
+        best, ties = _ranked(cosines, absent.to(codes.device))
+        different, same = _guesses(self._groups[candidates], absent)
+        counts = torch.stack([best.cpu(), ties.cpu(), different, same], dim=1)
+        self._record(draws * self._captions + own, counts.float())
+        self.code_sum += unit.double().sum(0).to(self.code_sum.device)
 
     def compute(self) -> tuple[Tensor, Tensor]:
         """Mean and population standard deviation over the folds, float64 scalars between 0 and 1.
@@ -190,15 +238,48 @@ class RPrecision(IndexedMetric):
         Raises:
             UserError: too few trials for the folds, or a trial given twice.
         """
-        hits, tied = self._ordered_rows().T
-        if tied.mean() > _SUSPICIOUS_TIES:
-            rank_zero_warn(
-                f"R-precision: {tied.mean():.0%} of the trials are ties, which count as success: "
-                "many captions have equal sentence vectors, or the image encoder has collapsed"
-            )
+        hits = self.hits()
+        for words in self._collapses():
+            rank_zero_warn(f"R-precision: {words}")
         order = np.random.default_rng([_SHUFFLE_STREAM, self.seed]).permutation(len(hits))
         return fold_statistics(hits[torch.from_numpy(order).to(hits.device)], self.folds, self.fold_mode)
 
     def hits(self) -> Tensor:
-        """float32 (N,), 1 for each trial that found its caption, in the order of the trials."""
-        return self._ordered_rows()[:, 0]
+        """float64 (N,), of each trial 1 if it found its caption, 1 / n if n captions tie, else 0.
+
+        The trials stand in the order of their draws, those of one draw in the order of their captions.
+        """
+        best, ties, _, _ = self._ordered_rows().double().T
+        return best / (1 + ties)
+
+    def chance(self) -> Tensor:
+        """What guessing gives with these very candidates, float64 scalar: equal candidates are one guess."""
+        _, _, different, same = self._ordered_rows().double().T
+        return (1 / (different * (1 + same))).mean()
+
+    def notes(self) -> list[str]:
+        """What a reader of the value should know: too few different candidates, an encoder that has collapsed."""
+        notes, (_, _, different, _) = self._collapses(), self._ordered_rows().T
+        negatives, wanted = different.mean().item() - 1, self.candidates - 1
+        if negatives < _FEW_NEGATIVES * wanted and not notes:
+            notes.append(
+                f"a trial has {negatives:.1f} different mismatching captions on average, not {wanted}: "
+                "the split is small"
+            )
+        return notes
+
+    def _collapses(self) -> list[str]:
+        assert self._sentences is not None
+        rows, notes = self._ordered_rows(), []
+        ties = (rows[:, 0] * (rows[:, 1] > 0)).mean().item()
+        if ties > _SUSPICIOUS_TIES:
+            notes.append(f"{ties:.0%} of the trials are ties, which count as their chance to come first")
+        if _all_one(self._sentences.double().mean(0)):
+            notes.append("all captions have the same vector: the text encoder has collapsed")
+        if len(rows) > 1 and _all_one(self.code_sum / len(rows)):
+            notes.append("all images have the same vector: the image encoder has collapsed, or the generator")
+        return notes
+
+    def _name_of(self, index: int) -> str:
+        draw, caption = divmod(index, self._captions)
+        return f"image {draw} of caption {caption}"

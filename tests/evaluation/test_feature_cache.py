@@ -1,6 +1,6 @@
 """The cache in whole evaluations: what was seen once is not seen, drawn or read again."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pytest
 from evaluation_fixtures import evaluate, write_protocol
@@ -8,7 +8,8 @@ from evaluation_fixtures import evaluate, write_protocol
 from t2igan.data.store import open_store
 from t2igan.errors import UserError
 from t2igan.evaluation.metric_specs import KID, PRDC, FDClassifier, FIDInfinity, ISClassifier, RPrecision
-from t2igan.evaluation.protocol import load_protocol
+from t2igan.evaluation.protocol import CHOICES, hash_of, load_protocol
+from t2igan.evaluation.reference import Reference
 from t2igan.evaluation.runner import Options
 from t2igan.evaluation.scorers import load_classifier, load_judges
 from t2igan.evaluation.subjects import RealImages, build_untrained_subject, load_checkpoint_subject
@@ -92,6 +93,47 @@ def test_other_pictures_are_other_content(checkpoints, store, protocol, tmp_path
     found = score(checkpoints, store, changed, tmp_path / "cache")
     assert len(drawn) == 120
     assert_equal(found, score(checkpoints, store, changed, None))
+
+
+OTHER_PICTURES = {
+    "image_size": 64,
+    "split": "train",
+    "words": 17,
+    "words_seed": 1,
+    "noise_seed": 101,
+    "weights": "raw",
+    "quantisation": "truncate",
+    "truncation": 2.0,
+    "noise_scale": 0.88,
+    "conditioning": "zero",
+}
+
+
+def test_the_cache_knows_every_field_of_a_protocol(protocol):
+    """A field that comes later is part of the address unless it is said to choose pictures only."""
+    assert {own.name for own in fields(protocol)} == {*OTHER_PICTURES, *CHOICES}
+    addresses = {hash_of(replace(protocol, **{name: value}).drawing) for name, value in OTHER_PICTURES.items()}
+    assert len(addresses - {hash_of(protocol.drawing)}) == len(OTHER_PICTURES)
+
+
+def test_the_noises_scale_is_other_content(checkpoints, store, protocol, tmp_path, drawn):
+    protocol = replace(protocol, metrics=ALL[:1], bootstrap=0)
+    for scale in (1.0, 0.5):
+        score(checkpoints, store, replace(protocol, noise_scale=scale), tmp_path)
+    assert len(drawn) == 120
+
+
+def test_the_reference_is_known_by_all_that_cuts_it(store, protocol):
+    changes = [
+        {"image_size": 64},
+        {"reference": "whole"},
+        {"reference_split": "train"},
+        {"reference_images": "full"},
+        {"reference_images": "augmented"},
+        {"reference_images": "augmented", "reference_seed": 1},
+    ]
+    found = {Reference(store, replace(protocol, **change)).identity for change in ({}, *changes)}
+    assert len(found) == 1 + len(changes)
 
 
 def test_an_interrupted_evaluation_goes_on(checkpoints, store, protocol, tmp_path, drawn, monkeypatch):

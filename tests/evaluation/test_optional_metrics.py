@@ -113,7 +113,8 @@ def test_clip_scores_pictures_with_their_captions(store, protocol, subject, tmp_
     assert (found.n, found.judge) == (30, encoder.sha256)
     for name, value in records[0].metrics.items():
         assert records[1].metrics[name].value == pytest.approx(value.value, rel=1e-6), name
-    assert records[0].metrics["clip-r-precision"].chance == 0.2
+    # Few captions: of 4 mismatching ones now and then two are one.
+    assert records[0].metrics["clip-r-precision"].chance == pytest.approx(0.2, abs=0.02)
 
 
 def test_without_a_clip_there_is_one_line(store, protocol, subject, tmp_path):

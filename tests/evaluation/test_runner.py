@@ -4,10 +4,13 @@ from pathlib import Path
 import pytest
 import torch
 from evaluation_fixtures import evaluate, write_protocol
+from torch.nn import functional
 
 from t2igan.data.datasets import resize_images
 from t2igan.data.store import open_store
 from t2igan.errors import UserError
+from t2igan.evaluation.embedders import DamsmEmbedder
+from t2igan.evaluation.generate import Pictures
 from t2igan.evaluation.metric_specs import FID, RPrecision
 from t2igan.evaluation.protocol import load_protocol
 from t2igan.evaluation.record import ResultRecord
@@ -15,6 +18,7 @@ from t2igan.evaluation.runner import Options
 from t2igan.evaluation.scorers import load_classifier, load_judges
 from t2igan.evaluation.subjects import RealImages, build_untrained_subject, load_checkpoint_subject
 from t2igan.metrics.frechet import frechet_distance
+from t2igan.models.damsm import InceptionImageEncoder
 from t2igan.nn.images import to_signed
 
 OFFLINE = Options(weights_folder=Path("no-such-folder"), download=False)
@@ -102,7 +106,8 @@ def test_the_record_carries_its_provenance(checkpoints, store, protocol):
     assert list(record.damsm) == ["first", "second"]
     assert record.metrics["r-precision@second"].judge == record.damsm["second"]
     assert record.metrics["fd-classifier"].judge == record.backbones["classifier"]
-    assert record.metrics["r-precision@first"].chance == 0.1
+    # Of 9 mismatching captions now and then two are one.
+    assert record.metrics["r-precision@first"].chance == pytest.approx(0.1, abs=0.005)
     assert record.seconds > 0
     assert record.protocol_content["metrics"][2] == {
         **{"name": "r-precision", "candidates": 10, "folds": 5, "fold_mode": "exact"},
@@ -205,6 +210,61 @@ def test_missing_metrics_can_be_left_out_and_are_said(checkpoints, store, protoc
     assert set(record.metrics) == {"fd-classifier", "is-classifier"}
     assert "inception_v3_google" in record.not_computed["fid"]
     assert "--damsm" in record.not_computed["r-precision"]
+
+
+def test_a_small_split_and_a_collapsed_encoder_are_in_the_record(checkpoints, store, protocol):
+    many = replace(protocol, metrics=(RPrecision(candidates=100, folds=5),))
+    judges = load_judges([checkpoints.damsm], store)
+    record = evaluate(RealImages(), replace(many, split="train"), store, judges, options=OFFLINE)
+    value, control = (record.metrics[f"{name}@first"] for name in ("r-precision", "r-precision-shuffled"))
+    # Some 80 different mismatching captions for 99 draws: guessing gives more than 1 %.
+    assert value.chance > 0.012 and control.chance > 0.012
+    (note,) = (note for note in record.notes if note.startswith("r-precision@first: a trial has"))
+    assert "different mismatching captions on average, not 99: the split is small" in note
+    for parameter in judges[0].module.text_encoder.parameters():
+        parameter.data.zero_()
+    record = evaluate(RealImages(), many, store, judges, options=OFFLINE)
+    assert record.metrics["r-precision@first"].value == pytest.approx(0.01, abs=1e-6)
+    assert "r-precision@first: all captions have the same vector: the text encoder has collapsed" in record.notes
+
+
+class Bright(InceptionImageEncoder):
+    """Reads the pictures themselves, at Inception's size."""
+
+    def forward(self, images):
+        size = (self.INPUT_SIZE, self.INPUT_SIZE)
+        seen = functional.interpolate(images, size=size, mode="bilinear", align_corners=self.align_corners)
+        return seen, seen[:, :, :40, :40].flatten(1)[:, : self.dim]
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_the_protocol_decides_how_a_damsm_resizes(checkpoints, store, protocol, own):
+    """Whatever its checkpoint says: files of released DAMSMs do not tell how they were run."""
+    judge = load_judges([checkpoints.damsm], store)[0]
+    judge.module.image_encoder = Bright(32, "random", align_corners=own)
+    device = torch.device("cpu")
+    images = Pictures(torch.arange(2), torch.randint(0, 256, (2, 3, 32, 32)).byte())
+    rows = {
+        resize: DamsmEmbedder(judge, "uint8", device, resize)(images)[0]
+        for resize in ("damsm", "align-corners", "half-pixel")
+    }
+    assert not torch.equal(rows["align-corners"], rows["half-pixel"])
+    assert torch.equal(rows["damsm"], rows["align-corners" if own else "half-pixel"])
+    assert judge.module.image_encoder.align_corners is own
+    identities = {tuple(DamsmEmbedder(judge, "uint8", device, resize).identity) for resize in rows}
+    assert len(identities) == 3
+
+
+def test_a_pinned_resize_needs_an_inception(checkpoints, store, protocol):
+    pinned = replace(protocol, metrics=(RPrecision(candidates=10, folds=5, resize="align-corners"),))
+    with pytest.raises(UserError, match=r"wants align-corners .* DAMSM first has a SmallImageEncoder"):
+        evaluate(RealImages(), pinned, store, load_judges([checkpoints.damsm], store), options=OFFLINE)
+
+
+@pytest.mark.parametrize("name", ["cub/dmgan", "coco/dmgan", "cub/tise", "cub/attngan", "cub/mirrorgan"])
+def test_papers_that_aligned_corners_have_it_in_their_protocols(name):
+    (spec,) = (spec for spec in load_protocol(name).metrics if isinstance(spec, RPrecision))
+    assert spec.resize == "align-corners"
 
 
 def test_what_does_not_fit_is_refused(checkpoints, store, protocol):

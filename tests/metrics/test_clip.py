@@ -1,3 +1,4 @@
+import json
 import sys
 from importlib.util import find_spec
 
@@ -6,7 +7,7 @@ import torch
 from clip_fixture import write_clip
 
 from t2igan.errors import UserError
-from t2igan.metrics.clip import ClipEncoder, ClipScore
+from t2igan.metrics.clip import PIXEL_MEAN, PIXEL_STD, ClipEncoder, ClipScore
 
 WORDS = ["a", "bird", "with", "red", "wings"]
 needs_transformers = pytest.mark.skipif(find_spec("transformers") is None, reason="transformers is not installed")
@@ -41,6 +42,30 @@ def test_vectors_are_those_of_transformers(encoder, folder):
     torch.testing.assert_close(encoder.caption_vectors(captions), found.text_embeds, rtol=1e-4, atol=1e-5)
     assert encoder.image_vectors(images).shape == (3, 12)
     assert len(encoder.sha256) == 64
+
+
+@needs_transformers
+@pytest.mark.parametrize("other", ["preprocessor_config.json", "tokenizer_config.json"])
+def test_the_identity_holds_all_that_vectors_depend_on(tmp_path, encoder, other):
+    """The same weights with another normalisation of pixels, or other tokens, are another network."""
+    folder = write_clip(tmp_path)
+    assert ClipEncoder(folder).sha256 == encoder.sha256
+    usual = {"image_mean": list(PIXEL_MEAN), "image_std": list(PIXEL_STD)}
+    (folder / "preprocessor_config.json").write_text(json.dumps(usual))
+    assert ClipEncoder(folder).sha256 == encoder.sha256  # what is assumed without the file
+    changed = {
+        "preprocessor_config.json": json.dumps(usual | {"image_mean": [0.5, 0.5, 0.5]}),
+        "tokenizer_config.json": json.dumps({"tokenizer_class": "CLIPTokenizer", "do_lower_case": False}),
+    }
+    (folder / other).write_text(changed[other])
+    assert ClipEncoder(folder).sha256 != encoder.sha256
+
+
+@needs_transformers
+def test_equal_captions_tie_to_the_last_bit(encoder):
+    vectors = encoder.caption_vectors(["a bird", "a bird with red wings", "red", "a bird"])
+    assert torch.equal(vectors[0], vectors[3])
+    assert not torch.equal(vectors[0], vectors[1])
 
 
 @needs_transformers

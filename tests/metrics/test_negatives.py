@@ -27,9 +27,9 @@ def test_uniform_over_images_then_over_captions(policy, caption):
     np.testing.assert_allclose(found, expected, atol=0.02)  # 4 standard deviations
 
 
-def test_a_trial_has_its_own_candidates_whatever_the_batch():
+def test_a_draw_of_a_caption_has_its_own_candidates_whatever_the_batch():
     negatives = NegativeCaptions(CLASSES, IMAGES, "other-image", seed=3)
-    trials, captions = np.arange(50) * 1000, np.arange(50) % 10
+    trials, captions = np.arange(50) // 10 * 1000, np.arange(50) % 10
     together = negatives.draw(trials, captions, 20)
     order = np.random.default_rng(0).permutation(50)
     apart = np.concatenate([negatives.draw(trials[[i]], captions[[i]], 20) for i in order])
@@ -46,6 +46,10 @@ def test_the_first_draws_are_pinned():
     assert draws("other-class", 0, trials=2, count=8).tolist() == [
         [6, 6, 6, 8, 9, 6, 2, 1],
         [6, 6, 2, 9, 1, 9, 6, 8],
+    ]
+    assert draws("other-image", 7, trials=2, count=8).tolist() == [
+        [3, 4, 8, 1, 1, 8, 1, 4],
+        [6, 2, 6, 6, 9, 1, 4, 6],
     ]
 
 

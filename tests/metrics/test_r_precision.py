@@ -74,12 +74,14 @@ def test_folds_of_a_number_that_does_not_divide():
     assert (mean.item(), std.item()) == pytest.approx((0.5, 0.5))
 
 
-def test_ties_are_successes():
+def test_ties_count_as_their_chance_to_come_first():
     sentences = torch.tensor([[1.0, 2, 3], [1, 2, 3], [-1, 0, 1], [2, 4, 6]])
     codes = torch.tensor([[0.3, -0.2, 0.9]])
     negative = torch.tensor([[1, 2, 3, 2, 1]])
-    assert r_precision_hits(codes, sentences, torch.tensor([0]), negative).tolist() == [True]
-    assert r_precision_hits(codes, sentences, torch.tensor([2]), torch.tensor([[3, 1]])).tolist() == [False]
+    # Four of the six candidates are the same.
+    assert r_precision_hits(codes, sentences, torch.tensor([0]), negative).tolist() == [1 / 4]
+    assert r_precision_hits(codes, sentences, torch.tensor([2]), torch.tensor([[3, 1]])).tolist() == [0]
+    assert r_precision_hits(codes, sentences, torch.tensor([0]), torch.tensor([[2, 2]])).tolist() == [1]
 
 
 def test_perfect_codes_find_their_captions_and_noise_is_at_chance():
@@ -122,10 +124,79 @@ def test_policies_and_seeds_differ():
     assert easy != score(codes, caption_ids, sentences, negatives="other-class", seed=1)
 
 
-def test_collapsed_encoder_is_named():
-    _, caption_ids, sentences = trials(40)
-    with pytest.warns(UserWarning, match="100% of the trials are ties"):
-        score(torch.zeros(40, 32), caption_ids, sentences)
+@pytest.mark.parametrize("collapsed", ["text", "image"])
+def test_a_collapsed_encoder_is_at_chance_and_is_named(collapsed):
+    codes, caption_ids, sentences = trials(40)
+    if collapsed == "text":
+        sentences = torch.ones_like(sentences)
+    else:
+        codes = torch.zeros_like(codes)
+    with pytest.warns(UserWarning) as warned:
+        mean, _ = score(codes, caption_ids, sentences)
+    lines = " ".join(str(one.message) for one in warned)
+    assert "100% of the trials are ties" in lines
+    assert f"the {collapsed} encoder has collapsed" in lines
+    # Not a success each: 20 candidates tie, or fewer where the same caption was drawn twice.
+    assert mean == pytest.approx(1 / 20, abs=1e-9)
+
+
+def test_a_nearly_collapsed_image_encoder_is_named():
+    codes, caption_ids, sentences = trials(40)
+    with pytest.warns(UserWarning, match="all images have the same vector: the image encoder has collapsed, or"):
+        score(torch.ones_like(codes) + 1e-3 * codes, caption_ids, sentences)
+
+
+def test_the_order_of_images_leaves_no_trace():
+    """A trial belongs to its caption and draw: the same images under other numbers are the same trials."""
+    codes, caption_ids, sentences = trials()
+    draws, order = torch.arange(400) // len(IMAGES), torch.randperm(400)
+    values = []
+    for places in (torch.arange(400), order):
+        metric = RPrecision(CLASSES, IMAGES, candidates=20)
+        metric.set_captions(sentences)
+        metric.update(codes[places], caption_ids[places], draws[places])
+        values.append((*metric.compute(), *metric.hits()))
+    assert values[0] == values[1]
+
+
+def small_split(images=6):
+    """12 captions of 6 images, no two alike."""
+    own = np.arange(2 * images) // 2
+    return own, torch.randn(2 * images, 64, generator=torch.Generator().manual_seed(0))
+
+
+def test_chance_is_what_guessing_gives_on_a_small_split():
+    own, sentences = small_split()
+    metric = RPrecision(own, own, candidates=100, negatives="other-image")
+    metric.set_captions(sentences)
+    count = 3000
+    guesses = torch.randn(count, 64, generator=torch.Generator().manual_seed(1))
+    metric.update(guesses, torch.arange(count) % 12, torch.arange(count) // 12)
+    # 99 mismatching captions are drawn, 10 different ones are there: one of 11, not of 100.
+    assert metric.chance().item() == pytest.approx(1 / 11, abs=1e-4)
+    assert metric.compute()[0].item() == pytest.approx(1 / 11, abs=4 * (0.09 * 0.91 / count) ** 0.5)
+    assert metric.notes() == [
+        "a trial has 10.0 different mismatching captions on average, not 99: the split is small"
+    ]
+
+
+def test_chance_of_a_large_split_is_that_of_its_candidates():
+    codes, caption_ids, sentences = trials()
+    metric = RPrecision(CLASSES, IMAGES, candidates=5)
+    metric.set_captions(sentences)
+    metric.update(codes, caption_ids, torch.arange(400))
+    assert metric.chance().item() == pytest.approx(1 / 5, rel=0.01)
+    assert metric.notes() == []
+
+
+def test_chance_counts_equal_captions_once():
+    own, _ = small_split()
+    same = torch.ones(12, 8)
+    metric = RPrecision(own, own, candidates=4, folds=1, negatives="other-image")
+    metric.set_captions(same)
+    metric.update(torch.randn(12, 8), torch.arange(12), torch.zeros(12, dtype=torch.int64))
+    # All candidates are one; which of the four comes first is a guess.
+    assert metric.chance().item() == pytest.approx(1 / 4)
 
 
 def test_bad_input_is_refused():
