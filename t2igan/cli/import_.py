@@ -149,7 +149,7 @@ def _next(system: System, file: str, out: str, captions: str | None) -> str:
         )
     (each,) = system.parts.values()
     missing, with_what = {
-        "damsm-text-encoder": ("its image encoder", "image_encoder.pth"),
+        "damsm-text-encoder": ("its image encoder", "image_encoder.pth --align_corners true|false"),
         "damsm-image-encoder": ("its text encoder", "text_encoder.pth"),
         "stream-cnn": ("its decoder", "rnn_decoder.ckpt"),
         "stream-rnn": ("its encoder", "cnn_encoder.ckpt"),

@@ -119,9 +119,12 @@ class Protocol:
 
     @property
     def reference_drawing(self) -> dict[str, Any]:
-        """The fields that decide how a reference image looks."""
-        names = [own.name for own in fields(self) if own.name.startswith("reference")]
-        return {name: getattr(self, name) for name in ("image_size", "split", *names)}
+        """What decides how the reference image of a number looks: all fields of it but how many there are."""
+        found = {own.name: getattr(self, own.name) for own in fields(self) if own.name.startswith("reference")}
+        del found["reference_count"]
+        if self.reference_images != "augmented":
+            del found["reference_seed"]
+        return found | {"reference_split": self.reference_of, "image_size": self.image_size}
 
     @property
     def reference_of(self) -> str:

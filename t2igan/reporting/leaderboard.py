@@ -177,8 +177,13 @@ class Board:
     def footnotes(self) -> list[str]:
         """What the numbers are to be held against, what may be said of them, and what is missing."""
         values = [value for record in self.records for value in record.metrics.values()]
-        chances = sorted({value.chance for value in values if value.chance is not None})
-        notes = [f"R-precision by guessing: {chance:.2%} ({round(1 / chance)} candidates)" for chance in chances]
+        chances = sorted(value.chance for value in values if value.chance is not None)
+        notes = []
+        if chances:
+            # What guessing gives differs a little by the candidates that were drawn.
+            ends = dict.fromkeys(f"{chance:.2%}" for chance in (chances[0], chances[-1]))
+            counts = dict.fromkeys(str(round(1 / chance)) for chance in (chances[-1], chances[0]))
+            notes.append(f"R-precision by guessing: {' to '.join(ends)} ({' to '.join(counts)} candidates)")
         overs = set().union(*(self._overs(column) for column in self.columns))
         if overs:
             notes.append("±: " + "; ".join(f"{over}: {SPREADS[over]}" for over in SPREADS if over in overs))

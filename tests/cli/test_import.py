@@ -78,6 +78,17 @@ def test_a_network_by_itself_says_what_is_missing(folder, capsys):
     assert "--with image_encoder.pth" in capsys.readouterr().out
 
 
+def test_an_image_encoder_needs_to_be_told_how_it_saw_pictures(folder, capsys):
+    """Released files of all papers are alike; R-precision depends on it."""
+    torch.save(released_state("damsm-image-encoder"), "image_encoder.pth")
+    said = fails(capsys, "import image_encoder.pth --out image.ckpt")
+    assert "--align_corners is missing" in said and "true for AttnGAN, MirrorGAN and DM-GAN" in said
+    for value in ("true", "false"):
+        type_in(f"import image_encoder.pth --align_corners {value} --out image.ckpt")
+        recipe = torch.load("image.ckpt", weights_only=True)["t2igan"]["recipe"]
+        assert recipe["init_args"]["network"]["init_args"]["align_corners"] is (value == "true")
+
+
 def test_export_hands_back_what_was_imported(folder, capsys):
     type_in(f"{WHOLE} --with=text_encoder200.pth".replace("--with text_encoder200.pth ", ""))
     type_in("export attngan.ckpt --out netG.pth")

@@ -111,7 +111,7 @@ def test_the_record_carries_its_provenance(checkpoints, store, protocol):
     assert record.seconds > 0
     assert record.protocol_content["metrics"][2] == {
         **{"name": "r-precision", "candidates": 10, "folds": 5, "fold_mode": "exact"},
-        **{"negatives": "other-class", "seed": 0, "source": "uint8"},
+        **{"negatives": "other-class", "seed": 0, "source": "uint8", "resize": "damsm"},
     }
     assert record.protocol_content["quantisation"] == "round"  # a default, said all the same
     assert record.environment["threads"] == torch.get_num_threads()
