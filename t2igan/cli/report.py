@@ -140,7 +140,7 @@ def _scores(tables: Sequence[Board], path: Path) -> Path:
     others = elsewhere(tables)
     for dataset in dict.fromkeys(number.dataset for number in others):
         own = [number for number in others if number.dataset == dataset]
-        parts.append(f"**{dataset}: published elsewhere, not comparable**\n\n{markdown_table(elsewhere_grid(own))}")
+        parts.append(f"**{dataset}: published, other protocol**\n\n{markdown_table(elsewhere_grid(own, tables))}")
     path.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
     return path
 
@@ -157,7 +157,9 @@ def _print(tables: Sequence[Board], notes: Sequence[str]) -> None:
             for note in beside_notes(found):
                 console.print(note, soft_wrap=True, markup=False)
     if others := elsewhere(tables):
-        text = f"{len(others)} published numbers of the same data sets do not compare: see the end of scores.md"
+        text = (
+            f"{len(others)} published numbers of these data sets are of another protocol: see the end of scores.md"
+        )
         console.print(text, soft_wrap=True, markup=False)
     for note in notes:
         console.print(note, soft_wrap=True, markup=False)

@@ -197,7 +197,10 @@ class CLIPRPrecision:
 
 @dataclass(frozen=True)
 class CLIPScore:
-    """100 max(cosine, 0) of picture and caption with a CLIP, mean over pictures (Hessel et al. 2021)."""
+    """100 max(cosine, 0) of picture and plain caption with a CLIP, mean over pictures.
+
+    Not the CLIPScore of Hessel et al. (2021): 2.5 max(cosine, 0) with "A photo depicts" before the caption.
+    """
 
     name: ClassVar[str] = "clip-score"
 

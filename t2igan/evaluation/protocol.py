@@ -162,6 +162,21 @@ def load_protocol(name: str) -> Protocol:
     return _read(Protocol, {**content, "name": title, "metrics": metrics}, path, "")
 
 
+def protocol_of(content: Mapping[str, Any], where: str) -> Protocol:
+    """The protocol whose :attr:`Protocol.content` this is.
+
+    Args:
+        content: as a record holds it.
+        where: names it in errors.
+
+    Raises:
+        UserError: a key or value is not one of today's.
+    """
+    path = Path(where)
+    rest = {key: value for key, value in content.items() if key != "metrics"}
+    return _read(Protocol, {**rest, "metrics": _read_metrics(content.get("metrics"), path)}, path, "")
+
+
 def _read_metrics(entries: Any, path: Path) -> tuple[MetricSpec, ...]:
     if not isinstance(entries, list) or not entries:
         raise UserError(f"{path}: metrics: must be a list of `- name: ...`; names are {', '.join(METRICS)}")

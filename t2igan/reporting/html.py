@@ -22,6 +22,7 @@ from t2igan.reporting.published import METRICS, Beside, PublishedNumber, beside,
 from t2igan.reporting.published_tables import (
     CERTAINTIES,
     beside_notes,
+    difference_text,
     elsewhere_lines,
     line_key,
     metrics_of,
@@ -77,7 +78,7 @@ def render_page(tables: Sequence[Board], runs: Sequence[RunPage] = (), notes: Se
         made=datetime.now(timezone.utc).strftime("%d %B %Y, %H:%M UTC").lstrip("0"),
         datasets=list(dict.fromkeys(board.dataset for board in tables)),
         sections=_sections(tables, anchors),
-        elsewhere=_elsewhere(elsewhere(tables)),
+        elsewhere=_elsewhere(elsewhere(tables), tables),
         certainties=CERTAINTIES,
         runs=[_run(run) for run in runs],
         records=[_record(record, anchors[id(record)]) for record in records],
@@ -223,12 +224,19 @@ def _beside(found: Sequence[Beside]) -> dict[str, Any]:
     return {"headers": metrics, "lines": list(lines.values()), "notes": notes}
 
 
-def _elsewhere(numbers: Sequence[PublishedNumber]) -> list[dict[str, Any]]:
+def _elsewhere(numbers: Sequence[PublishedNumber], tables: Sequence[Board]) -> list[dict[str, Any]]:
     """Published numbers of each data set that stand in no table."""
     blocks = []
     for name in dict.fromkeys(number.dataset for number in numbers):
         own = [number for number in numbers if number.dataset == name]
-        lines = [_published_line(one, note_of(one)) | {"cells": cells} for cells, one in elsewhere_lines(own)]
+        lines = [
+            _published_line(one, note_of(one))
+            | {
+                "cells": {metric: number.text for metric, number in values.items()},
+                "difference": difference_text(values, tables),
+            }
+            for values, one in elsewhere_lines(own)
+        ]
         groups = [(kind, [line for line in lines if line["certainty"] == kind]) for kind in CERTAINTIES]
         groups = [group for group in groups if group[1]]
         blocks.append({"dataset": name, "headers": metrics_of(own), "groups": groups})

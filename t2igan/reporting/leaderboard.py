@@ -14,6 +14,10 @@ from t2igan.reporting.numbers import SPREADS, Summary, direction, format_summary
 KIND_ORDER = ("untrained", "checkpoint", "images", "real")
 # Columns about the trainings, and where a record has them.
 TRAINING_FACTS = {"batch": "global_batch", "steps": "steps", "images seen": "images_seen"}
+CLIP_SCORE_NOTE = (
+    "clip-score: 100 max(cos, 0) of the plain caption; the CLIPScore of Hessel et al. (2021) is 2.5 max(cos, 0) "
+    'with the prompt "A photo depicts"'
+)
 # A column: the metric's name and the sha256 of the network that judges.
 Column = tuple[str, str]
 
@@ -187,6 +191,7 @@ class Board:
         overs = set().union(*(self._overs(column) for column in self.columns))
         if overs:
             notes.append("±: " + "; ".join(f"{over}: {SPREADS[over]}" for over in SPREADS if over in overs))
+        notes += [CLIP_SCORE_NOTE] if any(name == "clip-score" for name, _ in self.columns) else []
         notes += verdicts(self)
         notes += self._doubts()
         for row in self.rows:

@@ -1,8 +1,7 @@
 """Published numbers as data, and which of ours they may stand beside.
 
 The numbers are in ``published/*.yaml``, one file a data set. A published number stands beside one of ours only
-where the source says enough to name the protocol that measures the same thing, and our record was made by just
-that protocol on the whole test split.
+where nothing is known to differ in how they were measured (:mod:`t2igan.reporting.comparison`).
 """
 
 import re
@@ -13,16 +12,17 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from t2igan.errors import UserError
-from t2igan.evaluation.protocol import Protocol, load_protocol, protocol_names
+from t2igan.evaluation.protocol import load_protocol, protocol_names
 from t2igan.evaluation.record import ResultRecord
 from t2igan.identity import identity_of
 from t2igan.plain_files import read_yaml
-from t2igan.reporting.leaderboard import Board, Column, Row
+from t2igan.reporting.comparison import Measured, differences
+from t2igan.reporting.leaderboard import Board, Column, Row, count_of
 
 FOLDER = Path(__file__).parent / "published"
-Certainty = Literal["stated", "recalled", "user"]
+Certainty = Literal["stated", "listed", "recalled", "user"]
 VALUE = re.compile(r"(?P<round>about )?(?P<value>\d+(\.\d+)?)( ± (?P<spread>\d+(\.\d+)?))?")
-TEXT_KEYS = ("variant", "note", "protocol")
+TEXT_KEYS = ("variant", "note", "protocol", "but")
 # Modules of the suite -> the systems that papers and users know.
 SYSTEMS = {
     "AttnGAN": "AttnGAN",
@@ -74,10 +74,12 @@ class PublishedNumber:
         value: as published; R-precision in per cent.
         spread: as published.
         rounded: whether the source gives it as a round number only.
-        protocol: of the suite, that measures the same thing; None where the source does not say enough.
+        protocol: of the suite, that is nearest to what the source says; None where it says too little.
+        but: (key, text) of what the source does otherwise than that protocol, or does not say.
         source: where it was published.
         link: to it.
-        certainty: stated: read in the source; recalled: from memory; user: measured by a user.
+        certainty: stated: read in the source; listed: read in a list of the paper's results; recalled: from memory;
+            user: measured by a user.
         note: what a reader should know.
     """
 
@@ -93,6 +95,7 @@ class PublishedNumber:
     link: str
     certainty: Certainty
     note: str
+    but: tuple[tuple[str, str], ...] = ()
 
     @property
     def text(self) -> str:
@@ -151,7 +154,7 @@ def read_published(path: Path) -> PublishedSet:
 def _read_block(
     dataset: str, block: Mapping[str, Any], where: str, problems: list[str]
 ) -> Iterator[PublishedNumber]:
-    unknown = set(block) - {"source", "link", "certainty", "protocol", "note", "rows"}
+    unknown = set(block) - {"source", "link", "certainty", "protocol", "but", "note", "rows"}
     missing = {"source", "certainty", "rows"} - set(block)
     if unknown or missing:
         problems.append(f"{where}: unknown keys {sorted(unknown)}, missing keys {sorted(missing)}")
@@ -167,6 +170,7 @@ def _read_block(
         for metric, value in metrics.items():
             parts = VALUE.fullmatch(str(value))
             protocol = row.get("protocol", block.get("protocol"))
+            but = {**block.get("but", {}), **row.get("but", {})}
             wrong = _objection(dataset, metric, protocol) if parts else f"{value!r} is no value"
             if wrong:
                 problems.append(f"{here}: {metric}: {wrong}")
@@ -184,6 +188,7 @@ def _read_block(
                 block.get("link", ""),
                 block["certainty"],
                 "; ".join(text for text in (row.get("note"), block.get("note")) if text),
+                tuple(but.items()),
             )
 
 
@@ -231,19 +236,17 @@ class Beside:
 def beside(board: Board) -> list[Beside]:
     """The published numbers that belong in a table, each once for every row of its system.
 
-    They belong there if they were made by the table's protocol; ours is held against them if it was made on the
-    whole test split.
+    They belong there if nothing is known in which they were measured otherwise.
     """
     published = load_published().get(board.dataset)
-    if published is None or not _is_own_protocol(board):
+    if published is None:
         return []
-    protocol = load_protocol(board.protocol)
     found = []
     for number in published.numbers:
-        if number.protocol != board.protocol:
+        if differences_of(number, board):
             continue
         rows = [row for row in board.rows if system_of(row.records[0]) == number.system]
-        found += [_held_against(number, row, board, protocol, published) for row in rows] or [Beside(number)]
+        found += [_held_against(number, row, board) for row in rows] or [Beside(number)]
     return found
 
 
@@ -256,21 +259,41 @@ def elsewhere(tables: Sequence[Board]) -> list[PublishedNumber]:
     return [number for number in dict.fromkeys(numbers) if number not in shown]
 
 
-def _is_own_protocol(board: Board) -> bool:
-    """Whether the records were made by the suite's protocol of that name as it is today."""
-    return board.protocol in protocol_names() and load_protocol(board.protocol).hash == board.protocol_hash
+def differences_of(number: PublishedNumber, board: Board) -> list[str]:
+    """In what a published number was measured otherwise than a table of its data set."""
+    images = load_published()[number.dataset].test_images
+    return differences(Measured(METRICS[number.metric].recorded, number.protocol, number.but, images), board)
 
 
-def _held_against(
-    number: PublishedNumber, row: Row, board: Board, protocol: Protocol, published: PublishedSet
-) -> Beside:
+def nearest(numbers: Sequence[PublishedNumber], tables: Sequence[Board]) -> tuple[Board, list[str]]:
+    """The table of their data set from which some numbers differ least, and in what they do.
+
+    A difference that not all of the numbers have is said with the metrics that have it.
+    """
+    own = [board for board in tables if board.dataset == numbers[0].dataset]
+    found = [{number.metric: differences_of(number, board) for number in numbers} for board in own]
+    board, of_metrics = min(zip(own, found), key=lambda pair: sum(map(len, pair[1].values())))
+    having: dict[str, list[str]] = {}
+    for metric, texts in of_metrics.items():
+        for text in texts:
+            having.setdefault(text, []).append(metric)
+    return board, [
+        text if len(metrics) == len(of_metrics) else f"{', '.join(metrics)}: {text}"
+        for text, metrics in having.items()
+    ]
+
+
+def _held_against(number: PublishedNumber, row: Row, board: Board) -> Beside:
     column = _column(number, row, board)
     summary = None if column is None else row.summary(column)
     if summary is None:
         return Beside(number, row, why_not="not computed")
-    for record in row.records:
-        if why := _not_whole(record, protocol, published.test_images):
-            return Beside(number, row, why_not=why)
+    if row.edited:
+        return Beside(number, row, why_not="its record was edited")
+    counts = {count_of(record) for record in row.records}
+    if counts != {board.count}:
+        # Real images have the number that the data set gives.
+        return Beside(number, row, why_not=f"{max(counts):,} pictures, the table has {board.count:,}")
     return Beside(number, row, summary.mean * METRICS[number.metric].factor)
 
 
@@ -281,25 +304,6 @@ def _column(number: PublishedNumber, row: Row, board: Board) -> Column | None:
         label = next(iter(row.records[0].damsm), None)
         wanted = f"r-precision@{label}"
     return next((column for column in board.columns if column[0] == wanted and row.summary(column)), None)
-
-
-def _not_whole(record: ResultRecord, protocol: Protocol, test_images: tuple[int, int]) -> str:
-    """Why a record was not made on the whole test split, or an empty string."""
-    low, high = test_images
-    split = record.n_real if record.n_split is None else record.n_split
-    if not split:
-        return "the record does not say how large the test split was"
-    if not low <= split <= high:
-        return f"{split:,} test images, the published number is of {_range(low, high)}"
-    one_pass = max(low - max(protocol.loader_batch, 1) + 1, 1)
-    expected = min(protocol.images, protocol.passes * one_pass) if protocol.passes else protocol.images
-    if record.n_generated < expected:
-        return f"{record.n_generated:,} pictures, the protocol has {expected:,}"
-    return ""
-
-
-def _range(low: int, high: int) -> str:
-    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
 
 
 def system_of(record: ResultRecord) -> str | None:

@@ -1,12 +1,14 @@
 """Published numbers as tables of text, for the terminal, Markdown and the page."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from t2igan.reporting.published import METRICS, Beside, PublishedNumber
+from t2igan.reporting.leaderboard import Board
+from t2igan.reporting.published import METRICS, Beside, PublishedNumber, nearest
 
 BESIDE_HEADERS = ["published", "metric", "value", "ours", "ours - published", "certainty", "source", "note"]
 CERTAINTIES = {
     "stated": "stated by the source",
+    "listed": "as Papers with Code lists the paper's results",
     "recalled": "recalled from memory, to be checked",
     "user": "measured by users",
 }
@@ -45,14 +47,27 @@ def beside_notes(found: Sequence[Beside]) -> list[str]:
     return [JUDGE_NOTE] if any(one.number.metric == "r-precision" for one in found) else []
 
 
-def elsewhere_grid(numbers: Sequence[PublishedNumber]) -> list[list[str]]:
+def elsewhere_grid(numbers: Sequence[PublishedNumber], tables: Sequence[Board]) -> list[list[str]]:
     """Published numbers, a line for each result of a source and a column for each metric, headers first."""
     metrics = metrics_of(numbers)
     lines = [
-        [one.who, *(values.get(name, "") for name in metrics), one.certainty, one.source, note_of(one)]
+        [
+            one.who,
+            *(values[name].text if name in values else "" for name in metrics),
+            difference_text(values, tables),
+            one.certainty,
+            one.source,
+            note_of(one),
+        ]
         for values, one in elsewhere_lines(numbers)
     ]
-    return [["system", *metrics, "certainty", "source", "note"], *lines]
+    return [["system", *metrics, "difference", "certainty", "source", "note"], *lines]
+
+
+def difference_text(values: Mapping[str, PublishedNumber], tables: Sequence[Board]) -> str:
+    """In what the numbers of a line were measured otherwise than the nearest of the tables."""
+    board, found = nearest(list(values.values()), tables)
+    return f"from {board.protocol}, {board.count:,} pictures: {'; '.join(found)}"
 
 
 def metrics_of(numbers: Sequence[PublishedNumber]) -> list[str]:
@@ -60,15 +75,15 @@ def metrics_of(numbers: Sequence[PublishedNumber]) -> list[str]:
     return [name for name in METRICS if any(number.metric == name for number in numbers)]
 
 
-def elsewhere_lines(numbers: Sequence[PublishedNumber]) -> list[tuple[dict[str, str], PublishedNumber]]:
-    """Values by metric for each result of a source, with the first of its numbers; by certainty."""
-    lines: list[tuple[dict[str, str], PublishedNumber]] = []
+def elsewhere_lines(numbers: Sequence[PublishedNumber]) -> list[tuple[dict[str, PublishedNumber], PublishedNumber]]:
+    """Numbers by metric for each result of a source, with the first of them; by certainty."""
+    lines: list[tuple[dict[str, PublishedNumber], PublishedNumber]] = []
     ordered = sorted(numbers, key=lambda number: list(CERTAINTIES).index(number.certainty))
     for number in ordered:
         # A source may give a metric several times for one system: each on a line of its own.
         if not lines or line_key(lines[-1][1]) != line_key(number) or number.metric in lines[-1][0]:
             lines.append(({}, number))
-        lines[-1][0][number.metric] = number.text
+        lines[-1][0][number.metric] = number
     return lines
 
 
@@ -79,5 +94,5 @@ def line_key(number: PublishedNumber) -> tuple[str | None, ...]:
 
 def note_of(number: PublishedNumber) -> str:
     """Its note, and the protocol under which ours would compare."""
-    protocol = f"would compare under {number.protocol}" if number.protocol else ""
+    protocol = f"would compare under {number.protocol}" if number.protocol and not number.but else ""
     return "; ".join(text for text in (protocol, number.note) if text)

@@ -9,7 +9,7 @@ from t2igan.evaluation.record import ResultRecord, TrainingCard
 from t2igan.identity import identity_of
 from t2igan.reporting.leaderboard import Board, Row, count_of
 from t2igan.reporting.numbers import spread_over
-from t2igan.reporting.published import METRICS, PublishedNumber, beside, elsewhere
+from t2igan.reporting.published import METRICS, PublishedNumber, beside, elsewhere, nearest
 
 # row: run (one record), mean (over the runs of an experiment: n = their number, spread = sample standard
 # deviation over training seeds), published (protocol: the one that it may be compared under; protocol_hash: of the
@@ -18,7 +18,7 @@ HEADERS = (
     *("row", "dataset", "fingerprint", "protocol", "protocol_hash", "subject", "kind", "training_seed", "metric"),
     *("judge", "value", "spread", "spread_over", "low", "high", "n", "chance", "ours", "ours_minus_published"),
     *("pictures", "steps", "images_seen", "global_batch", "selection"),
-    *("source", "certainty", "note", "sha256", "timestamp", "integrity"),
+    *("source", "certainty", "note", "difference", "sha256", "timestamp", "integrity"),
 )
 
 
@@ -30,7 +30,8 @@ def write_csv(tables: Sequence[Board], path: Path) -> None:
         for board in tables:
             writer.writerows(_of_board(board))
         for number in elsewhere(tables):
-            writer.writerow(_of_published(number))
+            board, found = nearest([number], tables)
+            writer.writerow(_of_published(number) | {"difference": f"from {board.protocol}: {'; '.join(found)}"})
 
 
 def _of_board(board: Board) -> Iterator[dict[str, Any]]:

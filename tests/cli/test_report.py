@@ -75,7 +75,7 @@ def test_published_numbers_are_printed_and_written(tmp_path, capsys):
     printed = " ".join(capsys.readouterr().out.split())
     assert "published under the same protocol" in printed and "+1.16" in printed
     scores = (tmp_path / "report" / "scores.md").read_text()
-    assert "cub: published elsewhere, not comparable" in scores
+    assert "cub: published, other protocol" in scores
     assert "+1.16" in scores and "57.67" in scores
 
 

@@ -268,6 +268,14 @@ def test_chance_and_what_is_missing_are_said():
     ]
 
 
+def test_the_clip_score_is_told_from_that_of_hessel():
+    value = MetricValue(25.0, None, 100, CLASSIFIER)
+    (board,) = boards([record("a", metrics={"clip-score": value})])
+    assert any("2.5 max(cos, 0)" in note for note in board.footnotes)
+    (board,) = boards([record("a")])
+    assert not any("Hessel" in note for note in board.footnotes)
+
+
 def test_small_values_keep_their_digits():
     assert format_number("kid", 0.00123) == "0.00123"
     assert format_number("precision", 0.4567) == "0.457"

@@ -1,3 +1,4 @@
+import re
 from dataclasses import replace
 
 import pytest
@@ -5,9 +6,18 @@ from report_fixtures import make_published_like as like
 from report_fixtures import make_repeated, write_run
 
 from t2igan.errors import UserError
+from t2igan.evaluation.protocol import load_protocol, protocol_of
 from t2igan.evaluation.record import SubjectCard
+from t2igan.reporting.comparison import protocol_of_record
 from t2igan.reporting.leaderboard import boards
-from t2igan.reporting.published import METRICS, beside, elsewhere, load_published, read_published
+from t2igan.reporting.published import (
+    METRICS,
+    beside,
+    differences_of,
+    elsewhere,
+    load_published,
+    read_published,
+)
 from t2igan.reporting.published_tables import beside_grid, elsewhere_grid
 
 NUMBERS = [number for one in load_published().values() for number in one.numbers]
@@ -30,11 +40,17 @@ def found(record, metric, system="DM-GAN", variant="released weights"):
     return one
 
 
+def number_of_arxiv(source):
+    """The address of the paper that a source names."""
+    return [f"https://arxiv.org/abs/{name}" for name in re.findall(r"arXiv (\d{4}\.\d{5})", source)]
+
+
 def test_every_entry_is_whole():
     assert {number.dataset for number in NUMBERS} == {"cub", "coco"}
     for number in NUMBERS:
         assert number.system and number.source and number.metric in METRICS
         assert number.link.startswith("https://github.com/") or number.certainty != "stated"
+        assert number.link in number_of_arxiv(number.source) or number.certainty != "listed"
         assert number.value >= 0
         assert number.certainty != "user" or number.protocol is None
 
@@ -46,8 +62,8 @@ def test_recalled_numbers_are_marked():
 
 def test_users_numbers_name_their_thread():
     threads = {number.source for number in NUMBERS if number.certainty == "user"}
-    assert len([one for one in threads if "#" in one]) == len(threads) - 1
-    assert {"wtliao/text2image#14, #15", "MinfengZhu/DM-GAN#29"} <= threads
+    assert all("#" in one for one in threads)
+    assert {"wtliao/text2image#14", "wtliao/text2image#15", "MinfengZhu/DM-GAN#29"} <= threads
 
 
 def test_tise_is_calibrated_and_the_others_are_not():
@@ -85,33 +101,122 @@ def test_another_protocol_version_or_data_set_stands_beside_nothing():
 def test_a_protocol_shows_only_its_own_numbers():
     (board,) = boards([like("cub/tise", "AttnGAN")])
     assert {one.number.protocol for one in beside(board)} == {"cub/tise"}
-    assert "is" not in {one.number.metric for one in beside(board)}
+
+
+CONTENT = load_protocol("cub/dmgan").content
+FID = CONTENT["metrics"][0]
+
+
+def measured_as(**changes):
+    """A record of DM-GAN under its protocol with some keys of it changed; ``fid`` changes keys of that metric."""
+    fid = changes.pop("fid", {})
+    content = CONTENT | changes | {"metrics": [FID | fid, *CONTENT["metrics"][1:]]}
+    return like(protocol_content=content, protocol_hash=protocol_of(content, "p").hash)
+
+
+def differences_from(record, metric="fid", system="DM-GAN", variant="released weights"):
+    """What is said of a published number instead of holding it against the record."""
+    (board,) = boards([record])
+    number = next(
+        number
+        for number in load_published()[board.dataset].numbers
+        if (number.metric, number.system, number.variant) == (metric, system, variant) and number.protocol
+    )
+    assert (number in elsewhere([board])) == (number not in {one.number for one in beside(board)})
+    return differences_of(number, board)
 
 
 @pytest.mark.parametrize(
-    ("changes", "why"),
+    ("changes", "difference"),
     [
-        ({"n_split": 600}, "600 test images, the published number is of 2,933"),
-        ({"n_split": None, "n_real": 0}, "does not say how large"),
-        ({"n_generated": 2933}, "2,933 pictures, the protocol has 30,000"),
-        ({"metrics": {"is": like().metrics["is"]}}, "not computed"),
+        ({}, []),
+        ({"words": 18}, ["words: 25, ours 18"]),
+        ({"split": "train"}, ["split: test, ours train"]),
+        ({"weights": "raw"}, ["weights: ema, ours raw"]),
+        ({"quantisation": "round"}, ["quantisation: truncate, ours round"]),
+        ({"fid": {"flavour": "tf-2015"}}, ["flavour: torchvision-affine, ours tf-2015"]),
+        ({"fid": {"resize": "clean"}}, ["resize: flavour, ours clean"]),
+        ({"fid": {"statistics": "mine.npz"}}, ["statistics: bird_val.npz, ours mine.npz"]),
+        ({"fid": {"loader_batch": 0}}, ["loader_batch: 50, ours 0"]),
+        # What makes another draw or an interval, but no other number.
+        ({"noise_seed": 7, "captions_seed": 7, "bootstrap": 100}, []),
     ],
 )
-def test_part_of_the_test_split_is_held_against_nothing(changes, why):
-    one = found(like(**changes), "fid")
-    assert one.value is None and one.difference is None
-    assert why in one.why_not
+def test_a_published_number_stands_beside_ours_only_where_nothing_differs(changes, difference):
+    assert differences_from(measured_as(**changes)) == difference
 
 
-def test_old_records_count_their_reference_images():
-    assert found(like(n_split=None, n_real=2933), "fid").value == 16.5
-    assert found(like(n_split=None, n_real=400), "fid").value is None
+@pytest.mark.parametrize(
+    ("changes", "difference"),
+    [
+        ({"n_split": 600}, ["test images: 2,933, ours 600"]),
+        ({"n_split": None, "n_real": 400}, ["test images: 2,933, ours 400"]),
+        ({"n_split": None, "n_real": 0}, ["test images: the record does not say how many"]),
+        ({"n_generated": 2933}, ["pictures: 30,000, ours 2,933"]),
+        ({"n_generated": 40_000}, ["pictures: 30,000, ours 40,000"]),
+        ({"protocol_hash": "00" * 32}, ["the table's protocol is not one of today"]),
+    ],
+)
+def test_the_numbers_of_images_must_agree_exactly(changes, difference):
+    assert differences_from(like(**changes)) == difference
+
+
+def test_copies_are_no_pictures():
+    folder = SubjectCard("images", "DM-GAN", n_distinct=6000)
+    assert differences_from(like(subject=folder)) == ["pictures: 30,000, ours 6,000"]
+
+
+def test_30000_pictures_do_not_pass_where_one_pass_is_published():
+    """Before, any number from the protocol's on was enough."""
+    record = like("cub/ssagan", "SSAGAN", n_generated=30_000)
+    found = differences_from(record, "fid", "SSA-GAN", "paper")
+    assert found[0].startswith("pictures: not said") and found[1:] == ["pictures: 2,928, ours 30,000"]
 
 
 def test_one_pass_over_coco_is_whole():
-    record = like("coco/attngan", "AttnGAN", n_generated=40_400)
-    assert found(record, "is", "AttnGAN", "paper").value == 4.5
-    assert found(replace(record, n_generated=30_000), "is", "AttnGAN", "paper").value is None
+    metrics = {"fid": like().metrics["fid"]}
+    whole = 40_470 - 40_470 % 32
+    record = like("coco/dfgan", "DFGAN", n_generated=whole, metrics=metrics)
+    assert found(record, "fid", "DF-GAN").value == 16.5
+    for count in (30_000, whole + 32):
+        few = replace(record, n_generated=count)
+        assert differences_from(few, system="DF-GAN") == [f"pictures: {whole:,}, ours {count:,}"]
+
+
+def test_a_source_that_does_not_say_enough_stands_beside_nothing():
+    record = like("cub/attngan", "AttnGAN", n_generated=2900)
+    assert differences_from(record, "is", "AttnGAN", "paper") == ["pictures: not said"]
+    (board,) = boards([like("cub/tise", "AttnGAN")])
+    assert {one.number.metric for one in beside(board)} == {"r-precision"}
+    (board,) = boards([like("coco/tise", "AttnGAN", n_generated=5000)])
+    assert {one.number.metric for one in beside(board)} == {"clip-r-precision"}
+
+
+def test_not_computed_and_edited_are_said():
+    record = like(metrics={"is": like().metrics["is"]})
+    assert found(record, "fid").why_not == "not computed"
+    assert found(like(integrity="edited"), "fid").why_not == "its record was edited"
+
+
+def test_a_protocol_that_meant_something_else_then_is_no_protocol_of_today():
+    later = CONTENT | {"of_next_year": 1}
+    for content in (later, CONTENT | {"words": 3}):
+        assert protocol_of_record(like(protocol_content=content)) is None
+    mine = replace(like(), protocol="mine")
+    assert protocol_of_record(mine) is None
+    assert protocol_of_record(replace(mine, protocol_content=CONTENT)).hash == mine.protocol_hash
+
+
+def test_the_difference_is_named_beside_the_number():
+    boards_of_two = boards([measured_as(words=18), like("cub/t2igan", n_generated=30_000)])
+    others = elsewhere(boards_of_two)
+    grid = elsewhere_grid(others, boards_of_two)
+    column = grid[0].index("difference")
+    assert all(len(line) == len(grid[0]) and line[column] for line in grid)
+    (line,) = [line for line in grid if line[0] == "DM-GAN (released weights)" and "76.58 ± 0.53" in line]
+    assert line[column] == "from cub/dmgan, 30,000 pictures: words: 25, ours 18"
+    (line,) = [line for line in grid if line[0] == "GALIP (paper)"]
+    assert line[column].endswith("how it was measured is not known")
 
 
 def test_another_system_has_no_difference():
@@ -157,8 +262,8 @@ def test_tables_of_text_hold_every_number():
     row = next(line for line in lines if line[:2] == ["DM-GAN (released weights)", "fid"])
     assert row[2:5] == ["15.34", "16.50, dmgan", "+1.16"]
     others = elsewhere([board])
-    grid = elsewhere_grid(others)
-    start, end = 1, grid[0].index("certainty")
+    grid = elsewhere_grid(others, [board])
+    start, end = 1, grid[0].index("difference")
     assert sum(bool(cell) for line in grid[1:] for cell in line[start:end]) == len(others)
     assert any("about 20" in cell for line in grid for cell in line)
 

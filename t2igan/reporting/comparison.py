@@ -1,0 +1,107 @@
+"""What keeps a published number from standing beside ours: each difference in how the two were measured."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from functools import cache
+from typing import Any
+
+from t2igan.errors import UserError
+from t2igan.evaluation.protocol import Protocol, load_protocol, protocol_names, protocol_of
+from t2igan.evaluation.record import ResultRecord
+from t2igan.reporting.leaderboard import Board
+
+# Of a protocol, what makes no other number: its name, what intervals are made of, which of equal draws is taken.
+UNIMPORTANT = frozenset(
+    {
+        *("name", "source", "metrics", "bootstrap", "bootstrap_seed", "confidence"),
+        *("noise_seed", "words_seed", "captions_seed", "reference_seed", "seed"),
+        # Said with the numbers that they give, by :func:`_of_counts`.
+        *("images", "passes", "loader_batch"),
+    }
+)
+REFERENCE = ("reference", "reference_split", "reference_images", "reference_count")
+WITHOUT_REFERENCE = ("is", "is-classifier", "r-precision", "clip-r-precision", "clip-score", "lpips-diversity")
+
+
+@dataclass(frozen=True)
+class Measured:
+    """How a published number was measured, as far as its source says.
+
+    Attributes:
+        metric: what it is called in records, None where the suite has none.
+        protocol: name of the nearest protocol of the suite, None where nothing is known.
+        but: (key, text) of what is otherwise than in that protocol, or not said.
+        test_images: fewest and most images of the test split.
+    """
+
+    metric: str | None
+    protocol: str | None
+    but: tuple[tuple[str, str], ...]
+    test_images: tuple[int, int]
+
+
+def differences(measured: Measured, board: Board) -> list[str]:
+    """How a published number was measured otherwise than a table; empty where the two may stand side by side."""
+    if measured.metric is None:
+        return ["the suite has no such metric"]
+    if measured.protocol is None:
+        return ["how it was measured is not known"]
+    theirs, ours = _pinned(measured.protocol), protocol_of_record(board.records[0])
+    if ours is None:
+        return ["the table's protocol is not one of today"]
+    specs = [next((spec for spec in each.metrics if spec.name == measured.metric), None) for each in (theirs, ours)]
+    if specs[1] is None:
+        return [f"{measured.metric}: not in the table's protocol"]
+    skipped = UNIMPORTANT
+    if measured.metric in WITHOUT_REFERENCE or getattr(specs[0], "statistics", ""):
+        skipped = skipped | set(REFERENCE)
+    found = [f"{key}: {text}" for key, text in measured.but]
+    found += _of_fields(theirs, ours, skipped)
+    found += _of_fields(*specs, UNIMPORTANT - {"loader_batch"})
+    return found + list(_of_counts(theirs, board, measured.test_images))
+
+
+@cache
+def _pinned(name: str) -> Protocol:
+    """A protocol of the suite; a report asks for each some hundred times."""
+    return load_protocol(name)
+
+
+def protocol_of_record(record: ResultRecord) -> Protocol | None:
+    """The protocol that a record was made by; None where it is not held, or meant something else then."""
+    if record.protocol_content:
+        try:
+            found = protocol_of(record.protocol_content, record.protocol)
+        except UserError:
+            return None
+    elif record.protocol in protocol_names():
+        found = _pinned(record.protocol)
+    else:
+        return None
+    return found if found.hash == record.protocol_hash else None
+
+
+def _of_fields(theirs: Any, ours: Any, skipped: frozenset[str]) -> list[str]:
+    values = [(own.name, getattr(theirs, own.name), getattr(ours, own.name)) for own in fields(theirs)]
+    return [f"{key}: {one}, ours {other}" for key, one, other in values if key not in skipped and one != other]
+
+
+def _of_counts(theirs: Protocol, board: Board, split: tuple[int, int]) -> Iterator[str]:
+    """Differences in the number of test images and of pictures."""
+    record = board.records[0]
+    images = record.n_real if record.n_split is None else record.n_split
+    low, high = split
+    if not images:
+        yield "test images: the record does not say how many"
+        return
+    if not low <= images <= high:
+        yield f"test images: {low:,}{'' if low == high else f' to {high:,}'}, ours {images:,}"
+    wanted = pictures_of(theirs, min(max(images, low), high))
+    if board.count != wanted:
+        yield f"pictures: {wanted:,}, ours {board.count:,}"
+
+
+def pictures_of(protocol: Protocol, images: int) -> int:
+    """Pictures that a protocol draws of a split of so many images, each with a caption."""
+    one_pass = images - images % max(protocol.loader_batch, 1)
+    return min(protocol.images, protocol.passes * one_pass) if protocol.passes else protocol.images
