@@ -21,6 +21,10 @@ LEFT_OUT = frozenset(
         # what is shown and logged of it
         *("trainer.logger", "trainer.log_every_n_steps", "trainer.profiler"),
         *("trainer.enable_progress_bar", "trainer.enable_model_summary", "trainer.enable_autolog_hparams"),
+        # levers of speed change nothing beyond rounding but for TF32, and for bf16, which trainer.precision tells
+        "speed",
+        *(f"levers.{name}" for name in ("allocator", "doubling", "by_matrix", "folding", "fused_adam")),
+        *(f"levers.{name}" for name in ("channels_last", "joint_pass", "shared_penalty", "compile", "bf16")),
         # who reads ahead: batches are a function of seed, epoch and number alone
         "data.num_workers",
     }
@@ -118,6 +122,8 @@ def experiment_of(config: Mapping[str, Any], fingerprint: str | None = None) -> 
         options = data.get("init_args") if isinstance(data, dict) else None
         if isinstance(options, dict):
             options.pop("store", None)
+    if not any((kept.get("levers") or {}).values()):
+        kept.pop("levers", None)
     folder = (config.get("trainer") or {}).get("default_root_dir") or config.get("run")
     begun = kept.get("ckpt_path")
     if begun and folder and Path(folder) in Path(begun).parents:

@@ -118,11 +118,9 @@ class Recorded:
         batch.captions = torch.from_numpy(ids)
         random = [recorded_input(self.case, f"{name}:{it}", wide) for name in ("noise", "ca_eps")]
         nothing = torch.zeros(len(batch), 3, 1, 1)
-        return [Chunk(batch, nothing, torch.cat(random, dim=1), self._judged_text(batch))]
-
-    def real_pictures(self, chunk, size):
-        it, wide = len(self.history) - 1, self.generator.to_image[0][0].weight.dtype
-        return recorded_input(self.case, f"images{size}:{it}", wide)
+        chunk = Chunk(batch, nothing, torch.cat(random, dim=1), self._judged_text(batch))
+        chunk.real = lambda size: recorded_input(self.case, f"images{size}:{it}", wide)
+        return [chunk]
 
     def _log(self, chunk, **values):
         self.history[-1] |= {key: value.item() for key, value in values.items()}

@@ -1,14 +1,17 @@
 import copy
+import dataclasses
 
 import pytest
 from report_fixtures import write_run
 
 from t2igan.evaluation.protocol import hash_of
 from t2igan.identity import LEFT_OUT, SEEDS, experiment_of, read_identity
+from t2igan.nn.levers import Levers
 
 CONFIG = {
     "seed_everything": 0,
     "run": "runs/a",
+    "levers": {},
     "fresh": False,
     "ckpt_path": None,
     "model": {"class_path": "DMGAN", "init_args": {"damsm": "damsm.ckpt", "seed": 0, "generator": {"seed": 3}}},
@@ -87,3 +90,12 @@ def test_a_configuration_may_hold_what_json_does_not(tmp_path):
     path = write_run(tmp_path / "run", 0, decay=float("inf"))
     assert read_identity(path).training_seed == 0
     assert read_identity(path).experiment != read_identity(write_run(tmp_path / "other", 0)).experiment
+
+
+def test_only_levers_that_change_numbers_make_another_experiment():
+    levers = {f"levers.{each.name}" for each in dataclasses.fields(Levers)}
+    assert {key for key in LEFT_OUT if key.startswith("levers.")} == levers - {"levers.tf32"}
+    nothing_said = dict.fromkeys(name.removeprefix("levers.") for name in levers)
+    assert same(CONFIG, CONFIG | {"speed": "plain", "levers": nothing_said})
+    assert same(CONFIG, CONFIG | {"levers": nothing_said | {"doubling": False, "tf32": False}})
+    assert not same(CONFIG, CONFIG | {"levers": nothing_said | {"tf32": True}})

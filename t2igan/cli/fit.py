@@ -22,6 +22,7 @@ from pytorch_lightning.loggers import Logger, TensorBoardLogger, WandbLogger
 import t2igan.data
 import t2igan.losses
 import t2igan.models
+from t2igan.allocator import keep_memory
 from t2igan.callbacks import wandb_run
 from t2igan.callbacks.progress import LineProgress
 from t2igan.callbacks.run_folder import ContinueCurves, FinalCheckpoint, RunCurves, default_run_folder
@@ -33,6 +34,7 @@ from t2igan.cpus import share_threads
 from t2igan.errors import UserError
 from t2igan.models.adversarial import AdversarialModule
 from t2igan.models.suite_module import SuiteModule, read_checkpoint
+from t2igan.nn.levers import Levers, Preset, permit_tf32, settle
 from t2igan.nn.recipe import Recipe, allow
 from t2igan.plain_files import parse_yaml, read_yaml
 from t2igan.user_modules import find_user_module, look_beside
@@ -147,6 +149,10 @@ class SuiteCLI(LightningCLI):
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Options of the house."""
         parser.add_argument("--run", type=str | None, default=None, help="folder of the run (default: runs/<name>)")
+        parser.add_argument(
+            "--speed", type=Preset, default="exact", help="set of levers that make training fast, see docs/speed.md"
+        )
+        parser.add_class_arguments(Levers, "levers")
         parser.add_argument("--fresh", type=bool, default=False, help="start anew in a folder that holds a run")
         parser.add_argument("--allow", type=list[str], default=[], help=f"{ALLOW_HELP}; those of the model are")
         SuiteCLI.options = known_options(parser)
@@ -175,6 +181,7 @@ class SuiteCLI(LightningCLI):
             config.trainer.strategy = "ddp_find_unused_parameters_true"
         self._refuse_trainer_arguments(config)
         self._settle_seams(config)
+        self._settle_speed(config)
         self._choose_checkpoint(config)
 
     def _settle_seams(self, config: Namespace) -> None:
@@ -182,6 +189,21 @@ class SuiteCLI(LightningCLI):
         if issubclass(kind, AdversarialModule):
             given = self.parser.parse_args(self.words[1:], defaults=False)
             settle_seams(config, given[self.subcommand].as_dict(), kind)
+
+    def _settle_speed(self, config: Namespace) -> None:
+        """Levers of the process and of the trainer; those of the model wait until there is one."""
+        cuda = torch.cuda.is_available() and config.trainer.accelerator in ("auto", "gpu", "cuda")
+        self.levers = settle(config.speed, Levers(**config.levers.as_dict()), cuda)
+        if self.levers.allocator:
+            keep_memory()
+        permit_tf32(bool(self.levers.tf32))
+        if self.levers.bf16 and config.trainer.precision is None:
+            config.trainer.precision = "bf16-mixed"
+
+    def instantiate_classes(self) -> None:
+        """The model knows its levers before anything of it is set up."""
+        super().instantiate_classes()
+        self.model.levers = self.levers
 
     def _refuse_trainer_arguments(self, config: Namespace) -> None:
         trainer, kind = config.trainer, config.model.class_path.rpartition(".")[2]

@@ -45,3 +45,8 @@ def gradient_norm(logits: Tensor, images: Tensor, sentence: Tensor) -> Tensor:
     squares = torch.cat([part.flatten(1) for part in parts], dim=1).square().sum(dim=1)
     flat = squares == 0
     return squares.masked_fill(flat, 1.0).sqrt().masked_fill(flat, 0.0)
+
+
+def leaves(images: Tensor, sentence: Tensor) -> tuple[Tensor, Tensor]:
+    """Images and sentence vectors, in the images' precision, from which a gradient can be taken."""
+    return images.detach().requires_grad_(), sentence.detach().to(images.dtype).requires_grad_()

@@ -7,15 +7,15 @@ from pytorch_lightning.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 
 from t2igan.data.batch import CaptionedImages
-from t2igan.data.datasets import resize_images
 from t2igan.errors import UserError
 from t2igan.losses.adversarial import Logits, Objective
-from t2igan.losses.gradient_penalty import MAGP
+from t2igan.losses.gradient_penalty import MAGP, leaves
 from t2igan.losses.matching import Gammas, damsm_loss, sentence_logits
 from t2igan.losses.mismatch import MismatchPolicy, mismatched
 from t2igan.models.damsm import DAMSM
-from t2igan.models.gan_step import Chunk, do_not_count_steps_of, verdicts
+from t2igan.models.gan_step import Chunk, do_not_count_steps_of, judge_pairs, verdicts
 from t2igan.models.generator_losses import GeneratorLoss, GeneratorView
+from t2igan.models.speed import prepare_networks
 from t2igan.models.suite_module import SuiteModule, load_module
 from t2igan.models.synthesis import Discriminator, Generator, Synthesis, check_sentence_dim, check_sizes
 from t2igan.nn.average import WeightAverage
@@ -56,14 +56,15 @@ class AdversarialModule(SuiteModule):
         ema_decay: of the average of generator and trained text encoder; None keeps none.
         accumulate: cut each batch into this many chunks and add up their gradients; saves memory.
         clip: largest norm of the gradients of generator and of discriminators; None does not clip.
-        channels_last: memory layout of generator and discriminators; faster on CPUs with AVX-512 and on GPUs
-            with mixed precision, the same numbers up to rounding.
+        channels_last: memory layout of generator and discriminators from the start, whatever the levers say; see
+            docs/speed.md for which models are faster with it.
         seed: of the noise; a step's random numbers depend on it and on the step's number alone.
         vocabulary_size: None takes the data set's.
     """
 
     # (arguments, those that have no effect where all of the former are given): ``t2igan fit`` refuses them.
     VOID: ClassVar[tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]] = ()
+    faster_channels_last = False
 
     def __init__(
         self,
@@ -143,6 +144,7 @@ class AdversarialModule(SuiteModule):
                 self.judge.text_encoder = self.text_encoder
         if not self.trains_text:
             self.text_encoder.requires_grad_(False)
+        prepare_networks(self)
         if self.ema_decay is not None:
             self.averages["generator"] = WeightAverage(self.generator, self.ema_decay)
             if self.trains_text:
@@ -170,16 +172,19 @@ class AdversarialModule(SuiteModule):
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
         """Adam for the generator (and jointly trained text), for all discriminators, for fine-tuned encoders."""
+        fused = self.fused_adam(clips=self.clip is not None)
         groups: list[dict[str, Any]] = [{"params": list(self.generator.parameters()), "lr": self.lr_generator}]
         if self.text_mode == "joint":
             groups.append({"params": list(self.text_encoder.parameters()), "lr": self.lr_text})
         optimizers = [
-            torch.optim.Adam(groups, betas=self.betas),
-            torch.optim.Adam(self.discriminators.parameters(), lr=self.lr_discriminator, betas=self.betas),
+            torch.optim.Adam(groups, betas=self.betas, fused=fused),
+            torch.optim.Adam(
+                self.discriminators.parameters(), lr=self.lr_discriminator, betas=self.betas, fused=fused
+            ),
         ]
         if self.text_mode == "damsm-finetune":
             encoders = [*self.text_encoder.parameters(), *self.judge.image_encoder.trainable()]
-            optimizers.append(torch.optim.Adam(encoders, lr=self.lr_text, betas=self.betas))
+            optimizers.append(torch.optim.Adam(encoders, lr=self.lr_text, betas=self.betas, fused=fused))
         return optimizers
 
     def networks(self) -> dict[str, nn.Module]:
@@ -310,34 +315,33 @@ class AdversarialModule(SuiteModule):
 
     def discriminator_loss(self, chunk: Chunk) -> Tensor:
         """Adversarial loss of all discriminators on a drawn chunk, with the penalty if it is merged."""
-        total = chunk.images.new_zeros(())
+        total = penalty = chunk.images.new_zeros(())
+        merged = self.penalty is not None and not self.penalty.separate
+        # In half precision the penalty needs a pass of its own.
+        shared = merged and bool(self.levers.shared_penalty) and not torch.is_autocast_enabled(self.device.type)
         for critic in self.discriminators:
-            # Real features, drawn features, then the heads: the released order, which batch norm and the
-            # power iterations of DM-GAN's discriminators remember.
-            features = critic(self.real_pictures(chunk, critic.image_size))
-            drawn = critic(chunk.synthesis.of_size(critic.image_size).detach())
-            wrong_features, wrong_sentence = mismatched(
-                features, chunk.sentence, chunk.batch.class_ids, self.mismatch
+            images, sentence = chunk.real(critic.image_size), chunk.sentence
+            if shared:
+                images, sentence = leaves(images, sentence)
+            generated = chunk.synthesis.of_size(critic.image_size).detach()
+            real, fake, wrong = judge_pairs(
+                critic,
+                images,
+                generated,
+                sentence,
+                lambda *pairs: mismatched(*pairs, chunk.batch.class_ids, self.mismatch),
+                jointly=critic.independent and bool(self.levers.joint_pass) and not shared,
             )
-            conditional = critic.conditional(features, chunk.sentence)
-            conditional_drawn = critic.conditional(drawn, chunk.sentence)
-            wrong = critic.conditional(wrong_features, wrong_sentence)
-            real = Logits(conditional, critic.unconditional(features))
-            fake = Logits(conditional_drawn, critic.unconditional(drawn))
             loss = self.objective.discriminator_loss(real, fake, wrong)
             self._log_verdicts(chunk, critic, loss, verdicts(real, fake, wrong))
             total = total + loss
-        if self.penalty is not None and not self.penalty.separate:
-            penalty = self.penalty_loss(chunk)
+            if shared:
+                penalty = penalty + self.penalty(real.conditional, images, sentence)
+        if merged:
+            penalty = penalty if shared else self.penalty_loss(chunk)
             self._log(chunk, penalty=penalty)
             total = total + penalty
         return total
-
-    def real_pictures(self, chunk: Chunk, size: int) -> Tensor:
-        """The chunk's real pictures at a discriminator's side, resized in whole levels as PIL does."""
-        if chunk.images.shape[-1] == size:
-            return chunk.images
-        return to_signed(resize_images(chunk.batch.images, size))
 
     def _log_verdicts(self, chunk: Chunk, critic: Discriminator, loss: Tensor, values: dict[str, Tensor]) -> None:
         if len(self.discriminators) > 1:
@@ -349,8 +353,7 @@ class AdversarialModule(SuiteModule):
         total = chunk.images.new_zeros(())
         with torch.autocast(self.device.type, enabled=False):
             for critic in self.discriminators:
-                images = self.real_pictures(chunk, critic.image_size).detach().requires_grad_()
-                sentence = chunk.sentence.to(images.dtype).detach().requires_grad_()
+                images, sentence = leaves(chunk.real(critic.image_size), chunk.sentence)
                 logits = critic.conditional(critic(images), sentence)
                 total = total + self.penalty(logits, images, sentence)
         return total

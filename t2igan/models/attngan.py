@@ -16,6 +16,7 @@ from t2igan.models.cascade import CascadedGenerator, CascadeDiscriminator, match
 from t2igan.models.generator_losses import GeneratorLoss
 from t2igan.models.synthesis import Discriminator, Generator
 from t2igan.nn.attention import WordAttention
+from t2igan.nn.convolution import Conv2d
 from t2igan.nn.gated import ResidualBlock, up_block
 from t2igan.nn.ranges import Weight
 from t2igan.text import TextEmbedding
@@ -113,7 +114,7 @@ class AttnGANDiscriminator(CascadeDiscriminator):
 
     def block(self, channels: int, out_channels: int, kernel: int, stride: int, norm: bool = True) -> nn.Sequential:
         """Convolution without bias, batch norm, LeakyReLU."""
-        layers: list[nn.Module] = [nn.Conv2d(channels, out_channels, kernel, stride, padding=1, bias=False)]
+        layers: list[nn.Module] = [Conv2d(channels, out_channels, kernel, stride, padding=1, bias=False)]
         if norm:
             layers.append(nn.BatchNorm2d(out_channels))
         return nn.Sequential(*layers, nn.LeakyReLU(0.2))

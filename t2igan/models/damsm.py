@@ -260,7 +260,7 @@ class DAMSM(SuiteModule):
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Adam over the text encoder and what is trainable of the image encoder."""
         parameters = [*self.text_encoder.parameters(), *self.image_encoder.trainable()]
-        return torch.optim.Adam(parameters, lr=self.lr, betas=(0.5, 0.999))
+        return torch.optim.Adam(parameters, lr=self.lr, betas=(0.5, 0.999), fused=self.fused_adam(clips=True))
 
 
 def sentence_dim_of(path: str | Path) -> int:

@@ -20,7 +20,8 @@ from t2igan.losses.gradient_penalty import MAGP
 from t2igan.losses.mismatch import MismatchPolicy
 from t2igan.models.adversarial import AdversarialModule
 from t2igan.models.synthesis import Discriminator, Generator, Synthesis
-from t2igan.nn.one_way import DownBlock, double, stage_widths
+from t2igan.nn.convolution import DoublingConv2d, double
+from t2igan.nn.one_way import DownBlock, stage_widths
 from t2igan.nn.ranges import Decay, Rate
 from t2igan.text import TextEmbedding
 
@@ -71,14 +72,14 @@ class DFBlock(nn.Module):
         super().__init__()
         self.affine1 = Affine(channels, condition_dim, hidden or channels)
         self.affine2 = Affine(channels, condition_dim, hidden or channels)
-        self.conv = nn.Conv2d(channels, out_channels, 3, padding=1)
+        self.conv = DoublingConv2d(channels, out_channels)
 
     def forward(self, features: Tensor, condition: Tensor, upsample: bool = False) -> Tensor:
         """``features`` (B, C, s, s) -> (B, C', s, s), or (B, C', 2s, 2s) with ``upsample``."""
         for affine in (self.affine1, self.affine2):
             features = F.leaky_relu(affine(features, condition), 0.2, inplace=True)
         # The fusion works on each pixel alone: before nearest upsampling it gives the same at a quarter's cost.
-        return self.conv(double(features) if upsample else features)
+        return self.conv(features, upsample)
 
 
 class UpBlock(nn.Module):
@@ -201,6 +202,8 @@ class OneWayDiscriminator(Discriminator):
         sentence_dim: width of the sentence vector.
         widest: the largest multiple of ``channels`` (16 in SSA-GAN and the first DF-GAN, 8 in the current one).
     """
+
+    independent = True
 
     def __init__(
         self, image_size: int = 256, channels: int = 64, sentence_dim: int = 256, widest: int = 16

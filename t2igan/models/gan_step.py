@@ -1,13 +1,17 @@
 """What travels through one training step of a GAN, and what is said of it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
+import torch
 from pytorch_lightning.core.optimizer import LightningOptimizer
 from torch import Tensor
 
 from t2igan.data.batch import CaptionedImages
+from t2igan.data.datasets import resize_images
 from t2igan.losses.adversarial import Logits
-from t2igan.models.synthesis import Synthesis
+from t2igan.models.synthesis import Discriminator, Synthesis
+from t2igan.nn.images import to_signed
 from t2igan.text import TextEmbedding
 
 
@@ -22,6 +26,12 @@ class Chunk:
     synthesis: Synthesis | None = None
     sentence: Tensor | None = None
 
+    def real(self, size: int) -> Tensor:
+        """The real images (B, 3, size, size) in [-1, 1], resized in whole levels as PIL does."""
+        if self.images.shape[-1] == size:
+            return self.images
+        return to_signed(resize_images(self.batch.images, size))
+
 
 def do_not_count_steps_of(*optimizers: LightningOptimizer) -> None:
     """Let ``global_step`` count batches: under manual optimisation Lightning counts every optimiser's step.
@@ -34,6 +44,44 @@ def do_not_count_steps_of(*optimizers: LightningOptimizer) -> None:
 
 def _nothing() -> None:
     return None
+
+
+def judge_pairs(
+    discriminator: Discriminator,
+    real: Tensor,
+    generated: Tensor,
+    sentence: Tensor,
+    mismatch: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]],
+    jointly: bool = False,
+) -> tuple[Logits, Logits, Tensor]:
+    """A discriminator's logits of real, generated and wrong pairs.
+
+    Args:
+        discriminator: judges.
+        real: images (B, 3, S, S).
+        generated: images (B, 3, S, S), detached.
+        sentence: (B, D), of the captions of both.
+        mismatch: (features, sentence) -> features and sentences of pairs that do not belong together.
+        jointly: real and generated images in one pass, for a discriminator that judges each image alone.
+
+    Returns:
+        Verdicts on real and generated pairs, and the conditional logits (M,) of wrong ones.
+    """
+    # Real features, generated features, then the heads: the released order, which batch norm and the power
+    # iterations of DM-GAN's discriminators remember.
+    if jointly:
+        features, features_generated = discriminator(torch.cat([real, generated])).split(len(real))
+    else:
+        features, features_generated = discriminator(real), discriminator(generated)
+    wrong_pairs = mismatch(features, sentence)
+    conditional = discriminator.conditional(features, sentence)
+    conditional_generated = discriminator.conditional(features_generated, sentence)
+    wrong = discriminator.conditional(*wrong_pairs)
+    return (
+        Logits(conditional, discriminator.unconditional(features)),
+        Logits(conditional_generated, discriminator.unconditional(features_generated)),
+        wrong,
+    )
 
 
 def verdicts(real: Logits, fake: Logits, wrong: Tensor) -> dict[str, Tensor]:

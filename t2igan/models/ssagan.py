@@ -18,7 +18,8 @@ from t2igan.models.adversarial import AdversarialModule, TextMode
 from t2igan.models.dfgan import OneWayDiscriminator, one_way_discriminators  # noqa: F401 (named in checkpoints)
 from t2igan.models.generator_losses import DAMSMLoss, GeneratorLoss
 from t2igan.models.synthesis import Discriminator, Generator, Synthesis
-from t2igan.nn.one_way import double, stage_widths
+from t2igan.nn.convolution import double
+from t2igan.nn.one_way import stage_widths
 from t2igan.nn.ranges import Decay, Rate, Weight
 from t2igan.text import TextEmbedding
 
@@ -184,6 +185,7 @@ class SSAGAN(AdversarialModule):
         (("generator", "discriminators"), ("channels",)),
         (("generator_losses",), ("damsm_weight",)),
     )
+    faster_channels_last = True
 
     def __init__(
         self,

@@ -398,7 +398,8 @@ class STREAM(SuiteModule):
 
     def configure_optimizers(self) -> dict[str, Any]:
         """Adam over the decoder and what is trainable of the encoder."""
-        adam = torch.optim.Adam([*self.decoder.parameters(), *self.encoder.trainable()], lr=self.lr)
+        parameters = [*self.decoder.parameters(), *self.encoder.trainable()]
+        adam = torch.optim.Adam(parameters, lr=self.lr, fused=self.fused_adam())
         if self.lr_final is None:
             return {"optimizer": adam}
         steps = self.trainer.estimated_stepping_batches

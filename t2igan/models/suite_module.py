@@ -10,11 +10,13 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.plugins import MixedPrecision
 
 import t2igan
 from t2igan.data.batch import CaptionedImages
 from t2igan.errors import UserError
 from t2igan.models.digest import OWN, archive_problem, is_sealed, is_whole, seal
+from t2igan.nn.levers import PLAIN, Levers
 from t2igan.nn.recipe import Recipe, build, recipe_of
 
 
@@ -27,11 +29,14 @@ class SuiteModule(Recipe, pl.LightningModule):
     Attributes:
         vocabulary: the words of the data set, index 0 = ``<end>``; empty before training.
         dataset: name and fingerprint of the data set trained on, for the record.
+        levers: how training is made fast; set before it starts, and in no checkpoint.
         steps: optimiser steps behind a checkpoint that was read, None for one that does not say.
         images_seen: training images so far, on all devices together, each as often as it was seen; None where the
             training went on from a checkpoint that does not say.
         global_batch: training images of the last step on all devices together, None before the first.
     """
+
+    levers: Levers = PLAIN
 
     def __init__(self) -> None:
         super().__init__()
@@ -65,6 +70,17 @@ class SuiteModule(Recipe, pl.LightningModule):
         self.global_batch = together * self.trainer.accumulate_grad_batches
         if self.images_seen is not None:
             self.images_seen += together
+
+    def fused_adam(self, clips: bool = False) -> bool | None:
+        """The argument ``fused`` of this module's Adam.
+
+        Args:
+            clips: whether gradients are clipped, which in mixed precision a fused Adam does not allow.
+        """
+        mixed = isinstance(getattr(self._trainer, "precision_plugin", None), MixedPrecision)
+        if mixed and (clips or self.trainer.precision_plugin.scaler is not None):
+            return None
+        return True if self.levers.fused_adam else None
 
     def borrowed(self) -> tuple[str, ...]:
         """Prefixes of weights that come from files of their own and are therefore not saved again."""

@@ -104,11 +104,14 @@ class Discriminator(Recipe, nn.Module):
         image_size: side S of the images it judges.
         sentence_dim: width D of the sentence vectors it takes.
         probabilities: whether it gives probabilities in place of logits, as released ones do; none trains so.
+        independent: whether it judges each image as if it were alone, without batch norm or anything else that a
+            pass leaves behind; real and generated images may then share a pass.
     """
 
     image_size: int
     sentence_dim: int
     probabilities: bool = False
+    independent: bool = False
 
     def conditional(self, features: Tensor, sentence: Tensor) -> Tensor:
         """Logits (B,) of "real and matching", from features and sentence vectors (B, D)."""

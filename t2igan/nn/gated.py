@@ -2,12 +2,14 @@
 
 from torch import Tensor, nn
 
+from t2igan.nn.convolution import DoublingConv2d
+
 
 def up_block(channels: int, out_channels: int) -> nn.Sequential:
     """Nearest upsampling by two, 3x3 convolution, batch norm, gated linear unit."""
     return nn.Sequential(
-        nn.Upsample(scale_factor=2, mode="nearest"),
-        nn.Conv2d(channels, 2 * out_channels, 3, padding=1, bias=False),
+        nn.Identity(),  # released checkpoints number the upsampling, too
+        DoublingConv2d(channels, 2 * out_channels, bias=False),
         nn.BatchNorm2d(2 * out_channels),
         nn.GLU(dim=1),
     )

@@ -4,6 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from t2igan.nn.convolution import Conv2d
+
 
 def stage_widths(image_size: int, channels: int, widest: int) -> list[int]:
     """Number of channels at each resolution, from the picture's side down to 4x4.
@@ -21,11 +23,6 @@ def stage_widths(image_size: int, channels: int, widest: int) -> list[int]:
     return [channels * min(widest, 2**k) for k in range(image_size.bit_length() - 2)]
 
 
-def double(features: Tensor) -> Tensor:
-    """``features`` (B, C, s, s) at twice the side, each pixel repeated."""
-    return F.interpolate(features, scale_factor=2, mode="nearest")
-
-
 class DownBlock(nn.Module):
     """Residual block that halves the resolution. ``gain`` starts at zero.
 
@@ -36,9 +33,9 @@ class DownBlock(nn.Module):
     def __init__(self, channels: int, out_channels: int) -> None:
         super().__init__()
         self.residual = nn.Sequential(
-            nn.Conv2d(channels, out_channels, 4, stride=2, padding=1, bias=False),
+            Conv2d(channels, out_channels, 4, stride=2, padding=1, bias=False),
             nn.LeakyReLU(0.2),
-            nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False),
+            Conv2d(out_channels, out_channels, 3, padding=1, bias=False),
             nn.LeakyReLU(0.2),
         )
         self.shortcut = nn.Conv2d(channels, out_channels, 1)

@@ -12,7 +12,9 @@ import yaml
 from t2igan.callbacks.run_folder import OF_A_STEP, default_run_folder, read_curves
 from t2igan.cli.main import main
 from t2igan.evaluation.subjects import load_checkpoint_subject
+from t2igan.models import adversarial
 from t2igan.models.suite_module import load_module
+from t2igan.nn.levers import EXACT
 
 DAMSM = """
 model:
@@ -148,6 +150,16 @@ def test_another_model_in_the_same_folder_is_refused(folder, uninterrupted, caps
             ]
         )
     assert "--fresh true" in capsys.readouterr().err
+
+
+def test_speed_reaches_the_model(folder, monkeypatch):
+    seen, real = [], adversarial.prepare_networks
+    monkeypatch.setattr(adversarial, "prepare_networks", lambda module: seen.append(module.levers) or real(module))
+    words = ["--config", str(folder / "ssagan.yaml"), "--run", str(folder / "speed"), "--trainer.max_steps", "1"]
+    main(["fit", *words])
+    main(["fit", *words, "--fresh", "true", "--speed", "plain", "--levers.folding", "true"])
+    default, chosen = seen
+    assert default == EXACT and chosen.pulled == ["folding"]
 
 
 def test_the_command_line_wins_over_the_checkpoint(folder, uninterrupted):

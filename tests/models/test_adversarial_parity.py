@@ -14,6 +14,7 @@ from t2igan.losses.gradient_penalty import MAGP, gradient_norm
 from t2igan.models.adversarial import Chunk
 from t2igan.models.damsm import DAMSM, InceptionImageEncoder
 from t2igan.models.ssagan import SSAGAN, OneWayDiscriminator
+from t2igan.nn.levers import EXACT, PLAIN
 
 pytestmark = pytest.mark.slow
 VOCABULARY = 100
@@ -53,10 +54,12 @@ class Recorded(SSAGAN):
         self.history[-1] |= {key: value.item() for key, value in values.items()}
 
 
-def test_three_iterations_of_ssagan():
+@pytest.mark.parametrize("levers", [PLAIN, EXACT], ids=["plain", "exact"])
+def test_three_iterations_of_ssagan(levers):
     dtype = torch.float64
     case = load_case("ssagan_losses", "train_3_iterations_nf8")
     module = Recorded(case, dtype)
+    module.levers = levers
     fill_module(module.generator, partial(official_name, "ssagan-generator"))
     fill_module(module.discriminators[0], partial(official_name, "ssagan-discriminator"))
     lengths = torch.tensor(case["inputs"]["cap_lens"]["value"])

@@ -24,6 +24,7 @@ from t2igan.models.generator_losses import GeneratorView, KLLoss
 from t2igan.models.synthesis import Synthesis
 from t2igan.nn.attention import WordAttention
 from t2igan.nn.conditioning import ConditioningAugmentation
+from t2igan.nn.levers import EXACT, PLAIN
 from t2igan.text import TextEmbedding
 
 DTYPES = [torch.float64, torch.float32]
@@ -231,9 +232,11 @@ class RecordedAttnGAN(Recorded, AttnGAN):
 
 
 @pytest.mark.slow
-def test_three_iterations():
+@pytest.mark.parametrize("levers", [PLAIN, EXACT], ids=["plain", "exact"])
+def test_three_iterations(levers):
     case = load_case("attngan_losses", "train_3_iterations")
     module = RecordedAttnGAN(damsm="recorded", channels=8, critic_channels=8, legacy_mask=True)
+    module.levers = levers
     module.recorded_judge = filled_damsm(case["config"]["image_encoder_gain"])
     fill_module(module.generator, partial(official_name, "attngan-generator"))
     for critic in module.discriminators:

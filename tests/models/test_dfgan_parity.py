@@ -13,6 +13,7 @@ from t2igan.losses.mismatch import mismatched
 from t2igan.models import Synthesis
 from t2igan.models.adversarial import Chunk
 from t2igan.models.dfgan import DFGAN
+from t2igan.nn.levers import EXACT, PLAIN
 
 BATCH = 4
 
@@ -85,9 +86,11 @@ def test_losses_equal_the_original(name, dtype):
     assert_numbers(case["scalars"], scalars, dtype, noise=1e-4)
 
 
-def test_three_iterations_of_dfgan():
+@pytest.mark.parametrize("levers", [PLAIN, EXACT], ids=["plain", "exact"])
+def test_three_iterations_of_dfgan(levers):
     case = load_case("dfgan", "train_3_iterations_nf8_64")
     module = Recorded(case, torch.float64)
+    module.levers = levers
     loader = DataLoader([empty_batch()] * 3, batch_size=None)
     pl.Trainer(accelerator="cpu", precision="64-true", barebones=True, max_steps=3).fit(module, loader)
 

@@ -22,6 +22,7 @@ from t2igan.models.adversarial import Chunk
 from t2igan.models.dmgan import DMGAN, DMGANDiscriminator, DMGANGenerator, DynamicMemoryStage
 from t2igan.models.synthesis import Synthesis
 from t2igan.nn.attention import attend
+from t2igan.nn.levers import EXACT, PLAIN
 from t2igan.text import TextEmbedding
 
 DTYPES = [torch.float64, torch.float32]
@@ -133,15 +134,15 @@ class RecordedDMGAN(Recorded, DMGAN):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("channels", [8, 32])
-def test_discriminator_loss(channels, dtype, monkeypatch):
+def test_discriminator_loss(channels, dtype):
     """Of the training loop: order and number of its forwards decide where u and v are in the end."""
     case = load_case("dmgan_losses", f"discriminator_loss_df{channels}")
     module = RecordedDMGAN(case, dtype=dtype)
     module.history = [{}]
-    monkeypatch.setattr(module, "real_pictures", lambda _, size: recorded_input(case, f"images{size}", dtype))
     fakes = Synthesis([recorded_input(case, f"fakes{size}", dtype) for size in SIZES])
     batch = CaptionedImages(None, None, None, torch.arange(4), list("abcd"), torch.arange(4))
     chunk = Chunk(batch, fakes.images[0], None, None, fakes, recorded_input(case, "sent_emb", dtype))
+    chunk.real = lambda size: recorded_input(case, f"images{size}", dtype)
 
     module.discriminator_loss(chunk).backward()
 
@@ -155,9 +156,12 @@ def test_discriminator_loss(channels, dtype, monkeypatch):
 
 
 @pytest.mark.slow
-def test_three_iterations():
+@pytest.mark.parametrize("levers", [PLAIN, EXACT], ids=["plain", "exact"])
+def test_three_iterations(levers):
     case = load_case("dmgan_losses", "train_3_iterations")
-    measured = train_recorded(RecordedDMGAN(case), case, 3)
+    module = RecordedDMGAN(case)
+    module.levers = levers
+    measured = train_recorded(module, case, 3)
     assert not disagreements(case, {}, measured, {})
 
 

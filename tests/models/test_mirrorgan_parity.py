@@ -22,6 +22,7 @@ from t2igan.models.damsm import DAMSM, SmallImageEncoder
 from t2igan.models.generator_losses import GeneratorView
 from t2igan.models.mirrorgan import GLAM, MirrorGAN, MirrorGANGenerator
 from t2igan.models.stream import STREAM, ResNetCaptionEncoder
+from t2igan.nn.levers import EXACT, PLAIN
 from t2igan.text import TextEmbedding
 
 DTYPES = [torch.float64, torch.float32]
@@ -179,9 +180,11 @@ def test_generator_loss(name, dtype, stream_file):
 
 
 @pytest.mark.slow
-def test_two_iterations(stream_file):
+@pytest.mark.parametrize("levers", [PLAIN, EXACT], ids=["plain", "exact"])
+def test_two_iterations(levers, stream_file):
     case = load_case("mirrorgan_losses", "train_2_iterations")
     stream_file(case, torch.float64)
     module = RecordedMirrorGAN(case, torch.float64, ema_decay=None)
+    module.levers = levers
     measured = train_recorded(module, case, 2)
     assert not disagreements(case, {}, measured, {})

@@ -2,7 +2,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from t2igan.nn.one_way import DownBlock, double, stage_widths
+from t2igan.nn.convolution import double
+from t2igan.nn.one_way import DownBlock, stage_widths
 
 
 def test_widths_double_down_to_4x4():

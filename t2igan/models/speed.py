@@ -1,0 +1,37 @@
+"""The levers of :mod:`t2igan.nn.levers` as they concern a GAN's networks."""
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+
+from t2igan.nn.folding import fold_batch_norms
+from t2igan.nn.levers import pull
+
+if TYPE_CHECKING:
+    from t2igan.models.adversarial import AdversarialModule
+
+
+def prepare_networks(module: "AdversarialModule") -> None:
+    """Pull those levers of ``module`` that change its networks rather than its step; once, when they are all built.
+
+    Parameters and state dict of what is trained stay what they are.
+    """
+    levers = module.levers
+    trained: list[nn.Module] = [module.generator, module.discriminators]
+    lent: list[nn.Module] = [module.generator_losses]
+    if module.judge is not None and module.text_mode != "damsm-finetune":
+        lent.append(module.judge)
+    if levers.folding:
+        for network in lent:
+            fold_batch_norms(network)
+    channels_last = module.faster_channels_last if levers.channels_last is None else levers.channels_last
+    for network in (*trained, *lent):
+        pull(network, levers)
+        if channels_last:
+            network.to(memory_format=torch.channels_last)
+    if levers.compile:
+        module.generator.compile()
+        # A compiled graph has no second derivative, which gradient penalties take.
+        for discriminator in module.discriminators if module.penalty is None else ():
+            discriminator.compile()

@@ -1,0 +1,112 @@
+"""Convolutions with a second, faster way to the same numbers, which :mod:`t2igan.nn.levers` switches on."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+# From which side on two by two kernels on a stride pay for a kernel of their own (CPU, measured).
+SMALLEST_DOUBLED_SIDE = 8
+# Up to how many output places, and from how many weights on, one matrix product beats the library (CPU, measured).
+FEW_PLACES = 64
+MANY_WEIGHTS = 4_000_000
+
+
+def double(features: Tensor) -> Tensor:
+    """``features`` (B, C, s, s) at twice the side, each pixel repeated."""
+    return F.interpolate(features, scale_factor=2, mode="nearest")
+
+
+class Conv2d(nn.Conv2d):
+    """As of PyTorch; with ``by_matrix`` one matrix product where few places meet many weights.
+
+    Attributes:
+        by_matrix: whether it may. CPU only.
+    """
+
+    by_matrix = False
+
+    def forward(self, features: Tensor) -> Tensor:
+        """``features`` (B, C, h, w) -> (B, C', h', w')."""
+        if self.by_matrix and self._is_wide_and_short(features):
+            return convolve_by_matrix(features, self.weight, self.bias, self.stride[0], self.padding[0])
+        return super().forward(features)
+
+    def _is_wide_and_short(self, features: Tensor) -> bool:
+        square = len({*self.kernel_size}) == len({*self.stride}) == len({*self.padding}) == 1
+        plain = self.groups == 1 and self.dilation == (1, 1) and self.padding_mode == "zeros"
+        if not (square and plain and features.device.type == "cpu" and self.weight.numel() >= MANY_WEIGHTS):
+            return False
+        side = features.shape[-1] + 2 * self.padding[0] - self.kernel_size[0]
+        return len(features) * (side // self.stride[0] + 1) ** 2 <= FEW_PLACES
+
+
+def convolve_by_matrix(features: Tensor, weight: Tensor, bias: Tensor | None, stride: int, padding: int) -> Tensor:
+    """A convolution as the product of its weights with the windows it looks at.
+
+    Args:
+        features: (B, C, s, s).
+        weight: (C', C, k, k).
+        bias: (C',) or None.
+        stride: of the windows.
+        padding: zeros at each border.
+
+    Returns:
+        (B, C', s', s').
+    """
+    kernel = weight.shape[-1]
+    side = (features.shape[-1] + 2 * padding - kernel) // stride + 1
+    windows = F.unfold(features, kernel, padding=padding, stride=stride).transpose(0, 1).flatten(1)
+    product = weight.flatten(1) @ windows
+    if bias is not None:
+        product = product + bias[:, None]
+    return product.view(len(weight), len(features), side, side).transpose(0, 1)
+
+
+class DoublingConv2d(Conv2d):
+    """Nearest upsampling by two, then a 3x3 convolution with padding 1; with ``merged`` both in one.
+
+    The four pixels that came of one see no more than two by two different pixels each. Merged, it is a transposed
+    4x4 convolution with stride 2 whose weights are sums of the nine: 16 products a place instead of 36.
+
+    Args:
+        channels: of the input.
+        out_channels: of the output.
+        bias: whether there is one.
+
+    Attributes:
+        merged: whether to do it so, where the features are large enough for it to be faster. CPU only.
+    """
+
+    merged = False
+
+    def __init__(self, channels: int, out_channels: int, bias: bool = True) -> None:
+        super().__init__(channels, out_channels, 3, padding=1, bias=bias)
+
+    def forward(self, features: Tensor, upsample: bool = True) -> Tensor:
+        """``features`` (B, C, s, s) -> (B, C', 2s, 2s), or (B, C', s, s) without ``upsample``."""
+        if not upsample:
+            return super().forward(features)
+        if self.merged and features.device.type == "cpu" and features.shape[-1] >= SMALLEST_DOUBLED_SIDE:
+            return convolve_doubled(features, self.weight, self.bias)
+        return super().forward(double(features))
+
+
+def convolve_doubled(features: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """What a 3x3 convolution with padding 1 makes of the doubled ``features``, without doubling them.
+
+    Args:
+        features: (B, C, s, s).
+        weight: (C', C, 3, 3).
+        bias: (C',) or None.
+
+    Returns:
+        (B, C', 2s, 2s).
+    """
+    summed = _sum_taps(_sum_taps(weight, 2), 3).transpose(0, 1)
+    return F.conv_transpose2d(features, summed, bias, stride=2, padding=1)
+
+
+def _sum_taps(weight: Tensor, dim: int) -> Tensor:
+    """Three taps on doubled pixels as four on those they came of; those that meet the same pixel add up."""
+    first, middle, last = weight.unbind(dim)
+    return torch.stack([last, middle + last, first + middle, first], dim)

@@ -1,0 +1,100 @@
+"""Levers of speed: named ways to do the same training step in less time, each to be switched alone.
+
+``plain`` uses none. ``exact``, the default, uses those that change no number beyond rounding in float32. ``fast``
+adds on a GPU what changes numbers within the noise of training: half precision. Which lever is worth what, and what
+was measured, stands in docs/speed.md.
+"""
+
+from dataclasses import dataclass, fields, replace
+from typing import Literal
+
+import torch
+from torch import nn
+
+from t2igan.nn.convolution import Conv2d, DoublingConv2d
+
+Preset = Literal["plain", "exact", "fast"]
+
+
+@dataclass(frozen=True)
+class Levers:
+    """The levers; None leaves a lever to the preset.
+
+    Args:
+        allocator: keep freed memory in the process (Linux with glibc, CPU); see :mod:`t2igan.allocator`.
+        doubling: upsampling and the 3x3 convolution after it as one transposed convolution (CPU).
+        by_matrix: convolutions of many weights onto few places as one matrix product (CPU).
+        folding: batch norm folded into the convolutions of frozen networks.
+        fused_adam: Adam in one pass over all parameters.
+        channels_last: memory layout of the networks. Presets take it for the models that gain by it.
+        joint_pass: real and generated images through the discriminator together, where nothing in it depends on
+            the batch.
+        shared_penalty: a gradient penalty that is part of the loss takes the features of the real images from it.
+        bf16: mixed precision; gradient penalty, matching losses and spectral norms stay in float32.
+        tf32: products in float32 may round their factors to 10 bits (CUDA).
+        compile: generator and, without a gradient penalty, discriminators through ``torch.compile``.
+    """
+
+    allocator: bool | None = None
+    doubling: bool | None = None
+    by_matrix: bool | None = None
+    folding: bool | None = None
+    fused_adam: bool | None = None
+    channels_last: bool | None = None
+    joint_pass: bool | None = None
+    shared_penalty: bool | None = None
+    bf16: bool | None = None
+    tf32: bool | None = None
+    compile: bool | None = None
+
+    @property
+    def pulled(self) -> list[str]:
+        """Names of those that are on."""
+        return [each.name for each in fields(self) if getattr(self, each.name)]
+
+
+PLAIN = Levers(**{each.name: False for each in fields(Levers)})
+EXACT = replace(
+    PLAIN,
+    allocator=True,
+    doubling=True,
+    by_matrix=True,
+    folding=True,
+    fused_adam=True,
+    channels_last=None,
+    joint_pass=True,
+    shared_penalty=True,
+)
+
+
+def settle(preset: Preset, levers: Levers, cuda: bool) -> Levers:
+    """What a preset and levers named beside it come to.
+
+    Args:
+        preset: where ``levers`` say nothing.
+        levers: those named.
+        cuda: whether training runs on such a device; ``fast`` is ``exact`` elsewhere.
+
+    Returns:
+        Levers that are on or off; ``channels_last`` None is the model's choice.
+    """
+    base = PLAIN if preset == "plain" else EXACT
+    if preset == "fast" and cuda:
+        base = replace(base, bf16=True, channels_last=True)
+    named = {each.name: getattr(levers, each.name) for each in fields(levers)}
+    return replace(base, **{name: value for name, value in named.items() if value is not None})
+
+
+def pull(network: nn.Module, levers: Levers) -> None:
+    """Switch the levers that sit in the convolutions of ``network``."""
+    for part in network.modules():
+        if isinstance(part, Conv2d):
+            part.by_matrix = bool(levers.by_matrix)
+        if isinstance(part, DoublingConv2d):
+            part.merged = bool(levers.doubling)
+
+
+def permit_tf32(permitted: bool) -> None:
+    """Let products and convolutions on CUDA round their factors to 10 bits, or not (PyTorch lets convolutions)."""
+    torch.backends.cuda.matmul.allow_tf32 = permitted
+    torch.backends.cudnn.allow_tf32 = permitted

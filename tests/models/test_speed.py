@@ -1,0 +1,69 @@
+"""Every lever trains as no lever does: whole steps in float64, to rounding."""
+
+import pytest
+import torch
+
+from t2igan.losses.gradient_penalty import MAGP
+from t2igan.models import adversarial, gan_step
+from t2igan.models.attngan import AttnGAN, AttnGANGenerator
+from t2igan.models.dfgan import DFGAN, DFGANGenerator, OneWayDiscriminator
+from t2igan.nn import convolution
+from t2igan.nn.images import to_signed
+from t2igan.nn.levers import EXACT, PLAIN, Levers, settle
+
+LEVERS = ["doubling", "by_matrix", "folding", "fused_adam", "channels_last", "joint_pass", "shared_penalty"]
+
+
+@pytest.fixture
+def make(small_ssagan, damsm_checkpoint):
+    """Makes each kind of GAN, always with the same weights."""
+
+    def module(kind):
+        torch.manual_seed(0)
+        if kind == "SSAGAN":
+            return small_ssagan(text_mode="joint")
+        if kind == "DFGAN":
+            networks = {
+                "generator": DFGANGenerator(16, 4, noise_dim=8, sentence_dim=16),
+                "discriminators": [OneWayDiscriminator(16, 4, sentence_dim=16)],
+            }
+            return DFGAN(damsm=damsm_checkpoint, penalty=MAGP(separate=False), **networks)
+        generator = AttnGANGenerator(16, stages=2, channels=4, noise_dim=8, sentence_dim=16, eps_dim=8)
+        return AttnGAN(damsm=damsm_checkpoint, generator=generator, critic_channels=4)
+
+    return module
+
+
+def trained(module, train, levers):
+    module.levers = levers
+    trainer = train(module, max_steps=2, precision="64-true")
+    return module.state_dict(), {key: float(value) for key, value in trainer.callback_metrics.items()}
+
+
+@pytest.fixture(autouse=True)
+def at_any_size(monkeypatch):
+    """Small networks are beneath what the levers are worth."""
+    monkeypatch.setattr(convolution, "SMALLEST_DOUBLED_SIDE", 1)
+    monkeypatch.setattr(convolution, "MANY_WEIGHTS", 1)
+    monkeypatch.setattr(convolution, "FEW_PLACES", 10_000)
+
+
+@pytest.fixture(autouse=True)
+def in_double_precision(monkeypatch):
+    """In which rounding is told from a difference."""
+    for module in (adversarial, gan_step):
+        monkeypatch.setattr(module, "to_signed", lambda images: to_signed(images).double())
+
+
+@pytest.mark.parametrize("kind", ["SSAGAN", "DFGAN", "AttnGAN"])
+@pytest.mark.parametrize("lever", [*LEVERS, "all"])
+def test_a_lever_changes_nothing_but_the_time(kind, lever, make, train):
+    levers = EXACT if lever == "all" else settle("plain", Levers(**{lever: True}), cuda=False)
+    state, logged = trained(make(kind), train, levers)
+    plain_state, plain_logged = trained(make(kind), train, PLAIN)
+    assert list(state) == list(plain_state)
+    assert logged == pytest.approx(plain_logged, rel=1e-9)
+    for key, value in plain_state.items():
+        assert state[key].shape == value.shape and state[key].dtype == value.dtype
+        # Adam's first steps are signs of gradients; where those are zero on paper, rounding decides.
+        assert torch.allclose(state[key], value, rtol=1e-7, atol=1e-7), key
