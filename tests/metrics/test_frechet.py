@@ -1,3 +1,5 @@
+import time
+
 import numpy as np
 import pytest
 import scipy.linalg
@@ -118,6 +120,53 @@ def test_bad_input_is_refused():
         frechet_distance(zero, identity, zero * torch.nan, identity)
     with pytest.raises(UserError, match="negative eigenvalue"):
         frechet_distance(zero, identity, zero, torch.diag(torch.tensor([1.0, -0.1])))
+
+
+def test_a_metric_that_was_reset_in_inference_mode_goes_on():
+    """As a validation epoch of Lightning leaves it."""
+    real, generated = features(20, 3, 0), features(20, 3, 1)
+    metric = FrechetDistance(3)
+    with torch.inference_mode():
+        metric.update(real, real=True)
+        metric.reset()
+    metric.update(real, real=True)
+    with torch.inference_mode():
+        metric.update(generated, real=False)
+    assert metric.compute().item() == score(real, generated)
+
+
+def test_taking_in_leaves_the_default_alone():
+    metric = FrechetDistance(3)
+    metric.update(features(20, 3, 0), real=True)
+    metric.reset()
+    assert metric.real_count == 0 and (metric.real_outer == 0).all() and (metric.real_sum == 0).all()
+
+
+@pytest.mark.parametrize("power", [1.0, 3.0, 6.0])
+@pytest.mark.parametrize("count", [100, 300, 2000])
+def test_cholesky_gives_what_eigenvalues_give(power, count, monkeypatch):
+    """Over spectra from even to nearly singular, as features of networks have them."""
+    scale = torch.arange(1, 129).double() ** (-power / 2)
+    real, generated = (features(count, 128, seed) * scale for seed in (0, 1))
+    found = frechet_distance(*statistics(real), *statistics(generated))
+    monkeypatch.setattr("t2igan.metrics.frechet.SMALLEST_PIVOT", torch.inf)
+    by_eigenvalues = frechet_distance(*statistics(real), *statistics(generated))
+    assert found.item() == pytest.approx(by_eigenvalues.item(), rel=1e-11)
+
+
+def test_taking_in_is_faster_than_adding_new_matrices():
+    """The way before, interleaved: a new matrix for each product and each sum."""
+    rows, dim = torch.randn(64, 1024), 1024
+    metric, outer, seconds = FrechetDistance(dim), torch.zeros(dim, dim, dtype=torch.float64), ([], [])
+    for _ in range(12):
+        start = time.process_time()
+        metric.update(rows, real=True)
+        middle = time.process_time()
+        outer = outer + rows.double().T @ rows.double()
+        for own, value in zip(seconds, (middle - start, time.process_time() - middle)):
+            own.append(value)
+    torch.testing.assert_close(metric.real_outer.tril(), outer.tril(), rtol=1e-14, atol=1e-10)
+    assert np.median(seconds[0]) < np.median(seconds[1])
 
 
 def test_reset_forgets():
