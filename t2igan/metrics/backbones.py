@@ -7,10 +7,10 @@ from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
-from torchvision.transforms.v2 import functional as transforms
 
 from t2igan.errors import UserError
 from t2igan.metrics.inception import FEATURE_DIM, inception_v3, pooled_features, tf1_resize
+from t2igan.metrics.pil_resize import pil_resize
 from t2igan.metrics.weights import PUBLISHED, resolve_weights
 
 Flavour = Literal["tf-2015", "torchvision-affine", "torchvision", "dfgan", "slim-birds"]
@@ -101,7 +101,7 @@ class InceptionBackbone(Backbone):
         folder: where the file is looked for and downloaded to.
         download: whether the net may be asked.
         verify: False takes weights other than the published ones; the name then says so.
-        resize: another way to 299 pixels than the flavour's: ``pil`` (8-bit bilinear with antialiasing),
+        resize: another way to 299 pixels than the flavour's: ``pil`` (Pillow's bilinear of 8 bits, exactly),
             ``pil-128`` (that to 128 pixels, then TensorFlow's to 299), ``tensor`` (bilinear without antialiasing),
             ``tf1`` (TensorFlow 1) or ``clean`` (bicubic with antialiasing, as clean-fid).
 
@@ -138,7 +138,9 @@ class InceptionBackbone(Backbone):
     @property
     def identity(self) -> list[str]:
         """With the way in which pictures are resized and scaled."""
-        return [*super().identity, self.flavour, self.resize]
+        # Rows that were kept before PIL's resize was exact are other rows.
+        resize = f"{self.resize}, exact" if self.resize.startswith("pil") else self.resize
+        return [*super().identity, self.flavour, resize]
 
     def preprocess(self, images: Tensor) -> Tensor:
         """Resize and scale as the flavour does.
@@ -170,15 +172,22 @@ def _resized(images: Tensor, how: Resize) -> Tensor:
     size = [INPUT_SIZE, INPUT_SIZE]
     pixels = images if images.dtype == torch.uint8 else (images.float() + 1) * 127.5
     if how == "pil":
-        return transforms.resize(pixels, size, antialias=True).float()
+        return _as_pil(pixels, INPUT_SIZE)
     if how == "pil-128":
-        return tf1_resize(transforms.resize(pixels, [128, 128], antialias=True).float(), INPUT_SIZE)
+        return tf1_resize(_as_pil(pixels, 128), INPUT_SIZE)
     levels = pixels.float()
     if how == "tf1":
         return tf1_resize(levels, INPUT_SIZE)
     mode = "bicubic" if how == "clean" else "bilinear"
     resized = nn.functional.interpolate(levels, size, mode=mode, align_corners=False, antialias=how != "tensor")
     return resized.clamp(0, 255)
+
+
+def _as_pil(pixels: Tensor, size: int) -> Tensor:
+    """Exactly PIL's resize of stored pictures; of pictures as drawn, which it cannot take, the same unrounded."""
+    if pixels.dtype == torch.uint8:
+        return pil_resize(pixels, size).float()
+    return nn.functional.interpolate(pixels, (size, size), mode="bilinear", align_corners=False, antialias=True)
 
 
 def _release(flavour: Flavour, weights: Path | None, folder: Path) -> str:

@@ -1,0 +1,60 @@
+"""Pillow's bilinear resize of 8-bit pictures, to the last bit and on any device.
+
+Pillow works in two passes, across and then down, with weights of 22 fractional bits, and rounds to 8 bits after
+each. PyTorch's own resize rounds once (so that on a GPU every fifth level differs by one) or weighs with fewer bits.
+"""
+
+import math
+from functools import cache
+
+import torch
+from torch import Tensor
+
+FRACTION_BITS = 22
+
+
+def pil_resize(pictures: Tensor, size: int) -> Tensor:
+    """What ``PIL.Image.resize((size, size), BILINEAR)`` makes of each picture.
+
+    Args:
+        pictures: uint8 (..., H, W).
+        size: of both sides.
+
+    Returns:
+        uint8 (..., size, size).
+    """
+    return _pass(_pass(pictures, size, -1), size, -2)
+
+
+def _pass(pictures: Tensor, size: int, dim: int) -> Tensor:
+    """Resize one dimension; as Pillow, none that has the size."""
+    if pictures.shape[dim] == size:
+        return pictures
+    places, weights = (each.to(pictures.device) for each in _taps(pictures.shape[dim], size))
+    shape = list(pictures.shape)
+    shape[dim] = size
+    # Weights are not negative and sum to 2 ** 22 but for a few: 32 bits hold the sum, and it rounds to 255 at most.
+    total = torch.full(shape, 1 << (FRACTION_BITS - 1), dtype=torch.int32, device=pictures.device)
+    for place, weight in zip(places, weights):
+        total.addcmul_(pictures.index_select(dim, place).int(), weight if dim == -1 else weight[:, None])
+    return (total >> FRACTION_BITS).to(torch.uint8)
+
+
+@cache
+def _taps(length: int, size: int) -> tuple[Tensor, Tensor]:
+    """For each tap of the filter the places (K, size) that it reads and its weights, int32 (K, size)."""
+    scale = length / size
+    support = max(scale, 1.0)
+    places, weights = [], []
+    for out in range(size):
+        centre = (out + 0.5) * scale
+        first = max(int(centre - support + 0.5), 0)
+        last = min(int(centre + support + 0.5), length)
+        triangle = [max(1 - abs((place - centre + 0.5) / support), 0.0) for place in range(first, last)]
+        whole = sum(triangle)
+        taps = [math.floor(weight / whole * (1 << FRACTION_BITS) + 0.5) for weight in triangle]
+        places.append(list(range(first, last)))
+        weights.append(taps)
+    most = max(map(len, weights))
+    wide = [[own + [0] * (most - len(own)) for own in rows] for rows in (places, weights)]
+    return torch.tensor(wide[0]).T.contiguous(), torch.tensor(wide[1], dtype=torch.int32).T.contiguous()
