@@ -117,11 +117,11 @@ class Speed(Callback):
             pl_module.log_dict({f"speed/{name}": value for name, value in values.items()})
             self._images, self._working, self._waiting = 0, 0.0, 0.0
 
-    def _something_else(self, *_: object) -> None:
-        """The time until the next batch is not all waiting, and not all of one step."""
+    def leave_out(self, *_: object) -> None:
+        """Something else happens until the next batch: that time is neither work nor waiting."""
         self._only_waits = False
 
-    on_validation_start = on_save_checkpoint = on_train_epoch_end = _something_else
+    on_validation_start = on_save_checkpoint = on_train_epoch_end = leave_out
 
 
 class BestSoFar(Callback):

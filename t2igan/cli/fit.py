@@ -27,6 +27,7 @@ from t2igan.callbacks import wandb_run
 from t2igan.callbacks.progress import LineProgress
 from t2igan.callbacks.run_folder import ContinueCurves, FinalCheckpoint, RunCurves, default_run_folder
 from t2igan.callbacks.samples import SampleGrid
+from t2igan.callbacks.scoring import Scores
 from t2igan.callbacks.watching import BestSoFar, GradientNorms, Speed
 from t2igan.cli.parsing import ALLOW_HELP, known_options, one_line, subclasses, told_within
 from t2igan.cli.seams import settle_seams
@@ -45,6 +46,8 @@ INPUT_FILES = {
     "store": "write it with `t2igan prepare`",
     "damsm": "train it with a damsm.yaml of experiments/",
     "captioner": "train it with a stream.yaml of experiments/",
+    "independent_damsm": "train it with a damsm.yaml of experiments/ and another seed",
+    "classifier": "train it with a classifier.yaml of experiments/",
 }
 SAVE_EVERY_STEPS = 500
 LOG_EVERY_STEPS = 10
@@ -242,6 +245,8 @@ class SuiteCLI(LightningCLI):
         for callback in wanted:
             if not any(isinstance(own, type(callback)) for own in callbacks):
                 callbacks.append(callback)
+        # Scores come behind the callbacks that time the step, and before the checkpoints.
+        callbacks.sort(key=lambda callback: isinstance(callback, Scores))
         for callback in callbacks:
             if isinstance(callback, ModelCheckpoint) and callback.dirpath is None:
                 callback.dirpath = str(self.folder / "checkpoints")
@@ -311,6 +316,8 @@ def _input_files(config: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
         name = f"{prefix}{key}"
         if key in INPUT_FILES and isinstance(value, str):
             yield name, value
+        elif key in INPUT_FILES and isinstance(value, list):
+            yield from ((name, path) for path in value)
         else:
             yield from _input_files(value, f"{name}.")
 

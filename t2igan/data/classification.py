@@ -6,74 +6,8 @@ import numpy as np
 
 from t2igan.data.datamodule import CaptionedImagesModule
 from t2igan.data.datasets import EvaluationItems
-from t2igan.data.store import StoreSplit
+from t2igan.data.selection import SelectedImages
 from t2igan.errors import UserError
-
-
-class SelectedImages:
-    """Some images of several splits, read like one :class:`t2igan.data.store.StoreSplit`.
-
-    Images and captions are numbered anew, in the order given.
-
-    Args:
-        name: of the selection.
-        parts: splits, and which of their images, int64 (n,).
-
-    Attributes:
-        keys: names of the images.
-        class_ids: int64 (N,).
-        n_captions: captions of all images together.
-    """
-
-    def __init__(self, name: str, parts: list[tuple[StoreSplit, np.ndarray]]) -> None:
-        self.name = name
-        self._members = [(split, int(image)) for split, images in parts for image in images]
-        self.keys = [split.keys[image] for split, image in self._members]
-        self.class_ids = np.array([split.class_ids[image] for split, image in self._members], np.int64)
-        counts = [len(split.captions_of(image)) for split, image in self._members]
-        self._caption_starts = np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
-        self.n_captions = int(self._caption_starts[-1])
-
-    def __len__(self) -> int:
-        return len(self._members)
-
-    def shape(self, image: int) -> tuple[int, int]:
-        """(height, width) of a stored image."""
-        split, own = self._members[image]
-        return split.shape(own)
-
-    def key(self, image: int) -> str:
-        """The data set's name of an image."""
-        return self.keys[image]
-
-    def crop(self, image: int, top: int, left: int, size: int) -> np.ndarray:
-        """uint8 (3, size, size)."""
-        split, own = self._members[image]
-        return split.crop(own, top, left, size)
-
-    def read_window(self, image: int, top: int, left: int, out: np.ndarray) -> np.ndarray:
-        """See :meth:`t2igan.data.store.StoreSplit.read_window`."""
-        split, own = self._members[image]
-        return split.read_window(own, top, left, out)
-
-    def stored(self, image: int) -> np.ndarray:
-        """uint8 (bytes,): an image as it is stored."""
-        split, own = self._members[image]
-        return split.stored(own)
-
-    def captions_of(self, image: int) -> range:
-        """The captions of an image."""
-        return range(int(self._caption_starts[image]), int(self._caption_starts[image + 1]))
-
-    def caption_image(self, caption: int) -> int:
-        """The image that a caption describes."""
-        return int(np.searchsorted(self._caption_starts, caption, side="right")) - 1
-
-    def caption_tokens(self, caption: int) -> np.ndarray:
-        """int64 (words,): all word ids of a caption."""
-        image = self.caption_image(caption)
-        split, own = self._members[image]
-        return split.caption_tokens(split.captions_of(own)[caption - int(self._caption_starts[image])])
 
 
 class ClassificationData(CaptionedImagesModule):

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -16,6 +17,7 @@ from t2igan.data.batch import CaptionedImages
 from t2igan.data.datasets import EvaluationItems, TrainingItems, UncutBatch, resize_images
 from t2igan.data.resume import settle_counters, training_position
 from t2igan.data.sampler import EvaluationBatches, TrainingBatches
+from t2igan.data.selection import HeldOutClasses, SelectedImages
 from t2igan.data.store import Store, StoreSplit, open_store
 from t2igan.data.vocabulary import Vocabulary
 from t2igan.errors import UserError
@@ -72,6 +74,8 @@ class CaptionedImagesModule(LightningDataModule):
         allow_upsampling: accept a store of a smaller training resolution than ``image_size``.
         decode: who decodes the training images of a JPEG store: the workers, or the device (CUDA does so by nvJPEG,
             which rounds a little differently).
+        val_classes: training classes that are held out of the training, so that a checkpoint can be chosen by them
+            and not by the test split (``Scores.selection: val-classes``); which ones, their names decide.
     """
 
     expected_name: ClassVar[str | None] = None
@@ -89,6 +93,7 @@ class CaptionedImagesModule(LightningDataModule):
         sort_by_length: bool = True,
         allow_upsampling: bool = False,
         decode: Literal["worker", "device"] = "worker",
+        val_classes: int = 0,
     ) -> None:
         super().__init__()
         self.store_path = Path(store)
@@ -97,6 +102,7 @@ class CaptionedImagesModule(LightningDataModule):
         self.eval_batch_size = eval_batch_size or batch_size
         self.num_workers, self.seed = num_workers, seed
         self.sort_by_length, self.allow_upsampling, self.decode = sort_by_length, allow_upsampling, decode
+        self.val_classes = val_classes
         # In distributed evaluation a rank may have nothing to do; its share is exact all the same.
         self.allow_zero_length_dataloader_with_multiple_devices = True
         self._store: Store | None = None
@@ -139,10 +145,19 @@ class CaptionedImagesModule(LightningDataModule):
         """Classes of both splits together; class ids are below it."""
         return len(self.store.class_names)
 
+    @cached_property
+    def held_out(self) -> HeldOutClasses | None:
+        """The store as seen by a training that leaves ``val_classes`` out, None where none are.
+
+        Raises:
+            UserError: there are not so many classes.
+        """
+        return HeldOutClasses(self.store, self.val_classes) if self.val_classes else None
+
     @property
-    def train_split(self) -> StoreSplit:
-        """The training images."""
-        return self.store.split("train")
+    def train_split(self) -> StoreSplit | SelectedImages:
+        """The training images, without those of held-out classes."""
+        return (self.held_out or self.store).split("train")
 
     @property
     def test_split(self) -> StoreSplit:
@@ -157,7 +172,7 @@ class CaptionedImagesModule(LightningDataModule):
         """
         if self.trainer is not None and self.trainer.overfit_batches:
             raise UserError("trainer.overfit_batches is not supported; use trainer.limit_train_batches")
-        _ = self.store
+        _ = self.train_split
 
     def train_dataloader(self) -> TrainingLoader:
         """Batches of the training split; goes on where the trainer's checkpoint stands.

@@ -1,0 +1,280 @@
+"""Scores while it trains: a protocol on the averaged weights, every so often, on all devices of the run."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import Callback
+from pytorch_lightning.loggers import WandbLogger
+from pytorch_lightning.utilities.seed import isolate_rng
+from torch import distributed, nn
+
+from t2igan.callbacks.best import BestCheckpoint, Choice
+from t2igan.callbacks.watching import Speed
+from t2igan.data.store import Store
+from t2igan.errors import UserError
+from t2igan.evaluation.in_training import INDEPENDENT, TrainingSubject, curve_values, only_finite, smaller
+from t2igan.evaluation.metric_specs import RPrecision
+from t2igan.evaluation.processes import processes
+from t2igan.evaluation.protocol import Protocol, load_protocol
+from t2igan.evaluation.record import MetricValue, ResultRecord, append_record, read_records
+from t2igan.evaluation.runner import Evaluation, Options
+from t2igan.evaluation.scorers import load_classifier, load_judges
+from t2igan.models.adversarial import AdversarialModule
+from t2igan.reporting.leaderboard import direction, format_number
+
+RECORDS, FEATURES = "records.jsonl", "features"
+SHARE = "speed/scoring_share"
+
+Selection = Literal["test", "val-classes"]
+
+
+class Scores(Callback):
+    """Scores the generator every so often, keeps the best checkpoint, and says what it costs.
+
+    Values go to every logger as ``val/<metric>``, or ``val/<metric>@<images>`` with fewer images than the protocol,
+    beside ``val/images_seen`` and ``speed/scoring_share``, the share of the training's time that scoring took; with
+    all that they depend on they go into the run's ``records.jsonl``. Neither random numbers nor weights, buffers or
+    modes of the training are touched, and the networks that score are no part of its checkpoints.
+
+    Args:
+        protocol: name of a protocol, or a YAML file of your own.
+        every_n_steps: steps between two scorings.
+        every_n_epochs: the same in epochs; one of both is to be given.
+        images: how many are drawn, None for the protocol's number.
+        metrics: names of the protocol's metrics to compute, None for all.
+        independent_damsm: checkpoints of DAMSMs that the generator is not trained against, for R-precision.
+        classifier: checkpoint of the evaluation classifier, for metrics that need it.
+        best: metric by which ``checkpoints/best-<metric>.ckpt`` is kept, None keeps none.
+        selection: ``test``: scores are on the protocol's own split, as the field does it. ``val-classes``: on the
+            training classes that ``data.val_classes`` holds out.
+        batch_size: images at a time; changes no number.
+        weights: folder of the Inception weights.
+        download: whether missing Inception weights may be downloaded.
+        skip_missing: leave out metrics whose networks are not there.
+        clip: folder of a CLIP, as transformers saves it.
+
+    Raises:
+        UserError: something is missing or does not fit together; when the training starts.
+    """
+
+    def __init__(
+        self,
+        protocol: str,
+        every_n_steps: int | None = None,
+        every_n_epochs: int | None = None,
+        images: int | None = None,
+        metrics: list[str] | None = None,
+        independent_damsm: list[str] | None = None,
+        classifier: str | None = None,
+        best: str | None = None,
+        selection: Selection = "test",
+        batch_size: int = 64,
+        weights: str = "checkpoints",
+        download: bool = True,
+        skip_missing: bool = False,
+        clip: str | None = None,
+    ) -> None:
+        whole = load_protocol(protocol)
+        self.protocol = smaller(whole, images, metrics)
+        self.suffix = f"@{self.protocol.images}" if self.protocol.images < whole.images else ""
+        given = [every for every in (every_n_steps, every_n_epochs) if every is not None]
+        if len(given) != 1 or given[0] < 1:
+            raise UserError("Scores: give every_n_steps or every_n_epochs, from 1 on")
+        self.every_n_steps, self.every_n_epochs = every_n_steps, every_n_epochs
+        self.independent_damsm, self.classifier = independent_damsm or [], classifier
+        self.selection = selection
+        self._options = Options(
+            batch_size,
+            weights_folder=Path(weights),
+            download=download,
+            skip_missing=skip_missing,
+            clip=Path(clip) if clip else None,
+        )
+        if best is not None:
+            _require_metric(best, self.protocol)
+        self.keeper = None if best is None else BestCheckpoint(best)
+        self._pending = False
+        self._evaluation: Evaluation | None = None
+        self._began, self._seconds = 0.0, 0.0
+
+    # ---------------------------------------------------------------------------------------------- set-up
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Find all that the metrics need, so that what is missing is said before training."""
+        if not isinstance(pl_module, AdversarialModule):
+            raise UserError(f"Scores: {type(pl_module).__name__} draws nothing that could be scored: take it out")
+        store, folder = self._store(trainer.datamodule), Path(trainer.default_root_dir)
+        options = replace(self._options, device=str(pl_module.device), cache=folder / FEATURES)
+        own = [] if pl_module.damsm is None else [pl_module.damsm]
+        with isolate_rng():
+            judges = load_judges([*own, *self.independent_damsm], store)
+            classifier = load_classifier(self.classifier, store) if self.classifier else None
+            subject = TrainingSubject(pl_module, folder, self.protocol.weights)
+            self._evaluation = Evaluation(subject, self.protocol, store, judges, classifier, options)
+        left_out = self._evaluation.networks.not_computed
+        if left_out and trainer.is_global_zero:
+            print(f"scores of {self.protocol.name} without " + "; ".join(f"{k}: {v}" for k, v in left_out.items()))
+
+    def _store(self, data: Any) -> Store:
+        """The data set that is scored on."""
+        if self.selection == "test":
+            return data.store
+        if data.held_out is None:
+            raise UserError("Scores.selection: val-classes needs classes held out: set data.init_args.val_classes")
+        return data.held_out
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Start the clock; make up for a scoring that a checkpoint was saved in the midst of."""
+        self._began, self._seconds = time.perf_counter(), 0.0
+        if trainer.global_step == 0 and self.keeper is not None and trainer.is_global_zero:
+            self.keeper.path(trainer).unlink(missing_ok=True)  # of a run that this one begins anew
+        if self._pending:
+            self._score(trainer, pl_module)
+
+    # --------------------------------------------------------------------------------------------- scoring
+
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: object) -> None:
+        """Score when it is time; before the checkpoints of this step are saved."""
+        if self._is_due(trainer):
+            # To the progress display, and to callbacks that watch a metric; loggers have it already.
+            pl_module.log_dict(self._score(trainer, pl_module), logger=False, prog_bar=True)
+
+    def _is_due(self, trainer: pl.Trainer) -> bool:
+        if self.every_n_steps is not None:
+            return trainer.global_step % self.every_n_steps == 0
+        return trainer.is_last_batch and (trainer.current_epoch + 1) % self.every_n_epochs == 0
+
+    def _score(self, trainer: pl.Trainer, module: AdversarialModule) -> dict[str, float]:
+        """Score, keep the checkpoint if it is the best, and log."""
+        _wait_for(module.device)
+        begin, step = time.perf_counter(), trainer.global_step
+        self._pending = True
+        self._evaluation.subject.at(step)
+        networks = module.generator, module.text_encoder, *module.averages.values()
+        with undisturbed(), of_the_first_process(*networks):
+            record = only_finite(self._evaluation.run())
+        self._pending = False
+        if trainer.is_global_zero:
+            _append_once(Path(trainer.default_root_dir) / RECORDS, record)
+        values = curve_values(record, self._evaluation.judges, module.damsm is not None, self.suffix)
+        self._keep(trainer, values, step)
+        now = time.perf_counter()
+        self._seconds += now - begin
+        share = self._seconds / (now - self._began)
+        self._log(trainer, values, {"val/images_seen": float(module.images_seen or 0), SHARE: share}, step)
+        self._say(trainer, values, f"{now - begin:.1f} s; scoring took {share:.1%} of the training's time", step)
+        for callback in trainer.callbacks:
+            if isinstance(callback, Speed):
+                callback.leave_out()
+        return {f"val/{name}": value.value for name, value in values.items()}
+
+    def _keep(self, trainer: pl.Trainer, values: dict[str, MetricValue], step: int) -> None:
+        name = None if self.keeper is None else f"{self.keeper.metric}{self.suffix}"
+        if name in values:
+            choice = Choice(name, values[name].value, step, self.protocol.name, self.selection)
+            self.keeper.offer(trainer, choice)
+
+    def _log(
+        self, trainer: pl.Trainer, values: dict[str, MetricValue], further: dict[str, float], step: int
+    ) -> None:
+        """To every logger, beside the losses of the step that is just done."""
+        row = {f"val/{name}": value.value for name, value in values.items()} | further
+        if self.keeper is not None and self.keeper.choice is not None:
+            row[f"best/val/{self.keeper.choice.metric}"] = self.keeper.choice.value
+        for logger in trainer.loggers:
+            if isinstance(logger, WandbLogger) and trainer.is_global_zero:
+                for name in values:
+                    better = "max" if direction(name) > 0 else "min"
+                    logger.experiment.define_metric(
+                        f"val/{name}", step_metric="trainer/global_step", summary=better
+                    )
+            logger.log_metrics(row, step=step - 1)
+
+    @staticmethod
+    def _say(trainer: pl.Trainer, values: dict[str, MetricValue], cost: str, step: int) -> None:
+        """A line beside the progress display, where there is one."""
+        display = trainer.progress_bar_callback
+        if display is None or not trainer.is_global_zero:
+            return
+        told = [
+            f"{name} {format_number(name, one.value, None, one.chance is not None)}" for name, one in values.items()
+        ]
+        display.print(f"scores at step {step}: {', '.join(told)} ({cost})")
+
+    # ------------------------------------------------------------------------------------------- checkpoints
+
+    @property
+    def state_key(self) -> str:
+        """Several of these, of different protocols, keep apart what they remember."""
+        return self._generate_state_key(protocol=self.protocol.hash, selection=self.selection)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The best so far, and whether a scoring is under way."""
+        return {"pending": self._pending, "best": None if self.keeper is None else self.keeper.state_dict()}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take them up again."""
+        self._pending = state_dict["pending"]
+        if self.keeper is not None:
+            self.keeper.load_state_dict(state_dict["best"])
+
+    def on_save_checkpoint(self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict) -> None:
+        """Say in the best checkpoint what chose it."""
+        if self.keeper is not None:
+            self.keeper.mark(checkpoint)
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Afterwards random states and the precision of products are as they were; within, products are exact."""
+    precision = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("highest")
+    try:
+        with isolate_rng():
+            yield
+    finally:
+        torch.set_float32_matmul_precision(precision)
+
+
+@contextmanager
+def of_the_first_process(*networks: nn.Module) -> Iterator[None]:
+    """Buffers as they are in the first process, whose are saved: each has batch statistics of its own."""
+    if processes()[1] == 1:
+        yield
+        return
+    buffers = [buffer for network in networks for buffer in network.buffers()]
+    own = [buffer.clone() for buffer in buffers]
+    for buffer in buffers:
+        distributed.broadcast(buffer, 0)
+    try:
+        yield
+    finally:
+        for buffer, before in zip(buffers, own):
+            buffer.copy_(before)
+
+
+def _require_metric(name: str, protocol: Protocol) -> None:
+    known = [spec.name for spec in protocol.metrics]
+    matching = [f"{one}-{INDEPENDENT}" for one in known if one == RPrecision.name]
+    if name not in [*known, *matching]:
+        raise UserError(f"Scores.best: {name!r} is not one of {', '.join([*known, *matching])} of {protocol.name}")
+
+
+def _append_once(path: Path, record: ResultRecord) -> None:
+    """Append a record, unless an interrupted training has done so before."""
+    before = read_records(path) if path.is_file() else []
+    known = [(one.subject.training, one.protocol_hash, one.fingerprint, one.metrics) for one in before]
+    if (record.subject.training, record.protocol_hash, record.fingerprint, record.metrics) not in known:
+        append_record(path, record)
+
+
+def _wait_for(device: torch.device) -> None:
+    """Let the device finish the step, whose time is not the scoring's."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)

@@ -1,0 +1,140 @@
+"""Some of a store's images: a part of its splits, and a store whose test images are held-out training classes."""
+
+import hashlib
+from functools import cached_property
+
+import numpy as np
+
+from t2igan.data.store import Store, StoreSplit
+from t2igan.errors import UserError
+
+
+class SelectedImages:
+    """Some images of several splits, read like one :class:`t2igan.data.store.StoreSplit`.
+
+    Images and captions are numbered anew, in the order given.
+
+    Args:
+        name: of the selection.
+        parts: splits, and which of their images, int64 (n,).
+
+    Attributes:
+        keys: names of the images.
+        class_ids: int64 (N,).
+        n_captions: captions of all images together.
+    """
+
+    def __init__(self, name: str, parts: list[tuple[StoreSplit, np.ndarray]]) -> None:
+        self.name = name
+        self._members = [(split, int(image)) for split, images in parts for image in images]
+        self.keys = [split.keys[image] for split, image in self._members]
+        self.class_ids = np.array([split.class_ids[image] for split, image in self._members], np.int64)
+        counts = [len(split.captions_of(image)) for split, image in self._members]
+        self._caption_starts = np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
+        self.n_captions = int(self._caption_starts[-1])
+
+    def __len__(self) -> int:
+        return len(self._members)
+
+    def shape(self, image: int) -> tuple[int, int]:
+        """(height, width) of a stored image."""
+        split, own = self._members[image]
+        return split.shape(own)
+
+    def key(self, image: int) -> str:
+        """The data set's name of an image."""
+        return self.keys[image]
+
+    def image(self, image: int) -> np.ndarray:
+        """uint8 (3, height, width)."""
+        split, own = self._members[image]
+        return split.image(own)
+
+    def crop(self, image: int, top: int, left: int, size: int) -> np.ndarray:
+        """uint8 (3, size, size)."""
+        split, own = self._members[image]
+        return split.crop(own, top, left, size)
+
+    def read_window(self, image: int, top: int, left: int, out: np.ndarray) -> np.ndarray:
+        """See :meth:`t2igan.data.store.StoreSplit.read_window`."""
+        split, own = self._members[image]
+        return split.read_window(own, top, left, out)
+
+    def stored(self, image: int) -> np.ndarray:
+        """uint8 (bytes,): an image as it is stored."""
+        split, own = self._members[image]
+        return split.stored(own)
+
+    def captions_of(self, image: int) -> range:
+        """The captions of an image."""
+        return range(int(self._caption_starts[image]), int(self._caption_starts[image + 1]))
+
+    def caption_image(self, caption: int) -> int:
+        """The image that a caption describes."""
+        return int(self.caption_images[caption])
+
+    @cached_property
+    def caption_images(self) -> np.ndarray:
+        """int64 (M,): the image of every caption."""
+        return np.repeat(np.arange(len(self)), np.diff(self._caption_starts))
+
+    def caption_tokens(self, caption: int) -> np.ndarray:
+        """int64 (words,): all word ids of a caption."""
+        split, own = self._caption(caption)
+        return split.caption_tokens(own)
+
+    def caption_text(self, caption: int) -> str:
+        """A caption as it was written."""
+        split, own = self._caption(caption)
+        return split.caption_text(own)
+
+    def close(self) -> None:
+        """Let go of the file; the next read opens it again."""
+        for split in {id(split): split for split, _ in self._members}.values():
+            split.close()
+
+    def _caption(self, caption: int) -> tuple[StoreSplit, int]:
+        """The split of a caption, and its number there."""
+        image = self.caption_image(caption)
+        split, own = self._members[image]
+        return split, split.captions_of(own)[caption - int(self._caption_starts[image])]
+
+
+class HeldOutClasses(Store):
+    """A store whose test images are those of some training classes, and whose training images are the others'.
+
+    What is chosen by scores on these has not been chosen by the test split. Which classes they are depends on their
+    names alone; those of a smaller ``count`` are among those of a larger one.
+
+    Args:
+        store: the whole.
+        count: how many training classes to hold out.
+
+    Raises:
+        UserError: fewer than one class would be held out or left.
+    """
+
+    def __init__(self, store: Store, count: int) -> None:
+        vars(self).update(vars(store))
+        whole = store.split("train")
+        classes = sorted({int(each) for each in whole.class_ids}, key=lambda each: _digest(store.class_names[each]))
+        if not 0 < count < len(classes):
+            raise UserError(
+                f"data.val_classes: {count} of the {len(classes)} training classes of {store.path} cannot be held "
+                f"out: give a number from 1 to {len(classes) - 1}"
+            )
+        self._whole, self._count = store, count
+        self.held_out = sorted(store.class_names[each] for each in classes[:count])
+        mask = np.isin(whole.class_ids, classes[:count])
+        self._splits = {
+            "train": SelectedImages("train", [(whole, np.flatnonzero(~mask))]),
+            "test": SelectedImages("held-out training classes", [(whole, np.flatnonzero(mask))]),
+        }
+        self.fingerprint = _digest("\n".join([store.fingerprint, *self.held_out]))
+
+    def __reduce__(self) -> tuple:
+        return HeldOutClasses, (self._whole, self._count)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

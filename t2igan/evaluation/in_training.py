@@ -1,0 +1,108 @@
+"""What scores a training in progress: a smaller protocol, the module as it stands, and the names of its curves."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from t2igan.errors import UserError
+from t2igan.evaluation.embedders import Judge
+from t2igan.evaluation.metric_specs import RPrecision
+from t2igan.evaluation.protocol import Protocol
+from t2igan.evaluation.record import MetricValue, ResultRecord, SubjectCard, TrainingCard
+from t2igan.evaluation.subjects import DrawnSubject
+from t2igan.models.adversarial import AdversarialModule
+
+KIND = "training"
+INDEPENDENT = "independent"
+
+
+def smaller(protocol: Protocol, images: int | None = None, metrics: Sequence[str] | None = None) -> Protocol:
+    """A protocol with fewer images, or fewer metrics, and without confidence intervals, under a name of its own.
+
+    Args:
+        protocol: the whole.
+        images: drawn; None for as many.
+        metrics: names of those to keep; None for all.
+
+    Returns:
+        ``<name>@<images>``, whose hash is another too; the protocol itself where nothing is asked for.
+
+    Raises:
+        UserError: it has not so many images, or not this metric.
+    """
+    if images is None and metrics is None:
+        return protocol
+    count = protocol.images if images is None else images
+    if not 2 <= count <= protocol.images:
+        raise UserError(f"Scores.images: {count} is not between 2 and the {protocol.images} of {protocol.name}")
+    known = {spec.name: spec for spec in protocol.metrics}
+    kept = list(known) if metrics is None else list(dict.fromkeys(metrics))
+    if not kept or not set(kept) <= set(known):
+        raise UserError(f"Scores.metrics: {kept} are not all of protocol {protocol.name}: {', '.join(known)}")
+    name = f"{protocol.name}@{count}"
+    return replace(protocol, name=name, images=count, metrics=tuple(known[one] for one in kept), bootstrap=0)
+
+
+class TrainingSubject(DrawnSubject):
+    """The pictures of a module that is being trained.
+
+    Args:
+        module: in training; its modes, weights and buffers stay as they are.
+        folder: of the run.
+        weights: that the protocol asks for.
+    """
+
+    def __init__(self, module: AdversarialModule, folder: Path, weights: str) -> None:
+        kind = type(module)
+        card = SubjectCard(
+            KIND,
+            folder.name,
+            str(folder),
+            recipe=f"{kind.__module__}.{kind.__qualname__}",
+            weights=weights if module.averages else "raw",
+        )
+        super().__init__(module, card)
+
+    def at(self, step: int) -> None:
+        """Say in the record how far the training is."""
+        training = TrainingCard(
+            steps=step,
+            images_seen=self.module.images_seen,
+            global_batch=self.module.global_batch,
+            fingerprint=self.module.dataset.get("fingerprint"),
+        )
+        self.card = replace(self.card, training=training)
+
+
+def curve_values(
+    record: ResultRecord, judges: Sequence[Judge], trained_against: bool, suffix: str = ""
+) -> dict[str, MetricValue]:
+    """The values of a record under the names of their curves, without R-precision's control.
+
+    Args:
+        record: of a training.
+        judges: DAMSMs of the evaluation.
+        trained_against: whether the first of them is the one that the generator is trained against.
+        suffix: of every name, such as ``@2048``.
+
+    Returns:
+        ``fid``, ``r-precision`` (of the DAMSM that is trained against), ``r-precision-independent``, a second
+        independent one ``r-precision-independent-2``, ...
+    """
+    names = {}
+    for number, judge in enumerate(judges, start=0 if trained_against else 1):
+        kind = "" if number == 0 else f"-{INDEPENDENT}" if number == 1 else f"-{INDEPENDENT}-{number}"
+        names[f"{RPrecision.name}@{judge.label}"] = f"{RPrecision.name}{kind}"
+    return {
+        f"{names.get(name, name)}{suffix}": value
+        for name, value in record.metrics.items()
+        if "shuffled" not in name
+    }
+
+
+def only_finite(record: ResultRecord) -> ResultRecord:
+    """The record with what is not a number named as not computed."""
+    wrong = {name for name, value in record.metrics.items() if not math.isfinite(value.value)}
+    kept = {name: value for name, value in record.metrics.items() if name not in wrong}
+    return replace(record, metrics=kept, not_computed=record.not_computed | dict.fromkeys(wrong, "is not a number"))
