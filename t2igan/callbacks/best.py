@@ -1,35 +1,15 @@
 """The best checkpoint of a run, by a score."""
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 
+from t2igan.evaluation.chosen import Choice
+from t2igan.models.suite_module import SELECTED
 from t2igan.reporting.leaderboard import direction
-
-# Under this key a checkpoint says what chose it.
-SELECTED = "selected"
-
-
-@dataclass(frozen=True)
-class Choice:
-    """What chose a checkpoint.
-
-    Attributes:
-        metric: name of the score.
-        value: of it.
-        step: of the training.
-        protocol: name of the protocol.
-        selection: ``test``, or ``val-classes``.
-    """
-
-    metric: str
-    value: float
-    step: int
-    protocol: str
-    selection: str
 
 
 class BestCheckpoint:

@@ -14,10 +14,11 @@ from pytorch_lightning.loggers import WandbLogger
 from pytorch_lightning.utilities.seed import isolate_rng
 from torch import distributed, nn
 
-from t2igan.callbacks.best import BestCheckpoint, Choice
+from t2igan.callbacks.best import BestCheckpoint
 from t2igan.callbacks.watching import Speed
 from t2igan.data.store import Store
 from t2igan.errors import UserError
+from t2igan.evaluation.chosen import Choice
 from t2igan.evaluation.in_training import INDEPENDENT, TrainingSubject, curve_values, only_finite, smaller
 from t2igan.evaluation.metric_specs import RPrecision
 from t2igan.evaluation.processes import processes

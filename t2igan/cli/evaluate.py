@@ -11,6 +11,7 @@ from t2igan.cli.evaluate_progress import told_of
 from t2igan.cli.parsing import call
 from t2igan.data.store import Store, open_store
 from t2igan.errors import UserError
+from t2igan.evaluation.chosen import Choice, checkpoint_of
 from t2igan.evaluation.costs import Costs
 from t2igan.evaluation.folder import ImageFolder
 from t2igan.evaluation.processes import joined, processes
@@ -19,6 +20,7 @@ from t2igan.evaluation.record import append_record, read_records
 from t2igan.evaluation.runner import Evaluation, Options
 from t2igan.evaluation.scorers import Judge, load_classifier, load_judges
 from t2igan.evaluation.subjects import RealImages, Subject, build_untrained_subject, load_checkpoint_subject
+from t2igan.models.suite_module import SELECTED, read_checkpoint
 from t2igan.reporting.leaderboard import boards
 from t2igan.reporting.tables import rich_table
 
@@ -77,7 +79,7 @@ def evaluate_verb(
     --nproc_per_node N -m t2igan evaluate ...` shares the pictures among N processes and gives the same numbers.
 
     Args:
-        checkpoint: of a generator.
+        checkpoint: of a generator, or the folder of its run: then the best one that it kept, else the last.
         protocol: name of a protocol, or a YAML file of your own.
         store: of the data set (t2igan prepare).
         damsm: checkpoint of a DAMSM for R-precision; may be given several times, first the one that the generator
@@ -105,9 +107,12 @@ def evaluate_verb(
     pinned = _required_protocol(protocol)
     opened = _required_store(store)
     _require_subject(checkpoint, images, real, untrained)
+    given, checkpoint = checkpoint, checkpoint and str(checkpoint_of(checkpoint))
     target = Path(records) if records else _default_records(checkpoint)
     with joined(device) as own:
         console.quiet = processes()[0] > 0
+        if given != checkpoint:
+            _tell_choice(given, checkpoint)
         drawn = _folder(images, pattern, pinned, opened, allow_partial) if images else None
         judges = load_judges(damsm, opened)
         backbone = load_classifier(classifier, opened) if classifier else None
@@ -167,6 +172,16 @@ def _require_subject(checkpoint: str | None, images: str | None, real: bool, unt
         raise UserError("nothing to score: give --checkpoint, --images or --real true")
     if untrained and not checkpoint:
         raise UserError("--untrained: needs the --checkpoint whose network is built anew")
+
+
+def _tell_choice(folder: str, checkpoint: str) -> None:
+    """Say which checkpoint of a run's folder is taken, and why."""
+    selected = read_checkpoint(checkpoint).get(SELECTED)
+    why = "the last one; the run kept no best one"
+    if selected:
+        choice = Choice(**selected)
+        why = f"{choice.metric} {choice.value:.4g} at step {choice.step}, selection: {choice.selection}"
+    console.print(f"{folder}: takes {checkpoint} ({why})", soft_wrap=True, markup=False, highlight=False)
 
 
 def _required_protocol(name: str | None) -> Protocol:

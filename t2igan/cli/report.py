@@ -18,7 +18,7 @@ from t2igan.reporting.html import render_page
 from t2igan.reporting.leaderboard import Board, boards
 from t2igan.reporting.published import beside, elsewhere
 from t2igan.reporting.published_tables import beside_grid, beside_notes, elsewhere_grid
-from t2igan.reporting.report_runs import first_curves, read_run
+from t2igan.reporting.report_runs import first_curves, quality_curves, read_run
 from t2igan.reporting.scores_csv import write_csv
 from t2igan.reporting.tables import grid_table, markdown, markdown_table, rich_table
 
@@ -170,7 +170,7 @@ def _pictures(run_folder: Path, rows: list[dict[str, float]], folder: Path) -> l
     written = []
     if rows:
         written.append(folder / f"{run_folder.name}-curves.png")
-        keys = first_curves(set().union(*rows))
+        keys = [*quality_curves(rows), *first_curves(set().union(*rows))]
         plot_curves({run_folder.name: rows}, written[0], keys=keys or None)
     grids = sorted((run_folder / "samples").glob("step_*.png"))
     if grids:

@@ -71,6 +71,7 @@ class Networks:
         clip: for the metrics of CLIP.
         lpips: for the diversity.
         not_computed: why a metric is left out, by its name.
+        sentences: vectors of all captions of the split by the network's sha256; made once, however often it scores.
     """
 
     backbones: list[tuple[BackboneEmbedder, list[Any]]] = field(default_factory=list)
@@ -79,6 +80,7 @@ class Networks:
     clip: ClipEncoder | None = None
     lpips: LpipsNetwork | None = None
     not_computed: dict[str, str] = field(default_factory=dict)
+    sentences: dict[str, torch.Tensor] = field(default_factory=dict)
 
     @property
     def sha256(self) -> dict[str, str]:
@@ -241,13 +243,17 @@ def make_scorers(
     for judge in networks.judges:
         spec = specs[RPrecision]
         embedder = DamsmEmbedder(judge, spec.source, device, spec.resize)
-        sentences = encode_captions(judge.module, split, protocol, device)
+        if judge.sha256 not in networks.sentences:
+            networks.sentences[judge.sha256] = encode_captions(judge.module, split, protocol, device)
+        sentences = networks.sentences[judge.sha256]
         scorers.append(MatchingScorer(embedder, judge.label, sentences, spec, protocol, split, plan, device))
     if networks.clip is not None:
         embedder = ClipEmbedder(networks.clip, device)
-        texts = [split.caption_text(caption) for caption in range(split.n_captions)]
-        with part(f"{NETWORK} clip, captions"):
-            sentences = networks.clip.caption_vectors(texts)
+        if networks.clip.sha256 not in networks.sentences:
+            texts = [split.caption_text(caption) for caption in range(split.n_captions)]
+            with part(f"{NETWORK} clip, captions"):
+                networks.sentences[networks.clip.sha256] = networks.clip.caption_vectors(texts)
+        sentences = networks.sentences[networks.clip.sha256]
         if CLIPRPrecision in specs:
             spec = specs[CLIPRPrecision]
             scorers.append(MatchingScorer(embedder, None, sentences, spec, protocol, split, plan, device))

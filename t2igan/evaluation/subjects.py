@@ -12,6 +12,7 @@ from t2igan.data.datasets import EvaluationItems, resize_images
 from t2igan.data.store import Store, StoreSplit
 from t2igan.data.vocabulary import Vocabulary
 from t2igan.errors import UserError
+from t2igan.evaluation.chosen import Choice
 from t2igan.evaluation.generate import Pictures, batches, draw_pictures
 from t2igan.evaluation.plan import Plan, plan_for, plan_pictures
 from t2igan.evaluation.protocol import Protocol
@@ -206,6 +207,7 @@ def load_checkpoint_subject(path: str | Path, weights: str) -> DrawnSubject:
         experiment=identity.experiment,
         training_seed=identity.training_seed,
         training=TrainingCard(read_config(path), module.steps or None, seen, module.global_batch, fingerprint),
+        selection=Choice(**module.selected).rule if module.selected else None,
     )
     return DrawnSubject(module, card)
 

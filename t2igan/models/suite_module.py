@@ -19,6 +19,9 @@ from t2igan.models.digest import OWN, archive_problem, is_sealed, is_whole, seal
 from t2igan.nn.levers import PLAIN, Levers
 from t2igan.nn.recipe import Recipe, build, recipe_of
 
+# Under this key the best checkpoint of a run says what chose it.
+SELECTED = "selected"
+
 
 class SuiteModule(Recipe, pl.LightningModule):
     """A LightningModule whose checkpoint alone is enough to build it again.
@@ -34,12 +37,14 @@ class SuiteModule(Recipe, pl.LightningModule):
         images_seen: training images so far, on all devices together, each as often as it was seen; None where the
             training went on from a checkpoint that does not say.
         global_batch: training images of the last step on all devices together, None before the first.
+        selected: what chose the checkpoint that was read among those of its run, None where nothing did.
     """
 
     levers: Levers = PLAIN
 
     def __init__(self) -> None:
         super().__init__()
+        self.selected: dict[str, Any] | None = None
         self.vocabulary: list[str] = []
         self.dataset: dict[str, str] = {}
         self.steps: int | None = None
@@ -121,6 +126,7 @@ class SuiteModule(Recipe, pl.LightningModule):
         self.vocabulary = own["vocabulary"]
         self.dataset = own["dataset"]
         self.steps = checkpoint.get("global_step")
+        self.selected = checkpoint.get(SELECTED)
         self.images_seen, self.global_batch = own.get("images_seen"), own.get("global_batch")
 
 

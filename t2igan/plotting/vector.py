@@ -10,9 +10,13 @@ from t2igan.plotting.curves import Rows, series, smoothed
 WIDTH, HEIGHT = 320, 170
 LEFT, RIGHT, TOP, BOTTOM = 46, 8, 24, 22
 MOST_POINTS = 300
+# Each of so few is marked.
+FEW_POINTS = 40
 
 
-def curve_svg(rows: Rows, key: str, step_key: str = "step", smoothing: float = 0.05) -> str | None:
+def curve_svg(
+    rows: Rows, key: str, step_key: str = "step", smoothing: float = 0.05, title: str | None = None
+) -> str | None:
     """One panel: the raw values faint, their moving average strong.
 
     Args:
@@ -20,6 +24,7 @@ def curve_svg(rows: Rows, key: str, step_key: str = "step", smoothing: float = 0
         key: column to draw.
         step_key: column of the horizontal axis.
         smoothing: share of the curve over which it is averaged.
+        title: of the panel; default: the column's name.
 
     Returns:
         An ``<svg>`` element, None where the column holds no number.
@@ -27,10 +32,11 @@ def curve_svg(rows: Rows, key: str, step_key: str = "step", smoothing: float = 0
     steps, values = series(rows, key, step_key)
     if not len(values):
         return None
+    title = key if title is None else title
     x_range, y_range = _range(steps), _range(values)
     parts = [
-        f'<svg class="curve" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{_attribute(key)}">',
-        f'<text class="name" x="{LEFT}" y="14">{escape(key)}</text>',
+        f'<svg class="curve" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{_attribute(title)}">',
+        f'<text class="name" x="{LEFT}" y="14">{escape(title)}</text>',
     ]
     for tick in _ticks(*y_range):
         y = _place(np.array([tick]), y_range, HEIGHT - BOTTOM, TOP)[0]
@@ -73,4 +79,7 @@ def _line(name: str, xs: np.ndarray, ys: np.ndarray) -> str:
         return f'<circle class="{name}" cx="{xs[0]:.1f}" cy="{ys[0]:.1f}" r="2.5"/>'
     kept = np.unique(np.linspace(0, len(xs) - 1, min(len(xs), MOST_POINTS)).round().astype(int))
     points = " ".join(f"{x:.1f},{y:.1f}" for x, y in zip(xs[kept], ys[kept]))
-    return f'<polyline class="{name}" points="{points}"/>'
+    line = f'<polyline class="{name}" points="{points}"/>'
+    if name == "mean" and len(kept) <= FEW_POINTS:
+        line += "".join(f'<circle class="mean" cx="{x:.1f}" cy="{y:.1f}" r="2.5"/>' for x, y in zip(xs, ys))
+    return line

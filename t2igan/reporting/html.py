@@ -254,7 +254,13 @@ def _published_line(number: PublishedNumber, note: str) -> dict[str, Any]:
 
 
 def _run(run: RunPage) -> dict[str, Any]:
-    return {**vars(run), "folder": str(run.folder), "curves": [Markup(svg) for svg in run.curves]}
+    quality = [tuple(map(Markup, pair)) for pair in run.quality]
+    return {
+        **vars(run),
+        "folder": str(run.folder),
+        "quality": quality,
+        "curves": [Markup(svg) for svg in run.curves],
+    }
 
 
 def _record(record: ResultRecord, anchor: str) -> dict[str, str]:

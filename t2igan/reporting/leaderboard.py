@@ -225,9 +225,12 @@ def boards(records: Iterable[ResultRecord]) -> list[Board]:
     """One table for each protocol hash, data set and number of pictures.
 
     Real images have the number that the data set gives; they stand in each table of their protocol.
+    What was scored while it trained is no row.
     """
     groups: dict[tuple[str, ...], list[ResultRecord]] = {}
     for record in records:
+        if record.subject.kind == "training":
+            continue
         groups.setdefault((record.protocol_hash, record.dataset, record.fingerprint), []).append(record)
     return [board for group in groups.values() for board in _by_count(group)]
 

@@ -19,6 +19,8 @@ FIRST_CURVES = (
     *("val/damsm", "val/top1_of_batch", "best/val/top1_of_batch"),
     *("train/loss", "val/loss", "best/val/loss", "val/accuracy", "best/val/accuracy"),
 )
+# Logged beside every score of a training.
+IMAGES_SEEN = "val/images_seen"
 # What a reader asks for last.
 LAST_CURVES = ("lr/", "speed/")
 MOST_CURVES = 12
@@ -50,7 +52,8 @@ class RunPage:
     Attributes:
         name: of its folder.
         folder: path.
-        curves: ``<svg>`` elements.
+        quality: ``<svg>`` elements of scores while it trained, against steps and against images seen.
+        curves: ``<svg>`` elements of all else.
         samples: the last sheet of samples, and sheets of captions of one's own.
         earlier: sheets from earlier in training, in their order.
         overlays: pictures with masks or attention.
@@ -61,6 +64,7 @@ class RunPage:
 
     name: str
     folder: Path
+    quality: list[tuple[str, str]]
     curves: list[str]
     samples: list[Picture]
     earlier: list[Picture]
@@ -87,6 +91,7 @@ def read_run(folder: Path, rows: Rows) -> RunPage:
     return RunPage(
         folder.name,
         folder,
+        quality_of(rows),
         curves_of(rows),
         read_pictures([*last, *own], notes),
         read_pictures([(path, f"after {_steps(path)} steps") for path in between], notes),
@@ -97,9 +102,29 @@ def read_run(folder: Path, rows: Rows) -> RunPage:
     )
 
 
+def quality_curves(rows: Rows) -> list[str]:
+    """The scores that a training logged, in their order."""
+    scored = [row for row in rows if row.get(IMAGES_SEEN) is not None]
+    keys = dict.fromkeys(key for row in scored for key, value in row.items() if value is not None)
+    return [key for key in keys if key.startswith("val/") and key != IMAGES_SEEN]
+
+
+def quality_of(rows: Rows) -> list[tuple[str, str]]:
+    """Panels of each score: against steps, and against images seen."""
+    found = []
+    for key in quality_curves(rows):
+        title = key.removeprefix("val/")
+        by_step = curve_svg(rows, key, title=f"{title}, by step")
+        by_images = curve_svg(rows, key, IMAGES_SEEN, title=f"{title}, by images seen")
+        if by_step is not None and by_images is not None:
+            found.append((by_step, by_images))
+    return found
+
+
 def curves_of(rows: Rows) -> list[str]:
     """Panels of the quantities that a reader looks at first."""
-    columns = list(dict.fromkeys(key for row in rows for key in row if key not in ("step", "epoch")))
+    shown = {"step", "epoch", IMAGES_SEEN, *quality_curves(rows)}
+    columns = list(dict.fromkeys(key for row in rows for key in row if key not in shown))
     chosen = first_curves(columns)
     chosen += sorted((key for key in columns if key not in chosen), key=lambda key: key.startswith(LAST_CURVES))
     panels = (curve_svg(rows, key) for key in chosen[:MOST_CURVES])

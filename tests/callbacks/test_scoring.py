@@ -1,23 +1,31 @@
 """Scores while it trains, on small networks and the small drawn birds."""
 
+import random
 import signal
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+import torch
 import yaml
 from evaluation_fixtures import SIZE, evaluate, train_checkpoints, write_protocol
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from t2igan.callbacks.run_folder import OF_A_STEP, read_curves
+from t2igan.callbacks.scoring import undisturbed
 from t2igan.cli.main import main
+from t2igan.data.selection import HeldOutClasses
 from t2igan.data.store import open_store
+from t2igan.errors import UserError
+from t2igan.evaluation.chosen import checkpoint_of
 from t2igan.evaluation.in_training import smaller
 from t2igan.evaluation.protocol import load_protocol
 from t2igan.evaluation.record import read_records
 from t2igan.evaluation.scorers import load_classifier, load_judges
 from t2igan.evaluation.subjects import load_checkpoint_subject
 from t2igan.models.suite_module import load_module, read_checkpoint
+from t2igan.reporting.leaderboard import boards
 
 STEPS, EVERY, IMAGES = 6, 2, 60
 CURVES = {f"val/{name}@{IMAGES}" for name in ("fd-classifier", "is-classifier", "r-precision")}
@@ -165,6 +173,36 @@ def test_the_best_checkpoint_is_that_of_the_best_score(scored):
     assert curve(scored, f"best/val/{key}")[-1][1] == min(values)
 
 
+def test_evaluate_takes_the_best_of_a_run_and_says_what_chose_it(home, scored, drawn_birds_store, capsys):
+    networks = train_checkpoints(drawn_birds_store, drawn_birds_store.parent / "checkpoints")
+    options = ["--protocol", str(home / "small.yaml"), "--store", str(drawn_birds_store), "--cache", "none"]
+    options += ["--damsm", str(networks.damsm), "--classifier", str(networks.classifier)]
+    main(["evaluate", "--checkpoint", str(scored), "--records", str(home / "own.jsonl"), *options])
+    best = scored / "checkpoints" / "best-fd-classifier.ckpt"
+    choice = read_checkpoint(best)["selected"]
+    out = capsys.readouterr().out
+    assert f"{scored}: takes {best} (fd-classifier@{IMAGES} {choice['value']:.4g} at step {choice['step']}" in out
+    assert "selection: test" in out
+    (record,) = read_records(home / "own.jsonl")
+    assert record.subject.selection == f"test: best fd-classifier@{IMAGES} of small@{IMAGES}"
+    assert record.subject.training.steps == choice["step"]
+    (table,) = boards([record, *read_records(scored / "records.jsonl")])
+    assert [row.kind for row in table.rows] == ["checkpoint"]
+
+
+def test_of_a_run_without_a_best_one_the_last_is_taken(home, tmp_path, capsys):
+    with pytest.raises(UserError, match="holds no checkpoint"):
+        checkpoint_of(tmp_path)
+    (tmp_path / "checkpoints").mkdir()
+    last = tmp_path / "checkpoints" / "last.ckpt"
+    last.touch()
+    assert checkpoint_of(tmp_path) == checkpoint_of(last) == last
+    for name in ("fid", "is"):
+        (last.parent / f"best-{name}.ckpt").touch()
+    with pytest.raises(UserError, match=r"several best checkpoints.*best-fid\.ckpt"):
+        checkpoint_of(tmp_path)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("devices", [1, 2])
 def test_a_kill_in_the_midst_of_a_scoring_leaves_no_trace(home, scored, evaluated, devices, tmp_path):
@@ -185,7 +223,65 @@ def test_a_kill_in_the_midst_of_a_scoring_leaves_no_trace(home, scored, evaluate
     assert training_curve(run) == training_curve(whole)
     one, two = (read_records(each / "records.jsonl") for each in (run, whole))
     assert [record.metrics for record in one] == [record.metrics for record in two]
-    assert one[-1].metrics == evaluated(run).metrics  # whatever the number of processes
+    # Whatever the number of processes; networks that see other batches round a little differently.
+    expected = {name: one.value for name, one in evaluated(run).metrics.items()}
+    assert {name: one.value for name, one in one[-1].metrics.items()} == pytest.approx(expected, rel=1e-9)
     for name in ("last", "best-fd-classifier"):
         one, two = (load_module(each / "checkpoints" / f"{name}.ckpt").state_dict() for each in (run, whole))
         assert all(value.equal(two[key]) for key, value in one.items())
+
+
+def test_held_out_classes_select(home, drawn_birds_store):
+    run = home / "val-classes"
+    config = yaml.safe_load((home / "scored.yaml").read_text())
+    config["data"]["init_args"]["val_classes"] = 3
+    (scores, _) = config["trainer"]["callbacks"]
+    scores["init_args"] |= {"selection": "val-classes", "best": "r-precision-independent"}
+    (home / "val-classes.yaml").write_text(yaml.safe_dump(config))
+    fit(home, "val-classes", "val-classes.yaml")
+    view = HeldOutClasses(open_store(drawn_birds_store), 3)
+    records = read_records(run / "records.jsonl")
+    assert {one.fingerprint for one in records} == {view.fingerprint}
+    assert {one.n_split for one in records} == {len(view.split("test"))}
+    best = read_checkpoint(run / "checkpoints" / "best-r-precision-independent.ckpt")["selected"]
+    values = [value for _, value in curve(run, INDEPENDENT)]
+    assert (best["selection"], best["value"]) == ("val-classes", max(values))
+
+
+def refused(capsys, home, **changes):
+    """The line that a training with changed scores ends with before it begins."""
+    config = yaml.safe_load((home / "scored.yaml").read_text())
+    config["trainer"]["callbacks"][0]["init_args"] |= changes
+    (home / "wrong.yaml").write_text(yaml.safe_dump(config))
+    with pytest.raises(SystemExit) as caught:
+        fit(home, "wrong", "wrong.yaml")
+    assert caught.value.code == 2 and not (home / "wrong" / "checkpoints").exists()
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("t2igan fit:")]
+    return line
+
+
+def test_what_cannot_be_scored_is_said_before_training(home, capsys):
+    assert "val_classes" in refused(capsys, home, selection="val-classes")
+    assert "Scores.best: 'fid' is not one of fd-classifier" in refused(capsys, home, best="fid")
+    assert "between 2 and the 100 of small" in refused(capsys, home, images=101)
+    assert "not all of protocol small" in refused(capsys, home, metrics=["kid"])
+    assert "every_n_steps or every_n_epochs" in refused(capsys, home, every_n_epochs=1)
+    assert "nowhere.ckpt is not there; train it with a classifier.yaml" in refused(
+        capsys, home, classifier="nowhere.ckpt"
+    )
+    assert "another seed" in refused(capsys, home, independent_damsm=["nowhere.ckpt"])
+
+
+def test_scoring_leaves_random_numbers_and_precision_as_they_were():
+    precision = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("medium")
+    before = torch.get_rng_state(), random.getstate(), np.random.get_state()[1].tolist()
+    try:
+        with undisturbed():
+            torch.rand(7), random.random(), np.random.rand(7)
+            assert torch.get_float32_matmul_precision() == "highest"
+        assert torch.get_float32_matmul_precision() == "medium"
+    finally:
+        torch.set_float32_matmul_precision(precision)
+    assert torch.get_rng_state().equal(before[0])
+    assert (random.getstate(), np.random.get_state()[1].tolist()) == before[1:]
