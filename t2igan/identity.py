@@ -29,6 +29,8 @@ LEFT_OUT = frozenset(
         "data.num_workers",
     }
 )
+# Callbacks that look on: what the training does is the same without them.
+ONLOOKERS = ("SampleGrid", "Scores")
 
 
 @dataclass(frozen=True)
@@ -137,5 +139,11 @@ def _kept(value: Any, place: str) -> Any:
         places = {key: place if key == "init_args" else f"{place}.{key}".lstrip(".") for key in value}
         return {key: _kept(inner, places[key]) for key, inner in value.items() if places[key] not in LEFT_OUT}
     if isinstance(value, list):
-        return [_kept(inner, f"{place}[]") for inner in value]
+        kept = [_kept(inner, f"{place}[]") for inner in value if not _looks_on(inner)]
+        return kept if kept or not value else None
     return value
+
+
+def _looks_on(entry: Any) -> bool:
+    """Whether an entry of a list is a callback that changes nothing."""
+    return isinstance(entry, Mapping) and str(entry.get("class_path")).rpartition(".")[2] in ONLOOKERS

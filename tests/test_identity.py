@@ -64,6 +64,12 @@ def test_what_is_left_out_makes_none(key):
     assert not same(CONFIG, changed(f"{key}_of_something", "another"))
 
 
+def test_callbacks_that_look_on_make_none():
+    scores, other = {"class_path": "t2igan.callbacks.scoring.Scores"}, {"class_path": "EarlyStopping"}
+    assert same(changed("trainer.callbacks", None), changed("trainer.callbacks", [scores]))
+    assert same(changed("trainer.callbacks", [other]), changed("trainer.callbacks", [scores, other]))
+
+
 def test_a_run_that_went_on_is_the_run_that_it_would_have_been():
     assert same(CONFIG, changed("ckpt_path", "runs/a/checkpoints/last.ckpt"))
     assert not same(CONFIG, changed("ckpt_path", "runs/ab/checkpoints/last.ckpt"))

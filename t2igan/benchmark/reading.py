@@ -95,7 +95,7 @@ def _wanted(path: Path, entry: Any, seeded: bool = True) -> Wanted:
     config = Path(entry["config"])
     changes = entry.get("set", {})
     expect_kind(path, f"set of {config}", changes, dict, "a mapping of options of `t2igan fit`")
-    return Wanted(entry.get("name", config.stem), config, entry.get("seed", 0), changes)
+    return Wanted(entry.get("name", config.stem), config, entry.get("seed"), changes)
 
 
 def _wandb(path: Path, value: Any) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,14 +33,14 @@ class Wanted:
     Attributes:
         name: for folder and table.
         config: configuration file.
-        seed: of everything random.
+        seed: of everything random; None takes the configuration's, else 0.
         changes: options of the command line, by their dotted keys.
         is_model: whether it is a generator of the matrix (its noise has a seed of its own).
     """
 
     name: str
     config: Path
-    seed: int = 0
+    seed: int | None = None
     changes: Mapping[str, Any] = field(default_factory=dict)
     is_model: bool = False
 
@@ -104,20 +104,23 @@ class Trainings:
 
     def add(self, wanted: Wanted) -> Training | None:
         """A training and all that it needs; None where its configuration cannot be read."""
-        key = hash_of({"config": str(wanted.config), "seed": wanted.seed, "changes": dict(wanted.changes)})
-        if key not in self._known:
-            self._known[key] = None  # a configuration that needs itself ends here
-            self._known[key] = self._resolve(wanted)
-        return self._known[key]
-
-    def _resolve(self, wanted: Wanted) -> Training | None:
         content = self._read(wanted.config)
         if content is None:
             return None
+        if wanted.seed is None:
+            own = content.get("seed_everything")
+            wanted = replace(wanted, seed=own if type(own) is int else 0)
+        key = hash_of({"config": str(wanted.config), "seed": wanted.seed, "changes": dict(wanted.changes)})
+        if key not in self._known:
+            self._known[key] = None  # a configuration that needs itself ends here
+            self._known[key] = self._resolve(wanted, content)
+        return self._known[key]
+
+    def _resolve(self, wanted: Wanted, content: dict[str, Any]) -> Training:
         needs: dict[str, Training] = {}
         sources: dict[str, str] = {}
 
-        def replace(key: str, value: str) -> str:
+        def trained(key: str, value: str) -> str:
             if not CHECKPOINT.fullmatch(value):
                 return value
             training = self._trained_by(wanted.config, value)
@@ -128,7 +131,7 @@ class Trainings:
             sources[str(training.checkpoint)] = f"{training.folder.parent.name}/{training.label}"
             return str(training.checkpoint)
 
-        content = _replaced(content, replace)
+        content = _replaced(content, trained)
         _put(content, ("data", "init_args", "store"), self.store)
         plain = _replaced(experiment_of(content, self.fingerprint), lambda _, value: sources.get(value, value))
         # Changes count whole: two entries of a plan that differ in them alone need folders of their own.

@@ -9,7 +9,7 @@ import pytorch_lightning as pl
 
 from t2igan.evaluation.chosen import Choice
 from t2igan.models.suite_module import SELECTED
-from t2igan.reporting.leaderboard import direction
+from t2igan.reporting.numbers import direction
 
 
 class BestCheckpoint:

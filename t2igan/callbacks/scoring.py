@@ -27,7 +27,7 @@ from t2igan.evaluation.record import MetricValue, ResultRecord, append_record, r
 from t2igan.evaluation.runner import Evaluation, Options
 from t2igan.evaluation.scorers import load_classifier, load_judges
 from t2igan.models.adversarial import AdversarialModule
-from t2igan.reporting.leaderboard import direction, format_number
+from t2igan.reporting.numbers import direction, format_number
 
 RECORDS, FEATURES = "records.jsonl", "features"
 SHARE = "speed/scoring_share"

@@ -97,6 +97,23 @@ def address(step):
     return Path(option(step, "run")).parent.name
 
 
+def test_what_scores_a_training_is_trained_with_the_seed_of_its_own_file(place):
+    (place / "other.yaml").write_text("seed_everything: 1\n" + DAMSM)
+    scores = {"independent_damsm": ["runs/small/other/checkpoints/last.ckpt"], "protocol": "drawn-birds/quick"}
+    config = yaml.safe_load(MIRROR) | {"trainer": {"callbacks": [{"class_path": "Scores", "init_args": scores}]}}
+    (place / "mirrorgan.yaml").write_text(yaml.safe_dump(config))
+    steps = cells(judges=["experiments/small/other.yaml"])
+    (other,) = [step for step in steps if step.command[0] == "fit" and "other" in step.name]
+    assert yaml.safe_load(Path(option(other, "config")).read_text())["seed_everything"] == 1
+    models = [step for step in steps if step.command[0] == "fit" and "mirrorgan" in step.name]
+    assert len(models) == 2 and all(other.name in step.after for step in models)
+    (own,) = yaml.safe_load(Path(option(models[0], "config")).read_text())["trainer"]["callbacks"]
+    assert own["init_args"]["independent_damsm"] == [f"{option(other, 'run')}/checkpoints/last.ckpt"]
+    evaluate = next(step for step in steps if step.command[0] == "evaluate")
+    judges = [word for before, word in pairwise(evaluate.command) if before == "--damsm"]
+    assert "damsm-" in judges[0] and judges[1] == own["init_args"]["independent_damsm"][0]
+
+
 def test_the_address_follows_the_content(place):
     damsm, stream, first, *_ = cells()
     (place / "damsm.yaml").write_text(f"# a comment\n{DAMSM}")
