@@ -1,7 +1,7 @@
 """Pillow's bilinear resize of 8-bit pictures, to the last bit and on any device.
 
 Pillow works in two passes, across and then down, with weights of 22 fractional bits, and rounds to 8 bits after
-each. PyTorch's own resize rounds once (so that on a GPU every fifth level differs by one) or weighs with fewer bits.
+each. PyTorch's own resize rounds once (so that every fifth level differs by one) or weighs with fewer bits.
 """
 
 import math

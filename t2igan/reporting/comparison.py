@@ -19,6 +19,9 @@ UNIMPORTANT = frozenset(
         *("images", "passes", "loader_batch"),
     }
 )
+PICTURES = "pictures"
+NOT_MEASURED = "not in the table's protocol"
+NOT_KNOWN, NO_METRIC = "how it was measured is not known", "no protocol of the suite measures it"
 REFERENCE = ("reference", "reference_split", "reference_images", "reference_count")
 WITHOUT_REFERENCE = ("is", "is-classifier", "r-precision", "clip-r-precision", "clip-score", "lpips-diversity")
 
@@ -43,22 +46,24 @@ class Measured:
 def differences(measured: Measured, board: Board) -> list[str]:
     """How a published number was measured otherwise than a table; empty where the two may stand side by side."""
     if measured.metric is None:
-        return ["the suite has no such metric"]
+        return [NO_METRIC]
     if measured.protocol is None:
-        return ["how it was measured is not known"]
+        return [NOT_KNOWN]
     theirs, ours = _pinned(measured.protocol), protocol_of_record(board.records[0])
     if ours is None:
         return ["the table's protocol is not one of today"]
     specs = [next((spec for spec in each.metrics if spec.name == measured.metric), None) for each in (theirs, ours)]
     if specs[1] is None:
-        return [f"{measured.metric}: not in the table's protocol"]
+        return [NOT_MEASURED]
     skipped = UNIMPORTANT
     if measured.metric in WITHOUT_REFERENCE or getattr(specs[0], "statistics", ""):
         skipped = skipped | set(REFERENCE)
-    found = [f"{key}: {text}" for key, text in measured.but]
-    found += _of_fields(theirs, ours, skipped)
-    found += _of_fields(*specs, UNIMPORTANT - {"loader_batch"})
-    return found + list(_of_counts(theirs, board, measured.test_images))
+    keys = {own.name for each in (theirs, specs[0]) for own in fields(each)} | {PICTURES}
+    but = {key: text for key, text in measured.but if key in keys}
+    found = [f"{key}: {text}" for key, text in but.items()]
+    found += _of_fields(theirs, ours, skipped | but.keys())
+    found += _of_fields(*specs, (UNIMPORTANT - {"loader_batch"}) | but.keys())
+    return found + list(_of_counts(theirs, board, measured.test_images, PICTURES not in but))
 
 
 @cache
@@ -86,8 +91,8 @@ def _of_fields(theirs: Any, ours: Any, skipped: frozenset[str]) -> list[str]:
     return [f"{key}: {one}, ours {other}" for key, one, other in values if key not in skipped and one != other]
 
 
-def _of_counts(theirs: Protocol, board: Board, split: tuple[int, int]) -> Iterator[str]:
-    """Differences in the number of test images and of pictures."""
+def _of_counts(theirs: Protocol, board: Board, split: tuple[int, int], said: bool) -> Iterator[str]:
+    """Differences in the number of test images and, where the source says it, of pictures."""
     record = board.records[0]
     images = record.n_real if record.n_split is None else record.n_split
     low, high = split
@@ -97,8 +102,8 @@ def _of_counts(theirs: Protocol, board: Board, split: tuple[int, int]) -> Iterat
     if not low <= images <= high:
         yield f"test images: {low:,}{'' if low == high else f' to {high:,}'}, ours {images:,}"
     wanted = pictures_of(theirs, min(max(images, low), high))
-    if board.count != wanted:
-        yield f"pictures: {wanted:,}, ours {board.count:,}"
+    if said and board.count != wanted:
+        yield f"{PICTURES}: {wanted:,}, ours {board.count:,}"
 
 
 def pictures_of(protocol: Protocol, images: int) -> int:

@@ -5,7 +5,7 @@ where nothing is known to differ in how they were measured (:mod:`t2igan.reporti
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -16,7 +16,7 @@ from t2igan.evaluation.protocol import load_protocol, protocol_names
 from t2igan.evaluation.record import ResultRecord
 from t2igan.identity import identity_of
 from t2igan.plain_files import read_yaml
-from t2igan.reporting.comparison import Measured, differences
+from t2igan.reporting.comparison import NOT_MEASURED, Measured, differences
 from t2igan.reporting.leaderboard import Board, Column, Row, count_of
 
 FOLDER = Path(__file__).parent / "published"
@@ -272,7 +272,7 @@ def nearest(numbers: Sequence[PublishedNumber], tables: Sequence[Board]) -> tupl
     """
     own = [board for board in tables if board.dataset == numbers[0].dataset]
     found = [{number.metric: differences_of(number, board) for number in numbers} for board in own]
-    board, of_metrics = min(zip(own, found), key=lambda pair: sum(map(len, pair[1].values())))
+    board, of_metrics = min(zip(own, found), key=lambda pair: _distance(pair[1].values()))
     having: dict[str, list[str]] = {}
     for metric, texts in of_metrics.items():
         for text in texts:
@@ -281,6 +281,12 @@ def nearest(numbers: Sequence[PublishedNumber], tables: Sequence[Board]) -> tupl
         text if len(metrics) == len(of_metrics) else f"{', '.join(metrics)}: {text}"
         for text, metrics in having.items()
     ]
+
+
+def _distance(found: Iterable[Sequence[str]]) -> tuple[int, int]:
+    """How far a table is from some numbers: metrics that it has not, then differences."""
+    texts = [text for own in found for text in own]
+    return texts.count(NOT_MEASURED), len(texts)
 
 
 def _held_against(number: PublishedNumber, row: Row, board: Board) -> Beside:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from t2igan.reporting.comparison import NO_METRIC, NOT_KNOWN
 from t2igan.reporting.leaderboard import Board
 from t2igan.reporting.published import METRICS, Beside, PublishedNumber, nearest
 
@@ -16,6 +17,7 @@ JUDGE_NOTE = (
     "published R-precision was judged by AttnGAN's released DAMSM, "
     "ours by the DAMSM that the row was trained against"
 )
+SPREAD_NOTE = "published ±: over folds (R-precision) or parts (IS) of one run's pictures, as released scorers do"
 
 
 def beside_grid(found: Sequence[Beside]) -> list[list[str]]:
@@ -44,7 +46,8 @@ def _beside_line(one: Beside) -> list[str]:
 
 def beside_notes(found: Sequence[Beside]) -> list[str]:
     """What has to be known to read the table."""
-    return [JUDGE_NOTE] if any(one.number.metric == "r-precision" for one in found) else []
+    notes = [JUDGE_NOTE] if any(one.number.metric == "r-precision" for one in found) else []
+    return notes + ([SPREAD_NOTE] if any(one.number.spread is not None for one in found) else [])
 
 
 def elsewhere_grid(numbers: Sequence[PublishedNumber], tables: Sequence[Board]) -> list[list[str]]:
@@ -67,6 +70,8 @@ def elsewhere_grid(numbers: Sequence[PublishedNumber], tables: Sequence[Board]) 
 def difference_text(values: Mapping[str, PublishedNumber], tables: Sequence[Board]) -> str:
     """In what the numbers of a line were measured otherwise than the nearest of the tables."""
     board, found = nearest(list(values.values()), tables)
+    if set(found) <= {NOT_KNOWN, NO_METRIC}:
+        return "; ".join(found)
     return f"from {board.protocol}, {board.count:,} pictures: {'; '.join(found)}"
 
 

@@ -9,7 +9,8 @@ from t2igan.evaluation.record import ResultRecord, TrainingCard
 from t2igan.identity import identity_of
 from t2igan.reporting.leaderboard import Board, Row, count_of
 from t2igan.reporting.numbers import spread_over
-from t2igan.reporting.published import METRICS, PublishedNumber, beside, elsewhere, nearest
+from t2igan.reporting.published import METRICS, PublishedNumber, beside, elsewhere
+from t2igan.reporting.published_tables import difference_text
 
 # row: run (one record), mean (over the runs of an experiment: n = their number, spread = sample standard
 # deviation over training seeds), published (protocol: the one that it may be compared under; protocol_hash: of the
@@ -30,8 +31,9 @@ def write_csv(tables: Sequence[Board], path: Path) -> None:
         for board in tables:
             writer.writerows(_of_board(board))
         for number in elsewhere(tables):
-            board, found = nearest([number], tables)
-            writer.writerow(_of_published(number) | {"difference": f"from {board.protocol}: {'; '.join(found)}"})
+            writer.writerow(
+                _of_published(number) | {"difference": difference_text({number.metric: number}, tables)}
+            )
 
 
 def _of_board(board: Board) -> Iterator[dict[str, Any]]:
