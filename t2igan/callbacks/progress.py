@@ -1,10 +1,26 @@
-"""Progress where no terminal is: one line every so often, for logs."""
+"""How far a training is: a bar in a terminal, elsewhere one line every so often, for logs."""
 
 import time
 from typing import Any
 
 import pytorch_lightning as pl
-from pytorch_lightning.callbacks import ProgressBar
+from pytorch_lightning.callbacks import ProgressBar, RichProgressBar
+
+
+class StepBar(RichProgressBar):
+    """Lightning's bar, which shows the batches of an epoch, with the steps of the whole training before it."""
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Count."""
+        super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
+        if self.progress is not None and self.train_progress_bar_id is not None:
+            self.progress.update(self.train_progress_bar_id, description=self._get_train_description(0))
+
+    def _get_train_description(self, current_epoch: int) -> str:
+        total = self.trainer.estimated_stepping_batches
+        return f"step {self.trainer.global_step:,} of {total:,.0f}; epoch {self.trainer.current_epoch + 1}"
 
 
 class LineProgress(ProgressBar):

@@ -1,5 +1,6 @@
 """``t2igan benchmark``: runs a plan, several steps at a time, and leaves out what is done."""
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +14,7 @@ from t2igan.benchmark.launchers import make_launcher
 from t2igan.benchmark.ledger import Ledger
 from t2igan.benchmark.logs import read_words
 from t2igan.benchmark.reading import read_plan
-from t2igan.benchmark.runner import DONE, FAILED, LEFT, RUNNING, WAITING, Job, Runner
+from t2igan.benchmark.runner import DONE, ENDED, FAILED, LEFT, RUNNING, WAITING, Job, Runner
 from t2igan.benchmark.steps import Plan
 from t2igan.cli.parsing import call
 from t2igan.errors import UserError
@@ -70,7 +71,7 @@ def _run(plan: Plan, settings: dict, fresh: bool) -> None:
 
 @contextmanager
 def _watch(plan: Plan) -> Iterator[Callable[[Sequence[Job]], None]]:
-    """A live table in a terminal; elsewhere a line for each step that begins or ends."""
+    """A live table in a terminal; elsewhere a line for each step that begins or ends, and now and then how far it is."""
     if not console.is_terminal:
         yield _Lines()
         return
@@ -79,10 +80,15 @@ def _watch(plan: Plan) -> Iterator[Callable[[Sequence[Job]], None]]:
 
 
 class _Lines:
-    """Prints what changed."""
+    """Prints what changed, and how far the running steps are.
 
-    def __init__(self) -> None:
+    Args:
+        every_seconds: time between two lines about that.
+    """
+
+    def __init__(self, every_seconds: float = 30.0) -> None:
         self.states: dict[str, str] = {}
+        self.every_seconds, self.told = every_seconds, time.monotonic()
 
     def __call__(self, jobs: Sequence[Job]) -> None:
         for job in jobs:
@@ -91,6 +97,21 @@ class _Lines:
             if job.state != before:
                 took = f", {_time(job.seconds)}" if job.seconds else ""
                 console.print(f"{job.step.name}: {job.state}{took}", soft_wrap=True, markup=False, highlight=False)
+        if time.monotonic() - self.told >= self.every_seconds:
+            self.told = time.monotonic()
+            console.print(_how_far(jobs), soft_wrap=True, markup=False, highlight=False)
+
+
+def _how_far(jobs: Sequence[Job]) -> str:
+    """Such as ``3 of 12 steps done; SSA-GAN: 120/1080, 5 min left; STREAM: 2 min``."""
+    parts = [f"{sum(job.state in ENDED for job in jobs)} of {len(jobs)} steps done"]
+    for job in jobs:
+        if job.state == RUNNING:
+            words = read_words(job.log)
+            left = "" if words.minutes is None else f", {_time(60 * words.minutes)} left"
+            far = f"{words.step}{left}" if words.step else _time(job.seconds)
+            parts.append(f"{job.step.name}: {far}")
+    return "; ".join(parts)
 
 
 def _show(plan: Plan) -> None:

@@ -40,7 +40,8 @@ def run(verb: str, argv: Sequence[str]) -> None:
 
 
 def caption_verb(
-    checkpoint: str | None = None,
+    *,
+    checkpoint: str,
     images: str | None = None,
     store: str | None = None,
     generator: str | None = None,
@@ -72,7 +73,7 @@ def caption_verb(
         device: auto, cpu, cuda, cuda:1.
     """
     numbers = {"count": count, "words": words, "batch_size": batch_size}
-    _refuse(_contradictions(checkpoint, images, store, generator) + _bad_values(numbers, out))
+    _refuse(_contradictions(images, store, generator) + _bad_values(numbers, out))
     where = choose_device(device)
     captioner = load_captioner(checkpoint).to(where)
     if images is not None:
@@ -88,10 +89,8 @@ def caption_verb(
     console.print(f"next: {_next(checkpoint, images, generator)}", soft_wrap=True)
 
 
-def _contradictions(
-    checkpoint: str | None, images: str | None, store: str | None, generator: str | None
-) -> list[str]:
-    problems = [] if checkpoint else ["--checkpoint is missing: give that of a STREAM"]
+def _contradictions(images: str | None, store: str | None, generator: str | None) -> list[str]:
+    problems = []
     if (images is None) == (store is None):
         problems.append("give either --images FILE_OR_FOLDER or --store STORE")
     if generator is not None and store is None:

@@ -15,7 +15,7 @@ from t2igan.evaluation.chosen import Choice, checkpoint_of
 from t2igan.evaluation.costs import Costs
 from t2igan.evaluation.folder import ImageFolder
 from t2igan.evaluation.processes import joined, processes
-from t2igan.evaluation.protocol import Protocol, load_protocol, protocol_names
+from t2igan.evaluation.protocol import Protocol, load_protocol
 from t2igan.evaluation.record import append_record, read_records
 from t2igan.evaluation.runner import Evaluation, Options
 from t2igan.evaluation.scorers import Judge, load_classifier, load_judges
@@ -51,9 +51,10 @@ def _repeatable(argv: Sequence[str]) -> Iterator[str]:
 
 
 def evaluate_verb(
+    *,
+    protocol: str,
+    store: str,
     checkpoint: str | None = None,
-    protocol: str | None = None,
-    store: str | None = None,
     damsm: list[str] = [],  # noqa: B006 (the parser copies it)
     classifier: str | None = None,
     images: str | None = None,
@@ -63,7 +64,7 @@ def evaluate_verb(
     records: str | None = None,
     batch_size: int = 64,
     device: str = "auto",
-    weights: str = "checkpoints",
+    checkpoints: str = "checkpoints",
     download: bool = True,
     skip_missing: bool = False,
     cache: str | None = None,
@@ -79,9 +80,9 @@ def evaluate_verb(
     --nproc_per_node N -m t2igan evaluate ...` shares the pictures among N processes and gives the same numbers.
 
     Args:
+        protocol: name of a protocol (`t2igan list protocols`), or a YAML file of your own.
+        store: of the data set (`t2igan prepare` writes it).
         checkpoint: of a generator, or the folder of its run: then the best one that it kept, else the last.
-        protocol: name of a protocol, or a YAML file of your own.
-        store: of the data set (t2igan prepare).
         damsm: checkpoint of a DAMSM for R-precision; may be given several times, first the one that the generator
             was trained against, then independent ones.
         classifier: checkpoint of the evaluation classifier.
@@ -93,7 +94,7 @@ def evaluate_verb(
         records: file that the records are appended to; default: records.jsonl in the run's folder.
         batch_size: pictures at a time; changes no number.
         device: auto, cpu, cuda, cuda:1.
-        weights: folder of the Inception weights.
+        checkpoints: folder of the Inception weights.
         download: whether missing Inception weights may be downloaded.
         skip_missing: leave out metrics whose networks are not there, and say so in the record.
         cache: folder where features are kept, so that no picture is drawn or shown to a network twice, about 12 kB
@@ -104,8 +105,8 @@ def evaluate_verb(
         once: leave out what the file of records holds already: the same pictures, protocol, store and judges.
         costs: print where the time went.
     """
-    pinned = _required_protocol(protocol)
-    opened = _required_store(store)
+    pinned = load_protocol(protocol)
+    opened = open_store(store)
     _require_subject(checkpoint, images, real, untrained)
     given, checkpoint = checkpoint, checkpoint and str(checkpoint_of(checkpoint))
     target = Path(records) if records else _default_records(checkpoint)
@@ -117,7 +118,7 @@ def evaluate_verb(
         judges = load_judges(damsm, opened)
         backbone = load_classifier(classifier, opened) if classifier else None
         folders = _cache_folder(cache, target), Path(clip) if clip else None
-        options = Options(batch_size, own, Path(weights), download, skip_missing, *folders)
+        options = Options(batch_size, own, Path(checkpoints), download, skip_missing, *folders)
         new_seed = seed if untrained else None
         subjects = list(_subjects(pinned, judges, checkpoint, drawn, real, new_seed))
         parts = [partial(Evaluation, one, pinned, opened, judges, backbone, options) for one in subjects]
@@ -182,18 +183,6 @@ def _tell_choice(folder: str, checkpoint: str) -> None:
         choice = Choice(**selected)
         why = f"{choice.metric} {choice.value:.4g} at step {choice.step}, selection: {choice.selection}"
     console.print(f"{folder}: takes {checkpoint} ({why})", soft_wrap=True, markup=False, highlight=False)
-
-
-def _required_protocol(name: str | None) -> Protocol:
-    if name is None:
-        raise UserError(f"--protocol: give one of {', '.join(protocol_names())}, or a YAML file")
-    return load_protocol(name)
-
-
-def _required_store(path: str | None) -> Store:
-    if path is None:
-        raise UserError("--store: give the store of the data set; `t2igan prepare` writes it")
-    return open_store(path)
 
 
 def _default_records(checkpoint: str | None) -> Path:

@@ -15,7 +15,7 @@ import jsonargparse
 import pytorch_lightning as pl
 import torch
 from jsonargparse import Namespace
-from pytorch_lightning.callbacks import Callback, ModelCheckpoint, ProgressBar, RichProgressBar
+from pytorch_lightning.callbacks import Callback, ModelCheckpoint, ProgressBar
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 from pytorch_lightning.loggers import Logger, TensorBoardLogger, WandbLogger
 
@@ -24,11 +24,12 @@ import t2igan.losses
 import t2igan.models
 from t2igan.allocator import keep_memory
 from t2igan.callbacks import wandb_run
-from t2igan.callbacks.progress import LineProgress
+from t2igan.callbacks.progress import LineProgress, StepBar
 from t2igan.callbacks.run_folder import ContinueCurves, FinalCheckpoint, RunCurves, default_run_folder
 from t2igan.callbacks.samples import SampleGrid
 from t2igan.callbacks.scoring import Scores
 from t2igan.callbacks.watching import BestSoFar, GradientNorms, Speed
+from t2igan.cli import quick_fit
 from t2igan.cli.parsing import ALLOW_HELP, known_options, one_line, subclasses, told_within
 from t2igan.cli.seams import settle_seams
 from t2igan.cpus import share_threads
@@ -59,6 +60,8 @@ def run(verb: str, argv: Sequence[str]) -> None:
     import_classes()
     argv = list(_spelt(argv))
     _find_modules(_config_files(argv))
+    if any(".help" in word for word in argv):
+        sys.argv[0] = f"t2igan {verb}"  # the help of a class names the program by it
     try:
         SuiteCLI.words = ["t2igan", verb, *argv]
         SuiteCLI(
@@ -71,8 +74,8 @@ def run(verb: str, argv: Sequence[str]) -> None:
             load_from_checkpoint_support=False,
             save_config_kwargs={"overwrite": True},
             trainer_defaults={"log_every_n_steps": LOG_EVERY_STEPS},
-            parser_kwargs={"prog": "t2igan", "exit_on_error": False},
-            args=[verb, *argv],
+            parser_kwargs={"prog": "t2igan", "exit_on_error": False, "allow_abbrev": False},
+            args=[verb, *quick_fit.full_help(argv)],
         )
     except (jsonargparse.ArgumentError, ValueError) as error:
         if (told := told_within(error)) is not None:
@@ -233,7 +236,7 @@ class SuiteCLI(LightningCLI):
         """The Trainer with the house's loggers and callbacks where the YAML names none of their kind."""
         trainer = self.config_init[self.subcommand].trainer
         callbacks = list(trainer.callbacks or [])
-        progress = RichProgressBar() if sys.stdout.isatty() else LineProgress()
+        progress = StepBar() if sys.stdout.isatty() else LineProgress()
         wanted: list[Callback] = [progress, ContinueCurves(), SampleGrid(), GradientNorms(), Speed(), BestSoFar()]
         loggers = self._loggers(trainer.logger)
         if loggers and any(isinstance(logger, WandbLogger) for logger in loggers):

@@ -40,10 +40,11 @@ def _spelt(argv: Sequence[str]) -> Iterator[str]:
 
 def import_verb(
     file: str,
+    *,
+    out: str,
     kind: str = "auto",
-    out: str | None = None,
     beside: list[str] = [],  # noqa: B006 (the parser copies it)
-    captions: str | None = None,
+    captions_pickle: str | None = None,
     legacy_mask: bool | None = None,
     align_corners: bool | None = None,
     renormalise: bool | None = None,
@@ -60,13 +61,13 @@ def import_verb(
 
     Args:
         file: of released weights.
+        out: the checkpoint to write, such as checkpoints/attngan.ckpt.
         kind: what the file holds, also spelt --as: damsm-text-encoder, damsm-image-encoder, stream-cnn, stream-rnn,
             mirrorgan-generator, dmgan-generator, attndcgan-generator, attngan-generator, ssagan-generator,
             ssagan-discriminator, dfgan, dfgan-legacy-generator, attngan-discriminator, dmgan-discriminator; auto
             tells it by its tensors.
-        out: the checkpoint to write.
         beside: a further file, also spelt --with FILE; may be given several times. Its kind is told by its tensors.
-        captions: the captions.pickle that the networks were trained with.
+        captions_pickle: the captions.pickle that the networks were trained with.
         legacy_mask: generators attend to words under the released mask, which mixes up the captions of a batch.
         align_corners: image and caption encoders resize pictures by their corner pixels.
         renormalise: the caption encoder gets pictures normalised as on ImageNet.
@@ -75,8 +76,6 @@ def import_verb(
         legacy_power_iteration: DM-GAN's discriminators change with each call, as released; released default: true.
         probabilities: the AttnGAN family's discriminators by themselves return probabilities, as released.
     """
-    if out is None:
-        raise UserError("--out is missing: give the checkpoint to write, such as checkpoints/attngan.ckpt")
     config = {
         "legacy_mask": legacy_mask,
         "align_corners": align_corners,
@@ -87,7 +86,9 @@ def import_verb(
         "probabilities": probabilities,
     }
     _require_another_file(out, [file, *beside])
-    words = None if captions is None else Words(captions, read_captions_pickle(captions)[0].words)
+    words = (
+        None if captions_pickle is None else Words(captions_pickle, read_captions_pickle(captions_pickle)[0].words)
+    )
     given = {name: value for name, value in config.items() if value is not None}
     networks = read_networks([file, *beside], kind, **given)
     if align_corners is None and any(each.kind == "damsm-image-encoder" for each in networks):
@@ -100,7 +101,7 @@ def import_verb(
         console.print(_table(each), "")
     write_checkpoint(system, out)
     console.print(f"wrote {out}: {_what(system)}", soft_wrap=True, markup=False)
-    console.print(f"next: {_next(system, file, out, captions)}", soft_wrap=True, markup=False)
+    console.print(f"next: {_next(system, file, out, captions_pickle)}", soft_wrap=True, markup=False)
 
 
 def _require_another_file(out: str, inputs: Sequence[str]) -> None:
@@ -157,28 +158,26 @@ def _next(system: System, file: str, out: str, captions: str | None) -> str:
     if each.kind.endswith("-discriminator"):
         return (
             "a discriminator goes beside its generator: t2igan import GENERATOR.pth "
-            f"--with {file} --with text_encoder.pth --captions captions.pickle --out {out}"
+            f"--with {file} --with text_encoder.pth --captions_pickle captions.pickle --out {out}"
         )
     return (
         f"it works with {missing} and their vocabulary: t2igan import {file} --as {each.kind} --with {with_what} "
-        f"--captions captions.pickle --out {out}"
+        f"--captions_pickle captions.pickle --out {out}"
     )
 
 
 def export_verb(
-    checkpoint: str, out: str | None = None, part: str | None = None, weights: Literal["ema", "raw"] = "ema"
+    checkpoint: str, *, out: str, part: str | None = None, weights: Literal["ema", "raw"] = "ema"
 ) -> None:
     """Hand a network's weights back to the original code.
 
     Args:
         checkpoint: of the suite, trained here or imported.
-        out: the file to write, as the original code loads it.
+        out: the file to write, as the original code loads it, such as netG.pth.
         part: generator, text_encoder, image_encoder, discriminators.0 ...; default: the generator, or the only one.
         weights: averaged weights (ema), as the AttnGAN family's generators are released, or those that training
             moved (raw).
     """
-    if out is None:
-        raise UserError("--out is missing: give the file to write, such as netG.pth")
     _require_another_file(out, [checkpoint])
     network = network_in(checkpoint, part, weights)
     tensors = write_official(network, out)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import t2igan
 from t2igan.benchmark.orphans import end_with_parent
+from t2igan.cli import quick, quick_fit
 from t2igan.cpus import settle_threads
 from t2igan.errors import UserError
 
@@ -69,6 +70,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     if verb not in VERBS:
         _fail(f"t2igan: no verb {verb!r}; there are {', '.join(VERBS)}")
     try:
+        quickly = quick_fit if verb in quick_fit.VERBS else quick
+        if (told := quickly.answer(verb, rest)) is not None:
+            print(told)
+            return
         importlib.import_module(VERBS[verb][0]).run(verb, rest)
     except UserError as error:
         if debug:

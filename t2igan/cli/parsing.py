@@ -1,6 +1,5 @@
 """Argument parsing with errors of one line."""
 
-import difflib
 import importlib
 import inspect
 import re
@@ -10,6 +9,7 @@ from typing import Any
 import jsonargparse
 from jsonargparse import ArgumentParser
 
+from t2igan.cli.spelling import ALLOW_HELP, nearest
 from t2igan.errors import UserError
 from t2igan.nn.recipe import allow
 
@@ -18,7 +18,6 @@ PARSER_KEY = re.compile(r'Parser key "([^"]+)"')
 CLASS_PATH = re.compile(r"Problem with given class_path '([^']+)'")
 WRONG_OPTION = re.compile(r"(?:[Oo]ption '([^']+)'|unrecognized arguments: --(\S+))")
 WRONG_CLASS = re.compile(r"Expected a dot import path string: (\S+)")
-ALLOW_HELP = "module of your own (mine of mine.py) whose classes checkpoints may name; may be given several times"
 OTHER_BRANCH = ("- Expected a <class 'NoneType'>", "Given value", "Subtypes:", "Does not validate", "Errors:")
 
 
@@ -37,8 +36,14 @@ def parse(function: Callable, argv: Sequence[str], verb: str) -> dict[str, Any]:
     Raises:
         UserError: for arguments that do not fit.
     """
-    parser = ArgumentParser(prog=f"t2igan {verb}", exit_on_error=False)
-    parser.add_function_arguments(function, as_positional=True, fail_untyped=True)
+    parser = ArgumentParser(prog=f"t2igan {verb}", exit_on_error=False, allow_abbrev=False)
+    # What has no default stands alone on the command line, unless the function takes it by its keyword only.
+    every = inspect.signature(function).parameters.values()
+    by_keyword = {each.name for each in every if each.kind is each.KEYWORD_ONLY}
+    parser.add_function_arguments(function, as_group=False, as_positional=True, skip=by_keyword, fail_untyped=True)
+    if by_keyword:
+        others = {each.name for each in every} - by_keyword
+        parser.add_function_arguments(function, as_group=False, skip=others, fail_untyped=True)
     parser.add_argument("--allow", type=str, action="append", default=[], help=ALLOW_HELP)
     try:
         arguments = parser.parse_args(list(argv)).as_dict()
@@ -74,12 +79,12 @@ def one_line(
     if found := WRONG_OPTION.search(what):
         wrong = (found[1] or found[2]).split("=")[0]
         known = parameters_of(kinds[-1]) if kinds else list(options)
-        what = f"{wrong!r} is not an option{_nearest(wrong, known)}"
+        what = f"{wrong!r} is not an option{nearest(wrong, known)}"
         if kinds:
             what += f"; there are {', '.join(sorted(known))}"
     elif found := WRONG_CLASS.search(what):
         names = [kind.__name__ for base in classes for kind in subclasses(base)]
-        what = f"there is no class {found[1]!r}{_nearest(found[1], names)}"
+        what = f"there is no class {found[1]!r}{nearest(found[1], names)}"
     source = f" [{', '.join(files)}]" if files else ""
     return f"{where + ': ' if where else ''}{what}{source}"
 
@@ -99,12 +104,6 @@ def _first_branch(lines: Sequence[str]) -> Iterator[str]:
             return
         if not line.startswith(OTHER_BRANCH):
             yield line.lstrip("- ")
-
-
-def _nearest(wrong: str, known: Iterable[str]) -> str:
-    by_lower = {name.lower(): name for name in known}
-    near = difflib.get_close_matches(wrong.lower(), by_lower, n=1)
-    return f" (did you mean {by_lower[near[0]]}?)" if near else ""
 
 
 def parameters_of(class_path: str) -> list[str]:

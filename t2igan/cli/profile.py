@@ -49,12 +49,13 @@ def run(verb: str, argv: Sequence[str]) -> None:
 
 
 def profile_loader(
-    store: str | None = None,
+    *,
+    store: str,
     images: str | None = None,
     count: int = 256,
     batch_size: int = 32,
     workers: int = 0,
-    records: int = 0,
+    epoch_images: int = 0,
     device: str = "cpu",
 ) -> None:
     """Measure the loader, beside the released code's way to load where the original files are given.
@@ -65,12 +66,10 @@ def profile_loader(
         count: images read either way.
         batch_size: images per batch.
         workers: read a whole shuffled epoch with so many processes, too; 0: do not.
-        records: the epoch is that of a store of so many training images, made of those in the store (in the folder
-            for temporary files, deleted afterwards); 0: of the store itself.
+        epoch_images: the epoch is that of a store of so many training images, made of those in the store (in the
+            folder for temporary files, deleted afterwards); 0: of the store itself.
         device: where crop, flip and pyramid are computed.
     """
-    if store is None:
-        raise UserError("--store is missing: the store to read from (`t2igan prepare` makes one)")
     place = _device(device)
     torch.set_num_threads(1)
     data = _data(Path(store), batch_size)
@@ -85,10 +84,10 @@ def profile_loader(
             f"does all but {READING}",
             soft_wrap=True,
         )
-    if workers and records:
+    if workers and epoch_images:
         with tempfile.TemporaryDirectory() as folder:
             large = Path(folder) / "large.h5"
-            _repeat_apart(Path(store), large, records)
+            _repeat_apart(Path(store), large, epoch_images)
             _profile_epoch(large, batch_size, workers, place)
     elif workers:
         _profile_epoch(Path(store), batch_size, workers, place)

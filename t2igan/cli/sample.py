@@ -51,12 +51,13 @@ class KnownCaption:
 
 
 def sample_verb(
-    checkpoint: str | None = None,
+    *,
+    checkpoint: str,
+    out: str,
     caption: str | None = None,
     captions: str | None = None,
     n: int = 4,
     seed: int = 0,
-    out: str | None = None,
     overlay: Overlay = "none",
     weights: Literal["ema", "raw"] = "ema",
     device: str = "auto",
@@ -65,17 +66,15 @@ def sample_verb(
 
     Args:
         checkpoint: of a generator.
+        out: folder to write to.
         caption: what to draw.
         captions: file with one caption a line; a caption given with --caption comes first.
         n: pictures of each caption.
         seed: of the noise; a picture depends on it, on the caption's place and on the picture's number alone.
-        out: folder to write to.
         overlay: masks: beside each picture its fusion masks; attention: where each word looks.
         weights: averaged weights (ema), or those that training moved (raw).
         device: auto, cpu, cuda, cuda:1.
     """
-    if checkpoint is None or out is None:
-        raise UserError(f"--{'checkpoint' if checkpoint is None else 'out'} is missing")
     if n < 1 or seed < 0:
         raise UserError(f"--n must be at least 1 and --seed at least 0, got {n} and {seed}")
     texts = read_captions(caption, captions)

@@ -114,7 +114,7 @@ def _role(kind: str) -> str:
 def _required(words: Words | None) -> Words:
     if words is None:
         raise UserError(
-            "--captions is missing: give the captions.pickle that the networks were trained with; "
+            "--captions_pickle is missing: give the captions.pickle that the networks were trained with; "
             "they know words by number alone"
         )
     return words

@@ -4,7 +4,7 @@ import pytorch_lightning as pl
 import torch
 from torch.utils.data import DataLoader
 
-from t2igan.callbacks.progress import LineProgress
+from t2igan.callbacks.progress import LineProgress, StepBar
 
 
 class Line(pl.LightningModule):
@@ -46,3 +46,19 @@ def test_lines_keep_their_distance(tmp_path, capsys):
     assert printed(tmp_path, capsys, every_seconds=60, first_seconds=60) == []
     (line,) = printed(tmp_path, capsys, every_seconds=60, first_seconds=0)
     assert line.startswith("step 1/3, ")
+
+
+def test_the_bar_says_steps_of_how_many(tmp_path):
+    """Lightning's own says "Epoch 1/-2" where the steps are limited."""
+    descriptions = []
+
+    class Watched(StepBar):
+        def on_train_batch_end(self, *arguments):
+            super().on_train_batch_end(*arguments)
+            descriptions.append(self.progress.tasks[self.train_progress_bar_id].description)
+
+    trainer = pl.Trainer(
+        accelerator="cpu", max_steps=4, logger=False, enable_checkpointing=False, callbacks=[Watched()]
+    )
+    trainer.fit(Line(), DataLoader(torch.ones(3, 1)))
+    assert descriptions[0] == "step 1 of 4; epoch 1" and descriptions[3] == "step 4 of 4; epoch 2"

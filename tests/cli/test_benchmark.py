@@ -5,6 +5,9 @@ import sys
 import pytest
 
 from t2igan.benchmark.reading import read_plan
+from t2igan.benchmark.runner import DONE, RUNNING, WAITING, Job
+from t2igan.benchmark.steps import Step
+from t2igan.cli import benchmark
 from t2igan.cli.main import main
 
 AFTER = "folder: x\nsteps: [{name: a, run: b, after: [c]}]\n"
@@ -25,7 +28,7 @@ def test_steps_that_are_done_are_left_out(tmp_path, capfd):
     plan = write_plan(tmp_path, "list models", "list protocols")
     main(["benchmark", plan])
     assert "drawn-birds/quick" in capfd.readouterr().out
-    assert "SSAGANGenerator" in (tmp_path / "plan/logs/step-0.log").read_text()
+    assert "SSAGAN" in (tmp_path / "plan/logs/step-0.log").read_text()
     (tmp_path / "plan/logs/step-0.log").unlink()
     main(["benchmark", plan])
     assert not (tmp_path / "plan/logs/step-0.log").exists()
@@ -98,3 +101,17 @@ def read_plan_of(tmp_path, command):
     path = tmp_path / "plan.yaml"
     path.write_text(f'folder: x\nsteps:\n  - {{name: s, run: "{command}"}}\n')
     return read_plan(path)
+
+
+def test_without_a_terminal_a_line_says_how_far_it_is(tmp_path, capsys):
+    (tmp_path / "b.log").write_text("step 120/1080, 0.50 s each, 8.0 min left, loss_g 1.00\n")
+    (tmp_path / "c.log").write_text("reading\n")
+    jobs = [Job(Step(name, ["fit"], [], name), tmp_path / f"{name}.log") for name in "abcd"]
+    for job, state in zip(jobs, (DONE, RUNNING, RUNNING, WAITING)):
+        job.state, job.seconds = state, 130.0
+    lines = benchmark._Lines(every_seconds=0)
+    lines(jobs)
+    assert capsys.readouterr().out.splitlines()[-1] == "1 of 4 steps done; b: 120/1080, 8 min left; c: 2 min"
+    lines.every_seconds = 30
+    lines(jobs)
+    assert capsys.readouterr().out == "", "the next one comes half a minute later"

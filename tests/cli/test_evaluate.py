@@ -256,7 +256,7 @@ def test_mistakes_are_one_line(arguments, checkpoints, tmp_path, capsys):
         capsys, *arguments, "--untrained", "true", "--real", "true"
     )
     assert "--store" in fails(capsys, "evaluate", "--protocol", "cub/small", *generator)
-    assert "drawn-birds/quick" in fails(capsys, "evaluate", "--store", checkpoints.store, *generator)
+    assert "t2igan list protocols" in fails(capsys, "evaluate", "--store", checkpoints.store, *generator)
     assert "no 'cub/none'" in fails(capsys, *arguments, *generator, "--protocol", "cub/none")
     assert "no such store" in fails(capsys, *arguments, *generator, "--store", tmp_path / "none.h5")
     assert "no checkpoint at" in fails(capsys, *arguments, "--checkpoint", tmp_path / "none.ckpt")

@@ -47,7 +47,7 @@ def fails(capsys, line):
     return said
 
 
-WHOLE = "import bird_AttnGAN2.pth --with text_encoder200.pth --captions captions.pickle --out attngan.ckpt"
+WHOLE = "import bird_AttnGAN2.pth --with text_encoder200.pth --captions_pickle captions.pickle --out attngan.ckpt"
 
 
 def test_an_imported_generator_draws(folder, capsys):
@@ -70,11 +70,11 @@ def test_a_network_by_itself_says_what_is_missing(folder, capsys):
     type_in("import bird_AttnGAN2.pth --as auto --out lone.ckpt")
     said = capsys.readouterr().out
     assert "wrote lone.ckpt: LoneNetwork of attngan-generator, by itself" in said
-    assert "t2igan import bird_AttnGAN2.pth --as attngan-generator --with text_encoder.pth --captions" in said
+    assert "import bird_AttnGAN2.pth --as attngan-generator --with text_encoder.pth --captions_pickle" in said
     assert "LoneNetwork, which draws nothing" in fails(
         capsys, "sample --checkpoint lone.ckpt --caption a --out drawn"
     )
-    type_in("import text_encoder200.pth --captions captions.pickle --out text.ckpt")
+    type_in("import text_encoder200.pth --captions_pickle captions.pickle --out text.ckpt")
     assert "--with image_encoder.pth" in capsys.readouterr().out
 
 
@@ -116,10 +116,10 @@ def test_export_hands_back_what_was_imported(folder, capsys):
             "import bird_AttnGAN2.pth --align_corners true --out x.ckpt",
             "no network here has the option align_corners",
         ),
-        ("import bird_AttnGAN2.pth --with text_encoder200.pth --out x.ckpt", "--captions is missing"),
+        ("import bird_AttnGAN2.pth --with text_encoder200.pth --out x.ckpt", "--captions_pickle is missing"),
         ("import captions.pickle --out x.ckpt", "captions.pickle"),
         ("import text_encoder200.pth --out ./text_encoder200.pth", "--out: ./text_encoder200.pth is what is read"),
-        (f"{WHOLE} --captions none.pickle", "none.pickle: no such file"),
+        (f"{WHOLE} --captions_pickle none.pickle", "none.pickle: no such file"),
     ],
 )
 def test_mistakes_are_one_line(folder, capsys, line, say):
@@ -135,9 +135,7 @@ def test_a_vocabulary_of_another_size_is_refused_with_both(folder, capsys):
 
 
 def test_help_names_every_kind(capsys):
-    with pytest.raises(SystemExit) as stop:
-        type_in("import --help")
-    assert stop.value.code == 0
+    type_in("import --help")
     described = " ".join(import_.import_verb.__doc__.replace("\n", " ").split())
     assert all(f" {kind}" in described for kind in KINDS)
     assert "--as" in capsys.readouterr().out
@@ -149,7 +147,7 @@ def test_an_imported_generator_is_scored(drawn_birds_store, tmp_path, monkeypatc
     write_captions_pickle(tmp_path / "captions.pickle", words)
     torch.save(released_state("ssagan-generator", SMALL["ssagan-generator"] | {"image_size": 32}), "netG_550.pth")
     torch.save(released_state("damsm-text-encoder", {"vocabulary_size": len(words), "dim": 8}), "text.pth")
-    type_in("import netG_550.pth --with text.pth --captions captions.pickle --out ssagan.ckpt")
+    type_in("import netG_550.pth --with text.pth --captions_pickle captions.pickle --out ssagan.ckpt")
     judge = DAMSM(SmallImageEncoder(8, 2, 32))
     judge.vocabulary = words
     judge.configure_model()

@@ -23,7 +23,7 @@ def test_both_ways_are_measured_by_stage(drawn_birds_store, drawn_birds_root, ca
 def test_an_epoch_of_a_repeated_store(drawn_birds_store, tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr("tempfile.tempdir", None)
-    options = ["--count", 8, "--batch_size", 8, "--workers", 1, "--records", 400]
+    options = ["--count", 8, "--batch_size", 8, "--workers", 1, "--epoch_images", 400]
     output = profile(capsys, "--store", drawn_birds_store, *options)
     assert "400 training images" in output and "an epoch with 1 workers" in output and "       384 " in output
     assert "resident memory of all processes: " in output and "(sum of RSS): " in output

@@ -169,7 +169,7 @@ def test_the_vocabulary_must_have_the_encoders_size(rows, count):
 
 def test_systems_need_captions():
     for networks in ([network("attngan-generator"), text_encoder()], [network("dfgan"), text_encoder()]):
-        assert "--captions is missing" in refused(*networks, words=None)
+        assert "--captions_pickle is missing" in refused(*networks, words=None)
 
 
 @pytest.mark.parametrize(

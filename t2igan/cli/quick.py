@@ -1,0 +1,168 @@
+"""Help and mistaken options answered from the sources' text, before torch and Lightning are imported.
+
+Importing them takes seconds. A verb's help is its function's signature and docstring; names of options are compared
+with that signature. What is accepted here is checked again, types included, by the parser that calls the function.
+"""
+
+import ast
+import shutil
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import t2igan
+from t2igan.cli.spelling import ALLOW_HELP, nearest
+from t2igan.errors import UserError
+
+HELP = ("-h", "--help")
+# The function that a command line calls: verb, or verb and first word -> (module of this package, function).
+FUNCTIONS = {
+    ("sample",): ("sample", "sample_verb"),
+    ("caption",): ("caption", "caption_verb"),
+    ("evaluate",): ("evaluate", "evaluate_verb"),
+    ("import",): ("import_", "import_verb"),
+    ("export",): ("import_", "export_verb"),
+    ("report",): ("report", "report"),
+    ("profile", "loader"): ("profile", "profile_loader"),
+}
+SPELLINGS = {"import": ["as", "with"]}  # names of options that are no names in Python
+WORDS = {"str": "TEXT", "int": "N", "float": "X", "bool": "true|false", "list[str]": "TEXT"}
+INDENT, LEFT = 2, 26
+
+
+@dataclass(frozen=True)
+class Option:
+    """An argument of a verb.
+
+    Attributes:
+        name: as it is typed, without dashes.
+        kind: its type, as the source writes it.
+        default: as the source writes it; None where there is none.
+        positional: whether its value stands alone.
+        text: what it is for.
+    """
+
+    name: str
+    kind: str
+    default: str | None
+    positional: bool
+    text: str
+
+    @property
+    def head(self) -> str:
+        """Name and kind of value."""
+        return self.name.upper() if self.positional else f"--{self.name} {self.kind}"
+
+    @property
+    def whole_text(self) -> str:
+        """What it is for, with its default."""
+        if self.default in (None, "None", "[]", "False") or "default:" in self.text:
+            return self.text
+        return f"{self.text} (default: {self.default.strip(chr(39)).replace('True', 'true')})"
+
+
+def answer(verb: str, argv: Sequence[str]) -> str | None:
+    """The help of a verb whose command line asks for it; None where the verb itself has to answer.
+
+    Raises:
+        UserError: an option that the verb does not have, or one without which it cannot do.
+    """
+    for words, (module, function) in FUNCTIONS.items():
+        if (verb, *argv)[: len(words)] == words:
+            summary, options = read_signature(module, function)
+            options.append(Option("allow", "MODULE", "[]", False, ALLOW_HELP))
+            rest = argv[len(words) - 1 :]
+            if any(word in HELP for word in rest):
+                return _help(" ".join(words), summary, options)
+            _refuse(rest, options, SPELLINGS.get(verb, []))
+    return None
+
+
+def read_signature(module: str, function: str) -> tuple[str, list[Option]]:
+    """What a function of this package is for, and its arguments, read from its source."""
+    tree = ast.parse((Path(t2igan.__file__).parent / "cli" / f"{module}.py").read_text())
+    node = next(each for each in tree.body if isinstance(each, ast.FunctionDef) and each.name == function)
+    assigned = [each for each in tree.body if isinstance(each, ast.Assign)]
+    aliases = {each.targets[0].id: each.value for each in assigned if isinstance(each.targets[0], ast.Name)}
+    summary, texts = _read_docstring(ast.get_docstring(node) or "")
+    usual, strict = node.args.args, node.args.kwonlyargs
+    defaults = [None] * (len(usual) - len(node.args.defaults)) + node.args.defaults + node.args.kw_defaults
+    options = [
+        Option(
+            name=each.arg,
+            kind=_kind(each.annotation, aliases),
+            default=None if default is None else ast.unparse(default),
+            positional=each in usual and default is None,
+            text=texts[each.arg],
+        )
+        for each, default in zip([*usual, *strict], defaults)
+    ]
+    return summary, options
+
+
+def _kind(annotation: ast.expr, aliases: dict[str, ast.expr]) -> str:
+    """A type as help shows it: choices as ``a|b``, a module's name for a type resolved."""
+    if isinstance(annotation, ast.Name) and annotation.id in aliases:
+        annotation = aliases[annotation.id]
+    text = ast.unparse(annotation).removesuffix(" | None")
+    if text.startswith("Literal["):
+        return "|".join(
+            str(each.value) for each in ast.walk(annotation) if isinstance(each, ast.Constant) and each.value
+        )
+    return WORDS.get(text, text)
+
+
+def _read_docstring(docstring: str) -> tuple[str, dict[str, str]]:
+    """Summary and what is said of each argument, from a docstring in Google's style."""
+    summary, _, rest = docstring.partition("\nArgs:\n")
+    texts: dict[str, list[str]] = {}
+    for line in rest.split("\n\n")[0].splitlines():
+        if line.startswith("    ") and not line.startswith("     "):
+            name, _, text = line.strip().partition(": ")
+            texts[name] = [text]
+        elif texts:
+            texts[[*texts][-1]].append(line.strip())
+    return summary.strip(), {name: " ".join(lines) for name, lines in texts.items()}
+
+
+def _help(command: str, summary: str, options: Sequence[Option]) -> str:
+    required = [option for option in options if option.default is None]
+    heads = [option.head for option in required]
+    optional = [option for option in options if option.default is not None]
+    parts = [" ".join(["usage: t2igan", command, *heads, "[options]"]), "", *_wrapped(summary)]
+    for title, group in (("required", required), ("options", optional)):
+        if group:
+            parts += ["", f"{title}:", *(line for option in group for line in _row(option))]
+    return "\n".join(parts)
+
+
+def _row(option: Option) -> list[str]:
+    head = " " * INDENT + option.head
+    lines = textwrap.wrap(option.whole_text, _width() - LEFT)
+    if len(head) >= LEFT:
+        return [head, *(" " * LEFT + line for line in lines)]
+    return [f"{head:<{LEFT}}{lines[0] if lines else ''}", *(" " * LEFT + line for line in lines[1:])]
+
+
+def _wrapped(text: str) -> list[str]:
+    return [line for part in text.split("\n\n") for line in [*textwrap.wrap(part, _width()), ""]][:-1]
+
+
+def _width() -> int:
+    return min(shutil.get_terminal_size((100, 24)).columns, 110)
+
+
+def _refuse(argv: Sequence[str], options: Sequence[Option], spellings: Sequence[str]) -> None:
+    """Refuse options that there are not, and a line without those that there have to be."""
+    given = [word[2:].partition("=")[0].removesuffix("+") for word in argv if word.startswith("--")]
+    known = [*(option.name for option in options), *spellings]
+    for name in given:
+        if name not in known:
+            raise UserError(f"{name!r} is not an option{nearest(name, known)}; --help has them all")
+    required = [option for option in options if option.default is None and not option.positional]
+    missing = [
+        f"--{option.name} is missing: {option.text.rstrip('.')}" for option in required if option.name not in given
+    ]
+    if missing:
+        raise UserError("; ".join(missing))

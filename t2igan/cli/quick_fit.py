@@ -1,0 +1,185 @@
+"""``fit``'s short help, and mistaken keys of a training told before torch and Lightning are imported.
+
+Only what the sources' text shows to be wrong is refused here: keys of the Trainer, of the command and of classes of
+the suite. Everything else, and all values, are for the real parser.
+"""
+
+import ast
+import importlib.util
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+import t2igan
+from t2igan.cli.spelling import nearest
+from t2igan.errors import UserError
+
+PACKAGE = Path(t2igan.__file__).parent
+VERBS = ("fit", "validate", "test", "predict")
+ROOMS = ("models", "losses", "data", "callbacks")
+# Of LightningCLI: they stand beside the Trainer's own arguments of the verb.
+OF_EVERY_VERB = {"config", "c", "help", "h", "print_config", "seed_everything", "trainer", "model", "data"}
+SHORT_HELP = """usage: t2igan {verb} --config FILE [--KEY VALUE ...]
+
+{does}
+
+  --config FILE           experiments/cub/ssagan.yaml, or cub/ssagan; may be given several times, the last wins
+  --run FOLDER            folder of the run (default: runs/<the configuration's name>)
+  --fresh true            start anew in a folder that holds a run; else the same command goes on where it stopped
+  --print_config          print the whole configuration, defaults included, and stop
+
+Any key of the YAML can be changed:
+  --trainer.max_steps N   how long; --trainer.devices 8, --trainer.precision bf16-mixed
+  --trainer.logger WandbLogger
+  --data.batch_size N     what is read; --data.store FILE
+  --model.ema_decay X     what is trained; --seed_everything N
+Going deeper:
+  t2igan {verb} --model.help SSAGAN       what a model takes; --data.help CUB, --trainer.callbacks.help SampleGrid
+  t2igan list models                   also generators, discriminators, losses, data, callbacks
+  t2igan {verb} --help all                every key of the Trainer"""
+DOES = {
+    "fit": "Train what a YAML describes; the same command again goes on where it stopped.",
+    "validate": "Losses and retrieval on the test split, of the run's last checkpoint.",
+    "test": "The same as validate.",
+    "predict": "Generate images of the captions of the test split through the Trainer.",
+}
+
+
+def answer(verb: str, argv: Sequence[str]) -> str | None:
+    """The short help, if that is what is asked for.
+
+    Raises:
+        UserError: a key that there is not.
+    """
+    if list(argv) in (["-h"], ["--help"]):
+        return SHORT_HELP.format(verb=verb, does=DOES[verb])
+    _refuse_options(verb, argv)
+    for file in _config_files(argv):
+        try:
+            content = yaml.safe_load(Path(file).read_text())
+        except (OSError, yaml.YAMLError):
+            continue  # the real parser tells it
+        if isinstance(content, dict):
+            _refuse_keys(verb, content, f" [{file}]")
+    return None
+
+
+def full_help(argv: Sequence[str]) -> list[str]:
+    """``--help all`` as the real parser wants it."""
+    return ["--help"] if list(argv) in (["-h", "all"], ["--help", "all"]) else list(argv)
+
+
+def root_keys(verb: str) -> set[str]:
+    """Keys at the top of a configuration: LightningCLI's, the Trainer's for the verb, the suite's own."""
+    tree = ast.parse((PACKAGE / "cli" / "fit.py").read_text())
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)]
+    added = [node.args[0].value for node in calls if node.func.attr == "add_argument"]
+    own = {name.removeprefix("--") for name in added}
+    return OF_EVERY_VERB | own | (set(_trainer_arguments(verb)) - {"self", "datamodule", "dataloaders"})
+
+
+def _refuse_options(verb: str, argv: Sequence[str]) -> None:
+    for word in argv:
+        name = word.lstrip("-").partition("=")[0].removesuffix("+")
+        if word.startswith("--") and name:
+            root, _, rest = name.partition(".")
+            _refuse(root, root_keys(verb), "", "")
+            if root == "trainer" and rest:
+                _refuse(rest.partition(".")[0], [*_trainer_arguments("__init__"), "help"], "trainer.", "")
+
+
+def _refuse_keys(verb: str, content: Mapping[str, Any], source: str) -> None:
+    for key in content:
+        _refuse(key, root_keys(verb), "", source)
+    for key in content.get("trainer") or {}:
+        _refuse(key, _trainer_arguments("__init__"), "trainer.", source)
+    for key in ("model", "data", "trainer"):
+        for where, name, arguments in _classes_in(content.get(key), key):
+            known = _parameters(name.rpartition(".")[2]) if name.startswith("t2igan.") or "." not in name else None
+            for argument in arguments:
+                if known is not None and argument not in known:
+                    what = f"{where} ({name.rpartition('.')[2]}): {argument!r} is not an option"
+                    raise UserError(
+                        f"{what}{nearest(argument, known)}; there are {', '.join(sorted(known))}{source}"
+                    )
+
+
+def _refuse(name: str, known: Sequence[str] | set[str], prefix: str, source: str) -> None:
+    if name not in known:
+        near = nearest(prefix + str(name), [prefix + each for each in known])
+        raise UserError(f"{prefix + str(name)!r} is not an option{near}{source}")
+
+
+def _classes_in(value: Any, where: str) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+    """(key, class path, arguments) of every class that a configuration names, outer ones first."""
+    if isinstance(value, list):
+        for each in value:
+            yield from _classes_in(each, where)
+    elif isinstance(value, dict):
+        arguments = value.get("init_args")
+        if isinstance(value.get("class_path"), str) and isinstance(arguments, dict):
+            yield where, value["class_path"], arguments
+            value = arguments
+        for key, inner in value.items():
+            yield from _classes_in(inner, f"{where}.{key}")
+
+
+def _config_files(argv: Sequence[str]) -> list[str]:
+    words = [word for argument in argv for word in argument.split("=", 1)]
+    return [after for word, after in pairwise(words) if word in ("--config", "-c")]
+
+
+@cache
+def _trainer_arguments(method: str) -> list[str]:
+    """Names of the arguments of a method of Lightning's Trainer."""
+    folder = Path(importlib.util.find_spec("pytorch_lightning").origin).parent
+    kinds = _class_definitions([folder / "trainer" / "trainer.py"])
+    return [name for name in _own_arguments(kinds["Trainer"], method) or [] if name != "self"]
+
+
+@cache
+def _suite() -> dict[str, ast.ClassDef]:
+    return _class_definitions([file for room in ROOMS for file in sorted((PACKAGE / room).rglob("*.py"))])
+
+
+def _class_definitions(files: Sequence[Path]) -> dict[str, ast.ClassDef]:
+    nodes = [node for file in files for node in ast.parse(file.read_text()).body]
+    return {node.name: node for node in nodes if isinstance(node, ast.ClassDef)}
+
+
+def _parameters(name: str) -> set[str] | None:
+    """What a class of the suite can be built with; None where that is not told by its source alone."""
+    known: set[str] = set()
+    waiting = [name]
+    while waiting:
+        node = _suite().get(waiting.pop(0))
+        if node is None or node.decorator_list:
+            return None  # of a library, or made by a decorator such as dataclass
+        own = _own_arguments(node, "__init__")
+        if own is not None:
+            known |= set(own)
+        if own is None or _hands_on(node):
+            waiting = [base.id for base in node.bases if isinstance(base, ast.Name)] + waiting
+            if not waiting:
+                return None
+        else:
+            return known - {"self"}
+    return None
+
+
+def _constructor(node: ast.ClassDef, method: str) -> ast.FunctionDef | None:
+    return next((each for each in node.body if isinstance(each, ast.FunctionDef) and each.name == method), None)
+
+
+def _own_arguments(node: ast.ClassDef, method: str) -> list[str] | None:
+    found = _constructor(node, method)
+    return None if found is None else [each.arg for each in [*found.args.args, *found.args.kwonlyargs]]
+
+
+def _hands_on(node: ast.ClassDef) -> bool:
+    """Whether further keywords go to the bases."""
+    return _constructor(node, "__init__").args.kwarg is not None

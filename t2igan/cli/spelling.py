@@ -1,0 +1,13 @@
+"""Words that quick answers and the real parser share."""
+
+import difflib
+from collections.abc import Iterable
+
+ALLOW_HELP = "module of your own (mine of mine.py) whose classes checkpoints may name; may be given several times"
+
+
+def nearest(wrong: str, known: Iterable[str]) -> str:
+    """Words such as ``" (did you mean batch_size?)"``; nothing where no name is near."""
+    by_lower = {name.lower(): name for name in known}
+    near = difflib.get_close_matches(wrong.lower(), by_lower, n=1)
+    return f" (did you mean {by_lower[near[0]]}?)" if near else ""
