@@ -77,8 +77,13 @@ def root_keys(verb: str) -> set[str]:
     """Keys at the top of a configuration: LightningCLI's, the Trainer's for the verb, the suite's own."""
     tree = ast.parse((PACKAGE / "cli" / "fit.py").read_text())
     calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)]
-    added = [node.args[0].value for node in calls if node.func.attr == "add_argument"]
-    own = {name.removeprefix("--") for name in added}
+    own = {
+        word.value.removeprefix("--")
+        for node in calls
+        if node.func.attr in ("add_argument", "add_class_arguments")
+        for word in node.args
+        if isinstance(word, ast.Constant)
+    }
     return OF_EVERY_VERB | own | (set(_trainer_arguments(verb)) - {"self", "datamodule", "dataloaders"})
 
 
