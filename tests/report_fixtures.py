@@ -60,6 +60,7 @@ def make_published_like(protocol: str = "cub/dmgan", recipe: str = "DMGAN", **ch
         protocol=protocol,
         protocol_hash=pinned.hash,
         dataset=pinned.dataset,
+        damsm_origin={"damsm": "text_encoder200.pth (aaaaaaaaaaaa)"},
         n_split=split,
         n_generated=pinned.images,
     )

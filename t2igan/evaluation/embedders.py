@@ -77,11 +77,13 @@ class Judge:
         label: for the names of metrics.
         sha256: of its recipe, vocabulary and weights.
         module: the DAMSM.
+        origin: released files that it was imported from, empty for one that was trained here.
     """
 
     label: str
     sha256: str
     module: DAMSM
+    origin: str = ""
 
 
 class DamsmEmbedder(Embedder):

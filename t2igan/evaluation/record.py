@@ -136,6 +136,7 @@ class ResultRecord:
         schema: of this record.
         n_split: images of the split whose captions were drawn, None in records that do not say.
         protocol_content: the whole protocol, as :attr:`t2igan.evaluation.protocol.Protocol.content` gives it.
+        damsm_origin: released files that a DAMSM was imported from, by its label.
         environment: commit, libraries and threads, as :class:`t2igan.evaluation.environment.Environment` has them.
         digest: sha256 of all the rest, as read from a file; None in a record that was never written.
         integrity: whether the digest fits what was read.
@@ -161,6 +162,7 @@ class ResultRecord:
     schema: int = SCHEMA
     n_split: int | None = None
     protocol_content: dict[str, Any] = field(default_factory=dict)
+    damsm_origin: dict[str, str] = field(default_factory=dict)
     environment: dict[str, Any] = field(default_factory=dict)
     digest: str | None = field(default=None, compare=False)
     integrity: Integrity = field(default="intact", compare=False)

@@ -125,6 +125,7 @@ class Evaluation:
             n_split=len(store.split(protocol.split)),
             backbones=networks.sha256,
             damsm={judge.label: judge.sha256 for judge in self.judges},
+            damsm_origin={judge.label: judge.origin for judge in self.judges if judge.origin},
             seed=protocol.noise_seed,
             device=device_name(device),
             seconds=round(time.monotonic() - begin, 3),

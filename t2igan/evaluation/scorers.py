@@ -78,7 +78,8 @@ def load_judges(paths: Sequence[str | Path], store: Store) -> list[Judge]:
             raise UserError(f"--damsm: {path} is given twice; the second is to be a DAMSM of another seed")
         if label in {judge.label for judge in judges}:
             label = f"{label}-{sha256[:8]}"
-        judges.append(Judge(label, sha256, module))
+        origin = ", ".join(f"{part['file']} ({part['sha256'][:12]})" for part in module.imported.values())
+        judges.append(Judge(label, sha256, module, origin))
     return judges
 
 

@@ -37,6 +37,7 @@ class SuiteModule(Recipe, pl.LightningModule):
         images_seen: training images so far, on all devices together, each as often as it was seen; None where the
             training went on from a checkpoint that does not say.
         global_batch: training images of the last step on all devices together, None before the first.
+        imported: released files that a checkpoint is made of, by place; empty for one that was trained here.
         selected: what chose the checkpoint that was read among those of its run, None where nothing did.
     """
 
@@ -50,6 +51,7 @@ class SuiteModule(Recipe, pl.LightningModule):
         self.steps: int | None = None
         self.images_seen: int | None = 0
         self.global_batch: int | None = None
+        self.imported: dict[str, dict[str, str]] = {}
 
     def setup(self, stage: str) -> None:
         """Take the vocabulary from the datamodule.
@@ -128,6 +130,7 @@ class SuiteModule(Recipe, pl.LightningModule):
         self.steps = checkpoint.get("global_step")
         self.selected = checkpoint.get(SELECTED)
         self.images_seen, self.global_batch = own.get("images_seen"), own.get("global_batch")
+        self.imported = own.get("imported", {})
 
 
 def content_sha256(module: SuiteModule) -> str:

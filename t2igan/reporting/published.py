@@ -292,6 +292,8 @@ def _distance(found: Iterable[Sequence[str]]) -> tuple[int, int]:
 def _held_against(number: PublishedNumber, row: Row, board: Board) -> Beside:
     column = _column(number, row, board)
     summary = None if column is None else row.summary(column)
+    if summary is None and number.metric == "r-precision" and row.records[0].damsm:
+        return Beside(number, row, why_not="judged by no DAMSM that was imported from released files")
     if summary is None:
         return Beside(number, row, why_not="not computed")
     if row.edited:
@@ -304,12 +306,12 @@ def _held_against(number: PublishedNumber, row: Row, board: Board) -> Beside:
 
 
 def _column(number: PublishedNumber, row: Row, board: Board) -> Column | None:
-    """Where ours stands; R-precision as judged by the DAMSM that the system was trained against."""
-    wanted = METRICS[number.metric].recorded
-    if wanted == "r-precision":
-        label = next(iter(row.records[0].damsm), None)
-        wanted = f"r-precision@{label}"
-    return next((column for column in board.columns if column[0] == wanted and row.summary(column)), None)
+    """Where ours stands; R-precision as judged by an imported DAMSM: values of two judges do not compare."""
+    recorded = METRICS[number.metric].recorded
+    wanted = {recorded}
+    if recorded == "r-precision":
+        wanted = {f"{recorded}@{label}" for label in row.records[0].damsm_origin}
+    return next((column for column in board.columns if column[0] in wanted and row.summary(column)), None)
 
 
 def system_of(record: ResultRecord) -> str | None:

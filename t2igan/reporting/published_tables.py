@@ -14,8 +14,8 @@ CERTAINTIES = {
     "user": "measured by users",
 }
 JUDGE_NOTE = (
-    "published R-precision was judged by AttnGAN's released DAMSM, "
-    "ours by the DAMSM that the row was trained against"
+    "published R-precision was judged by AttnGAN's released DAMSM; "
+    "ours is held against it where the judge was imported from released files"
 )
 SPREAD_NOTE = "published ±: over folds (R-precision) or parts (IS) of one run's pictures, as released scorers do"
 

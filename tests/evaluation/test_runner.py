@@ -19,6 +19,7 @@ from t2igan.evaluation.scorers import load_classifier, load_judges
 from t2igan.evaluation.subjects import RealImages, build_untrained_subject, load_checkpoint_subject
 from t2igan.metrics.frechet import frechet_distance
 from t2igan.models.damsm import InceptionImageEncoder
+from t2igan.models.digest import seal
 from t2igan.nn.images import to_signed
 
 OFFLINE = Options(weights_folder=Path("no-such-folder"), download=False)
@@ -73,12 +74,27 @@ def test_the_record_does_not_depend_on_the_batch_size(checkpoints, store, protoc
 def test_a_checkpoint_is_known_by_its_content(checkpoints, store, tmp_path):
     """The file of a run that was interrupted has other bytes than that of one that was not."""
     other = torch.load(checkpoints.damsm, weights_only=False) | {"callbacks": {"best": 1.0}}
+    seal(other)
     torch.save(other, tmp_path / "again.ckpt")
     with pytest.raises(UserError, match="is given twice"):
         load_judges([checkpoints.damsm, tmp_path / "again.ckpt"], store)
     next(value for value in other["state_dict"].values() if value.ndim)[0] += 1
+    seal(other)
     torch.save(other, tmp_path / "again.ckpt")
     assert len(load_judges([checkpoints.damsm, tmp_path / "again.ckpt"], store)) == 2
+
+
+def test_an_imported_damsm_is_known_by_its_files(checkpoints, store, protocol, tmp_path):
+    checkpoint = torch.load(checkpoints.damsm, weights_only=True)
+    part = {"kind": "damsm-text-encoder", "file": "text_encoder200.pth", "sha256": "ab" * 32}
+    checkpoint["t2igan"]["imported"] = {"text_encoder": part}
+    seal(checkpoint)
+    torch.save(checkpoint, tmp_path / "released.ckpt")
+    judges = load_judges([checkpoints.other_damsm, tmp_path / "released.ckpt"], store)
+    only = replace(protocol, metrics=(RPrecision(candidates=10),))
+    record = evaluate(load_checkpoint_subject(checkpoints.generator, "ema"), only, store, judges)
+    assert record.damsm_origin == {"released": "text_encoder200.pth (abababababab)"}
+    assert list(record.damsm) == ["second", "released"]
 
 
 def test_equal_pictures_have_equal_numbers_whatever_the_batch_size(checkpoints, store, protocol):
@@ -296,6 +312,7 @@ def test_another_vocabulary_is_refused(checkpoints, store, protocol, tmp_path, w
     checkpoint = torch.load(getattr(checkpoints, which), weights_only=True)
     words = checkpoint["t2igan"]["vocabulary"]
     words[1], words[2] = words[2], words[1]
+    seal(checkpoint)
     torch.save(checkpoint, tmp_path / "other.ckpt")
     changed = replace(checkpoints, **{which: tmp_path / "other.ckpt"})
     with pytest.raises(UserError, match=r"other\.ckpt was trained with vocabulary") as error:

@@ -81,6 +81,9 @@ def test_text_and_image_encoder_make_a_damsm(tmp_path):
     module = load_module(tmp_path / "damsm.ckpt")
     assert isinstance(module, DAMSM)
     assert module.vocabulary == WORDS.words
+    assert {place: set(part) for place, part in module.imported.items()} == {
+        place: {"kind", "file", "sha256"} for place in ("text_encoder", "image_encoder")
+    }
     assert_same(dict(module.text_encoder.state_dict()), dict(text.network.state_dict()))
     assert_same(dict(module.image_encoder.state_dict()), dict(image.network.state_dict()))
     for part, say in ((None, "--part is missing"), ("generator", "no part 'generator'")):

@@ -245,11 +245,16 @@ def test_a_folder_may_have_the_name_of_a_system():
     assert found(like(subject=SubjectCard("images", "pictures")), "fid").row is None
 
 
-def test_r_precision_is_that_of_the_damsm_trained_against():
-    record = like()
+def test_r_precision_is_that_of_a_released_damsm():
+    """Values of another judge do not compare, whichever the generator was trained against."""
+    record = like(damsm_origin={})
+    one = found(record, "r-precision")
+    assert one.difference is None and "imported from released files" in one.why_not
     value = record.metrics["r-precision@damsm"]
-    record = replace(record, metrics={"r-precision@other": value}, damsm={"first": "a", "other": "b"})
-    assert found(record, "r-precision").why_not == "not computed"
+    two = {"r-precision@damsm": replace(value, value=0.9), "r-precision@released": replace(value, judge="dd" * 32)}
+    record = replace(record, metrics=two, damsm={"damsm": "a", "released": "b"}, damsm_origin={"released": "x.pth"})
+    assert found(record, "r-precision").value == pytest.approx(70.0)
+    assert found(like(metrics={}, damsm={}, damsm_origin={}), "r-precision").why_not == "not computed"
 
 
 def test_what_stands_in_no_table_is_elsewhere_and_drawn_birds_have_none():
