@@ -1,4 +1,6 @@
-"""The one exception that speaks to the user."""
+"""The exceptions that speak to the user."""
+
+import signal
 
 
 class UserError(Exception):
@@ -6,3 +8,27 @@ class UserError(Exception):
 
     The command prints the message without a traceback (``--debug`` shows it) and exits with code 2.
     """
+
+
+class Stopped(BaseException):
+    """A signal asked this process to end. The command prints one line and exits with :attr:`code`.
+
+    Not an :class:`Exception`, so that nothing which goes on after errors goes on after this.
+
+    Args:
+        number: of the signal.
+
+    Attributes:
+        code: 130 after Ctrl-C, as shells have it; 143 after SIGTERM and after the warnings of batch systems.
+        left: in words, what is left behind.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+        self.code = 128 + (signal.SIGINT if number == signal.SIGINT else signal.SIGTERM)
+        self.left = "the same command goes on from here"
+
+    def __str__(self) -> str:
+        by = "interrupted" if self.number == signal.SIGINT else f"stopped by {signal.Signals(self.number).name}"
+        return f"{by}; {self.left}"

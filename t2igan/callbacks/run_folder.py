@@ -113,14 +113,6 @@ class ContinueCurves(Callback):
         trainer.fit_loop.epoch_loop._batches_that_stepped = trainer.global_step
 
 
-class FinalCheckpoint(Callback):
-    """``last.ckpt`` of the very end, wherever the last regular checkpoint was made."""
-
-    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Save."""
-        trainer.save_checkpoint(Path(trainer.default_root_dir) / "checkpoints" / "last.ckpt")
-
-
 def default_run_folder(config_files: list[str]) -> Path:
     """``runs/<where the last configuration file lies under experiments>/<its name>``."""
     if not config_files:

@@ -11,6 +11,7 @@ from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.loggers import TensorBoardLogger, WandbLogger
 from pytorch_lightning.utilities import rank_zero_only
 
+from t2igan.callbacks.guards import warn_of_equal_images
 from t2igan.nn.images import to_uint8
 from t2igan.nn.noise import caption_noise
 from t2igan.plotting.grids import rows_grid, to_picture
@@ -75,6 +76,7 @@ class SampleGrid(Callback):
         captions = [split.caption_text(caption) for caption in ids]
         words = [data.vocabulary.decode(row) for row in batch.captions.tolist()]
         images = to_uint8(drawn.images[-1]).cpu()
+        warn_of_equal_images(images, real, trainer.global_step)
         shown = self._shown(images, drawn, words)
         sheet = self._sheet(images, real, drawn, captions)
         folder = Path(trainer.default_root_dir) / "samples"

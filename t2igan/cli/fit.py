@@ -4,6 +4,7 @@ import importlib
 import logging
 import pkgutil
 import shlex
+import signal
 import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,22 +19,27 @@ from jsonargparse import Namespace
 from pytorch_lightning.callbacks import Callback, ModelCheckpoint, ProgressBar
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 from pytorch_lightning.loggers import Logger, TensorBoardLogger, WandbLogger
+from pytorch_lightning.utilities import rank_zero_only
 
 import t2igan.data
 import t2igan.losses
 import t2igan.models
 from t2igan.allocator import keep_memory
 from t2igan.callbacks import wandb_run
+from t2igan.callbacks.guards import Guards
 from t2igan.callbacks.progress import LineProgress, StepBar
-from t2igan.callbacks.run_folder import ContinueCurves, FinalCheckpoint, RunCurves, default_run_folder
+from t2igan.callbacks.run_folder import ContinueCurves, RunCurves, default_run_folder
 from t2igan.callbacks.samples import SampleGrid
+from t2igan.callbacks.saving import FOLDER, RunCheckpoints, WholeFiles, last_checkpoint, newest_readable
 from t2igan.callbacks.scoring import Scores
+from t2igan.callbacks.stopping import StopSignals
 from t2igan.callbacks.watching import BestSoFar, GradientNorms, Speed
 from t2igan.cli import quick_fit
 from t2igan.cli.parsing import ALLOW_HELP, known_options, one_line, subclasses, told_within
 from t2igan.cli.seams import settle_seams
 from t2igan.cpus import share_threads
-from t2igan.errors import UserError
+from t2igan.errors import Stopped, UserError
+from t2igan.files import FolderLock
 from t2igan.models.adversarial import AdversarialModule
 from t2igan.models.suite_module import SuiteModule, read_checkpoint
 from t2igan.nn.levers import Levers, Preset, permit_tf32, settle
@@ -50,7 +56,6 @@ INPUT_FILES = {
     "independent_damsm": "train it with a damsm.yaml of experiments/ and another seed",
     "classifier": "train it with a classifier.yaml of experiments/",
 }
-SAVE_EVERY_STEPS = 500
 LOG_EVERY_STEPS = 10
 
 
@@ -84,6 +89,9 @@ def run(verb: str, argv: Sequence[str]) -> None:
             raise
         classes = (Recipe, pl.LightningDataModule, Callback, Logger)
         raise UserError(one_line(str(error), SuiteCLI.options, classes, _config_files(argv))) from error
+    finally:
+        if SuiteCLI.lock is not None:
+            SuiteCLI.lock.release()
 
 
 def _spelt(argv: Sequence[str]) -> Iterator[str]:
@@ -145,6 +153,7 @@ class SuiteCLI(LightningCLI):
 
     words: ClassVar[list[str]] = ["t2igan", "fit"]
     options: ClassVar[list[str]] = []
+    lock: ClassVar[FolderLock | None] = None
 
     @classmethod
     def subcommands(cls) -> dict[str, set[str]]:
@@ -188,7 +197,19 @@ class SuiteCLI(LightningCLI):
         self._refuse_trainer_arguments(config)
         self._settle_seams(config)
         self._settle_speed(config)
+        if self.subcommand == "fit":
+            self._lock()
         self._choose_checkpoint(config)
+
+    @rank_zero_only
+    def _lock(self) -> None:
+        SuiteCLI.lock = FolderLock(self.folder, "t2igan fit")
+        SuiteCLI.lock.take(self._say)
+
+    @staticmethod
+    @rank_zero_only
+    def _say(line: str) -> None:
+        print(line, flush=True)
 
     def _settle_seams(self, config: Namespace) -> None:
         kind = pkgutil.resolve_name(config.model.class_path)
@@ -220,15 +241,14 @@ class SuiteCLI(LightningCLI):
             raise UserError("trainer.accumulate_grad_batches does not reach a GAN: set model.init_args.accumulate")
 
     def _choose_checkpoint(self, config: Namespace) -> None:
-        """The last checkpoint of the run's folder, unless another or a fresh start is asked for."""
+        """The newest checkpoint of the run's folder, unless another or a fresh start is asked for."""
         if "ckpt_path" not in config:
             return
-        last = self.folder / "checkpoints" / "last.ckpt"
-        if config.ckpt_path in (None, "last") and last.is_file() and not config.fresh:
-            print(f"{self.folder} holds a run: going on from {last} (--fresh true starts anew)")
-            config.ckpt_path = str(last)
-        elif config.ckpt_path == "last":
-            config.ckpt_path = None
+        if config.ckpt_path in (None, "last"):
+            newest = None if config.fresh else newest_readable(self.folder, self._say)
+            if newest is not None:
+                self._say(f"{self.folder} holds a run: going on from {newest} (--fresh true starts anew)")
+            config.ckpt_path = None if newest is None else str(newest)
         elif config.ckpt_path and not Path(config.ckpt_path).is_file():
             raise UserError(f"ckpt_path: {config.ckpt_path} is not there")
 
@@ -237,25 +257,27 @@ class SuiteCLI(LightningCLI):
         trainer = self.config_init[self.subcommand].trainer
         callbacks = list(trainer.callbacks or [])
         progress = StepBar() if sys.stdout.isatty() else LineProgress()
-        wanted: list[Callback] = [progress, ContinueCurves(), SampleGrid(), GradientNorms(), Speed(), BestSoFar()]
+        own = [each for each in callbacks if isinstance(each, RunCheckpoints)]
+        saver = own[0] if own else RunCheckpoints()
+        # Before all that takes time, so that a stop signal need not wait for it; saving is Lightning's last.
+        callbacks.insert(0, StopSignals(saver))
+        wanted: list[Callback] = [progress, ContinueCurves(), GradientNorms(), Guards(), SampleGrid(), Speed()]
+        wanted += [BestSoFar(), saver]
         loggers = self._loggers(trainer.logger)
         if loggers and any(isinstance(logger, WandbLogger) for logger in loggers):
             wanted.append(wandb_run.WandbCard(self._resolved(), shlex.join(self.words)))
-        # With its version counter a second `last` would stand beside the one that a resume looks for.
-        keep = {"save_last": True, "every_n_train_steps": SAVE_EVERY_STEPS, "enable_version_counter": False}
-        wanted.append(ModelCheckpoint(**keep))
-        wanted.append(FinalCheckpoint())
         for callback in wanted:
             if not any(isinstance(own, type(callback)) for own in callbacks):
                 callbacks.append(callback)
         # Scores come behind the callbacks that time the step, and before the checkpoints.
         callbacks.sort(key=lambda callback: isinstance(callback, Scores))
         for callback in callbacks:
-            if isinstance(callback, ModelCheckpoint) and callback.dirpath is None:
-                callback.dirpath = str(self.folder / "checkpoints")
+            if isinstance(callback, ModelCheckpoint):
+                _settle_model_checkpoint(callback, self.folder / FOLDER)
         if trainer.enable_progress_bar is False:
             callbacks = [callback for callback in callbacks if not isinstance(callback, ProgressBar)]
-        made = super().instantiate_trainer(callbacks=callbacks, logger=loggers, **kwargs)
+        plugins = [*_as_list(trainer.plugins), WholeFiles()]
+        made = super().instantiate_trainer(callbacks=callbacks, logger=loggers, plugins=plugins, **kwargs)
         torch.set_num_threads(share_threads(made.num_devices))
         return made
 
@@ -290,7 +312,7 @@ class SuiteCLI(LightningCLI):
         if not self.trainer.is_global_zero:
             return
         print(f"wrote {self.folder}: {', '.join(sorted(path.name for path in self.folder.iterdir()))}")
-        last = self.folder / "checkpoints" / "last.ckpt"
+        last = last_checkpoint(self.folder)
         if isinstance(model, AdversarialModule):
             print(f'next: t2igan sample --checkpoint {last} --caption "a small red bird" --out {self.folder}/drawn')
         else:
@@ -301,6 +323,9 @@ class SuiteCLI(LightningCLI):
             read_checkpoint(kwargs["ckpt_path"])  # Lightning takes a damaged one for what it seems to be
         try:
             function(model, **kwargs)
+        except (KeyboardInterrupt, SystemExit) as error:
+            # Lightning's own ways out, before and after the suite's handlers are there.
+            raise Stopped(signal.SIGTERM if self.trainer.received_sigterm else signal.SIGINT) from error
         except RuntimeError as error:
             if "Error(s) in loading state_dict" not in str(error):
                 raise
@@ -308,8 +333,20 @@ class SuiteCLI(LightningCLI):
                 f"{kwargs.get('ckpt_path')} does not fit this model ({str(error).splitlines()[1].strip()[:120]}): "
                 "give another folder with --run, or start anew with --fresh true"
             ) from error
-        if self.trainer.interrupted:
-            raise KeyboardInterrupt
+
+
+def _settle_model_checkpoint(callback: ModelCheckpoint, folder: Path) -> None:
+    """Let a ModelCheckpoint of the YAML write beside ``last.ckpt``, which is not its to write."""
+    if callback.save_last:
+        raise UserError(
+            "trainer.callbacks: last.ckpt is written by RunCheckpoints: take save_last out of ModelCheckpoint, "
+            "and for another interval add RunCheckpoints with every_n_steps or every_minutes"
+        )
+    callback.dirpath = callback.dirpath or str(folder)
+
+
+def _as_list(value: Any) -> list[Any]:
+    return [] if value is None else list(value) if isinstance(value, (list, tuple)) else [value]
 
 
 def _input_files(config: Any, prefix: str = "") -> Iterator[tuple[str, str]]:

@@ -1,14 +1,19 @@
 """Dispatches the verbs of the ``t2igan`` command; a verb's own imports wait until it is asked for."""
 
 import importlib
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
 
 import t2igan
 from t2igan.benchmark.orphans import end_with_parent
 from t2igan.cli import quick, quick_fit
 from t2igan.cpus import settle_threads
-from t2igan.errors import UserError
+from t2igan.errors import Stopped, UserError
+from t2igan.files import disk_problem
 
 VERBS = {
     "prepare": ("t2igan.cli.prepare", "raw data set -> one HDF5 store"),
@@ -53,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         argv: arguments after the program's name; default: the process's.
 
     Raises:
-        SystemExit: 0 after success, 2 after a user's mistake, 130 after Ctrl-C.
+        SystemExit: 0 after success, 2 after a user's mistake or a full disk, 130 after Ctrl-C, 143 after SIGTERM.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in arguments
@@ -74,15 +79,39 @@ def main(argv: Sequence[str] | None = None) -> None:
         if (told := quickly.answer(verb, rest)) is not None:
             print(told)
             return
-        importlib.import_module(VERBS[verb][0]).run(verb, rest)
-    except UserError as error:
-        if debug:
+        with _sigterm_raises():
+            importlib.import_module(VERBS[verb][0]).run(verb, rest)
+    except (UserError, OSError, KeyboardInterrupt, Stopped) as error:
+        line, code = _told(error)
+        if debug or line is None:
             raise
-        _fail(f"t2igan {verb}: {error}")
-    except KeyboardInterrupt:
-        if debug:
-            raise
-        _fail(f"t2igan {verb}: interrupted; the same command goes on from here", code=130)
+        _fail(f"t2igan {verb}: {line}", code)
+
+
+@contextmanager
+def _sigterm_raises() -> Iterator[None]:
+    """Let SIGTERM unwind the command as Ctrl-C does, so that what it began is put away or can be resumed."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise Stopped(number)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _told(error: BaseException) -> tuple[str | None, int]:
+    """The line and the exit code for an exception; no line for one that is a bug."""
+    if isinstance(error, KeyboardInterrupt):
+        error = Stopped(signal.SIGINT)
+    if isinstance(error, Stopped):
+        return str(error), error.code
+    return (disk_problem(error) if isinstance(error, OSError) else str(error)), 2
 
 
 def _fail(message: str, code: int = 2) -> None:

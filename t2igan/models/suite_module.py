@@ -16,8 +16,10 @@ import t2igan
 from t2igan.data.batch import CaptionedImages
 from t2igan.errors import UserError
 from t2igan.models.digest import OWN, archive_problem, is_sealed, is_whole, seal
+from t2igan.nn.finite import first_non_finite
 from t2igan.nn.levers import PLAIN, Levers
 from t2igan.nn.recipe import Recipe, build, recipe_of
+from t2igan.progress import KEY, Progress, progress_of
 
 # Under this key the best checkpoint of a run says what chose it.
 SELECTED = "selected"
@@ -34,6 +36,8 @@ class SuiteModule(Recipe, pl.LightningModule):
         dataset: name and fingerprint of the data set trained on, for the record.
         levers: how training is made fast; set before it starts, and in no checkpoint.
         steps: optimiser steps behind a checkpoint that was read, None for one that does not say.
+        trained: how far the training of a checkpoint that was read had come, None for one that does not say.
+        finished: set once training has reached its end.
         images_seen: training images so far, on all devices together, each as often as it was seen; None where the
             training went on from a checkpoint that does not say.
         global_batch: training images of the last step on all devices together, None before the first.
@@ -49,6 +53,8 @@ class SuiteModule(Recipe, pl.LightningModule):
         self.vocabulary: list[str] = []
         self.dataset: dict[str, str] = {}
         self.steps: int | None = None
+        self.trained: Progress | None = None
+        self.finished = False
         self.images_seen: int | None = 0
         self.global_batch: int | None = None
         self.imported: dict[str, dict[str, str]] = {}
@@ -89,6 +95,15 @@ class SuiteModule(Recipe, pl.LightningModule):
             return None
         return True if self.levers.fused_adam else None
 
+    def progress(self) -> Progress:
+        """How far the training at hand is."""
+        trainer = self.trainer
+        most = -1 if trainer.max_epochs is None else trainer.max_epochs
+        reached = 0 < trainer.max_steps <= trainer.global_step or 0 < most <= trainer.current_epoch
+        return Progress(
+            trainer.global_step, trainer.current_epoch, trainer.max_steps, most, self.finished or reached
+        )
+
     def borrowed(self) -> tuple[str, ...]:
         """Prefixes of weights that come from files of their own and are therefore not saved again."""
         return ()
@@ -117,6 +132,7 @@ class SuiteModule(Recipe, pl.LightningModule):
             "dataset": self.dataset,
             "images_seen": self.images_seen,
             "global_batch": self.global_batch,
+            KEY: self.progress().to_dict(),
         }
         seal(checkpoint)
 
@@ -127,8 +143,8 @@ class SuiteModule(Recipe, pl.LightningModule):
             raise UserError("the checkpoint was trained on another vocabulary than this store's")
         self.vocabulary = own["vocabulary"]
         self.dataset = own["dataset"]
-        self.steps = checkpoint.get("global_step")
         self.selected = checkpoint.get(SELECTED)
+        self.steps, self.trained = checkpoint.get("global_step"), progress_of(checkpoint)
         self.images_seen, self.global_batch = own.get("images_seen"), own.get("global_batch")
         self.imported = own.get("imported", {})
 
@@ -199,13 +215,26 @@ def _check_form(path: Path, checkpoint: Any) -> None:
         raise UserError(f"{path} is not a whole checkpoint: its weights, vocabulary or data set are not there")
 
 
+def require_finite(path: str | Path, weights: dict[str, torch.Tensor]) -> None:
+    """Refuse weights that are no numbers.
+
+    Raises:
+        UserError: some are not finite: the training that saved them had failed.
+    """
+    name = first_non_finite(weights)
+    if name is not None:
+        raise UserError(f"{path}: {name} is not finite, its training had failed; take an earlier checkpoint")
+
+
 def load_module(path: str | Path) -> SuiteModule:
     """Build the module that a checkpoint describes, with its weights, in eval mode on the CPU.
 
     Raises:
-        UserError: if the file is missing, damaged, not written by the suite, or its weights are not its recipe's.
+        UserError: if the file is missing, damaged, not written by the suite, its weights are not its recipe's or no
+            numbers.
     """
     checkpoint = read_checkpoint(path)
+    require_finite(path, checkpoint["state_dict"])
     module = build_module(path, checkpoint)
     module.on_load_checkpoint(checkpoint)
     module.configure_model()

@@ -1,0 +1,144 @@
+"""Checkpoints of a run: written whole or not at all, often enough, and found again whatever became of the last."""
+
+import io
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import Checkpoint
+from pytorch_lightning.plugins.io import TorchCheckpointIO
+
+from t2igan.errors import UserError
+from t2igan.files import whole_file
+from t2igan.models.suite_module import read_checkpoint, require_finite
+
+FOLDER = "checkpoints"
+LAST = "last.ckpt"
+PREVIOUS = "previous.ckpt"
+
+
+def last_checkpoint(folder: Path) -> Path:
+    """Where a run's newest checkpoint is."""
+    return folder / FOLDER / LAST
+
+
+class WholeFiles(TorchCheckpointIO):
+    """Writes every checkpoint of a trainer beside its final name, waits for the disk, and renames it.
+
+    What ``last.ckpt`` was before stays as ``previous.ckpt``.
+    """
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
+        """Write one."""
+        content = io.BytesIO()
+        torch.save(checkpoint, content)
+        path = Path(path)
+        with whole_file(path) as draft:
+            draft.write_bytes(content.getbuffer())
+            if path.name == LAST and path.is_file():
+                _keep(path)
+
+
+def _keep(last: Path) -> None:
+    """Give the checkpoint that is about to be replaced a second name; ``last.ckpt`` is there at every moment."""
+    draft = last.with_name(f"{PREVIOUS}.new")
+    draft.unlink(missing_ok=True)
+    try:
+        draft.hardlink_to(last)
+    except OSError:
+        return  # a file system without links: the last checkpoint alone is kept
+    draft.replace(last.with_name(PREVIOUS))
+
+
+class RunCheckpoints(Checkpoint):
+    """Saves ``last.ckpt`` every so many steps and minutes, and at the end.
+
+    Args:
+        every_n_steps: steps between two; 0 for none by steps.
+        every_minutes: the most time between two, so that a kill loses no more, however long a step takes.
+    """
+
+    def __init__(self, every_n_steps: int = 500, every_minutes: float = 10.0) -> None:
+        if every_n_steps < 0 or not every_minutes > 0:
+            raise UserError(
+                f"RunCheckpoints: every_n_steps is {every_n_steps}, every_minutes {every_minutes}: "
+                "the one takes a number at least 0, the other one above 0"
+            )
+        self.every_n_steps, self.every_minutes = every_n_steps, every_minutes
+        self._since = 0.0
+        self._step = 0
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Start the clock."""
+        self._since, self._step = time.monotonic(), trainer.global_step
+
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: object) -> None:
+        """Save when it is time, between two steps of the optimisers: accumulated gradients are in no checkpoint."""
+        step = trainer.global_step
+        if step == self._step:
+            return
+        self._step = step
+        if (self.every_n_steps and step % self.every_n_steps == 0) or self._time_is_up(trainer):
+            self.save(trainer)
+
+    def _time_is_up(self, trainer: pl.Trainer) -> bool:
+        late = time.monotonic() - self._since > 60 * self.every_minutes
+        # Clocks of several processes differ, and asking each other at every step would make the devices wait.
+        if trainer.world_size > 1:
+            return self._step % trainer.log_every_n_steps == 0 and trainer.strategy.broadcast(late)
+        return late
+
+    def save(self, trainer: pl.Trainer) -> Path:
+        """Save now; on all processes of the run."""
+        path = last_checkpoint(Path(trainer.default_root_dir))
+        trainer.save_checkpoint(path)
+        self._since = time.monotonic()
+        return path
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Save the very end, wherever the last regular checkpoint was made."""
+        pl_module.finished = True
+        self.save(trainer)
+
+
+def newest_readable(folder: Path, say: Callable[[str], None]) -> Path | None:
+    """The checkpoint that a run goes on from.
+
+    Args:
+        folder: of the run.
+        say: told what could not be read, and what is taken instead.
+
+    Returns:
+        ``last.ckpt``, or the newest other one where that is not there or damaged; None in a folder without any.
+
+    Raises:
+        UserError: there are checkpoints, and none can be read.
+    """
+    last = last_checkpoint(folder)
+    # Neither a stranger's file beside them nor the best of the run, which may be old, comes before those.
+    ranked = sorted(last.parent.glob("*.ckpt"), key=lambda path: path.stat().st_mtime_ns, reverse=True)
+    first = [path for path in (last, last.with_name(PREVIOUS)) if path in ranked]
+    problems = []
+    for path in first + [path for path in ranked if path not in first]:
+        try:
+            checkpoint = read_checkpoint(path)
+            _require_resumable(path, checkpoint)
+        except UserError as error:
+            problems.append(str(error))
+            continue
+        if problems:
+            say(f"{'; '.join(problems)}; going on from {path}, step {checkpoint['global_step']}, instead")
+        return path
+    if problems:
+        raise UserError(f"{'; '.join(problems)}: there is no checkpoint to go on from; --fresh true starts anew")
+    return None
+
+
+def _require_resumable(path: Path, checkpoint: dict[str, Any]) -> None:
+    wanting = [key for key in ("loops", "optimizer_states", "global_step") if key not in checkpoint]
+    if wanting:
+        raise UserError(f"{path} holds no training that could go on (no {', '.join(wanting)})")
+    require_finite(path, checkpoint["state_dict"])

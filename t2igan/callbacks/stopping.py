@@ -1,0 +1,116 @@
+"""Stop signals: a training leaves a checkpoint of that moment, says so in one line, and ends."""
+
+import os
+import signal
+import subprocess
+import threading
+from types import FrameType
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import Callback
+from torch import distributed
+
+from t2igan.callbacks.reading import LateReader
+from t2igan.callbacks.saving import RunCheckpoints
+from t2igan.errors import Stopped
+from t2igan.lightning_private import loops_state, requeues_itself
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2)
+WARNINGS = (signal.SIGUSR1, signal.SIGUSR2)
+"""What batch systems send some time before the end (``sbatch --signal=USR1@120``; submitit sends USR2)."""
+
+
+class StopSignals(Callback):
+    """Stops a training between two steps, with the state after the last of them in ``last.ckpt``.
+
+    A signal within a step waits for its end; while validation, scores, sample sheets are made, or data are waited
+    for, training stops at once: the checkpoint is the same, because nothing of these is in it. Ctrl-C a second
+    time ends at once without a checkpoint. Several processes agree on the step, whichever of them was signalled.
+
+    It must come before all callbacks that take time, and replaces Lightning's own handlers, after which a
+    stopped training cannot be told from a finished one.
+
+    Args:
+        saver: writes the checkpoint.
+    """
+
+    def __init__(self, saver: RunCheckpoints) -> None:
+        self.saver = saver
+        self.received: int | None = None
+        self._working = True
+        self._alone = True
+        self._step = 0
+        self._position: dict[str, Any] | None = None
+        self._stopping = False
+        self._agreed: LateReader | None = None
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Listen from here on; Lightning has set up its own handlers, and will put back those from before."""
+        self._alone, self._working, self._step = trainer.world_size == 1, True, trainer.global_step
+        self._agreed = LateReader()
+        if threading.current_thread() is threading.main_thread():
+            for number in SIGNALS:
+                signal.signal(number, self._hear)
+        if self.received is None and trainer.received_sigterm:
+            raise Stopped(signal.SIGTERM)
+
+    def _hear(self, number: int, frame: FrameType | None) -> None:
+        if self.received is not None:
+            if number == signal.SIGINT and not self._stopping:
+                raise KeyboardInterrupt
+            return
+        self.received = number
+        # Workers that were signalled too may be gone; that is no error any more.
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        if self._alone and not self._working:
+            raise Stopped(number)
+
+    def on_train_batch_start(self, *_: object) -> None:
+        """A step begins; it is not left in the midst of."""
+        self._working = True
+
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: object) -> None:
+        """Stop if asked to; on several processes, if one of them was. Accumulated gradients are not left behind."""
+        if trainer.global_step == self._step:
+            return
+        self._step = trainer.global_step
+        self._position = {"loops": loops_state(trainer), "epoch": trainer.current_epoch}
+        received = self.received if self._alone else self._agree(trainer)
+        if received:
+            raise Stopped(received)
+        self._working = not self._alone
+        if self._alone and self.received is not None:  # it came in between
+            raise Stopped(self.received)
+
+    def _agree(self, trainer: pl.Trainer) -> int:
+        """The signal that any process received, known to all at the same step; no device waits for another."""
+        told = torch.tensor([float(self.received or 0)], device=trainer.strategy.root_device)
+        distributed.all_reduce(told, distributed.ReduceOp.MAX)
+        self._agreed.put(trainer.global_step, told)
+        return max((int(values[0]) for _, values in self._agreed.take()), default=0)
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        """Save, if it was a signal that ended training, and say so."""
+        if not isinstance(exception, Stopped) or self._stopping:
+            return
+        self._stopping = True
+        if self._position is None:
+            return
+        path = self.saver.save(trainer)
+        exception.left = f"saved {path} at {pl_module.progress()}; the same command goes on from there"
+        if exception.number in WARNINGS and requeues_itself(trainer) and trainer.is_global_zero:
+            _requeue()
+
+    def on_save_checkpoint(self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict) -> None:
+        """Weights and optimisers stand where the last step left them: so must the counters, whatever runs now."""
+        if self._stopping and self._position is not None:
+            checkpoint.update(self._position)
+
+
+def _requeue() -> None:
+    """Put the SLURM job back into the queue, as Lightning would have."""
+    job = os.environ.get("SLURM_ARRAY_JOB_ID")
+    job = os.environ["SLURM_JOB_ID"] if job is None else f"{job}_{os.environ['SLURM_ARRAY_TASK_ID']}"
+    subprocess.run(["scontrol", "requeue", job], check=False)

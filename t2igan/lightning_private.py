@@ -1,0 +1,32 @@
+"""Everything of Lightning that the suite uses and Lightning does not promise to keep.
+
+Written against pytorch-lightning 2.6.6. Where an upgrade breaks something, it breaks here and in
+:mod:`t2igan.data.resume`, which is about nothing but the counters of its loops.
+"""
+
+from typing import Any
+
+import pytorch_lightning as pl
+from torch import Tensor
+
+
+def loops_state(trainer: pl.Trainer) -> dict[str, Any]:
+    """Where training stands, as checkpoints hold it under ``loops`` (``connectors/checkpoint_connector.py``)."""
+    return trainer._checkpoint_connector._get_loops_state_dict()
+
+
+def logged_in_step(trainer: pl.Trainer) -> dict[str, Tensor]:
+    """What the step under way has logged, on the device, by name (``connectors/logger_connector/result.py``)."""
+    results = trainer._results
+    return {} if results is None else {each.meta.name: each._forward_cache for each in results.values()}
+
+
+def scales_losses(trainer: pl.Trainer) -> bool:
+    """Whether a scaler of half precision leaves out steps of infinite gradients (``plugins/precision``)."""
+    return getattr(trainer.precision_plugin, "scaler", None) is not None
+
+
+def requeues_itself(trainer: pl.Trainer) -> bool:
+    """Whether Lightning was started by SLURM and would queue the job again (``connectors/signal_connector.py``)."""
+    environment = trainer._accelerator_connector.cluster_environment
+    return bool(getattr(environment, "auto_requeue", False))
