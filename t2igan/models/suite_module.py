@@ -132,7 +132,7 @@ class SuiteModule(Recipe, pl.LightningModule):
             "dataset": self.dataset,
             "images_seen": self.images_seen,
             "global_batch": self.global_batch,
-            KEY: self.progress().to_dict(),
+            KEY: None if self._trainer is None else self.progress().to_dict(),
         }
         seal(checkpoint)
 

@@ -7,6 +7,7 @@ from harness import fit_words, last, run
 from t2igan.cli.main import main
 from t2igan.models.adversarial import AdversarialModule
 from t2igan.models.damsm import DAMSM
+from t2igan.models.digest import seal
 from t2igan.models.suite_module import load_module
 
 BREAKS_AT = 9
@@ -100,6 +101,7 @@ def test_no_verb_uses_such_weights(homes, whole, tally, tmp_path):
     name = next(key for key in checkpoint["state_dict"] if key.startswith("generator") and key.endswith("weight"))
     checkpoint["state_dict"][name].view(-1)[0] = float("nan")
     bad = tmp_path / "bad.ckpt"
+    seal(checkpoint)
     torch.save(checkpoint, bad)
     verbs = [
         ("sample", "--checkpoint", bad, "--caption", "a bird", "--out", tmp_path / "drawn"),
