@@ -86,7 +86,7 @@ def home(tmp_path_factory, drawn_birds_store):
         "classifier": str(networks.classifier),
         "best": "fd-classifier",
     }
-    save = {"class_path": "ModelCheckpoint", "init_args": {"every_n_train_steps": 1, "save_last": True}}
+    save = {"class_path": "RunCheckpoints", "init_args": {"every_n_steps": 1}}
     trainer["callbacks"] = [{"class_path": "Scores", "init_args": scores}, save]
     (folder / "scored.yaml").write_text(yaml.safe_dump(config))
     return folder
