@@ -27,7 +27,7 @@ def finish(handle, seconds=60):
 
 def test_a_process_of_this_machine(tmp_path):
     launcher = make_launcher({"kind": "local", "jobs": 2}, tmp_path)
-    good = launcher.start(step("list", "models"), tmp_path / "good.log")
+    good = launcher.start(step("list", "generators"), tmp_path / "good.log")
     bad = launcher.start(step("list", "nothing"), tmp_path / "bad.log")
     assert finish(good) == 0
     assert finish(bad) == 2
@@ -58,7 +58,7 @@ def test_steps_share_the_cores_that_there_are(tmp_path, monkeypatch, cores, jobs
         "t2igan.benchmark.launchers.base.subprocess.Popen", lambda *_, **options: seen.update(options)
     )
     launcher = LocalLauncher(tmp_path, jobs=jobs, gpus=[])
-    launcher.start(step("list", "models"), tmp_path / "x.log")
+    launcher.start(step("list", "generators"), tmp_path / "x.log")
     assert launcher.slots == slots and seen["env"]["OMP_NUM_THREADS"] == threads
     assert seen["env"]["OMP_WAIT_POLICY"] == "PASSIVE"
 
@@ -100,7 +100,7 @@ def ray_launcher(tmp_path_factory):
 @pytest.mark.slow
 def test_a_task_of_ray(ray_launcher, tmp_path):
     handles = [
-        ray_launcher.start(step("list", "models"), tmp_path / "good.log"),
+        ray_launcher.start(step("list", "generators"), tmp_path / "good.log"),
         ray_launcher.start(step("list", "nothing"), tmp_path / "bad.log"),
     ]
     assert [finish(handle) for handle in handles] == [0, 2]
@@ -128,7 +128,7 @@ def slurm_launcher(tmp_path):
 
 
 def test_a_job_of_slurm_is_found_again(slurm_launcher, tmp_path):
-    token = slurm_launcher.start(step("list", "models"), tmp_path / "good.log").token
+    token = slurm_launcher.start(step("list", "generators"), tmp_path / "good.log").token
     assert finish(slurm_launcher.attach(token)) == 0
     assert "SSAGANGenerator" in (tmp_path / "good.log").read_text()
     assert slurm_launcher.close() == ""

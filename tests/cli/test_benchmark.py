@@ -25,7 +25,7 @@ def ledger(tmp_path):
 
 
 def test_steps_that_are_done_are_left_out(tmp_path, capfd):
-    plan = write_plan(tmp_path, "list models", "list protocols")
+    plan = write_plan(tmp_path, "list generators", "list protocols")
     main(["benchmark", plan])
     assert "drawn-birds/quick" in capfd.readouterr().out
     assert "SSAGAN" in (tmp_path / "plan/logs/step-0.log").read_text()
@@ -36,7 +36,7 @@ def test_steps_that_are_done_are_left_out(tmp_path, capfd):
 
 
 def test_a_changed_step_runs_again(tmp_path, capfd):
-    main(["benchmark", write_plan(tmp_path, "list models")])
+    main(["benchmark", write_plan(tmp_path, "list generators")])
     main(["benchmark", write_plan(tmp_path, "list data")])
     assert "DrawnBirds" in capfd.readouterr().out
 
@@ -48,7 +48,7 @@ folder: {tmp_path / "plan"}
 launcher: {{kind: local, jobs: 2}}
 steps:
   - {{name: broken, run: list nothing}}
-  - {{name: sound, run: list models, after: []}}
+  - {{name: sound, run: list generators, after: []}}
   - {{name: needy, run: list data, after: [broken]}}
 """)
     with pytest.raises(SystemExit) as exit_:

@@ -50,11 +50,12 @@ def benchmark(folder, *options):
 
 
 def records(folder):
-    """What was measured, less when and how long."""
+    """What was measured, less when, how long and by how many threads."""
     lines = (folder / "out" / "records.jsonl").read_text().splitlines()
     found = [json.loads(line) for line in lines]
     for record in found:
-        del record["timestamp"], record["seconds"]
+        del record["timestamp"], record["seconds"], record["digest"]
+        del record["environment"]["threads"]  # as many as the launcher gives
     return sorted(found, key=lambda record: record["subject"]["name"])
 
 
