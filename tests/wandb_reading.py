@@ -2,6 +2,7 @@
 
 import json
 import struct
+import time
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +26,8 @@ class OfflineRun:
     def __init__(self, folder: Path) -> None:
         (file,) = folder.glob("*.wandb")
         self.run, self.config, self.rows, self.summary, self.metrics = None, {}, [], {}, {}
-        for content in _records(file.read_bytes()):
-            self._take(Record.FromString(content))
+        for record in _whole_run(file):
+            self._take(record)
 
     def _take(self, record: Any) -> None:
         kind = record.WhichOneof("record_type")
@@ -46,6 +47,16 @@ class OfflineRun:
     def keys(self) -> set[str]:
         """All that its history holds."""
         return set().union(*self.rows)
+
+
+def _whole_run(file: Path, patience: float = 30.0) -> list[Any]:
+    """All records of a run that ended; wandb's service may still be writing when the run's process goes on."""
+    end = time.monotonic() + patience
+    while True:
+        records = [Record.FromString(content) for content in _records(file.read_bytes())]
+        if time.monotonic() > end or any(record.WhichOneof("record_type") == "exit" for record in records):
+            return records
+        time.sleep(0.1)
 
 
 def _records(content: bytes):
