@@ -45,6 +45,7 @@ setup(
         "clip": ["transformers>=4.40"],
         "ray": ["ray>=2.9"],
         "slurm": ["submitit>=1.5"],
+        "wandb-layout": ["wandb-workspaces>=0.4"],
     },
     entry_points={"console_scripts": ["t2igan = t2igan.cli.main:main"]},
 )

@@ -68,6 +68,19 @@ class Matrix:
         """Where all numbers go."""
         return self.folder / "records.jsonl"
 
+    @property
+    def to_wandb(self) -> list[str]:
+        """What makes evaluate and report log to wandb, nothing where the plan does not."""
+        return ["--wandb", self.wandb["mode"]] if self.wandb else []
+
+    @property
+    def project(self) -> dict[str, str]:
+        """Variables that name the plan's project at wandb."""
+        if not self.wandb:
+            return {}
+        named = {"WANDB_PROJECT": self.wandb.get("project", self.name), "WANDB_MODE": self.wandb["mode"]}
+        return named | ({"WANDB_ENTITY": self.wandb["entity"]} if "entity" in self.wandb else {})
+
     # ------------------------------------------------------------------------------------------------ steps
 
     def preparation(self) -> list[Step]:
@@ -116,7 +129,9 @@ class Matrix:
                 "--runs",
                 json.dumps(shown),
             ]
-            steps.append(Step("report", command, [step.name for step in steps], "report", anyway=True))
+            command += self.to_wandb
+            before = [step.name for step in steps]
+            steps.append(Step("report", command, before, "report", self.project, anyway=True))
         return steps
 
 
@@ -161,14 +176,10 @@ class _Cells:
 
     def _tracking(self, training: Training) -> dict[str, str]:
         """One project for the plan, a group for each model, tags for the data set."""
-        settings = self.matrix.wandb
-        return {
-            "WANDB_MODE": settings["mode"],
-            "WANDB_PROJECT": settings.get("project", self.matrix.name),
+        return self.matrix.project | {
             "WANDB_RUN_GROUP": training.folder.parent.name,
             "WANDB_TAGS": self.data.name,
             "WANDB_NAME": training.label,
-            **({"WANDB_ENTITY": settings["entity"]} if "entity" in settings else {}),
         }
 
     def _scores(
@@ -188,5 +199,5 @@ class _Cells:
         before = [*after, *(self._name(network) for network in networks)]
         for protocol in self.data.protocols:
             name = f"{self.data.name} {label}: {protocol}"
-            words = [*command, "--protocol", protocol, "--once", "true"]
-            yield Step(name, words, list(dict.fromkeys(before)), self._cell(label))
+            words = [*command, "--protocol", protocol, "--once", "true", *self.matrix.to_wandb]
+            yield Step(name, words, list(dict.fromkeys(before)), self._cell(label), self.matrix.project)

@@ -16,9 +16,8 @@ from pytorch_lightning.utilities import rank_zero_only
 import t2igan
 from t2igan.callbacks.watching import BETTER, parameter_counts
 from t2igan.errors import UserError
-from t2igan.reporting.tracking import WANDB_FILE, read_address
+from t2igan.reporting.tracking import PROJECT, WANDB_FILE, read_address
 
-PROJECT = "t2igan"
 LIGHTNING_PROJECT = "lightning_logs"
 ROW = "wandb_row"
 # Of training, of validation, of the best so far.

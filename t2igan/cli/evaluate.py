@@ -23,6 +23,7 @@ from t2igan.evaluation.subjects import RealImages, Subject, build_untrained_subj
 from t2igan.models.suite_module import SELECTED, read_checkpoint
 from t2igan.reporting.leaderboard import boards
 from t2igan.reporting.tables import rich_table
+from t2igan.reporting.wandb_pages import Mode, log_scores
 
 LIST_OPTION = "--damsm"
 RECORDS, FEATURES = "records.jsonl", "features"
@@ -73,6 +74,7 @@ def evaluate_verb(
     seed: int = 0,
     once: bool = False,
     costs: bool = False,
+    wandb: Mode | None = None,
 ) -> None:
     """Score pictures under a pinned protocol; each subject asked for becomes a row and a record.
 
@@ -104,6 +106,7 @@ def evaluate_verb(
         seed: of the untrained network's weights.
         once: leave out what the file of records holds already: the same pictures, protocol, store and judges.
         costs: print where the time went.
+        wandb: put the scores into the summary of the run's page at wandb too; offline, for `wandb sync` later.
     """
     pinned = load_protocol(protocol)
     opened = open_store(store)
@@ -122,7 +125,7 @@ def evaluate_verb(
         new_seed = seed if untrained else None
         subjects = list(_subjects(pinned, judges, checkpoint, drawn, real, new_seed))
         parts = [partial(Evaluation, one, pinned, opened, judges, backbone, options) for one in subjects]
-        written = _measure(parts, target, once, costs)
+        written = _measure(parts, target, once, costs, wandb)
         first = processes()[0] == 0
     if first:
         _print_board(target, pinned, opened)
@@ -131,7 +134,9 @@ def evaluate_verb(
         console.print(f"next: {_next(checkpoint, target)}", soft_wrap=True)
 
 
-def _measure(evaluations: Iterable[Callable[[], Evaluation]], target: Path, once: bool, costs: bool) -> int:
+def _measure(
+    evaluations: Iterable[Callable[[], Evaluation]], target: Path, once: bool, costs: bool, wandb: Mode | None
+) -> int:
     """Append the record of each evaluation; how many there were."""
     before = read_records(target) if once and target.is_file() else []
     written = 0
@@ -148,6 +153,8 @@ def _measure(evaluations: Iterable[Callable[[], Evaluation]], target: Path, once
                 console.print(spent.table(f"where the time of {name} went"))
             if processes()[0] == 0:
                 append_record(target, record)
+                if wandb is not None:
+                    log_scores(record, wandb)
             written += 1
     return written
 

@@ -3,7 +3,7 @@
 import json
 import shutil
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -13,7 +13,7 @@ from t2igan.cli.parsing import call
 from t2igan.errors import UserError
 from t2igan.evaluation.record import ResultRecord, read_records
 from t2igan.identity import run_folder_of
-from t2igan.plotting.curves import plot_curves
+from t2igan.plotting.curves import Rows, plot_curves
 from t2igan.reporting.html import render_page
 from t2igan.reporting.leaderboard import Board, boards
 from t2igan.reporting.published import beside, elsewhere
@@ -21,6 +21,8 @@ from t2igan.reporting.published_tables import beside_grid, beside_notes, elsewhe
 from t2igan.reporting.report_runs import first_curves, quality_curves, read_run
 from t2igan.reporting.scores_csv import write_csv
 from t2igan.reporting.tables import grid_table, markdown, markdown_table, rich_table
+from t2igan.reporting.wandb_layout import layout_of, workspace_of, write_layout
+from t2igan.reporting.wandb_pages import Mode, log_report
 
 console = Console()
 HELP = ("-h", "--help")
@@ -51,6 +53,7 @@ def report(
     runs: list[str] | None = None,
     html: bool = True,
     csv: bool = True,
+    wandb: Mode | None = None,
 ) -> None:
     """Write scores.md, scores.csv and index.html, and for each run its curves and its last sample grid.
 
@@ -60,6 +63,8 @@ def report(
         runs: folders of runs; default: those of the records' checkpoints, as far as they are there.
         html: write index.html, one page that needs nothing beside itself.
         csv: write scores.csv, a line a number.
+        wandb: log leaderboards, sheets and the page to wandb too, and lay out its dashboards: offline writes the
+            layout to wandb-layout.json, online saves it as a view of the project as well.
     """
     paths = _record_files(records, runs)
     found, notes = _read(paths)
@@ -78,10 +83,38 @@ def report(
         page = render_page(tables, [read_run(path, rows) for path, rows in curves.items()], notes)
         (folder / "index.html").write_text(page, encoding="utf-8")
         written.append(folder / "index.html")
+    if wandb is not None:
+        page = folder / "index.html" if html else None
+        written.append(_to_wandb(tables, curves, page, folder, wandb))
     _print(tables, notes)
     console.print("wrote " + ", ".join(str(path) for path in written), soft_wrap=True, markup=False)
     if html:
         console.print(f"next: open {folder / 'index.html'}", soft_wrap=True, markup=False)
+
+
+def _to_wandb(
+    tables: Sequence[Board], curves: Mapping[Path, Rows], page: Path | None, folder: Path, mode: Mode
+) -> Path:
+    """Log the report, and lay out the dashboards of its project; the file of the layout."""
+    grids = {run.name: sorted((run / "samples").glob("step_*.png")) for run in curves}
+    sheets = {name: found[-1] for name, found in grids.items() if found}
+    logged = [key for rows in curves.values() for row in rows for key in row]
+    scores = [key for rows in curves.values() for key in quality_curves(rows)]
+    layout = layout_of(logged, scores, [f"sheets/{name}" for name in sheets])
+    path = write_layout(layout, folder)
+    entity, project = log_report(tables, sheets, page, folder, mode)
+    if mode == "online":
+        saved = workspace_of(layout, entity, project).save()
+        console.print(f"dashboards: {saved.url}", soft_wrap=True, markup=False)
+    elif mode == "offline":
+        files = folder / "wandb"
+        console.print(
+            f"wandb: `wandb sync {files}/offline-run-*` sends the report, and this command with --wandb online makes "
+            "the dashboards",
+            soft_wrap=True,
+            markup=False,
+        )
+    return path
 
 
 def _record_files(records: Sequence[str], runs: Sequence[str] | None) -> list[Path]:

@@ -5,6 +5,7 @@ import shlex
 from pathlib import Path
 
 WANDB_FILE = "wandb.json"
+PROJECT = "t2igan"
 
 
 def read_address(run_folder: Path) -> dict[str, str]:

@@ -221,3 +221,17 @@ def test_the_csv_gives_every_number_back(tables, tmp_path):
         if one.difference is not None
     }
     assert held == expected and len(held) >= 4
+
+
+def test_scores_of_a_training_are_curves_against_steps_and_images_seen(run_folder):
+    rows = [{"step": 9, "train/loss_d": 1.0}]
+    rows += [{"step": 10 * n - 1, "val/fid@50": 30.0 / n, "val/images_seen": 40.0 * n} for n in (1, 2, 3)]
+    page = read_run(run_folder, rows)
+    ((by_step, by_images),) = page.quality
+    assert "fid@50, by step" in by_step and ">24<" in by_step
+    assert "fid@50, by images seen" in by_images and ">100<" in by_images
+    assert by_step.count("<circle") == 3
+    assert len(page.curves) == 1 and "train/loss_d" in page.curves[0]
+    html = render_page([], [page])
+    assert "Quality while it trained" in html and by_images in html
+    assert "Quality while it trained" not in render_page([], [read_run(run_folder, rows[:1])])

@@ -1,0 +1,104 @@
+"""Dashboards of wandb: which panels stand together, as a file, and online as a saved view of the project."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from t2igan.errors import UserError
+from t2igan.reporting.report_runs import IMAGES_SEEN
+
+LAYOUT_FILE = "wandb-layout.json"
+NAME = "t2igan"
+BY_STEP = "trainer/global_step"
+PICTURES = ("samples", "pictures", "masks", "attention")
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One panel.
+
+    Attributes:
+        title: above it.
+        kind: a curve, or pictures.
+        keys: what it shows.
+        x: horizontal axis of a curve.
+    """
+
+    title: str
+    kind: Literal["line", "media"]
+    keys: list[str]
+    x: str = BY_STEP
+
+
+@dataclass(frozen=True)
+class Section:
+    """Panels that stand together.
+
+    Attributes:
+        name: of the group.
+        panels: in their order.
+    """
+
+    name: str
+    panels: list[Panel]
+
+
+def layout_of(logged: Iterable[str], scores: Iterable[str], sheets: Iterable[str] = ()) -> list[Section]:
+    """Sections of what a project's runs have logged: quality, losses, margins, gradients, speed, pictures.
+
+    Args:
+        logged: names of the curves.
+        scores: those among them that tell quality.
+        sheets: names of pictures that a report logs.
+    """
+    columns, scores = sorted(set(logged)), list(dict.fromkeys(scores))
+    quality = [Panel(key, "line", [key]) for key in scores]
+    quality += [Panel(f"{key} by images seen", "line", [key], IMAGES_SEEN) for key in scores]
+
+    def curves(*starts: str) -> list[Panel]:
+        keys = [key for key in columns if key.startswith(starts) and key not in {*scores, IMAGES_SEEN}]
+        return [Panel(key, "line", [key]) for key in keys]
+
+    sections = [
+        Section("quality", quality),
+        Section("pictures", [Panel(key, "media", [key]) for key in (*PICTURES, *sheets)]),
+        Section("losses", curves("train/loss", "train/penalty")),
+        Section("margins", curves("train/logits", "train/margin")),
+        Section("validation", curves("val/", "best/")),
+        Section("gradients and rates", curves("gradients/", "lr/")),
+        Section("speed", curves("speed/")),
+    ]
+    return [section for section in sections if section.panels]
+
+
+def write_layout(sections: list[Section], folder: Path) -> Path:
+    """Write the layout as JSON; the file."""
+    path = folder / LAYOUT_FILE
+    path.write_text(json.dumps([asdict(section) for section in sections], indent=1) + "\n", encoding="utf-8")
+    return path
+
+
+def workspace_of(sections: list[Section], entity: str, project: str) -> Any:
+    """The layout as a view of a project, not saved yet.
+
+    Raises:
+        UserError: the package that makes views is not installed.
+    """
+    try:
+        import wandb_workspaces.reports.v2 as panels
+        import wandb_workspaces.workspaces as workspaces
+    except ImportError as error:
+        raise UserError("a layout at wandb needs a package: pip install 't2igan[wandb-layout]'") from error
+
+    def panel(one: Panel) -> Any:
+        if one.kind == "media":
+            return panels.MediaBrowser(title=one.title, media_keys=one.keys)
+        return panels.LinePlot(title=one.title, x=one.x, y=one.keys)
+
+    made = [
+        workspaces.Section(name=one.name, panels=[panel(each) for each in one.panels], is_open=place < 3)
+        for place, one in enumerate(sections)
+    ]
+    return workspaces.Workspace(entity=entity, project=project, name=NAME, sections=made)

@@ -1,0 +1,143 @@
+"""What evaluate and report tell wandb: the scores of a run in its summary, the leaderboard, sheets of samples."""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Literal
+
+from t2igan.errors import UserError
+from t2igan.evaluation.record import ResultRecord
+from t2igan.identity import run_folder_of
+from t2igan.reporting.leaderboard import Board
+from t2igan.reporting.tracking import PROJECT, read_address
+
+Mode = Literal["online", "offline", "disabled"]
+
+
+@contextmanager
+def opened(folder: Path, mode: Mode, **settings: Any) -> Iterator[Any]:
+    """A run of wandb, finished afterwards; what the environment says goes before the settings.
+
+    Args:
+        folder: wandb's files lie in it.
+        mode: whether they are sent at once.
+        **settings: of ``wandb.init``; None is left to wandb.
+
+    Yields:
+        The run.
+
+    Raises:
+        UserError: wandb cannot be reached, or knows no user.
+    """
+    import wandb  # only where it was asked for: its import takes a moment
+
+    variables = {"project": "PROJECT", "name": "NAME", "group": "RUN_GROUP", "tags": "TAGS", "id": "RUN_ID"}
+    given = {
+        key: value
+        for key, value in settings.items()
+        if value is not None and f"WANDB_{variables.get(key)}" not in os.environ
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        run = wandb.init(dir=str(folder), mode=mode, **given)
+    except wandb.errors.Error as error:
+        what = str(error).splitlines()[0]
+        raise UserError(f"wandb: {what} Or give --wandb offline, and send it later with `wandb sync`") from error
+    failed = True
+    try:
+        yield run
+        failed = False
+    finally:
+        run.finish(exit_code=int(failed))
+
+
+def log_scores(record: ResultRecord, mode: Mode) -> None:
+    """Put a record into the summary of the run that was scored; of one that wandb does not know into a new run.
+
+    Args:
+        record: of ``evaluate``.
+        mode: of wandb.
+    """
+    subject = record.subject
+    folder = run_folder_of(subject.path) if subject.kind == "checkpoint" and subject.path else None
+    address = {} if folder is None else read_address(folder)
+    if "id" in address:
+        page = {"id": address["id"], "project": address.get("project"), "resume": "allow"}
+    else:
+        page = {"name": f"{subject.name}, {record.protocol}", "project": PROJECT, "job_type": "evaluate"}
+        page["tags"] = [record.dataset]
+    with opened(folder or Path("runs"), mode, **page) as run:
+        run.config.update({f"scored {record.protocol}": _facts(record)}, allow_val_change=True)
+        run.summary.update(summary_of(record))
+
+
+def summary_of(record: ResultRecord) -> dict[str, float]:
+    """``test/<protocol>/<metric>``, of a chosen checkpoint ``best/<protocol>/<metric>``, each with its spread."""
+    place = f"{'best' if record.subject.selection else 'test'}/{record.protocol}"
+    found = {}
+    for name, value in record.metrics.items():
+        found[f"{place}/{name}"] = value.value
+        if value.spread is not None:
+            found[f"{place}/{name} ±"] = value.spread
+    return found
+
+
+def _facts(record: ResultRecord) -> dict[str, Any]:
+    """What the numbers depend on, without the numbers and without the configuration that the run has anyway."""
+    content = asdict(record)
+    content["subject"].pop("training")
+    return {key: value for key, value in content.items() if key not in ("metrics", "digest", "integrity")}
+
+
+def log_report(
+    tables: Sequence[Board], sheets: Mapping[str, Path], page: Path | None, folder: Path, mode: Mode
+) -> tuple[str, str]:
+    """A run with a table for each leaderboard, a sheet of samples for each training, and the page.
+
+    Args:
+        tables: leaderboards.
+        sheets: PNG files by the name of their training.
+        page: index.html, None for none.
+        folder: of the report; wandb's files lie in it.
+        mode: of wandb.
+
+    Returns:
+        Entity (empty offline) and project.
+    """
+    import wandb
+
+    name = f"report of {folder.absolute().parent.name}"
+    with opened(folder, mode, project=PROJECT, name=name, job_type="report") as run:
+        row: dict[str, Any] = {}
+        for board in tables:
+            key = f"leaderboard/{board.protocol}"
+            key = f"{key} ({board.dataset} {board.fingerprint[:8]})" if key in row else key
+            row[key] = wandb.Table(*leaderboard_rows(board))
+        for name, path in sheets.items():
+            row[f"sheets/{name}"] = wandb.Image(str(path))
+        if page is not None:
+            row["report"] = wandb.Html(str(page))
+        run.log(row)
+        return run.entity or "", run.project or PROJECT
+
+
+def leaderboard_rows(board: Board) -> tuple[list[str], list[list[Any]]]:
+    """Columns and rows of a leaderboard as numbers, so that wandb can sort and plot them.
+
+    Returns:
+        Names, a spread behind each metric, and as many values a row.
+    """
+    columns = ["subject", "kind", "runs", "images"]
+    for header in board.headers:
+        metric, _, over = header.partition(" ±")
+        columns += [metric, f"{metric} ±{over}"]
+    rows = []
+    for row in board.rows:
+        line: list[Any] = [row.title, row.kind, len(row.records), row.records[0].n_generated]
+        for column in board.columns:
+            summary = row.summary(column)
+            line += [None, None] if summary is None else [summary.mean, summary.spread]
+        rows.append(line)
+    return columns, rows
