@@ -71,7 +71,7 @@ def _run(plan: Plan, settings: dict, fresh: bool) -> None:
 
 @contextmanager
 def _watch(plan: Plan) -> Iterator[Callable[[Sequence[Job]], None]]:
-    """A live table in a terminal; elsewhere a line for each step that begins or ends, and now and then one on all."""
+    """A live table in a terminal; elsewhere a line when a step begins or ends, and now and then one on all."""
     if not console.is_terminal:
         yield _Lines()
         return
