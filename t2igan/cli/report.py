@@ -109,8 +109,8 @@ def _to_wandb(
     elif mode == "offline":
         files = folder / "wandb"
         console.print(
-            f"wandb: `wandb sync {files}/offline-run-*` sends the report, and this command with --wandb online makes "
-            "the dashboards",
+            f"wandb: `wandb sync {files}/offline-run-*` sends the report, and this command with --wandb online "
+            "makes the dashboards",
             soft_wrap=True,
             markup=False,
         )
