@@ -56,8 +56,9 @@ class CaptionedImagesModule(LightningDataModule):
     """Batches of captioned images out of a store.
 
     Training batches are a pure function of (seed, epoch, batch number): they depend neither on the number of
-    workers nor on interruptions. Workers read, the device crops and flips. Validation and test batches are pairs of
-    the test split, each image with its first caption.
+    workers nor on interruptions, and those of all devices together not on the number of devices. Workers read, the
+    device crops and flips. Validation and test batches are pairs of the test split, each image with its first
+    caption.
 
     Args:
         store: path of the store (``t2igan prepare``).
@@ -197,7 +198,14 @@ class CaptionedImagesModule(LightningDataModule):
         sampler = TrainingBatches(images, self.batch_size, self.seed, rank, world_size, position=position)
         encoded = self.store.encoding == "jpeg" and self.decode == "device"
         items = TrainingItems(
-            self.train_split, self.store.image_size, self.words, self.seed, self.sort_by_length, not encoded
+            self.train_split,
+            self.store.image_size,
+            self.words,
+            self.seed,
+            self.sort_by_length,
+            not encoded,
+            rank,
+            world_size,
         )
         return TrainingLoader(items, sampler=sampler, **self._loading())
 

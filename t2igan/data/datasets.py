@@ -12,6 +12,7 @@ from torch.utils.data import Dataset, get_worker_info
 
 from t2igan.data.augmentation import EncodedWindows, Windows
 from t2igan.data.batch import CaptionedImages
+from t2igan.data.sampler import share_of
 from t2igan.data.store import StoreSplit
 from t2igan.data.vocabulary import subsample_words
 
@@ -93,8 +94,10 @@ class TrainingItems(Dataset):
     """Random caption, words, crop and flip of an image, as a pure function of (seed, epoch, image).
 
     What a training run sees depends neither on the number of workers nor on where it was interrupted.
-    Asked for a whole batch at a time: ``items[[(epoch, image), ...]]`` is an :class:`UncutBatch`. What is read or
-    decoded beside a window is dropped at once, so that batches that wait take the least memory.
+    Asked for a whole batch of all devices at a time: ``items[[(epoch, image), ...]]`` is this device's share of it,
+    an :class:`UncutBatch`. The batch is put in order as a whole first: two devices with 8 images each see what one
+    device with 16 sees, in the same order. What is read or decoded beside a window is dropped at once, so that
+    batches that wait take the least memory.
 
     Args:
         split: the training images.
@@ -104,6 +107,8 @@ class TrainingItems(Dataset):
         sort_by_length: order each batch by caption length, longest first, ties in drawn order, as the released
             training scripts do; mismatched pairs are formed in this order.
         decode: False leaves the images as they are stored, JPEG files, for the device to decode.
+        rank: of this device.
+        world_size: how many devices share a batch.
     """
 
     def __init__(
@@ -114,9 +119,12 @@ class TrainingItems(Dataset):
         seed: int = 0,
         sort_by_length: bool = True,
         decode: bool = True,
+        rank: int = 0,
+        world_size: int = 1,
     ) -> None:
         self.split, self.window, self.words, self.decode = split, window, words, decode
         self.seed, self.sort_by_length = seed, sort_by_length
+        self.rank, self.world_size = rank, world_size
 
     def __len__(self) -> int:
         return len(self.split)
@@ -125,6 +133,7 @@ class TrainingItems(Dataset):
         choices = [self.choose(epoch, image) for epoch, image in batch]
         if self.sort_by_length:
             choices.sort(key=lambda choice: -len(choice.tokens))
+        choices = share_of(choices, self.rank, self.world_size)
         images = [choice.image for choice in choices]
         return UncutBatch(
             windows=self._windows(choices) if self.decode else self._encoded(choices),

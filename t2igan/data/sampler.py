@@ -1,10 +1,12 @@
 """Which images make up which batch, on which rank, from where on."""
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
 
 import numpy as np
 from torch.utils.data import DistributedSampler
 
+T = TypeVar("T")
 Position = Callable[[], tuple[int, int]]
 """Gives (epoch, first batch) each time the loader begins an epoch."""
 
@@ -22,8 +24,8 @@ class _WholeBatches(DistributedSampler):
 class TrainingBatches(_WholeBatches):
     """Batches of (epoch, image): a permutation that depends on (seed, epoch) alone, incomplete batches dropped.
 
-    With W ranks, batch b of all ranks together is images b*B*W ... (b+1)*B*W - 1 of the permutation, and rank r
-    takes every W-th of them from r on: shares are exact and disjoint, none is padded.
+    With W ranks, batch b of all of them together is images b*B*W ... (b+1)*B*W - 1 of the permutation. Each rank is
+    given the whole of it, so that it can be put in one order whatever W is; :func:`share_of` is what a rank takes.
 
     Args:
         images: how many there are.
@@ -67,14 +69,19 @@ class TrainingBatches(_WholeBatches):
         order = self.order(epoch)
         together = self.batch_size * self.num_replicas
         for batch in range(start, len(self)):
-            shared = order[batch * together : (batch + 1) * together]
-            yield [(epoch, int(image)) for image in shared[self.rank :: self.num_replicas]]
+            yield [(epoch, int(image)) for image in order[batch * together : (batch + 1) * together]]
 
     def order(self, epoch: int) -> np.ndarray:
         """int64 (images,): the order of the images in an epoch, the same on every rank."""
         if not self.shuffle:
             return np.arange(self.images)
         return np.random.default_rng([self.seed, epoch]).permutation(self.images)
+
+
+def share_of(batch: Sequence[T], rank: int, world_size: int) -> Sequence[T]:
+    """One rank's share of a batch of all ranks: consecutive, as many as of every other, none is padded."""
+    size = len(batch) // world_size
+    return batch[rank * size : (rank + 1) * size]
 
 
 class EvaluationBatches(_WholeBatches):

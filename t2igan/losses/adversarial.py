@@ -49,17 +49,20 @@ class Objective(Recipe):
         """Scalar: what logits (N,) of drawn pictures cost the generator."""
         raise NotImplementedError
 
-    def discriminator_loss(self, real: Logits, fake: Logits, mismatch: Tensor) -> Tensor:
+    def discriminator_loss(self, real: Logits, fake: Logits, mismatch: Tensor, share: float = 1.0) -> Tensor:
         """Mean of the real terms plus mean of the fake terms.
 
         Args:
             real: verdict on real pictures with their captions.
             fake: verdict on drawn pictures with the captions they were drawn from.
             mismatch: (M,), conditional logits of real pictures with captions of others; M = 0 is allowed.
+            share: what their mean counts; 0: they are all on other devices.
         """
         fakes = [self.fake(logits) for logits in fake.terms]
         if len(mismatch):
-            fakes.append(self.fake(mismatch))
+            fakes.append(self.fake(mismatch) * share)
+        elif share == 0:
+            fakes.append(mismatch.sum())
         return _mean([self.real(logits) for logits in real.terms]) + _mean(fakes)
 
     def generator_loss(self, fake: Logits) -> Tensor:

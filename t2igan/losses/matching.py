@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from t2igan.nn import across
 from t2igan.nn.ranges import Positive, check_ranges
 from t2igan.nn.recipe import part_of_recipes
 from t2igan.text import TextEmbedding
@@ -68,7 +69,8 @@ def word_logits(regions: Tensor, text: TextEmbedding, gammas: Gammas) -> tuple[T
         gammas: smoothing factors.
 
     Returns:
-        Logits (B images, B captions), and the word attention of the matching pairs (B, T, H, W).
+        Logits (B images, B captions), and the word attention of the matching pairs (B, T, H, W). With more captions
+        than images the logits alone mean something.
     """
     batch, dim, height, width = regions.shape
     captions, _, steps = text.words.shape
@@ -112,7 +114,12 @@ def pair_cross_entropy(logits: Tensor, masked: Tensor | None) -> tuple[Tensor, T
 
 
 def damsm_loss(
-    regions: Tensor, codes: Tensor, text: TextEmbedding, class_ids: Tensor | None, gammas: Gammas
+    regions: Tensor,
+    codes: Tensor,
+    text: TextEmbedding,
+    class_ids: Tensor | None,
+    gammas: Gammas,
+    everywhere: bool = False,
 ) -> MatchingLoss:
     """The DAMSM loss of a batch (Eqs. 11 to 13), in float32 at least.
 
@@ -122,11 +129,20 @@ def damsm_loss(
         text: the captions of the images.
         class_ids: int64 (B,); pairs of equal class are masked. None: no pair is.
         gammas: smoothing factors.
+        everywhere: the batch is that of all devices, which train together and have B pairs each; the loss is the
+            same on all of them.
     """
-    masked = None if class_ids is None else same_class(class_ids)
+    gather = across.gather if everywhere else _as_it_is
+    masked = None if class_ids is None else same_class(gather(class_ids))
     with torch.autocast(regions.device.type, enabled=False):
         wide = torch.promote_types(regions.dtype, torch.float32)
         text = TextEmbedding(text.sentence.to(wide), text.words.to(wide), text.padding)
-        by_words, _ = word_logits(regions.to(wide), text, gammas)
-        by_sentence = sentence_logits(codes.to(wide), text.sentence, gammas)
+        text = text.gathered() if everywhere else text
+        # Each device compares its own images with everybody's captions.
+        by_words = gather(word_logits(regions.to(wide), text, gammas)[0])
+        by_sentence = gather(sentence_logits(codes.to(wide), text.sentence, gammas))
         return MatchingLoss(*pair_cross_entropy(by_words, masked), *pair_cross_entropy(by_sentence, masked))
+
+
+def _as_it_is(rows: Tensor) -> Tensor:
+    return rows

@@ -5,29 +5,62 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from t2igan.nn import across
+from t2igan.nn.randomness import Purpose, StepRandom
+
 MismatchPolicy = Literal["neighbour", "roll", "other-class"]
 
 
 def mismatched(
-    features: Tensor, sentence: Tensor, class_ids: Tensor, policy: MismatchPolicy
+    features: Tensor,
+    sentence: Tensor,
+    class_ids: Tensor,
+    policy: MismatchPolicy,
+    random: StepRandom | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Pairs of features and sentences that do not belong together.
+    """Pairs of features and sentences that do not belong together; the captions are those of all devices.
 
     Args:
         features: (B, ...), of real pictures.
         sentence: (B, D), of their captions.
         class_ids: int64 (B,).
-        policy: ``neighbour``: picture i with caption i + 1, B - 1 pairs (AttnGAN family, SSA-GAN; with a batch
-            sorted by caption length the lengths are alike). ``roll``: picture i + 1 with caption i, cyclic, B pairs
-            (current DF-GAN). ``other-class``: each picture with a random caption of another class; pictures
-            that have none in the batch are left out.
+        policy: ``neighbour``: picture i with caption i + 1, N - 1 pairs of the N of all devices (AttnGAN family,
+            SSA-GAN; with a batch sorted by caption length the lengths are alike). ``roll``: picture i with caption
+            i - 1, cyclic, N pairs (current DF-GAN). ``other-class``: each picture with a random caption of another
+            class; there are none if all are of one class.
+        random: what ``other-class`` draws from; None: torch's generator.
     """
+    first, count = across.place() * len(sentence), len(sentence)
+    captions = across.gather(sentence.detach())
     if policy == "neighbour":
-        return features[:-1], sentence[1:]
+        wrong = captions[first + 1 : first + 1 + count]
+        return features[: len(wrong)], wrong
     if policy == "roll":
-        return features.roll(-1, dims=0), sentence
-    strangers = (class_ids[:, None] != class_ids[None, :]).float()
-    rows = strangers.any(dim=1).nonzero().flatten()
-    if len(rows) == 0:
-        return features[:0], sentence[:0]
-    return features[rows], sentence[torch.multinomial(strangers[rows], 1).flatten()]
+        return features, captions.roll(1, dims=0)[first : first + count]
+    strangers = class_ids[:, None] != across.gather(class_ids)[None, :]
+    if not strangers.any():
+        return features[:0], captions[:0]
+    return features, captions[_one_of_each(strangers, random)]
+
+
+def _one_of_each(allowed: Tensor, random: StepRandom | None) -> Tensor:
+    """int64 (B,): one column of each row of ``allowed``, bool (B, N), where it is true, all alike probable."""
+    drawn = torch.rand(len(allowed)) if random is None else random.uniform(len(allowed), 1, Purpose.MISMATCH)[:, 0]
+    counts = allowed.sum(dim=1)
+    chosen = (drawn.to(counts.device) * counts).long().clamp(max=counts - 1)
+    return (allowed.cumsum(dim=1) > chosen[:, None]).int().argmax(dim=1)
+
+
+def mismatch_share(pairs: int, samples: int, policy: MismatchPolicy) -> float:
+    """What the mean over this device's mismatched pairs counts beside those of other devices.
+
+    The trainer takes the mean over devices; weighted by this, it is the mean over all pairs.
+
+    Args:
+        pairs: of this device.
+        samples: B of each device.
+        policy: as of :func:`mismatched`.
+    """
+    if policy != "neighbour" or across.devices() == 1:
+        return 1.0
+    return pairs * across.devices() / (samples * across.devices() - 1)

@@ -11,7 +11,7 @@ from t2igan.errors import UserError
 from t2igan.losses.adversarial import Logits, Objective
 from t2igan.losses.gradient_penalty import MAGP, leaves
 from t2igan.losses.matching import Gammas, damsm_loss, sentence_logits
-from t2igan.losses.mismatch import MismatchPolicy, mismatched
+from t2igan.losses.mismatch import MismatchPolicy, mismatch_share, mismatched
 from t2igan.models.damsm import DAMSM
 from t2igan.models.gan_step import Chunk, do_not_count_steps_of, judge_pairs, verdicts
 from t2igan.models.generator_losses import GeneratorLoss, GeneratorView
@@ -58,7 +58,7 @@ class AdversarialModule(SuiteModule):
         clip: largest norm of the gradients of generator and of discriminators; None does not clip.
         channels_last: memory layout of generator and discriminators from the start, whatever the levers say; see
             docs/speed.md for which models are faster with it.
-        seed: of the noise; a step's random numbers depend on it and on the step's number alone.
+        seed: of all random numbers; see :mod:`t2igan.nn.randomness`.
         vocabulary_size: None takes the data set's.
     """
 
@@ -237,7 +237,6 @@ class AdversarialModule(SuiteModule):
     def training_step(self, batch: CaptionedImages, batch_idx: int) -> None:
         """One step of all networks."""
         self._settle_modes()
-        torch.manual_seed(self._step_seed())
         generator_optimizer, critic_optimizer, *others = self.optimizers()
         do_not_count_steps_of(critic_optimizer, *others)
         chunks = self._chunks(batch)
@@ -248,17 +247,13 @@ class AdversarialModule(SuiteModule):
         for name, average in self.averages.items():
             average.update(getattr(self, name))
 
-    def _step_seed(self) -> int:
-        """Makes a resumed run draw what the uninterrupted one draws, whatever was drawn in between."""
-        rank, world = self.trainer.global_rank, self.trainer.world_size
-        return (self.seed * 10_000_019 + self.global_step) * world + rank
-
     def _chunks(self, batch: CaptionedImages) -> list[Chunk]:
-        chunks = []
+        chunks, random = [], self.step_random(len(batch))
         for index in torch.arange(len(batch)).chunk(self.accumulate):
             part = batch.select(index) if self.accumulate > 1 else batch
-            noise = torch.randn(len(part), self.generator.random_dim, device=self.device)
-            chunks.append(Chunk(part, to_signed(part.images), noise, self._judged_text(part)))
+            own = random.after(int(index[0]))
+            noise = own.normal(len(part), self.generator.random_dim).to(self.device)
+            chunks.append(Chunk(part, to_signed(part.images), noise, self._judged_text(part), random=own))
         return chunks
 
     def _judged_text(self, batch: CaptionedImages) -> TextEmbedding:
@@ -281,9 +276,9 @@ class AdversarialModule(SuiteModule):
         optimizer.zero_grad()
         for chunk in chunks:
             regions, codes = self.judge.image_encoder(chunk.images)
-            text = self.text_encoder(chunk.batch.captions, chunk.batch.lengths)
+            text = self.text_encoder(chunk.batch.captions, chunk.batch.lengths, chunk.random)
             chunk.judged = text.detach()
-            loss = damsm_loss(regions, codes, text, chunk.batch.class_ids, self._judge_gammas()).total
+            loss = damsm_loss(regions, codes, text, chunk.batch.class_ids, self._judge_gammas(), True).total
             self.manual_backward(loss / len(chunks))
             self._log(chunk, loss_encoders=loss)
         optimizer.step()
@@ -329,11 +324,12 @@ class AdversarialModule(SuiteModule):
                 images,
                 generated,
                 sentence,
-                lambda *pairs: mismatched(*pairs, chunk.batch.class_ids, self.mismatch),
+                lambda *pairs: mismatched(*pairs, chunk.batch.class_ids, self.mismatch, chunk.random),
                 jointly=critic.independent and bool(self.levers.joint_pass) and not shared,
             )
-            loss = self.objective.discriminator_loss(real, fake, wrong)
-            self._log_verdicts(chunk, critic, loss, verdicts(real, fake, wrong))
+            share = mismatch_share(len(wrong), len(sentence), self.mismatch)
+            loss = self.objective.discriminator_loss(real, fake, wrong, share)
+            self._log_verdicts(chunk, critic, loss, verdicts(real, fake, wrong, share))
             total = total + loss
             if shared:
                 penalty = penalty + self.penalty(real.conditional, images, sentence)
@@ -392,8 +388,8 @@ class AdversarialModule(SuiteModule):
             self.clip_gradients(optimizer, gradient_clip_val=self.clip, gradient_clip_algorithm="norm")
 
     def _log(self, chunk: Chunk, **values: Tensor) -> None:
-        named = {f"train/{name}": value.detach() for name, value in values.items()}
-        self.log_dict(named, prog_bar="loss_d" in values or "loss_g" in values, batch_size=len(chunk.batch))
+        named = {f"train/{name}": value for name, value in values.items()}
+        self.log_step(named, len(chunk.batch), prog_bar="loss_d" in values or "loss_g" in values)
 
     # ------------------------------------------------------------- validation
 

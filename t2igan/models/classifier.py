@@ -8,7 +8,7 @@ import copy
 import hashlib
 import math
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from pytorch_lightning.utilities import rank_zero_warn
@@ -211,7 +211,7 @@ class EvaluationClassifier(SuiteModule):
         """Cross-entropy of a batch."""
         _, logits = self(batch.images)
         loss = functional.cross_entropy(logits, self.labels(batch.class_ids), label_smoothing=self.label_smoothing)
-        self.log("train/loss", loss, prog_bar=True, batch_size=len(batch))
+        self.log_step({"train/loss": loss}, len(batch))
         return loss
 
     def validation_step(self, batch: CaptionedImages, batch_idx: int) -> None:
@@ -223,25 +223,26 @@ class EvaluationClassifier(SuiteModule):
         self.log("val/loss", functional.cross_entropy(logits, labels), **options)
         self.log("val/accuracy", hits, **options)
 
-    def configure_optimizers(self) -> dict[str, Any]:
-        """AdamW, and a rate that ends at zero with the last step.
+    def on_train_batch_start(self, batch: CaptionedImages, batch_idx: int) -> None:
+        """The step's rate, too."""
+        super().on_train_batch_start(batch, batch_idx)
+        self.set_rate(self.lr * self.rate_factor(self.global_step, self.training_steps))
+
+    def rate_factor(self, step: int, steps: int) -> float:
+        """Share of the highest rate at a step, counted from 0, of a training of ``steps``."""
+        rise = max(1, int(self.warmup * steps))
+        if step < rise:
+            return (step + 1) / rise
+        return 0.5 + 0.5 * math.cos(math.pi * min(1.0, (step - rise) / max(1, steps - rise)))
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """AdamW; the rate ends at zero with the last step.
 
         Raises:
             UserError: the trainer has no last step.
         """
-        steps = self.trainer.estimated_stepping_batches
-        if not math.isfinite(steps):
-            raise UserError("the classifier's learning rate follows the length of training: set trainer.max_epochs")
-        rise = max(1, int(self.warmup * steps))
-
-        def factor(step: int) -> float:
-            if step < rise:
-                return (step + 1) / rise
-            return 0.5 + 0.5 * math.cos(math.pi * min(1.0, (step - rise) / max(1, steps - rise)))
-
-        optimizer = torch.optim.AdamW(self.parameters(), lr=self.lr, weight_decay=self.weight_decay)
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        self.require_an_end("the classifier's learning rate")
+        return torch.optim.AdamW(self.parameters(), lr=self.lr, weight_decay=self.weight_decay)
 
     def backbone(self, sha256: str | None = None) -> ClassifierBackbone:
         """A frozen copy for the metrics.

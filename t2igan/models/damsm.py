@@ -209,17 +209,13 @@ class DAMSM(SuiteModule):
         if self._trainer is not None and self.trainer.training and self.trainer.ckpt_path is None:
             self.image_encoder.load_pretrained()
 
-    def loss(self, batch: CaptionedImages) -> Tensor:
-        """The DAMSM loss of a batch, a scalar."""
-        regions, codes = self.image_encoder(to_signed(batch.images))
-        text = self.text_encoder(batch.captions, batch.lengths)
-        class_ids = batch.class_ids if self.class_masking else None
-        return damsm_loss(regions, codes, text, class_ids, self.gammas).total
-
     def training_step(self, batch: CaptionedImages, batch_idx: int) -> Tensor:
-        """One step of pre-training."""
-        loss = self.loss(batch)
-        self.log("train/loss", loss, prog_bar=True, batch_size=len(batch))
+        """One step of pre-training; the batch is that of all devices."""
+        regions, codes = self.image_encoder(to_signed(batch.images))
+        text = self.text_encoder(batch.captions, batch.lengths, self.step_random(len(batch)))
+        class_ids = batch.class_ids if self.class_masking else None
+        loss = damsm_loss(regions, codes, text, class_ids, self.gammas, everywhere=True).total
+        self.log_step({"train/loss": loss}, len(batch))
         return loss
 
     def validation_step(self, batch: CaptionedImages, batch_idx: int) -> None:
@@ -238,11 +234,9 @@ class DAMSM(SuiteModule):
         super().on_train_batch_start(batch, batch_idx)
         if batch_idx > 0:
             return
-        optimizer = self.optimizers().optimizer
         if not self.persistent_adam:
-            optimizer.state.clear()
-        for group in optimizer.param_groups:
-            group["lr"] = self.rate(self.current_epoch)
+            self.optimizers().optimizer.state.clear()
+        self.set_rate(self.rate(self.current_epoch))
 
     def rate(self, epoch: int) -> float:
         """Learning rate of an epoch, counted from 0."""

@@ -12,12 +12,23 @@ from t2igan.data.datasets import resize_images
 from t2igan.losses.adversarial import Logits
 from t2igan.models.synthesis import Discriminator, Synthesis
 from t2igan.nn.images import to_signed
+from t2igan.nn.randomness import StepRandom
 from t2igan.text import TextEmbedding
 
 
 @dataclass
 class Chunk:
-    """A share of the batch on its way through one training step."""
+    """A share of the batch on its way through one training step.
+
+    Attributes:
+        batch: real images and captions.
+        images: the images (B, 3, S, S) in [-1, 1].
+        noise: (B, Z + E).
+        judged: the captions as the DAMSM embeds them.
+        synthesis: what was generated.
+        sentence: (B, D), what the generator was told, detached.
+        random: the step's random numbers for these samples; None: torch's generator.
+    """
 
     batch: CaptionedImages
     images: Tensor
@@ -25,6 +36,7 @@ class Chunk:
     judged: TextEmbedding
     synthesis: Synthesis | None = None
     sentence: Tensor | None = None
+    random: StepRandom | None = None
 
     def real(self, size: int) -> Tensor:
         """The real images (B, 3, size, size) in [-1, 1], resized in whole levels as PIL does."""
@@ -84,19 +96,20 @@ def judge_pairs(
     )
 
 
-def verdicts(real: Logits, fake: Logits, wrong: Tensor) -> dict[str, Tensor]:
+def verdicts(real: Logits, fake: Logits, wrong: Tensor, share: float = 1.0) -> dict[str, Tensor]:
     """Mean logits of pairs, and how far apart real and drawn pictures are.
 
     Args:
         real: of real pictures with their captions.
         fake: of drawn pictures with their captions.
         wrong: of real pictures with captions of others, (M,); M may be 0.
+        share: what the mean of these counts, see :func:`t2igan.losses.mismatch.mismatch_share`.
 
     Returns:
         Scalars ``logits_real``, ``logits_fake``, ``margin`` (real less fake) and, of M > 0, ``logits_wrong``.
     """
     values = {"logits_real": real.conditional.mean(), "logits_fake": fake.conditional.mean()}
     values["margin"] = values["logits_real"] - values["logits_fake"]
-    if len(wrong):
-        values["logits_wrong"] = wrong.mean()
+    if len(wrong) or share == 0:
+        values["logits_wrong"] = wrong.mean() * share if len(wrong) else wrong.sum()
     return values

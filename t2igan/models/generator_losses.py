@@ -79,7 +79,7 @@ class DAMSMLoss(GeneratorLoss):
         """The weighted DAMSM loss of the finest pictures."""
         regions, codes = view.judge.image_encoder(view.synthesis.images[-1])
         class_ids = view.batch.class_ids if self.class_masking else None
-        return self.weight * damsm_loss(regions, codes, view.text, class_ids, self.gammas).total
+        return self.weight * damsm_loss(regions, codes, view.text, class_ids, self.gammas, everywhere=True).total
 
 
 class KLLoss(GeneratorLoss):

@@ -8,6 +8,7 @@ from t2igan.errors import UserError
 from t2igan.models.generator_losses import GeneratorLoss, GeneratorView
 from t2igan.models.stream import STREAM, with_end
 from t2igan.models.suite_module import load_module
+from t2igan.nn import across
 from t2igan.nn.ranges import Weight
 
 
@@ -67,7 +68,8 @@ class RedescriptionLoss(GeneratorLoss):
             captions, lengths = with_end(captions, lengths)
         features = self.stream.encoder(view.synthesis.images[-1])
         total = -self.stream.decoder.log_probabilities(features, captions, lengths).sum()
-        return self.weight * total / (lengths.sum() if self.reduction == "mean" else len(lengths))
+        count = across.mean(lengths.sum().to(total)) if self.reduction == "mean" else len(lengths)
+        return self.weight * total / count
 
 
 def _mismatch(path: str, own: list[str], wanted: list[str]) -> str:

@@ -6,7 +6,7 @@ real pictures, it says how well a drawn one can be told back as its caption (:mo
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -25,6 +25,7 @@ from t2igan.metrics.captions import CaptionQuality
 from t2igan.metrics.weights import resolve_weights
 from t2igan.models.damsm import ImageEncoder
 from t2igan.models.suite_module import SuiteModule, load_module
+from t2igan.nn import across
 from t2igan.nn.images import resize, to_signed
 from t2igan.nn.ranges import Rate
 from t2igan.nn.recipe import Recipe
@@ -371,11 +372,12 @@ class STREAM(SuiteModule):
         quality.update(probabilities, lengths, self.say(features)[0], references)
 
     def training_step(self, batch: CaptionedImages, batch_idx: int) -> Tensor:
-        """Mean loss of a batch's tokens."""
+        """Mean loss of the tokens of all devices."""
         captions, lengths = self.targets(batch.captions, batch.lengths)
         features = self.encoder(to_signed(batch.images))
-        loss = -self.decoder.log_probabilities(features, captions, lengths).sum() / lengths.sum()
-        self.log("train/loss", loss, prog_bar=True, batch_size=len(batch))
+        total = -self.decoder.log_probabilities(features, captions, lengths).sum()
+        loss = total / across.mean(lengths.sum().to(total))
+        self.log_step({"train/loss": loss}, len(batch))
         return loss
 
     def validation_step(self, batch: CaptionedImages, batch_idx: int) -> None:
@@ -396,12 +398,20 @@ class STREAM(SuiteModule):
         """The same as validation."""
         self.on_validation_epoch_end()
 
-    def configure_optimizers(self) -> dict[str, Any]:
-        """Adam over the decoder and what is trainable of the encoder."""
+    def on_train_batch_start(self, batch: CaptionedImages, batch_idx: int) -> None:
+        """The step's rate, too."""
+        super().on_train_batch_start(batch, batch_idx)
+        if self.lr_final is not None:
+            done = min(1.0, self.global_step / self.training_steps)
+            self.set_rate(self.lr + (self.lr_final - self.lr) * done)
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """Adam over the decoder and what is trainable of the encoder.
+
+        Raises:
+            UserError: the rate is to fall, and the trainer has no last step.
+        """
+        if self.lr_final is not None:
+            self.require_an_end("lr_final")
         parameters = [*self.decoder.parameters(), *self.encoder.trainable()]
-        adam = torch.optim.Adam(parameters, lr=self.lr, fused=self.fused_adam())
-        if self.lr_final is None:
-            return {"optimizer": adam}
-        steps = self.trainer.estimated_stepping_batches
-        fall = torch.optim.lr_scheduler.LinearLR(adam, 1.0, self.lr_final / self.lr, total_iters=steps)
-        return {"optimizer": adam, "lr_scheduler": {"scheduler": fall, "interval": "step"}}
+        return torch.optim.Adam(parameters, lr=self.lr, fused=self.fused_adam())

@@ -11,13 +11,16 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.plugins import MixedPrecision
+from torch import Tensor
 
 import t2igan
 from t2igan.data.batch import CaptionedImages
 from t2igan.errors import UserError
 from t2igan.models.digest import OWN, archive_problem, is_sealed, is_whole, seal
+from t2igan.nn import across
 from t2igan.nn.finite import first_non_finite
 from t2igan.nn.levers import PLAIN, Levers
+from t2igan.nn.randomness import StepRandom, step_seed
 from t2igan.nn.recipe import Recipe, build, recipe_of
 from t2igan.progress import KEY, Progress, progress_of
 
@@ -77,8 +80,29 @@ class SuiteModule(Recipe, pl.LightningModule):
         self.vocabulary = words
         self.dataset = {"name": data.store.name, "fingerprint": data.fingerprint}
 
+    # --------------------------------------------------------------- training
+
+    @property
+    def step_number(self) -> int:
+        """The number of the training batch under way, counted from 0 over the whole run, resumed or not."""
+        return self.trainer.fit_loop.epoch_loop.batch_progress.total.processed
+
+    @property
+    def run_seed(self) -> int:
+        """Seed of a training's random numbers: the module's own ``seed``, or that of the data."""
+        data = getattr(self.trainer, "datamodule", None)
+        return getattr(self, "seed", getattr(data, "seed", 0))
+
+    def step_random(self, samples: int) -> StepRandom:
+        """The random numbers of the step under way, for the ``samples`` of this device's batch."""
+        return StepRandom(self.run_seed, self.step_number, self.global_rank * samples)
+
     def on_train_batch_start(self, batch: CaptionedImages, batch_idx: int) -> None:
-        """Count the images; not at the batch's end, where callbacks save before this module is told."""
+        """Set torch's generators, whatever was drawn since the last step, and count the images.
+
+        Not counted at the batch's end, where callbacks save before this module is told.
+        """
+        torch.manual_seed(step_seed(self.run_seed, self.step_number, self.global_rank))
         together = len(batch) * self.trainer.world_size
         self.global_batch = together * self.trainer.accumulate_grad_batches
         if self.images_seen is not None:
@@ -103,6 +127,45 @@ class SuiteModule(Recipe, pl.LightningModule):
         return Progress(
             trainer.global_step, trainer.current_epoch, trainer.max_steps, most, self.finished or reached
         )
+
+    @property
+    def training_steps(self) -> int:
+        """Optimiser steps of the whole training, for rates that follow its length.
+
+        Not to be asked for while optimisers are made: that would build the loader before a checkpoint's counters
+        are loaded, and a resumed run would see the first batches again.
+        """
+        return int(self.trainer.estimated_stepping_batches)
+
+    def require_an_end(self, key: str) -> None:
+        """Refuse a trainer that knows no last step.
+
+        Args:
+            key: of the learning rate that follows the length of training.
+
+        Raises:
+            UserError: neither steps nor epochs are limited.
+        """
+        if self.trainer.max_epochs == -1 and self.trainer.max_steps == -1:
+            raise UserError(f"{key} follows the length of training: set trainer.max_epochs or trainer.max_steps")
+
+    def set_rate(self, rate: float) -> None:
+        """Give all parameters of the one optimiser this learning rate."""
+        for group in self.optimizers().optimizer.param_groups:
+            group["lr"] = rate
+
+    def log_step(self, values: dict[str, Tensor], samples: int, prog_bar: bool = True) -> None:
+        """Log what a training step is known by, as the mean over all devices.
+
+        Args:
+            values: scalars; the same names on all devices.
+            samples: of this device.
+            prog_bar: show them.
+        """
+        means = across.mean(torch.stack([value.detach() for value in values.values()]))
+        self.log_dict(dict(zip(values, means)), prog_bar=prog_bar, batch_size=samples)
+
+    # ------------------------------------------------------------- checkpoints
 
     def borrowed(self) -> tuple[str, ...]:
         """Prefixes of weights that come from files of their own and are therefore not saved again."""

@@ -8,9 +8,11 @@ from torch import Tensor
 
 
 def to_signed(images: Tensor) -> Tensor:
-    """uint8 (B, 3, H, W) -> float32 in [-1, 1]."""
+    """uint8 (B, 3, H, W) -> [-1, 1], of torch's default type, which is that of the networks."""
+    wide = torch.promote_types(torch.get_default_dtype(), torch.float32)
     # Pictures that were cut on a CPU lie channels last in memory, which networks would take over.
-    return images.to(torch.float32, memory_format=torch.contiguous_format).div_(127.5).sub_(1)
+    signed = images.to(wide, memory_format=torch.contiguous_format).div_(127.5).sub_(1)
+    return signed.to(torch.get_default_dtype())
 
 
 def to_uint8(images: Tensor, quantisation: Literal["round", "truncate"] = "round") -> Tensor:

@@ -4,6 +4,9 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn import functional
+
+from t2igan.nn import across
 
 
 @dataclass
@@ -39,3 +42,16 @@ class TextEmbedding:
     def select(self, index: Tensor) -> "TextEmbedding":
         """Rows ``index`` (int64 (N,)) of the embedding."""
         return TextEmbedding(self.sentence[index], self.words[index], self.padding[index])
+
+    def gathered(self) -> "TextEmbedding":
+        """The captions of all devices, in their order; gradients flow back to where they come from."""
+        if across.devices() == 1:
+            return self
+        steps = self.words.shape[2]
+        missing = across.largest(steps, self.words.device) - steps
+        words, padding = (
+            functional.pad(self.words, (0, missing)),
+            functional.pad(self.padding, (0, missing), value=True),
+        )
+        everyone = across.gather(padding.to(torch.uint8)).bool()
+        return TextEmbedding(across.gather(self.sentence), across.gather(words), everyone)

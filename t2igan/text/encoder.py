@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
+from t2igan.nn.randomness import Dropout, StepRandom
 from t2igan.nn.recipe import Recipe
 from t2igan.text.embedding import TextEmbedding
 
@@ -33,23 +34,24 @@ class TextEncoder(Recipe, nn.Module):
         self.dim = dim
         self.vocabulary_size = vocabulary_size
         self.embedding = nn.Embedding(vocabulary_size, embedding_dim)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         recurrent = {"lstm": nn.LSTM, "gru": nn.GRU}[cell]
         self.rnn = recurrent(embedding_dim, dim // 2, batch_first=True, bidirectional=True)
         nn.init.uniform_(self.embedding.weight, -0.1, 0.1)
 
-    def forward(self, captions: Tensor, lengths: Tensor) -> TextEmbedding:
+    def forward(self, captions: Tensor, lengths: Tensor, random: StepRandom | None = None) -> TextEmbedding:
         """Encode captions, whatever the order of their lengths.
 
         Args:
             captions: int64 (B, T), 0 = padding.
             lengths: int64 (B,), each in 1..T.
+            random: what dropout draws from; None: torch's generator.
 
         Returns:
             Words of shape (B, D, max(lengths)): states of the forward direction in the first half of the
             channels, of the backward direction in the second. The sentence is the last state of each.
         """
-        embedded = self.dropout(self.embedding(captions))
+        embedded = self.dropout(self.embedding(captions), random)
         packed = pack_padded_sequence(embedded, lengths.cpu(), batch_first=True, enforce_sorted=False)
         states, last = self.rnn(packed)
         hidden = last[0] if isinstance(last, tuple) else last

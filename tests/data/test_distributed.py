@@ -22,7 +22,7 @@ class Recorder(pl.LightningModule):
         return torch.optim.SGD([self.weight], 0.1)
 
     def training_step(self, batch, batch_index):
-        self.seen["train"].append([self.current_epoch, batch.keys])
+        self.seen["train"].append([self.current_epoch, batch.keys, batch.caption_ids.tolist()])
         return self.weight * batch.images.float().mean()
 
     def validation_step(self, batch, batch_index):
@@ -47,13 +47,14 @@ def test_two_processes_share_the_images(tiny_store, tmp_path):
     )
     trainer.fit(Recorder(tmp_path), data)
     first, second = (json.loads((tmp_path / f"{rank}.json").read_text()) for rank in range(2))
-    alone = CaptionedImagesModule(str(tiny_store), 32, batch_size=6, num_workers=0, sort_by_length=False)
+    alone = CaptionedImagesModule(str(tiny_store), 32, batch_size=6, num_workers=0)
     expected = []
     for epoch in range(2):
         loader = alone.train_dataloader()
         loader.sampler.set_epoch(epoch)
-        expected += [(epoch, sorted(batch.keys)) for batch in loader]
-    together = [(one[0], sorted(one[1] + two[1])) for one, two in zip(first["train"], second["train"])]
+        expected += [(epoch, batch.keys, batch.caption_ids.tolist()) for batch in loader]
+    # In the order of one process, too: sorted by length as a whole, then dealt out.
+    together = [(one[0], one[1] + two[1], one[2] + two[2]) for one, two in zip(first["train"], second["train"])]
     assert together == expected and len(first["train"]) == len(second["train"]) == 4
     captions = alone.first_captions()
     assert sorted(first["validation"] + second["validation"]) == sorted(captions * 2), "once per epoch"

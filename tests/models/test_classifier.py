@@ -75,7 +75,7 @@ def test_rate_rises_and_ends_at_zero(store, tmp_path):
     rates = []
 
     class Watch(pl.Callback):
-        def on_train_batch_start(self, runner, module, batch, batch_idx):
+        def on_before_optimizer_step(self, runner, module, optimizer):
             rates.append(module.optimizers().param_groups[0]["lr"])
 
     module = EvaluationClassifier(image_size=16, width=4, lr=0.5, warmup=0.25)
