@@ -32,6 +32,7 @@ from t2igan.callbacks.run_folder import ContinueCurves, RunCurves, default_run_f
 from t2igan.callbacks.samples import SampleGrid
 from t2igan.callbacks.saving import FOLDER, RunCheckpoints, WholeFiles, last_checkpoint, newest_readable
 from t2igan.callbacks.scoring import Scores
+from t2igan.callbacks.several_devices import BatchNormOfAllDevices, NotAsOneDevice
 from t2igan.callbacks.stopping import StopSignals
 from t2igan.callbacks.watching import BestSoFar, GradientNorms, Speed
 from t2igan.cli import quick_fit
@@ -78,7 +79,7 @@ def run(verb: str, argv: Sequence[str]) -> None:
             auto_configure_optimizers=False,
             load_from_checkpoint_support=False,
             save_config_kwargs={"overwrite": True},
-            trainer_defaults={"log_every_n_steps": LOG_EVERY_STEPS},
+            trainer_defaults={"log_every_n_steps": LOG_EVERY_STEPS, "sync_batchnorm": True},
             parser_kwargs={"prog": "t2igan", "exit_on_error": False, "allow_abbrev": False},
             args=[verb, *quick_fit.full_help(argv)],
         )
@@ -262,7 +263,7 @@ class SuiteCLI(LightningCLI):
         # Before all that takes time, so that a stop signal need not wait for it; saving is Lightning's last.
         callbacks.insert(0, StopSignals(saver))
         wanted: list[Callback] = [progress, ContinueCurves(), GradientNorms(), Guards(), SampleGrid(), Speed()]
-        wanted += [BestSoFar(), saver]
+        wanted += [BestSoFar(), NotAsOneDevice(), saver]
         loggers = self._loggers(trainer.logger)
         if loggers and any(isinstance(logger, WandbLogger) for logger in loggers):
             wanted.append(wandb_run.WandbCard(self._resolved(), shlex.join(self.words)))
@@ -277,6 +278,10 @@ class SuiteCLI(LightningCLI):
         if trainer.enable_progress_bar is False:
             callbacks = [callback for callback in callbacks if not isinstance(callback, ProgressBar)]
         plugins = [*_as_list(trainer.plugins), WholeFiles()]
+        if trainer.sync_batchnorm:
+            # In place of Lightning's, which knows no CPU and no gradient penalty.
+            kwargs["sync_batchnorm"] = False
+            plugins.append(BatchNormOfAllDevices())
         made = super().instantiate_trainer(callbacks=callbacks, logger=loggers, plugins=plugins, **kwargs)
         torch.set_num_threads(share_threads(made.num_devices))
         return made

@@ -20,7 +20,7 @@ from t2igan.models.digest import OWN, archive_problem, is_sealed, is_whole, seal
 from t2igan.nn import across
 from t2igan.nn.finite import first_non_finite
 from t2igan.nn.levers import PLAIN, Levers
-from t2igan.nn.randomness import StepRandom, step_seed
+from t2igan.nn.randomness import StepRandom, seed_weights, step_seed
 from t2igan.nn.recipe import Recipe, build, recipe_of
 from t2igan.progress import KEY, Progress, progress_of
 
@@ -63,11 +63,12 @@ class SuiteModule(Recipe, pl.LightningModule):
         self.imported: dict[str, dict[str, str]] = {}
 
     def setup(self, stage: str) -> None:
-        """Take the vocabulary from the datamodule.
+        """Take the vocabulary from the datamodule; weights that are still to be drawn depend on the seed alone.
 
         Raises:
             UserError: if this module was trained on another vocabulary.
         """
+        seed_weights()
         data = getattr(self.trainer, "datamodule", None)
         if data is None or not hasattr(data, "vocabulary"):
             return

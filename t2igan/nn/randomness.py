@@ -33,7 +33,20 @@ def step_seed(seed: int, step: int, rank: int) -> int:
         step: number of the training batch, counted from 0 over the whole run.
         rank: of the device.
     """
-    return int(np.random.SeedSequence([seed, step, rank]).generate_state(1, np.uint64)[0])
+    return _mixed(seed, step, rank)
+
+
+def seed_weights() -> None:
+    """Set torch's generators for the weights of networks that are built late, once their size is known.
+
+    They then depend on the seed that the generators were last given, not on what was drawn since: a strategy of
+    several devices gives it anew when it starts its processes, one device does not.
+    """
+    torch.manual_seed(_mixed(torch.initial_seed()))
+
+
+def _mixed(*numbers: int) -> int:
+    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0])
 
 
 @dataclass(frozen=True)

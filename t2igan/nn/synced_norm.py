@@ -1,0 +1,80 @@
+"""Batch normalisation over the batch of all devices that train together."""
+
+from collections.abc import Iterator
+
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from t2igan.nn import across
+
+ALONE = "class_alone"
+"""Attribute of a synchronised part: its class before."""
+
+
+class SyncedBatchNorm(_BatchNorm):
+    """What :class:`torch.nn.SyncBatchNorm` computes, by formula: on CPUs too, and differentiable twice.
+
+    Made of a batch normalisation in place by :func:`synchronise`, never constructed.
+    """
+
+    def _check_input_dim(self, values: Tensor) -> None:
+        """Any."""
+
+    def forward(self, values: Tensor) -> Tensor:
+        """``values`` (B, C, ...) normalised, in train mode by mean and variance over all devices."""
+        if not self.training or across.devices() == 1:
+            return super().forward(values)
+        if self.track_running_stats:
+            self.num_batches_tracked.add_(1)
+        dims, shape = [0, *range(2, values.dim())], [1, -1, *[1] * (values.dim() - 2)]
+        # Samples may be unevenly shared, e.g. where the last device has one mismatched pair less.
+        count = across.add_up(values.new_tensor(values.numel() // values.shape[1]))
+        mean = across.add_up(values.sum(dims)) / count
+        centred = values - mean.view(shape)
+        variance = across.add_up(centred.square().sum(dims)) / count
+        if self.track_running_stats:
+            self._follow(mean.detach(), variance.detach() * count / (count - 1))
+        normalised = centred / (variance.view(shape) + self.eps).sqrt()
+        if not self.affine:
+            return normalised
+        return normalised * self.weight.view(shape) + self.bias.view(shape)
+
+    def _follow(self, mean: Tensor, variance: Tensor) -> None:
+        share = 1 / self.num_batches_tracked.item() if self.momentum is None else self.momentum
+        self.running_mean.lerp_(mean.to(self.running_mean), share)
+        self.running_var.lerp_(variance.to(self.running_var), share)
+
+
+def synchronise(module: nn.Module, by_formula: bool = False) -> None:
+    """Let every batch normalisation in ``module`` see the batch of all devices; weights and statistics stay.
+
+    Args:
+        module: whose parts are changed in place.
+        by_formula: not by PyTorch's own, which is faster on GPUs but cannot be differentiated twice, as a gradient
+            penalty does.
+    """
+    for part in list(_norms(module)):
+        if not hasattr(part, ALONE):
+            setattr(part, ALONE, type(part))
+            on_cpu = all(each.device.type == "cpu" for each in (*part.parameters(), *part.buffers()))
+            part.__class__ = SyncedBatchNorm if by_formula or on_cpu else nn.SyncBatchNorm
+            part.process_group = None
+
+
+def separate(module: nn.Module) -> None:
+    """Undo :func:`synchronise`."""
+    for part in list(_norms(module)):
+        if hasattr(part, ALONE):
+            part.__class__ = getattr(part, ALONE)
+            delattr(part, ALONE)
+
+
+def unsynchronised(module: nn.Module) -> bool:
+    """Whether a batch normalisation in train mode sees the images of its own device alone."""
+    return any(
+        part.training and not isinstance(part, (SyncedBatchNorm, nn.SyncBatchNorm)) for part in _norms(module)
+    )
+
+
+def _norms(module: nn.Module) -> Iterator[_BatchNorm]:
+    return (part for part in module.modules() if isinstance(part, _BatchNorm))
