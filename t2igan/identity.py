@@ -22,13 +22,14 @@ LEFT_OUT = frozenset(
         *("trainer.logger", "trainer.log_every_n_steps", "trainer.profiler"),
         *("trainer.enable_progress_bar", "trainer.enable_model_summary", "trainer.enable_autolog_hparams"),
         # levers of speed change nothing beyond rounding but for TF32, and for bf16, which trainer.precision tells
-        "speed",
         *(f"levers.{name}" for name in ("allocator", "doubling", "by_matrix", "folding", "fused_adam")),
         *(f"levers.{name}" for name in ("channels_last", "joint_pass", "shared_penalty", "compile", "bf16")),
         # who reads ahead: batches are a function of seed, epoch and number alone
         "data.num_workers",
     }
 )
+# Presets of levers that change nothing beyond rounding; `fast` may take TF32.
+EXACT_SPEEDS = ("plain", "exact")
 # Callbacks that look on: what the training does is the same without them.
 ONLOOKERS = ("SampleGrid", "Scores")
 
@@ -124,6 +125,8 @@ def experiment_of(config: Mapping[str, Any], fingerprint: str | None = None) -> 
         options = data.get("init_args") if isinstance(data, dict) else None
         if isinstance(options, dict):
             options.pop("store", None)
+    if kept.get("speed") in EXACT_SPEEDS:
+        del kept["speed"]
     if not any((kept.get("levers") or {}).values()):
         kept.pop("levers", None)
     folder = (config.get("trainer") or {}).get("default_root_dir") or config.get("run")

@@ -105,3 +105,6 @@ def test_only_levers_that_change_numbers_make_another_experiment():
     assert same(CONFIG, CONFIG | {"speed": "plain", "levers": nothing_said})
     assert same(CONFIG, CONFIG | {"levers": nothing_said | {"doubling": False, "tf32": False}})
     assert not same(CONFIG, CONFIG | {"levers": nothing_said | {"tf32": True}})
+    assert same(CONFIG, CONFIG | {"speed": "exact"})
+    # On a GPU it takes TF32 without saying so in the levers.
+    assert not same(CONFIG, CONFIG | {"speed": "fast"})
