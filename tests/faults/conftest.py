@@ -1,9 +1,11 @@
 """Fixtures of the fault harness, and its table: probe | tried | survived."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
+from good_input import write_good_input
 from harness import DAMSM, PROPERTY, SSAGAN, Homes, Tally, fit_words, last, run
 
 
@@ -40,6 +42,26 @@ def tally(request: pytest.FixtureRequest):
     for each in tallies:
         row = [each.probe, each.tried, each.tried - len(each.failures)]
         request.node.user_properties.append((PROPERTY, row))
+
+
+@pytest.fixture(scope="session")
+def all_good(tmp_path_factory: pytest.TempPathFactory, drawn_birds_root: Path, drawn_birds_store: Path) -> Path:
+    """A folder of small good input of every kind; read-only."""
+    folder, before = tmp_path_factory.mktemp("good"), Path.cwd()
+    os.chdir(folder)
+    try:
+        write_good_input(folder, drawn_birds_root, drawn_birds_store)
+    finally:
+        os.chdir(before)
+    return folder
+
+
+@pytest.fixture
+def good_input(all_good: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of it, the current folder; yours to harm."""
+    shutil.copytree(all_good, tmp_path / "good", copy_function=os.link)
+    monkeypatch.chdir(tmp_path / "good")
+    return tmp_path / "good"
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

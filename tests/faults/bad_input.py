@@ -1,0 +1,80 @@
+"""The oracle of bad input: one line that names the file or key, exit code 2, soon, and without filling the memory."""
+
+import contextlib
+import gc
+import io
+import resource
+import time
+import traceback
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from t2igan.cli.main import main
+
+MOST_SECONDS = 10
+MOST_BYTES = 2**30
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a command did.
+
+    Attributes:
+        code: its exit code; None where an exception came out of it.
+        line: what it printed to the standard error output.
+        seconds: wall time.
+        grown: bytes by which the process's largest size grew.
+        trace: of the exception.
+    """
+
+    code: int | None
+    line: str
+    seconds: float
+    grown: int
+    trace: str = ""
+
+    def fault(self, names: Sequence[str] = (), may_work: bool = False) -> str:
+        """What the oracle has against it, in one line; empty: nothing.
+
+        Args:
+            names: one of them must stand in the line: the file or the key at fault.
+            may_work: input that happens to be good is no fault.
+        """
+        if self.seconds > MOST_SECONDS:
+            return f"took {self.seconds:.0f} s"
+        if self.grown > MOST_BYTES:
+            return f"took {self.grown / 2**30:.1f} GB"
+        if self.trace:
+            return f"traceback: {self.trace}"
+        if self.code == 0:
+            return "" if may_work else "was taken"
+        if self.code != 2:
+            return f"exit code {self.code}: {self.line[:200]}"
+        if len(self.line.splitlines()) != 1:
+            return f"{len(self.line.splitlines())} lines: {self.line[:300]!r}"
+        if names and not any(name in self.line for name in names):
+            return f"names none of {list(names)}: {self.line[:300]}"
+        return ""
+
+
+def judge(*words: object) -> Outcome:
+    """Run ``t2igan`` with words in this process."""
+    out, err, code, trace = io.StringIO(), io.StringIO(), 0, ""
+    before, started = _largest(), time.monotonic()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # notes, each a line of its own
+        try:
+            main([str(word) for word in words])
+        except SystemExit as exit_:
+            code = exit_.code if isinstance(exit_.code, int) else 1
+        except BaseException as error:
+            where = traceback.extract_tb(error.__traceback__)[-1]
+            trace, code = f"{type(error).__name__}: {str(error)[:200]} ({where.filename}:{where.lineno})", None
+    seconds, grown = time.monotonic() - started, _largest() - before
+    gc.collect()
+    return Outcome(code, err.getvalue().strip(), seconds, grown, trace)
+
+
+def _largest() -> int:
+    return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
