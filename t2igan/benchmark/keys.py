@@ -1,5 +1,6 @@
 """What the keys of a plan file must be."""
 
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ def expect_keys(path: Path, where: str, value: Any, needed: set[str], allowed: s
     """
     keys = set(value) if isinstance(value, dict) else set()
     if not needed <= keys <= needed | allowed:
-        found = sorted(keys) if keys else value
+        found = sorted(keys, key=str) if keys else value
         raise UserError(f"{path}: {where} needs the keys {sorted(needed)} ({sorted(allowed)} too), it has {found}")
 
 
@@ -27,6 +28,28 @@ def expect_kind(path: Path, where: str, value: Any, kind: type, words: str) -> N
     """
     if not isinstance(value, kind):
         raise UserError(f"{path}: {where} must be {words}, it is {value!r}")
+
+
+def expect_texts(path: Path, where: str, value: Any) -> None:
+    """Check that a value is a list of texts.
+
+    Raises:
+        UserError: it is not.
+    """
+    if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
+        raise UserError(f"{path}: {where} must be a list of texts, it is {value!r}")
+
+
+def words(path: Path, where: str, command: str) -> list[str]:
+    """A command line in words.
+
+    Raises:
+        UserError: a quotation mark in it has no partner.
+    """
+    try:
+        return shlex.split(command)
+    except ValueError as error:
+        raise UserError(f"{path}: {where} is no command line ({error}): {command!r}") from error
 
 
 def launcher_settings(path: Path, content: Mapping[str, Any]) -> dict[str, Any]:

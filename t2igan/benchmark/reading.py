@@ -1,10 +1,9 @@
 """Reads a plan file: a list of steps, or a matrix."""
 
-import shlex
 from pathlib import Path
 from typing import Any
 
-from t2igan.benchmark.keys import expect_keys, expect_kind, launcher_settings
+from t2igan.benchmark.keys import expect_keys, expect_kind, expect_texts, launcher_settings, words
 from t2igan.benchmark.matrix import DataSet, Matrix
 from t2igan.benchmark.steps import Plan, Step
 from t2igan.benchmark.trainings import Wanted
@@ -28,6 +27,7 @@ def read_plan(path: Path) -> Plan:
         matrix = read_matrix(path, content)
         return Plan(matrix.folder, launcher_settings(path, content), [matrix.preparation, matrix.cells])
     expect_keys(path, "the plan", content, {"folder", "steps"}, {"launcher"})
+    expect_kind(path, "folder", content["folder"], str, "a path")
     steps = _steps(path, content["steps"])
     return Plan(Path(content["folder"]), launcher_settings(path, content), [lambda: steps])
 
@@ -37,14 +37,17 @@ def _steps(path: Path, entries: Any) -> list[Step]:
     steps: list[Step] = []
     for position, entry in enumerate(entries, start=1):
         expect_keys(path, f"step {position}", entry, {"name", "run"}, {"after"})
+        for key in ("name", "run"):
+            expect_kind(path, f"{key} of step {position}", entry[key], str, "a text")
         before = [step.name for step in steps]
         after = entry.get("after", before)
-        expect_kind(path, f"after of step {position}", after, list, "a list of names")
+        expect_texts(path, f"after of step {position}", after)
         unknown = sorted(set(after) - set(before))
         if unknown or entry["name"] in before:
             what = f"waits for {unknown[0]!r}, which is no earlier step" if unknown else "has the name of another"
             raise UserError(f"{path}: step {position} ({entry['name']}) {what}")
-        steps.append(Step(entry["name"], shlex.split(entry["run"]), after, cell=entry["name"]))
+        command = words(path, f"run of step {position}", entry["run"])
+        steps.append(Step(entry["name"], command, after, cell=entry["name"]))
     return steps
 
 
@@ -55,10 +58,11 @@ def read_matrix(path: Path, content: dict[str, Any]) -> Matrix:
         UserError: a key is missing, unknown or wrong.
     """
     expect_keys(path, "the plan", content, {"folder", "datasets"}, {"launcher", "seeds", "evaluate", "wandb"})
+    expect_kind(path, "folder", content["folder"], str, "a path")
     expect_kind(path, "datasets", content["datasets"], dict, "a mapping of names to data sets")
     seeds = content.get("seeds", [0])
-    if not isinstance(seeds, list) or not seeds or not all(type(seed) is int for seed in seeds):
-        raise UserError(f"{path}: seeds must be a list of whole numbers, it is {seeds!r}")
+    if not isinstance(seeds, list) or not seeds or not all(type(seed) is int and seed >= 0 for seed in seeds):
+        raise UserError(f"{path}: seeds must be a list of whole numbers from 0 on, it is {seeds!r}")
     evaluate = content.get("evaluate", {})
     expect_kind(path, "evaluate", evaluate, dict, "a mapping of options of `t2igan evaluate`")
     datasets = [_data_set(path, name, entry) for name, entry in content["datasets"].items()]
@@ -72,6 +76,11 @@ def _data_set(path: Path, name: str, entry: Any) -> DataSet:
     expect_keys(path, where, entry, {"store", "models", "protocols"}, {"prepare", "classifier", *lists})
     for key in lists:
         expect_kind(path, f"{key} of {where}", entry.get(key, []), list, "a list")
+    for key in ("protocols", "baselines", "given"):
+        expect_texts(path, f"{key} of {where}", entry.get(key, []))
+    for key in ("store", "prepare"):
+        expect_kind(path, f"{key} of {where}", entry.get(key, ""), str, "a text")
+    words(path, f"prepare of {where}", entry.get("prepare", ""))
     baselines = entry.get("baselines", [])
     if unknown := sorted(set(baselines) - set(BASELINES)):
         raise UserError(f"{path}: no baseline {unknown[0]!r}; there are {', '.join(BASELINES)}")
@@ -92,10 +101,15 @@ def _wanted(path: Path, entry: Any, seeded: bool = True) -> Wanted:
     if isinstance(entry, str):
         entry = {"config": entry}
     expect_keys(path, "an entry", entry, {"config"}, {"name", "set"} | ({"seed"} if seeded else set()))
+    for key in ("config", "name"):
+        expect_kind(path, f"{key} of an entry", entry.get(key, ""), str, "a text")
+    seed = entry.get("seed")
+    if seed is not None and (type(seed) is not int or seed < 0):
+        raise UserError(f"{path}: seed of {entry['config']} must be a whole number from 0 on, it is {seed!r}")
     config = Path(entry["config"])
     changes = entry.get("set", {})
     expect_kind(path, f"set of {config}", changes, dict, "a mapping of options of `t2igan fit`")
-    return Wanted(entry.get("name", config.stem), config, entry.get("seed"), changes)
+    return Wanted(entry.get("name", config.stem), config, seed, changes)
 
 
 def _wandb(path: Path, value: Any) -> dict[str, Any]:
@@ -104,6 +118,8 @@ def _wandb(path: Path, value: Any) -> dict[str, Any]:
         return {}
     settings = {"mode": value} if isinstance(value, str) else value
     expect_keys(path, "wandb", settings, {"mode"}, {"project", "entity"})
+    for key, setting in settings.items():
+        expect_kind(path, f"wandb {key}", setting, str, "a text")
     if settings["mode"] not in WANDB_MODES:
         raise UserError(f"{path}: wandb must be one of {', '.join(WANDB_MODES)}, it is {settings['mode']!r}")
     return settings

@@ -21,6 +21,7 @@ from t2igan.evaluation.runner import Evaluation, Options
 from t2igan.evaluation.scorers import Judge, load_classifier, load_judges
 from t2igan.evaluation.subjects import RealImages, Subject, build_untrained_subject, load_checkpoint_subject
 from t2igan.models.suite_module import SELECTED, read_checkpoint
+from t2igan.ranges import Count, Whole
 from t2igan.reporting.leaderboard import boards
 from t2igan.reporting.tables import rich_table
 from t2igan.reporting.wandb_pages import Mode, log_scores
@@ -63,7 +64,7 @@ def evaluate_verb(
     real: bool = False,
     untrained: bool = False,
     records: str | None = None,
-    batch_size: int = 64,
+    batch_size: Count = 64,
     device: str = "auto",
     checkpoints: str = "checkpoints",
     download: bool = True,
@@ -71,7 +72,7 @@ def evaluate_verb(
     cache: str | None = None,
     clip: str | None = None,
     allow_partial: bool = False,
-    seed: int = 0,
+    seed: Whole = 0,
     once: bool = False,
     costs: bool = False,
     wandb: Mode | None = None,

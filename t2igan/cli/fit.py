@@ -7,8 +7,7 @@ import shlex
 import signal
 import sys
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import pairwise
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -20,6 +19,7 @@ from pytorch_lightning.callbacks import Callback, ModelCheckpoint, ProgressBar
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 from pytorch_lightning.loggers import Logger, TensorBoardLogger, WandbLogger
 from pytorch_lightning.utilities import rank_zero_only
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 import t2igan.data
 import t2igan.losses
@@ -36,6 +36,7 @@ from t2igan.callbacks.several_devices import BatchNormOfAllDevices, NotAsOneDevi
 from t2igan.callbacks.stopping import StopSignals
 from t2igan.callbacks.watching import BestSoFar, GradientNorms, Speed
 from t2igan.cli import quick_fit
+from t2igan.cli.config_checks import check_trainer, class_paths, config_files, find_modules
 from t2igan.cli.parsing import ALLOW_HELP, known_options, one_line, subclasses, told_within
 from t2igan.cli.seams import settle_seams
 from t2igan.cpus import share_threads
@@ -45,8 +46,7 @@ from t2igan.models.adversarial import AdversarialModule
 from t2igan.models.suite_module import SuiteModule, read_checkpoint
 from t2igan.nn.levers import Levers, Preset, permit_tf32, settle
 from t2igan.nn.recipe import Recipe, allow
-from t2igan.plain_files import parse_yaml, read_yaml
-from t2igan.user_modules import find_user_module, look_beside
+from t2igan.plain_files import parse_yaml
 
 # Every module of these is imported, so that YAML may name its classes without a path.
 OPEN_PACKAGES = (t2igan.models, t2igan.losses, t2igan.data)
@@ -65,7 +65,7 @@ def run(verb: str, argv: Sequence[str]) -> None:
     _quieten()
     import_classes()
     argv = list(_spelt(argv))
-    _find_modules(_config_files(argv))
+    find_modules(config_files(argv))
     if any(".help" in word for word in argv):
         sys.argv[0] = f"t2igan {verb}"  # the help of a class names the program by it
     try:
@@ -83,13 +83,15 @@ def run(verb: str, argv: Sequence[str]) -> None:
             parser_kwargs={"prog": "t2igan", "exit_on_error": False, "allow_abbrev": False},
             args=[verb, *quick_fit.full_help(argv)],
         )
+    except MisconfigurationException as error:
+        raise UserError(f"trainer: {' '.join(str(error).split())}") from error
     except (jsonargparse.ArgumentError, ValueError) as error:
         if (told := told_within(error)) is not None:
             raise told from error
         if not isinstance(error, jsonargparse.ArgumentError):
             raise
         classes = (Recipe, pl.LightningDataModule, Callback, Logger)
-        raise UserError(one_line(str(error), SuiteCLI.options, classes, _config_files(argv))) from error
+        raise UserError(one_line(str(error), SuiteCLI.options, classes, config_files(argv))) from error
     finally:
         if SuiteCLI.lock is not None:
             SuiteCLI.lock.release()
@@ -108,32 +110,6 @@ def import_classes() -> None:
     for package in OPEN_PACKAGES:
         for module in pkgutil.iter_modules(package.__path__):
             importlib.import_module(f"{package.__name__}.{module.name}")
-
-
-def _find_modules(files: Sequence[str]) -> None:
-    """See to it that the modules which YAML files name can be imported: those of the user lie beside the file."""
-    look_beside(files)
-    for file in files:
-        for class_path in _class_paths(read_yaml(file)):
-            try:
-                find_user_module(class_path.rpartition(".")[0])
-            except UserError as error:
-                raise UserError(f"{file}: class_path {class_path}: {error}") from error
-
-
-def _class_paths(config: Any) -> Iterator[str]:
-    """Every class in a configuration that is named with its module."""
-    items = config.values() if isinstance(config, Mapping) else config if isinstance(config, list) else ()
-    if isinstance(config, Mapping) and "." in str(config.get("class_path")):
-        yield str(config["class_path"])
-    for item in items:
-        yield from _class_paths(item)
-
-
-def _config_files(argv: Sequence[str]) -> list[str]:
-    """The configuration files that a command line names."""
-    words = [word for argument in argv for word in argument.split("=", 1)]
-    return [after for word, after in pairwise(words) if word in ("--config", "-c")]
 
 
 def _quieten() -> None:
@@ -176,10 +152,15 @@ class SuiteCLI(LightningCLI):
     def _parse_ckpt_path(self) -> None:
         """Leave it: the command line describes the model, the checkpoint only fills it."""
 
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+        """Parse; then look at the numbers, the first of which is soon used for a seed."""
+        super().parse_arguments(parser, args)
+        check_trainer(self.config[self.words[1]])
+
     def before_instantiate_classes(self) -> None:
         """Refuse what cannot work, then settle the run's folder."""
         config = self.config[self.subcommand]
-        named = {path.rpartition(".")[0] for path in _class_paths(config.model.as_dict())}
+        named = {path.rpartition(".")[0] for path in class_paths(config.model.as_dict())}
         config.allow = sorted({*config.allow, *(name for name in named if not name.startswith("t2igan."))})
         allow(config.allow)
         missing = [

@@ -3,7 +3,7 @@
 import importlib
 import inspect
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import jsonargparse
@@ -12,6 +12,7 @@ from jsonargparse import ArgumentParser
 from t2igan.cli.spelling import ALLOW_HELP, nearest
 from t2igan.errors import UserError
 from t2igan.nn.recipe import allow
+from t2igan.ranges import out_of_range
 
 # Sentences of jsonargparse's errors, which are trees of them.
 PARSER_KEY = re.compile(r'Parser key "([^"]+)"')
@@ -50,7 +51,18 @@ def parse(function: Callable, argv: Sequence[str], verb: str) -> dict[str, Any]:
     except jsonargparse.ArgumentError as error:
         raise UserError(one_line(str(error), known_options(parser))) from error
     allow(arguments.pop("allow"))
+    refuse_out_of_range(function, arguments)
     return arguments
+
+
+def refuse_out_of_range(function: Callable, arguments: Mapping[str, Any]) -> None:
+    """Refuse options outside the ranges of a function's annotations.
+
+    Raises:
+        UserError: one is; it is named with its range.
+    """
+    for name, value, numbers in out_of_range(function, arguments):
+        raise UserError(f"--{name} is {value}, it takes {numbers}")
 
 
 def known_options(parser: ArgumentParser) -> list[str]:

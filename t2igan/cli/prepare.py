@@ -9,13 +9,14 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from t2igan.cli.parsing import call
+from t2igan.cli.parsing import call, refuse_out_of_range
 from t2igan.data.card import CARD, LEFT_OUT, PAGE, card_folder, describe, summary_lines, write_card
 from t2igan.data.prepare import PrepareSummary, UnusableFilesError, prepare
 from t2igan.data.sources import Listing, Source, make_source
 from t2igan.data.sources.base import several
 from t2igan.data.store import SPLITS, Store, open_store
 from t2igan.errors import UserError
+from t2igan.ranges import Count, Side, Whole
 
 console = Console()
 
@@ -37,9 +38,9 @@ def prepare_cub(
     root: str = "datasets/cub",
     out: str | None = None,
     split: Literal["zero-shot", "image-level"] = "zero-shot",
-    image_size: int = 256,
+    image_size: Side = 256,
     captions_pickle: str | None = None,
-    captions_per_image: int = 10,
+    captions_per_image: Count = 10,
     strict: bool = True,
     **writing: Any,
 ) -> None:
@@ -70,8 +71,8 @@ def prepare_drawn_birds(
     root: str = "datasets/drawn-birds",
     out: str | None = None,
     split: Literal["zero-shot", "image-level"] = "zero-shot",
-    image_size: int = 256,
-    captions_per_image: int = 10,
+    image_size: Side = 256,
+    captions_per_image: Count = 10,
     strict: bool = True,
     **writing: Any,
 ) -> None:
@@ -108,9 +109,9 @@ def prepare_coco(
     year: Literal[2014, 2017] | None = None,
     karpathy: str | None = None,
     classes: Literal["index", "largest-object"] = "index",
-    image_size: int = 256,
+    image_size: Side = 256,
     captions_pickle: str | None = None,
-    captions_per_image: int = 5,
+    captions_per_image: Count = 5,
     strict: bool = False,
     **writing: Any,
 ) -> None:
@@ -149,9 +150,9 @@ def prepare_folder(
     out: str | None = None,
     classes: str | None = None,
     split: str | None = None,
-    seed: int = 0,
-    image_size: int = 256,
-    captions_per_image: int | None = None,
+    seed: Whole = 0,
+    image_size: Side = 256,
+    captions_per_image: Count | None = None,
     strict: bool = True,
     **writing: Any,
 ) -> None:
@@ -201,11 +202,11 @@ _DATA_SETS: dict[str, Callable[..., None]] = {
 def write(
     source: Callable[[Progress], Source],
     target: Path,
-    image_size: int,
+    image_size: Side,
     strict: bool,
     fit: str,
     encoding: Literal["raw", "jpeg"] = "raw",
-    workers: int | None = None,
+    workers: Count | None = None,
     force: bool = False,
 ) -> None:
     """Write a store and its card; interrupted in any way, the same command goes on.
@@ -223,6 +224,7 @@ def write(
     Raises:
         UserError: the data set cannot be read, or something of it cannot be used and ``strict`` is set.
     """
+    refuse_out_of_range(write, {"workers": workers})
     if target.exists() and not force:
         store = open_store(target)
         if not (card_folder(target) / CARD).is_file():
@@ -242,7 +244,7 @@ def write(
 def _render(
     source: Callable[[Progress], Source],
     target: Path,
-    image_size: int,
+    image_size: Side,
     strict: bool,
     encoding: Literal["raw", "jpeg"],
     workers: int | None,

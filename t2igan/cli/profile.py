@@ -24,6 +24,7 @@ from t2igan.data.repeating import repeat_store
 from t2igan.data.store import open_store
 from t2igan.errors import UserError
 from t2igan.nn.images import to_signed
+from t2igan.ranges import Count, Whole
 
 console = Console()
 
@@ -52,10 +53,10 @@ def profile_loader(
     *,
     store: str,
     images: str | None = None,
-    count: int = 256,
-    batch_size: int = 32,
-    workers: int = 0,
-    epoch_images: int = 0,
+    count: Count = 256,
+    batch_size: Count = 32,
+    workers: Whole = 0,
+    epoch_images: Whole = 0,
     device: str = "cpu",
 ) -> None:
     """Measure the loader, beside the released code's way to load where the original files are given.

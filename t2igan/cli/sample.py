@@ -21,6 +21,7 @@ from t2igan.nn.images import to_uint8
 from t2igan.nn.noise import caption_noise
 from t2igan.plotting.grids import captioned_grid, to_picture
 from t2igan.plotting.overlays import attention_overlay, mask_strip
+from t2igan.ranges import Count, Whole
 
 Overlay = Literal["none", "masks", "attention"]
 COLUMNS = 4
@@ -56,8 +57,8 @@ def sample_verb(
     out: str,
     caption: str | None = None,
     captions: str | None = None,
-    n: int = 4,
-    seed: int = 0,
+    n: Count = 4,
+    seed: Whole = 0,
     overlay: Overlay = "none",
     weights: Literal["ema", "raw"] = "ema",
     device: str = "auto",
@@ -75,8 +76,6 @@ def sample_verb(
         weights: averaged weights (ema), or those that training moved (raw).
         device: auto, cpu, cuda, cuda:1.
     """
-    if n < 1 or seed < 0:
-        raise UserError(f"--n must be at least 1 and --seed at least 0, got {n} and {seed}")
     texts = read_captions(caption, captions)
     where = choose_device(device)
     module = load_generator(checkpoint).to(where)

@@ -8,6 +8,7 @@ from t2igan.data.datamodule import CaptionedImagesModule
 from t2igan.data.datasets import EvaluationItems
 from t2igan.data.selection import SelectedImages
 from t2igan.errors import UserError
+from t2igan.ranges import Count, Side, Whole
 
 
 class ClassificationData(CaptionedImagesModule):
@@ -30,12 +31,12 @@ class ClassificationData(CaptionedImagesModule):
     def __init__(
         self,
         store: str,
-        image_size: int = 64,
-        batch_size: int = 64,
+        image_size: Side = 64,
+        batch_size: Count = 64,
         holdout: float = 0.2,
-        eval_batch_size: int | None = None,
-        num_workers: int | None = None,
-        seed: int = 0,
+        eval_batch_size: Count | None = None,
+        num_workers: Whole | None = None,
+        seed: Whole = 0,
         allow_upsampling: bool = False,
     ) -> None:
         super().__init__(

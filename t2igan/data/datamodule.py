@@ -21,6 +21,7 @@ from t2igan.data.selection import HeldOutClasses, SelectedImages
 from t2igan.data.store import Store, StoreSplit, open_store
 from t2igan.data.vocabulary import Vocabulary
 from t2igan.errors import UserError
+from t2igan.ranges import Count, Side, Whole, check_ranges
 
 WORKERS = 2  # that read ahead for a device where the CPUs go round
 
@@ -84,19 +85,21 @@ class CaptionedImagesModule(LightningDataModule):
     def __init__(
         self,
         store: str,
-        image_size: int,
-        batch_size: int = 32,
-        words: int = 18,
-        eval_words: int | None = None,
-        eval_batch_size: int | None = None,
-        num_workers: int | None = None,
-        seed: int = 0,
+        image_size: Side,
+        batch_size: Count = 32,
+        words: Count = 18,
+        eval_words: Count | None = None,
+        eval_batch_size: Count | None = None,
+        num_workers: Whole | None = None,
+        seed: Whole = 0,
         sort_by_length: bool = True,
         allow_upsampling: bool = False,
         decode: Literal["worker", "device"] = "worker",
         val_classes: int = 0,
     ) -> None:
+        arguments = dict(locals())
         super().__init__()
+        check_ranges(type(self), arguments, CaptionedImagesModule.__init__)
         self.store_path = Path(store)
         self.image_size, self.batch_size, self.words = image_size, batch_size, words
         self.eval_words = words if eval_words is None else eval_words
@@ -344,9 +347,9 @@ class COCO(CaptionedImagesModule):
     def __init__(
         self,
         store: str = "datasets/coco/coco-256.h5",
-        image_size: int = 256,
-        words: int = 12,
-        eval_words: int | None = 20,
+        image_size: Side = 256,
+        words: Count = 12,
+        eval_words: Count | None = 20,
         **options: Any,
     ) -> None:
         super().__init__(store, image_size, words=words, eval_words=eval_words, **options)

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from t2igan.nn.ranges import Positive, Weight
 from t2igan.nn.recipe import Recipe
+from t2igan.ranges import Positive, Weight
 
 
 class MAGP(Recipe):

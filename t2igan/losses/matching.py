@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from t2igan.nn import across
-from t2igan.nn.ranges import Positive, check_ranges
 from t2igan.nn.recipe import part_of_recipes
+from t2igan.ranges import Positive, check_ranges
 from t2igan.text import TextEmbedding
 
 # Below this product of norms a cosine is damped rather than divided by zero, as in the released code.

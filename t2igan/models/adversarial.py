@@ -22,7 +22,7 @@ from t2igan.nn.average import WeightAverage
 from t2igan.nn.images import to_signed
 from t2igan.nn.modes import evaluating, frozen
 from t2igan.nn.noise import caption_noise
-from t2igan.nn.ranges import Count, Decay, Positive, Rate
+from t2igan.ranges import Count, Decay, Positive, Rate, Whole
 from t2igan.text import TextEmbedding, TextEncoder
 
 TextMode = Literal["joint", "frozen", "damsm-finetune"]
@@ -84,8 +84,8 @@ class AdversarialModule(SuiteModule):
         accumulate: Count = 1,
         clip: Positive | None = None,
         channels_last: bool = False,
-        seed: int = 0,
-        vocabulary_size: int | None = None,
+        seed: Whole = 0,
+        vocabulary_size: Count | None = None,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False

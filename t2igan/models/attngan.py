@@ -18,7 +18,7 @@ from t2igan.models.synthesis import Discriminator, Generator
 from t2igan.nn.attention import WordAttention
 from t2igan.nn.convolution import Conv2d
 from t2igan.nn.gated import ResidualBlock, up_block
-from t2igan.nn.ranges import Weight
+from t2igan.ranges import Count, Weight, Whole
 from t2igan.text import TextEmbedding
 
 
@@ -54,13 +54,13 @@ class AttnGANGenerator(CascadedGenerator):
 
     def __init__(
         self,
-        image_size: int = 256,
-        stages: int = 3,
-        channels: int = 32,
+        image_size: Count = 256,
+        stages: Count = 3,
+        channels: Count = 32,
         residual_blocks: int = 2,
-        noise_dim: int = 100,
-        sentence_dim: int = 256,
-        eps_dim: int = 100,
+        noise_dim: Count = 100,
+        sentence_dim: Count = 256,
+        eps_dim: Whole = 100,
         legacy_mask: bool = False,
         finest_only: bool = False,
     ) -> None:
@@ -84,13 +84,13 @@ class AttnDCGANGenerator(AttnGANGenerator):
 
     def __init__(
         self,
-        image_size: int = 256,
-        stages: int = 3,
-        channels: int = 32,
+        image_size: Count = 256,
+        stages: Count = 3,
+        channels: Count = 32,
         residual_blocks: int = 0,
-        noise_dim: int = 100,
-        sentence_dim: int = 256,
-        eps_dim: int = 100,
+        noise_dim: Count = 100,
+        sentence_dim: Count = 256,
+        eps_dim: Whole = 100,
         legacy_mask: bool = False,
     ) -> None:
         super().__init__(
@@ -149,12 +149,12 @@ class AttnGAN(AdversarialModule):
     def __init__(
         self,
         damsm: str | None = None,
-        image_size: int = 256,
-        channels: int = 32,
+        image_size: Count = 256,
+        channels: Count = 32,
         critic_channels: int = 64,
         residual_blocks: int = 2,
         legacy_mask: bool = False,
-        sentence_dim: int = 256,
+        sentence_dim: Count = 256,
         generator: Generator | None = None,
         discriminators: list[Discriminator] | None = None,
         objective: Objective | None = None,

@@ -14,6 +14,7 @@ from t2igan.models.synthesis import Discriminator, Generator, Synthesis
 from t2igan.nn.conditioning import ConditioningAugmentation
 from t2igan.nn.gated import up_block
 from t2igan.nn.initialise import initialise_orthogonally
+from t2igan.ranges import Count, Whole
 from t2igan.text import TextEmbedding
 
 
@@ -71,12 +72,12 @@ class CascadedGenerator(Generator, ABC):
     def __init__(
         self,
         refinement: Callable[[], nn.Module],
-        image_size: int = 256,
-        stages: int = 3,
-        channels: int = 32,
-        noise_dim: int = 100,
-        sentence_dim: int = 256,
-        eps_dim: int = 100,
+        image_size: Count = 256,
+        stages: Count = 3,
+        channels: Count = 32,
+        noise_dim: Count = 100,
+        sentence_dim: Count = 256,
+        eps_dim: Whole = 100,
         finest_only: bool = False,
     ) -> None:
         super().__init__()
@@ -121,9 +122,9 @@ class CascadeDiscriminator(Discriminator, ABC):
 
     def __init__(
         self,
-        image_size: int = 256,
-        channels: int = 64,
-        sentence_dim: int = 256,
+        image_size: Count = 256,
+        channels: Count = 64,
+        sentence_dim: Count = 256,
         conditional_only: bool = False,
         probabilities: bool = False,
     ) -> None:

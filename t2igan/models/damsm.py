@@ -20,8 +20,8 @@ from t2igan.metrics.backbones import load_weights
 from t2igan.metrics.weights import resolve_weights
 from t2igan.models.suite_module import SuiteModule, read_checkpoint
 from t2igan.nn.images import resize, to_signed
-from t2igan.nn.ranges import Decay, Positive, Rate, Share
 from t2igan.nn.recipe import Recipe
+from t2igan.ranges import Count, Decay, Positive, Rate, Share
 from t2igan.text import TextEncoder
 
 
@@ -71,7 +71,7 @@ class InceptionImageEncoder(ImageEncoder):
 
     def __init__(
         self,
-        dim: int = 256,
+        dim: Count = 256,
         weights: str = "imagenet",
         align_corners: bool = False,
         bn_mode: Literal["train", "eval"] = "train",
@@ -131,8 +131,10 @@ class SmallImageEncoder(ImageEncoder):
         image_size: side that pictures are brought to; the region map has a side of ``image_size / 8``.
     """
 
-    def __init__(self, dim: int = 256, channels: int = 32, image_size: int = 64) -> None:
+    def __init__(self, dim: Count = 256, channels: Count = 32, image_size: Count = 64) -> None:
         super().__init__()
+        if image_size < 16:
+            raise UserError(f"SmallImageEncoder: image_size is {image_size}, it takes 16 or more")
         self.dim = dim
         self.image_size = image_size
         self.local = nn.Sequential(
@@ -178,7 +180,7 @@ class DAMSM(SuiteModule):
     def __init__(
         self,
         image_encoder: ImageEncoder,
-        vocabulary_size: int | None = None,
+        vocabulary_size: Count | None = None,
         gammas: Gammas = Gammas(),  # noqa: B008 (frozen)
         class_masking: bool = True,
         lr: Rate = 2e-3,

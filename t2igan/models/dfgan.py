@@ -22,7 +22,7 @@ from t2igan.models.adversarial import AdversarialModule
 from t2igan.models.synthesis import Discriminator, Generator, Synthesis
 from t2igan.nn.convolution import DoublingConv2d, double
 from t2igan.nn.one_way import DownBlock, stage_widths
-from t2igan.nn.ranges import Decay, Rate
+from t2igan.ranges import Count, Decay, Rate
 from t2igan.text import TextEmbedding
 
 LEGACY_MLP_WIDTH = 256
@@ -95,7 +95,7 @@ class UpBlock(nn.Module):
 
     def __init__(
         self,
-        channels: int,
+        channels: Count,
         out_channels: int,
         condition_dim: int,
         hidden: int | None = None,
@@ -259,10 +259,10 @@ class DFGAN(AdversarialModule):
     def __init__(
         self,
         damsm: str | None = None,
-        image_size: int = 256,
-        channels: int = 32,
+        image_size: Count = 256,
+        channels: Count = 32,
         legacy: bool = False,
-        sentence_dim: int = 256,
+        sentence_dim: Count = 256,
         generator: Generator | None = None,
         discriminators: list[Discriminator] | None = None,
         objective: Objective | None = None,

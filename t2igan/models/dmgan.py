@@ -18,6 +18,7 @@ from t2igan.models.synthesis import Discriminator, Generator
 from t2igan.nn.attention import attend
 from t2igan.nn.gated import ResidualBlock, up_block
 from t2igan.nn.spectral import SpectralConv2d
+from t2igan.ranges import Count, Whole
 from t2igan.text import TextEmbedding
 
 
@@ -85,13 +86,13 @@ class DMGANGenerator(CascadedGenerator):
 
     def __init__(
         self,
-        image_size: int = 256,
-        stages: int = 3,
-        channels: int = 64,
+        image_size: Count = 256,
+        stages: Count = 3,
+        channels: Count = 64,
         residual_blocks: int = 2,
-        noise_dim: int = 100,
-        sentence_dim: int = 256,
-        eps_dim: int = 100,
+        noise_dim: Count = 100,
+        sentence_dim: Count = 256,
+        eps_dim: Whole = 100,
         legacy_mask: bool = False,
     ) -> None:
         refinement = partial(DynamicMemoryStage, channels, sentence_dim, residual_blocks, legacy_mask)
@@ -112,9 +113,9 @@ class DMGANDiscriminator(CascadeDiscriminator):
 
     def __init__(
         self,
-        image_size: int = 256,
-        channels: int = 32,
-        sentence_dim: int = 256,
+        image_size: Count = 256,
+        channels: Count = 32,
+        sentence_dim: Count = 256,
         conditional_only: bool = False,
         probabilities: bool = False,
         legacy_power_iteration: bool = False,
@@ -151,13 +152,13 @@ class DMGAN(AttnGAN):
     def __init__(
         self,
         damsm: str | None = None,
-        image_size: int = 256,
-        channels: int = 64,
+        image_size: Count = 256,
+        channels: Count = 64,
         critic_channels: int = 32,
         residual_blocks: int = 2,
         legacy_mask: bool = False,
         legacy_power_iteration: bool = False,
-        sentence_dim: int = 256,
+        sentence_dim: Count = 256,
         generator: Generator | None = None,
         discriminators: list[Discriminator] | None = None,
         **kwargs: Any,

@@ -9,8 +9,8 @@ from t2igan.data.batch import CaptionedImages
 from t2igan.errors import UserError
 from t2igan.losses.matching import Gammas, damsm_loss
 from t2igan.models.synthesis import Synthesis
-from t2igan.nn.ranges import Weight
 from t2igan.nn.recipe import Recipe
+from t2igan.ranges import Weight
 from t2igan.text import TextEmbedding
 
 if TYPE_CHECKING:

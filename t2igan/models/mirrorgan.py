@@ -22,7 +22,7 @@ from t2igan.models.redescription import RedescriptionLoss
 from t2igan.models.synthesis import Discriminator, Generator
 from t2igan.nn.attention import WordAttention
 from t2igan.nn.gated import ResidualBlock, up_block
-from t2igan.nn.ranges import Weight
+from t2igan.ranges import Count, Weight, Whole
 from t2igan.text import TextEmbedding
 
 SoftmaxOver = Literal["channels", "spatial"]
@@ -68,7 +68,7 @@ class GLAM(nn.Module):
 
     def __init__(
         self,
-        channels: int,
+        channels: Count,
         word_dim: int,
         condition_dim: int,
         legacy_mask: bool = False,
@@ -99,7 +99,7 @@ class GLAMStage(nn.Module):
 
     def __init__(
         self,
-        channels: int,
+        channels: Count,
         word_dim: int,
         condition_dim: int,
         residual_blocks: int,
@@ -137,13 +137,13 @@ class MirrorGANGenerator(CascadedGenerator):
 
     def __init__(
         self,
-        image_size: int = 256,
-        stages: int = 3,
-        channels: int = 32,
+        image_size: Count = 256,
+        stages: Count = 3,
+        channels: Count = 32,
         residual_blocks: int = 2,
-        noise_dim: int = 100,
-        sentence_dim: int = 256,
-        eps_dim: int = 100,
+        noise_dim: Count = 100,
+        sentence_dim: Count = 256,
+        eps_dim: Whole = 100,
         legacy_mask: bool = False,
         sentence_softmax: SoftmaxOver = "channels",
     ) -> None:
@@ -194,13 +194,13 @@ class MirrorGAN(AdversarialModule):
         self,
         damsm: str | None = None,
         captioner: str | None = None,
-        image_size: int = 256,
-        channels: int = 32,
+        image_size: Count = 256,
+        channels: Count = 32,
         critic_channels: int = 64,
         residual_blocks: int = 2,
         legacy_mask: bool = False,
         sentence_softmax: SoftmaxOver = "channels",
-        sentence_dim: int = 256,
+        sentence_dim: Count = 256,
         generator: Generator | None = None,
         discriminators: list[Discriminator] | None = None,
         objective: Objective | None = None,

@@ -9,7 +9,7 @@ from t2igan.models.generator_losses import GeneratorLoss, GeneratorView
 from t2igan.models.stream import STREAM, with_end
 from t2igan.models.suite_module import load_module
 from t2igan.nn import across
-from t2igan.nn.ranges import Weight
+from t2igan.ranges import Weight
 
 
 class RedescriptionLoss(GeneratorLoss):

@@ -20,7 +20,7 @@ from t2igan.models.generator_losses import DAMSMLoss, GeneratorLoss
 from t2igan.models.synthesis import Discriminator, Generator, Synthesis
 from t2igan.nn.convolution import double
 from t2igan.nn.one_way import stage_widths
-from t2igan.nn.ranges import Decay, Rate, Weight
+from t2igan.ranges import Count, Decay, Rate, Weight
 from t2igan.text import TextEmbedding
 
 MLP_WIDTH = 256
@@ -111,12 +111,12 @@ class SSAGANGenerator(Generator):
 
     def __init__(
         self,
-        image_size: int = 256,
-        channels: int = 64,
-        noise_dim: int = 100,
-        sentence_dim: int = 256,
+        image_size: Count = 256,
+        channels: Count = 64,
+        noise_dim: Count = 100,
+        sentence_dim: Count = 256,
         mask_from_upsampled: bool = False,
-        mask_channels: int = 100,
+        mask_channels: Count = 100,
     ) -> None:
         super().__init__()
         outputs = stage_widths(image_size, channels, widest=8)[::-1]
@@ -190,9 +190,9 @@ class SSAGAN(AdversarialModule):
     def __init__(
         self,
         damsm: str | None = None,
-        image_size: int = 256,
-        channels: int = 64,
-        sentence_dim: int = 256,
+        image_size: Count = 256,
+        channels: Count = 64,
+        sentence_dim: Count = 256,
         generator: Generator | None = None,
         discriminators: list[Discriminator] | None = None,
         objective: Objective | None = None,

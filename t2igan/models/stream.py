@@ -27,8 +27,8 @@ from t2igan.models.damsm import ImageEncoder
 from t2igan.models.suite_module import SuiteModule, load_module
 from t2igan.nn import across
 from t2igan.nn.images import resize, to_signed
-from t2igan.nn.ranges import Rate
 from t2igan.nn.recipe import Recipe
+from t2igan.ranges import Count, Rate
 
 
 class CaptionEncoder(Recipe, nn.Module):
@@ -67,7 +67,7 @@ class ResNetCaptionEncoder(CaptionEncoder):
 
     def __init__(
         self,
-        dim: int = 256,
+        dim: Count = 256,
         weights: str = "imagenet",
         align_corners: bool = False,
         renormalise: bool = False,
@@ -124,7 +124,7 @@ class SmallCaptionEncoder(CaptionEncoder):
         image_size: side that pictures are brought to, a multiple of 4.
     """
 
-    def __init__(self, dim: int = 256, channels: int = 16, image_size: int = 64) -> None:
+    def __init__(self, dim: Count = 256, channels: Count = 16, image_size: Count = 64) -> None:
         super().__init__()
         self.dim = dim
         self.image_size = image_size
@@ -151,7 +151,7 @@ class DAMSMCaptionEncoder(CaptionEncoder):
         dim: width of the features.
     """
 
-    def __init__(self, image_encoder: ImageEncoder, damsm: str, dim: int = 256) -> None:
+    def __init__(self, image_encoder: ImageEncoder, damsm: str, dim: Count = 256) -> None:
         super().__init__()
         self.dim = dim
         self.damsm = damsm
@@ -299,8 +299,8 @@ class STREAM(SuiteModule):
     def __init__(
         self,
         encoder: CaptionEncoder,
-        vocabulary_size: int | None = None,
-        hidden_dim: int = 512,
+        vocabulary_size: Count | None = None,
+        hidden_dim: Count = 512,
         end_token: bool = True,
         max_words: int = 20,
         lr: Rate = 1e-3,

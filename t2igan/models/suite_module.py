@@ -307,6 +307,9 @@ def load_module(path: str | Path) -> SuiteModule:
     except RuntimeError as error:
         first = str(error).splitlines()[1:2] or [str(error)]
         raise UserError(f"{path}: its weights do not fit its own recipe ({first[0].strip()[:120]})") from error
+    size = getattr(getattr(module, "text_encoder", None), "vocabulary_size", None)
+    if module.vocabulary and size not in (None, len(module.vocabulary)):
+        raise UserError(f"{path}: its vocabulary has {len(module.vocabulary):,} words, its text encoder {size:,}")
     return module.eval().requires_grad_(False)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Any, TypeVar
 
 from t2igan.errors import UserError
-from t2igan.nn.ranges import check_ranges
+from t2igan.ranges import check_ranges
 from t2igan.user_modules import find_user_module
 
 Kind = TypeVar("Kind", bound=type)
@@ -36,7 +36,7 @@ def part_of_recipes(kind: Kind) -> Kind:
 class Recipe:
     """Mixin: records the arguments of the outermost constructor call (further keywords are named ``kwargs``).
 
-    Arguments whose annotation names a range (:mod:`t2igan.nn.ranges`) are refused outside of it.
+    Arguments whose annotation names a range (:mod:`t2igan.ranges`) are refused outside of it.
 
     Put it before ``nn.Module`` among the bases. The record holds plain values and further recipes only,
     so it can be stored in a checkpoint that is read with ``weights_only=True``.

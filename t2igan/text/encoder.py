@@ -6,8 +6,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
+from t2igan.errors import UserError
 from t2igan.nn.randomness import Dropout, StepRandom
 from t2igan.nn.recipe import Recipe
+from t2igan.ranges import Count
 from t2igan.text.embedding import TextEmbedding
 
 
@@ -24,13 +26,17 @@ class TextEncoder(Recipe, nn.Module):
 
     def __init__(
         self,
-        vocabulary_size: int,
-        dim: int = 256,
-        embedding_dim: int = 300,
+        vocabulary_size: Count,
+        dim: Count = 256,
+        embedding_dim: Count = 300,
         dropout: float = 0.5,
         cell: Literal["lstm", "gru"] = "lstm",
     ) -> None:
         super().__init__()
+        if dim % 2:
+            raise UserError(
+                f"TextEncoder: dim is {dim}, it takes even numbers: half of it belongs to each direction"
+            )
         self.dim = dim
         self.vocabulary_size = vocabulary_size
         self.embedding = nn.Embedding(vocabulary_size, embedding_dim)

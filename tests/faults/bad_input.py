@@ -1,7 +1,6 @@
-"""The oracle of bad input: one line that names the file or key, exit code 2, soon, and without filling the memory."""
+"""The oracle of bad input: one line that names the file or key, exit code 2, soon, in little memory."""
 
 import contextlib
-import gc
 import io
 import resource
 import time
@@ -51,7 +50,8 @@ class Outcome:
             return "" if may_work else "was taken"
         if self.code != 2:
             return f"exit code {self.code}: {self.line[:200]}"
-        if len(self.line.splitlines()) != 1:
+        first, *rest = self.line.splitlines() or [""]
+        if not first or not all(line.startswith("  ") for line in rest):  # a list of faults is indented
             return f"{len(self.line.splitlines())} lines: {self.line[:300]!r}"
         if names and not any(name in self.line for name in names):
             return f"names none of {list(names)}: {self.line[:300]}"
@@ -72,7 +72,6 @@ def judge(*words: object) -> Outcome:
             where = traceback.extract_tb(error.__traceback__)[-1]
             trace, code = f"{type(error).__name__}: {str(error)[:200]} ({where.filename}:{where.lineno})", None
     seconds, grown = time.monotonic() - started, _largest() - before
-    gc.collect()
     return Outcome(code, err.getvalue().strip(), seconds, grown, trace)
 
 

@@ -59,7 +59,7 @@ def all_good(tmp_path_factory: pytest.TempPathFactory, drawn_birds_root: Path, d
 @pytest.fixture
 def good_input(all_good: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of it, the current folder; yours to harm."""
-    shutil.copytree(all_good, tmp_path / "good", copy_function=os.link)
+    shutil.copytree(all_good, tmp_path / "good")
     monkeypatch.chdir(tmp_path / "good")
     return tmp_path / "good"
 

@@ -49,7 +49,7 @@ def write_good_input(folder: Path, birds: Path, store: Path) -> None:
     main(["export", "ssagan.ckpt", "--out", "released.pth"])
     (folder / "plan.yaml").write_text(PLAN)
     (folder / "steps.yaml").write_text(STEPS)
-    write_protocol(folder / "protocol.yaml")
+    write_protocol(folder / "protocol.yaml", image_size=16)
     (folder / "records.jsonl").write_text("".join(f"{make_record(f'run{seed}').to_json()}\n" for seed in range(2)))
     _write_coco(folder / "coco")
     _write_own(folder / "own")

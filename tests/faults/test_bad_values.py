@@ -19,8 +19,8 @@ from PIL import Image
 PAGE = Path(__file__).parents[2] / "docs" / "bad-input.md"
 HEAD = """# Bad input, and what is said to it
 
-Each row was given to the command by `tests/faults/test_bad_values.py`, which writes this page and fails where it is no
-longer true: one line that names the file or key, exit code 2, within 10 seconds and 1 GB. Long lines are cut.
+Each row was given to the command by `tests/faults/test_bad_values.py`, which writes this page and fails where it is
+no longer true: one line that names the file or key, exit code 2, within 10 seconds and 1 GB. Long lines are cut.
 
 | input | line |
 | --- | --- |
@@ -31,12 +31,24 @@ DRAW = ("sample", "--checkpoint", "ssagan.ckpt", "--caption", "a red bird", "--o
 SCORE = ("evaluate", "--checkpoint", "ssagan.ckpt", "--store", "store.h5", "--protocol")
 CUB = ("prepare", "cub", "--root", "cub", "--image_size", "32", "--out", "out.h5")
 COCO = ("prepare", "coco", "--root", "coco", "--image_size", "32", "--out", "out.h5")
-OWN = ("prepare", "folder", "--images", "own", "--captions", "own/captions.csv", "--image_size", "32", "--out", "out.h5")
+OWN = (
+    "prepare",
+    "folder",
+    "--images",
+    "own",
+    "--captions",
+    "own/captions.csv",
+    "--image_size",
+    "32",
+    "--out",
+    "out.h5",
+)
 
 
 def value(words: tuple[str, ...], option: str, given: object, name: str | None = None) -> tuple:
     """A row of one option with a bad value."""
-    label = f"`{words[0]} {option} {given}`"
+    verb = " ".join(words[: 1 + (words[0] in ("prepare", "profile"))])
+    label = f"`{verb} {option} {given}`"
     return label, None, (*words, option, str(given)), (name or option.rpartition(".")[2].lstrip("-"),)
 
 
@@ -118,7 +130,7 @@ VALUES = [
     value(DAMSM_FIT, f"{MODEL}.image_encoder.init_args.dim", 0),
     value(DAMSM_FIT, f"{MODEL}.image_encoder.init_args.dim", 15),
     value(DAMSM_FIT, f"{MODEL}.image_encoder.init_args.channels", 0),
-    value(DAMSM_FIT, f"{MODEL}.image_encoder.init_args.image_size", 33),
+    value(DAMSM_FIT, f"{MODEL}.image_encoder.init_args.image_size", 7),
     value(FIT, "--trainer.max_steps", -5),
     value(FIT, "--trainer.max_epochs", -5),
     value(FIT, "--trainer.log_every_n_steps", -1),
@@ -126,13 +138,13 @@ VALUES = [
     value(FIT, "--trainer.devices", 0),
     value(FIT, "--trainer.precision", "17"),
     value(FIT, "--seed_everything", -1),
-    value(FIT, "--ckpt_path", "ssagan.yaml"),
+    value(FIT, "--ckpt_path", "ssagan.yaml", "ssagan.yaml"),
     value(FIT, "--nothing", 1),
     value(DRAW, "--n", 0),
     value(DRAW, "--seed", -1),
     value(DRAW, "--device", "nowhere"),
     value(DRAW, "--caption", "xyzzy", "caption"),
-    value(DRAW, "--checkpoint", "a\0b"),
+    value(DRAW, "--checkpoint", "a\0b", "a"),
     value((*SCORE, "protocol.yaml"), "--batch_size", 0),
     value((*SCORE, "protocol.yaml"), "--batch_size", -1),
     value((*SCORE, "protocol.yaml"), "--seed", -1),
@@ -152,65 +164,320 @@ FILES = [
     ("YAML of aliases that stand for 400 million values", text("ssagan.yaml", BOMB), FIT, ("ssagan.yaml",)),
     ("the same as a plan", text("plan.yaml", BOMB), ("benchmark", "plan.yaml"), ("plan.yaml",)),
     ("the same as a protocol", text("p.yaml", BOMB), (*SCORE, "p.yaml"), ("p.yaml",)),
-    ("a key twice in a YAML", changed("ssagan.yaml", "damsm:", "text_mode: frozen\n    damsm:"), FIT, ("text_mode",)),
-    ("a key twice in a plan", changed("plan.yaml", "seeds:", "folder: b\nseeds:"), ("benchmark", "plan.yaml"), ("folder",)),
-    ("a tag that makes an object", text("ssagan.yaml", "model: !!python/object/apply:os.system [ls]\n"), FIT, ("ssagan.yaml",)),
+    (
+        "a key twice in a YAML",
+        changed("ssagan.yaml", "damsm:", "text_mode: frozen\n    damsm:"),
+        FIT,
+        ("text_mode",),
+    ),
+    (
+        "a key twice in a plan",
+        changed("plan.yaml", "seeds:", "folder: b\nseeds:"),
+        ("benchmark", "plan.yaml"),
+        ("folder",),
+    ),
+    (
+        "a tag that makes an object",
+        text("ssagan.yaml", "model: !!python/object/apply:os.system [ls]\n"),
+        FIT,
+        ("ssagan.yaml",),
+    ),
     ("an empty YAML", text("ssagan.yaml", ""), FIT, ("ssagan.yaml", "model")),
     ("a YAML that is a list", text("ssagan.yaml", "- 1\n"), FIT, ("ssagan.yaml",)),
-    ("a class that does nothing here", changed("ssagan.yaml", "class_path: SSAGAN", "class_path: os.system"), FIT, ("os.system",)),
-    ("a misspelt class", changed("ssagan.yaml", "OneWayDiscriminator", "OneWayDiscriminater"), FIT, ("OneWayDiscriminater",)),
-    ("a class in another class's place", changed("ssagan.yaml", "class_path: SSAGANGenerator", "class_path: OneWayDiscriminator"), FIT, ("OneWayDiscriminator",)),
-    ("`seeds: x` in a plan", changed("plan.yaml", r"seeds: \[0\]", "seeds: x"), ("benchmark", "plan.yaml"), ("seeds",)),
-    ("`seeds: [-1]` in a plan", changed("plan.yaml", r"seeds: \[0\]", "seeds: [-1]"), ("benchmark", "plan.yaml"), ("seeds",)),
-    ("`folder: 3` in a plan", changed("plan.yaml", "folder: out", "folder: 3"), ("benchmark", "plan.yaml"), ("folder",)),
-    ("`run: [a]` in a plan", changed("steps.yaml", "run: list models", "run: [a]"), ("benchmark", "steps.yaml"), ("run",)),
-    ("`name: {}` in a plan", changed("steps.yaml", "name: one", "name: {}"), ("benchmark", "steps.yaml"), ("name",)),
-    ("a quote that does not end in a plan", changed("steps.yaml", "run: list models", "run: \"list 'm\""), ("benchmark", "steps.yaml"), ("run", "one")),
-    ("`models: [3]` in a plan", changed("plan.yaml", r"models: \[ssagan.yaml\]", "models: [3]"), ("benchmark", "plan.yaml"), ("models", "config")),
-    ("`store: [a]` in a plan", changed("plan.yaml", "store: store.h5", "store: [a]"), ("benchmark", "plan.yaml"), ("store",)),
-    ("`protocols: [3]` in a plan", changed("plan.yaml", r"protocols: \[protocol.yaml\]", "protocols: [3]"), ("benchmark", "plan.yaml"), ("protocols",)),
-    ("`images: -1` in a protocol", changed("protocol.yaml", "images: 100", "images: -1"), (*SCORE, "protocol.yaml"), ("images",)),
-    ("`images: many` in a protocol", changed("protocol.yaml", "images: 100", "images: many"), (*SCORE, "protocol.yaml"), ("images",)),
-    ("`words: 0` in a protocol", changed("protocol.yaml", "words: 12", "words: 0"), (*SCORE, "protocol.yaml"), ("words",)),
-    ("`image_size: 33` in a protocol", changed("protocol.yaml", "image_size: 32", "image_size: 33"), (*SCORE, "protocol.yaml"), ("image_size", "33")),
+    (
+        "a class that does nothing here",
+        changed("ssagan.yaml", "class_path: SSAGAN", "class_path: os.system"),
+        FIT,
+        ("os.system",),
+    ),
+    (
+        "a misspelt class",
+        changed("ssagan.yaml", "OneWayDiscriminator", "OneWayDiscriminater"),
+        FIT,
+        ("OneWayDiscriminater",),
+    ),
+    (
+        "a class in another class's place",
+        changed("ssagan.yaml", "class_path: SSAGANGenerator", "class_path: OneWayDiscriminator"),
+        FIT,
+        ("OneWayDiscriminator",),
+    ),
+    (
+        "`seeds: x` in a plan",
+        changed("plan.yaml", r"seeds: \[0\]", "seeds: x"),
+        ("benchmark", "plan.yaml"),
+        ("seeds",),
+    ),
+    (
+        "`seeds: [-1]` in a plan",
+        changed("plan.yaml", r"seeds: \[0\]", "seeds: [-1]"),
+        ("benchmark", "plan.yaml"),
+        ("seeds",),
+    ),
+    (
+        "`folder: 3` in a plan",
+        changed("plan.yaml", "folder: out", "folder: 3"),
+        ("benchmark", "plan.yaml"),
+        ("folder",),
+    ),
+    (
+        "`run: [a]` in a plan",
+        changed("steps.yaml", "run: list models", "run: [a]"),
+        ("benchmark", "steps.yaml"),
+        ("run",),
+    ),
+    (
+        "`name: {}` in a plan",
+        changed("steps.yaml", "name: one", "name: {}"),
+        ("benchmark", "steps.yaml"),
+        ("name",),
+    ),
+    (
+        "a quote that does not end in a plan",
+        changed("steps.yaml", "run: list models", 'run: "list \'m"'),
+        ("benchmark", "steps.yaml"),
+        ("run", "one"),
+    ),
+    (
+        "`models: [3]` in a plan",
+        changed("plan.yaml", r"models: \[ssagan.yaml\]", "models: [3]"),
+        ("benchmark", "plan.yaml"),
+        ("models", "config"),
+    ),
+    (
+        "`store: [a]` in a plan",
+        changed("plan.yaml", "store: store.h5", "store: [a]"),
+        ("benchmark", "plan.yaml"),
+        ("store",),
+    ),
+    (
+        "`protocols: [3]` in a plan",
+        changed("plan.yaml", r"protocols: \[protocol.yaml\]", "protocols: [3]"),
+        ("benchmark", "plan.yaml"),
+        ("protocols",),
+    ),
+    (
+        "`images: -1` in a protocol",
+        changed("protocol.yaml", "images: 100", "images: -1"),
+        (*SCORE, "protocol.yaml"),
+        ("images",),
+    ),
+    (
+        "`images: many` in a protocol",
+        changed("protocol.yaml", "images: 100", "images: many"),
+        (*SCORE, "protocol.yaml"),
+        ("images",),
+    ),
+    (
+        "`words: 0` in a protocol",
+        changed("protocol.yaml", "words: 12", "words: 0"),
+        (*SCORE, "protocol.yaml"),
+        ("words",),
+    ),
+    (
+        "`image_size: 33` in a protocol",
+        changed("protocol.yaml", "image_size: 16", "image_size: 33"),
+        (*SCORE, "protocol.yaml"),
+        ("image_size", "33"),
+    ),
     ("class_info.pickle with a list in it", class_info(lambda ids: [[1], *ids[1:]]), CUB, ("class_info.pickle",)),
-    ("class_info.pickle with NaN in it", class_info(lambda ids: [float("nan"), *ids[1:]]), CUB, ("class_info.pickle",)),
+    (
+        "class_info.pickle with NaN in it",
+        class_info(lambda ids: [float("nan"), *ids[1:]]),
+        CUB,
+        ("class_info.pickle",),
+    ),
     ("class_info.pickle that is too short", class_info(lambda ids: ids[1:]), CUB, ("class_info.pickle",)),
-    ("filenames.pickle with a name twice", pickled("cub/train/filenames.pickle", ["a/b"] * 24), CUB, ("a/b", "class_info", "filenames")),
-    ("filenames.pickle with NUL in a name", pickled("cub/train/filenames.pickle", ["a\0b"] * 24), CUB, ("filenames.pickle",)),
-    ("filenames.pickle with names outside", pickled("cub/train/filenames.pickle", ["../../x"] * 24), CUB, ("filenames.pickle",)),
-    ("a pickle of eight bytes that takes gigabytes", text("cub/train/filenames.pickle", b"]r\xff\xff\xff\x7f."), CUB, ("filenames.pickle",)),
-    ("a pickle that runs something", text("cub/train/filenames.pickle", b"cos\nsystem\n(S'touch ran'\ntR."), CUB, ("filenames.pickle",)),
-    ("a box of NaN", changed("cub/CUB_200_2011/bounding_boxes.txt", r"1 [\d.]+", "1 nan"), CUB, ("bounding_boxes.txt",)),
-    ("images.txt in UTF-16", text("cub/CUB_200_2011/images.txt", "1 a/b.jpg\n".encode("utf-16")), CUB, ("images.txt",)),
-    ("half a character in COCO's JSON", changed("coco/annotations/captions_train2017.json", "a red bird", r"\\ud800"), COCO, ("captions_train2017.json",)),
-    ("COCO's JSON nested without end", text("coco/annotations/captions_train2017.json", "[" * 100_000), COCO, ("captions_train2017.json",)),
-    ("COCO's JSON with `id: NaN`", changed("coco/annotations/captions_train2017.json", '"id": 1,', '"id": NaN,'), COCO, ("captions_train2017.json",)),
-    ("two images of COCO with one name", changed("coco/annotations/captions_train2017.json", "000000000002.jpg", "000000000001.jpg"), COCO, ("000000000001",)),
-    ("an image of COCO without a name", changed("coco/annotations/captions_train2017.json", "000000000002.jpg", ""), COCO, ("''",)),
-    ("a TIFF of fractions", first_image(Image.fromarray(np.ones((40, 50), np.float32))), (*OWN, "--strict", "true"), ("0.tif",)),
-    ("an image of 1 x 20,000 pixels", first_image(Image.new("RGB", (1, 20000))), (*OWN, "--strict", "true"), ("0.tif",)),
-    ("a table of captions in UTF-16", text("own/captions.csv", "image,caption\n0.png,x\n".encode("utf-16")), OWN, ("captions.csv",)),
+    (
+        "filenames.pickle with a name twice",
+        pickled("cub/train/filenames.pickle", ["a/b"] * 24),
+        CUB,
+        ("a/b", "class_info", "filenames"),
+    ),
+    (
+        "filenames.pickle with NUL in a name",
+        pickled("cub/train/filenames.pickle", ["a\0b"] * 24),
+        CUB,
+        ("filenames.pickle",),
+    ),
+    (
+        "filenames.pickle with names outside",
+        pickled("cub/train/filenames.pickle", ["../../x"] * 24),
+        CUB,
+        ("filenames.pickle",),
+    ),
+    (
+        "a pickle of eight bytes that takes gigabytes",
+        text("cub/train/filenames.pickle", b"]r\xff\xff\xff\x7f."),
+        CUB,
+        ("filenames.pickle",),
+    ),
+    (
+        "a pickle that runs something",
+        text("cub/train/filenames.pickle", b"cos\nsystem\n(S'touch ran'\ntR."),
+        CUB,
+        ("filenames.pickle",),
+    ),
+    (
+        "a box of NaN",
+        changed("cub/CUB_200_2011/bounding_boxes.txt", r"1 [\d.]+", "1 nan"),
+        CUB,
+        ("bounding_boxes.txt",),
+    ),
+    (
+        "images.txt in UTF-16",
+        text("cub/CUB_200_2011/images.txt", "1 a/b.jpg\n".encode("utf-16")),
+        CUB,
+        ("images.txt",),
+    ),
+    (
+        "half a character in COCO's JSON",
+        changed("coco/annotations/captions_train2017.json", "a red bird", r"\\ud800"),
+        COCO,
+        ("captions_train2017.json",),
+    ),
+    (
+        "COCO's JSON nested without end",
+        text("coco/annotations/captions_train2017.json", "[" * 100_000),
+        COCO,
+        ("captions_train2017.json",),
+    ),
+    (
+        "COCO's JSON with `id: NaN`",
+        changed("coco/annotations/captions_train2017.json", '"id": 1,', '"id": NaN,'),
+        COCO,
+        ("captions_train2017.json",),
+    ),
+    (
+        "two images of COCO with one name",
+        changed("coco/annotations/captions_train2017.json", "000000000002.jpg", "000000000001.jpg"),
+        COCO,
+        ("000000000001",),
+    ),
+    (
+        "an image of COCO without a name",
+        changed("coco/annotations/captions_train2017.json", "000000000002.jpg", ""),
+        COCO,
+        ("''",),
+    ),
+    (
+        "a TIFF of fractions",
+        first_image(Image.fromarray(np.ones((40, 50), np.float32))),
+        (*OWN, "--strict", "true"),
+        ("0.tif",),
+    ),
+    (
+        "an image of 1 x 20,000 pixels",
+        first_image(Image.new("RGB", (1, 20000))),
+        (*OWN, "--strict", "true"),
+        ("0.tif",),
+    ),
+    (
+        "a table of captions in UTF-16",
+        text("own/captions.csv", "image,caption\n0.png,x\n".encode("utf-16")),
+        OWN,
+        ("captions.csv",),
+    ),
     ("a table without its columns", text("own/captions.csv", "a,b\n1,2\n"), OWN, ("captions.csv",)),
-    ("a checkpoint of another program", lambda: torch.save({"state_dict": {}}, "ssagan.ckpt"), DRAW, ("ssagan.ckpt",)),
-    ("a checkpoint cut in half", lambda: Path("ssagan.ckpt").write_bytes(Path("ssagan.ckpt").read_bytes()[:20000]), DRAW, ("ssagan.ckpt",)),
-    ("a pickle that runs something, as a checkpoint", text("ssagan.ckpt", b"cos\nsystem\n(S'touch ran'\ntR."), DRAW, ("ssagan.ckpt",)),
-    ("a checkpoint that names a class of another module", checkpoint(lambda c: c["t2igan"]["recipe"].update(class_path="evil.Evil")), DRAW, ("evil.Evil",)),
-    ("a checkpoint that names no network", checkpoint(lambda c: c["t2igan"]["recipe"].update(class_path="t2igan.cli.main.main")), DRAW, ("t2igan.cli.main.main",)),
+    (
+        "a checkpoint of another program",
+        lambda: torch.save({"state_dict": {}}, "ssagan.ckpt"),
+        DRAW,
+        ("ssagan.ckpt",),
+    ),
+    (
+        "a checkpoint cut in half",
+        lambda: Path("ssagan.ckpt").write_bytes(Path("ssagan.ckpt").read_bytes()[:20000]),
+        DRAW,
+        ("ssagan.ckpt",),
+    ),
+    (
+        "a pickle that runs something, as a checkpoint",
+        text("ssagan.ckpt", b"cos\nsystem\n(S'touch ran'\ntR."),
+        DRAW,
+        ("ssagan.ckpt",),
+    ),
+    (
+        "a checkpoint that names a class of another module",
+        checkpoint(lambda c: c["t2igan"]["recipe"].update(class_path="evil.Evil")),
+        DRAW,
+        ("evil.Evil",),
+    ),
+    (
+        "a checkpoint that names no network",
+        checkpoint(lambda c: c["t2igan"]["recipe"].update(class_path="t2igan.cli.main.main")),
+        DRAW,
+        ("t2igan.cli.main.main",),
+    ),
     ("a checkpoint without weights", checkpoint(lambda c: c["state_dict"].clear()), DRAW, ("ssagan.ckpt",)),
-    ("a checkpoint with one weight of another shape", checkpoint(lambda c: c["state_dict"].update({next(iter(c["state_dict"])): torch.zeros(1)})), DRAW, ("ssagan.ckpt",)),
-    ("a checkpoint with another vocabulary", checkpoint(lambda c: c["t2igan"].update(vocabulary=["<end>", "a"])), DRAW, ("ssagan.ckpt",)),
-    ("a checkpoint whose vocabulary has numbers", checkpoint(lambda c: c["t2igan"].update(vocabulary=[1, 2])), DRAW, ("ssagan.ckpt",)),
+    (
+        "a checkpoint with one weight of another shape",
+        checkpoint(lambda c: c["state_dict"].update({next(iter(c["state_dict"])): torch.zeros(1)})),
+        DRAW,
+        ("ssagan.ckpt",),
+    ),
+    (
+        "a checkpoint with another vocabulary",
+        checkpoint(lambda c: c["t2igan"].update(vocabulary=["<end>", "a"])),
+        DRAW,
+        ("ssagan.ckpt",),
+    ),
+    (
+        "a checkpoint whose vocabulary has numbers",
+        checkpoint(lambda c: c["t2igan"].update(vocabulary=[1, 2])),
+        DRAW,
+        ("ssagan.ckpt",),
+    ),
     ("a DAMSM where a generator is wanted", None, (*DRAW[:2], "damsm.ckpt", *DRAW[3:]), ("damsm.ckpt",)),
     ("a store where a checkpoint is wanted", None, (*DRAW[:2], "store.h5", *DRAW[3:]), ("store.h5",)),
-    ("a checkpoint where a store is wanted", None, ("evaluate", "--checkpoint", "ssagan.ckpt", "--protocol", "protocol.yaml", "--store", "damsm.ckpt"), ("damsm.ckpt",)),
+    (
+        "a checkpoint where a store is wanted",
+        None,
+        ("evaluate", "--checkpoint", "ssagan.ckpt", "--protocol", "protocol.yaml", "--store", "damsm.ckpt"),
+        ("damsm.ckpt",),
+    ),
     ("a folder where a checkpoint is wanted", None, (*DRAW[:2], "cub", *DRAW[3:]), ("cub",)),
-    ("a record that is a list", text("records.jsonl", "[1, 2]\n"), ("report", "records.jsonl", "--out", "out"), ("records.jsonl",)),
-    ("a record of wrong types", lambda: Path("records.jsonl").write_text(json.dumps(json.loads(Path("records.jsonl").read_text().splitlines()[0]) | {"metrics": [], "subject": 3}) + "\n"), ("report", "records.jsonl", "--out", "out"), ("records.jsonl",)),
-    ("records in UTF-16", text("records.jsonl", "{}\n".encode("utf-16")), ("report", "records.jsonl", "--out", "out"), ("records.jsonl",)),
-    ("captions to draw in Latin-1", text("captions.txt", b"caf\xe9\n"), ("sample", "--checkpoint", "ssagan.ckpt", "--captions", "captions.txt", "--out", "out"), ("captions.txt",)),
-    ("released weights that are none", text("released.pth", b"PK\x03\x04nothing"), ("import", "released.pth", "--out", "out.ckpt"), ("released.pth",)),
-    ("a truncated store", lambda: Path("store.h5").write_bytes(Path("store.h5").read_bytes()[:9000]), FIT, ("store.h5",)),
+    (
+        "a record that is a list",
+        text("records.jsonl", "[1, 2]\n"),
+        ("report", "records.jsonl", "--out", "out"),
+        ("records.jsonl",),
+    ),
+    (
+        "a record of wrong types",
+        lambda: Path("records.jsonl").write_text(
+            json.dumps(
+                json.loads(Path("records.jsonl").read_text().splitlines()[0]) | {"metrics": [], "subject": 3}
+            )
+            + "\n"
+        ),
+        ("report", "records.jsonl", "--out", "out"),
+        ("records.jsonl",),
+    ),
+    (
+        "records in UTF-16",
+        text("records.jsonl", "{}\n".encode("utf-16")),
+        ("report", "records.jsonl", "--out", "out"),
+        ("records.jsonl",),
+    ),
+    (
+        "captions to draw in Latin-1",
+        text("captions.txt", b"caf\xe9\n"),
+        ("sample", "--checkpoint", "ssagan.ckpt", "--captions", "captions.txt", "--out", "out"),
+        ("captions.txt",),
+    ),
+    (
+        "released weights that are none",
+        text("released.pth", b"PK\x03\x04nothing"),
+        ("import", "released.pth", "--out", "out.ckpt"),
+        ("released.pth",),
+    ),
+    (
+        "a truncated store",
+        lambda: Path("store.h5").write_bytes(Path("store.h5").read_bytes()[:9000]),
+        FIT,
+        ("store.h5",),
+    ),
     ("an empty store", text("store.h5", b""), FIT, ("store.h5",)),
 ]
 ROWS = VALUES + FILES

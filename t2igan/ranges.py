@@ -53,7 +53,11 @@ Decay = Annotated[float, Range(0, 1, with_high=False)]
 Share = Annotated[float, Range(0, 1)]
 """A part of a whole: at least 0 and at most 1."""
 Count = Annotated[int, Range(1)]
-"""How many, where none makes no sense: at least 1."""
+"""A size, or how many, where none makes no sense: at least 1."""
+Side = Annotated[int, Range(1, 8192)]
+"""Of an image, in pixels: from 1 to 8,192."""
+Whole = Annotated[int, Range(0)]
+"""A seed, or how many, where none makes sense: at least 0."""
 
 
 def check_ranges(kind: type, arguments: Mapping[str, Any], function: Any = None) -> None:
@@ -67,9 +71,20 @@ def check_ranges(kind: type, arguments: Mapping[str, Any], function: Any = None)
     Raises:
         UserError: an argument is outside; it is named with its class and its range.
     """
-    for name, hint in _hints(function or kind).items():
+    for name, value, numbers in out_of_range(function or kind, arguments):
+        raise UserError(f"{kind.__name__}: {name} is {value}, it takes {numbers}")
+
+
+def out_of_range(function: Any, arguments: Mapping[str, Any]) -> Iterator[tuple[str, float, Range]]:
+    """Name, value and range of every argument that is outside the range of its annotation.
+
+    Args:
+        function: whose annotations count.
+        arguments: by name.
+    """
+    for name, hint in _hints(function).items():
         for value, numbers in _outside(hint, arguments.get(name)):
-            raise UserError(f"{kind.__name__}: {name} is {value}, it takes {numbers}")
+            yield name, value, numbers
 
 
 @functools.cache

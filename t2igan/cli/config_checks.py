@@ -1,0 +1,68 @@
+"""What is looked at in the configuration of a training before the parser or the Trainer sees it."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+from jsonargparse import Namespace
+
+from t2igan.errors import UserError
+from t2igan.plain_files import read_yaml
+from t2igan.ranges import Range
+from t2igan.user_modules import find_user_module, look_beside
+
+TRAINER_NUMBERS = {
+    **{f"trainer.{key}": Range(-1) for key in ("max_steps", "max_epochs")},
+    **{f"trainer.{key}": Range(0) for key in ("min_steps", "min_epochs", "log_every_n_steps", "gradient_clip_val")},
+    **{f"trainer.{key}": Range(0) for key in ("val_check_interval", "num_sanity_val_steps", "overfit_batches")},
+    **{f"trainer.limit_{kind}_batches": Range(0) for kind in ("train", "val", "test", "predict")},
+    **{f"trainer.{key}": Range(1) for key in ("accumulate_grad_batches", "num_nodes", "check_val_every_n_epoch")},
+    "seed_everything": Range(0, 2**32 - 1),
+}
+
+
+def find_modules(files: Sequence[str]) -> None:
+    """See to it that the modules which YAML files name can be imported: those of the user lie beside the file.
+
+    Raises:
+        UserError: a file cannot be read strictly, holds no keys, or names a module that is nowhere.
+    """
+    look_beside(files)
+    for file in files:
+        content = read_yaml(file)
+        if not isinstance(content, dict):
+            raise UserError(f"{file}: must hold keys such as model, data and trainer")
+        for class_path in class_paths(content):
+            try:
+                find_user_module(class_path.rpartition(".")[0])
+            except UserError as error:
+                raise UserError(f"{file}: class_path {class_path}: {error}") from error
+
+
+def class_paths(config: Any) -> Iterator[str]:
+    """Every class in a configuration that is named with its module."""
+    items = config.values() if isinstance(config, Mapping) else config if isinstance(config, list) else ()
+    if isinstance(config, Mapping) and "." in str(config.get("class_path")):
+        yield str(config["class_path"])
+    for item in items:
+        yield from class_paths(item)
+
+
+def config_files(argv: Sequence[str]) -> list[str]:
+    """The configuration files that a command line names."""
+    words = [word for argument in argv for word in argument.split("=", 1)]
+    return [after for word, after in pairwise(words) if word in ("--config", "-c")]
+
+
+def check_trainer(config: Namespace) -> None:
+    """Refuse numbers that the Trainer takes for something else, or fails at when it is too late.
+
+    Raises:
+        UserError: names the key and what it takes.
+    """
+    given = {f"trainer.{key}": value for key, value in config.trainer.items()}
+    given["seed_everything"] = config.get("seed_everything")
+    for key, numbers in TRAINER_NUMBERS.items():
+        value = given.get(key)
+        if isinstance(value, (int, float)) and not isinstance(value, bool) and value not in numbers:
+            raise UserError(f"{key} is {value}, it takes {numbers}")
