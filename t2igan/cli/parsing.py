@@ -96,7 +96,10 @@ def one_line(
             what += f"; there are {', '.join(sorted(known))}"
     elif found := WRONG_CLASS.search(what):
         names = [kind.__name__ for base in classes for kind in subclasses(base)]
-        what = f"there is no class {found[1]!r}{nearest(found[1], names)}"
+        if found[1] in names:
+            what = f"{found[1]} is a class of another kind; {where.partition(' (')[0]} takes none of these"
+        else:
+            what = f"there is no class {found[1]!r}{nearest(found[1], names)}"
     source = f" [{', '.join(files)}]" if files else ""
     return f"{where + ': ' if where else ''}{what}{source}"
 

@@ -79,8 +79,9 @@ def read_weights(path: str | Path) -> dict[str, Any]:
 
 
 def _first_line(error: Exception) -> str:
+    """The first sentence: torch goes on with advice."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0] if lines else type(error).__name__
+    return lines[0].partition(". ")[0] if lines else type(error).__name__
 
 
 def read_networks(paths: Sequence[str | Path], kind: str = "auto", **config: Any) -> list[ReleasedNetwork]:

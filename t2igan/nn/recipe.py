@@ -152,7 +152,7 @@ def _build(recipe: Any) -> Any:
         return kind(**{key: _build(item) for key, item in arguments.items()})
     except (TypeError, ValueError, AttributeError, RuntimeError, ArithmeticError, LookupError) as error:
         what = next(iter(str(error).splitlines()), type(error).__name__)
-        raise UserError(f"the checkpoint's {recipe['class_path']} cannot be built ({what})") from error
+        raise UserError(f"{recipe['class_path']} cannot be built ({what})") from error
 
 
 def _class_of(class_path: str) -> type:

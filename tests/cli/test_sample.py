@@ -88,8 +88,8 @@ def test_mistakes_are_one_line(checkpoints, words, tmp_path, capsys):
         ({"--checkpoint": checkpoints.damsm}, "holds DAMSM, which draws nothing"),
         ({"--checkpoint": None}, "--checkpoint is missing"),
         ({"--out": None}, "--out is missing"),
-        ({"--n": 0}, "--n must be at least 1"),
-        ({"--seed": -1}, "--seed at least 0"),
+        ({"--n": 0}, "--n is 0, it takes"),
+        ({"--seed": -1}, "--seed is -1, it takes"),
         ({"--overlay": "attention"}, "this generator has no attention"),
         ({"--overlay": "heat"}, "overlay"),
     ):

@@ -75,15 +75,15 @@ def pickled(file: str, content: object) -> Callable[[], None]:
     return lambda: Path(file).write_bytes(pickle.dumps(content, protocol=2))
 
 
-def class_info(change: Callable[[list], list]) -> Callable[[], None]:
-    """Changes the classes of the drawn birds."""
-    file = Path("cub/train/class_info.pickle")
+def metadata(name: str, change: Callable[[list], list]) -> Callable[[], None]:
+    """Changes a pickle of the drawn birds' training images."""
+    file = Path(f"cub/train/{name}.pickle")
     return lambda: file.write_bytes(pickle.dumps(change(pickle.loads(file.read_bytes())), protocol=2))
 
 
 def first_image(image: Image.Image) -> Callable[[], None]:
     """Puts another image in the place of the first of one's own."""
-    return lambda: (Path("own/0.png").unlink(), image.save("own/0.tif"))
+    return lambda: image.save("own/0.png", format="TIFF")
 
 
 def checkpoint(change: Callable[[dict], object]) -> Callable[[], None]:
@@ -280,19 +280,29 @@ FILES = [
         (*SCORE, "protocol.yaml"),
         ("image_size", "33"),
     ),
-    ("class_info.pickle with a list in it", class_info(lambda ids: [[1], *ids[1:]]), CUB, ("class_info.pickle",)),
     (
-        "class_info.pickle with NaN in it",
-        class_info(lambda ids: [float("nan"), *ids[1:]]),
+        "class_info.pickle with a list in it",
+        metadata("class_info", lambda ids: [[1], *ids[1:]]),
         CUB,
         ("class_info.pickle",),
     ),
-    ("class_info.pickle that is too short", class_info(lambda ids: ids[1:]), CUB, ("class_info.pickle",)),
+    (
+        "class_info.pickle with NaN in it",
+        metadata("class_info", lambda ids: [float("nan"), *ids[1:]]),
+        CUB,
+        ("class_info.pickle",),
+    ),
+    (
+        "class_info.pickle that is too short",
+        metadata("class_info", lambda ids: ids[1:]),
+        CUB,
+        ("class_info.pickle",),
+    ),
     (
         "filenames.pickle with a name twice",
-        pickled("cub/train/filenames.pickle", ["a/b"] * 24),
+        metadata("filenames", lambda keys: [keys[1], *keys[1:]]),
         CUB,
-        ("a/b", "class_info", "filenames"),
+        ("several images",),
     ),
     (
         "filenames.pickle with NUL in a name",
@@ -364,13 +374,13 @@ FILES = [
         "a TIFF of fractions",
         first_image(Image.fromarray(np.ones((40, 50), np.float32))),
         (*OWN, "--strict", "true"),
-        ("0.tif",),
+        ("0.png",),
     ),
     (
         "an image of 1 x 20,000 pixels",
         first_image(Image.new("RGB", (1, 20000))),
         (*OWN, "--strict", "true"),
-        ("0.tif",),
+        ("0.png",),
     ),
     (
         "a table of captions in UTF-16",
@@ -490,6 +500,7 @@ def test_bad_input_is_one_line(good_input, label, harm, words, names):
         harm()
     outcome = judge(*words)
     assert not outcome.fault(names)
+    assert len(outcome.line.splitlines()) == 1
     assert not Path("ran").exists()
     SAID[label] = outcome.line
 
