@@ -12,11 +12,10 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 import t2igan
 from t2igan.cli.spelling import nearest
 from t2igan.errors import UserError
+from t2igan.plain_files import read_yaml
 
 PACKAGE = Path(t2igan.__file__).parent
 VERBS = ("fit", "validate", "test", "predict")
@@ -53,16 +52,13 @@ def answer(verb: str, argv: Sequence[str]) -> str | None:
     """The short help, if that is what is asked for.
 
     Raises:
-        UserError: a key that there is not.
+        UserError: a key that there is not, or a file that cannot be read.
     """
     if list(argv) in (["-h"], ["--help"]):
         return SHORT_HELP.format(verb=verb, does=DOES[verb])
     _refuse_options(verb, argv)
     for file in _config_files(argv):
-        try:
-            content = yaml.safe_load(Path(file).read_text())
-        except (OSError, yaml.YAMLError):
-            continue  # the real parser tells it
+        content = read_yaml(file)
         if isinstance(content, dict):
             _refuse_keys(verb, content, f" [{file}]")
     return None
