@@ -47,6 +47,15 @@ def drawn_birds_store(drawn_birds_root: Path, tmp_path_factory: pytest.TempPathF
     return out
 
 
+@pytest.fixture(scope="session")
+def trecs_tags() -> Path:
+    """Beginning of the released tag files of TReCS; the test skips where they are not at hand."""
+    prefix = _CUB10.parent / "trecs" / "sequence_labels" / "val_coco"
+    if not Path(f"{prefix}.ids.txt").is_file():
+        pytest.skip("the released tags of TReCS (../shared/data/trecs beside the repository) are not here")
+    return prefix
+
+
 @pytest.fixture
 def drawn(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The numbers of the pictures that an evaluation draws."""

@@ -23,6 +23,7 @@ VERBS = {
     "predict": ("t2igan.cli.fit", "draw the captions of the test split through the Trainer"),
     "sample": ("t2igan.cli.sample", "draw captions of your own"),
     "caption": ("t2igan.cli.caption", "what a STREAM sees in pictures, and how well it does"),
+    "tag": ("t2igan.cli.tag", "a label for every word of narratives, and how well a tagger does"),
     "evaluate": ("t2igan.cli.evaluate", "scores of a checkpoint or of a folder of images, with their record"),
     "benchmark": ("t2igan.cli.benchmark", "run a whole plan: data, training, scores, report"),
     "import": ("t2igan.cli.import_", "released weights -> a checkpoint of the suite"),

@@ -12,6 +12,7 @@ PACKAGE = ROOT / "t2igan"
 # The rooms from the ground up: a room imports from rooms above itself in this list, never from those below.
 ROOMS = [
     "nn",
+    "layout",
     "text",
     "losses",
     "data",

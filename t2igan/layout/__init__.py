@@ -1,0 +1,1 @@
+"""Label sets, narratives, label maps: what narratives and layouts share."""

@@ -1,0 +1,171 @@
+"""TReCS's tagger (Koh et al., WACV 2021, sec. 3): words of a narrative -> a COCO-Stuff label for each of them.
+
+The paper fine-tunes BERT; without its weights a bi-directional LSTM takes its place. Labels are silver: the paper's
+HMM made them with the image and the mouse trace, which the tagger does not see.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+from t2igan.data.tagged import UNTAGGED, TaggedBatch
+from t2igan.layout.labels import COCO_STUFF
+from t2igan.metrics.tagging import content_words, tagging_quality
+from t2igan.models.suite_module import SuiteModule
+from t2igan.nn.recipe import Recipe
+
+
+class TokenClassifier(Recipe, nn.Module):
+    """Word ids (B, T) and lengths (B,) -> logits (B, T, labels).
+
+    Attributes:
+        vocabulary_size: number of word ids, None until it is known.
+    """
+
+    def build(self, vocabulary_size: int, labels: int) -> None:
+        """Make the layers."""
+        raise NotImplementedError
+
+    def forward(self, words: Tensor, lengths: Tensor) -> Tensor:
+        """Logits of each word's label."""
+        raise NotImplementedError
+
+
+class BiLSTMTagger(TokenClassifier):
+    """Word embedding, a bi-directional LSTM, a linear layer.
+
+    Args:
+        embedding_dim: width of the word embedding.
+        hidden_dim: width of each direction.
+        dropout: before and after the LSTM.
+        word_dropout: share of the words that training hides behind ``<unk>``.
+    """
+
+    def __init__(
+        self, embedding_dim: int = 100, hidden_dim: int = 128, dropout: float = 0.3, word_dropout: float = 0.05
+    ) -> None:
+        super().__init__()
+        self.embedding_dim, self.hidden_dim, self.word_dropout = embedding_dim, hidden_dim, word_dropout
+        self.dropout = nn.Dropout(dropout)
+
+    def build(self, vocabulary_size: int, labels: int) -> None:
+        """Make the layers."""
+        self.embedding = nn.Embedding(vocabulary_size, self.embedding_dim, padding_idx=0)
+        self.lstm = nn.LSTM(self.embedding_dim, self.hidden_dim, batch_first=True, bidirectional=True)
+        self.head = nn.Linear(2 * self.hidden_dim, labels)
+
+    def forward(self, words: Tensor, lengths: Tensor) -> Tensor:
+        """Logits (B, T, labels)."""
+        if self.training and self.word_dropout:
+            hidden = torch.rand(words.shape, device=words.device) < self.word_dropout
+            words = words.masked_fill(hidden & (words > 0), 1)
+        embedded = self.dropout(self.embedding(words))
+        packed = pack_padded_sequence(embedded, lengths.cpu(), batch_first=True, enforce_sorted=False)
+        states, _ = pad_packed_sequence(self.lstm(packed)[0], batch_first=True, total_length=words.shape[1])
+        return self.head(self.dropout(states))
+
+
+class Tagger(SuiteModule):
+    """Trains a tagger with the cross-entropy of each word's label, Adam, and a rate that falls after each epoch.
+
+    Args:
+        network: the tagger.
+        vocabulary_size: None takes the data's.
+        lr: first learning rate.
+        lr_decay: factor after each epoch.
+        clip: largest norm of the gradient.
+    """
+
+    def __init__(
+        self,
+        network: TokenClassifier,
+        vocabulary_size: int | None = None,
+        lr: float = 3e-3,
+        lr_decay: float = 0.85,
+        clip: float = 1.0,
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.vocabulary_size = vocabulary_size
+        self.lr, self.lr_decay, self.clip = lr, lr_decay, clip
+        self.built = False
+        self._seen: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+
+    def configure_model(self) -> None:
+        """Make the layers once the vocabulary is known."""
+        if self.built:
+            return
+        size = self.vocabulary_size or len(self.vocabulary)
+        self.remember(vocabulary_size=size)
+        self.network.build(size, len(COCO_STUFF))
+        self.built = True
+
+    def training_step(self, batch: TaggedBatch, batch_idx: int) -> Tensor:
+        """Cross-entropy of a batch's words."""
+        loss = self._loss(self.network(batch.words, batch.lengths), batch)
+        self.log("train/loss", loss, prog_bar=True, batch_size=len(batch))
+        return loss
+
+    def _loss(self, logits: Tensor, batch: TaggedBatch) -> Tensor:
+        return F.cross_entropy(logits.flatten(0, 1), batch.tags.flatten(), ignore_index=UNTAGGED)
+
+    def validation_step(self, batch: TaggedBatch, batch_idx: int) -> None:
+        """Loss, and the tags for :meth:`on_validation_epoch_end`."""
+        logits = self.network(batch.words, batch.lengths)
+        self.log("val/loss", self._loss(logits, batch), batch_size=len(batch), sync_dist=True)
+        columns = (batch.words, logits.argmax(dim=2), batch.tags)
+        for words, guess, tags, length in zip(*(each.cpu().numpy() for each in columns), batch.lengths.tolist()):
+            self._seen.append((words[:length], guess[:length], tags[:length]))
+
+    def on_validation_epoch_end(self) -> None:
+        """Log every :class:`~t2igan.metrics.tagging.TaggingQuality` under ``val/`` (this process's narratives)."""
+        words, guess, tags = (list(each) for each in zip(*self._seen))
+        self._seen = []
+        telling = self._content_words()
+        quality = tagging_quality(guess, tags, [telling[each] for each in words])
+        self.log_dict({f"val/{name}": value for name, value in quality.as_dict().items()}, sync_dist=True)
+
+    def test_step(self, batch: TaggedBatch, batch_idx: int) -> None:
+        """The same as validation, of the test narratives."""
+        self.validation_step(batch, batch_idx)
+
+    def on_test_epoch_end(self) -> None:
+        """The same as after validation."""
+        self.on_validation_epoch_end()
+
+    def _content_words(self) -> np.ndarray:
+        rows = self.trainer.datamodule.training_rows()
+        return content_words(*rows, size=len(self.vocabulary))
+
+    def on_train_epoch_start(self) -> None:
+        """The epoch's rate."""
+        for group in self.optimizers().optimizer.param_groups:
+            group["lr"] = self.lr * self.lr_decay**self.current_epoch
+
+    def configure_gradient_clipping(self, optimizer: torch.optim.Optimizer, *_: object, **__: object) -> None:
+        """Clip the norm of all gradients together."""
+        nn.utils.clip_grad_norm_(self.parameters(), self.clip)
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """Adam."""
+        return torch.optim.Adam(self.parameters(), lr=self.lr)
+
+    @torch.no_grad()
+    def tag(self, narratives: Sequence[Sequence[str]]) -> list[list[str]]:
+        """The label of every word, by name; words that training has not seen count as unknown.
+
+        Args:
+            narratives: lower-case words of each, at least one.
+        """
+        ids = {word: place for place, word in enumerate(self.vocabulary)}
+        rows = [torch.tensor([ids.get(word, 1) for word in words]) for words in narratives]
+        padded = nn.utils.rnn.pad_sequence(rows, batch_first=True).to(self.device)
+        values = self.network(padded, torch.tensor([len(row) for row in rows])).argmax(dim=2)
+        return [
+            [COCO_STUFF.names[value] for value in row[: len(words)]]
+            for row, words in zip(values.tolist(), narratives)
+        ]
