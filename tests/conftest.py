@@ -7,6 +7,8 @@ import pytest
 
 # Networks this small gain nothing from threads, and lose a lot where other work keeps the cores busy.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# A process that runs hundreds of tests must give memory back between them.
+os.environ.setdefault("T2IGAN_ALLOCATOR", "system")
 
 _CUB10 = Path(__file__).parents[2] / "shared" / "data" / "cub10"
 

@@ -22,8 +22,9 @@ print(int(kept), resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 
 
 def faults(word, **environment):
+    inherited = {key: value for key, value in os.environ.items() if key != "T2IGAN_ALLOCATOR"}
     out = subprocess.run(
-        [sys.executable, "-c", FAULTS, word], env=os.environ | environment, capture_output=True, check=True
+        [sys.executable, "-c", FAULTS, word], env=inherited | environment, capture_output=True, check=True
     )
     return tuple(map(int, out.stdout.split()))
 

@@ -48,6 +48,23 @@ def test_parts_of_ones_own(place, drawn_birds_store):
     module = load_module(place / "runs" / "parts" / "checkpoints" / "last.ckpt")
     assert type(module.generator).__name__ == "LinearGenerator"
     assert module.generator.sentence_dim == 16
+    checkpoint = str(place / "runs" / "parts" / "checkpoints" / "last.ckpt")
+    main(
+        [
+            "sample",
+            "--checkpoint",
+            checkpoint,
+            "--caption",
+            "a red bird",
+            "--n",
+            "1",
+            "--out",
+            "out",
+            "--allow",
+            "parts",
+        ]
+    )
+    assert (place / "out" / "c000_s00.png").is_file()
     assert {each.name for each in entries("generators") if each.own} == {"parts.LinearGenerator"}
     assert {each.name for each in entries("losses") if each.own} == {"parts.Smoothness"}
 

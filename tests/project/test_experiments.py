@@ -10,6 +10,7 @@ import torch
 from t2igan.benchmark.reading import read_plan
 from t2igan.cli import fit, parsing
 from t2igan.cli.main import VERBS
+from t2igan.nn.levers import PLAIN
 
 ROOT = Path(__file__).parents[2]
 EXPERIMENTS = ROOT / "experiments"
@@ -21,7 +22,7 @@ class OnlyParse(fit.SuiteCLI):
     """Parses and builds the model, but runs nothing and looks for no file."""
 
     def before_instantiate_classes(self):
-        self.folder = Path("runs")
+        self.folder, self.levers = Path("runs"), PLAIN
         self._settle_seams(self.config.fit)
 
     def instantiate_trainer(self, **kwargs):

@@ -1,9 +1,8 @@
-"""What the README shows is what the command takes."""
+"""What the README and docs/ show is what the command takes."""
 
 import importlib
 import re
 import shlex
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,15 +12,16 @@ from test_experiments import OnlyParse
 
 from t2igan.benchmark.reading import read_plan
 from t2igan.cli import fit, parsing
-from t2igan.cli.main import VERBS, main
+from t2igan.cli.main import VERBS
 from t2igan.evaluation.protocol import load_protocol
 
 ROOT = Path(__file__).parents[2]
-README = (ROOT / "README.md").read_text()
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = [README, *(page.read_text(encoding="utf-8") for page in sorted((ROOT / "docs").glob("*.md")))]
 
 
 def blocks(language):
-    return re.findall(rf"```{language}\n(.*?)```", README, re.S)
+    return [block for page in PAGES for block in re.findall(rf"```{language}\n(.*?)```", page, re.S)]
 
 
 def commands():
@@ -81,30 +81,14 @@ def test_the_plan_that_is_shown_is_a_plan(tmp_path, monkeypatch, drawn_birds_sto
     assert len([step for step in trained if "--model.text_mode" in step.command]) == 3
 
 
-def test_your_own_generator_takes_one_file_and_one_yaml(tmp_path, monkeypatch, drawn_birds_store):
-    (code,) = blocks("python")
-    config = next(block for block in blocks("yaml") if "mine.Mine" in block)
-    (tmp_path / "mine.py").write_text(code)
-    small = (
-        config.replace("datasets/drawn-birds/drawn-birds-64.h5", str(drawn_birds_store))
-        .replace("damsm: runs/quickstart/damsm/checkpoints/last.ckpt", "damsm: null\n    damsm_weight: 0")
-        .replace(
-            "max_steps: 100", "max_steps: 2, limit_val_batches: 0, accelerator: cpu, enable_progress_bar: false"
-        )
-        .replace("channels: 16", "channels: 2")
-    )
-    assert small.count(str(drawn_birds_store)) == 1
-    (tmp_path / "mine.yaml").write_text(small)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.delitem(sys.modules, "mine", raising=False)
-    main(["fit", "--config", "mine.yaml"])
-    checkpoint = tmp_path / "runs" / "mine" / "checkpoints" / "last.ckpt"
-    main(["sample", "--checkpoint", str(checkpoint), "--caption", "a red bird", "--n", "1", "--out", "drawn"])
-    assert (tmp_path / "drawn" / "c000_s00.png").is_file()
-
-
 def test_table_and_picture_of_the_quickstart_are_there():
     assert "QUICKSTART" not in README
     for picture in re.findall(r"!\[[^\]]*\]\(([^)]+)\)", README):
         assert (ROOT / picture).is_file()
+
+
+def test_pages_link_to_what_is_there():
+    assert len(README.splitlines()) < 150
+    for folder, page in [(ROOT, README), *zip([ROOT / "docs"] * len(PAGES[1:]), PAGES[1:])]:
+        for target in re.findall(r"\]\(([^)#:]+)\)", page):
+            assert (folder / target).exists(), target
