@@ -226,7 +226,9 @@ class FeatureScorer(Scorer):
             replicates = None
             if self._protocol.bootstrap:
                 replicates = metric.replicates(self._protocol.bootstrap, self._protocol.bootstrap_seed)
-        value = MetricValue(mean.item(), spread.item(), count, self.embedder.sha256, spread_over="folds")
+        value = MetricValue(mean.item(), None, count, self.embedder.sha256)
+        if metric.splits > 1:
+            value = replace(value, spread=spread.item(), spread_over="folds")
         if replicates is None:
             return value
         low, high = interval(value.value, replicates, self._protocol.confidence)

@@ -67,11 +67,12 @@ class Evaluation:
     def is_in(self, records: Iterable[ResultRecord]) -> bool:
         """Whether one of the records is what :meth:`run` would measure: same pictures, protocol, store and judges.
 
-        A record that more networks have judged counts too.
+        A record that more networks have judged counts too; one that was edited does not.
         """
         card, backbones, damsm = self.subject.card, self.networks.sha256, [one.sha256 for one in self.judges]
         return any(
-            record.subject.same_pictures(card)
+            record.integrity != "edited"
+            and record.subject.same_pictures(card)
             and (record.protocol_hash, record.fingerprint) == (self.protocol.hash, self.store.fingerprint)
             and list(record.damsm.values()) == damsm
             and backbones.items() <= record.backbones.items()

@@ -202,7 +202,7 @@ class Board:
         return notes
 
     def _doubts(self) -> list[str]:
-        """Records that are not what was written, or cannot show that they are; pictures that count twice."""
+        """Records that are not as written, or cannot show it; chosen checkpoints; pictures that count twice."""
         notes = [
             f"{row.title}: edited after it was written, its digest does not fit" for row in self.rows if row.edited
         ]
@@ -211,6 +211,8 @@ class Board:
             notes.append(
                 f"without digest (written before there was one): {len(without)} of {len(self.records)} records"
             )
+        chosen = [(row.title, rule) for row in self.rows if (rule := row.records[0].subject.selection) is not None]
+        notes += [f"{title}: this checkpoint was chosen by a score ({rule})" for title, rule in chosen]
         for record in self.records:
             distinct = record.subject.n_distinct
             if distinct is not None and distinct < record.n_generated:

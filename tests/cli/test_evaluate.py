@@ -101,7 +101,7 @@ def test_three_rows_of_one_command(arguments, checkpoints, records, capsys):
     assert again[2].metrics == found[2].metrics
 
 
-@pytest.mark.parametrize("change", ["protocol", "judge", "seed"])
+@pytest.mark.parametrize("change", ["protocol", "judge", "seed", "edited"])
 def test_once_measures_what_differs(arguments, checkpoints, protocol, records, change):
     write_protocol(protocol, images=20, metrics=[{"name": "is-classifier", "splits": 2}])
     subject = ["--checkpoint", str(checkpoints.generator), "--untrained", "true"]
@@ -112,6 +112,8 @@ def test_once_measures_what_differs(arguments, checkpoints, protocol, records, c
         arguments.remove(f"--damsm={checkpoints.other_damsm}")
     if change == "seed":
         subject += ["--seed", "1"]
+    if change == "edited":
+        records.write_text(records.read_text().replace('"device": "cpu"', '"device": "tpu"'))
     main([*arguments, *subject, "--once", "true"])
     # Another seed is another untrained network, and the same checkpoint.
     kinds = [record.subject.kind for record in read_records(records)[2:]]
