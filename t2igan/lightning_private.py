@@ -7,6 +7,7 @@ Written against pytorch-lightning 2.6.6. Where an upgrade breaks something, it b
 from typing import Any
 
 import pytorch_lightning as pl
+from pytorch_lightning.core.optimizer import LightningOptimizer
 from torch import Tensor
 
 
@@ -30,3 +31,32 @@ def requeues_itself(trainer: pl.Trainer) -> bool:
     """Whether Lightning was started by SLURM and would queue the job again (``connectors/signal_connector.py``)."""
     environment = trainer._accelerator_connector.cluster_environment
     return bool(getattr(environment, "auto_requeue", False))
+
+
+def step_is_logged(trainer: pl.Trainer) -> bool:
+    """Whether the step under way makes a row (``connectors/logger_connector/logger_connector.py``)."""
+    return bool(trainer.loggers) and trainer._logger_connector.should_update_logs
+
+
+def loggers_step(trainer: pl.Trainer) -> int:
+    """The step under which loggers get what is logged (``loops/training_epoch_loop.py``)."""
+    return trainer.fit_loop.epoch_loop._batches_that_stepped
+
+
+def set_loggers_step(trainer: pl.Trainer, step: int) -> None:
+    """Change :func:`loggers_step`."""
+    trainer.fit_loop.epoch_loop._batches_that_stepped = step
+
+
+def do_not_count_steps_of(*optimizers: LightningOptimizer) -> None:
+    """Let ``global_step`` count batches: under manual optimisation Lightning counts every optimiser's step.
+
+    ``max_steps``, ``every_n_train_steps`` and the axis of every logger then mean what they say
+    (``loops/optimization/manual.py``, ``core/optimizer.py``).
+    """
+    for optimizer in optimizers:
+        optimizer._on_before_step = optimizer._on_after_step = _nothing
+
+
+def _nothing() -> None:
+    return None

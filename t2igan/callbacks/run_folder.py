@@ -9,6 +9,8 @@ from pytorch_lightning.loggers import CSVLogger
 from pytorch_lightning.loggers.csv_logs import ExperimentWriter
 from pytorch_lightning.utilities import rank_zero_only
 
+from t2igan.lightning_private import set_loggers_step
+
 CURVES = "metrics.csv"
 # What a step says of itself, the same whenever it is done; how fast it was is not.
 OF_A_STEP = ("train/", "gradients/", "lr/")
@@ -110,7 +112,7 @@ class ContinueCurves(Callback):
 
     def on_train_batch_start(self, trainer: pl.Trainer, *_: object) -> None:
         """Log under ``global_step``: after some resumes Lightning's own counter for loggers lags behind it."""
-        trainer.fit_loop.epoch_loop._batches_that_stepped = trainer.global_step
+        set_loggers_step(trainer, trainer.global_step)
 
 
 def default_run_folder(config_files: list[str]) -> Path:

@@ -15,6 +15,8 @@ from pytorch_lightning.callbacks import Callback
 from torch import Tensor, nn
 from torch.nn.utils import get_total_norm
 
+from t2igan.lightning_private import loggers_step, step_is_logged
+
 # Which way is better, for each quantity that the suite's modules validate by.
 BETTER = {
     "val/loss": "min",
@@ -40,11 +42,6 @@ def parameter_counts(module: pl.LightningModule) -> dict[str, int]:
     return {name: count for name, count in counts.items() if count}
 
 
-def _is_logged(trainer: pl.Trainer) -> bool:
-    """Whether the step under way makes a row."""
-    return bool(trainer.loggers) and trainer._logger_connector.should_update_logs
-
-
 class GradientNorms(Callback):
     """Logs ``gradients/<network>``, the norm before clipping, and ``lr/<network>``, the rate of the step taken.
 
@@ -59,7 +56,7 @@ class GradientNorms(Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, optimizer: torch.optim.Optimizer
     ) -> None:
         """Measure what is about to be applied."""
-        if not _is_logged(trainer):
+        if not step_is_logged(trainer):
             return
         owners = {each: name for name, part in networks_of(pl_module).items() for each in part.parameters()}
         gradients: dict[str, list[Tensor]] = {}
@@ -111,7 +108,7 @@ class Speed(Callback):
         self._working += now - self._since
         self._images += len(batch) * trainer.world_size
         self._since, self._only_waits = now, True
-        if _is_logged(trainer):
+        if step_is_logged(trainer):
             seconds = self._working + self._waiting
             values = {"images_per_second": self._images / seconds, "waiting_for_data": self._waiting / seconds}
             pl_module.log_dict({f"speed/{name}": value for name, value in values.items()})
@@ -139,7 +136,7 @@ class BestSoFar(Callback):
         row = {f"best/{key}": self.best[key] for key in values if key in self.best}
         if row:
             for logger in trainer.loggers:
-                logger.log_metrics(row, step=trainer.fit_loop.epoch_loop._batches_that_stepped)
+                logger.log_metrics(row, step=loggers_step(trainer))
 
     def state_dict(self) -> dict[str, float]:
         """The best values, for the checkpoint."""

@@ -8,12 +8,13 @@ from torch import Tensor, nn
 
 from t2igan.data.batch import CaptionedImages
 from t2igan.errors import UserError
+from t2igan.lightning_private import do_not_count_steps_of
 from t2igan.losses.adversarial import Logits, Objective
 from t2igan.losses.gradient_penalty import MAGP, leaves
 from t2igan.losses.matching import Gammas, damsm_loss, sentence_logits
 from t2igan.losses.mismatch import MismatchPolicy, mismatch_share, mismatched
 from t2igan.models.damsm import DAMSM
-from t2igan.models.gan_step import Chunk, do_not_count_steps_of, judge_pairs, verdicts
+from t2igan.models.gan_step import Chunk, judge_pairs, verdicts
 from t2igan.models.generator_losses import GeneratorLoss, GeneratorView
 from t2igan.models.speed import prepare_networks
 from t2igan.models.suite_module import SuiteModule, load_module

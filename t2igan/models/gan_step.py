@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from pytorch_lightning.core.optimizer import LightningOptimizer
 from torch import Tensor
 
 from t2igan.data.batch import CaptionedImages
@@ -43,19 +42,6 @@ class Chunk:
         if self.images.shape[-1] == size:
             return self.images
         return to_signed(resize_images(self.batch.images, size))
-
-
-def do_not_count_steps_of(*optimizers: LightningOptimizer) -> None:
-    """Let ``global_step`` count batches: under manual optimisation Lightning counts every optimiser's step.
-
-    ``max_steps``, ``every_n_train_steps`` and the axis of every logger then mean what they say.
-    """
-    for optimizer in optimizers:
-        optimizer._on_before_step = optimizer._on_after_step = _nothing
-
-
-def _nothing() -> None:
-    return None
 
 
 def judge_pairs(
