@@ -243,7 +243,10 @@ class SuiteCLI(LightningCLI):
         saver = own[0] if own else RunCheckpoints()
         # Before all that takes time, so that a stop signal need not wait for it; saving is Lightning's last.
         callbacks.insert(0, StopSignals(saver))
-        wanted: list[Callback] = [progress, ContinueCurves(), GradientNorms(), Guards(), SampleGrid(), Speed()]
+        # Before it, so that a step's norms are logged when a signal ends training behind that step.
+        norms = [each for each in callbacks if isinstance(each, GradientNorms)] or [GradientNorms()]
+        callbacks = [*norms, *(each for each in callbacks if each not in norms)]
+        wanted: list[Callback] = [progress, ContinueCurves(), Guards(), SampleGrid(), Speed()]
         wanted += [BestSoFar(), NotAsOneDevice(), saver]
         loggers = self._loggers(trainer.logger)
         if loggers and any(isinstance(logger, WandbLogger) for logger in loggers):

@@ -199,9 +199,12 @@ class AdversarialModule(SuiteModule):
         return networks
 
     def _settle_modes(self) -> None:
-        """Modes that Lightning's blanket ``train()`` gets wrong, at every step: no hook runs after every resume."""
+        """Modes that no ``train()`` of Lightning's gets right, at every step: no hook runs after every resume."""
         self.generator_losses.eval()
-        if self.text_mode != "damsm-finetune":
+        if self.text_mode == "damsm-finetune":
+            # It was loaded in eval mode, and Lightning leaves modes as they are.
+            self.judge.train()
+        else:
             # The recurrent layer stays in train mode (its backward on the GPU demands it), without dropout.
             self.text_encoder.dropout.eval()
             if self.judge is not None:

@@ -102,3 +102,15 @@ def test_word_attention_of_matching_pairs_equals_the_originals(name):
     (context * arrays["grad_context"]).sum().backward()
     for key, leaf in (("query", words), ("context", regions)):
         assert leaf.grad.norm().item() == pytest.approx(case["grads"][key][1], rel=1e-9)
+
+
+def test_half_precision_of_the_networks_does_not_reach_the_loss():
+    case = load_case("damsm_losses", "b4_class")
+    tensors, text, class_ids, gammas = load(case, torch.bfloat16)
+    halves = (tensors["img_features"], tensors["cnn_code"], text)
+    wide_text = TextEmbedding(text.sentence.float(), text.words.float(), text.padding)
+    wide = damsm_loss(halves[0].float(), halves[1].float(), wide_text, class_ids, gammas).total
+    with torch.autocast("cpu", torch.bfloat16):
+        loss = damsm_loss(*halves, class_ids, gammas).total
+    assert loss.dtype == torch.float32
+    assert torch.equal(loss, wide)

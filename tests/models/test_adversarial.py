@@ -2,6 +2,7 @@ import copy
 import json
 
 import pytest
+import pytorch_lightning as pl
 import torch
 from pytorch_lightning.strategies import DDPStrategy
 from torch import nn
@@ -11,8 +12,10 @@ from t2igan.callbacks.watching import GradientNorms, Speed
 from t2igan.errors import UserError
 from t2igan.losses.adversarial import BCE
 from t2igan.losses.gradient_penalty import MAGP
-from t2igan.models import Discriminator, Generator, Synthesis, adversarial
-from t2igan.models.generator_losses import KLLoss
+from t2igan.losses.matching import Gammas, damsm_loss
+from t2igan.models import Discriminator, Generator, Synthesis, adversarial, generator_losses
+from t2igan.models.digest import seal
+from t2igan.models.generator_losses import DAMSMLoss, KLLoss
 from t2igan.models.ssagan import SSAGAN, OneWayDiscriminator
 from t2igan.models.suite_module import load_module
 from t2igan.nn.average import WeightAverage
@@ -248,6 +251,7 @@ def test_kl_needs_conditioning_augmentation(small_ssagan, train):
 def test_a_damsm_of_another_vocabulary_is_refused(small_ssagan, train, tmp_path, damsm_checkpoint):
     checkpoint = torch.load(damsm_checkpoint)
     checkpoint["t2igan"]["vocabulary"] = checkpoint["t2igan"]["vocabulary"][::-1]
+    seal(checkpoint)
     torch.save(checkpoint, tmp_path / "other.ckpt")
     with pytest.raises(UserError, match="another vocabulary"):
         train(small_ssagan(damsm=str(tmp_path / "other.ckpt")))
@@ -276,3 +280,87 @@ def test_two_processes_stay_in_step(small_ssagan, birds, train, tmp_path):
 def digest(module):
     networks = [module.generator, module.discriminators]
     return [parameter.double().sum().item() for network in networks for parameter in network.parameters()]
+
+
+def first_weights(module):
+    return torch.cat([each.detach().flatten() for each in module.parameters()])
+
+
+def test_the_average_of_a_trained_text_encoder_moves_with_it(small_ssagan, train):
+    module = small_ssagan(text_mode="damsm-finetune", ema_decay=0.75, lr_text=1e-2)
+    before = pretrained_text_weights(module)
+    train(module, max_steps=1)
+    expected = 0.75 * before + 0.25 * text_weights(module)
+    averaged = first_weights(module.averages["text_encoder"].module)
+    assert torch.allclose(averaged, expected, atol=1e-7) and not torch.equal(averaged, before)
+
+
+def test_validation_is_of_averaged_weights(small_ssagan, train):
+    module = small_ssagan()
+    trainer = train(module, limit_val_batches=1)
+
+    def validated():
+        return trainer.validate(module, datamodule=trainer.datamodule, verbose=False)[0]["val/damsm"]
+
+    first = validated()
+    with torch.no_grad():
+        module.generator.fc.weight.add_(1.0)
+    assert validated() == first
+    with torch.no_grad():
+        module.averages["generator"].module.fc.weight.add_(1.0)
+    assert validated() != first
+
+
+def test_gammas_are_those_of_the_generators_loss(small_ssagan, train, monkeypatch):
+    """Where it has one; the DAMSM was trained with others."""
+    seen = []
+
+    def watched(regions, codes, text, class_ids, gammas, *rest, **options):
+        seen.append((gammas.gamma1, gammas.gamma2, gammas.gamma3))
+        return damsm_loss(regions, codes, text, class_ids, gammas, *rest, **options)
+
+    monkeypatch.setattr(adversarial, "damsm_loss", watched)
+    monkeypatch.setattr(generator_losses, "damsm_loss", watched)
+    options = {"text_mode": "damsm-finetune", "generator_losses": [DAMSMLoss(0.1, Gammas(7, 6, 5))]}
+    module = small_ssagan(**options)
+    trainer = train(module, max_steps=1, limit_val_batches=1)
+    trainer.validate(module, datamodule=trainer.datamodule, verbose=False)
+    assert len(seen) >= 3 and set(seen) == {(7, 6, 5)}
+    assert module.judge.gammas == Gammas()
+
+
+def test_finetuned_encoders_train_in_train_mode(small_ssagan, train):
+    """Their dropout drops and their batch norm sees the batch, as in the released ``main_finetune.py``."""
+    module = small_ssagan(text_mode="damsm-finetune")
+    modes = []
+
+    def note(*_):
+        encoder = module.judge.image_encoder
+        modes.append([module.text_encoder.dropout.training, *(part.training for part in encoder.modules())])
+
+    step = module._encoder_phase
+    module._encoder_phase = lambda *arguments: (note(), step(*arguments))
+    train(module, max_steps=2)
+    assert len(modes) == 2 and all(all(each) for each in modes)
+    norms = [part for part in module.judge.image_encoder.modules() if isinstance(part, nn.BatchNorm2d)]
+    trained = load_module(module.damsm).image_encoder.modules()
+    before = [part for part in trained if isinstance(part, nn.BatchNorm2d)]
+    assert norms
+    assert all(not torch.equal(one.running_mean, two.running_mean) for one, two in zip(norms, before, strict=True))
+
+
+def test_each_device_draws_its_own_numbers(small_ssagan, birds, train, tmp_path):
+    """What a network draws from torch's own generator, too; and another at each step."""
+    module, seeds = small_ssagan(), []
+
+    class Watch(pl.Callback):
+        def on_before_optimizer_step(self, *_):
+            seeds.append(torch.initial_seed())
+
+        def on_train_end(self, trainer, *_):
+            (tmp_path / f"{trainer.global_rank}.json").write_text(json.dumps(sorted(set(seeds))))
+
+    strategy = DDPStrategy(find_unused_parameters=True, start_method="fork", process_group_backend="gloo")
+    train(module, birds(batch_size=4), max_steps=2, devices=2, strategy=strategy, callbacks=[Watch()])
+    ranks = [set(json.loads((tmp_path / f"{rank}.json").read_text())) for rank in (0, 1)]
+    assert len(ranks[0]) == len(ranks[1]) == 2 and not ranks[0] & ranks[1]

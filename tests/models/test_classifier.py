@@ -17,7 +17,9 @@ from t2igan.models.classifier import (
     SmallConvNet,
     load_classifier_backbone,
 )
+from t2igan.models.digest import seal
 from t2igan.models.suite_module import content_sha256, load_module
+from t2igan.nn.images import to_signed
 
 COLOURS = [(200, 40, 40), (40, 200, 40), (40, 40, 200), (200, 200, 40), (40, 200, 200)]
 
@@ -84,6 +86,25 @@ def test_rate_rises_and_ends_at_zero(store, tmp_path):
     assert len(rates) == 32  # 40 images in batches of 10, 8 epochs
     assert rates[:9] == pytest.approx([0.5 * min(1, (step + 1) / 8) for step in range(9)])
     assert rates[8:] == sorted(rates[8:], reverse=True) and 0 < rates[-1] < 0.01
+
+
+def test_labels_are_smoothed_in_training_and_sharp_in_validation(store, tmp_path):
+    """The loss of the first step, beside the formula: 0.1 of the weight lies evenly on all classes."""
+    losses = []
+
+    class Sharp(EvaluationClassifier):
+        def training_step(self, batch, batch_idx):
+            loss = super().training_step(batch, batch_idx)
+            with torch.no_grad():
+                logs = self.network(to_signed(batch.images))[1].log_softmax(1)
+            own = -logs[torch.arange(len(batch)), self.labels(batch.class_ids)].mean()
+            losses.append((loss.item(), (0.9 * own - 0.1 * logs.mean()).item(), own.item()))
+            return loss
+
+    options = {"max_epochs": -1, "max_steps": 5, "enable_checkpointing": False, "limit_val_batches": 0}
+    trainer(tmp_path, **options).fit(Sharp(image_size=16, width=4, lr=0.1), datamodule=data(store))
+    assert [loss for loss, *_ in losses] == pytest.approx([smooth for _, smooth, _ in losses], rel=1e-5)
+    assert abs(losses[-1][0] - losses[-1][2]) > 1e-4, "smoothing makes a difference here"
 
 
 def test_checkpoint_alone_rebuilds_it(trained):
@@ -160,6 +181,7 @@ def test_bad_set_ups_are_named(store, tmp_path, trained):
     checkpoint = torch.load(trained[1], weights_only=True)
     recipe = {"class_path": "t2igan.models.suite_module.SuiteModule", "init_args": {}}
     checkpoint["t2igan"]["recipe"], checkpoint["state_dict"] = recipe, {}
+    seal(checkpoint)
     torch.save(checkpoint, tmp_path / "other.ckpt")
     with pytest.raises(UserError, match="holds a SuiteModule"):
         load_classifier_backbone(tmp_path / "other.ckpt")
