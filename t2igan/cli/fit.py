@@ -60,8 +60,14 @@ INPUT_FILES = {
 LOG_EVERY_STEPS = 10
 
 
-def run(verb: str, argv: Sequence[str]) -> None:
-    """Run a Trainer's verb."""
+def run(verb: str, argv: Sequence[str], cli: "type[SuiteCLI] | None" = None) -> None:
+    """Run a Trainer's verb.
+
+    Args:
+        verb: fit, validate, test or predict.
+        argv: its arguments.
+        cli: what does it, where not :class:`SuiteCLI` itself.
+    """
     _quieten()
     import_classes()
     argv = list(_spelt(argv))
@@ -70,7 +76,7 @@ def run(verb: str, argv: Sequence[str]) -> None:
         sys.argv[0] = f"t2igan {verb}"  # the help of a class names the program by it
     try:
         SuiteCLI.words = ["t2igan", verb, *argv]
-        SuiteCLI(
+        (cli or SuiteCLI)(
             pl.LightningModule,
             pl.LightningDataModule,
             subclass_mode_model=True,

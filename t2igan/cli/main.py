@@ -29,7 +29,10 @@ VERBS = {
     "import": ("t2igan.cli.import_", "released weights -> a checkpoint of the suite"),
     "export": ("t2igan.cli.import_", "a checkpoint's weights as the original code loads them"),
     "report": ("t2igan.cli.report", "tables, curves and pictures of what was measured"),
-    "profile": ("t2igan.cli.profile", "what loading costs, beside the released code's way"),
+    "profile": (
+        "t2igan.cli.profile",
+        "where the time of a training step goes; also: profile evaluate, profile loader",
+    ),
     "doctor": ("t2igan.cli.doctor", "data, weights and packages: what is there, what is missing, where to get it"),
     "list": ("t2igan.cli.list", "models, data, metrics, protocols"),
 }

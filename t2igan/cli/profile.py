@@ -1,263 +1,238 @@
-"""``t2igan profile``: what the parts of the suite cost."""
+"""``t2igan profile``: where the time of a training step goes; of an evaluation; of loading."""
 
-import random
+import json
+import shlex
+import subprocess
+import sys
 import tempfile
-import time
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from multiprocessing import get_context
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
-import torch
-from PIL import Image
+import pytorch_lightning as pl
+import yaml
 from rich.console import Console
-from rich.table import Table
-from torchvision import transforms
 
-from t2igan.cli.parsing import call
-from t2igan.cli.process_tree import cpu_seconds, resident_megabytes, summed_resident_megabytes
+from t2igan.benchmark.trainings import CHECKPOINT
+from t2igan.cli.fit import SuiteCLI, import_classes
+from t2igan.cli.fit import run as run_fit
+from t2igan.cli.parsing import call, subclasses
+from t2igan.cli.profile_loader import profile_loader
 from t2igan.data.datamodule import CaptionedImagesModule
-from t2igan.data.datasets import TrainingItems, resize_images
-from t2igan.data.rendering import short_side
-from t2igan.data.repeating import repeat_store
 from t2igan.data.store import open_store
 from t2igan.errors import UserError
-from t2igan.nn.images import to_signed
-from t2igan.ranges import Count, Whole
+from t2igan.models.suite_module import read_checkpoint
+from t2igan.profiling import showing
+from t2igan.profiling.steps import ProfileSteps
+from t2igan.profiling.synthetic import save_untrained, without_downloads, write_synthetic_store
+from t2igan.ranges import Count
+
+INPUTS = ("damsm", "captioner")  # keys of a model that name checkpoints
+ROUNDS = 3
+REPEATABLE = ("--set", "--options")
+AS_IT_IS = "as it is"  # the set of options that changes nothing
+# Callbacks of these names are no part of a step, or write what nobody asked for.
+LEFT_OUT = (
+    "ModelCheckpoint",
+    "FinalCheckpoint",
+    "SampleGrid",
+    "Scores",
+    "LineProgress",
+    "StepBar",
+    "SaveConfigCallback",
+)
 
 console = Console()
 
-PICTURES = {".jpg", ".jpeg", ".png"}
-LEVELS = (2, 4)  # of the released multi-stage models: the picture's side over these
-READING = "draw, read, decode"  # the stage that workers do
-SHARES = 8  # parts of an epoch whose rates are compared
-ROW = "{:>10} {:>10} {:>16} {:>12}"
-WARM_UP = 4  # batches before the first measurement
-
-Stages = dict[str, float]
-"""Milliseconds of CPU time an image, by stage."""
-
 
 def run(verb: str, argv: Sequence[str]) -> None:
-    """Run the verb: its first word says what to measure."""
-    if not argv or argv[0] in ("-h", "--help"):
-        print(f"usage: t2igan {verb} loader [--help] [options]")
-        return
-    if argv[0] != "loader":
-        raise UserError(f"cannot measure {argv[0]!r}; there is: loader")
-    call(profile_loader, argv[1:], f"{verb} loader")
+    """Run the verb: a first word that is no option says what else to measure."""
+    if argv and argv[0] == "loader":
+        call(profile_loader, argv[1:], f"{verb} loader")
+    elif argv and argv[0] == "evaluate":
+        _profile_evaluation(argv[1:])
+    elif argv and not argv[0].startswith("-"):
+        raise UserError(f"cannot measure {argv[0]!r}; give --config, or one of: evaluate, loader")
+    else:
+        call(profile_training, list(_repeatable(argv)), verb)
 
 
-def profile_loader(
+def _repeatable(argv: Sequence[str]) -> Iterator[str]:
+    """``--set A --set B`` as the parser wants a list to be given."""
+    words = iter(argv)
+    for word in words:
+        name, equals, value = word.partition("=")
+        if name in REPEATABLE:
+            value = value if equals else next(words, "")
+            yield f"{name}+={value or AS_IT_IS}"
+        else:
+            yield word
+
+
+def profile_training(
     *,
-    store: str,
-    images: str | None = None,
-    count: Count = 256,
-    batch_size: Count = 32,
-    workers: Whole = 0,
-    epoch_images: Whole = 0,
-    device: str = "cpu",
+    config: str,
+    set: list[str] = [],  # noqa: B006 (its name on the command line; the parser copies it)
+    options: list[str] = [],  # noqa: B006
+    steps: Count = 5,
+    synthetic: bool = False,
+    out: str | None = None,
 ) -> None:
-    """Measure the loader, beside the released code's way to load where the original files are given.
+    """Measure steps of a training: seconds by part, images/s, memory, arithmetic, the share of the device's peak.
+
+    Checkpoints that the configuration names and that are not there are replaced by untrained networks of the same
+    kind, a store that is not there by random images and captions: both take the same time.
 
     Args:
-        store: path of the store (``t2igan prepare``).
-        images: folder of the original image files; they are read as the released code does, with PIL.
-        count: images read either way.
-        batch_size: images per batch.
-        workers: read a whole shuffled epoch with so many processes, too; 0: do not.
-        epoch_images: the epoch is that of a store of so many training images, made of those in the store (in the
-            folder for temporary files, deleted afterwards); 0: of the store itself.
-        device: where crop, flip and pyramid are computed.
+        config: YAML file of a training, as `t2igan fit` takes it.
+        set: a change, such as --set "--data.batch_size 8"; may be given several times.
+        options: a set of changes to compare with others, such as --options "--speed plain" --options
+            "--speed exact"; each is run in a process of its own, three rounds in turn; "" is the configuration
+            as it is.
+        steps: measured without the clock, and as many with it.
+        synthetic: take random images and untrained networks though the real ones are there.
+        out: folder for profile.json and profile.png; default: runs/profile/<name of the configuration>.
     """
-    place = _device(device)
-    torch.set_num_threads(1)
-    data = _data(Path(store), batch_size)
-    ours, theirs = _side_by_side(data, images, count, place)
-    for title, stages in (("PIL, as the released code", theirs), (f"store, {data.store.encoding}", ours)):
-        if stages:
-            _print_stages(f"{title}, {data.image_size} px", stages)
-    if theirs:
-        whole, reading = (sum(theirs.values()) / cost for cost in (sum(ours.values()), ours[READING]))
-        console.print(
-            f"the store gives {whole:.1f} times the images per second and core; {reading:.1f} times where a GPU "
-            f"does all but {READING}",
-            soft_wrap=True,
+    file = Path(config)
+    if not file.is_file():
+        raise UserError(f"--config: {config} is not there")
+    folder = Path(out) if out else Path("runs/profile") / f"{file.parent.name}-{file.stem}"
+    folder.mkdir(parents=True, exist_ok=True)
+    if options:
+        _compare(file, set, options, steps, synthetic, folder)
+        return
+    with tempfile.TemporaryDirectory() as scratch:
+        profile = _measure(file, shlex.split(" ".join(set)), steps, synthetic, Path(scratch))
+    showing.write_json(profile, folder / "profile.json")
+    showing.draw(profile, folder / "profile.png")
+    console.print(showing.table(profile))
+    for sentence in showing.sentences(profile):
+        console.print(sentence, soft_wrap=True, highlight=False)
+    console.print(f"wrote {folder}/profile.json and profile.png", soft_wrap=True)
+    console.print(f'next: t2igan profile --config {config} --options "" --options "--speed plain"', soft_wrap=True)
+
+
+class ProfileCLI(SuiteCLI):
+    """A training of a few steps that leaves nothing behind but its profile."""
+
+    measuring: ProfileSteps
+
+    def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
+        """The Trainer with what belongs to a step, and the measuring."""
+        trainer = super().instantiate_trainer(**kwargs)
+        kept = [callback for callback in trainer.callbacks if type(callback).__name__ not in LEFT_OUT]
+        trainer.callbacks = [self.measuring, *kept]
+        return trainer
+
+    def fit(self, model: pl.LightningModule, **kwargs: Any) -> None:
+        """Measure."""
+        self._guarded(self.trainer.fit, model, **kwargs)
+
+
+class UntrainedCLI(SuiteCLI):
+    """Builds a model and saves it as it is."""
+
+    words_of_data: list[str]
+    target: Path
+
+    def fit(self, model: pl.LightningModule, **kwargs: Any) -> None:
+        """Save in place of training."""
+        save_untrained(model, self.words_of_data, self.target)
+
+
+def _measure(file: Path, words: Sequence[str], steps: int, synthetic: bool, scratch: Path) -> Any:
+    """The profile of a configuration with changes; ``scratch`` is for what stands in for missing inputs."""
+    import_classes()
+    content = yaml.safe_load(file.read_text())
+    content.get("trainer", {}).pop("callbacks", None)
+    _stand_in(content, file, words, synthetic, scratch)
+    ready = scratch / f"{file.stem}.yaml"
+    ready.write_text(yaml.safe_dump(content))
+    measuring = ProfileSteps(f"{file.parent.name}/{file.stem}", steps)
+    limits = {"max_steps": measuring.all_steps, "max_epochs": -1, "limit_val_batches": 0, "num_sanity_val_steps": 0}
+    fixed = [word for key, value in limits.items() for word in (f"--trainer.{key}", str(value))]
+    ProfileCLI.measuring = measuring
+    run_fit("fit", ["--config", str(ready), *words, *fixed, "--run", str(scratch / "run")], ProfileCLI)
+    return measuring.profile
+
+
+def _stand_in(content: dict[str, Any], file: Path, words: Sequence[str], synthetic: bool, scratch: Path) -> None:
+    """Replace what a configuration reads and what is not there, or all of it."""
+    model, data = content["model"].setdefault("init_args", {}), content["data"].setdefault("init_args", {})
+    missing = {key for key in INPUTS if isinstance(model.get(key), str) and not Path(model[key]).is_file()}
+    replaced = {key for key in INPUTS if isinstance(model.get(key), str)} if synthetic else missing
+    kind = next(
+        each for each in subclasses(CaptionedImagesModule) if each.__name__ == content["data"]["class_path"]
+    )
+    store = Path(_changed(words, "store") or data.get("store") or f"{file.stem}.h5")
+    if synthetic or not store.is_file():
+        known = next(
+            (model[key] for key in INPUTS if isinstance(model.get(key), str) and key not in replaced), None
         )
-    if workers and epoch_images:
-        with tempfile.TemporaryDirectory() as folder:
-            large = Path(folder) / "large.h5"
-            _repeat_apart(Path(store), large, epoch_images)
-            _profile_epoch(large, batch_size, workers, place)
-    elif workers:
-        _profile_epoch(Path(store), batch_size, workers, place)
+        size = int(_changed(words, "image_size") or data.get("image_size", 256))
+        images = 2 * int(_changed(words, "batch_size") or data.get("batch_size", 32))
+        store = scratch / "store.h5"
+        vocabulary = read_checkpoint(known)["t2igan"]["vocabulary"] if known else None
+        write_synthetic_store(store, kind.expected_name or "synthetic", size, max(images, 64), vocabulary)
+        data["store"] = str(store)
+    for key in replaced:
+        model[key] = str(_untrained(model[key], file, store, scratch))
+    content["model"] = without_downloads(content["model"])
 
 
-def _device(name: str) -> torch.device:
-    try:
-        return torch.empty(0, device=name).device
-    except (RuntimeError, AssertionError) as error:
-        raise UserError(f"--device {name} cannot be used: {str(error).splitlines()[0]}") from error
+def _changed(words: Sequence[str], key: str) -> str | None:
+    """What a change of the command line says of an argument of the data."""
+    names = (f"--data.{key}", f"--data.init_args.{key}")
+    return next((after for word, after in pairwise(words) if word in names), None)
 
 
-def _repeat_apart(store: Path, large: Path, records: int) -> None:
-    """Write the large store in a process of its own, whose memory does not count."""
-    process = get_context("spawn").Process(target=repeat_store, args=(store, large, records))
-    process.start()
-    process.join()
-    if process.exitcode:
-        raise UserError(f"{large}: could not be written, see above; is the disk full?")
+def _untrained(checkpoint: str, file: Path, store: Path, scratch: Path) -> Path:
+    """A checkpoint of the network that a training would leave at a path, untrained."""
+    match = CHECKPOINT.fullmatch(checkpoint)
+    source = file.parent / f"{Path(match['name']).name}.yaml" if match else Path()
+    if not source.is_file():
+        raise UserError(f"{checkpoint} is not there, and no {source} says what it would hold: train it first")
+    content = without_downloads(yaml.safe_load(source.read_text()))
+    content["data"]["init_args"]["store"] = str(store)
+    content.get("trainer", {}).pop("callbacks", None)
+    ready, target = scratch / f"untrained-{source.stem}.yaml", scratch / source.stem / "last.ckpt"
+    UntrainedCLI.words_of_data, UntrainedCLI.target = list(open_store(store).vocabulary.words), target
+    inner = content["model"].get("init_args", {})
+    for key in INPUTS:
+        if isinstance(inner.get(key), str) and not Path(inner[key]).is_file():
+            inner[key] = str(_untrained(inner[key], file, store, scratch))
+    ready.write_text(yaml.safe_dump(content))
+    run_fit("fit", ["--config", str(ready), "--run", str(scratch / "untrained")], UntrainedCLI)
+    return target
 
 
-def _data(store: Path, batch_size: int, workers: int = 0) -> CaptionedImagesModule:
-    """The store at its own size, loaded as for training."""
-    size = open_store(store).image_size
-    return CaptionedImagesModule(str(store), size, batch_size=batch_size, num_workers=workers)
-
-
-def _side_by_side(
-    data: CaptionedImagesModule, images: str | None, count: int, device: torch.device
-) -> tuple[Stages, Stages]:
-    """CPU time of both ways, batch by batch in turn, so that both meet the same machine."""
-    files = _files(Path(images)) if images else []
-    ours, theirs = _StageClock(), _StageClock()
-    batches, items = _training_batches(data), data.train_dataloader().dataset
-    for number in range(WARM_UP + -(-count // data.batch_size)):
-        if number == WARM_UP:
-            ours.reset()
-            theirs.reset()
-        _load_from_store(data, items, next(batches), device, ours)
-        if files:
-            _load_as_released(random.choices(files, k=data.batch_size), data.image_size, theirs)
-    return ours.per_image(), theirs.per_image()
-
-
-def _files(folder: Path) -> list[Path]:
-    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in PICTURES)
-    if not files:
-        raise UserError(f"{folder}: no image files here; --images names the folder of the original pictures")
-    return files
-
-
-def _training_batches(data: CaptionedImagesModule) -> Iterator[list[tuple[int, int]]]:
-    """(epoch, image) of one batch after another, without end."""
-    sampler = data.train_dataloader().sampler
-    epoch = 0
-    while True:
-        sampler.set_epoch(epoch)
-        yield from sampler
-        epoch += 1
-
-
-class _StageClock:
-    """Adds up the CPU time of stages and counts images."""
-
-    def __init__(self) -> None:
-        self.reset()
-
-    def reset(self) -> None:
-        self.seconds: dict[str, float] = defaultdict(float)
-        self.images = 0
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        start = time.process_time()
-        yield
-        self.seconds[name] += time.process_time() - start
-
-    def per_image(self) -> Stages:
-        return {name: 1000 * seconds / self.images for name, seconds in self.seconds.items()}
-
-
-def _load_from_store(
-    data: CaptionedImagesModule,
-    items: TrainingItems,
-    batch: list[tuple[int, int]],
-    device: torch.device,
-    clock: _StageClock,
+def _compare(
+    file: Path, changes: Sequence[str], options: Sequence[str], steps: int, synthetic: bool, folder: Path
 ) -> None:
-    with clock.stage(READING):
-        uncut = items[batch]
-    with clock.stage("crop, flip"):
-        whole = data.on_after_batch_transfer(data.transfer_batch_to_device(uncut, device, 0), 0)
-    with clock.stage("pyramid"):
-        levels = [whole.images, *(resize_images(whole.images, data.image_size // part) for part in LEVELS)]
-    with clock.stage("normalise"):
-        for level in levels:
-            to_signed(level)
-    clock.images += len(batch)
+    """Run each set of options in processes of its own, in turn."""
+    rounds: dict[str, list[Mapping[str, Any]]] = {each: [] for each in options}
+    base = [f"--set={change}" for change in changes]
+    for number in range(ROUNDS):
+        for place, each in enumerate(rounds):
+            console.print(f"round {number + 1} of {ROUNDS}: {each}", soft_wrap=True, highlight=False)
+            out = folder / f"options-{place}"
+            words = ["--config", str(file), "--steps", str(steps), "--synthetic", str(synthetic).lower()]
+            given = [*base, *([] if each == AS_IT_IS else [f"--set={each}"])]
+            command = [sys.executable, "-m", "t2igan", "profile", *words, *given, "--out", str(out)]
+            done = subprocess.run(command, capture_output=True, text=True)
+            if done.returncode:
+                raise UserError(f"with {each}: {(done.stderr.strip() or 'it failed').splitlines()[-1]}")
+            rounds[each].append(json.loads((out / "profile.json").read_text()))
+    (folder / "comparison.json").write_text(json.dumps(rounds, indent=1) + "\n")
+    console.print(showing.comparison(rounds))
+    console.print(f"wrote {folder}/comparison.json, and a profile of each under options-<number>", soft_wrap=True)
 
 
-def _load_as_released(files: Sequence[Path], size: int, clock: _StageClock) -> None:
-    """The transforms of the released loaders, and a batch of each level."""
-    fit = transforms.Resize(short_side(size))
-    augment = transforms.Compose([transforms.RandomCrop(size), transforms.RandomHorizontalFlip()])
-    lower = [transforms.Resize(size // part) for part in LEVELS]
-    normalise = transforms.Compose([transforms.ToTensor(), transforms.Normalize((0.5,) * 3, (0.5,) * 3)])
-    samples = []
-    for file in files:
-        with clock.stage("open, decode"):
-            image = Image.open(file).convert("RGB")
-        with clock.stage("resize"):
-            image = fit(image)
-        with clock.stage("crop, flip"):
-            image = augment(image)
-        with clock.stage("pyramid"):
-            levels = [image, *(transform(image) for transform in lower)]
-        with clock.stage("normalise"):
-            samples.append([normalise(level) for level in levels])
-    with clock.stage("collate"):
-        for level in zip(*samples):
-            torch.stack(level)
-    clock.images += len(files)
+def _profile_evaluation(argv: Sequence[str]) -> None:
+    """``t2igan evaluate`` with its costs, keeping neither record nor features."""
+    from t2igan.cli.evaluate import run as run_evaluate
 
-
-def _print_stages(title: str, stages: Stages) -> None:
-    total = sum(stages.values())
-    table = Table("stage", "ms per image", "share", title=title, title_justify="left")
-    for name, milliseconds in stages.items():
-        table.add_row(name, f"{milliseconds:.3f}", f"{milliseconds / total:.0%}")
-    table.add_row("all", f"{total:.3f}", f"{1000 / total:,.0f} images/s per core")
-    console.print(table)
-
-
-def _profile_epoch(store: Path, batch_size: int, workers: int, device: torch.device) -> None:
-    """Read a shuffled epoch; prints rate and memory from its beginning to its end."""
-    started = time.perf_counter()
-    data = _data(store, batch_size, workers)
-    opened = time.perf_counter() - started
-    images = len(data.train_split)
-    size = store.stat().st_size / 1e9
-    console.print(f"{store}: {images:,} training images, {size:.1f} GB, opened in {opened:.2f} s", soft_wrap=True)
-    console.print(f"an epoch with {workers} workers")
-    console.print(ROW.format("images", "images/s", "images/s of CPU", "resident MB"))
-    loader = data.train_dataloader()
-    marks = [_Mark(0)]
-    for number, batch in enumerate(loader, 1):
-        data.on_after_batch_transfer(data.transfer_batch_to_device(batch, device, 0), 0)
-        if number == WARM_UP * workers:
-            marks[0] = _Mark(number * batch_size)
-        elif number % max(1, len(loader) // SHARES) == 0:
-            marks.append(_Mark(number * batch_size))
-            console.print(ROW.format(*marks[-1].since(marks[-2])))
-    for title, sizes in (
-        ("resident memory of all processes", [mark.resident for mark in marks]),
-        ("the same with what they share counted in each (sum of RSS)", [mark.summed for mark in marks]),
-    ):
-        first, most = sizes[0], max(sizes)
-        console.print(f"{title}: {first:,.0f} MB at first, {most - first:,.0f} MB more at most", soft_wrap=True)
-
-
-class _Mark:
-    """What was used up to a moment of an epoch."""
-
-    def __init__(self, images: int) -> None:
-        self.images = images
-        self.wall, self.cpu, self.resident = time.perf_counter(), cpu_seconds(), resident_megabytes()
-        self.summed = summed_resident_megabytes()
-
-    def since(self, before: "_Mark") -> tuple[str, ...]:
-        images = self.images - before.images
-        rates = images / (self.wall - before.wall), images / max(self.cpu - before.cpu, 1e-9)
-        return f"{self.images:,}", *(f"{rate:,.0f}" for rate in rates), f"{self.resident:,.0f}"
+    with tempfile.TemporaryDirectory() as scratch:
+        records = str(Path(scratch) / "records.jsonl")
+        run_evaluate("evaluate", [*argv, "--costs", "true", "--cache", "none", "--records", records])

@@ -7,7 +7,7 @@ with that signature. What is accepted here is checked again, types included, by 
 import ast
 import shutil
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,10 +24,20 @@ FUNCTIONS = {
     ("import",): ("import_", "import_verb"),
     ("export",): ("import_", "export_verb"),
     ("report",): ("report", "report"),
-    ("profile", "loader"): ("profile", "profile_loader"),
+    ("profile", "loader"): ("profile_loader", "profile_loader"),
+    ("profile", "evaluate"): ("evaluate", "evaluate_verb"),
+    ("profile",): ("profile", "profile_training"),
 }
 SPELLINGS = {"import": ["as", "with"]}  # names of options that are no names in Python
-WORDS = {"str": "TEXT", "int": "N", "float": "X", "bool": "true|false", "list[str]": "TEXT"}
+WORDS = {
+    "str": "TEXT",
+    "int": "N",
+    "Count": "N",
+    "Whole": "N",
+    "float": "X",
+    "bool": "true|false",
+    "list[str]": "TEXT",
+}
 INDENT, LEFT = 2, 26
 
 
@@ -68,14 +78,15 @@ def answer(verb: str, argv: Sequence[str]) -> str | None:
     Raises:
         UserError: an option that the verb does not have, or one without which it cannot do.
     """
-    for words, (module, function) in FUNCTIONS.items():
-        if (verb, *argv)[: len(words)] == words:
-            summary, options = read_signature(module, function)
-            options.append(Option("allow", "MODULE", "[]", False, ALLOW_HELP))
-            rest = argv[len(words) - 1 :]
-            if any(word in HELP for word in rest):
-                return _help(" ".join(words), summary, options)
-            _refuse(rest, options, SPELLINGS.get(verb, []))
+    words = next((words for words in FUNCTIONS if (verb, *argv)[: len(words)] == words), None)
+    rest = argv[len(words) - 1 :] if words else []
+    if words is None or (verb == "profile" and rest and not rest[0].startswith("-")):
+        return None
+    summary, options = read_signature(*FUNCTIONS[words])
+    options.append(Option("allow", "MODULE", "[]", False, ALLOW_HELP))
+    if any(word in HELP for word in rest):
+        return _help(" ".join(words), summary, options)
+    _refuse(rest, options, SPELLINGS.get(verb, []))
     return None
 
 
@@ -155,7 +166,7 @@ def _width() -> int:
 
 def _refuse(argv: Sequence[str], options: Sequence[Option], spellings: Sequence[str]) -> None:
     """Refuse options that there are not, and a line without those that there have to be."""
-    given = [word[2:].partition("=")[0].removesuffix("+") for word in argv if word.startswith("--")]
+    given = [name.removesuffix("+") for name in _names(argv)]
     known = [*(option.name for option in options), *spellings]
     for name in given:
         if name not in known:
@@ -166,3 +177,14 @@ def _refuse(argv: Sequence[str], options: Sequence[Option], spellings: Sequence[
     ]
     if missing:
         raise UserError("; ".join(missing))
+
+
+def _names(argv: Sequence[str]) -> Iterator[str]:
+    """The options of a command line; each has a value, behind ``=`` or as the next word."""
+    words = iter(argv)
+    for word in words:
+        if word.startswith("--"):
+            name, equals, _ = word[2:].partition("=")
+            yield name
+            if not equals:
+                next(words, None)

@@ -33,7 +33,7 @@ def test_an_epoch_of_a_repeated_store(drawn_birds_store, tmp_path, capsys, monke
 def test_what_is_missing_is_one_line(drawn_birds_store, tmp_path, capsys):
     for arguments, said in (
         (["loader"], "--store is missing"),
-        (["step"], "there is: loader"),
+        (["step"], "give --config"),
         (["loader", "--store", str(drawn_birds_store), "--images", str(tmp_path)], "no image files here"),
         (["loader", "--store", str(drawn_birds_store), "--device", "tpu9"], "--device tpu9 cannot be used"),
     ):

@@ -50,6 +50,7 @@ def test_every_option_has_its_text():
     [
         ("sample --chekpoint x --out y", "'chekpoint' is not an option (did you mean checkpoint?)"),
         ("sample --check x --out y", "'check' is not an option"),
+        ("profile --config a.yaml --set --trainer.max_steps=1 --step 2", "'step' is not an option"),
         ("sample", "--checkpoint is missing: of a generator; --out is missing"),
         ("evaluate --checkpoint x --store y", "--protocol is missing"),
         ("fit --config c.yaml --trainer.max_step 3", "did you mean trainer.max_steps?"),

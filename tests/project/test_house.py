@@ -23,6 +23,7 @@ ROOMS = [
     "evaluation",
     "reporting",
     "callbacks",
+    "profiling",
     "benchmark",
     "cli",
 ]

@@ -1,0 +1,204 @@
+"""Divides the time of a training step among its parts: networks, losses, data, optimiser, logging."""
+
+import dataclasses
+import functools
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.profilers import Profiler
+from torch import Tensor, nn
+
+from t2igan.callbacks.watching import networks_of
+from t2igan.models.adversarial import AdversarialModule
+
+DATA, LOSSES, PENALTY, MATCHING = "data", "losses, rest of the step", "penalty", "matching loss"
+OPTIMISER, AVERAGE, LOGGING = "optimiser", "average", "logging, training loop"
+_DATA_ACTIONS = ("dataloader_next", "batch_transfer", "batch_to_device", "transfer_batch_to_device")
+
+
+class PartClock:
+    """Gives the time between two events to the part that is current.
+
+    Parts are entered and left as calls are. Within a backward pass the current part changes when a gradient reaches
+    the output of a network: what is computed from then on is that network's backward, until the next one's is
+    reached. On a GPU every change waits for the device, so that a step measured so is slower than one that is not.
+
+    Args:
+        device: that computes.
+
+    Attributes:
+        seconds: of each part so far.
+        running: whether time is taken.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        self.seconds: dict[str, float] = defaultdict(float)
+        self.running = False
+        self._parts = [LOGGING]
+        self._whole = 0  # parts on the stack that are not divided further
+        self._backward = 0
+        self._since = 0.0
+
+    @property
+    def part(self) -> str:
+        """The current part."""
+        return self._parts[-1]
+
+    @property
+    def divides(self) -> bool:
+        """Whether the current part may hand time to others within it."""
+        return not self._whole
+
+    def start(self) -> None:
+        """Begin to take time."""
+        synchronise(self.device)
+        self.running, self._since = True, time.perf_counter()
+
+    def stop(self) -> None:
+        """Take no more time."""
+        self._settle()
+        self.running = False
+
+    @contextmanager
+    def within(self, part: str, whole: bool = False, backward: bool = False) -> Iterator[None]:
+        """Time spent inside belongs to ``part``.
+
+        Args:
+            part: its name.
+            whole: what is entered inside belongs to it too.
+            backward: gradients that arrive at networks change the part.
+        """
+        self._settle()
+        self._parts.append(part if self.divides else self.part)
+        self._whole += whole
+        self._backward += backward
+        try:
+            yield
+        finally:
+            self._settle()
+            self._parts.pop()
+            self._whole -= whole
+            self._backward -= backward
+
+    def turn(self, part: str) -> None:
+        """A gradient has reached a part's output."""
+        if self._backward and self.divides:
+            self._settle()
+            self._parts[-1] = part
+
+    def _settle(self) -> None:
+        if self.running:
+            synchronise(self.device)
+            now = time.perf_counter()
+            self.seconds[self.part] += now - self._since
+            self._since = now
+
+
+def synchronise(device: torch.device) -> None:
+    """Wait until the device has done what it was given."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def watch(module: pl.LightningModule, trainer: pl.Trainer, clock: PartClock) -> None:
+    """Let the parts of a module that is set up for training tell the clock when they compute."""
+    for name, network in networks_of(module).items():
+        _watch_network(network, _title(name), clock)
+    _wrap(module, "backward", LOSSES, clock, backward=True)
+    for name in ("log", "log_dict"):
+        _wrap(module, name, LOGGING, clock)
+    _wrap(trainer.strategy, "optimizer_step", OPTIMISER, clock)
+    if isinstance(module, AdversarialModule):
+        _watch_adversarial(module, clock)
+
+
+def _title(name: str) -> str:
+    return {"text_encoder": "text encoder", "image_encoder": "image encoder"}.get(name, name.replace("_", " "))
+
+
+def _watch_adversarial(module: AdversarialModule, clock: PartClock) -> None:
+    if module.judge is not None and module.judge.text_encoder is not module.text_encoder:
+        _watch_network(module.judge.text_encoder, "text encoder", clock)
+    for critic in module.discriminators:
+        title = _title(next(name for name, each in module.networks().items() if each is critic))
+        for method in ("conditional", "unconditional"):
+            _wrap(critic, method, title, clock)
+    _wrap(module, "penalty_loss", PENALTY, clock, whole=True)
+    for term in module.generator_losses:
+        _wrap(term, "forward", MATCHING if term.needs_judge else term.name, clock, whole=True)
+    for average in module.averages.values():
+        _wrap(average, "update", AVERAGE, clock)
+
+
+def _watch_network(network: nn.Module, part: str, clock: PartClock) -> None:
+    _wrap(network, "forward", part, clock)
+
+
+def _wrap(owner: Any, name: str, part: str, clock: PartClock, whole: bool = False, backward: bool = False) -> None:
+    """Give the time of a method to a part, and that of its backward pass."""
+    method = getattr(owner, name)
+
+    @functools.wraps(method)
+    def timed(*args: Any, **kwargs: Any) -> Any:
+        with clock.within(part, whole, backward):
+            result = method(*args, **kwargs)
+        if clock.divides:
+            for tensor in _tensors(result):
+                if tensor.requires_grad:
+                    tensor.register_hook(_turner(clock, part))
+        return result
+
+    object.__setattr__(owner, name, timed)
+
+
+def _turner(clock: PartClock, part: str) -> Callable[[Tensor], None]:
+    def turn(_: Tensor) -> None:
+        clock.turn(part)
+
+    return turn
+
+
+def _tensors(value: Any) -> Iterator[Tensor]:
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, (list, tuple)):
+        for each in value:
+            yield from _tensors(each)
+    elif isinstance(value, Mapping):
+        yield from _tensors(list(value.values()))
+    elif dataclasses.is_dataclass(value):
+        yield from _tensors([getattr(value, field.name) for field in dataclasses.fields(value)])
+
+
+class ClockProfiler(Profiler):
+    """Tells the clock of what Lightning does around a module: loading, the step, callbacks."""
+
+    def __init__(self, clock: PartClock) -> None:
+        super().__init__()
+        self.clock = clock
+        self._open: dict[str, Any] = {}
+
+    def start(self, action_name: str) -> None:
+        """An action begins."""
+        part = self._part(action_name)
+        if part is not None:
+            self._open[action_name] = self.clock.within(part)
+            self._open[action_name].__enter__()
+
+    def stop(self, action_name: str) -> None:
+        """It ends."""
+        if action_name in self._open:
+            self._open.pop(action_name).__exit__(None, None, None)
+
+    def _part(self, action: str) -> str | None:
+        if action.startswith("[Callback]"):
+            return LOGGING
+        if any(word in action for word in _DATA_ACTIONS):
+            return DATA
+        return LOSSES if action.startswith("[Strategy]") and action.endswith("training_step") else None

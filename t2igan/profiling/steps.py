@@ -1,0 +1,155 @@
+"""Runs some steps of a training, first as they are, then with the clock, and counts the arithmetic of one."""
+
+import statistics
+import time
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import Callback
+
+from t2igan.profiling.arithmetic import FlopsByPart, measure_peaks
+from t2igan.profiling.clock import ClockProfiler, PartClock, synchronise, watch
+from t2igan.profiling.memory import forget_peak, peak_megabytes
+
+WARM_UP = 2
+
+
+@dataclass(frozen=True)
+class Part:
+    """One part of a step.
+
+    Attributes:
+        name: of the network, loss or chore.
+        seconds: a step.
+        gflop: 10^9 floating point operations a step, of convolutions, matrix products and LSTMs.
+    """
+
+    name: str
+    seconds: float
+    gflop: float
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Where the time of a step goes.
+
+    Attributes:
+        subject: what was trained.
+        device: in words.
+        threads: of the process.
+        precision: of the trainer.
+        images: a step.
+        step_seconds: of each step that was run without the clock.
+        peak_megabytes: most memory during those steps.
+        parts: of a step with the clock, the longest first.
+        peaks: GFLOP/s of the device in a convolution and in a matrix product, measured in the same run.
+    """
+
+    subject: str
+    device: str
+    threads: int
+    precision: str
+    images: int
+    step_seconds: list[float]
+    peak_megabytes: float
+    parts: list[Part]
+    peaks: dict[str, float]
+
+    @property
+    def seconds(self) -> float:
+        """Of a step without the clock, the median."""
+        return statistics.median(self.step_seconds)
+
+    @property
+    def images_per_second(self) -> float:
+        """Without the clock."""
+        return self.images / self.seconds
+
+    @property
+    def gflop(self) -> float:
+        """Of a step."""
+        return sum(part.gflop for part in self.parts)
+
+    @property
+    def share_of_peak(self) -> float:
+        """Of the convolution peak, that a step without the clock reaches."""
+        return self.gflop / self.seconds / self.peaks["convolution"]
+
+    def as_dict(self) -> dict[str, Any]:
+        """As plain data, with what follows from it."""
+        derived = ("seconds", "images_per_second", "gflop", "share_of_peak")
+        return asdict(self) | {name: getattr(self, name) for name in derived}
+
+
+class ProfileSteps(Callback):
+    """Measures: some steps to warm up, ``steps`` as they are, as many with the clock, one that is counted.
+
+    Args:
+        subject: name of what is trained.
+        steps: measured either way.
+
+    Attributes:
+        profile: once training has ended.
+    """
+
+    def __init__(self, subject: str, steps: int) -> None:
+        self.subject, self.steps = subject, steps
+        self.profile: Profile | None = None
+        self._begun: list[float] = []
+        self._images = 0
+
+    @property
+    def all_steps(self) -> int:
+        """Steps that the training must have."""
+        return WARM_UP + 2 * self.steps + 2
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Set up clock and counter."""
+        self.device = pl_module.device
+        self.clock = PartClock(self.device)
+        self.counter = FlopsByPart(self.clock)
+        trainer.profiler = ClockProfiler(self.clock)
+        watch(pl_module, trainer, self.clock)
+
+    def on_train_batch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, _: int) -> None:
+        """A step begins: the one before has ended, its logging and the loading of this batch included."""
+        number, self._images = len(self._begun), len(batch)
+        if number <= WARM_UP + self.steps:
+            synchronise(self.device)
+        self._begun.append(time.perf_counter())
+        if number == WARM_UP:
+            forget_peak(self.device)
+        elif number == WARM_UP + self.steps:
+            self._peak = peak_megabytes(self.device)
+            self.clock.start()
+        elif number == WARM_UP + 2 * self.steps:
+            self.clock.stop()
+        elif number == WARM_UP + 2 * self.steps + 1:
+            self.counter.__enter__()
+
+    def on_train_batch_end(self, *_: object) -> None:
+        """The last step is the one that is counted."""
+        if len(self._begun) == self.all_steps:
+            self.counter.__exit__(None, None, None)
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Put it together."""
+        plain = self._begun[WARM_UP : WARM_UP + self.steps + 1]
+        names = sorted({*self.clock.seconds, *self.counter.flops}, key=lambda name: -self.clock.seconds[name])
+        half = torch.bfloat16 if "bf16" in str(trainer.precision) else torch.float32
+        self.profile = Profile(
+            subject=self.subject,
+            device=torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else "CPU",
+            threads=torch.get_num_threads(),
+            precision=str(trainer.precision),
+            images=self._images,
+            step_seconds=[after - before for before, after in pairwise(plain)],
+            peak_megabytes=self._peak,
+            parts=[
+                Part(name, self.clock.seconds[name] / self.steps, self.counter.flops[name] / 1e9) for name in names
+            ],
+            peaks=measure_peaks(self.device, half),
+        )

@@ -1,0 +1,76 @@
+"""Stands in for what a profile does not depend on: images, captions and trained networks that are not here."""
+
+from collections.abc import Mapping
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+
+from t2igan.data.rendering import short_side
+from t2igan.data.vocabulary import END, Vocabulary
+from t2igan.data.writing import StoredImage, StoreHeader, write_store
+
+CLASSES, CAPTIONS = 10, 10
+WORDS = 5450  # of CUB's vocabulary
+LENGTHS = (5, 25)  # words of a caption
+
+
+def write_synthetic_store(
+    path: Path, name: str, image_size: int, images: int, words: list[str] | None = None
+) -> None:
+    """Write a store of noise under random captions.
+
+    Args:
+        path: of the store.
+        name: of the data set that it stands in for.
+        image_size: training resolution.
+        images: training images; half as many test images.
+        words: vocabulary, :data:`END` first; None: as many made-up words as CUB has.
+    """
+    vocabulary = Vocabulary(words or [END, *(f"word{number}" for number in range(WORDS - 1))])
+    random, side = np.random.default_rng(0), short_side(image_size)
+    payloads: dict[str, bytes] = {}
+
+    def image(split: str, number: int) -> StoredImage:
+        key = f"{split}_{number:05d}"
+        payloads[key] = random.integers(0, 256, side * side * 3, np.uint8).tobytes()
+        tokens = [random.integers(1, len(vocabulary), random.integers(*LENGTHS)).tolist() for _ in range(CAPTIONS)]
+        texts = [" ".join(vocabulary.words[token] for token in each) for each in tokens]
+        digest = sha256(payloads[key]).hexdigest()
+        return StoredImage(key, number % CLASSES, None, (side, side), len(payloads[key]), digest, texts, tokens)
+
+    splits = {
+        split: [image(split, number) for number in range(count)]
+        for split, count in (("train", images), ("test", max(1, images // 2)))
+    }
+    header = StoreHeader(name, "zero-shot", image_size, side, "raw", crop_by_box=False)
+    write_store(path, header, vocabulary, [f"class {k}" for k in range(CLASSES)], splits, payloads.__getitem__)
+
+
+def save_untrained(module: pl.LightningModule, words: list[str], path: Path) -> None:
+    """Write the checkpoint of a module as it is before its first step.
+
+    Args:
+        module: of the suite, not set up yet.
+        words: vocabulary, :data:`END` first.
+        path: to write.
+    """
+    module.vocabulary = list(words)
+    module.configure_model()
+    checkpoint: dict[str, Any] = {"state_dict": module.state_dict()}
+    module.on_save_checkpoint(checkpoint)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    torch.save(checkpoint, path)
+
+
+def without_downloads(content: Any) -> Any:
+    """A configuration whose networks begin with random weights, where they would begin with ImageNet's."""
+    if isinstance(content, Mapping):
+        return {
+            key: "random" if (key, value) == ("weights", "imagenet") else without_downloads(value)
+            for key, value in content.items()
+        }
+    return [without_downloads(each) for each in content] if isinstance(content, list) else content

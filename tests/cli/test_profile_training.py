@@ -1,0 +1,103 @@
+"""Where the time of a training goes, as a user asks for it; nothing of it has been prepared or trained."""
+
+import json
+
+import pytest
+from PIL import Image
+
+from t2igan.cli.main import main
+
+DAMSM = """
+model:
+  class_path: DAMSM
+  init_args: {image_encoder: {class_path: SmallImageEncoder, init_args: {dim: 16, channels: 2, image_size: 16}}}
+data: {class_path: DrawnBirds, init_args: {store: none.h5, image_size: 16, batch_size: 8, num_workers: 0}}
+trainer: {max_steps: 2, accelerator: cpu}
+"""
+SSAGAN = """
+model:
+  class_path: SSAGAN
+  init_args:
+    damsm: runs/damsm/checkpoints/last.ckpt
+    image_size: 16
+    channels: 2
+data: {class_path: DrawnBirds, init_args: {store: none.h5, image_size: 16, batch_size: 4, num_workers: 0}}
+trainer:
+  max_epochs: 3
+  accelerator: cpu
+  callbacks: [{class_path: Scores, init_args: {protocol: drawn-birds/quick, every_n_epochs: 1}}]
+"""
+
+
+@pytest.fixture
+def experiments(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "damsm.yaml").write_text(DAMSM)
+    (tmp_path / "ssagan.yaml").write_text(SSAGAN)
+    return tmp_path
+
+
+def profile(folder, *words):
+    main(["profile", *words, "--steps", "2", "--out", str(folder)])
+    return json.loads((folder / "profile.json").read_text())
+
+
+def test_a_gan_without_data_and_without_its_damsm(experiments, capsys):
+    told = profile(experiments / "out", "--config", "ssagan.yaml")
+    parts = {part["name"]: part for part in told["parts"]}
+    networks = {"text encoder", "generator", "discriminator", "penalty", "matching loss"}
+    wanted = networks | {"data", "optimiser", "average"}
+    assert wanted < set(parts) and "logging, training loop" in parts
+    assert all(parts[name]["seconds"] > 0 for name in wanted)
+    assert all(parts[name]["gflop"] > 0 for name in networks)
+    assert told["images"] == 4 and len(told["step_seconds"]) == 2
+    assert told["gflop"] == pytest.approx(sum(part["gflop"] for part in told["parts"]))
+    share = told["gflop"] / told["seconds"] / told["peaks"]["convolution"]
+    assert 0 < told["share_of_peak"] < 1 and told["share_of_peak"] == pytest.approx(share)
+    assert Image.open(experiments / "out" / "profile.png").width > 1000
+    said = capsys.readouterr().out
+    assert "penalty" in said and "images/s" in said and "of the convolutions' peak" in said
+    assert sorted(path.name for path in experiments.iterdir()) == ["damsm.yaml", "out", "ssagan.yaml"]
+
+
+def test_a_training_with_one_optimiser(experiments):
+    told = profile(experiments / "out", "--config", "damsm.yaml", "--set", "--data.batch_size 6")
+    parts = {part["name"]: part["gflop"] for part in told["parts"]}
+    assert told["images"] == 6 and parts["image encoder"] > 0 and parts["text encoder"] > 0
+    assert parts["optimiser"] == 0
+
+
+@pytest.mark.slow
+def test_sets_of_options_take_turns(experiments, capsys, monkeypatch):
+    monkeypatch.setattr("t2igan.cli.profile.ROUNDS", 2)
+    options = ["--options", "", "--options", "--data.batch_size 8"]
+    main(["profile", "--config", "ssagan.yaml", "--steps", "1", "--out", "out", *options])
+    rounds = json.loads((experiments / "out" / "comparison.json").read_text())
+    assert [len(each) for each in rounds.values()] == [2, 2]
+    assert [each[0]["images"] for each in rounds.values()] == [4, 8]
+    said = capsys.readouterr().out
+    assert "of peak" in said and said.index("round 1 of 2: --data") < said.index("round 2 of 2: as it is")
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--config", "none.yaml"], "none.yaml is not there"),
+        (["--config", "ssagan.yaml", "--steps", "0"], "steps"),
+        ([], "--config is missing"),
+        (["walls"], "give --config, or one of: evaluate, loader"),
+    ],
+)
+def test_a_mistake_is_one_line(experiments, capsys, words, told):
+    with pytest.raises(SystemExit) as exit_:
+        main(["profile", *words])
+    assert exit_.value.code == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert told in line
+
+
+def test_a_damsm_that_nothing_describes(experiments, capsys):
+    (experiments / "damsm.yaml").unlink()
+    with pytest.raises(SystemExit):
+        main(["profile", "--config", "ssagan.yaml"])
+    assert "no damsm.yaml says what it would hold" in capsys.readouterr().err
