@@ -34,10 +34,10 @@ console = Console()
 
 def run(verb: str, argv: Sequence[str]) -> None:
     """Run the verb."""
-    call(evaluate_verb, list(_repeatable(argv)), verb)
+    call(evaluate_verb, list(repeatable(argv)), verb)
 
 
-def _repeatable(argv: Sequence[str]) -> Iterator[str]:
+def repeatable(argv: Sequence[str]) -> Iterator[str]:
     """``--damsm A --damsm B`` as the parser wants a list to be given."""
     wanted = False
     for argument in argv:

@@ -15,6 +15,7 @@ import yaml
 from rich.console import Console
 
 from t2igan.benchmark.trainings import CHECKPOINT
+from t2igan.cli.evaluate import evaluate_verb, repeatable
 from t2igan.cli.fit import SuiteCLI, import_classes
 from t2igan.cli.fit import run as run_fit
 from t2igan.cli.parsing import call, subclasses
@@ -231,8 +232,6 @@ def _compare(
 
 def _profile_evaluation(argv: Sequence[str]) -> None:
     """``t2igan evaluate`` with its costs, keeping neither record nor features."""
-    from t2igan.cli.evaluate import run as run_evaluate
-
     with tempfile.TemporaryDirectory() as scratch:
-        records = str(Path(scratch) / "records.jsonl")
-        run_evaluate("evaluate", [*argv, "--costs", "true", "--cache", "none", "--records", records])
+        own = ["--costs", "true", "--cache", "none", "--records", str(Path(scratch) / "records.jsonl")]
+        call(evaluate_verb, [*repeatable(argv), *own], "profile evaluate")
