@@ -14,8 +14,11 @@ setup(
     long_description_content_type="text/markdown",
     license="MIT",
     python_requires=">=3.10",
-    packages=find_packages(include=["t2igan", "t2igan.*"]),
+    # Experiments and plans lie beside the package in a checkout, and in it once it is installed.
+    packages=[*find_packages(include=["t2igan", "t2igan.*"]), "t2igan.experiments"],
+    package_dir={"t2igan.experiments": "experiments"},
     package_data={
+        "t2igan.experiments": ["**/*.yaml"],
         "t2igan.evaluation": ["protocols/**/*.yaml"],
         "t2igan.reporting": ["published/*.yaml", "report/page.*"],
     },

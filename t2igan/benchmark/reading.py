@@ -9,6 +9,7 @@ from t2igan.benchmark.steps import Plan, Step
 from t2igan.benchmark.trainings import Wanted
 from t2igan.errors import UserError
 from t2igan.plain_files import read_yaml
+from t2igan.shipped import known_experiment, with_experiments
 
 BASELINES = ("real", "untrained")
 WANDB_MODES = ("online", "offline", "disabled")
@@ -47,7 +48,7 @@ def _steps(path: Path, entries: Any) -> list[Step]:
             what = f"waits for {unknown[0]!r}, which is no earlier step" if unknown else "has the name of another"
             raise UserError(f"{path}: step {position} ({entry['name']}) {what}")
         command = words(path, f"run of step {position}", entry["run"])
-        steps.append(Step(entry["name"], command, after, cell=entry["name"]))
+        steps.append(Step(entry["name"], [*with_experiments(command)], after, cell=entry["name"]))
     return steps
 
 
@@ -106,7 +107,7 @@ def _wanted(path: Path, entry: Any, seeded: bool = True) -> Wanted:
     seed = entry.get("seed")
     if seed is not None and (type(seed) is not int or seed < 0):
         raise UserError(f"{path}: seed of {entry['config']} must be a whole number from 0 on, it is {seed!r}")
-    config = Path(entry["config"])
+    config = Path(known_experiment(entry["config"]) or entry["config"])
     changes = entry.get("set", {})
     expect_kind(path, f"set of {config}", changes, dict, "a mapping of options of `t2igan fit`")
     return Wanted(entry.get("name", config.stem), config, seed, changes)

@@ -18,6 +18,7 @@ from t2igan.benchmark.runner import DONE, ENDED, FAILED, LEFT, RUNNING, WAITING,
 from t2igan.benchmark.steps import Plan
 from t2igan.cli.parsing import call
 from t2igan.errors import UserError
+from t2igan.shipped import find_experiment
 
 console = Console()
 LOCK = "plan.lock"
@@ -34,14 +35,15 @@ def benchmark(plan: str, fresh: bool = False, launcher: str | None = None, dry_r
     """Run a plan. Killed at any point, the same command goes on; a step that failed does not stop the others.
 
     Args:
-        plan: a YAML file: a matrix (``folder``, ``datasets``, ``seeds``) or a list of ``steps``.
+        plan: a YAML file, or the name of one that is shipped, such as quickstart: a matrix (``folder``,
+            ``datasets``, ``seeds``) or a list of ``steps``.
         fresh: hand every step out again, though it is done; runs go on from their checkpoints, as ever. To start
             from nothing delete the plan's folder.
         launcher: local, ray or slurm, in place of the plan's own.
         dry_run: show the steps and what of them is done, but run nothing; before the stores are there, the steps
             that write them.
     """
-    todo = read_plan(Path(plan))
+    todo = read_plan(Path(find_experiment(plan)))
     todo.folder.mkdir(parents=True, exist_ok=True)
     settings = todo.launcher if launcher in (None, todo.launcher.get("kind")) else {"kind": launcher}
     try:

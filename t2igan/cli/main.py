@@ -14,6 +14,7 @@ from t2igan.cli import quick, quick_fit
 from t2igan.cpus import settle_threads
 from t2igan.errors import Stopped, UserError
 from t2igan.files import disk_problem
+from t2igan.shipped import with_experiments
 
 VERBS = {
     "prepare": ("t2igan.cli.prepare", "raw data set -> one HDF5 store"),
@@ -34,6 +35,7 @@ VERBS = {
         "where the time of a training step goes; also: profile evaluate, profile loader",
     ),
     "doctor": ("t2igan.cli.doctor", "data, weights and packages: what is there, what is missing, where to get it"),
+    "init": ("t2igan.cli.init", "experiments and plans out of the package, for changing"),
     "list": ("t2igan.cli.list", "models, data, metrics, protocols"),
 }
 
@@ -79,6 +81,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if verb not in VERBS:
         _fail(f"t2igan: no verb {verb!r}; there are {', '.join(VERBS)}")
     try:
+        rest = list(with_experiments(rest))
         quickly = quick_fit if verb in quick_fit.VERBS else quick
         if (told := quickly.answer(verb, rest)) is not None:
             print(told)

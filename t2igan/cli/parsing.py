@@ -9,10 +9,10 @@ from typing import Any
 import jsonargparse
 from jsonargparse import ArgumentParser
 
-from t2igan.cli.spelling import ALLOW_HELP, nearest
 from t2igan.errors import UserError
 from t2igan.nn.recipe import allow
 from t2igan.ranges import out_of_range
+from t2igan.spelling import ALLOW_HELP, nearest
 
 # Sentences of jsonargparse's errors, which are trees of them.
 PARSER_KEY = re.compile(r'Parser key "([^"]+)"')

@@ -28,6 +28,7 @@ from t2igan.profiling import showing
 from t2igan.profiling.steps import ProfileSteps
 from t2igan.profiling.synthetic import save_untrained, without_downloads, write_synthetic_store
 from t2igan.ranges import Count
+from t2igan.shipped import find_experiment
 
 INPUTS = ("damsm", "captioner")  # keys of a model that name checkpoints
 ROUNDS = 3
@@ -95,9 +96,7 @@ def profile_training(
         synthetic: take random images and untrained networks though the real ones are there.
         out: folder for profile.json and profile.png; default: runs/profile/<name of the configuration>.
     """
-    file = Path(config)
-    if not file.is_file():
-        raise UserError(f"--config: {config} is not there")
+    file = Path(find_experiment(config))
     folder = Path(out) if out else Path("runs/profile") / f"{file.parent.name}-{file.stem}"
     folder.mkdir(parents=True, exist_ok=True)
     if options:

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import t2igan
-from t2igan.cli.spelling import ALLOW_HELP, nearest
 from t2igan.errors import UserError
+from t2igan.spelling import ALLOW_HELP, nearest
 
 HELP = ("-h", "--help")
 # The function that a command line calls: verb, or verb and first word -> (module of this package, function).
@@ -23,6 +23,7 @@ FUNCTIONS = {
     ("evaluate",): ("evaluate", "evaluate_verb"),
     ("import",): ("import_", "import_verb"),
     ("export",): ("import_", "export_verb"),
+    ("init",): ("init", "init"),
     ("report",): ("report", "report"),
     ("profile", "loader"): ("profile_loader", "profile_loader"),
     ("profile", "evaluate"): ("evaluate", "evaluate_verb"),

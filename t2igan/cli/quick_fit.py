@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import t2igan
-from t2igan.cli.spelling import nearest
 from t2igan.errors import UserError
 from t2igan.plain_files import read_yaml
+from t2igan.spelling import nearest
 
 PACKAGE = Path(t2igan.__file__).parent
 VERBS = ("fit", "validate", "test", "predict")

@@ -82,7 +82,7 @@ def test_sets_of_options_take_turns(experiments, capsys, monkeypatch):
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["--config", "none.yaml"], "none.yaml is not there"),
+        (["--config", "none.yaml"], "none.yaml is neither a file nor an experiment"),
         (["--config", "ssagan.yaml", "--steps", "0"], "steps"),
         ([], "--config is missing"),
         (["walls"], "give --config, or one of: evaluate, loader"),

@@ -1,0 +1,85 @@
+"""What an installed package brings along, tried from a wheel in an empty folder."""
+
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from t2igan.cli.main import main
+from t2igan.errors import UserError
+from t2igan.shipped import experiment_names, find_experiment, known_experiment, with_experiments
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_names(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert {"cub/ssagan", "quickstart", "benchmark/cub"} <= set(experiment_names())
+    for name in ("cub/ssagan", "cub/ssagan.yaml", "experiments/cub/ssagan.yaml"):
+        assert find_experiment(name).endswith("experiments/cub/ssagan.yaml")
+    assert known_experiment("/cub/ssagan") is None
+    with pytest.raises(UserError, match=r"did you mean cub/ssagan\?"):
+        find_experiment("cub/ssagann")
+
+
+def test_what_lies_here_comes_first(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "experiments/cub").mkdir(parents=True)
+    (tmp_path / "experiments/cub/ssagan.yaml").write_text("{}")
+    (tmp_path / "own.yaml").write_text("{}")
+    line = "--config cub/ssagan -c own.yaml --config=nothing.yaml --seed 1 --config"
+    resolved = ["--config", "experiments/cub/ssagan.yaml", "-c", "own.yaml", "--config=nothing.yaml"]
+    assert [*with_experiments(line.split())] == [*resolved, "--seed", "1", "--config"]
+
+
+def test_init_keeps_what_was_changed(tmp_path, capsys):
+    main(["init", str(tmp_path)])
+    changed = tmp_path / "experiments/cub/ssagan.yaml"
+    changed.write_text("mine")
+    (tmp_path / "experiments/quickstart.yaml").unlink()
+    main(["init", str(tmp_path)])
+    said = capsys.readouterr().out
+    assert changed.read_text() == "mine" and f"kept {changed}" in said
+    assert f"wrote 1 files to {tmp_path / 'experiments'}" in said
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    """A folder with the package as its wheel installs it."""
+    folder = tmp_path_factory.mktemp("wheel")
+    source = folder / "source"  # building leaves things behind
+    for name in ("t2igan", "experiments"):
+        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("setup.py", "pyproject.toml", "README.md"):
+        shutil.copyfile(ROOT / name, source / name)
+    build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", str(source)]
+    subprocess.run([*build, "--wheel-dir", str(folder)], check=True, capture_output=True)
+    (wheel,) = folder.glob("*.whl")
+    with zipfile.ZipFile(wheel) as packed:
+        packed.extractall(folder / "site")
+    return folder / "site"
+
+
+def t2igan(installed, folder, *words):
+    variables = os.environ | {"PYTHONPATH": str(installed), "PYTHONSAFEPATH": "1"}
+    command = [sys.executable, "-m", "t2igan", *words]
+    return subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True)
+
+
+@pytest.mark.slow
+def test_a_wheel_in_an_empty_folder(installed, tmp_path):
+    where = t2igan(installed, tmp_path, "list", "protocols")
+    assert where.returncode == 0 and "drawn-birds/quick" in where.stdout
+    shown = t2igan(installed, tmp_path, "fit", "--config", "cub/ssagan", "--print_config")
+    assert shown.returncode == 0 and "class_path: t2igan.models.ssagan.SSAGAN" in shown.stdout, shown.stderr
+    refused = t2igan(installed, tmp_path, "fit", "--config", "cub/damsm")
+    assert refused.returncode == 2 and "datasets/cub/cub-256.h5 is not there" in refused.stderr
+    planned = t2igan(installed, tmp_path, "benchmark", "quickstart", "--dry_run", "true")
+    assert planned.returncode == 0 and str(installed / "t2igan/experiments/quickstart/damsm.yaml") in planned.stdout
+    assert t2igan(installed, tmp_path, "init", ".").returncode == 0
+    planned = t2igan(installed, tmp_path, "benchmark", "quickstart", "--dry_run", "true")
+    assert "--config experiments/quickstart/damsm.yaml" in planned.stdout
