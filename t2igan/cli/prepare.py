@@ -16,7 +16,9 @@ from t2igan.data.sources import Listing, Source, make_source
 from t2igan.data.sources.base import several
 from t2igan.data.store import SPLITS, Store, open_store
 from t2igan.errors import UserError
+from t2igan.plain_files import read_yaml
 from t2igan.ranges import Count, Side, Whole
+from t2igan.shipped import EXPERIMENTS, find_experiment
 
 console = Console()
 
@@ -62,7 +64,7 @@ def prepare_cub(
         target=_target(out, root, "cub", "" if split == "zero-shot" else split, image_size),
         image_size=image_size,
         strict=strict,
-        fit="--config experiments/cub/damsm.yaml",
+        fit=_fit("cub", image_size),
         **writing,
     )
 
@@ -97,7 +99,7 @@ def prepare_drawn_birds(
         target=_target(out, root, "drawn-birds", "" if split == "zero-shot" else split, image_size),
         image_size=image_size,
         strict=strict,
-        fit="--config experiments/quickstart/damsm.yaml",
+        fit=_fit("quickstart", image_size),
         **writing,
     )
 
@@ -139,7 +141,7 @@ def prepare_coco(
         target=_target(out, root, "coco", "" if split == "official" else split, image_size),
         image_size=image_size,
         strict=strict,
-        fit="--config experiments/coco/damsm.yaml",
+        fit=_fit("coco", image_size),
         **writing,
     )
 
@@ -239,6 +241,13 @@ def write(
     _say_left_out(summary.left_out, card_folder(target))
     console.print(f"wrote {target} and {card_folder(target) / PAGE}", soft_wrap=True)
     console.print(f"next: t2igan fit {fit} --data.store {target}", soft_wrap=True)
+
+
+def _fit(folder: str, image_size: int) -> str:
+    """Options that train a folder's DAMSM on a store of this resolution, which may be smaller than its own."""
+    config = f"{EXPERIMENTS}/{folder}/damsm.yaml"
+    own = read_yaml(Path(find_experiment(config)))["data"]["init_args"]["image_size"]
+    return f"--config {config}" + (f" --data.image_size {image_size}" if image_size < own else "")
 
 
 def _render(
