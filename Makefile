@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: quickstart test faults lint install clean
+.PHONY: quickstart test faults fuzz lint install clean
 
 quickstart: install
 	$(BIN)/python -m t2igan benchmark experiments/quickstart.yaml
@@ -14,6 +14,10 @@ test: install
 # Kills, stop signals, full disks, damaged and hostile files, tried many times over; prints probe | tried | survived.
 faults: install
 	T2IGAN_FAULTS=long $(BIN)/python -m pytest tests/faults
+
+# The table of bad input, and every reader and verb on harmed files: twenty times as many as in CI, others each time.
+fuzz: install
+	T2IGAN_FAULTS=long $(BIN)/python -m pytest tests/faults/test_bad_values.py tests/faults/test_fuzz.py
 
 lint: install
 	$(BIN)/python -m pip install --quiet "ruff>=0.6"

@@ -47,6 +47,7 @@ setup(
             "pytest>=8",
             "pytest-xdist>=3.5",
             "scipy>=1.11",
+            "hypothesis>=6.100",
             "transformers>=4.40",
             "ray>=2.9",
             "submitit>=1.5",

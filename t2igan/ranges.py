@@ -33,13 +33,21 @@ class Range:
     def __contains__(self, value: float) -> bool:
         above = value >= self.low if self.with_low else value > self.low
         below = value <= self.high if self.with_high else value < self.high
-        return math.isfinite(value) and above and below
+        return _is_finite(value) and above and below
 
     def __str__(self) -> str:
         start = f"{'at least' if self.with_low else 'above'} {self.low:g}"
         if self.high == math.inf:
             return f"a finite number {start}"
         return f"a number {start} and {'at most' if self.with_high else 'below'} {self.high:g}"
+
+
+def _is_finite(value: float) -> bool:
+    """False also for whole numbers beyond every real one, which overflow."""
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False
 
 
 Positive = Annotated[float, Range(0, with_low=False)]

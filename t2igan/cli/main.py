@@ -1,5 +1,6 @@
 """Dispatches the verbs of the ``t2igan`` command; a verb's own imports wait until it is asked for."""
 
+import errno
 import importlib
 import signal
 import sys
@@ -118,7 +119,16 @@ def _told(error: BaseException) -> tuple[str | None, int]:
         error = Stopped(signal.SIGINT)
     if isinstance(error, Stopped):
         return str(error), error.code
-    return (disk_problem(error) if isinstance(error, OSError) else str(error)), 2
+    if isinstance(error, OSError):
+        return disk_problem(error) or _path_problem(error), 2
+    return str(error), 2
+
+
+def _path_problem(error: OSError) -> str | None:
+    """One line for a path that cannot be what is wanted of it, None for any other error."""
+    if error.errno not in (errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.ELOOP) or not error.filename:
+        return None
+    return f"{str(error.filename)[:200]}: {error.strerror}; give another path"
 
 
 def _fail(message: str, code: int = 2) -> None:

@@ -302,6 +302,8 @@ def open_store(path: str | Path) -> Store:
         UserError: no such file, not HDF5, truncated, of another schema version, or not a store.
     """
     path = Path(path)
+    if not path.name:
+        raise UserError(f"{str(path)!r} is no store; give the path of a file that `t2igan prepare` wrote")
     if not path.is_file():
         partial = partial_path(path)
         state = f"{partial.name} beside it is unfinished; run the same" if partial.is_file() else "make it with"

@@ -184,7 +184,7 @@ def _read_metrics(entries: Any, path: Path) -> tuple[MetricSpec, ...]:
     for number, entry in enumerate(entries):
         where = f"metrics[{number}]"
         name = entry.get("name") if isinstance(entry, dict) else entry
-        if name not in METRICS:
+        if not isinstance(name, str) or name not in METRICS:
             raise UserError(f"{path}: {where}.name: {name!r} is not one of {', '.join(METRICS)}")
         options = {key: value for key, value in entry.items() if key != "name"} if isinstance(entry, dict) else {}
         specs.append(_read(METRICS[name], options, path, f"{where}."))
@@ -216,7 +216,7 @@ def _objection(value: Any, wanted: Any, minimum: int | None) -> str:
     """What is wrong with a value, or an empty string."""
     if get_origin(wanted) is Literal:
         choices = get_args(wanted)
-        return "" if value in choices else f"is not one of {', '.join(choices)}"
+        return "" if any(value == choice for choice in choices) else f"is not one of {', '.join(choices)}"
     if type(value) is not wanted:
         return f"is not of type {wanted.__name__}"
     if minimum is not None and value < minimum:

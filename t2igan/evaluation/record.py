@@ -10,10 +10,12 @@ from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import Any, BinaryIO, Literal, get_type_hints
 
 import t2igan
 from t2igan.errors import UserError
+from t2igan.plain_files import parse_json
+from t2igan.typed import fits
 
 SCHEMA = 2  # 1: without digest, protocol's content, training and environment; still read
 PACKAGES = (
@@ -182,19 +184,22 @@ class ResultRecord:
         Raises:
             ValueError: the line is not a whole record of a known schema.
         """
-        content = json.loads(line)
+        try:
+            content = parse_json(line, "it")
+        except UserError as error:
+            raise ValueError(str(error)) from error
         if not isinstance(content, dict) or content.get("schema") not in range(1, SCHEMA + 1):
             raise ValueError(f"not a record of schema 1 to {SCHEMA}")
         content["integrity"] = _integrity(content)
         try:
-            card = _known(SubjectCard, content["subject"])
+            card = dict(content["subject"])
             if card.get("training") is not None:
                 card["training"] = TrainingCard(**_known(TrainingCard, card["training"]))
-            content["subject"] = SubjectCard(**card)
+            content["subject"] = SubjectCard(**_known(SubjectCard, card))
             metrics = content["metrics"].items()
             content["metrics"] = {name: MetricValue(**_known(MetricValue, value)) for name, value in metrics}
             return cls(**_known(cls, content))
-        except (KeyError, TypeError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ValueError(f"not a whole record ({error})") from error
 
 
@@ -217,7 +222,12 @@ def _integrity(content: Mapping[str, Any]) -> Integrity:
 def _known(kind: type, content: dict[str, Any]) -> dict[str, Any]:
     """What a dataclass has fields for: records of later versions stay readable."""
     names = {own.name for own in fields(kind)}
-    return {key: value for key, value in content.items() if key in names}
+    known = {key: value for key, value in content.items() if key in names}
+    hints = get_type_hints(kind)
+    for key, value in known.items():
+        if not fits(value, hints[key]):
+            raise TypeError(f"{key} is {value!r:.40}")
+    return known
 
 
 def by_reason(not_computed: Mapping[str, str]) -> list[tuple[str, str]]:

@@ -15,6 +15,7 @@ from torch import Tensor
 
 import t2igan
 from t2igan.data.batch import CaptionedImages
+from t2igan.data.vocabulary import END
 from t2igan.errors import UserError
 from t2igan.models.digest import OWN, archive_problem, is_sealed, is_whole, seal
 from t2igan.nn import across
@@ -275,6 +276,7 @@ def _check_form(path: Path, checkpoint: Any) -> None:
     weights, words = checkpoint.get("state_dict"), own.get("vocabulary")
     tensors = isinstance(weights, dict) and all(isinstance(each, torch.Tensor) for each in weights.values())
     texts = isinstance(words, list) and all(isinstance(word, str) for word in words)
+    texts = texts and len(set(words)) == len(words) and words[:1] in ([], [END])
     if not tensors or not texts or not isinstance(own.get("dataset"), dict):
         raise UserError(f"{path} is not a whole checkpoint: its weights, vocabulary or data set are not there")
 

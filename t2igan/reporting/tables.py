@@ -1,5 +1,6 @@
 """Leaderboards as text: for a terminal, and as Markdown."""
 
+import html
 from collections.abc import Sequence
 
 from rich.markup import escape
@@ -41,17 +42,18 @@ def _width(grid: Sequence[Sequence[str]]) -> int:
 
 def markdown(board: Board) -> str:
     """The same as Markdown."""
-    lines = [f"**{board.title}**", "", markdown_table(board.grid())]
+    lines = [f"**{html.escape(board.title, quote=False)}**", "", markdown_table(board.grid())]
     if board.footnotes:
-        lines += ["", *(f"* {note}" for note in board.footnotes)]
+        lines += ["", *(f"* {html.escape(note, quote=False)}" for note in board.footnotes)]
     return "\n".join(lines) + "\n"
 
 
 def markdown_table(grid: Sequence[Sequence[str]]) -> str:
-    """A table of text, headers first."""
+    """A table of text, headers first; what looks like HTML stays text."""
     headers, *rows = grid
     return "\n".join(map(_markdown_row, [headers, ["---"] * len(headers), *rows]))
 
 
 def _markdown_row(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(" ".join(cell.split()).replace("|", "\\|") for cell in cells) + " |"
+    texts = (html.escape(" ".join(cell.split()), quote=False).replace("|", "\\|") for cell in cells)
+    return f"| {' | '.join(texts)} |"

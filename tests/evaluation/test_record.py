@@ -167,3 +167,25 @@ def test_missing_and_unwritable_files_are_one_line(tmp_path, record):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="record not written"):
         append_record(tmp_path / "file" / "records.jsonl", record)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"seed": "0"},
+        {"seed": True},
+        {"seconds": None},
+        {"n_generated": 10**30},
+        {"notes": "a"},
+        {"metrics": []},
+        {"metrics": {"fid": {"value": None, "spread": None, "n": 1, "judge": ""}}},
+        {"subject": 3},
+        {"subject": {"kind": "checkpoint", "name": ["a"]}},
+        {"protocol": "\ud800"},
+    ],
+    ids=str,
+)
+def test_a_record_of_wrong_types_is_none(record, change):
+    content = json.loads(record.to_json()) | change
+    with pytest.raises(ValueError, match=r"not a whole record|half a character"):
+        ResultRecord.from_json(json.dumps(content))

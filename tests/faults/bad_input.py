@@ -33,12 +33,13 @@ class Outcome:
     grown: int
     trace: str = ""
 
-    def fault(self, names: Sequence[str] = (), may_work: bool = False) -> str:
+    def fault(self, names: Sequence[str] = (), may_work: bool = False, missing: bool = False) -> str:
         """What the oracle has against it, in one line; empty: nothing.
 
         Args:
             names: one of them must stand in the line: the file or the key at fault.
             may_work: input that happens to be good is no fault.
+            missing: neither is exit code 1, by which doctor says that something is not there.
         """
         if self.seconds > MOST_SECONDS:
             return f"took {self.seconds:.0f} s"
@@ -48,6 +49,8 @@ class Outcome:
             return f"traceback: {self.trace}"
         if self.code == 0:
             return "" if may_work else "was taken"
+        if self.code == 1 and missing:
+            return ""
         if self.code != 2:
             return f"exit code {self.code}: {self.line[:200]}"
         first, *rest = self.line.splitlines() or [""]

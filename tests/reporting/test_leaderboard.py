@@ -316,3 +316,9 @@ def test_a_terminal_too_narrow_for_single_runs_shows_their_mean():
     assert "seed 7" in printed(board, 120)
     assert "seed 7" not in printed(board, 40)
     assert "10.00 ± 0.00" in printed(board, 40)
+
+
+def test_nothing_in_markdown_is_html():
+    [board] = boards([record("<img src=x onerror=alert(1)>", notes=["<script>x</script>"])])
+    assert "<img" not in markdown(board) and "<script" not in markdown(board)
+    assert "&lt;img src=x onerror=alert(1)&gt;" in markdown(board)

@@ -1,0 +1,28 @@
+"""Whether plain data from a file is what an annotation says."""
+
+import math
+import types
+from typing import Any, Literal, Union, get_args, get_origin
+
+MOST = 2**63
+"""No count or seed of a file is as large: what it is formatted or multiplied with could not hold it."""
+
+
+def fits(value: Any, hint: Any) -> bool:
+    """Whether a value is of an annotation's type; numbers must be finite, and whole ones are real ones too."""
+    kind, inner = get_origin(hint), get_args(hint)
+    if hint is Any:
+        return True
+    if kind in (Union, types.UnionType):
+        return any(fits(value, each) for each in inner)
+    if kind is Literal:
+        return any(value == each for each in inner)
+    if kind is list:
+        return isinstance(value, list) and all(fits(each, inner[0]) for each in value)
+    if kind is dict:
+        return isinstance(value, dict) and all(
+            fits(key, inner[0]) and fits(each, inner[1]) for key, each in value.items()
+        )
+    if hint in (int, float):
+        return type(value) in (int, hint) and abs(value) < MOST and math.isfinite(value)
+    return value is None if hint is None else isinstance(value, hint)
