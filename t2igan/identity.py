@@ -89,12 +89,15 @@ def _plain(value: Any) -> Any:
     return value if finite or isinstance(value, str | int | None) else str(value)
 
 
-def read_identity(checkpoint: str | Path, fingerprint: str | None = None) -> RunIdentity:
+def read_identity(
+    checkpoint: str | Path, fingerprint: str | None = None, inputs: Mapping[str, str] | None = None
+) -> RunIdentity:
     """Identity of the run that a checkpoint belongs to; empty where its configuration is not there.
 
     Args:
         checkpoint: path.
         fingerprint: of the store that it was trained on, where that is known.
+        inputs: sha256 of the content of checkpoints that its training read, by the key that names them.
     """
     config = read_config(checkpoint)
     if config is None:
@@ -102,7 +105,7 @@ def read_identity(checkpoint: str | Path, fingerprint: str | None = None) -> Run
     seed = config.get("seed_everything")
     generator = (config["model"].get("init_args") or {}).get("generator")
     return RunIdentity(
-        hash_of(experiment_of(config, fingerprint)),
+        hash_of({**experiment_of(config, fingerprint), "inputs": dict(inputs or {})}),
         seed if type(seed) is int else None,
         generator.get("class_path") if isinstance(generator, dict) else None,
     )

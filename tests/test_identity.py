@@ -80,6 +80,12 @@ def test_a_store_is_known_by_its_fingerprint_wherever_it_lies():
     assert hash_of(experiment_of(CONFIG, "12ab")) != hash_of(experiment_of(CONFIG, "34cd"))
 
 
+def test_another_damsm_at_the_same_place_makes_another_experiment(tmp_path):
+    path = write_run(tmp_path / "run", 0)
+    first, again, other = (read_identity(path, "12ab", {"damsm": sha256}).experiment for sha256 in "aab")
+    assert first == again != other
+
+
 def test_seeds_are_set_and_left_out_at_the_same_places():
     from t2igan.benchmark.trainings import SEED_KEYS
 

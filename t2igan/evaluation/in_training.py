@@ -71,6 +71,7 @@ class TrainingSubject(DrawnSubject):
             images_seen=self.module.images_seen,
             global_batch=self.module.global_batch,
             fingerprint=self.module.dataset.get("fingerprint"),
+            inputs=dict(self.module.inputs),
         )
         self.card = replace(self.card, training=training)
 

@@ -62,6 +62,7 @@ class TrainingCard:
         images_seen: training images, each as often as it was seen, on all devices together.
         global_batch: training images of a step, on all devices together.
         fingerprint: of the store that it was trained on.
+        inputs: sha256 of the content of checkpoints that it read (``damsm``, ``captioner``), by the key.
     """
 
     config: dict[str, Any] | None = None
@@ -69,6 +70,7 @@ class TrainingCard:
     images_seen: int | None = None
     global_batch: int | None = None
     fingerprint: str | None = None
+    inputs: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

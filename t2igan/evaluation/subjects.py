@@ -193,7 +193,7 @@ def load_checkpoint_subject(path: str | Path, weights: str) -> DrawnSubject:
     module = load_generator(path)
     used = weights if module.averages else "raw"
     fingerprint = module.dataset.get("fingerprint")
-    identity = read_identity(path, fingerprint)
+    identity = read_identity(path, fingerprint, module.inputs)
     # Weights that were imported have no steps, and what they had seen is not known.
     seen = module.images_seen if module.steps else None
     card = SubjectCard(
@@ -206,7 +206,9 @@ def load_checkpoint_subject(path: str | Path, weights: str) -> DrawnSubject:
         generator=_class_path(module.generator),
         experiment=identity.experiment,
         training_seed=identity.training_seed,
-        training=TrainingCard(read_config(path), module.steps or None, seen, module.global_batch, fingerprint),
+        training=TrainingCard(
+            read_config(path), module.steps or None, seen, module.global_batch, fingerprint, module.inputs
+        ),
         selection=Choice(**module.selected).rule if module.selected else None,
     )
     return DrawnSubject(module, card)

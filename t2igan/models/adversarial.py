@@ -17,7 +17,7 @@ from t2igan.models.damsm import DAMSM
 from t2igan.models.gan_step import Chunk, judge_pairs, verdicts
 from t2igan.models.generator_losses import GeneratorLoss, GeneratorView
 from t2igan.models.speed import prepare_networks
-from t2igan.models.suite_module import SuiteModule, load_module
+from t2igan.models.suite_module import SuiteModule, content_sha256, load_module
 from t2igan.models.synthesis import Discriminator, Generator, Synthesis, check_sentence_dim, check_sizes
 from t2igan.nn.average import WeightAverage
 from t2igan.nn.images import to_signed
@@ -139,7 +139,9 @@ class AdversarialModule(SuiteModule):
         if self._trainer is not None:
             for loss in self.generator_losses:
                 loss.prepare(self.vocabulary)
+                self.inputs |= loss.inputs
         if self.judge is not None:
+            self.inputs["damsm"] = content_sha256(self.judge)
             self.text_encoder.load_state_dict(self.judge.text_encoder.state_dict())
             if self.text_mode == "damsm-finetune":
                 self.judge.text_encoder = self.text_encoder

@@ -1,6 +1,8 @@
 """Terms of a generator's loss beside the adversarial one, each chosen in YAML."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
@@ -35,10 +37,17 @@ class GeneratorView:
 
 
 class GeneratorLoss(Recipe, nn.Module):
-    """One weighted term. ``name`` is its key in the logs."""
+    """One weighted term.
+
+    Attributes:
+        name: its key in the logs.
+        needs_judge: whether it takes the DAMSM.
+        inputs: sha256 of the content of checkpoints that :meth:`prepare` read, by the key that names them.
+    """
 
     name: str
     needs_judge: bool = False
+    inputs: Mapping[str, str] = MappingProxyType({})
 
     def prepare(self, vocabulary: list[str]) -> None:
         """Load what the loss needs from files, once, before training; a GAN's checkpoint does not hold it.

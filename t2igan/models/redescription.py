@@ -7,7 +7,7 @@ from torch import Tensor
 from t2igan.errors import UserError
 from t2igan.models.generator_losses import GeneratorLoss, GeneratorView
 from t2igan.models.stream import STREAM, with_end
-from t2igan.models.suite_module import load_module
+from t2igan.models.suite_module import content_sha256, load_module
 from t2igan.nn import across
 from t2igan.ranges import Weight
 
@@ -51,7 +51,7 @@ class RedescriptionLoss(GeneratorLoss):
             raise UserError(f"captioner: {self.captioner} holds a {type(stream).__name__}, not a STREAM")
         if stream.vocabulary != vocabulary:
             raise UserError(_mismatch(self.captioner, stream.vocabulary, vocabulary))
-        self.stream = stream
+        self.stream, self.inputs = stream, {"captioner": content_sha256(stream)}
         self.eval()
 
     def train(self, mode: bool = True) -> "RedescriptionLoss":

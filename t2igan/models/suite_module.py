@@ -46,6 +46,7 @@ class SuiteModule(Recipe, pl.LightningModule):
             training went on from a checkpoint that does not say.
         global_batch: training images of the last step on all devices together, None before the first.
         imported: released files that a checkpoint is made of, by place; empty for one that was trained here.
+        inputs: sha256 of the content of other checkpoints that training reads, by the key that names them.
         selected: what chose the checkpoint that was read among those of its run, None where nothing did.
     """
 
@@ -62,6 +63,7 @@ class SuiteModule(Recipe, pl.LightningModule):
         self.images_seen: int | None = 0
         self.global_batch: int | None = None
         self.imported: dict[str, dict[str, str]] = {}
+        self.inputs: dict[str, str] = {}
 
     def setup(self, stage: str) -> None:
         """Take the vocabulary from the datamodule; weights that are still to be drawn depend on the seed alone.
@@ -197,6 +199,7 @@ class SuiteModule(Recipe, pl.LightningModule):
             "dataset": self.dataset,
             "images_seen": self.images_seen,
             "global_batch": self.global_batch,
+            "inputs": self.inputs,
             KEY: None if self._trainer is None else self.progress().to_dict(),
         }
         seal(checkpoint)
@@ -212,6 +215,8 @@ class SuiteModule(Recipe, pl.LightningModule):
         self.steps, self.trained = checkpoint.get("global_step"), progress_of(checkpoint)
         self.images_seen, self.global_batch = own.get("images_seen"), own.get("global_batch")
         self.imported = own.get("imported", {})
+        # A training that goes on has read its own by now.
+        self.inputs = self.inputs or own.get("inputs", {})
 
 
 def content_sha256(module: SuiteModule) -> str:

@@ -13,7 +13,7 @@ from t2igan.callbacks.run_folder import OF_A_STEP, default_run_folder, read_curv
 from t2igan.cli.main import main
 from t2igan.evaluation.subjects import load_checkpoint_subject
 from t2igan.models import adversarial
-from t2igan.models.suite_module import load_module
+from t2igan.models.suite_module import content_sha256, load_module
 from t2igan.nn.levers import EXACT
 
 DAMSM = """
@@ -120,6 +120,8 @@ def test_the_same_command_again_goes_on(folder, uninterrupted, capsys):
     assert training.config["trainer"]["max_steps"] == 16 and len(training.fingerprint) == 64
     assert "ckpt_path" in training.config and training.config["ckpt_path"] is not None
     assert cards[0].experiment == cards[1].experiment is not None
+    damsm = load_module(folder / "damsm" / "checkpoints" / "last.ckpt")
+    assert training.inputs == {"damsm": content_sha256(damsm)}
 
 
 def last_of(run):
