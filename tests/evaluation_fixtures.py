@@ -10,8 +10,8 @@ import yaml
 
 from t2igan.data.classification import ClassificationData
 from t2igan.data.datamodule import CaptionedImagesModule
+from t2igan.evaluation.evaluation import Evaluation
 from t2igan.evaluation.record import ResultRecord
-from t2igan.evaluation.runner import Evaluation
 from t2igan.models.classifier import EvaluationClassifier
 from t2igan.models.damsm import DAMSM, SmallImageEncoder
 from t2igan.models.ssagan import SSAGAN, OneWayDiscriminator, SSAGANGenerator

@@ -19,13 +19,13 @@ from t2igan.callbacks.watching import Speed
 from t2igan.data.store import Store
 from t2igan.errors import UserError
 from t2igan.evaluation.chosen import Choice
+from t2igan.evaluation.evaluation import Evaluation
 from t2igan.evaluation.in_training import INDEPENDENT, TrainingSubject, curve_values, only_finite, smaller
-from t2igan.evaluation.metric_specs import RPrecision
+from t2igan.evaluation.metrics.r_precision import RPrecision
+from t2igan.evaluation.networks import Options, load_classifier, load_damsms
 from t2igan.evaluation.processes import processes
 from t2igan.evaluation.protocol import Protocol, load_protocol
 from t2igan.evaluation.record import MetricValue, ResultRecord, append_record, read_records
-from t2igan.evaluation.runner import Evaluation, Options
-from t2igan.evaluation.scorers import load_classifier, load_judges
 from t2igan.models.adversarial import AdversarialModule
 from t2igan.reporting.numbers import direction, format_number
 
@@ -114,11 +114,11 @@ class Scores(Callback):
         options = replace(self._options, device=str(pl_module.device), cache=folder / FEATURES)
         own = [] if pl_module.damsm is None else [pl_module.damsm]
         with isolate_rng():
-            judges = load_judges([*own, *self.independent_damsm], store)
+            damsms = load_damsms([*own, *self.independent_damsm], store)
             classifier = load_classifier(self.classifier, store) if self.classifier else None
             subject = TrainingSubject(pl_module, folder, self.protocol.weights)
-            self._evaluation = Evaluation(subject, self.protocol, store, judges, classifier, options)
-        left_out = self._evaluation.networks.not_computed
+            self._evaluation = Evaluation(subject, self.protocol, store, damsms, classifier, options)
+        left_out = self._evaluation.not_computed
         if left_out and trainer.is_global_zero:
             print(f"scores of {self.protocol.name} without " + "; ".join(f"{k}: {v}" for k, v in left_out.items()))
 
@@ -163,7 +163,7 @@ class Scores(Callback):
         self._pending = False
         if trainer.is_global_zero:
             _append_once(Path(trainer.default_root_dir) / RECORDS, record)
-        values = curve_values(record, self._evaluation.judges, module.damsm is not None, self.suffix)
+        values = curve_values(record, self._evaluation.damsms, module.damsm is not None, self.suffix)
         self._keep(trainer, values, step)
         now = time.perf_counter()
         self._seconds += now - begin

@@ -13,12 +13,13 @@ from t2igan.data.store import Store, open_store
 from t2igan.errors import UserError
 from t2igan.evaluation.chosen import Choice, checkpoint_of
 from t2igan.evaluation.costs import Costs
+from t2igan.evaluation.embedders import ScoringDamsm
+from t2igan.evaluation.evaluation import Evaluation
 from t2igan.evaluation.folder import ImageFolder
+from t2igan.evaluation.networks import Options, load_classifier, load_damsms
 from t2igan.evaluation.processes import joined, processes
 from t2igan.evaluation.protocol import Protocol, load_protocol
 from t2igan.evaluation.record import append_record, read_records
-from t2igan.evaluation.runner import Evaluation, Options
-from t2igan.evaluation.scorers import Judge, load_classifier, load_judges
 from t2igan.evaluation.subjects import RealImages, Subject, build_untrained_subject, load_checkpoint_subject
 from t2igan.models.suite_module import SELECTED, read_checkpoint
 from t2igan.ranges import Count, Whole
@@ -105,7 +106,7 @@ def evaluate_verb(
         clip: folder of a CLIP, as transformers saves it.
         allow_partial: score a folder that has not all images.
         seed: of the untrained network's weights.
-        once: leave out what the file of records holds already: the same pictures, protocol, store and judges.
+        once: leave out what the file of records holds already: the same pictures, protocol, store and networks.
         costs: print where the time went.
         wandb: put the scores into the summary of the run's page at wandb too; offline, for `wandb sync` later.
     """
@@ -119,13 +120,13 @@ def evaluate_verb(
         if given != checkpoint:
             _tell_choice(given, checkpoint)
         drawn = _folder(images, pattern, pinned, opened, allow_partial) if images else None
-        judges = load_judges(damsm, opened)
+        damsms = load_damsms(damsm, opened)
         backbone = load_classifier(classifier, opened) if classifier else None
         folders = _cache_folder(cache, target), Path(clip) if clip else None
         options = Options(batch_size, own, Path(checkpoints), download, skip_missing, *folders)
         new_seed = seed if untrained else None
-        subjects = list(_subjects(pinned, judges, checkpoint, drawn, real, new_seed))
-        parts = [partial(Evaluation, one, pinned, opened, judges, backbone, options) for one in subjects]
+        subjects = list(_subjects(pinned, damsms, checkpoint, drawn, real, new_seed))
+        parts = [partial(Evaluation, one, pinned, opened, damsms, backbone, options) for one in subjects]
         written = _measure(parts, target, once, costs, wandb)
         first = processes()[0] == 0
     if first:
@@ -203,7 +204,7 @@ def _default_records(checkpoint: str | None) -> Path:
 
 def _subjects(
     protocol: Protocol,
-    judges: Sequence[Judge],
+    damsms: Sequence[ScoringDamsm],
     checkpoint: str | None,
     images: ImageFolder | None,
     real: bool,
@@ -212,7 +213,7 @@ def _subjects(
     if checkpoint:
         yield load_checkpoint_subject(checkpoint, protocol.weights)
     if checkpoint and untrained_seed is not None:
-        damsm = judges[0].module if judges else None
+        damsm = damsms[0].module if damsms else None
         yield build_untrained_subject(checkpoint, untrained_seed, damsm)
     if images:
         yield images

@@ -13,7 +13,7 @@ from rich.progress import track
 from t2igan.cli.parsing import call
 from t2igan.data.vocabulary import Vocabulary, tokenize
 from t2igan.errors import UserError
-from t2igan.evaluation.runner import choose_device
+from t2igan.evaluation.evaluation import choose_device
 from t2igan.evaluation.subjects import load_generator
 from t2igan.models.adversarial import AdversarialModule
 from t2igan.models.synthesis import Synthesis

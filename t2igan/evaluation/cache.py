@@ -10,7 +10,7 @@ import time
 import uuid
 import warnings
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ import numpy as np
 
 from t2igan.errors import UserError
 from t2igan.evaluation.protocol import hash_of
+from t2igan.evaluation.record import package_versions
 
 IDS = "ids"
 # A part is written when it has so many rows or waits for so long: no more than that is lost with the process.
@@ -96,6 +97,19 @@ class Shelf:
         except OSError as error:
             hidden.unlink(missing_ok=True)
             raise UserError(f"{part.parent}: the cache cannot be written ({error.strerror}): free space") from error
+
+
+def shelf_for(folder: Path | None, content: object, network: Sequence[object]) -> Shelf | None:
+    """The shelf of the rows that a network makes of pictures.
+
+    Args:
+        folder: of the cache, None for none.
+        content: all that the pictures depend on, None where that has no name.
+        network: all that its rows depend on beside the picture.
+    """
+    if folder is None or content is None:
+        return None
+    return Shelf(folder, {"pictures": content, "network": list(network), "versions": package_versions()})
 
 
 def _read(path: Path) -> tuple[np.ndarray, ...] | None:

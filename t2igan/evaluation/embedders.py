@@ -5,15 +5,22 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from t2igan.data.store import StoreSplit
 from t2igan.errors import UserError
-from t2igan.evaluation.generate import Pictures
+from t2igan.evaluation.costs import NETWORK, part
+from t2igan.evaluation.generate import Pictures, batches, caption_tokens, caption_words
+from t2igan.evaluation.protocol import Protocol
 from t2igan.metrics.backbones import Backbone
 from t2igan.metrics.clip import ClipEncoder
+from t2igan.metrics.lpips import LpipsNetwork
 from t2igan.models.damsm import DAMSM, InceptionImageEncoder
 from t2igan.nn.images import to_signed
+
+CAPTIONS_AT_A_TIME = 512
 
 Rows = tuple[Tensor, ...]
 
@@ -69,12 +76,34 @@ class BackboneEmbedder(Embedder):
         return self.backbone(images)
 
 
+class CaptionEmbedder(Embedder):
+    """A network that has vectors of captions too.
+
+    Attributes:
+        label: tells several of a kind apart in the names of values; empty where there is one.
+    """
+
+    label = ""
+    _sentences: Tensor | None = None
+
+    def captions(self, split: StoreSplit, protocol: Protocol) -> Tensor:
+        """Sentence vectors (M, D) of every caption of the protocol's split; equal captions have equal ones."""
+        if self._sentences is None:
+            with part(f"{NETWORK} {self.name}, captions"):
+                self._sentences = self._encode(split, protocol)
+        return self._sentences
+
+    @abstractmethod
+    def _encode(self, split: StoreSplit, protocol: Protocol) -> Tensor:
+        """Sentence vectors (M, D) of every caption of a split."""
+
+
 @dataclass(frozen=True)
-class Judge:
+class ScoringDamsm:
     """A DAMSM that scores.
 
     Attributes:
-        label: for the names of metrics.
+        label: for the names of values.
         sha256: of its recipe, vocabulary and weights.
         module: the DAMSM.
         origin: released files that it was imported from, empty for one that was trained here.
@@ -86,11 +115,11 @@ class Judge:
     origin: str = ""
 
 
-class DamsmEmbedder(Embedder):
+class DamsmEmbedder(CaptionEmbedder):
     """Image vectors of a DAMSM.
 
     Args:
-        judge: whose image encoder is moved to ``device``.
+        damsm: whose encoders are moved to ``device``.
         source: see :class:`Embedder`.
         device: where to compute.
         resize: how its Inception gets its pixels; ``damsm``: as its checkpoint says.
@@ -101,23 +130,24 @@ class DamsmEmbedder(Embedder):
 
     def __init__(
         self,
-        judge: Judge,
+        damsm: ScoringDamsm,
         source: Literal["uint8", "float"],
         device: torch.device,
         resize: Literal["damsm", "align-corners", "half-pixel"] = "damsm",
     ) -> None:
-        encoder = judge.module.image_encoder.to(device)
+        encoder = damsm.module.image_encoder.to(device)
         if resize != "damsm":
             if not isinstance(encoder, InceptionImageEncoder):
                 raise UserError(
-                    f"the protocol wants {resize} pictures for Inception, the DAMSM {judge.label} has a "
+                    f"the protocol wants {resize} pictures for Inception, the DAMSM {damsm.label} has a "
                     f"{type(encoder).__name__}: give another --damsm or take a protocol without `resize`"
                 )
             # A copy that shares the weights: training and other protocols keep the checkpoint's way.
             encoder = copy.copy(encoder)
             encoder.align_corners = resize == "align-corners"
         self._encoder, self.resize = encoder, resize
-        self.name, self.sha256, self.source = "damsm", judge.sha256, source
+        self.name, self.sha256, self.source = "damsm", damsm.sha256, source
+        self.label, self._text_encoder, self._device = damsm.label, damsm.module.text_encoder, device
 
     @property
     def identity(self) -> list[str]:
@@ -128,8 +158,22 @@ class DamsmEmbedder(Embedder):
         signed = images if images.is_floating_point() else to_signed(images)
         return (self._encoder(signed)[1],)
 
+    @torch.no_grad()
+    def _encode(self, split: StoreSplit, protocol: Protocol) -> Tensor:
+        encoder, device = self._text_encoder.to(self._device), self._device
+        words, seed = protocol.words, protocol.words_seed
+        # Captions with equal words get equal vectors to the last bit, wherever they stand in a batch: they tie.
+        first: dict[bytes, int] = {}
+        every = (caption_words(split, caption, words, seed) for caption in range(split.n_captions))
+        places = [first.setdefault(own.tobytes(), len(first)) for own in every]
+        sentences, different = [], np.unique(places, return_index=True)[1]
+        for batch in batches(different, CAPTIONS_AT_A_TIME):
+            captions, lengths = caption_tokens(split, batch, words, seed)
+            sentences.append(encoder(captions.to(device), lengths.to(device)).sentence)
+        return torch.cat(sentences)[torch.tensor(places, device=device)]
 
-class ClipEmbedder(Embedder):
+
+class ClipEmbedder(CaptionEmbedder):
     """Image vectors of a CLIP.
 
     Args:
@@ -145,3 +189,23 @@ class ClipEmbedder(Embedder):
 
     def _embed(self, images: Tensor) -> Rows:
         return (self._encoder.image_vectors(images),)
+
+    def _encode(self, split: StoreSplit, protocol: Protocol) -> Tensor:
+        return self._encoder.caption_vectors([split.caption_text(caption) for caption in range(split.n_captions)])
+
+
+class PairEmbedder(Embedder):
+    """Mean LPIPS distance between the samples of each caption, (B, K, 3, S, S) -> (B,).
+
+    Args:
+        network: moved to ``device``.
+        device: where to compute.
+    """
+
+    name, source = "lpips", "uint8"
+
+    def __init__(self, network: LpipsNetwork, device: torch.device) -> None:
+        self._network, self.sha256 = network.to(device), network.sha256
+
+    def _embed(self, images: Tensor) -> Rows:
+        return (self._network.diversity(to_signed(images)),)

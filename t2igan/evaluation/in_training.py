@@ -6,8 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from t2igan.errors import UserError
-from t2igan.evaluation.embedders import Judge
-from t2igan.evaluation.metric_specs import RPrecision
+from t2igan.evaluation.embedders import ScoringDamsm
+from t2igan.evaluation.metrics.r_precision import RPrecision
 from t2igan.evaluation.protocol import Protocol
 from t2igan.evaluation.record import MetricValue, ResultRecord, SubjectCard, TrainingCard
 from t2igan.evaluation.subjects import DrawnSubject
@@ -77,13 +77,13 @@ class TrainingSubject(DrawnSubject):
 
 
 def curve_values(
-    record: ResultRecord, judges: Sequence[Judge], trained_against: bool, suffix: str = ""
+    record: ResultRecord, damsms: Sequence[ScoringDamsm], trained_against: bool, suffix: str = ""
 ) -> dict[str, MetricValue]:
     """The values of a record under the names of their curves, without R-precision's control.
 
     Args:
         record: of a training.
-        judges: DAMSMs of the evaluation.
+        damsms: of the evaluation.
         trained_against: whether the first of them is the one that the generator is trained against.
         suffix: of every name, such as ``@2048``.
 
@@ -92,9 +92,9 @@ def curve_values(
         independent one ``r-precision-independent-2``, ...
     """
     names = {}
-    for number, judge in enumerate(judges, start=0 if trained_against else 1):
+    for number, damsm in enumerate(damsms, start=0 if trained_against else 1):
         kind = "" if number == 0 else f"-{INDEPENDENT}" if number == 1 else f"-{INDEPENDENT}-{number}"
-        names[f"{RPrecision.name}@{judge.label}"] = f"{RPrecision.name}{kind}"
+        names[f"{RPrecision.name}@{damsm.label}"] = f"{RPrecision.name}{kind}"
     return {
         f"{names.get(name, name)}{suffix}": value
         for name, value in record.metrics.items()

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin
 
 from t2igan.errors import UserError
-from t2igan.evaluation.metric_specs import METRICS, MetricSpec, added, at_least, hashed_fields
+from t2igan.evaluation.metrics import METRICS, ScoredMetric
+from t2igan.evaluation.metrics.base import added, at_least, hashed_fields
 from t2igan.plain_files import read_yaml
 
 FOLDER = Path(__file__).parent / "protocols"
@@ -72,7 +73,7 @@ class Protocol:
     dataset: str
     image_size: int = at_least(1)
     images: int = at_least(2)
-    metrics: tuple[MetricSpec, ...] = ()
+    metrics: tuple[ScoredMetric, ...] = ()
     split: Literal["test", "train"] = "test"
     captions: Literal["even", "random"] = "even"
     words: int = at_least(1, 18)
@@ -177,15 +178,15 @@ def protocol_of(content: Mapping[str, Any], where: str) -> Protocol:
     return _read(Protocol, {**rest, "metrics": _read_metrics(content.get("metrics"), path)}, path, "")
 
 
-def _read_metrics(entries: Any, path: Path) -> tuple[MetricSpec, ...]:
+def _read_metrics(entries: Any, path: Path) -> tuple[ScoredMetric, ...]:
     if not isinstance(entries, list) or not entries:
-        raise UserError(f"{path}: metrics: must be a list of `- name: ...`; names are {', '.join(METRICS)}")
+        raise UserError(f"{path}: metrics: must be a list of `- name: ...`; names are {', '.join(sorted(METRICS))}")
     specs = []
     for number, entry in enumerate(entries):
         where = f"metrics[{number}]"
         name = entry.get("name") if isinstance(entry, dict) else entry
         if not isinstance(name, str) or name not in METRICS:
-            raise UserError(f"{path}: {where}.name: {name!r} is not one of {', '.join(METRICS)}")
+            raise UserError(f"{path}: {where}.name: {name!r} is not one of {', '.join(sorted(METRICS))}")
         options = {key: value for key, value in entry.items() if key != "name"} if isinstance(entry, dict) else {}
         specs.append(_read(METRICS[name], options, path, f"{where}."))
     names = [spec.name for spec in specs]

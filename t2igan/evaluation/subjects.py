@@ -52,6 +52,12 @@ class Subject(ABC):
         """The pictures to be scored."""
         return plan_for(protocol, split)
 
+    def address(self, protocol: Protocol, store: Store) -> list[object] | None:
+        """All that its pictures depend on, None where that has no name."""
+        if self.card.sha256 is None:
+            return None
+        return [self.card.kind, self.card.sha256, store.fingerprint, protocol.drawing]
+
     def distinct(self, plan: Plan, split: StoreSplit) -> np.ndarray:
         """Mask (N,), False for pictures that an earlier number of the plan has shown already."""
         return np.ones(len(plan), bool)
@@ -127,6 +133,10 @@ class RealImages(Subject):
         images = range(1, len(split), 2) if protocol.reference == "halves" else range(len(split))
         available = sum(len(split.captions_of(image)) for image in images)
         return plan_pictures(split, min(protocol.images, available), images)
+
+    def address(self, protocol: Protocol, store: Store) -> list[object]:
+        """The store's."""
+        return [self.card.kind, "real", store.fingerprint, protocol.drawing]
 
     def distinct(self, plan: Plan, split: StoreSplit) -> np.ndarray:
         """The first picture of each image."""

@@ -5,6 +5,7 @@ import torch
 from torch import Tensor
 
 from t2igan.errors import UserError
+from t2igan.metrics.estimate import Estimate
 
 
 def resampled_counts(count: int, replicates: int, seed: int) -> Tensor:
@@ -61,3 +62,17 @@ def mean_replicates(values: Tensor, replicates: int, seed: int) -> Tensor:
     """
     counts = resampled_counts(len(values), replicates, seed).to(values.device)
     return counts @ values.double() / len(values)
+
+
+def mean_estimate(values: Tensor, over: str, replicates: int, seed: int) -> Estimate:
+    """A mean over samples, its spread over them, and its replicates.
+
+    Args:
+        values: (N,), one value a sample.
+        over: what the samples are, for the spread.
+        replicates: R, 0 for none.
+        seed: not negative.
+    """
+    values = values.double()
+    resampled = mean_replicates(values, replicates, seed) if replicates else None
+    return Estimate(values.mean(), len(values), values.std(correction=0), over, resampled)

@@ -11,6 +11,8 @@ from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional as transforms
 
 from t2igan.errors import UserError
+from t2igan.metrics.bootstrap import mean_estimate
+from t2igan.metrics.estimate import Estimate
 from t2igan.metrics.indexed import IndexedMetric
 from t2igan.metrics.weights import file_sha256
 
@@ -129,3 +131,7 @@ class ClipScore(IndexedMetric):
     def compute(self) -> Tensor:
         """The score of every picture, float32 (N,), in the order of their numbers; their mean is the CLIP score."""
         return self._ordered_rows()[:, 0]
+
+    def estimates(self, replicates: int = 0, seed: int = 0) -> dict[str, Estimate]:
+        """The CLIP score, see :class:`IndexedMetric`; its spread is over images."""
+        return {"": mean_estimate(self._ordered_rows()[:, 0], "images", replicates, seed)}

@@ -29,7 +29,7 @@ class FeatureSetMetric(IndexedMetric):
         super().__init__(**kwargs)
         self.feature_dim = feature_dim
 
-    def update(self, features: Tensor, index: Tensor, real: bool) -> None:
+    def update(self, features: Tensor, index: Tensor, *, real: bool) -> None:
         """Add samples.
 
         Args:
@@ -40,12 +40,15 @@ class FeatureSetMetric(IndexedMetric):
         Raises:
             UserError: features that are not finite.
         """
-        if features.ndim != 2 or features.shape[1] != self.feature_dim:
-            raise ValueError(f"features must be (B, {self.feature_dim}), got {tuple(features.shape)}")
+        self._check(features)
         if not features.isfinite().all():
             raise UserError("features are not finite: check the images and the network's weights")
         # One sorted list holds both sets: the real samples below zero, in their order.
         self._record(index - 2**62 if real else index, features)
+
+    def _check(self, features: Tensor) -> None:
+        if features.ndim != 2 or features.shape[1] != self.feature_dim:
+            raise ValueError(f"features must be (B, {self.feature_dim}), got {tuple(features.shape)}")
 
     def sets(self) -> tuple[Tensor, Tensor]:
         """Real (N, D) and generated (M, D) features, each in the order of its numbers.
@@ -60,6 +63,9 @@ class FeatureSetMetric(IndexedMetric):
     def compute(self) -> tuple[Tensor, Tensor]:
         """The two sets of all processes, as :meth:`sets` gives them."""
         return self.sets()
+
+    def _count(self) -> int:
+        return len(self.sets()[1])
 
     def _name_of(self, index: int) -> str:
         return f"reference sample {index + 2**62}" if index < 0 else super()._name_of(index)

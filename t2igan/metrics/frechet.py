@@ -7,9 +7,11 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torchmetrics import Metric
 
 from t2igan.errors import UserError
+from t2igan.metrics.bootstrap import mean_replicates
+from t2igan.metrics.estimate import Estimate
+from t2igan.metrics.feature_sets import FeatureSetMetric
 
 # Relative size of errors that float64 leaves after a square root: sqrt(2.2e-16).
 ROUND_OFF = 1.5e-8
@@ -101,45 +103,143 @@ def frechet_distance(mean1: Tensor, cov1: Tensor, mean2: Tensor, cov2: Tensor) -
     return distance.clamp(min=0)
 
 
+class FrechetToReal:
+    """Frechet distances of generated sets to one real set, whose square root is taken once.
+
+    Args:
+        mean: (D,), of the real set.
+        covariance: (D, D), likewise.
+    """
+
+    def __init__(self, mean: Tensor, covariance: Tensor) -> None:
+        self.mean, self.trace = mean.double(), covariance.double().trace()
+        self.root = square_root_factor(covariance.double(), "first")
+
+    def distance(self, features: Tensor, projected: Tensor | None = None) -> Tensor:
+        """Distance of generated features, float64 scalar.
+
+        Args:
+            features: (N, D).
+            projected: :meth:`project` of them, where that is known.
+        """
+        centred, shift, across = self._centred(features, projected)
+        # Either product has the spectrum of the covariances' product; the smaller one is taken.
+        gram = across.T @ across if len(across) > across.shape[1] else across @ across.T
+        values = torch.linalg.eigvalsh(gram / (len(features) - 1))
+        trace = centred.square().sum() / (len(centred) - 1)
+        overlap = values[_above_noise(values)].sqrt().sum()
+        return shift.square().sum() + self.trace + trace - 2 * overlap
+
+    def project(self, features: Tensor) -> Tensor:
+        """Features (N, D) onto the root of the real covariance, float64 (N, r)."""
+        return features.double() @ self.root
+
+    def influence(self, features: Tensor) -> Tensor:
+        """How each sample moves the distance: its derivative in the weight of that sample.
+
+        With C_r and C_g the covariances and A = C_r^(1/2) (C_r^(1/2) C_g C_r^(1/2))^(-1/2) C_r^(1/2), the
+        derivative of the distance is 2 (m_g - m_r) . dm_g + tr((I - A) dC_g).
+
+        Args:
+            features: (N, D).
+
+        Returns:
+            float64 (N,), of mean zero.
+        """
+        centred, shift, across = self._centred(features)
+        values, vectors = torch.linalg.eigh(across.T @ across / (len(features) - 1))
+        kept = _above_noise(values)
+        spectrum, vectors = values[kept], vectors[:, kept]
+        # A = U U^T with U = root V / eigenvalues^(1/4)
+        half = self.root @ (vectors / spectrum.sqrt().sqrt())
+        quadratic = centred.square().sum(1) - (centred @ half).square().sum(1)
+        influence = 2 * centred @ shift + quadratic
+        return influence - influence.mean()
+
+    def _centred(self, features: Tensor, projected: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
+        """Centred features, difference of the means, and the centred features' projections."""
+        if len(features) < 2:
+            raise UserError(f"Frechet distance: {len(features)} samples, at least 2 are needed: score more images")
+        features = features.double()
+        mean = features.mean(0)
+        centred = features - mean
+        across = self.project(centred) if projected is None else projected - projected.mean(0)
+        return centred, mean - self.mean, across
+
+
+def _above_noise(values: Tensor) -> Tensor:
+    """Mask of the eigenvalues, rising, that are more than round-off."""
+    return values > len(values) * torch.finfo(values.dtype).eps * values[-1]
+
+
+def frechet_replicates(to_real: FrechetToReal, generated: Tensor, replicates: int, seed: int) -> Tensor:
+    """Frechet distances with resampled generated samples, to first order around the whole set.
+
+    A resample has fewer different samples than the set, and the distance is biased by their number; its linear part
+    has no such bias and costs one product instead of one decomposition a replicate.
+
+    Args:
+        to_real: distances to the real set.
+        generated: (N, D).
+        replicates: R.
+        seed: of the resampling.
+
+    Returns:
+        float64 (R,), deviations from the distance of the whole set.
+    """
+    return mean_replicates(to_real.influence(generated), replicates, seed)
+
+
 def _mirrored(lower: Tensor) -> Tensor:
     """The symmetric matrix whose lower half is given."""
     return lower.tril() + lower.tril(-1).T
 
 
-class FrechetDistance(Metric):
+class FrechetDistance(FeatureSetMetric):
     """Frechet distance between real and generated features.
 
-    Only sums are kept, in float64, so that the value depends neither on the batch size nor on how the
-    samples are shared among processes (each sample must be given once; nothing may be repeated to fill up a
-    batch).
+    Samples with numbers are kept and put in the order of their numbers: the value is then the same to the last bit
+    however they came in, and can be resampled. Without numbers only sums are kept, in float64: the value depends on
+    batches and processes by no more than round-off. Each sample must be given once; nothing may be repeated to fill
+    up a batch.
 
     Args:
         feature_dim: D.
+        loader_batch: generated samples beyond the last whole batch of this size are left out, as released scorers
+            do (they need numbers); 0 leaves out none.
         kwargs: options of :class:`torchmetrics.Metric`.
     """
 
-    full_state_update = False
     higher_is_better = False
-    is_differentiable = False
 
-    def __init__(self, feature_dim: int, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.feature_dim = feature_dim
+    def __init__(self, feature_dim: int, loader_batch: int = 0, **kwargs: Any) -> None:
+        super().__init__(feature_dim, **kwargs)
+        self.loader_batch = loader_batch
+        self._reference: tuple[Tensor, Tensor] | None = None
         for side in ("real", "generated"):
             shape = (feature_dim,)
             self.add_state(f"{side}_sum", torch.zeros(shape, dtype=torch.float64), dist_reduce_fx="sum")
             self.add_state(f"{side}_outer", torch.zeros(shape * 2, dtype=torch.float64), dist_reduce_fx="sum")
             self.add_state(f"{side}_count", torch.zeros((), dtype=torch.int64), dist_reduce_fx="sum")
 
-    def update(self, features: Tensor, real: bool) -> None:
+    def set_reference(self, mean: Tensor, covariance: Tensor) -> None:
+        """Hold generated samples against a mean (D,) and covariance (D, D) in the place of real ones."""
+        self._reference = mean, covariance
+
+    def update(self, features: Tensor, index: Tensor | None = None, *, real: bool) -> None:
         """Add samples.
 
         Args:
             features: (B, D).
+            index: int64 (B,), the number of each sample in its set, or None; all samples have one, or none.
             real: the side to which they belong.
         """
-        if features.ndim != 2 or features.shape[1] != self.feature_dim:
-            raise ValueError(f"features must be (B, {self.feature_dim}), got {tuple(features.shape)}")
+        if index is not None:
+            super().update(features, index, real=real)
+            return
+        if self.loader_batch:
+            raise ValueError("loader_batch needs numbered samples: give update an index")
+        self._check(features)
         side = "real" if real else "generated"
         features = features.detach().to(self.real_sum)
         self._writable(f"{side}_sum").add_(features.sum(0))
@@ -165,6 +265,36 @@ class FrechetDistance(Metric):
         Raises:
             UserError: fewer than two samples on a side, or features that are not finite.
         """
-        real = moments(self.real_sum, _mirrored(self.real_outer), self.real_count)
-        generated = moments(self.generated_sum, _mirrored(self.generated_outer), self.generated_count)
-        return frechet_distance(*real, *generated)
+        if not self._numbered():
+            real = self._reference or moments(self.real_sum, _mirrored(self.real_outer), self.real_count)
+            generated = moments(self.generated_sum, _mirrored(self.generated_outer), self.generated_count)
+            return frechet_distance(*real, *generated)
+        real, generated = self._sides()
+        return frechet_distance(*real, generated.double().mean(0), generated.double().T.cov())
+
+    def estimates(self, replicates: int = 0, seed: int = 0) -> dict[str, Estimate]:
+        """The distance, see :class:`IndexedMetric`; a bootstrap needs numbered samples."""
+        if not self._numbered():
+            if replicates:
+                raise ValueError("a bootstrap needs numbered samples: give update an index")
+            return {"": Estimate(type(self).compute(self), int(self.generated_count))}
+        real, generated = self._sides()
+        value = frechet_distance(*real, generated.double().mean(0), generated.double().T.cov())
+        resampled = frechet_replicates(FrechetToReal(*real), generated, replicates, seed) if replicates else None
+        return {"": Estimate(value, len(generated), replicates=resampled)}
+
+    def _numbered(self) -> bool:
+        return len(self._joined(self.index)) > 0
+
+    def _sides(self) -> tuple[tuple[Tensor, Tensor], Tensor]:
+        """Mean and covariance of the real side, and the generated samples that count."""
+        real, generated = self.sets()
+        if self.loader_batch:
+            generated = generated[: len(generated) - len(generated) % self.loader_batch]
+        if len(generated) < 2:
+            raise UserError(f"Frechet distance: {len(generated)} pictures, at least 2 are needed: score more")
+        if self._reference is not None:
+            return self._reference, generated
+        if len(real) < 2:
+            raise UserError(f"Frechet distance: the reference has {len(real)} images, at least 2 are needed")
+        return (real.double().mean(0), real.double().T.cov()), generated

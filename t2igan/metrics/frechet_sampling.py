@@ -1,4 +1,4 @@
-"""What the number of generated samples does to a Frechet distance: its sampling error, and its limit."""
+"""The limit of a Frechet distance for infinitely many generated samples, and its sampling error."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,95 +9,9 @@ from torch import Tensor
 
 from t2igan.errors import UserError
 from t2igan.metrics.bootstrap import mean_replicates
+from t2igan.metrics.estimate import Estimate
 from t2igan.metrics.feature_sets import FeatureSetMetric
-from t2igan.metrics.frechet import square_root_factor
-
-
-class FrechetToReal:
-    """Frechet distances of generated sets to one real set, whose square root is taken once.
-
-    Args:
-        mean: (D,), of the real set.
-        covariance: (D, D), likewise.
-    """
-
-    def __init__(self, mean: Tensor, covariance: Tensor) -> None:
-        self.mean, self.trace = mean.double(), covariance.double().trace()
-        self.root = square_root_factor(covariance.double(), "first")
-
-    def distance(self, features: Tensor, projected: Tensor | None = None) -> Tensor:
-        """Distance of generated features, float64 scalar.
-
-        Args:
-            features: (N, D).
-            projected: :meth:`project` of them, where that is known.
-        """
-        centred, shift, across = self._centred(features, projected)
-        # Either product has the spectrum of the covariances' product; the smaller one is taken.
-        gram = across.T @ across if len(across) > across.shape[1] else across @ across.T
-        values = torch.linalg.eigvalsh(gram / (len(features) - 1))
-        trace = centred.square().sum() / (len(centred) - 1)
-        overlap = values[_above_noise(values)].sqrt().sum()
-        return shift.square().sum() + self.trace + trace - 2 * overlap
-
-    def project(self, features: Tensor) -> Tensor:
-        """Features (N, D) onto the root of the real covariance, float64 (N, r)."""
-        return features.double() @ self.root
-
-    def influence(self, features: Tensor) -> Tensor:
-        """How each sample moves the distance: its derivative in the weight of that sample.
-
-        With C_r and C_g the covariances and A = C_r^(1/2) (C_r^(1/2) C_g C_r^(1/2))^(-1/2) C_r^(1/2), the
-        derivative of the distance is 2 (m_g - m_r) . dm_g + tr((I - A) dC_g).
-
-        Args:
-            features: (N, D).
-
-        Returns:
-            float64 (N,), of mean zero.
-        """
-        centred, shift, across = self._centred(features)
-        values, vectors = torch.linalg.eigh(across.T @ across / (len(features) - 1))
-        kept = _above_noise(values)
-        spectrum, vectors = values[kept], vectors[:, kept]
-        # A = U U^T with U = root V / eigenvalues^(1/4)
-        half = self.root @ (vectors / spectrum.sqrt().sqrt())
-        quadratic = centred.square().sum(1) - (centred @ half).square().sum(1)
-        influence = 2 * centred @ shift + quadratic
-        return influence - influence.mean()
-
-    def _centred(self, features: Tensor, projected: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
-        """Centred features, difference of the means, and the centred features' projections."""
-        if len(features) < 2:
-            raise UserError(f"Frechet distance: {len(features)} samples, at least 2 are needed: score more images")
-        features = features.double()
-        mean = features.mean(0)
-        centred = features - mean
-        across = self.project(centred) if projected is None else projected - projected.mean(0)
-        return centred, mean - self.mean, across
-
-
-def _above_noise(values: Tensor) -> Tensor:
-    """Mask of the eigenvalues, rising, that are more than round-off."""
-    return values > len(values) * torch.finfo(values.dtype).eps * values[-1]
-
-
-def frechet_replicates(to_real: FrechetToReal, generated: Tensor, replicates: int, seed: int) -> Tensor:
-    """Frechet distances with resampled generated samples, to first order around the whole set.
-
-    A resample has fewer different samples than the set, and the distance is biased by their number; its linear part
-    has no such bias and costs one product instead of one decomposition a replicate.
-
-    Args:
-        to_real: distances to the real set.
-        generated: (N, D).
-        replicates: R.
-        seed: of the resampling.
-
-    Returns:
-        float64 (R,), deviations from the distance of the whole set.
-    """
-    return mean_replicates(to_real.influence(generated), replicates, seed)
+from t2igan.metrics.frechet import FrechetToReal
 
 
 def frechet_infinity(
@@ -232,3 +146,14 @@ class FrechetInfinity(FeatureSetMetric):
             UserError: too few samples, or one given twice.
         """
         return frechet_infinity(*self.sets(), self.points, self.smallest, self.seed)
+
+    def estimates(self, replicates: int = 0, seed: int = 0) -> dict[str, Estimate]:
+        """The limit, see :class:`IndexedMetric`; its spread is over the bootstrap, where there is one."""
+        real, generated = self.sets()
+        options = self.points, self.smallest, self.seed
+        to_real = FrechetToReal(real.double().mean(0), real.double().T.cov())
+        limit, _ = frechet_infinity(real, generated, *options, to_real)
+        if not replicates:
+            return {"": Estimate(limit, len(generated))}
+        moved = infinity_replicates(to_real, generated, replicates, seed, *options)
+        return {"": Estimate(limit, len(generated), moved.std(), "bootstrap", moved)}

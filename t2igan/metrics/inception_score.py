@@ -9,6 +9,7 @@ from torch import Tensor
 
 from t2igan.errors import UserError
 from t2igan.metrics.bootstrap import resampled_counts
+from t2igan.metrics.estimate import Estimate
 from t2igan.metrics.indexed import IndexedMetric
 
 
@@ -117,6 +118,16 @@ class InceptionScore(IndexedMetric):
         """
         scores = torch.stack([inception_score(part) for part in self.parts()])
         return scores.mean(), scores.std(correction=0)
+
+    def estimates(self, replicates: int = 0, seed: int = 0) -> dict[str, Estimate]:
+        """The mean over the splits; see :meth:`t2igan.metrics.indexed.IndexedMetric.estimates`."""
+        parts = self.parts()
+        scores = torch.stack([inception_score(part) for part in parts])
+        resampled = self.replicates(replicates, seed) if replicates else None
+        count = sum(map(len, parts))
+        if len(parts) == 1:
+            return {"": Estimate(scores.mean(), count, replicates=resampled)}
+        return {"": Estimate(scores.mean(), count, scores.std(correction=0), "folds", resampled)}
 
     def parts(self) -> list[Tensor]:
         """The probabilities of each split.

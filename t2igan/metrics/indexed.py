@@ -7,6 +7,7 @@ from torch import Tensor
 from torchmetrics import Metric
 
 from t2igan.errors import UserError
+from t2igan.metrics.estimate import Estimate
 
 
 class IndexedMetric(Metric):
@@ -42,6 +43,24 @@ class IndexedMetric(Metric):
             self.index.append(torch.zeros(0, dtype=torch.int64, device=self.device))
             self.rows.append(torch.zeros(0, dtype=torch.float32, device=self.device))
         super().sync(*args, **kwargs)
+
+    def estimates(self, replicates: int = 0, seed: int = 0) -> dict[str, Estimate]:
+        """The metric's values with what is known of their errors, by name; the only one has the name ''.
+
+        Several processes call it within ``sync_context()``. Here: what ``compute`` gives, a scalar or a dictionary
+        of scalars, without errors.
+
+        Args:
+            replicates: of the bootstrap, 0 for none.
+            seed: of the bootstrap.
+        """
+        found = type(self).compute(self)  # the instance's own would gather the processes' rows once more
+        named = found if isinstance(found, dict) else {"": found}
+        return {name: Estimate(value.double(), self._count()) for name, value in named.items()}
+
+    def _count(self) -> int:
+        """Samples that a value is made of."""
+        return len(self._ordered()[0])
 
     def _ordered_rows(self) -> Tensor:
         """All rows in the order of their index, (N, C).

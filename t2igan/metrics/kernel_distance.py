@@ -14,6 +14,7 @@ from torch import Tensor
 
 from t2igan.errors import UserError
 from t2igan.metrics.bootstrap import resampled_counts
+from t2igan.metrics.estimate import Estimate
 from t2igan.metrics.feature_sets import FeatureSetMetric, row_blocks
 
 
@@ -190,3 +191,18 @@ class KernelDistance(FeatureSetMetric):
         options = self.subsets, self.subset_size, self.degree, self.seed
         found = all_kernel_distances(*self.sets(), *options)
         return {"mean": found.subsets.mean(), "std": found.subsets.std(correction=0), "full": found.full}
+
+    def estimates(self, replicates: int = 0, seed: int = 0) -> dict[str, Estimate]:
+        """``kid`` over the subsets and ``kid-full`` over all pairs, see :class:`IndexedMetric`.
+
+        The subsets' mean is an average of the same pairs: its sampling error is that of the whole set.
+        """
+        real, generated = self.sets()
+        options = self.subsets, self.subset_size, self.degree, self.seed
+        found = all_kernel_distances(real, generated, *options, replicates, seed)
+        resampled = found.replicates if replicates else None
+        mean, spread = found.subsets.mean(), found.subsets.std(correction=0)
+        return {
+            "kid": Estimate(mean, len(generated), spread, "subsets", resampled),
+            "kid-full": Estimate(found.full, len(generated), replicates=resampled),
+        }

@@ -8,6 +8,8 @@ from torch import Tensor, nn
 
 from t2igan.errors import UserError
 from t2igan.metrics.backbones import read_state
+from t2igan.metrics.bootstrap import mean_estimate
+from t2igan.metrics.estimate import Estimate
 from t2igan.metrics.indexed import IndexedMetric
 from t2igan.metrics.weights import resolve_weights
 
@@ -99,3 +101,7 @@ class Diversity(IndexedMetric):
     def compute(self) -> Tensor:
         """The values in the order of their numbers, float32 (N,)."""
         return self._ordered_rows()[:, 0]
+
+    def estimates(self, replicates: int = 0, seed: int = 0) -> dict[str, Estimate]:
+        """The mean diversity, see :class:`IndexedMetric`; its spread is over captions."""
+        return {"": mean_estimate(self._ordered_rows()[:, 0], "captions", replicates, seed)}

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from t2igan.errors import UserError
 from t2igan.metrics.bootstrap import resampled_counts
+from t2igan.metrics.estimate import Estimate
 from t2igan.metrics.feature_sets import FeatureSetMetric, row_blocks
 
 NAMES = ("precision", "recall", "density", "coverage")
@@ -117,6 +118,16 @@ class Manifold(FeatureSetMetric):
             UserError: too few samples on a side, or one given twice.
         """
         return manifold_values(*self.sets(), self.neighbours)
+
+    def estimates(self, replicates: int = 0, seed: int = 0) -> dict[str, Estimate]:
+        """The four values, see :class:`IndexedMetric`."""
+        real, generated = self.sets()
+        found = bootstrap_manifold(real, generated, self.neighbours, replicates, seed)
+        resampled = slice(1, None) if replicates else None
+        return {
+            name: Estimate(row[0], len(generated), replicates=None if resampled is None else row[resampled])
+            for name, row in found.items()
+        }
 
 
 def bootstrap_manifold(

@@ -10,6 +10,8 @@ from torch.nn import functional
 from torchmetrics.utilities import rank_zero_warn
 
 from t2igan.errors import UserError
+from t2igan.metrics.bootstrap import mean_replicates
+from t2igan.metrics.estimate import Estimate
 from t2igan.metrics.indexed import IndexedMetric
 from t2igan.metrics.negatives import NegativeCaptions, NegativesPolicy
 
@@ -241,6 +243,16 @@ class RPrecision(IndexedMetric):
         hits = self.hits()
         for words in self._collapses():
             rank_zero_warn(f"R-precision: {words}")
+        return self._folded(hits)
+
+    def estimates(self, replicates: int = 0, seed: int = 0) -> dict[str, Estimate]:
+        """The mean over the folds, see :class:`IndexedMetric`."""
+        hits = self.hits()
+        mean, spread = self._folded(hits)
+        resampled = mean_replicates(hits, replicates, seed) if replicates else None
+        return {"": Estimate(mean, len(hits), spread, "folds", resampled)}
+
+    def _folded(self, hits: Tensor) -> tuple[Tensor, Tensor]:
         order = np.random.default_rng([_SHUFFLE_STREAM, self.seed]).permutation(len(hits))
         return fold_statistics(hits[torch.from_numpy(order).to(hits.device)], self.folds, self.fold_mode)
 

@@ -20,9 +20,9 @@ from t2igan.data.store import open_store
 from t2igan.errors import UserError
 from t2igan.evaluation.chosen import checkpoint_of
 from t2igan.evaluation.in_training import smaller
+from t2igan.evaluation.networks import load_classifier, load_damsms
 from t2igan.evaluation.protocol import load_protocol
 from t2igan.evaluation.record import read_records
-from t2igan.evaluation.scorers import load_classifier, load_judges
 from t2igan.evaluation.subjects import load_checkpoint_subject
 from t2igan.models.suite_module import load_module, read_checkpoint
 from t2igan.reporting.leaderboard import boards
@@ -144,7 +144,7 @@ def evaluated(home, drawn_birds_store):
     networks = train_checkpoints(drawn_birds_store, drawn_birds_store.parent / "checkpoints")
     store = open_store(drawn_birds_store)
     protocol = smaller(load_protocol(str(home / "small.yaml")), IMAGES)
-    judges = load_judges([networks.damsm, networks.other_damsm], store)
+    judges = load_damsms([networks.damsm, networks.other_damsm], store)
     classifier = load_classifier(networks.classifier, store)
 
     def run(folder):

@@ -7,11 +7,14 @@ from evaluation_fixtures import evaluate, write_protocol
 
 from t2igan.data.store import open_store
 from t2igan.errors import UserError
-from t2igan.evaluation.metric_specs import KID, PRDC, FDClassifier, FIDInfinity, ISClassifier, RPrecision
+from t2igan.evaluation.metrics.frechet import FDClassifier, FIDInfinity
+from t2igan.evaluation.metrics.inception_score import ISClassifier
+from t2igan.evaluation.metrics.kernel_distance import KID
+from t2igan.evaluation.metrics.manifold import PRDC
+from t2igan.evaluation.metrics.r_precision import RPrecision
+from t2igan.evaluation.networks import Options, load_classifier, load_damsms
 from t2igan.evaluation.protocol import CHOICES, hash_of, load_protocol
 from t2igan.evaluation.reference import Reference
-from t2igan.evaluation.runner import Options
-from t2igan.evaluation.scorers import load_classifier, load_judges
 from t2igan.evaluation.subjects import RealImages, build_untrained_subject, load_checkpoint_subject
 
 CLASSIFIER = {"flavour": "classifier"}
@@ -37,7 +40,7 @@ def protocol(tmp_path):
 
 
 def score(checkpoints, store, protocol, cache, subject=None, batch_size=64, judged=True):
-    judges = load_judges([checkpoints.damsm], store) if judged else ()
+    judges = load_damsms([checkpoints.damsm], store) if judged else ()
     classifier = load_classifier(checkpoints.classifier, store)
     subject = subject or load_checkpoint_subject(checkpoints.generator, protocol.weights)
     return evaluate(subject, protocol, store, judges, classifier, Options(batch_size, cache=cache))
@@ -164,7 +167,7 @@ def test_untrained_networks_are_kept_under_their_tensors(checkpoints, store, pro
     for seed in (0, 1, 0):
         score(checkpoints, store, protocol, tmp_path, build_untrained_subject(checkpoints.generator, seed))
     assert len(drawn) == 120
-    damsm = load_judges([checkpoints.damsm], store)[0].module
+    damsm = load_damsms([checkpoints.damsm], store)[0].module
     score(checkpoints, store, protocol, tmp_path, build_untrained_subject(checkpoints.generator, 0, damsm))
     assert len(drawn) == 180
 

@@ -8,10 +8,9 @@ from PIL import Image
 from t2igan.data.store import open_store
 from t2igan.errors import UserError
 from t2igan.evaluation.folder import UNKNOWN, ImageFolder, scan_folder
-from t2igan.evaluation.metric_specs import KID
+from t2igan.evaluation.metrics.kernel_distance import KID
+from t2igan.evaluation.networks import Options, load_classifier, load_damsms
 from t2igan.evaluation.protocol import load_protocol
-from t2igan.evaluation.runner import Options
-from t2igan.evaluation.scorers import load_classifier, load_judges
 from t2igan.evaluation.subjects import load_checkpoint_subject, load_generator
 from t2igan.nn.images import to_uint8
 from t2igan.nn.noise import caption_noise
@@ -113,7 +112,7 @@ def test_a_folder_scores_what_a_checkpoint_scores(tmp_path, checkpoints, store, 
     specs = (*protocol.metrics, KID(flavour="classifier", subsets=3, subset_size=5))
     protocol = replace(protocol, images=split.n_captions, words=99, metrics=specs, bootstrap=20)
     judges, classifier = (
-        load_judges([checkpoints.damsm], store),
+        load_damsms([checkpoints.damsm], store),
         load_classifier(checkpoints.classifier, store),
     )
     renamed = rename(folder, tmp_path / "renamed", split)
@@ -167,7 +166,7 @@ def test_draws_of_a_caption_are_told_by_their_contents_alone(tmp_path, split, pr
 def test_without_captions_there_is_no_r_precision(tmp_path, checkpoints, store, split, protocol):
     folder = ImageFolder(fill(tmp_path / "drawn", split, lambda key: f"{key}_s-1"), split)
     judges, classifier = (
-        load_judges([checkpoints.damsm], store),
+        load_damsms([checkpoints.damsm], store),
         load_classifier(checkpoints.classifier, store),
     )
     record = evaluate(folder, protocol, store, judges, classifier)

@@ -16,10 +16,13 @@ from t2igan.data.store import open_store
 from t2igan.errors import UserError
 from t2igan.evaluation.folder import ImageFolder
 from t2igan.evaluation.generate import draw_pictures
-from t2igan.evaluation.metric_specs import FID, CLIPRPrecision, CLIPScore, FDClassifier, LPIPSDiversity
+from t2igan.evaluation.metrics.clip_score import CLIPScore
+from t2igan.evaluation.metrics.frechet import FID, FDClassifier
+from t2igan.evaluation.metrics.lpips_diversity import LPIPSDiversity
+from t2igan.evaluation.metrics.r_precision import CLIPRPrecision
+from t2igan.evaluation.networks import Options
 from t2igan.evaluation.plan import Plan, plan_pictures
 from t2igan.evaluation.protocol import load_protocol
-from t2igan.evaluation.runner import Options
 from t2igan.evaluation.subjects import RealImages, load_checkpoint_subject
 from t2igan.metrics import weights
 from t2igan.metrics.backbones import InceptionBackbone

@@ -6,7 +6,8 @@ import pytest
 import yaml
 
 from t2igan.errors import UserError
-from t2igan.evaluation.metric_specs import FID, RPrecision
+from t2igan.evaluation.metrics.frechet import FID
+from t2igan.evaluation.metrics.r_precision import RPrecision
 from t2igan.evaluation.protocol import load_protocol, protocol_names
 from t2igan.metrics.backbones import Flavour, Resize
 from t2igan.metrics.negatives import NegativesPolicy
@@ -139,7 +140,7 @@ def test_every_choice_changes_the_hash(tmp_path, change):
         ({"images": 1}, "images: 1 is below 2"),
         ({"weights": "best"}, "weights: 'best' is not one of ema, raw"),
         ({"metrics": []}, "metrics: must be a list"),
-        ({"metrics": [{"name": "lpips"}]}, "metrics[0].name: 'lpips' is not one of fid"),
+        ({"metrics": [{"name": "lpips"}]}, "metrics[0].name: 'lpips' is not one of clip-r-precision"),
         ({"truncation": -1}, "truncation: -1.0 is below 0"),
         ({"metrics": [{"name": "is", "temperature": 0}]}, "metrics[0].temperature: 0.0 is below 1e-06"),
         ({"metrics": [{"name": "kid", "flavour": "fid"}]}, "metrics[0].flavour: 'fid' is not one of"),

@@ -5,14 +5,8 @@ import torch
 
 from t2igan.errors import UserError
 from t2igan.metrics.bootstrap import interval, mean_replicates, resampled_counts
-from t2igan.metrics.frechet import frechet_distance
-from t2igan.metrics.frechet_sampling import (
-    FrechetInfinity,
-    FrechetToReal,
-    frechet_infinity,
-    frechet_replicates,
-    infinity_replicates,
-)
+from t2igan.metrics.frechet import FrechetToReal, frechet_distance, frechet_replicates
+from t2igan.metrics.frechet_sampling import FrechetInfinity, frechet_infinity, infinity_replicates
 
 
 def features(count, dim=6, seed=0, shift=0.0, spread=1.0):

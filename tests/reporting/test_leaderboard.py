@@ -7,7 +7,7 @@ from report_fixtures import CLASSIFIER, make_repeated, write_run
 from report_fixtures import make_record as record
 from rich.console import Console
 
-from t2igan.evaluation import metric_specs
+from t2igan import metrics
 from t2igan.evaluation.record import MetricValue, SubjectCard, TrainingCard
 from t2igan.identity import read_identity
 from t2igan.reporting.leaderboard import boards, verdicts, winners
@@ -106,9 +106,9 @@ def test_old_spreads_are_known_by_their_metric(name, over):
 
 
 def test_every_kind_of_spread_that_is_recorded_has_its_words():
-    text = "".join(path.read_text() for path in Path(metric_specs.__file__).parent.glob("*.py"))
-    recorded = set(re.findall(r'spread_over="([a-z]+)"', text)) | {"subsets", "bootstrap"}
-    assert {"folds", "images", "captions"} <= recorded <= SPREADS.keys()
+    text = "".join(path.read_text() for path in Path(metrics.__file__).parent.glob("*.py"))
+    recorded = set(re.findall(r'stimate\([^"\n]+, "([a-z]+)"', text))
+    assert recorded == {"folds", "subsets", "images", "captions", "bootstrap"} <= SPREADS.keys()
 
 
 def test_rows_of_another_number_of_pictures_are_a_table_of_their_own():

@@ -11,11 +11,11 @@ from t2igan.data.store import open_store
 from t2igan.errors import UserError
 from t2igan.evaluation.embedders import DamsmEmbedder
 from t2igan.evaluation.generate import Pictures
-from t2igan.evaluation.metric_specs import FID, RPrecision
+from t2igan.evaluation.metrics.frechet import FID
+from t2igan.evaluation.metrics.r_precision import RPrecision
+from t2igan.evaluation.networks import Options, load_classifier, load_damsms
 from t2igan.evaluation.protocol import load_protocol
 from t2igan.evaluation.record import ResultRecord
-from t2igan.evaluation.runner import Options
-from t2igan.evaluation.scorers import load_classifier, load_judges
 from t2igan.evaluation.subjects import RealImages, build_untrained_subject, load_checkpoint_subject
 from t2igan.metrics.frechet import frechet_distance
 from t2igan.models.damsm import InceptionImageEncoder
@@ -36,7 +36,7 @@ def protocol(tmp_path):
 
 
 def score(checkpoints, store, protocol, subject=None, options=OFFLINE, judged=True):
-    judges = load_judges([checkpoints.damsm, checkpoints.other_damsm], store) if judged else ()
+    judges = load_damsms([checkpoints.damsm, checkpoints.other_damsm], store) if judged else ()
     classifier = load_classifier(checkpoints.classifier, store)
     subject = subject or load_checkpoint_subject(checkpoints.generator, protocol.weights)
     return evaluate(subject, protocol, store, judges, classifier, options)
@@ -77,11 +77,11 @@ def test_a_checkpoint_is_known_by_its_content(checkpoints, store, tmp_path):
     seal(other)
     torch.save(other, tmp_path / "again.ckpt")
     with pytest.raises(UserError, match="is given twice"):
-        load_judges([checkpoints.damsm, tmp_path / "again.ckpt"], store)
+        load_damsms([checkpoints.damsm, tmp_path / "again.ckpt"], store)
     next(value for value in other["state_dict"].values() if value.ndim)[0] += 1
     seal(other)
     torch.save(other, tmp_path / "again.ckpt")
-    assert len(load_judges([checkpoints.damsm, tmp_path / "again.ckpt"], store)) == 2
+    assert len(load_damsms([checkpoints.damsm, tmp_path / "again.ckpt"], store)) == 2
 
 
 def test_an_imported_damsm_is_known_by_its_files(checkpoints, store, protocol, tmp_path):
@@ -90,7 +90,7 @@ def test_an_imported_damsm_is_known_by_its_files(checkpoints, store, protocol, t
     checkpoint["t2igan"]["imported"] = {"text_encoder": part}
     seal(checkpoint)
     torch.save(checkpoint, tmp_path / "released.ckpt")
-    judges = load_judges([checkpoints.other_damsm, tmp_path / "released.ckpt"], store)
+    judges = load_damsms([checkpoints.other_damsm, tmp_path / "released.ckpt"], store)
     only = replace(protocol, metrics=(RPrecision(candidates=10),))
     record = evaluate(load_checkpoint_subject(checkpoints.generator, "ema"), only, store, judges)
     assert record.damsm_origin == {"released": "text_encoder200.pth (abababababab)"}
@@ -172,7 +172,7 @@ def test_a_real_row_without_a_second_half_has_no_distance(checkpoints, store, pr
 
 
 def test_untrained_is_the_same_recipe_built_anew(checkpoints, store, protocol):
-    judge = load_judges([checkpoints.damsm], store)[0].module
+    judge = load_damsms([checkpoints.damsm], store)[0].module
     first, again, other = (build_untrained_subject(checkpoints.generator, seed, judge) for seed in (0, 0, 1))
     trained = load_checkpoint_subject(checkpoints.generator, "raw").module
     weights = [subject.module.generator.fc.weight for subject in (first, again, other)]
@@ -196,7 +196,7 @@ def test_building_untrained_leaves_the_global_generator_alone(checkpoints):
 
 def test_float_pictures_reach_the_damsm_unquantised(checkpoints, store, protocol, monkeypatch):
     options = RPrecision(candidates=10, folds=5, source="float")
-    judges = load_judges([checkpoints.damsm], store)
+    judges = load_damsms([checkpoints.damsm], store)
     encoder, seen = judges[0].module.image_encoder, []
     encoder.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].clone()))
     subject = load_checkpoint_subject(checkpoints.generator, "ema")
@@ -230,7 +230,7 @@ def test_missing_metrics_can_be_left_out_and_are_said(checkpoints, store, protoc
 
 def test_a_small_split_and_a_collapsed_encoder_are_in_the_record(checkpoints, store, protocol):
     many = replace(protocol, metrics=(RPrecision(candidates=100, folds=5),))
-    judges = load_judges([checkpoints.damsm], store)
+    judges = load_damsms([checkpoints.damsm], store)
     record = evaluate(RealImages(), replace(many, split="train"), store, judges, options=OFFLINE)
     value, control = (record.metrics[f"{name}@first"] for name in ("r-precision", "r-precision-shuffled"))
     # Some 80 different mismatching captions for 99 draws: guessing gives more than 1 %.
@@ -256,7 +256,7 @@ class Bright(InceptionImageEncoder):
 @pytest.mark.parametrize("own", [True, False])
 def test_the_protocol_decides_how_a_damsm_resizes(checkpoints, store, protocol, own):
     """Whatever its checkpoint says: files of released DAMSMs do not tell how they were run."""
-    judge = load_judges([checkpoints.damsm], store)[0]
+    judge = load_damsms([checkpoints.damsm], store)[0]
     judge.module.image_encoder = Bright(32, "random", align_corners=own)
     device = torch.device("cpu")
     images = Pictures(torch.arange(2), torch.randint(0, 256, (2, 3, 32, 32)).byte())
@@ -274,7 +274,7 @@ def test_the_protocol_decides_how_a_damsm_resizes(checkpoints, store, protocol, 
 def test_a_pinned_resize_needs_an_inception(checkpoints, store, protocol):
     pinned = replace(protocol, metrics=(RPrecision(candidates=10, folds=5, resize="align-corners"),))
     with pytest.raises(UserError, match=r"wants align-corners .* DAMSM first has a SmallImageEncoder"):
-        evaluate(RealImages(), pinned, store, load_judges([checkpoints.damsm], store), options=OFFLINE)
+        evaluate(RealImages(), pinned, store, load_damsms([checkpoints.damsm], store), options=OFFLINE)
 
 
 @pytest.mark.parametrize("name", ["cub/dmgan", "coco/dmgan", "cub/tise", "cub/attngan", "cub/mirrorgan"])
@@ -298,13 +298,13 @@ def test_what_does_not_fit_is_refused(checkpoints, store, protocol):
 
 def test_wrong_checkpoints_are_refused(checkpoints, store):
     with pytest.raises(UserError, match="holds EvaluationClassifier, not a DAMSM"):
-        load_judges([checkpoints.classifier], store)
+        load_damsms([checkpoints.classifier], store)
     with pytest.raises(UserError, match="holds DAMSM, not an EvaluationClassifier"):
         load_classifier(checkpoints.damsm, store)
     with pytest.raises(UserError, match="holds DAMSM, which draws nothing"):
         load_checkpoint_subject(checkpoints.damsm, "ema")
     with pytest.raises(UserError, match="is given twice"):
-        load_judges([checkpoints.damsm, checkpoints.damsm], store)
+        load_damsms([checkpoints.damsm, checkpoints.damsm], store)
 
 
 @pytest.mark.parametrize("which", ["damsm", "classifier", "generator"])

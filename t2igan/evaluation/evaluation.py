@@ -1,7 +1,7 @@
 """One subject under one protocol: a single pass over its pictures feeds all metrics."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from functools import partial
 
@@ -10,25 +10,21 @@ import torch
 
 from t2igan.data.store import Store
 from t2igan.errors import UserError
-from t2igan.evaluation.assembly import Options, find_networks, make_scorers
-from t2igan.evaluation.cache import Shelf
+from t2igan.evaluation.cache import shelf_for
 from t2igan.evaluation.costs import DRAWING, charged, part
-from t2igan.evaluation.diversity import lpips_diversity
-from t2igan.evaluation.embedders import Embedder, Judge
+from t2igan.evaluation.embedders import Embedder, Rows, ScoringDamsm
 from t2igan.evaluation.environment import environment
 from t2igan.evaluation.feeding import Feed, feed
 from t2igan.evaluation.generate import Pictures, batches
-from t2igan.evaluation.metric_specs import LPIPSDiversity
+from t2igan.evaluation.metrics import ScoredMetric
+from t2igan.evaluation.networks import Options, Supply
 from t2igan.evaluation.plan import Plan
 from t2igan.evaluation.protocol import Protocol
-from t2igan.evaluation.record import ResultRecord, package_versions
+from t2igan.evaluation.record import MetricValue, ResultRecord, by_reason
 from t2igan.evaluation.reference import Reference
-from t2igan.evaluation.scorers import Scorer, Values
-from t2igan.evaluation.subjects import RealImages, Subject
-from t2igan.metrics.lpips import LpipsNetwork
+from t2igan.evaluation.scorers import Progress, Scorer, Setting
+from t2igan.evaluation.subjects import Subject
 from t2igan.models.classifier import ClassifierBackbone
-
-Progress = Callable[[str, int, int], None]
 
 
 class Evaluation:
@@ -40,9 +36,12 @@ class Evaluation:
         subject: what is scored.
         protocol: how.
         store: the data set.
-        judges: DAMSMs; the first is the one that was trained against, the others are independent.
+        damsms: the first is the one that was trained against, the others are independent.
         classifier: backbone of the evaluation classifier.
         options: what does not change the numbers.
+
+    Attributes:
+        not_computed: why a metric is left out, by its name.
 
     Raises:
         UserError: something is missing or does not fit together.
@@ -53,23 +52,24 @@ class Evaluation:
         subject: Subject,
         protocol: Protocol,
         store: Store,
-        judges: Sequence[Judge] = (),
+        damsms: Sequence[ScoringDamsm] = (),
         classifier: ClassifierBackbone | None = None,
         options: Options | None = None,
     ) -> None:
-        self.subject, self.protocol, self.store, self.judges = subject, protocol, store, judges
+        self.subject, self.protocol, self.store, self.damsms = subject, protocol, store, damsms
         self.options = options or Options()
         self.device = choose_device(self.options.device)
         _check(protocol, store, self.options)
         subject.check(protocol, store)
-        self.networks = find_networks(subject, protocol, judges, classifier, self.options, self.device)
+        self._supply = Supply(damsms, classifier, self.options, self.device)
+        self._found, self.not_computed = _find_networks(subject, protocol, self._supply, self.options.skip_missing)
 
     def is_in(self, records: Iterable[ResultRecord]) -> bool:
-        """Whether one of the records is what :meth:`run` would measure: same pictures, protocol, store and judges.
+        """Whether one of the records is what :meth:`run` would measure: same images, protocol, store and networks.
 
-        A record that more networks have judged counts too; one that was edited does not.
+        A record of more networks counts too; one that was edited does not.
         """
-        card, backbones, damsm = self.subject.card, self.networks.sha256, [one.sha256 for one in self.judges]
+        card, backbones, damsm = self.subject.card, self._supply.sha256, [one.sha256 for one in self.damsms]
         return any(
             record.integrity != "edited"
             and record.subject.same_pictures(card)
@@ -89,46 +89,33 @@ class Evaluation:
             UserError: nothing could be computed.
         """
         begin = time.monotonic()
-        subject, protocol, store, options = self.subject, self.protocol, self.store, self.options
-        networks, device = self.networks, self.device
-        plan = subject.plan(protocol, store.split(protocol.split))
+        subject, protocol, store = self.subject, self.protocol, self.store
+        split = store.split(protocol.split)
+        plan = subject.plan(protocol, split)
+        distinct, ways = subject.distinct(plan, split), (self._supply, self.options, self.device, progress)
+        setting = Setting(subject, protocol, store, plan, distinct, *ways)
         # Reduced-precision convolutions would let the batch size into the numbers.
         with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
-            scorers = make_scorers(networks, subject, protocol, store, plan, device)
-            n_real = _feed_reference(scorers, protocol, store, options, device, progress)
-            _feed_pictures(scorers, subject, protocol, store, plan, options, device, progress)
+            scorers = [spec.scorer(embedder, setting) for spec, own in self._found for embedder in own]
+            n_real = _feed_reference(scorers, setting)
+            _feed_pictures(scorers, setting)
             metrics, failed = _compute(scorers, protocol)
-            if networks.lpips is not None:
-                spec = next(spec for spec in protocol.metrics if isinstance(spec, LPIPSDiversity))
-                shelf = _diversity_shelf(options, _picture_content(subject, protocol, store), networks.lpips, spec)
-                metrics[spec.name] = lpips_diversity(
-                    subject,
-                    spec,
-                    protocol,
-                    store,
-                    plan,
-                    networks.lpips,
-                    options.batch_size,
-                    device,
-                    shelf,
-                    progress,
-                )
         return ResultRecord(
             subject=subject.card,
             metrics=metrics,
-            not_computed=networks.not_computed | failed,
+            not_computed=self.not_computed | failed,
             protocol=protocol.name,
             protocol_hash=protocol.hash,
             dataset=store.name,
             fingerprint=store.fingerprint,
             n_real=n_real,
             n_generated=len(plan),
-            n_split=len(store.split(protocol.split)),
-            backbones=networks.sha256,
-            damsm={judge.label: judge.sha256 for judge in self.judges},
-            damsm_origin={judge.label: judge.origin for judge in self.judges if judge.origin},
+            n_split=len(split),
+            backbones=dict(self._supply.sha256),
+            damsm={damsm.label: damsm.sha256 for damsm in self.damsms},
+            damsm_origin={damsm.label: damsm.origin for damsm in self.damsms if damsm.origin},
             seed=protocol.noise_seed,
-            device=device_name(device),
+            device=device_name(self.device),
             seconds=round(time.monotonic() - begin, 3),
             notes=[*subject.notes, *(note for scorer in scorers for note in scorer.notes)],
             protocol_content=protocol.content,
@@ -172,69 +159,94 @@ def _check(protocol: Protocol, store: Store, options: Options) -> None:
         raise UserError(f"--batch_size: {options.batch_size} is below 1")
 
 
-def _feed_reference(
-    scorers: Sequence[Scorer],
-    protocol: Protocol,
-    store: Store,
-    options: Options,
-    device: torch.device,
-    progress: Progress | None,
-) -> int:
+def _find_networks(
+    subject: Subject, protocol: Protocol, supply: Supply, skip_missing: bool
+) -> tuple[list[tuple[ScoredMetric, Sequence[Embedder]]], dict[str, str]]:
+    """The networks of each metric that can be computed, and why others cannot, by their names.
+
+    Raises:
+        UserError: naming everything that is missing at once, unless metrics may be left out; or nothing is left.
+    """
+    found: list[tuple[ScoredMetric, Sequence[Embedder]]] = []
+    not_computed, missing = {}, {}
+    for spec in protocol.metrics:
+        obstacle = spec.obstacle(subject, protocol)
+        if obstacle:
+            not_computed[spec.name] = obstacle
+            continue
+        try:
+            found.append((spec, spec.find(supply)))
+        except UserError as error:
+            missing[spec.name] = str(error)
+    if missing and not skip_missing:
+        lines = _in_words(missing)
+        raise UserError(f"{protocol.name} needs what is not there (--skip_missing true leaves it out): {lines}")
+    not_computed |= missing
+    if not found:
+        raise UserError(f"no metric of protocol {protocol.name} can be computed: {_in_words(not_computed)}")
+    return found, not_computed
+
+
+def _in_words(missing: dict[str, str]) -> str:
+    return "; ".join(f"{names}: {reason}" for names, reason in by_reason(missing))
+
+
+def _feed_reference(scorers: Sequence[Scorer], setting: Setting) -> int:
     """Show the reference to the scorers that want one; how many images it has."""
     wanting = [scorer for scorer in scorers if scorer.wants_reference]
     if not wanting:
         return 0
-    reference = Reference(store, protocol)
-    numbers = np.arange(len(reference))
-    everything = np.ones(len(reference), bool)
+    reference = Reference(setting.store, setting.protocol)
+    numbers, everything = np.arange(len(reference)), np.ones(len(reference), bool)
     feeds = [
         Feed(
-            embedder, everything, [one.add_reference for one in own], _shelf(options, reference.identity, embedder)
+            embedder,
+            everything,
+            [one.add_reference for one in own],
+            shelf_for(setting.options.cache, reference.identity, embedder.identity),
         )
         for embedder, own in _by_embedder(wanting)
     ]
 
     def read(own: Sequence[int]) -> Iterator[Pictures]:
-        for batch in batches(own, options.batch_size):
+        for batch in batches(own, setting.options.batch_size):
             with part("reading the reference"):
-                images = reference.images(batch, device)
+                images = reference.images(batch, setting.device)
             yield Pictures(torch.from_numpy(batch), images)
 
     ids = np.stack([np.full_like(numbers, -1), numbers], axis=1)
-    feed(feeds, ids, read, device, partial(progress, "reference images") if progress else None)
+    feed(feeds, ids, read, setting.device, _told(setting, "reference images"))
     return len(reference)
 
 
-def _feed_pictures(
-    scorers: Sequence[Scorer],
-    subject: Subject,
-    protocol: Protocol,
-    store: Store,
-    plan: Plan,
-    options: Options,
-    device: torch.device,
-    progress: Progress | None,
-) -> None:
-    content = _picture_content(subject, protocol, store)
+def _feed_pictures(scorers: Sequence[Scorer], setting: Setting) -> None:
+    content = setting.subject.address(setting.protocol, setting.store)
     feeds = [
         Feed(
             embedder,
             np.any([one.wanted for one in own], axis=0),
             [partial(_take_wanted, one) for one in own],
-            _shelf(options, content, embedder),
+            shelf_for(setting.options.cache, content, embedder.identity),
         )
-        for embedder, own in _by_embedder(scorers)
+        for embedder, own in _by_embedder([scorer for scorer in scorers if scorer.wanted.any()])
     ]
 
     def draw(own: Sequence[int]) -> Iterator[Pictures]:
-        yield from charged(DRAWING, subject.pictures(protocol, store, plan, own, options.batch_size, device))
+        how = setting.protocol, setting.store, setting.plan, own, setting.options.batch_size, setting.device
+        yield from charged(DRAWING, setting.subject.pictures(*how))
 
-    feed(feeds, picture_ids(plan), draw, device, partial(progress, "pictures") if progress else None)
+    feed(feeds, picture_ids(setting.plan), draw, setting.device, _told(setting, "pictures"))
 
 
-def _take_wanted(scorer: Scorer, numbers: torch.Tensor, rows: tuple[torch.Tensor, ...]) -> None:
+def _told(setting: Setting, stage: str) -> partial[None] | None:
+    return partial(setting.progress, stage) if setting.progress else None
+
+
+def _take_wanted(scorer: Scorer, numbers: torch.Tensor, rows: Rows) -> None:
     mask = torch.from_numpy(scorer.wanted)[numbers]
-    if mask.any():
+    if mask.all():
+        scorer.add(numbers, rows)  # without a copy: scorers of one network keep the same rows
+    elif mask.any():
         scorer.add(numbers[mask], tuple(column[mask.to(column.device)] for column in rows))
 
 
@@ -253,34 +265,14 @@ def _by_embedder(scorers: Sequence[Scorer]) -> list[tuple[Embedder, list[Scorer]
     return list(groups.values())
 
 
-def _picture_content(subject: Subject, protocol: Protocol, store: Store) -> list[object] | None:
-    """What pictures depend on, None where that has no name."""
-    card = subject.card
-    what = "real" if isinstance(subject, RealImages) else card.sha256
-    return None if what is None else [card.kind, what, store.fingerprint, protocol.drawing]
-
-
-def _shelf(options: Options, content: object, embedder: Embedder) -> Shelf | None:
-    if options.cache is None or content is None:
-        return None
-    return Shelf(options.cache, {"pictures": content, "network": embedder.identity, "versions": package_versions()})
-
-
-def _diversity_shelf(
-    options: Options, content: object, network: LpipsNetwork, spec: LPIPSDiversity
-) -> Shelf | None:
-    if options.cache is None or content is None:
-        return None
-    seen = ["lpips-diversity", network.sha256, spec.samples]
-    return Shelf(options.cache, {"pictures": content, "network": seen, "versions": package_versions()})
-
-
-def _compute(scorers: Sequence[Scorer], protocol: Protocol) -> Values:
-    found, failed = {}, {}
+def _compute(scorers: Sequence[Scorer], protocol: Protocol) -> tuple[dict[str, MetricValue], dict[str, str]]:
+    found: dict[str, MetricValue] = {}
+    failed: dict[str, str] = {}
     for scorer in scorers:
-        values, reasons = scorer.values()
-        found |= values
-        failed |= reasons
+        try:
+            found |= scorer.values()
+        except UserError as error:
+            failed[scorer.title] = str(error)
     if failed and not found:
         lines = "; ".join(f"{name}: {reason}" for name, reason in failed.items())
         raise UserError(f"no metric of protocol {protocol.name} could be computed: {lines}")

@@ -6,10 +6,16 @@ import torch
 from torch import nn
 
 from t2igan.evaluation.embedders import BackboneEmbedder
-from t2igan.evaluation.feature_scorers import FeatureScorer
+from t2igan.evaluation.evaluation import _compute
 from t2igan.evaluation.generate import Pictures
-from t2igan.evaluation.metric_specs import FID, IS, KID, PRDC, FDClassifier, FIDInfinity, ISClassifier
+from t2igan.evaluation.metrics.frechet import FID, FDClassifier, FIDInfinity
+from t2igan.evaluation.metrics.inception_score import IS, ISClassifier
+from t2igan.evaluation.metrics.kernel_distance import KID
+from t2igan.evaluation.metrics.manifold import PRDC
+from t2igan.evaluation.networks import Options, Supply
+from t2igan.evaluation.plan import Plan
 from t2igan.evaluation.protocol import Protocol
+from t2igan.evaluation.scorers import Setting
 from t2igan.metrics.backbones import Backbone
 from t2igan.metrics.frechet import frechet_distance
 from t2igan.metrics.frechet_sampling import frechet_infinity
@@ -51,14 +57,30 @@ def pictures(count, seed, darker=0):
 REAL, DRAWN = pictures(60, 0), pictures(90, 1, darker=40)
 
 
-def score(*specs, protocol=PROTOCOL, batch=64, **options):
-    embedder = BackboneEmbedder(Projection(), "uint8", CPU)
-    scorer = FeatureScorer(embedder, list(specs), protocol, np.ones(len(DRAWN), bool), CPU, **options)
-    feeds = [(DRAWN, scorer.add)] + ([(REAL, scorer.add_reference)] if scorer.wants_reference else [])
-    for images, take in feeds:
-        for numbers in torch.randperm(len(images)).split(batch):
-            take(numbers, embedder(Pictures(numbers, images[numbers])))
-    return scorer.values()
+class Supplied(Supply):
+    """Has the projection for every source, and the statistics of a file."""
+
+    def __init__(self, statistics):
+        super().__init__((), None, Options(), CPU)
+        self.embedder, self.given = BackboneEmbedder(Projection(), "uint8", CPU), statistics
+
+    def embedders(self, source):
+        return [self.embedder]
+
+    def statistics(self, file):
+        return self.given, "cd" * 32
+
+
+def score(*specs, protocol=PROTOCOL, batch=64, statistics=None):
+    supply, plan = Supplied(statistics), Plan(np.arange(len(DRAWN)), np.zeros(len(DRAWN), np.int64))
+    setting = Setting(None, protocol, None, plan, np.ones(len(DRAWN), bool), supply, supply.options, CPU)
+    scorers = [spec.scorer(embedder, setting) for spec in specs for embedder in spec.find(supply)]
+    for scorer in scorers:
+        feeds = [(DRAWN, scorer.add)] + ([(REAL, scorer.add_reference)] if scorer.wants_reference else [])
+        for images, take in feeds:
+            for numbers in torch.randperm(len(images)).split(batch):
+                take(numbers, supply.embedder(Pictures(numbers, images[numbers])))
+    return _compute(scorers, protocol)
 
 
 @pytest.fixture(scope="module")
@@ -145,19 +167,19 @@ def test_the_fid_loses_what_fills_no_batch_of_50(features):
         frechet_distance(*statistics(real), *statistics(drawn[:50])).item(), rel=1e-6
     )
     assert found.n == 50
-    _, failed = score(FID(loader_batch=91))
+    _, failed = score(FID(loader_batch=91), PRDC())
     assert "0 pictures, at least 2 are needed" in failed["fid"]
 
 
 def test_a_precomputed_reference_takes_the_place_of_the_images(features):
     real, drawn, _ = features
     mean, covariance = statistics(real + 1)
-    found, _ = score(FID(statistics="x.npz"), statistics=(mean, covariance), statistics_sha256="cd" * 32)
+    found, _ = score(FID(statistics="x.npz"), statistics=(mean, covariance))
     expected = frechet_distance(mean, covariance, *statistics(drawn)).item()
     assert found["fid"].value == pytest.approx(expected, rel=1e-6)
     # Another file is another judge: such values have columns of their own.
     assert found["fid"].judge == f"{'ab' * 32}+{'cd' * 32}"
-    both, _ = score(FID(statistics="x.npz"), KERNEL, statistics=(mean, covariance), statistics_sha256="cd" * 32)
+    both, _ = score(FID(statistics="x.npz"), KERNEL, statistics=(mean, covariance))
     assert both["fid"] == found["fid"]
     assert both["kid"].value == pytest.approx(score(KERNEL)[0]["kid"].value)
 

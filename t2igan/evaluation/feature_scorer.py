@@ -1,0 +1,49 @@
+"""Values made of the features or class logits of a backbone."""
+
+from torch import Tensor
+
+from t2igan.evaluation.costs import part
+from t2igan.evaluation.embedders import BackboneEmbedder, Embedder, Rows
+from t2igan.evaluation.metrics.base import FeatureMetric
+from t2igan.evaluation.record import MetricValue
+from t2igan.evaluation.scorers import Scorer, Setting, measured
+
+
+class FeatureScorer(Scorer):
+    """A metric of one backbone. Pictures shown before are left out.
+
+    Several metrics of a backbone are given the same rows, and keep them once between them.
+
+    Args:
+        spec: the metric.
+        embedder: the backbone.
+        setting: what is scored.
+
+    Attributes:
+        metric: computes it.
+    """
+
+    def __init__(self, spec: FeatureMetric, embedder: Embedder, setting: Setting) -> None:
+        assert isinstance(embedder, BackboneEmbedder)
+        self.title, self.embedder, self.network_sha256 = spec.name, embedder, embedder.sha256
+        self.wanted, self.wants_reference = setting.distinct, spec.wants_reference
+        self._spec, self._protocol = spec, setting.protocol
+        self.metric = spec.metric(embedder.backbone.feature_dim).to(setting.device)
+
+    def add_reference(self, numbers: Tensor, rows: Rows) -> None:
+        """Rows of the reference."""
+        self._spec.take(self.metric, numbers, rows, real=True)
+
+    def add(self, numbers: Tensor, rows: Rows) -> None:
+        """Rows of pictures."""
+        self._spec.take(self.metric, numbers, rows, real=False)
+
+    def values(self) -> dict[str, MetricValue]:
+        """What the metric estimates."""
+        bootstrap = self._protocol.bootstrap, self._protocol.bootstrap_seed
+        with part(f"metric {self._spec.name}"), self.metric.sync_context():
+            estimates = self.metric.estimates(*bootstrap)
+        return {
+            self._spec.value_name(key): measured(estimate, self.network_sha256, self._protocol)
+            for key, estimate in estimates.items()
+        }

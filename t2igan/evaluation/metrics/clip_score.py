@@ -1,0 +1,35 @@
+"""How well pictures go with their captions by CLIP."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from t2igan.evaluation.metrics.base import Shown, register
+from t2igan.evaluation.metrics.r_precision import CaptionMetric
+
+if TYPE_CHECKING:
+    from t2igan.evaluation.networks import Embedder, NetworkSource
+    from t2igan.evaluation.scorers import Scorer, Setting
+
+
+@register
+@dataclass(frozen=True)
+class CLIPScore(CaptionMetric):
+    """100 max(cosine, 0) of picture and plain caption with a CLIP, mean over pictures.
+
+    Not the CLIPScore of Hessel et al. (2021): 2.5 max(cosine, 0) with "A photo depicts" before the caption.
+    """
+
+    name: ClassVar[str] = "clip-score"
+    shown: ClassVar[dict[str, Shown]] = {"clip-score": Shown("higher")}
+
+    def network(self) -> "NetworkSource":
+        """The CLIP that was given."""
+        from t2igan.evaluation.networks import ClipSource
+
+        return ClipSource()
+
+    def scorer(self, embedder: "Embedder", setting: "Setting") -> "Scorer":
+        """Each picture with its caption."""
+        from t2igan.evaluation.caption_scorers import ClipScorer
+
+        return ClipScorer(self, embedder, setting)

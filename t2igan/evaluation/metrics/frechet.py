@@ -1,0 +1,105 @@
+"""Frechet distances, and their limit for infinitely many pictures."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from t2igan.evaluation.metrics.base import FeatureMetric, Features, Inception, Shown, added, at_least, register
+
+if TYPE_CHECKING:
+    from t2igan.evaluation.networks import Embedder, Supply
+    from t2igan.evaluation.scorers import Scorer, Setting
+    from t2igan.metrics.frechet import FrechetDistance
+    from t2igan.metrics.frechet_sampling import FrechetInfinity
+
+
+@register
+@dataclass(frozen=True)
+class FID(FeatureMetric, Inception):
+    """Frechet distance of Inception features.
+
+    Attributes:
+        statistics: file of the reference's ``mu`` and ``sigma`` (.npz) in the folder of weights, instead of the
+            protocol's reference images.
+        loader_batch: pictures beyond the last whole batch of this size are not scored, as by the released scorers
+            (DM-GAN, TISE: 50); 0 scores all.
+    """
+
+    name: ClassVar[str] = "fid"
+    shown: ClassVar[dict[str, Shown]] = {"fid": Shown("lower")}
+    statistics: str = added("")
+    loader_batch: int = added(0, minimum=0)
+
+    @property
+    def wants_reference(self) -> bool:
+        """Not where a file stands for it."""
+        return not self.statistics
+
+    def find(self, supply: "Supply") -> Sequence["Embedder"]:
+        """The file of statistics first: without it the network would be loaded for nothing."""
+        if self.statistics:
+            supply.statistics(self.statistics)
+        return super().find(supply)
+
+    def metric(self, feature_dim: int) -> "FrechetDistance":
+        """The distance."""
+        from t2igan.metrics.frechet import FrechetDistance
+
+        return FrechetDistance(feature_dim, self.loader_batch)
+
+    def scorer(self, embedder: "Embedder", setting: "Setting") -> "Scorer":
+        """Against the statistics, where a file of them is named."""
+        from t2igan.evaluation.feature_scorer import FeatureScorer
+
+        scorer = FeatureScorer(self, embedder, setting)
+        if self.statistics:
+            reference, sha256 = setting.supply.statistics(self.statistics)
+            scorer.metric.set_reference(*reference)
+            # Values against two files do not compare: the file is part of what tells values apart.
+            scorer.network_sha256 = f"{embedder.sha256}+{sha256}"
+        return scorer
+
+
+@register
+@dataclass(frozen=True)
+class FDClassifier(FeatureMetric):
+    """Frechet distance of the evaluation classifier's features."""
+
+    name: ClassVar[str] = "fd-classifier"
+    shown: ClassVar[dict[str, Shown]] = {"fd-classifier": Shown("lower")}
+
+    def metric(self, feature_dim: int) -> "FrechetDistance":
+        """The distance."""
+        from t2igan.metrics.frechet import FrechetDistance
+
+        return FrechetDistance(feature_dim)
+
+
+@register
+@dataclass(frozen=True)
+class FIDInfinity(FeatureMetric, Features):
+    """The Frechet distance that infinitely many pictures would have (Chong and Forsyth 2020, section 3.2).
+
+    Attributes:
+        points: subsets of growing size through which the line in 1 / N is fitted.
+        smallest: pictures of the smallest subset.
+        seed: of the subsets.
+    """
+
+    name: ClassVar[str] = "fid-infinity"
+    shown: ClassVar[dict[str, Shown]] = {
+        name: Shown("lower") for name in ("fid-infinity", "fd-classifier-infinity")
+    }
+    points: int = at_least(2, 15)
+    smallest: int = at_least(2, 5000)
+    seed: int = at_least(0, 0)
+
+    def metric(self, feature_dim: int) -> "FrechetInfinity":
+        """The limit."""
+        from t2igan.metrics.frechet_sampling import FrechetInfinity
+
+        return FrechetInfinity(feature_dim, self.points, self.smallest, self.seed)
+
+    def value_name(self, key: str) -> str:
+        """Only with Inception is a Frechet distance called FID."""
+        return "fd-classifier-infinity" if self.flavour == "classifier" else self.name

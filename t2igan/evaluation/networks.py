@@ -1,0 +1,220 @@
+"""Where the networks of a protocol's metrics come from: what was given, and files of weights.
+
+A metric names a :class:`NetworkSource`; equal sources are one network. A metric with a network of its own brings a
+source of its own.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from t2igan.data.store import Store
+from t2igan.errors import UserError
+from t2igan.evaluation.embedders import (
+    BackboneEmbedder,
+    ClipEmbedder,
+    DamsmEmbedder,
+    Embedder,
+    PairEmbedder,
+    ScoringDamsm,
+)
+from t2igan.evaluation.subjects import label_of, require_same_words
+from t2igan.metrics.backbones import Flavour, InceptionBackbone, Resize
+from t2igan.metrics.clip import ClipEncoder
+from t2igan.metrics.lpips import LpipsNetwork
+from t2igan.metrics.statistics import read_statistics
+from t2igan.metrics.weights import file_sha256
+from t2igan.models.classifier import ClassifierBackbone, EvaluationClassifier
+from t2igan.models.damsm import DAMSM
+from t2igan.models.suite_module import content_sha256, load_module
+
+Statistics = tuple[Tensor, Tensor]
+
+
+@dataclass(frozen=True)
+class Options:
+    """What may change without changing a number.
+
+    Attributes:
+        batch_size: pictures at a time.
+        device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ...
+        weights_folder: where the weights of Inception and LPIPS, and statistics of references, are looked for.
+        download: whether the net may be asked for them.
+        skip_missing: leave out metrics whose networks are not there, and say so in the record.
+        cache: folder where the rows of networks are kept, None to keep none.
+        clip: folder of a CLIP, None for none.
+    """
+
+    batch_size: int = 64
+    device: str = "auto"
+    weights_folder: Path = Path("checkpoints")
+    download: bool = True
+    skip_missing: bool = False
+    cache: Path | None = None
+    clip: Path | None = None
+
+
+class Supply:
+    """Where networks come from: what was given, and files; each is loaded once.
+
+    Attributes:
+        damsms: for R-precision.
+        classifier: backbone of the evaluation classifier, None without one.
+        options: where files are looked for.
+        device: that networks are moved to.
+        sha256: by name, of all that values are made of beside pictures and DAMSMs.
+    """
+
+    def __init__(
+        self,
+        damsms: Sequence[ScoringDamsm],
+        classifier: ClassifierBackbone | None,
+        options: Options,
+        device: torch.device,
+    ) -> None:
+        self.damsms, self.classifier, self.options, self.device = damsms, classifier, options, device
+        self.sha256: dict[str, str] = {}
+        self._found: dict[NetworkSource, Sequence[Embedder]] = {}
+        self._statistics: dict[str, tuple[Statistics, str]] = {}
+
+    def embedders(self, source: "NetworkSource") -> Sequence[Embedder]:
+        """The networks of a source.
+
+        Raises:
+            UserError: there is none.
+        """
+        if source not in self._found:
+            found = source.find(self)
+            self._found[source] = found
+            self.sha256 |= {each.name: each.sha256 for each in found if not isinstance(each, DamsmEmbedder)}
+        return self._found[source]
+
+    def statistics(self, file: str) -> tuple[Statistics, str]:
+        """Mean and covariance of a reference's Inception features, and the sha256 of their file.
+
+        Raises:
+            UserError: there is no such file.
+        """
+        if file not in self._statistics:
+            path = self.options.weights_folder / file
+            statistics = read_statistics(path, InceptionBackbone.feature_dim)
+            self._statistics[file] = statistics, file_sha256(path)
+            self.sha256["statistics of the reference"] = self._statistics[file][1]
+        return self._statistics[file]
+
+
+class NetworkSource(ABC):
+    """A frozen dataclass that says which network a metric needs, and finds it."""
+
+    @abstractmethod
+    def find(self, supply: Supply) -> Sequence[Embedder]:
+        """The network, or several that score one after the other.
+
+        Raises:
+            UserError: it is not there; says what to do.
+        """
+
+
+@dataclass(frozen=True)
+class InceptionSource(NetworkSource):
+    """Inception in a flavour, see :class:`t2igan.metrics.backbones.InceptionBackbone`."""
+
+    flavour: Flavour
+    resize: Resize | Literal["flavour"]
+    source: Literal["uint8", "float"]
+
+    def find(self, supply: Supply) -> Sequence[Embedder]:
+        """From its file of weights."""
+        backbone = InceptionBackbone(
+            self.flavour,
+            folder=supply.options.weights_folder,
+            download=supply.options.download,
+            resize=None if self.resize == "flavour" else self.resize,
+        )
+        return [BackboneEmbedder(backbone, self.source, supply.device)]
+
+
+@dataclass(frozen=True)
+class ClassifierSource(NetworkSource):
+    """The evaluation classifier."""
+
+    def find(self, supply: Supply) -> Sequence[Embedder]:
+        """As it was given."""
+        if supply.classifier is None:
+            raise UserError("no evaluation classifier: train one with a classifier.yaml and give --classifier")
+        return [BackboneEmbedder(supply.classifier, "uint8", supply.device)]
+
+
+@dataclass(frozen=True)
+class DamsmSource(NetworkSource):
+    """All DAMSMs, see :class:`DamsmEmbedder`."""
+
+    source: Literal["uint8", "float"]
+    resize: Literal["damsm", "align-corners", "half-pixel"]
+
+    def find(self, supply: Supply) -> Sequence[Embedder]:
+        """As they were given."""
+        if not supply.damsms:
+            raise UserError("no DAMSM: train one with a damsm.yaml and give --damsm")
+        return [DamsmEmbedder(damsm, self.source, supply.device, self.resize) for damsm in supply.damsms]
+
+
+@dataclass(frozen=True)
+class ClipSource(NetworkSource):
+    """CLIP."""
+
+    def find(self, supply: Supply) -> Sequence[Embedder]:
+        """From the folder that was given."""
+        if supply.options.clip is None:
+            raise UserError("no CLIP: give the folder of one with --clip")
+        return [ClipEmbedder(ClipEncoder(supply.options.clip), supply.device)]
+
+
+@dataclass(frozen=True)
+class LpipsSource(NetworkSource):
+    """LPIPS with AlexNet."""
+
+    def find(self, supply: Supply) -> Sequence[Embedder]:
+        """From AlexNet's file of weights."""
+        network = LpipsNetwork(folder=supply.options.weights_folder, download=supply.options.download)
+        return [PairEmbedder(network, supply.device)]
+
+
+def load_damsms(paths: Sequence[str | Path], store: Store) -> list[ScoringDamsm]:
+    """DAMSMs out of checkpoints, under labels that differ.
+
+    Raises:
+        UserError: one cannot be read, is no DAMSM, knows other words than the store, or is given twice.
+    """
+    damsms: list[ScoringDamsm] = []
+    for path in paths:
+        module = load_module(path)
+        if not isinstance(module, DAMSM):
+            raise UserError(f"--damsm: {path} holds {type(module).__name__}, not a DAMSM")
+        require_same_words(module, store, str(path))
+        sha256, label = content_sha256(module), label_of(path)
+        if sha256 in {damsm.sha256 for damsm in damsms}:
+            raise UserError(f"--damsm: {path} is given twice; the second is to be a DAMSM of another seed")
+        if label in {damsm.label for damsm in damsms}:
+            label = f"{label}-{sha256[:8]}"
+        origin = ", ".join(f"{part['file']} ({part['sha256'][:12]})" for part in module.imported.values())
+        damsms.append(ScoringDamsm(label, sha256, module, origin))
+    return damsms
+
+
+def load_classifier(path: str | Path, store: Store) -> ClassifierBackbone:
+    """The backbone of the evaluation classifier in a checkpoint.
+
+    Raises:
+        UserError: it cannot be read, is no classifier, or was trained on another vocabulary than the store's.
+    """
+    module = load_module(path)
+    if not isinstance(module, EvaluationClassifier):
+        raise UserError(f"--classifier: {path} holds {type(module).__name__}, not an EvaluationClassifier")
+    require_same_words(module, store, str(path))
+    return module.backbone(content_sha256(module))
