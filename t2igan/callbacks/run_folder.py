@@ -106,6 +106,15 @@ class ContinueCurves(Callback):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Keep what was logged before the checkpoint's step."""
+        self._rewind(trainer)
+        self._last = None
+
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Where nothing was left to train, because a kill came behind the last step, its row may be missing."""
+        if self._last is not None:
+            self._rewind(trainer)
+
+    def _rewind(self, trainer: pl.Trainer) -> None:
         for logger in trainer.loggers:
             if isinstance(logger, RunCurves):
                 logger.rewind(trainer.global_step, self._last)

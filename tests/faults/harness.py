@@ -152,9 +152,12 @@ def curve(folder: Path) -> list[dict[str, float]]:
 
 
 def same_end(one: Path, two: Path) -> bool:
-    """Whether the last checkpoints of two runs hold the same weights, averages and states of optimisers."""
+    """Whether the last checkpoints of two runs hold the same weights, averages and states of optimisers.
+
+    The epoch is left out: a run that is stopped behind its last step, before its end, has nothing left to count.
+    """
     left, right = (torch.load(last(each), weights_only=True) for each in (one, two))
-    return all(_same(left[key], right[key]) for key in ("state_dict", "optimizer_states", "global_step", "epoch"))
+    return all(_same(left[key], right[key]) for key in ("state_dict", "optimizer_states", "global_step"))
 
 
 def _same(one: object, two: object) -> bool:

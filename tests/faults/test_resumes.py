@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 from harness import LONG, curve, fit_words, last, same_end
 
@@ -107,9 +108,11 @@ class Fits:
         path.write_text(yaml.safe_dump(content))
         return path
 
-    def start(self, name: str, folder: Path, workers: int, processes: int) -> multiprocessing.Process:
+    def start(
+        self, name: str, folder: Path, workers: int, processes: int, *more: object
+    ) -> multiprocessing.Process:
         """Start or go on with a training, in a session of its own."""
-        options = ["--data.num_workers", workers, "--data.batch_size", BATCH // processes]
+        options = ["--data.num_workers", workers, "--data.batch_size", BATCH // processes, *more]
         if processes > 1:
             strategy = "ddp_fork_find_unused_parameters_true"
             options += ["--trainer.devices", processes, "--trainer.strategy", strategy]
@@ -184,3 +187,17 @@ def test_a_stopped_run_ends_as_the_whole_one(fits, tally, tmp_path, name):
         for _ in range(stops):
             probe.note(equal, f"{name}, {workers} workers, {processes} processes")
     probe.check()
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", ["DAMSM", "AttnGAN, frozen"])
+def test_the_command_trains_two_processes_as_one(fits, tmp_path, name):
+    """Without an option for it: batch norm of all, the same weights to begin with, the same losses logged."""
+    options = ("--trainer.precision", "64-true", "--trainer.max_steps", 2)
+    for processes in (1, 2):
+        folder = tmp_path / str(processes)
+        fits.ends_well(fits.start(name, folder, 0, processes, *options), folder)
+    one, two = (torch.load(last(tmp_path / each), weights_only=True)["state_dict"] for each in "12")
+    torch.testing.assert_close(one, two, rtol=1e-9, atol=1e-9)
+    for mine, theirs in zip(curve(tmp_path / "1"), curve(tmp_path / "2"), strict=True):
+        assert mine == pytest.approx(theirs, rel=1e-6)
