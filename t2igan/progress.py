@@ -1,11 +1,16 @@
-"""How far a checkpoint was trained of how much, read from the checkpoint alone."""
+"""How far a run is: where its folder lies, and how far its checkpoint was trained of how much."""
 
-from collections.abc import Mapping
+import pickle
+import zipfile
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 KEY = "progress"
+LAST = Path("checkpoints", "last.ckpt")
+"""Of a run's folder: its newest checkpoint."""
 
 
 @dataclass(frozen=True)
@@ -52,12 +57,54 @@ def progress_of(checkpoint: Mapping[str, Any]) -> Progress | None:
 def read_progress(path: Path) -> Progress | None:
     """The progress in a checkpoint's file; None where there is none, or the file cannot be read.
 
-    Weights are not read: the file is mapped.
+    Neither weights nor torch are loaded, and nothing in the file is executed.
     """
-    import torch  # takes seconds, and most of what `benchmark` does needs none of it
-
     try:
-        return progress_of(torch.load(path, map_location="cpu", mmap=True, weights_only=True))
-    except Exception:
-        # Whatever is wrong with the file: it says nothing.
+        with zipfile.ZipFile(path) as archive:
+            (name,) = (name for name in archive.namelist() if name.endswith("/data.pkl"))
+            with archive.open(name) as file:
+                return progress_of(_PlainValues(file).load())
+    except Exception:  # whatever is wrong with the file: it says nothing
         return None
+
+
+class _Nothing(dict):
+    """Stands for whatever is not a plain value, and takes all that a pickle does to it."""
+
+    def __init__(self, *_: Any, **__: Any) -> None:
+        super().__init__()
+
+    def __setstate__(self, state: Any) -> None: ...
+
+
+class _PlainValues(pickle.Unpickler):
+    """Reads the plain values of a checkpoint; every class is :class:`_Nothing`."""
+
+    def find_class(self, module: str, name: str) -> type:
+        """No class of the file is looked for."""
+        return _Nothing
+
+    def persistent_load(self, key: Any) -> None:
+        """No tensor is read."""
+
+
+def default_run_folder(config_files: Sequence[str]) -> Path:
+    """``runs/<where the last configuration file lies under experiments>/<its name>``."""
+    if not config_files:
+        return Path("runs") / "unnamed"
+    path = Path(config_files[-1]).with_suffix("")
+    parts = path.parts
+    if "experiments" in parts:
+        return Path("runs", *parts[parts.index("experiments") + 1 :])
+    return Path("runs") / path.name
+
+
+def trained_by(words: Sequence[str]) -> Path | None:
+    """The checkpoint that a command line (the words after ``t2igan``) trains; None where it trains none."""
+    if not words or words[0] != "fit":
+        return None
+    pairs = [tuple(word.split("=", 1)) for word in words if "=" in word] + list(pairwise(words))
+    options = [(key, value) for key, value in pairs if key in ("--run", "--config", "-c")]
+    runs = [value for key, value in options if key == "--run"]
+    folder = Path(runs[-1]) if runs else default_run_folder([value for key, value in options if key != "--run"])
+    return folder / LAST

@@ -24,6 +24,7 @@ class Job:
         state: one of the words above.
         seconds: since it was handed out, or that it took.
         known: whether it was done in an earlier call.
+        why: it failed, where its exit code does not say.
     """
 
     step: Step
@@ -31,6 +32,7 @@ class Job:
     state: str = WAITING
     seconds: float = 0.0
     known: bool = False
+    why: str | None = None
     handle: Handle | None = None
     started: float = 0.0
 
@@ -60,6 +62,8 @@ class Runner:
         entry = self.ledger.find(job.step.name, job.step.fingerprint)
         if entry is None or not all(other.known for other in before):
             return
+        if entry.seconds is not None and job.step.shortfall() is not None:
+            return  # half trained, and taken for done by an earlier version; or no longer there
         if entry.seconds is not None:
             job.state, job.seconds, job.known = DONE, entry.seconds, True
         elif entry.token is not None and (handle := self.launcher.attach(entry.token)) is not None:
@@ -78,9 +82,11 @@ class Runner:
                 time.sleep(POLL_SECONDS)
             watch(self.jobs)
         finally:
-            for job in self.jobs:
-                if job.state == RUNNING:
-                    job.handle.stop()
+            running = [job.handle for job in self.jobs if job.state == RUNNING]
+            for handle in running:
+                handle.ask()
+            for handle in running:
+                handle.stop()
         return self.jobs
 
     def _advance(self) -> None:
@@ -96,7 +102,8 @@ class Runner:
         code = job.handle.poll()
         if code is None:
             return
-        job.state = FAILED if code else DONE
+        job.why = None if code else job.step.shortfall()
+        job.state = FAILED if code or job.why else DONE
         if job.state == DONE:
             self.ledger.write(job.step.name, Entry(job.step.fingerprint, seconds=job.seconds))
         else:

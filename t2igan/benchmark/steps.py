@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from t2igan.progress import read_progress, trained_by
+
 DEVICE_VERBS = ("fit", "validate", "test", "predict", "evaluate", "caption", "sample")
 
 
@@ -37,6 +39,19 @@ class Step:
             if word.endswith(".yaml") and Path(word).is_file():
                 digest.update(Path(word).read_bytes())
         return digest.hexdigest()
+
+    def shortfall(self) -> str | None:
+        """Why a training that ended is not done; None where it is, or where the step is no training.
+
+        Its exit code is not believed: its checkpoint must say that it reached its end.
+        """
+        checkpoint = trained_by(self.command)
+        if checkpoint is None:
+            return None
+        progress = read_progress(checkpoint)
+        if progress is None:
+            return f"{checkpoint} does not say how far it was trained"
+        return None if progress.finished else f"{checkpoint} is at {progress}, not at its end"
 
     @property
     def needs_device(self) -> bool:

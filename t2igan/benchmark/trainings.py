@@ -18,9 +18,9 @@ from t2igan.errors import UserError
 from t2igan.evaluation.protocol import hash_of
 from t2igan.identity import SEEDS, experiment_of
 from t2igan.plain_files import read_yaml
+from t2igan.progress import LAST
 
 CHECKPOINT = re.compile(r"runs/(?P<name>.+)/checkpoints/[^/]+\.ckpt")
-LAST = Path("checkpoints", "last.ckpt")
 EXPERIMENTS = "experiments"
 # Where a configuration file has the seeds of identity.SEEDS.
 SEED_KEYS = tuple(tuple(key.replace(".", ".init_args.").split(".")) for key in SEEDS)

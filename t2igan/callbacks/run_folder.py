@@ -122,14 +122,3 @@ class ContinueCurves(Callback):
     def on_train_batch_start(self, trainer: pl.Trainer, *_: object) -> None:
         """Log under ``global_step``: after some resumes Lightning's own counter for loggers lags behind it."""
         set_loggers_step(trainer, trainer.global_step)
-
-
-def default_run_folder(config_files: list[str]) -> Path:
-    """``runs/<where the last configuration file lies under experiments>/<its name>``."""
-    if not config_files:
-        return Path("runs") / "unnamed"
-    path = Path(config_files[-1]).with_suffix("")
-    parts = path.parts
-    if "experiments" in parts:
-        return Path("runs", *parts[parts.index("experiments") + 1 :])
-    return Path("runs") / path.name

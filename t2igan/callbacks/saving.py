@@ -14,15 +14,14 @@ from pytorch_lightning.plugins.io import TorchCheckpointIO
 from t2igan.errors import UserError
 from t2igan.files import whole_file
 from t2igan.models.suite_module import read_checkpoint, require_finite
+from t2igan.progress import LAST
 
-FOLDER = "checkpoints"
-LAST = "last.ckpt"
 PREVIOUS = "previous.ckpt"
 
 
 def last_checkpoint(folder: Path) -> Path:
     """Where a run's newest checkpoint is."""
-    return folder / FOLDER / LAST
+    return folder / LAST
 
 
 class WholeFiles(TorchCheckpointIO):
@@ -38,7 +37,7 @@ class WholeFiles(TorchCheckpointIO):
         path = Path(path)
         with whole_file(path) as draft:
             draft.write_bytes(content.getbuffer())
-            if path.name == LAST and path.is_file():
+            if path.name == LAST.name and path.is_file():
                 _keep(path)
 
 

@@ -174,4 +174,6 @@ def _finish(jobs: Sequence[Job]) -> None:
 
 
 def _why(job: Job) -> str:
+    if job.why is not None:
+        return job.why
     return f"{job.log}: {read_words(job.log).last}" if job.log.is_file() else "it never began, or was cancelled"

@@ -25,12 +25,13 @@ import t2igan.data
 import t2igan.losses
 import t2igan.models
 from t2igan.allocator import keep_memory
+from t2igan.benchmark.orphans import let_children_end_with_this
 from t2igan.callbacks import wandb_run
 from t2igan.callbacks.guards import Guards
 from t2igan.callbacks.progress import LineProgress, StepBar
-from t2igan.callbacks.run_folder import ContinueCurves, RunCurves, default_run_folder
+from t2igan.callbacks.run_folder import ContinueCurves, RunCurves
 from t2igan.callbacks.samples import SampleGrid
-from t2igan.callbacks.saving import FOLDER, RunCheckpoints, WholeFiles, last_checkpoint, newest_readable
+from t2igan.callbacks.saving import RunCheckpoints, WholeFiles, last_checkpoint, newest_readable
 from t2igan.callbacks.scoring import Scores
 from t2igan.callbacks.several_devices import BatchNormOfAllDevices, NotAsOneDevice
 from t2igan.callbacks.stopping import StopSignals
@@ -47,6 +48,7 @@ from t2igan.models.suite_module import SuiteModule, read_checkpoint
 from t2igan.nn.levers import Levers, Preset, permit_tf32, settle
 from t2igan.nn.recipe import Recipe, allow
 from t2igan.plain_files import parse_yaml
+from t2igan.progress import default_run_folder
 
 # Every module of these is imported, so that YAML may name its classes without a path.
 OPEN_PACKAGES = (t2igan.models, t2igan.losses, t2igan.data)
@@ -182,6 +184,8 @@ class SuiteCLI(LightningCLI):
         if _several_devices(config.trainer) and config.trainer.strategy in ("auto", "ddp"):
             # Networks take turns in a step, so some parameters have no gradient in some backward passes.
             config.trainer.strategy = "ddp_find_unused_parameters_true"
+        if _several_devices(config.trainer):
+            let_children_end_with_this()  # Lightning starts this command again for each further device
         self._refuse_trainer_arguments(config)
         self._settle_seams(config)
         self._settle_speed(config)
@@ -264,7 +268,7 @@ class SuiteCLI(LightningCLI):
         callbacks.sort(key=lambda callback: isinstance(callback, Scores))
         for callback in callbacks:
             if isinstance(callback, ModelCheckpoint):
-                _settle_model_checkpoint(callback, self.folder / FOLDER)
+                _settle_model_checkpoint(callback, last_checkpoint(self.folder).parent)
         if trainer.enable_progress_bar is False:
             callbacks = [callback for callback in callbacks if not isinstance(callback, ProgressBar)]
         plugins = [*_as_list(trainer.plugins), WholeFiles()]

@@ -170,8 +170,9 @@ def render(job: RenderJob) -> Rendered:
 
 
 def serve_the_parent() -> None:
-    """Begin a worker process: leave Ctrl-C to the parent, and end with it even if it is killed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Begin a worker process: leave stop signals to the parent, and end with it even if it is killed."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2):
+        signal.signal(number, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     assert parent is not None, "runs in pool workers only"
 

@@ -9,12 +9,13 @@ import time
 import pytest
 import yaml
 
-from t2igan.callbacks.run_folder import OF_A_STEP, default_run_folder, read_curves
+from t2igan.callbacks.run_folder import OF_A_STEP, read_curves
 from t2igan.cli.main import main
 from t2igan.evaluation.subjects import load_checkpoint_subject
 from t2igan.models import adversarial
 from t2igan.models.suite_module import content_sha256, load_module
 from t2igan.nn.levers import EXACT
+from t2igan.progress import default_run_folder
 
 DAMSM = """
 model:

@@ -30,6 +30,10 @@ class Handle(ABC):
     def poll(self) -> int | None:
         """Its exit code, None while it is on its way."""
 
+    def ask(self) -> None:
+        """Ask it to stop without waiting, where that can be; :meth:`stop` follows."""
+        return
+
     @abstractmethod
     def stop(self) -> None:
         """Interrupt it, and wait until it has left a state that can be resumed."""
@@ -93,13 +97,17 @@ class Command:
 
     def __call__(self) -> int:
         """Run it to its end; an interrupt is handed on to it."""
-        process = self.start()
-        try:
-            # Ray's interrupt does not end a wait for a process, only a look at it.
-            while process.poll() is None:
-                time.sleep(POLL_SECONDS)
-            return process.returncode
-        except KeyboardInterrupt:
-            process.send_signal(signal.SIGINT)
-            process.wait()
-            return INTERRUPTED
+        return wait_for(self.start())
+
+
+def wait_for(process: subprocess.Popen) -> int:
+    """Wait for a command's end and give its exit code; an interrupt is handed on to it."""
+    try:
+        # Ray's interrupt does not end a wait for a process, only a look at it.
+        while process.poll() is None:
+            time.sleep(POLL_SECONDS)
+        return process.returncode
+    except KeyboardInterrupt:
+        process.send_signal(signal.SIGINT)
+        process.wait()
+        return INTERRUPTED

@@ -54,14 +54,21 @@ class LocalHandle(Handle):
 
     def __init__(self, process: subprocess.Popen, gpu: str | None) -> None:
         self.process, self.gpu = process, gpu
+        self._asked = False
 
     def poll(self) -> int | None:
         """Its exit code."""
         return self.process.poll()
 
+    def ask(self) -> None:
+        """Interrupt it as Ctrl-C would; once, because twice means without a checkpoint."""
+        if not self._asked:
+            self._asked = True
+            self.process.send_signal(signal.SIGINT)
+
     def stop(self) -> None:
-        """Interrupt it as Ctrl-C would."""
-        self.process.send_signal(signal.SIGINT)
+        """Interrupt it, and wait for its end."""
+        self.ask()
         self.process.wait()
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from t2igan.benchmark.launchers.base import Command, Handle, Launcher
+from t2igan.benchmark.launchers.base import Command, Handle, Launcher, wait_for
 from t2igan.benchmark.steps import Step
 from t2igan.cpus import THREADS
 from t2igan.errors import UserError
@@ -103,14 +103,19 @@ class _Job:
 
     def __init__(self, command: Command) -> None:
         self.command = command
+        self.process: subprocess.Popen | None = None
 
     def __call__(self) -> int:
-        return self.command()
+        self.process = self.command.start()
+        return wait_for(self.process)
 
     def checkpoint(self) -> Any:
         """Asked for by submitit shortly before the limit; every step of a plan goes on where it stopped."""
         from submitit.helpers import DelayedSubmission
 
+        if self.process is not None and self.process.poll() is None:
+            self.process.terminate()  # a training saves a checkpoint of this moment
+            self.process.wait()
         return DelayedSubmission(_Job(self.command))
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image
 
 from t2igan.cpus import available_cpus
+from t2igan.data.rendering import serve_the_parent
 from t2igan.data.sources.drawn_birds.captions import write_captions
 from t2igan.data.sources.drawn_birds.painter import PARTS, render_bird, tight_box
 from t2igan.data.sources.drawn_birds.species import (
@@ -169,8 +170,12 @@ def _make_all(
         yield from map(make, pictures)
         return
     # Spawned, not forked: the caller may hold threads (torch) that do not survive a fork.
-    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=serve_the_parent)
+    try:
         yield from pool.map(make, pictures, chunksize=min(16, -(-len(pictures) // workers)))
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _make(root: Path, recipe: DrawnBirdsRecipe, picture: _Picture) -> tuple[int, int, int, int]:

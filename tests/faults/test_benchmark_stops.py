@@ -1,0 +1,174 @@
+"""Stop signals in a plan: a half-trained step is neither done nor scored, and the same command ends the same."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from harness import LONG, curve, fit_words, last, run, start, wait_until
+
+from t2igan.benchmark.launchers.local import LocalLauncher
+from t2igan.benchmark.ledger import Entry, Ledger
+from t2igan.benchmark.orphans import PARENT
+from t2igan.benchmark.runner import DONE, WAITING, Runner
+from t2igan.benchmark.steps import Step
+from t2igan.progress import read_progress, trained_by
+
+
+@pytest.fixture(scope="module")
+def slurm() -> None:
+    pytest.importorskip("submitit", reason="the optional package submitit is not installed")
+    if shutil.which("sinfo") is None or subprocess.run(["sinfo"], capture_output=True).returncode:
+        pytest.skip("there is no SLURM on this machine")
+
+
+def write_plan(folder: Path, homes, launcher: str) -> Path:
+    plan = folder / "plan.yaml"
+    fit = f"fit --config {homes.ssagan} --run {folder}/run --trainer.max_steps 60"
+    plan.write_text(
+        f"folder: {folder}/plan\nlauncher: {launcher}\n"
+        f"steps:\n  - {{name: fit, run: {fit}}}\n  - {{name: behind, run: list models}}\n"
+    )
+    return plan
+
+
+def pid_of_fit(folder: Path) -> int:
+    found = subprocess.run(["pgrep", "-f", f"t2igan fit .*--run {folder}/run"], capture_output=True, text=True)
+    return int(found.stdout.split()[0])
+
+
+def steps_done(folder: Path) -> set[str]:
+    ledger = folder / "plan" / "plan.json"
+    entries = json.loads(ledger.read_text()) if ledger.is_file() else {}
+    return {name for name, entry in entries.items() if entry["seconds"] is not None}
+
+
+LAUNCHERS = {"local": "local", "ray": "ray", "slurm": "{kind: slurm, gpus: 0, cpus: 1, minutes: 10}"}
+
+
+@pytest.mark.parametrize("kind", LAUNCHERS)
+@pytest.mark.parametrize("whom", ["the training", "the plan"])
+def test_sigterm_in_a_plan(homes, tally, tmp_path, request, kind, whom):
+    if kind == "ray":
+        pytest.importorskip("ray", reason="the optional package ray is not installed")
+    if kind == "slurm":
+        request.getfixturevalue("slurm")
+    if kind == "ray" and not LONG and whom == "the plan":
+        pytest.skip("a Ray cluster takes long to start: `make faults`")
+    probe = tally(f"SIGTERM to {whom}, launcher {kind}: not done, not scored, the same command ends it")
+    plan = write_plan(tmp_path, homes, LAUNCHERS[kind])
+    process = start("benchmark", plan)
+    wait_until(lambda: len(curve(tmp_path / "run")) > 2, process)
+    if whom == "the training":
+        os.kill(pid_of_fit(tmp_path), signal.SIGTERM)
+        code = 2
+    else:
+        process.send_signal(signal.SIGTERM)
+        code = 143
+    err = process.communicate(timeout=120)[1]
+    returned = process.returncode == code and "Traceback" not in err
+    outlives = kind == "slurm" and whom == "the plan"
+    if not outlives:
+        progress = read_progress(last(tmp_path / "run"))
+        halfway = progress is not None and 2 < progress.step < 60 and not progress.finished
+        probe.note(returned and halfway and not steps_done(tmp_path), f"{process.returncode}: {progress} {err}")
+    done = run("benchmark", plan)
+    ended = read_progress(last(tmp_path / "run"))
+    probe.note(done.returncode == 0 and ended.finished and steps_done(tmp_path) == {"fit", "behind"}, done.stderr)
+    probe.check()
+
+
+def test_a_benchmark_that_is_killed_leaves_a_checkpoint_and_nobody(homes, tally, tmp_path):
+    probe = tally("benchmark killed (SIGKILL) while training: the training saves and ends")
+    plan = write_plan(tmp_path, homes, "local")
+    process = start("benchmark", plan)
+    wait_until(lambda: len(curve(tmp_path / "run")) > 2, process)
+    fit = pid_of_fit(tmp_path)
+    process.kill()
+    process.communicate()
+    wait_until(lambda: not Path(f"/proc/{fit}").exists(), seconds=60)
+    probe.note(read_progress(last(tmp_path / "run")) is not None)
+    probe.check()
+
+
+def test_an_exit_code_of_0_is_not_believed(homes, whole, tmp_path):
+    """What was recorded as done and is not is trained on, too."""
+    step = Step("fit", fit_words(homes.ssagan, tmp_path / "run"), [], "fit")
+    assert "does not say" in step.shortfall()
+    half = run(*fit_words(homes.ssagan, tmp_path / "run", "--trainer.max_steps", 4))
+    assert half.returncode == 0
+    assert step.shortfall() is None  # 4 steps were its end
+    checkpoint = torch.load(last(tmp_path / "run"), weights_only=True)
+    checkpoint["t2igan"]["progress"] |= {"finished": False, "max_steps": 14}
+    torch.save(checkpoint, last(tmp_path / "run"))
+    assert "step 4 of 14, not at its end" in step.shortfall()
+    done = Step("whole", fit_words(homes.ssagan, whole), [], "fit")
+    ledger = Ledger(tmp_path)
+    for each in (step, done):
+        ledger.write(each.name, Entry(each.fingerprint, seconds=1.0))
+    assert [job.state for job in Runner([step, done], tmp_path, LocalLauncher(tmp_path), ledger).jobs] == [
+        WAITING,
+        DONE,
+    ]
+    assert Step("list", ["list", "models"], [], "x").shortfall() is None
+
+
+def test_the_checkpoint_of_a_command_line():
+    assert trained_by(["fit", "--config", "a/experiments/cub/x.yaml"]) == Path("runs/cub/x/checkpoints/last.ckpt")
+    assert trained_by(["fit", "--config=x.yaml", "--run=there"]) == Path("there/checkpoints/last.ckpt")
+    assert trained_by(["evaluate", "--config", "x.yaml"]) is None
+
+
+def test_progress_is_read_without_torch(whole):
+    code = (
+        "import sys; from pathlib import Path; from t2igan.progress import read_progress;"
+        f"print(read_progress(Path({str(last(whole))!r}))); sys.exit('torch' in sys.modules)"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (told.returncode, told.stdout) == (0, "step 14 of 14\n")
+
+
+def test_drawing_that_is_killed_leaves_nobody(tally, tmp_path):
+    probe = tally("prepare drawn-birds killed (SIGKILL) or stopped (SIGTERM) while drawing: no process is left")
+    for number, name in enumerate((signal.SIGKILL, signal.SIGTERM)):
+        root = tmp_path / str(number)
+        environment = {"T2IGAN_FAULT_MARK": str(root)}
+        process = start("prepare", "drawn-birds", "--root", root, **environment)
+        wait_until(lambda root=root: len(list(root.glob("text/*/*.txt"))) > 5, process)
+        process.send_signal(name)
+        process.communicate(timeout=60)
+        end = time.monotonic() + 10
+        while (left := marked(str(root))) and time.monotonic() < end:
+            time.sleep(0.1)
+        probe.note(not left, f"{name.name}: {len(left)} processes left")
+    probe.check()
+
+
+def marked(mark: str) -> list[str]:
+    """Processes whose environment holds the mark."""
+    found = []
+    for process in Path("/proc").iterdir():
+        try:
+            if mark.encode() in (process / "environ").read_bytes() and process.name != str(os.getpid()):
+                found.append(process.name)
+        except OSError:
+            continue  # ended, somebody else's, or no process
+    return found
+
+
+def test_children_have_a_parent_of_their_own():
+    """Else the further devices of a training that a benchmark started would end at once."""
+    code = (
+        "import os; from t2igan.benchmark.orphans import *; end_with_parent(); print(os.environ.get(PARENT));"
+        "let_children_end_with_this(); print(os.environ[PARENT] == str(os.getpid()))"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=os.environ | {PARENT: str(os.getpid())}
+    )
+    assert told.stdout == "None\nTrue\n"
