@@ -20,6 +20,7 @@ from t2igan.data.sampler import EvaluationBatches, TrainingBatches
 from t2igan.data.selection import HeldOutClasses, SelectedImages
 from t2igan.data.store import Store, StoreSplit, open_store
 from t2igan.data.vocabulary import Vocabulary
+from t2igan.data.workers import leave_signals_to_the_parent
 from t2igan.errors import UserError
 from t2igan.ranges import Count, Side, Whole, check_ranges
 
@@ -296,6 +297,7 @@ class CaptionedImagesModule(LightningDataModule):
             "num_workers": workers,
             "persistent_workers": workers > 0,
             "pin_memory": torch.cuda.is_available(),
+            "worker_init_fn": leave_signals_to_the_parent,
         }
 
 
