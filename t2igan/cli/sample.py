@@ -13,6 +13,7 @@ from rich.progress import track
 from t2igan.cli.parsing import call
 from t2igan.data.vocabulary import Vocabulary, tokenize
 from t2igan.errors import UserError
+from t2igan.evaluation.chosen import checkpoint_of
 from t2igan.evaluation.evaluation import choose_device
 from t2igan.evaluation.subjects import load_generator
 from t2igan.models.adversarial import AdversarialModule
@@ -66,7 +67,7 @@ def sample_verb(
     """Draw captions of your own; one PNG a picture, and a grid of all.
 
     Args:
-        checkpoint: of a generator.
+        checkpoint: of a generator, or the folder of its run: then the best one that it kept, else the last.
         out: folder to write to.
         caption: what to draw.
         captions: file with one caption a line; a caption given with --caption comes first.
@@ -78,6 +79,7 @@ def sample_verb(
     """
     texts = read_captions(caption, captions)
     where = choose_device(device)
+    checkpoint = str(checkpoint_of(checkpoint))
     module = load_generator(checkpoint).to(where)
     known = understand(texts, _vocabulary(module, checkpoint))
     folder = Path(out)

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from t2igan.data.selection import HeldOutClasses
+from t2igan.data.store import Store
 from t2igan.errors import UserError
 from t2igan.evaluation.embedders import ScoringDamsm
 from t2igan.evaluation.metrics.r_precision import RPrecision
@@ -63,6 +65,12 @@ class TrainingSubject(DrawnSubject):
             weights=weights if module.averages else "raw",
         )
         super().__init__(module, card)
+
+    def check(self, protocol: Protocol, store: Store) -> None:
+        """As of any generator; training classes that are held out are named as what they are."""
+        super().check(protocol, store)
+        if isinstance(store, HeldOutClasses):
+            self.notes = [f"scored on {len(store.held_out)} training classes that the training leaves out"]
 
     def at(self, step: int) -> None:
         """Say in the record how far the training is."""

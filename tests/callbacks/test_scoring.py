@@ -188,6 +188,7 @@ def test_evaluate_takes_the_best_of_a_run_and_says_what_chose_it(home, scored, d
     assert record.subject.training.steps == choice["step"]
     (table,) = boards([record, *read_records(scored / "records.jsonl")])
     assert [row.kind for row in table.rows] == ["checkpoint"]
+    assert f"this checkpoint was chosen by a score ({record.subject.selection})" in " ".join(table.footnotes)
 
 
 def test_of_a_run_without_a_best_one_the_last_is_taken(home, tmp_path, capsys):
@@ -243,9 +244,23 @@ def test_held_out_classes_select(home, drawn_birds_store):
     records = read_records(run / "records.jsonl")
     assert {one.fingerprint for one in records} == {view.fingerprint}
     assert {one.n_split for one in records} == {len(view.split("test"))}
+    assert records[0].notes == ["scored on 3 training classes that the training leaves out"]
     best = read_checkpoint(run / "checkpoints" / "best-r-precision-independent.ckpt")["selected"]
     values = [value for _, value in curve(run, INDEPENDENT)]
     assert (best["selection"], best["value"]) == ("val-classes", max(values))
+
+
+def test_epochs_are_counted_by_whole_ones(home):
+    """24 training images in batches of 4 are 6 steps an epoch."""
+    config = yaml.safe_load((home / "scored.yaml").read_text())
+    config["trainer"] |= {"max_steps": -1, "max_epochs": 3}
+    (scores, _) = config["trainer"]["callbacks"]
+    del scores["init_args"]["every_n_steps"]
+    scores["init_args"] |= {"every_n_epochs": 2, "metrics": ["r-precision"], "best": None, "images": 20}
+    (home / "epochs.yaml").write_text(yaml.safe_dump(config))
+    run = fit(home, "epochs", "epochs.yaml")
+    assert [row[0] for row in curve(run, "val/r-precision@20")] == [11]
+    assert not list((run / "checkpoints").glob("best-*"))
 
 
 def refused(capsys, home, **changes):

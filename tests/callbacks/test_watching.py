@@ -3,6 +3,7 @@ import math
 import pytest
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.callbacks import Callback
 from torch import nn
 from torch.utils.data import DataLoader
 
@@ -101,6 +102,34 @@ def test_speed_counts_images_and_tells_waiting_from_working(tmp_path, monkeypatc
     rows = [row for row in rows if "speed/images_per_second" in row]
     assert [row["speed/images_per_second"] for row in rows] == pytest.approx([6 / 7, 6 / 7])
     assert [row["speed/waiting_for_data"] for row in rows] == pytest.approx([1 / 7, 1 / 7])
+
+
+class Pause(Callback):
+    """Takes a hundred seconds behind the first step, by the clock that is read."""
+
+    def __init__(self, speed, clock):
+        self.speed, self.clock = speed, clock
+
+    def on_train_batch_end(self, trainer, *_):
+        if trainer.global_step == 1:
+            self.clock.append(self.clock[-1] + 100)
+            self.speed.leave_out()
+
+
+def test_what_is_left_out_is_neither_work_nor_waiting(tmp_path, monkeypatch):
+    """Each step takes 3 s, each wait 1 s, and a pause between the first two 100 s."""
+    clock, takes = [0.0], iter([0, 3, 1, 3, 1, 3, 1, 3])
+
+    def read():
+        clock.append(clock[-1] + next(takes))
+        return clock[-1]
+
+    monkeypatch.setattr(watching.time, "perf_counter", read)
+    speed = Speed()
+    _, rows = fit(tmp_path, TwoNetworks(), [speed, Pause(speed, clock)], every=2)
+    first, second = (row for row in rows if "speed/images_per_second" in row)
+    assert first["speed/images_per_second"] == pytest.approx(1) and first["speed/waiting_for_data"] == 0
+    assert second["speed/images_per_second"] == pytest.approx(6 / 8)
 
 
 def test_the_best_so_far_survives_a_checkpoint(tmp_path):
