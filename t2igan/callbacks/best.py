@@ -22,7 +22,7 @@ class BestCheckpoint:
     def __init__(self, metric: str) -> None:
         self.metric = metric
         self.choice: Choice | None = None
-        self._saving = False
+        self._saving: Choice | None = None
 
     def path(self, trainer: pl.Trainer) -> Path:
         """Of the checkpoint."""
@@ -35,24 +35,26 @@ class BestCheckpoint:
         lead = 1.0 if self.choice is None else direction(self.metric) * (choice.value - self.choice.value)
         if lead <= 0:
             return False
-        self.choice, self._saving = choice, True
+        self._saving = choice
         draft = self.path(trainer).with_suffix(".new")
         try:
             trainer.save_checkpoint(draft)
         finally:
-            self._saving = False
+            self._saving = None
         if trainer.is_global_zero:
             draft.replace(self.path(trainer))  # a kill leaves the one before, or this one
+        self.choice = choice
         return True
 
     def mark(self, checkpoint: dict[str, Any]) -> None:
         """Write into the checkpoint at hand what chose it, if it is the best one that is being saved."""
-        if self._saving:
-            checkpoint[SELECTED] = asdict(self.choice)
+        if self._saving is not None:
+            checkpoint[SELECTED] = asdict(self._saving)
 
     def state_dict(self) -> dict[str, Any] | None:
         """For the run's checkpoints."""
-        return None if self.choice is None else asdict(self.choice)
+        choice = self._saving or self.choice
+        return None if choice is None else asdict(choice)
 
     def load_state_dict(self, state: dict[str, Any] | None) -> None:
         """Take up again."""

@@ -100,7 +100,7 @@ class Scores(Callback):
         if best is not None:
             _require_metric(best, self.protocol)
         self.keeper = None if best is None else BestCheckpoint(best)
-        self._pending = False
+        self._scored: int | None = None
         self._evaluation: Evaluation | None = None
         self._began, self._seconds = 0.0, 0.0
 
@@ -131,11 +131,11 @@ class Scores(Callback):
         return data.held_out
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Start the clock; make up for a scoring that a checkpoint was saved in the midst of."""
+        """Start the clock; make up for the scoring of a step at which the training was stopped before it."""
         self._began, self._seconds = time.perf_counter(), 0.0
         if trainer.global_step == 0 and self.keeper is not None and trainer.is_global_zero:
             self.keeper.path(trainer).unlink(missing_ok=True)  # of a run that this one begins anew
-        if self._pending:
+        if trainer.global_step and trainer.global_step != self._scored and self._ends_a_turn(trainer):
             self._score(trainer, pl_module)
 
     # --------------------------------------------------------------------------------------------- scoring
@@ -151,29 +151,46 @@ class Scores(Callback):
             return trainer.global_step % self.every_n_steps == 0
         return trainer.is_last_batch and (trainer.current_epoch + 1) % self.every_n_epochs == 0
 
+    def _ends_a_turn(self, trainer: pl.Trainer) -> bool:
+        """The same of the step at which a resumed training begins."""
+        if self.every_n_steps is not None:
+            return self._is_due(trainer)
+        return trainer.global_step % (self.every_n_epochs * trainer.num_training_batches) == 0
+
     def _score(self, trainer: pl.Trainer, module: AdversarialModule) -> dict[str, float]:
         """Score, keep the checkpoint if it is the best, and log."""
         _wait_for(module.device)
         begin, step = time.perf_counter(), trainer.global_step
-        self._pending = True
         self._evaluation.subject.at(step)
         networks = module.generator, module.text_encoder, *module.averages.values()
         with undisturbed(), of_the_first_process(*networks):
             record = only_finite(self._evaluation.run())
-        self._pending = False
-        if trainer.is_global_zero:
-            _append_once(Path(trainer.default_root_dir) / RECORDS, record)
         values = curve_values(record, self._evaluation.damsms, module.damsm is not None, self.suffix)
-        self._keep(trainer, values, step)
-        now = time.perf_counter()
-        self._seconds += now - begin
-        share = self._seconds / (now - self._began)
-        self._log(trainer, values, {"val/images_seen": float(module.images_seen or 0), SHARE: share}, step)
-        self._say(trainer, values, f"{now - begin:.1f} s; scoring took {share:.1%} of the training's time", step)
+        self._scored = step
+        try:
+            self._take(trainer, record, values, begin)
+        except BaseException:  # a stop signal too: the run that goes on from here does it again
+            self._scored = None
+            raise
         for callback in trainer.callbacks:
             if isinstance(callback, Speed):
                 callback.leave_out()
         return {f"val/{name}": value.value for name, value in values.items()}
+
+    def _take(
+        self, trainer: pl.Trainer, record: ResultRecord, values: dict[str, MetricValue], begin: float
+    ) -> None:
+        """Write the record, keep the checkpoint if it is the best, log the values and what they cost."""
+        if trainer.is_global_zero:
+            _append_once(Path(trainer.default_root_dir) / RECORDS, record)
+        step = record.subject.training.steps
+        self._keep(trainer, values, step)
+        now = time.perf_counter()
+        self._seconds += now - begin
+        share = self._seconds / (now - self._began)
+        seen = float(record.subject.training.images_seen or 0)
+        self._log(trainer, values, {"val/images_seen": seen, SHARE: share}, step)
+        self._say(trainer, values, f"{now - begin:.1f} s; scoring took {share:.1%} of the training's time", step)
 
     def _keep(self, trainer: pl.Trainer, values: dict[str, MetricValue], step: int) -> None:
         name = None if self.keeper is None else f"{self.keeper.metric}{self.suffix}"
@@ -216,12 +233,12 @@ class Scores(Callback):
         return self._generate_state_key(protocol=self.protocol.hash, selection=self.selection)
 
     def state_dict(self) -> dict[str, Any]:
-        """The best so far, and whether a scoring is under way."""
-        return {"pending": self._pending, "best": None if self.keeper is None else self.keeper.state_dict()}
+        """The step that was scored last, and the best so far."""
+        return {"scored": self._scored, "best": None if self.keeper is None else self.keeper.state_dict()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take them up again."""
-        self._pending = state_dict["pending"]
+        self._scored = state_dict["scored"]
         if self.keeper is not None:
             self.keeper.load_state_dict(state_dict["best"])
 

@@ -1,5 +1,6 @@
 """Scores while it trains, on small networks and the small drawn birds."""
 
+import os
 import random
 import signal
 import subprocess
@@ -30,20 +31,28 @@ from t2igan.reporting.leaderboard import boards
 STEPS, EVERY, IMAGES = 6, 2, 60
 CURVES = {f"val/{name}@{IMAGES}" for name in ("fd-classifier", "is-classifier", "r-precision")}
 INDEPENDENT = f"val/r-precision-independent@{IMAGES}"
-# Kills its own process, as a power cut would, in the midst of the second scoring.
-KILLED = """
+# Ends its own process in the midst of the second scoring, or of the step before it, as HOW says.
+STOPPED = """
 import os, signal, sys
 from t2igan.cli.main import main
 from t2igan.evaluation import subjects
-draw, scorings = subjects.draw_pictures, 0
-def deadly(*arguments):
+from t2igan.models.adversarial import AdversarialModule
+draw, step, scorings, steps = subjects.draw_pictures, AdversarialModule.training_step, 0, 0
+number, place = os.environ["HOW"].split()
+def drawing(*arguments):
     global scorings
     scorings += 1
-    for number, images in enumerate(draw(*arguments)):
-        if (scorings, number) == (2, 1):
-            os.kill(os.getpid(), signal.SIGKILL)
+    for count, images in enumerate(draw(*arguments)):
+        if place == "scoring" and (scorings, count) == (2, 1):
+            os.kill(os.getpid(), int(number))
         yield images
-subjects.draw_pictures = deadly
+def stepping(*arguments):
+    global steps
+    steps += 1
+    if place == "step" and steps == 4:
+        os.kill(os.getpid(), int(number))
+    return step(*arguments)
+subjects.draw_pictures, AdversarialModule.training_step = drawing, stepping
 main(sys.argv[1:])
 """
 
@@ -205,8 +214,18 @@ def test_of_a_run_without_a_best_one_the_last_is_taken(home, tmp_path, capsys):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("devices", [1, 2])
-def test_a_kill_in_the_midst_of_a_scoring_leaves_no_trace(home, scored, evaluated, devices, tmp_path):
+@pytest.mark.parametrize(
+    ("devices", "number", "place"),
+    [
+        (1, signal.SIGKILL, "scoring"),
+        (2, signal.SIGKILL, "scoring"),
+        (1, signal.SIGTERM, "scoring"),
+        (1, signal.SIGTERM, "step"),
+    ],
+)
+def test_a_stop_in_the_midst_of_a_scoring_leaves_no_trace(
+    home, scored, evaluated, devices, number, place, tmp_path
+):
     options = ["--trainer.devices", str(devices)]
     command = ["fit", "--config", str(home / "scored.yaml"), *options, "--run"]
     if devices == 1:
@@ -214,9 +233,11 @@ def test_a_kill_in_the_midst_of_a_scoring_leaves_no_trace(home, scored, evaluate
     else:
         whole = tmp_path / "whole"
         subprocess.run([sys.executable, "-m", "t2igan", *command, str(whole)], check=True)
-    script, run = tmp_path / "killed.py", tmp_path / "killed"
-    script.write_text(KILLED)
-    assert subprocess.run([sys.executable, script, *command, str(run)]).returncode == -signal.SIGKILL
+    script, run = tmp_path / "stopped.py", tmp_path / "stopped"
+    script.write_text(STOPPED)
+    how = os.environ | {"HOW": f"{int(number)} {place}"}
+    code = subprocess.run([sys.executable, script, *command, str(run)], env=how).returncode
+    assert code == -number if number == signal.SIGKILL else code
     assert curve(run, INDEPENDENT) == curve(whole, INDEPENDENT)[:1]
     subprocess.run([sys.executable, "-m", "t2igan", *command, str(run)], check=True)
     keys = [*sorted(CURVES), INDEPENDENT, "val/images_seen"]
