@@ -122,6 +122,15 @@ def training_curve(run):
     return [{key: row[key] for key in row if key.startswith(OF_A_STEP)} for row in rows]
 
 
+def scores_of(record):
+    return {name: one.value for name, one in record.metrics.items()}
+
+
+def rounded(record):
+    """Up to what a training's memory layout and another process's batches change in the last digits."""
+    return pytest.approx(scores_of(record), rel=1e-5)
+
+
 def test_training_is_what_it_is_without_scores(home, scored):
     plain = fit(home, "plain", "plain.yaml")
     assert training_curve(scored) == training_curve(plain) and len(training_curve(plain)) == STEPS
@@ -165,7 +174,7 @@ def evaluated(home, drawn_birds_store):
 
 def test_a_score_is_what_evaluate_gives_of_the_same_weights(scored, evaluated):
     record = evaluated(scored)
-    assert record.metrics == read_records(scored / "records.jsonl")[-1].metrics
+    assert scores_of(read_records(scored / "records.jsonl")[-1]) == rounded(record)
     (last,) = curve(scored, f"val/r-precision@{IMAGES}", INDEPENDENT)[-1:]
     assert last[1:] == tuple(record.metrics[f"r-precision@{label}"].value for label in record.damsm)
 
@@ -245,9 +254,7 @@ def test_a_stop_in_the_midst_of_a_scoring_leaves_no_trace(
     assert training_curve(run) == training_curve(whole)
     one, two = (read_records(each / "records.jsonl") for each in (run, whole))
     assert [record.metrics for record in one] == [record.metrics for record in two]
-    # Whatever the number of processes; networks that see other batches round a little differently.
-    expected = {name: one.value for name, one in evaluated(run).metrics.items()}
-    assert {name: one.value for name, one in one[-1].metrics.items()} == pytest.approx(expected, rel=1e-9)
+    assert scores_of(one[-1]) == rounded(evaluated(run))  # whatever the number of processes
     for name in ("last", "best-fd-classifier"):
         one, two = (load_module(each / "checkpoints" / f"{name}.ckpt").state_dict() for each in (run, whole))
         assert all(value.equal(two[key]) for key, value in one.items())
