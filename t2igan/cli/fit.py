@@ -264,8 +264,8 @@ class SuiteCLI(LightningCLI):
         for callback in wanted:
             if not any(isinstance(own, type(callback)) for own in callbacks):
                 callbacks.append(callback)
-        # Scores come behind the callbacks that time the step, and before the checkpoints.
-        callbacks.sort(key=lambda callback: isinstance(callback, Scores))
+        # A step that is stopped at has its gradients' norms; scores come behind what times the step, before saving.
+        callbacks.sort(key=lambda each: isinstance(each, Scores) - isinstance(each, GradientNorms))
         for callback in callbacks:
             if isinstance(callback, ModelCheckpoint):
                 _settle_model_checkpoint(callback, last_checkpoint(self.folder).parent)
