@@ -19,6 +19,9 @@ faults: install
 fuzz: install
 	T2IGAN_FAULTS=long $(BIN)/python -m pytest tests/faults/test_bad_values.py tests/faults/test_fuzz.py
 
+bench: install
+	$(BIN)/python -m benchmarks
+
 lint: install
 	$(BIN)/python -m pip install --quiet "ruff>=0.6"
 	$(BIN)/ruff check .

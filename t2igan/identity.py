@@ -23,7 +23,10 @@ LEFT_OUT = frozenset(
         *("trainer.enable_progress_bar", "trainer.enable_model_summary", "trainer.enable_autolog_hparams"),
         # levers of speed change nothing beyond rounding but for TF32, and for bf16, which trainer.precision tells
         *(f"levers.{name}" for name in ("allocator", "doubling", "by_matrix", "folding", "fused_adam")),
-        *(f"levers.{name}" for name in ("channels_last", "joint_pass", "shared_penalty", "compile", "bf16")),
+        *(
+            f"levers.{name}"
+            for name in ("channels_last", "joint_pass", "shared_penalty", "second_order", "compile", "bf16")
+        ),
         # who reads ahead: batches are a function of seed, epoch and number alone
         "data.num_workers",
     }

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from t2igan.nn.recipe import Recipe
+from t2igan.nn.second_order import gradients_of_inputs_only
 from t2igan.ranges import Positive, Weight
 
 
@@ -41,7 +42,8 @@ def gradient_norm(logits: Tensor, images: Tensor, sentence: Tensor) -> Tensor:
     A sample whose gradient is exactly zero has norm zero and passes no gradient on (the square root's own
     derivative would be infinite there).
     """
-    parts = torch.autograd.grad(logits.sum(), (images, sentence), create_graph=True)
+    with gradients_of_inputs_only():
+        parts = torch.autograd.grad(logits.sum(), (images, sentence), create_graph=True)
     squares = torch.cat([part.flatten(1) for part in parts], dim=1).square().sum(dim=1)
     flat = squares == 0
     return squares.masked_fill(flat, 1.0).sqrt().masked_fill(flat, 0.0)

@@ -20,7 +20,7 @@ from t2igan.losses.gradient_penalty import MAGP
 from t2igan.losses.mismatch import MismatchPolicy
 from t2igan.models.adversarial import AdversarialModule
 from t2igan.models.synthesis import Discriminator, Generator, Synthesis
-from t2igan.nn.convolution import DoublingConv2d, double
+from t2igan.nn.convolution import Conv2d, DoublingConv2d, Joining, LeakyReLU, double
 from t2igan.nn.one_way import DownBlock, stage_widths
 from t2igan.ranges import Count, Decay, Rate
 from t2igan.text import TextEmbedding
@@ -211,12 +211,13 @@ class OneWayDiscriminator(Discriminator):
         super().__init__()
         widths = stage_widths(image_size, channels, widest)
         self.image_size, self.sentence_dim = image_size, sentence_dim
-        self.from_image = nn.Conv2d(3, channels, 3, padding=1)
+        self.from_image = Conv2d(3, channels, 3, padding=1)
         self.blocks = nn.Sequential(*(DownBlock(width, out) for width, out in pairwise(widths)))
+        self.join = Joining()
         self.joint = nn.Sequential(
-            nn.Conv2d(widths[-1] + sentence_dim, 2 * channels, 3, padding=1, bias=False),
-            nn.LeakyReLU(0.2),
-            nn.Conv2d(2 * channels, 1, 4, bias=False),
+            Conv2d(widths[-1] + sentence_dim, 2 * channels, 3, padding=1, bias=False),
+            LeakyReLU(0.2),
+            Conv2d(2 * channels, 1, 4, bias=False),
         )
 
     def forward(self, image: Tensor) -> Tensor:
@@ -225,8 +226,7 @@ class OneWayDiscriminator(Discriminator):
 
     def conditional(self, features: Tensor, sentence: Tensor) -> Tensor:
         """Logits (B,) of "real and matching"."""
-        everywhere = sentence[:, :, None, None].expand(-1, -1, *features.shape[2:])
-        return self.joint(torch.cat([features, everywhere], dim=1)).flatten()
+        return self.joint(self.join(features, sentence)).flatten()
 
 
 class DFGAN(AdversarialModule):

@@ -4,6 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from t2igan.nn.second_order import convolve, halve, join, leaky_relu_
+
 # From which side on two by two kernels on a stride pay for a kernel of their own (CPU, measured).
 SMALLEST_DOUBLED_SIDE = 8
 # Up to how many output places, and from how many weights on, one matrix product beats the library (CPU, measured).
@@ -21,23 +23,82 @@ class Conv2d(nn.Conv2d):
 
     Attributes:
         by_matrix: whether it may. CPU only.
+        second_order: whether it is made for second derivatives; not in mixed precision.
     """
 
     by_matrix = False
+    second_order = False
 
     def forward(self, features: Tensor) -> Tensor:
         """``features`` (B, C, h, w) -> (B, C', h', w')."""
-        if self.by_matrix and self._is_wide_and_short(features):
+        # Only the layers for second derivatives say of a bias that its gradient is zero.
+        if (
+            self.by_matrix
+            and not (self.second_order and self.bias is not None)
+            and self._is_wide_and_short(features)
+        ):
             return convolve_by_matrix(features, self.weight, self.bias, self.stride[0], self.padding[0])
+        if self.second_order and self._is_plain and not torch.is_autocast_enabled(features.device.type):
+            return convolve(features, self.weight, self.bias, self.stride[0], self.padding[0])
         return super().forward(features)
 
-    def _is_wide_and_short(self, features: Tensor) -> bool:
+    @property
+    def _is_plain(self) -> bool:
         square = len({*self.kernel_size}) == len({*self.stride}) == len({*self.padding}) == 1
-        plain = self.groups == 1 and self.dilation == (1, 1) and self.padding_mode == "zeros"
-        if not (square and plain and features.device.type == "cpu" and self.weight.numel() >= MANY_WEIGHTS):
+        return square and self.groups == 1 and self.dilation == (1, 1) and self.padding_mode == "zeros"
+
+    def _is_wide_and_short(self, features: Tensor) -> bool:
+        if not (self._is_plain and features.device.type == "cpu" and self.weight.numel() >= MANY_WEIGHTS):
             return False
         side = features.shape[-1] + 2 * self.padding[0] - self.kernel_size[0]
         return len(features) * (side // self.stride[0] + 1) ** 2 <= FEW_PLACES
+
+
+class LeakyReLU(nn.LeakyReLU):
+    """As of PyTorch.
+
+    Attributes:
+        second_order: whether it is made for second derivatives, and works in place.
+    """
+
+    second_order = False
+
+    def forward(self, features: Tensor) -> Tensor:
+        """``features`` of any shape -> the same shape."""
+        if self.second_order:
+            return leaky_relu_(features, self.negative_slope)
+        return super().forward(features)
+
+
+class Halving(nn.Module):
+    """Mean over two by two pixels.
+
+    Attributes:
+        second_order: whether it is made for second derivatives.
+    """
+
+    second_order = False
+
+    def forward(self, features: Tensor) -> Tensor:
+        """``features`` (B, C, 2s, 2s) -> (B, C, s, s)."""
+        return halve(features) if self.second_order else F.avg_pool2d(features, 2)
+
+
+class Joining(nn.Module):
+    """Features beside a sentence that is the same everywhere.
+
+    Attributes:
+        second_order: whether it is made for second derivatives.
+    """
+
+    second_order = False
+
+    def forward(self, features: Tensor, sentence: Tensor) -> Tensor:
+        """``features`` (B, C, s, s) and ``sentence`` (B, D) -> (B, C + D, s, s)."""
+        if self.second_order:
+            return join(features, sentence)
+        everywhere = sentence[:, :, None, None].expand(-1, -1, *features.shape[2:])
+        return torch.cat([features, everywhere], dim=1)
 
 
 def convolve_by_matrix(features: Tensor, weight: Tensor, bias: Tensor | None, stride: int, padding: int) -> Tensor:

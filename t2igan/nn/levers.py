@@ -11,7 +11,7 @@ from typing import Literal
 import torch
 from torch import nn
 
-from t2igan.nn.convolution import Conv2d, DoublingConv2d
+from t2igan.nn.convolution import Conv2d, DoublingConv2d, Halving, Joining, LeakyReLU
 
 Preset = Literal["plain", "exact", "fast"]
 
@@ -30,6 +30,7 @@ class Levers:
         joint_pass: real and generated images through the discriminator together, where nothing in it depends on
             the batch.
         shared_penalty: a gradient penalty that is part of the loss takes the features of the real images from it.
+        second_order: gradient penalties differentiate convolutions and LeakyReLUs by what is known of them.
         bf16: mixed precision; gradient penalty, matching losses and spectral norms stay in float32.
         tf32: products in float32 may round their factors to 10 bits (CUDA).
         compile: generator and, without a gradient penalty, discriminators through ``torch.compile``.
@@ -43,6 +44,7 @@ class Levers:
     channels_last: bool | None = None
     joint_pass: bool | None = None
     shared_penalty: bool | None = None
+    second_order: bool | None = None
     bf16: bool | None = None
     tf32: bool | None = None
     compile: bool | None = None
@@ -64,6 +66,7 @@ EXACT = replace(
     channels_last=None,
     joint_pass=True,
     shared_penalty=True,
+    second_order=True,
 )
 
 
@@ -90,6 +93,8 @@ def pull(network: nn.Module, levers: Levers) -> None:
     for part in network.modules():
         if isinstance(part, Conv2d):
             part.by_matrix = bool(levers.by_matrix)
+        if isinstance(part, Conv2d | Halving | Joining | LeakyReLU):
+            part.second_order = bool(levers.second_order)
         if isinstance(part, DoublingConv2d):
             part.merged = bool(levers.doubling)
 

@@ -1,10 +1,9 @@
 """What DF-GAN and SSA-GAN share: pyramids of widths, and the blocks of the one-way discriminator."""
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from t2igan.nn.convolution import Conv2d
+from t2igan.nn.convolution import Conv2d, Halving, LeakyReLU
 
 
 def stage_widths(image_size: int, channels: int, widest: int) -> list[int]:
@@ -34,18 +33,19 @@ class DownBlock(nn.Module):
         super().__init__()
         self.residual = nn.Sequential(
             Conv2d(channels, out_channels, 4, stride=2, padding=1, bias=False),
-            nn.LeakyReLU(0.2),
+            LeakyReLU(0.2),
             Conv2d(out_channels, out_channels, 3, padding=1, bias=False),
-            nn.LeakyReLU(0.2),
+            LeakyReLU(0.2),
         )
-        self.shortcut = nn.Conv2d(channels, out_channels, 1)
+        self.shortcut = Conv2d(channels, out_channels, 1)
         self.uses_shortcut = channels != out_channels
         self.gain = nn.Parameter(torch.zeros(1))
+        self.halve = Halving()
 
     def forward(self, features: Tensor) -> Tensor:
         """``features`` (B, C, s, s) -> (B, C', s / 2, s / 2)."""
         # Pooling first: it commutes with a 1x1 convolution, which then costs a quarter.
-        shortcut = F.avg_pool2d(features, 2)
+        shortcut = self.halve(features)
         if self.uses_shortcut:
             shortcut = self.shortcut(shortcut)
         return torch.addcmul(shortcut, self.gain, self.residual(features))

@@ -11,7 +11,16 @@ from t2igan.nn import convolution
 from t2igan.nn.images import to_signed
 from t2igan.nn.levers import EXACT, PLAIN, Levers, settle
 
-LEVERS = ["doubling", "by_matrix", "folding", "fused_adam", "channels_last", "joint_pass", "shared_penalty"]
+LEVERS = [
+    "doubling",
+    "by_matrix",
+    "folding",
+    "fused_adam",
+    "channels_last",
+    "joint_pass",
+    "shared_penalty",
+    "second_order",
+]
 
 
 @pytest.fixture

@@ -1,0 +1,161 @@
+"""Layers whose second derivatives, which gradient penalties take, cost no more than they must.
+
+PyTorch's own give the same numbers, but send zeros back through the whole forward pass: that the slope of a
+LeakyReLU does not change with its input, nor that of a mean, is nothing autograd knows. And they differentiate a
+convolution's gradient by general means.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.autograd import Function
+
+_only_inputs = False
+
+
+@contextmanager
+def gradients_of_inputs_only() -> Iterator[None]:
+    """Within it, the backward passes below compute no gradient of weights: nobody asks for it there."""
+    global _only_inputs
+    _only_inputs = True
+    try:
+        yield
+    finally:
+        _only_inputs = False
+
+
+def convolve(features: Tensor, weight: Tensor, bias: Tensor | None, stride: int, padding: int) -> Tensor:
+    """As :func:`torch.nn.functional.conv2d`, for one group without dilation."""
+    return _Convolution.apply(features, weight, bias, stride, padding)
+
+
+def leaky_relu_(features: Tensor, slope: float) -> Tensor:
+    """As :func:`torch.nn.functional.leaky_relu_`, in place."""
+    return _LeakyReLU.apply(features, slope)
+
+
+def halve(features: Tensor) -> Tensor:
+    """As :func:`torch.nn.functional.avg_pool2d` with a window of 2, for even sides."""
+    return _Halving.apply(features)
+
+
+def join(features: Tensor, sentence: Tensor) -> Tensor:
+    """``features`` (B, C, s, s) and ``sentence`` (B, D) at each place of them: (B, C + D, s, s)."""
+    return _Joining.apply(features, sentence)
+
+
+def _gradients(ctx: Any, grad: Tensor, features: Tensor, weight: Tensor, wanted: list[bool]) -> list[Tensor | None]:
+    """Of input, weight and bias, as far as they are wanted."""
+    stride, padding, one = [ctx.stride] * 2, [ctx.padding] * 2, [1, 1]
+    return torch.ops.aten.convolution_backward(
+        grad, features, weight, [len(weight)], stride, padding, one, False, [0, 0], 1, wanted
+    )
+
+
+class _Convolution(Function):
+    @staticmethod
+    def forward(
+        ctx: Any, features: Tensor, weight: Tensor, bias: Tensor | None, stride: int, padding: int
+    ) -> Tensor:
+        ctx.set_materialize_grads(False)
+        ctx.save_for_backward(features, weight, bias)
+        ctx.stride, ctx.padding = stride, padding
+        return F.conv2d(features, weight, bias, stride, padding)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor | None) -> tuple[Tensor | None, ...]:
+        if grad is None:  # nothing comes back: that is what saves the pass
+            return (None,) * 5
+        features, weight, bias = ctx.saved_tensors
+        wanted = list(ctx.needs_input_grad[:3])
+        if not torch.is_grad_enabled():  # nobody will differentiate this again
+            return *_gradients(ctx, grad, features, weight, wanted), None, None
+        of_input = (
+            _InputGradient.apply(grad, features, weight, bias, ctx.stride, ctx.padding) if wanted[0] else None
+        )
+        if _only_inputs:
+            return of_input, None, None, None, None
+        return of_input, *_gradients(ctx, grad, features, weight, [False, *wanted[1:]])[1:], None, None
+
+
+class _InputGradient(Function):
+    """What the gradient at a convolution's output is at its input: linear in that gradient and in the weight."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, grad: Tensor, features: Tensor, weight: Tensor, bias: Tensor | None, stride: int, padding: int
+    ) -> Tensor:
+        ctx.save_for_backward(grad, weight, bias)
+        ctx.stride, ctx.padding = stride, padding
+        return _gradients(ctx, grad, features, weight, [True, False, False])[0]
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        before, weight, bias = ctx.saved_tensors
+        further = F.conv2d(grad, weight, None, ctx.stride, ctx.padding)
+        of_weight = _gradients(ctx, before, grad, weight, [False, True, False])[1]
+        # Zero, and said so: an optimiser treats a gradient of zero otherwise than none.
+        of_bias = None if bias is None else torch.zeros_like(bias)
+        return further, None, of_weight, of_bias, None, None
+
+
+class _LeakyReLU(Function):
+    @staticmethod
+    def forward(ctx: Any, features: Tensor, slope: float) -> Tensor:
+        ctx.set_materialize_grads(False)
+        ctx.mark_dirty(features)
+        out = F.leaky_relu_(features, slope)
+        ctx.save_for_backward(out)
+        ctx.slope = slope
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor | None) -> tuple[Tensor | None, None]:
+        if grad is None:
+            return None, None
+        (out,) = ctx.saved_tensors
+        return _Slope.apply(grad, out, ctx.slope), None
+
+
+class _Slope(Function):
+    """A gradient times the slope that the LeakyReLU has had, which is constant."""
+
+    @staticmethod
+    def forward(ctx: Any, grad: Tensor, out: Tensor, slope: float) -> Tensor:
+        ctx.save_for_backward(out)
+        ctx.slope = slope
+        return torch.ops.aten.leaky_relu_backward(grad, out, slope, True)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
+        (out,) = ctx.saved_tensors
+        return _Slope.apply(grad, out, ctx.slope), None, None
+
+
+class _Halving(Function):
+    @staticmethod
+    def forward(ctx: Any, features: Tensor) -> Tensor:
+        ctx.set_materialize_grads(False)
+        return F.avg_pool2d(features, 2)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor | None) -> Tensor | None:
+        return None if grad is None else F.interpolate(grad / 4, scale_factor=2, mode="nearest")
+
+
+class _Joining(Function):
+    @staticmethod
+    def forward(ctx: Any, features: Tensor, sentence: Tensor) -> Tensor:
+        ctx.set_materialize_grads(False)
+        ctx.channels = features.shape[1]
+        return torch.cat([features, sentence[:, :, None, None].expand(-1, -1, *features.shape[2:])], dim=1)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
+        if grad is None:
+            return None, None
+        return grad[:, : ctx.channels], grad[:, ctx.channels :].sum(dim=(2, 3))
