@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: quickstart test faults fuzz lint install clean
+.PHONY: quickstart test bench faults fuzz lint install clean
 
 quickstart: install
 	$(BIN)/python -m t2igan benchmark experiments/quickstart.yaml
