@@ -8,6 +8,7 @@ from pathlib import Path
 
 import t2igan
 from t2igan.errors import UserError
+from t2igan.evaluation.metrics import METRICS
 
 PACKAGE = Path(t2igan.__file__).parent
 # What a class of each kind derives from; a class that names ABC among its bases is there to be derived from.
@@ -20,11 +21,10 @@ ROOTS = {
     "encoders": ("ImageEncoder", "CaptionEncoder"),
     "data": ("LightningDataModule",),
     "callbacks": ("Callback",),
-    "metrics": ("Metric",),
 }
 # Where YAML finds classes by their plain names; interop's are made by `t2igan import` alone.
 ROOMS = ("models", "losses", "data", "callbacks", "metrics")
-KINDS = (*ROOTS, "protocols")
+KINDS = (*ROOTS, "metrics", "protocols")
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,8 @@ def run(verb: str, argv: Sequence[str]) -> None:
         return
     if len(argv) != 1 or argv[0] not in KINDS:
         raise UserError(f"say what to list: {', '.join(KINDS)}")
-    if argv[0] == "protocols":
-        for name, text in sorted(protocols()):
+    if argv[0] in ("protocols", "metrics"):
+        for name, text in sorted(protocols() if argv[0] == "protocols" else metrics()):
             print(f"{name:<28} {text}")
         return
     for each in entries(argv[0]):
@@ -93,6 +93,12 @@ def _classes(source: str, prefix: str, own: str | None) -> Iterator[Listed]:
             )
             text = (ast.get_docstring(node) or "").split("\n")[0]
             yield Listed(f"{prefix}{node.name}", bases, text, own)
+
+
+def metrics() -> Iterator[tuple[str, str]]:
+    """(name in protocols, first line of the documentation) of the registered metrics."""
+    for name, kind in METRICS.items():
+        yield name, (kind.__doc__ or "").split("\n")[0]
 
 
 def protocols() -> Iterator[tuple[str, str]]:

@@ -3,11 +3,9 @@
 import math
 from dataclasses import dataclass
 
+from t2igan.evaluation.metrics import shown
 from t2igan.evaluation.record import MetricValue
 
-LOWER_IS_BETTER = ("fid", "fd-", "kid")
-# Where two decimals would hide the value.
-DECIMALS = {"kid": 5, "precision": 3, "recall": 3, "density": 3, "coverage": 3, "lpips": 3}
 # What a ± may be over, in words.
 SPREADS = {
     "seeds": "sample standard deviation over training seeds",
@@ -73,7 +71,7 @@ def format_number(name: str, value: float, spread: float | None = None, share: b
         share: whether it is shown in per cent.
     """
     factor, unit = (100, " %") if share else (1, "")
-    decimals = 2 if share else next((n for start, n in DECIMALS.items() if name.startswith(start)), 2)
+    decimals = 2 if share else shown(name).decimals
     beside = "" if spread is None else f" ± {spread * factor:.{decimals}f}"
     return f"{value * factor:.{decimals}f}{beside}{unit}"
 
@@ -88,4 +86,4 @@ def is_better(name: str, first: Summary, second: Summary) -> bool:
 
 def direction(name: str) -> int:
     """1 for a metric of which more is better, -1 for less, 0 for a control."""
-    return 0 if "shuffled" in name else -1 if name.startswith(LOWER_IS_BETTER) else 1
+    return {"lower": -1, "neither": 0, "higher": 1}[shown(name).better]
