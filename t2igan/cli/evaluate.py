@@ -12,7 +12,6 @@ from t2igan.cli.parsing import call
 from t2igan.data.store import Store, open_store
 from t2igan.errors import UserError
 from t2igan.evaluation.chosen import Choice, checkpoint_of
-from t2igan.evaluation.costs import Costs
 from t2igan.evaluation.embedders import ScoringDamsm
 from t2igan.evaluation.evaluation import Evaluation
 from t2igan.evaluation.folder import ImageFolder
@@ -21,6 +20,7 @@ from t2igan.evaluation.processes import joined, processes
 from t2igan.evaluation.protocol import Protocol, load_protocol
 from t2igan.evaluation.record import append_record, read_records
 from t2igan.evaluation.subjects import RealImages, Subject, build_untrained_subject, load_checkpoint_subject
+from t2igan.evaluation.timing import Timing
 from t2igan.models.suite_module import SELECTED, read_checkpoint
 from t2igan.ranges import Count, Whole
 from t2igan.reporting.leaderboard import boards
@@ -149,7 +149,7 @@ def _measure(
             if evaluation.is_in(before):
                 console.print(f"{name}: already in {target}: not measured again", soft_wrap=True, markup=False)
                 continue
-            with Costs().measured() if costs else nullcontext() as spent:
+            with Timing().measured() if costs else nullcontext() as spent:
                 record = evaluation.run(teller(name))
             if spent is not None:
                 console.print(spent.table(f"where the time of {name} went"))

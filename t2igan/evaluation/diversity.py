@@ -8,7 +8,6 @@ import numpy as np
 import torch
 
 from t2igan.evaluation.cache import shelf_for
-from t2igan.evaluation.costs import DRAWING, charged
 from t2igan.evaluation.embedders import Embedder, Rows
 from t2igan.evaluation.feeding import Feed, feed
 from t2igan.evaluation.generate import Pictures
@@ -16,6 +15,7 @@ from t2igan.evaluation.metrics.lpips_diversity import LPIPSDiversity
 from t2igan.evaluation.plan import Plan
 from t2igan.evaluation.record import MetricValue
 from t2igan.evaluation.scorers import Scorer, Setting, measured
+from t2igan.evaluation.timing import DRAWING, charged
 from t2igan.metrics.lpips import Diversity
 
 

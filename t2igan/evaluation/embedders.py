@@ -11,9 +11,9 @@ from torch import Tensor
 
 from t2igan.data.store import StoreSplit
 from t2igan.errors import UserError
-from t2igan.evaluation.costs import NETWORK, part
 from t2igan.evaluation.generate import Pictures, batches, caption_tokens, caption_words
 from t2igan.evaluation.protocol import Protocol
+from t2igan.evaluation.timing import NETWORK, part
 from t2igan.metrics.backbones import Backbone
 from t2igan.metrics.clip import ClipEncoder
 from t2igan.metrics.lpips import LpipsNetwork

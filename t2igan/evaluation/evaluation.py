@@ -11,7 +11,6 @@ import torch
 from t2igan.data.store import Store
 from t2igan.errors import UserError
 from t2igan.evaluation.cache import shelf_for
-from t2igan.evaluation.costs import DRAWING, charged, part
 from t2igan.evaluation.embedders import Embedder, Rows, ScoringDamsm
 from t2igan.evaluation.environment import environment
 from t2igan.evaluation.feeding import Feed, feed
@@ -24,6 +23,7 @@ from t2igan.evaluation.record import MetricValue, ResultRecord, by_reason
 from t2igan.evaluation.reference import Reference
 from t2igan.evaluation.scorers import Progress, Scorer, Setting
 from t2igan.evaluation.subjects import Subject
+from t2igan.evaluation.timing import DRAWING, charged, part
 from t2igan.models.classifier import ClassifierBackbone
 
 

@@ -8,11 +8,11 @@ import torch
 from torch import Tensor, distributed
 
 from t2igan.evaluation.cache import Shelf
-from t2igan.evaluation.costs import NETWORK, part
 from t2igan.evaluation.embedders import Embedder, Rows
 from t2igan.evaluation.generate import Pictures
 from t2igan.evaluation.plan import share
 from t2igan.evaluation.processes import processes
+from t2igan.evaluation.timing import NETWORK, part
 
 Told = Callable[[int, int], None]
 

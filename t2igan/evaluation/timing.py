@@ -15,7 +15,7 @@ DRAWING, NETWORK, OTHER = "drawing", "network", "other"
 T = TypeVar("T")
 
 
-class Costs:
+class Timing:
     """Seconds by part; while one part is within another, the inner one is charged.
 
     Args:
@@ -29,7 +29,7 @@ class Costs:
         self._open, self._since = [OTHER], self._clock()
 
     @contextmanager
-    def measured(self) -> Iterator["Costs"]:
+    def measured(self) -> Iterator["Timing"]:
         """Charge everything within to its part."""
         token = _CURRENT.set(self)
         self._since = self._clock()
@@ -76,7 +76,7 @@ class Costs:
         return table
 
 
-_CURRENT: ContextVar[Costs | None] = ContextVar("costs", default=None)
+_CURRENT: ContextVar[Timing | None] = ContextVar("costs", default=None)
 
 
 def _default_clock() -> Callable[[], float]:

@@ -1,6 +1,6 @@
 import pytest
 
-from t2igan.evaluation.costs import Costs, charged, part
+from t2igan.evaluation.timing import Timing, charged, part
 
 
 class Clock:
@@ -19,7 +19,7 @@ def test_every_second_is_charged_once_and_to_the_innermost_part():
             clock.now += 10
             yield number
 
-    with Costs(clock).measured() as costs:
+    with Timing(clock).measured() as costs:
         clock.now += 1
         for _ in charged("drawing", drawn()):
             with part("network inception"):
@@ -36,7 +36,7 @@ def test_every_second_is_charged_once_and_to_the_innermost_part():
 
 def test_a_part_that_fails_is_closed():
     clock = Clock()
-    with Costs(clock).measured() as costs:
+    with Timing(clock).measured() as costs:
         with pytest.raises(ValueError, match="torn"), part("metric kid"):
             clock.now += 3
             raise ValueError("torn")
@@ -46,7 +46,7 @@ def test_a_part_that_fails_is_closed():
 
 
 def test_nothing_is_charged_where_nobody_measures():
-    costs = Costs(Clock())
+    costs = Timing(Clock())
     with part("drawing"):
         assert list(charged("drawing", [1, 2])) == [1, 2]
     assert not costs.seconds
