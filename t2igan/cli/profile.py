@@ -42,7 +42,8 @@ LEFT_OUT = (
     "Scores",
     "LineProgress",
     "StepBar",
-    "SaveConfigCallback",
+    "ModelSummary",
+    "RichModelSummary",
 )
 
 console = Console()
@@ -159,26 +160,32 @@ def _measure(file: Path, words: Sequence[str], steps: int, synthetic: bool, scra
 
 def _stand_in(content: dict[str, Any], file: Path, words: Sequence[str], synthetic: bool, scratch: Path) -> None:
     """Replace what a configuration reads and what is not there, or all of it."""
-    model, data = content["model"].setdefault("init_args", {}), content["data"].setdefault("init_args", {})
-    missing = {key for key in INPUTS if isinstance(model.get(key), str) and not Path(model[key]).is_file()}
-    replaced = {key for key in INPUTS if isinstance(model.get(key), str)} if synthetic else missing
+    data = content["data"].setdefault("init_args", {})
+    inputs = list(_inputs(content["model"]))
+    replaced = [each for each in inputs if synthetic or not Path(each[0][each[1]]).is_file()]
     kind = next(
         each for each in subclasses(CaptionedImagesModule) if each.__name__ == content["data"]["class_path"]
     )
     store = Path(_changed(words, "store") or data.get("store") or f"{file.stem}.h5")
     if synthetic or not store.is_file():
-        known = next(
-            (model[key] for key in INPUTS if isinstance(model.get(key), str) and key not in replaced), None
-        )
+        known = next((owner[key] for owner, key in inputs if (owner, key) not in replaced), None)
         size = int(_changed(words, "image_size") or data.get("image_size", 256))
         images = 2 * int(_changed(words, "batch_size") or data.get("batch_size", 32))
         store = scratch / "store.h5"
         vocabulary = read_checkpoint(known)["t2igan"]["vocabulary"] if known else None
         write_synthetic_store(store, kind.expected_name or "synthetic", size, max(images, 64), vocabulary)
         data["store"] = str(store)
-    for key in replaced:
-        model[key] = str(_untrained(model[key], file, store, scratch))
+    for owner, key in replaced:
+        owner[key] = str(_untrained(owner[key], file, store, scratch))
     content["model"] = without_downloads(content["model"])
+
+
+def _inputs(value: Any) -> Iterator[tuple[dict[str, Any], str]]:
+    """(mapping, key) of every checkpoint that the parts of a model are built on."""
+    for inner in value if isinstance(value, list) else value.values() if isinstance(value, dict) else ():
+        yield from _inputs(inner)
+    if isinstance(value, dict):
+        yield from ((value, key) for key in INPUTS if isinstance(value.get(key), str))
 
 
 def _changed(words: Sequence[str], key: str) -> str | None:
@@ -197,12 +204,10 @@ def _untrained(checkpoint: str, file: Path, store: Path, scratch: Path) -> Path:
     content["data"]["init_args"]["store"] = str(store)
     content.get("trainer", {}).pop("callbacks", None)
     ready, target = scratch / f"untrained-{source.stem}.yaml", scratch / source.stem / "last.ckpt"
-    UntrainedCLI.words_of_data, UntrainedCLI.target = list(open_store(store).vocabulary.words), target
-    inner = content["model"].get("init_args", {})
-    for key in INPUTS:
-        if isinstance(inner.get(key), str) and not Path(inner[key]).is_file():
-            inner[key] = str(_untrained(inner[key], file, store, scratch))
+    for owner, key in _inputs(content["model"]):
+        owner[key] = str(_untrained(owner[key], file, store, scratch))
     ready.write_text(yaml.safe_dump(content))
+    UntrainedCLI.words_of_data, UntrainedCLI.target = list(open_store(store).vocabulary.words), target
     run_fit("fit", ["--config", str(ready), "--run", str(scratch / "untrained")], UntrainedCLI)
     return target
 

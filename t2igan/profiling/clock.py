@@ -130,10 +130,30 @@ def _watch_adversarial(module: AdversarialModule, clock: PartClock) -> None:
         for method in ("conditional", "unconditional"):
             _wrap(critic, method, title, clock)
     _wrap(module, "penalty_loss", PENALTY, clock, whole=True)
+    if module.penalty is not None:
+        # By itself where it takes the features that the discriminator's loss has computed.
+        module.penalty = _Penalty(module.penalty)
+        _wrap(module.penalty, "compute", PENALTY, clock, whole=True)
     for term in module.generator_losses:
         _wrap(term, "forward", MATCHING if term.needs_judge else term.name, clock, whole=True)
     for average in module.averages.values():
         _wrap(average, "update", AVERAGE, clock)
+
+
+class _Penalty:
+    """A gradient penalty whose computation has a name, so that it can be timed."""
+
+    def __init__(self, penalty: Any) -> None:
+        self._penalty = penalty
+
+    def __call__(self, *pair: Tensor) -> Tensor:
+        return self.compute(*pair)
+
+    def compute(self, *pair: Tensor) -> Tensor:
+        return self._penalty(*pair)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._penalty, name)
 
 
 def _watch_network(network: nn.Module, part: str, clock: PartClock) -> None:
