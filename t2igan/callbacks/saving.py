@@ -47,9 +47,9 @@ def _keep(last: Path) -> None:
     draft.unlink(missing_ok=True)
     try:
         draft.hardlink_to(last)
+        draft.replace(last.with_name(PREVIOUS))
     except OSError:
-        return  # a file system without links: the last checkpoint alone is kept
-    draft.replace(last.with_name(PREVIOUS))
+        draft.unlink(missing_ok=True)  # a file system without links: the last checkpoint alone is kept
 
 
 class RunCheckpoints(Checkpoint):

@@ -63,6 +63,7 @@ class TrainingCard:
         global_batch: training images of a step, on all devices together.
         fingerprint: of the store that it was trained on.
         inputs: sha256 of the content of checkpoints that it read (``damsm``, ``captioner``), by the key.
+        progress: how far it was trained of how much (:class:`t2igan.progress.Progress`).
     """
 
     config: dict[str, Any] | None = None
@@ -71,6 +72,7 @@ class TrainingCard:
     global_batch: int | None = None
     fingerprint: str | None = None
     inputs: dict[str, str] = field(default_factory=dict)
+    progress: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)

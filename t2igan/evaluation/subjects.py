@@ -1,5 +1,6 @@
 """What can be scored: a checkpoint, the same network untrained, and real images (a folder: :mod:`.folder`)."""
 
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -217,11 +218,22 @@ def load_checkpoint_subject(path: str | Path, weights: str) -> DrawnSubject:
         experiment=identity.experiment,
         training_seed=identity.training_seed,
         training=TrainingCard(
-            read_config(path), module.steps or None, seen, module.global_batch, fingerprint, module.inputs
+            read_config(path),
+            module.steps or None,
+            seen,
+            module.global_batch,
+            fingerprint,
+            module.inputs,
+            None if module.trained is None else module.trained.to_dict(),
         ),
         selection=Choice(**module.selected).rule if module.selected else None,
     )
-    return DrawnSubject(module, card)
+    subject = DrawnSubject(module, card)
+    # The best of a run was chosen before its end on purpose.
+    if module.trained is not None and not module.trained.finished and not module.selected:
+        subject.notes.append(f"its training is not finished: {module.trained}")
+        warnings.warn(f"{path}: {subject.notes[-1]}", stacklevel=2)
+    return subject
 
 
 def build_untrained_subject(path: str | Path, seed: int, damsm: DAMSM | None = None) -> DrawnSubject:

@@ -18,6 +18,8 @@ from t2igan.benchmark.ledger import Entry, Ledger
 from t2igan.benchmark.orphans import PARENT
 from t2igan.benchmark.runner import DONE, WAITING, Runner
 from t2igan.benchmark.steps import Step
+from t2igan.evaluation.subjects import load_checkpoint_subject
+from t2igan.models.digest import seal
 from t2igan.progress import read_progress, trained_by
 
 
@@ -127,7 +129,9 @@ def test_the_checkpoint_of_a_command_line():
 
 def test_progress_is_read_without_torch(whole):
     code = (
-        "import sys; from pathlib import Path; from t2igan.progress import read_progress;"
+        "import sys; from pathlib import Path; from t2igan.evaluation.subjects import load_checkpoint_subject
+from t2igan.models.digest import seal
+from t2igan.progress import read_progress;"
         f"print(read_progress(Path({str(last(whole))!r}))); sys.exit('torch' in sys.modules)"
     )
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
@@ -172,3 +176,15 @@ def test_children_have_a_parent_of_their_own():
         [sys.executable, "-c", code], capture_output=True, text=True, env=os.environ | {PARENT: str(os.getpid())}
     )
     assert told.stdout == "None\nTrue\n"
+
+
+def test_evaluate_says_that_a_training_is_not_finished(whole, tmp_path):
+    checkpoint = torch.load(last(whole), weights_only=True)
+    checkpoint["t2igan"]["progress"] |= {"step": 5, "finished": False}
+    seal(checkpoint)
+    torch.save(checkpoint, tmp_path / "half.ckpt")
+    with pytest.warns(UserWarning, match="its training is not finished: step 5 of 14"):
+        subject = load_checkpoint_subject(tmp_path / "half.ckpt", "ema")
+    assert subject.card.training.progress["step"] == 5
+    assert subject.notes == ["its training is not finished: step 5 of 14"]
+    assert not load_checkpoint_subject(last(whole), "ema").notes

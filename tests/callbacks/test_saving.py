@@ -1,0 +1,112 @@
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from t2igan.callbacks.saving import WholeFiles, last_checkpoint, newest_readable
+from t2igan.errors import UserError
+from t2igan.files import FolderLock, disk_problem, whole_file
+from t2igan.models.damsm import DAMSM, SmallImageEncoder
+from t2igan.models.digest import seal
+
+
+def checkpoint(step, value=0.0):
+    module = DAMSM(SmallImageEncoder(dim=8, channels=2, image_size=16), vocabulary_size=4)
+    module.vocabulary = ["<end>", "a", "b", "c"]
+    module.configure_model()
+    content = {"state_dict": module.state_dict(), "loops": {}, "optimizer_states": [], "global_step": step}
+    next(iter(content["state_dict"].values())).fill_(value)
+    module.on_save_checkpoint(content)
+    seal(content)
+    return content
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for step in (1, 2):
+        WholeFiles().save_checkpoint(checkpoint(step), last_checkpoint(tmp_path))
+    return tmp_path
+
+
+def test_the_one_before_the_last_is_kept(folder):
+    names = sorted(path.name for path in (folder / "checkpoints").iterdir())
+    assert names == ["last.ckpt", "previous.ckpt"]
+    steps = [torch.load(folder / "checkpoints" / name, weights_only=True)["global_step"] for name in names]
+    assert steps == [2, 1]
+
+
+@pytest.mark.parametrize("harm", ["cut", "empty", "flipped", "gone", "nan"])
+def test_the_newest_readable_is_taken_with_a_line(folder, harm):
+    last, said = last_checkpoint(folder), []
+    assert newest_readable(folder, said.append) == last and not said
+    content = bytearray(last.read_bytes())
+    if harm == "flipped":
+        content[len(content) // 2] ^= 1
+    pieces = {"cut": content[: len(content) // 3], "empty": b"", "flipped": content}
+    if harm == "gone":
+        last.unlink()
+    elif harm == "nan":
+        WholeFiles().save_checkpoint(checkpoint(3, float("nan")), last.with_name("x.ckpt"))
+        last.with_name("x.ckpt").replace(last)
+    else:
+        last.write_bytes(pieces[harm])
+    assert newest_readable(folder, said.append).name == "previous.ckpt"
+    assert harm == "gone" or (len(said) == 1 and "previous.ckpt, step 1, instead" in said[0])
+
+
+def test_nothing_readable_is_said_and_nothing_at_all_starts_anew(folder, tmp_path):
+    for path in (folder / "checkpoints").iterdir():
+        path.write_bytes(b"x")
+    with pytest.raises(UserError, match="--fresh true"):
+        newest_readable(folder, print)
+    assert newest_readable(tmp_path / "new", print) is None
+
+
+def test_a_full_disk_leaves_what_was_whole(folder, monkeypatch):
+    """Killed or refused between any two steps of a write."""
+    before = last_checkpoint(folder).read_bytes()
+    for call in ("fsync", "replace"):
+
+        def fail(*_, **__):
+            raise OSError(28, "No space left on device")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(os, call, fail)
+            with pytest.raises(OSError, match="No space"):
+                WholeFiles().save_checkpoint(checkpoint(3), last_checkpoint(folder))
+        assert last_checkpoint(folder).read_bytes() == before
+        assert newest_readable(folder, print) == last_checkpoint(folder)
+    assert not list((folder / "checkpoints").glob("*.new"))
+
+
+def test_a_draft_of_a_killed_writer_is_replaced(tmp_path):
+    (tmp_path / "x.new").write_text("half")
+    with whole_file(tmp_path / "x") as draft:
+        draft.write_text("whole")
+    assert [path.name for path in tmp_path.iterdir()] == ["x"]
+
+
+def test_errors_of_the_disk_are_one_line():
+    assert "the disk is full" in disk_problem(OSError(28, "No space left on device", "a/b"))
+    assert disk_problem(FileNotFoundError(2, "No such file")) is None
+
+
+HOLD = "import sys, time; from pathlib import Path; from t2igan.files import FolderLock\n"
+HOLD += "lock = FolderLock(Path(sys.argv[1]), 't2igan fit'); lock.take(print); print('taken', flush=True); time.sleep(60)"
+
+
+def test_one_process_at_a_time_and_a_killed_one_gives_it_up(tmp_path):
+    holder = subprocess.Popen([sys.executable, "-c", HOLD, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    assert holder.stdout.readline() == "taken\n"
+    said, lock = [], FolderLock(tmp_path, "t2igan fit")
+    with pytest.raises(UserError, match=rf"another `t2igan fit \(process {holder.pid} on .* works in this folder"):
+        lock.take(said.append, seconds=0.3)
+    assert len(said) == 1
+    holder.kill()
+    holder.wait()
+    lock.take(said.append, seconds=0.3)
+    lock.release()
+    shutil.rmtree(tmp_path)
