@@ -95,7 +95,8 @@ def test_errors_of_the_disk_are_one_line():
 
 
 HOLD = "import sys, time; from pathlib import Path; from t2igan.files import FolderLock\n"
-HOLD += "lock = FolderLock(Path(sys.argv[1]), 't2igan fit'); lock.take(print); print('taken', flush=True); time.sleep(60)"
+HOLD += "lock = FolderLock(Path(sys.argv[1]), 't2igan fit'); lock.take(print)\n"
+HOLD += "print('taken', flush=True); time.sleep(60)"
 
 
 def test_one_process_at_a_time_and_a_killed_one_gives_it_up(tmp_path):

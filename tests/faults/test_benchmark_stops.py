@@ -129,9 +129,7 @@ def test_the_checkpoint_of_a_command_line():
 
 def test_progress_is_read_without_torch(whole):
     code = (
-        "import sys; from pathlib import Path; from t2igan.evaluation.subjects import load_checkpoint_subject
-from t2igan.models.digest import seal
-from t2igan.progress import read_progress;"
+        "import sys; from pathlib import Path; from t2igan.progress import read_progress;"
         f"print(read_progress(Path({str(last(whole))!r}))); sys.exit('torch' in sys.modules)"
     )
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
