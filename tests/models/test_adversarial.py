@@ -250,7 +250,8 @@ def test_kl_needs_conditioning_augmentation(small_ssagan, train):
 
 def test_a_damsm_of_another_vocabulary_is_refused(small_ssagan, train, tmp_path, damsm_checkpoint):
     checkpoint = torch.load(damsm_checkpoint)
-    checkpoint["t2igan"]["vocabulary"] = checkpoint["t2igan"]["vocabulary"][::-1]
+    end, *words = checkpoint["t2igan"]["vocabulary"]
+    checkpoint["t2igan"]["vocabulary"] = [end, *reversed(words)]
     seal(checkpoint)
     torch.save(checkpoint, tmp_path / "other.ckpt")
     with pytest.raises(UserError, match="another vocabulary"):
