@@ -23,12 +23,14 @@ class Range:
         high: upper end.
         with_low: whether ``low`` itself is one of them.
         with_high: whether ``high`` itself is one of them.
+        whole: whether they are whole numbers, for the message; that they are, their type sees to.
     """
 
     low: float
     high: float = math.inf
     with_low: bool = True
     with_high: bool = True
+    whole: bool = False
 
     def __contains__(self, value: float) -> bool:
         above = value >= self.low if self.with_low else value > self.low
@@ -38,8 +40,9 @@ class Range:
     def __str__(self) -> str:
         start = f"{'at least' if self.with_low else 'above'} {self.low:g}"
         if self.high == math.inf:
-            return f"a finite number {start}"
-        return f"a number {start} and {'at most' if self.with_high else 'below'} {self.high:g}"
+            return f"a {'whole' if self.whole else 'finite'} number {start}"
+        end = f"{'at most' if self.with_high else 'below'} {self.high:g}"
+        return f"a {'whole ' if self.whole else ''}number {start} and {end}"
 
 
 def _is_finite(value: float) -> bool:
@@ -60,11 +63,11 @@ Decay = Annotated[float, Range(0, 1, with_high=False)]
 """The share of the old that stays at each step: at least 0 and below 1."""
 Share = Annotated[float, Range(0, 1)]
 """A part of a whole: at least 0 and at most 1."""
-Count = Annotated[int, Range(1)]
+Count = Annotated[int, Range(1, whole=True)]
 """A size, or how many, where none makes no sense: at least 1."""
-Side = Annotated[int, Range(1, 8192)]
+Side = Annotated[int, Range(1, 8192, whole=True)]
 """Of an image, in pixels: from 1 to 8,192."""
-Whole = Annotated[int, Range(0)]
+Whole = Annotated[int, Range(0, whole=True)]
 """A seed, or how many, where none makes sense: at least 0."""
 
 

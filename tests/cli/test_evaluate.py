@@ -265,6 +265,6 @@ def test_mistakes_are_one_line(arguments, checkpoints, tmp_path, capsys):
     assert "no checkpoint at" in fails(capsys, *arguments, *generator, "--damsm", tmp_path / "none.ckpt")
     assert "--damsm: give the path" in fails(capsys, *arguments, *generator, "--damsm")
     assert "batch_size" in fails(capsys, *arguments, *generator, "--batch_size", "many")
-    assert "is below 1" in fails(capsys, *arguments, *generator, "--batch_size", "0")
+    assert "at least 1" in fails(capsys, *arguments, *generator, "--batch_size", "0")
     assert "did you mean batch_size" in fails(capsys, *arguments, *generator, "--batch_sise", "3")
     assert not (tmp_path / "out").exists()
