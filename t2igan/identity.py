@@ -33,6 +33,8 @@ LEFT_OUT = frozenset(
 )
 # Presets of levers that change nothing beyond rounding; `fast` may take TF32.
 EXACT_SPEEDS = ("plain", "exact")
+# Of the scores that choose a checkpoint, what changes none of their values.
+NO_CHOICE = frozenset({"batch_size", "weights", "download"})
 # Callbacks that look on: what the training does is the same without them.
 ONLOOKERS = ("SampleGrid", "Scores")
 
@@ -93,7 +95,10 @@ def _plain(value: Any) -> Any:
 
 
 def read_identity(
-    checkpoint: str | Path, fingerprint: str | None = None, inputs: Mapping[str, str] | None = None
+    checkpoint: str | Path,
+    fingerprint: str | None = None,
+    inputs: Mapping[str, str] | None = None,
+    selected: bool = False,
 ) -> RunIdentity:
     """Identity of the run that a checkpoint belongs to; empty where its configuration is not there.
 
@@ -101,14 +106,18 @@ def read_identity(
         checkpoint: path.
         fingerprint: of the store that it was trained on, where that is known.
         inputs: sha256 of the content of checkpoints that its training read, by the key that names them.
+        selected: whether a score chose it: how often and by what was chosen is then a part of the experiment.
     """
     config = read_config(checkpoint)
     if config is None:
         return RunIdentity()
+    content = {**experiment_of(config, fingerprint), "inputs": dict(inputs or {})}
+    if selected:
+        content["chosen_by"] = _choosing(config)
     seed = config.get("seed_everything")
     generator = (config["model"].get("init_args") or {}).get("generator")
     return RunIdentity(
-        hash_of({**experiment_of(config, fingerprint), "inputs": dict(inputs or {})}),
+        hash_of(content),
         seed if type(seed) is int else None,
         generator.get("class_path") if isinstance(generator, dict) else None,
     )
@@ -142,6 +151,16 @@ def experiment_of(config: Mapping[str, Any], fingerprint: str | None = None) -> 
     return kept
 
 
+def _choosing(config: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Options of the scores of a training, which do not change it but choose among its checkpoints."""
+    entries = (config.get("trainer") or {}).get("callbacks") or []
+    scores = [entry for entry in entries if _looks_on(entry) and entry["class_path"].endswith("Scores")]
+    return [
+        {key: value for key, value in (entry.get("init_args") or {}).items() if key not in NO_CHOICE}
+        for entry in scores
+    ]
+
+
 def _kept(value: Any, place: str) -> Any:
     if isinstance(value, Mapping):
         # As the command line has them: model.init_args.seed is model.seed.
@@ -154,5 +173,8 @@ def _kept(value: Any, place: str) -> Any:
 
 
 def _looks_on(entry: Any) -> bool:
-    """Whether an entry of a list is a callback that changes nothing."""
-    return isinstance(entry, Mapping) and str(entry.get("class_path")).rpartition(".")[2] in ONLOOKERS
+    """Whether an entry of a list is a callback of the suite that changes nothing."""
+    if not isinstance(entry, Mapping):
+        return False
+    package, _, name = str(entry.get("class_path")).rpartition(".")
+    return name in ONLOOKERS and package.partition(".")[0] in ("", "t2igan")

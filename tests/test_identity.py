@@ -2,6 +2,7 @@ import copy
 import dataclasses
 
 import pytest
+import yaml
 from report_fixtures import write_run
 
 from t2igan.evaluation.protocol import hash_of
@@ -68,6 +69,26 @@ def test_callbacks_that_look_on_make_none():
     scores, other = {"class_path": "t2igan.callbacks.scoring.Scores"}, {"class_path": "EarlyStopping"}
     assert same(changed("trainer.callbacks", None), changed("trainer.callbacks", [scores]))
     assert same(changed("trainer.callbacks", [other]), changed("trainer.callbacks", [scores, other]))
+
+
+def test_a_callback_of_ones_own_is_no_onlooker_by_its_name():
+    assert not same(
+        changed("trainer.callbacks", None), changed("trainer.callbacks", [{"class_path": "mine.Scores"}])
+    )
+
+
+def test_what_was_chosen_otherwise_is_another_experiment(tmp_path):
+    """The best of a hundred scorings is no repetition of the best of two; the last checkpoints are."""
+    paths = [write_run(tmp_path / str(every), every) for every in (1, 50)]
+    for path in paths:
+        place = path.parent.parent / "config.yaml"
+        config = yaml.safe_load(place.read_text())
+        options = {"every_n_steps": config["seed_everything"], "weights": str(tmp_path)}
+        config["trainer"]["callbacks"] = [{"class_path": "t2igan.callbacks.scoring.Scores", "init_args": options}]
+        config["trainer"]["default_root_dir"] = "somewhere"
+        place.write_text(yaml.safe_dump(config))
+    last, best = ([read_identity(path, selected=one).experiment for path in paths] for one in (False, True))
+    assert last[0] == last[1] != best[0] != best[1]
 
 
 def test_a_run_that_went_on_is_the_run_that_it_would_have_been():

@@ -38,10 +38,11 @@ Selection = Literal["test", "val-classes"]
 class Scores(Callback):
     """Scores the generator every so often, keeps the best checkpoint, and says what it costs.
 
-    Values go to every logger as ``val/<metric>``, or ``val/<metric>@<images>`` with fewer images than the protocol,
-    beside ``val/images_seen`` and ``speed/scoring_share``, the share of the training's time that scoring took; with
-    all that they depend on they go into the run's ``records.jsonl``. Neither random numbers nor weights, buffers or
-    modes of the training are touched, and the networks that score are no part of its checkpoints.
+    Values go to every logger as ``val/<metric>``, or ``val/<metric>@<images>`` with fewer images than the protocol
+    (``@<images>-val-classes`` of held-out classes), beside ``val/images_seen`` and ``speed/scoring_share``, the
+    share of the training's time that scoring took; with all that they depend on they go into the run's
+    ``records.jsonl``. Neither random numbers nor weights, buffers or modes of the training are touched, and the
+    networks that score are no part of its checkpoints.
 
     Args:
         protocol: name of a protocol, or a YAML file of your own.
@@ -83,7 +84,9 @@ class Scores(Callback):
     ) -> None:
         whole = load_protocol(protocol)
         self.protocol = smaller(whole, images, metrics)
-        self.suffix = f"@{self.protocol.images}" if self.protocol.images < whole.images else ""
+        fewer = [str(self.protocol.images)] if self.protocol.images < whole.images else []
+        other = [selection] if selection == "val-classes" else []
+        self.suffix = f"@{'-'.join([*fewer, *other])}" if fewer or other else ""
         given = [every for every in (every_n_steps, every_n_epochs) if every is not None]
         if len(given) != 1 or given[0] < 1:
             raise UserError("Scores: give every_n_steps or every_n_epochs, from 1 on")

@@ -5,7 +5,6 @@ from functools import cached_property
 import numpy as np
 
 from t2igan.data.datamodule import CaptionedImagesModule
-from t2igan.data.datasets import EvaluationItems
 from t2igan.data.selection import SelectedImages
 from t2igan.errors import UserError
 from t2igan.ranges import Count, Side, Whole
@@ -82,14 +81,9 @@ class ClassificationData(CaptionedImagesModule):
         """The images held out."""
         return self._selections["test"]
 
-    def eval_dataset(self, split: str = "test") -> EvaluationItems:
-        """Pairs of a selection (``"train"``: learnt from; ``"test"``: held out)."""
-        return EvaluationItems(self._selections[split], self.store.image_size, self.eval_words, self.seed)
-
-    def first_captions(self, split: str = "test") -> list[int]:
-        """The first caption of each image of a selection."""
-        images = self._selections[split]
-        return [images.captions_of(image).start for image in range(len(images))]
+    def _images(self, split: str) -> SelectedImages:
+        """``"train"``: learnt from; ``"val"`` and ``"test"``: held out."""
+        return self._selections["train" if split == "train" else "test"]
 
 
 def held_out_images(class_ids: np.ndarray, share: float) -> np.ndarray:

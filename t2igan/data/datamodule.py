@@ -169,6 +169,11 @@ class CaptionedImagesModule(LightningDataModule):
         """The test images."""
         return self.store.split("test")
 
+    @property
+    def val_split(self) -> StoreSplit | SelectedImages:
+        """What a training is watched on: the images of held-out classes, else the test images."""
+        return self.held_out.split("test") if self.held_out else self.test_split
+
     def setup(self, stage: str | None = None) -> None:
         """Open the store, so that what is wrong with it is said before anything else happens.
 
@@ -215,7 +220,7 @@ class CaptionedImagesModule(LightningDataModule):
 
     def eval_dataset(self, split: str = "test") -> EvaluationItems:
         """All pairs of a split; ``dataset[[caption_id, ...]]`` is a batch of them."""
-        return EvaluationItems(self.store.split(split), self.store.image_size, self.eval_words, self.seed)
+        return EvaluationItems(self._images(split), self.store.image_size, self.eval_words, self.seed)
 
     def eval_dataloader(
         self, split: str = "test", caption_ids: Sequence[int] | None = None, batch_size: int | None = None
@@ -226,7 +231,7 @@ class CaptionedImagesModule(LightningDataModule):
         ``image_size``.
 
         Args:
-            split: ``"train"`` or ``"test"``.
+            split: ``"train"``, ``"val"`` (:attr:`val_split`) or ``"test"``.
             caption_ids: default: the first caption of each image.
             batch_size: default: ``eval_batch_size``.
         """
@@ -237,20 +242,26 @@ class CaptionedImagesModule(LightningDataModule):
 
     def first_captions(self, split: str = "test") -> list[int]:
         """The first caption of each image of a split."""
-        images = self.store.split(split)
+        images = self._images(split)
         return [images.captions_of(image).start for image in range(len(images))]
 
     def val_dataloader(self) -> DataLoader:
-        """The test split, each image with its first caption, in a fixed order that mixes the classes.
+        """:attr:`val_split`, each image with its first caption, in a fixed order that mixes the classes.
 
         Losses over a batch mean little where stores keep classes together.
         """
-        captions = np.random.default_rng(self.seed).permutation(self.first_captions("test"))
-        return self.eval_dataloader(caption_ids=captions.tolist())
+        return self._in_mixed_order("val")
 
     def test_dataloader(self) -> DataLoader:
-        """The same as :meth:`val_dataloader`."""
-        return self.val_dataloader()
+        """The test images in the same way."""
+        return self._in_mixed_order("test")
+
+    def _in_mixed_order(self, split: str) -> DataLoader:
+        captions = np.random.default_rng(self.seed).permutation(self.first_captions(split))
+        return self.eval_dataloader(split, captions.tolist())
+
+    def _images(self, split: str) -> StoreSplit | SelectedImages:
+        return self.val_split if split == "val" else self.store.split(split)
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
         """Bring a batch to the device, while the device still works on the one before."""

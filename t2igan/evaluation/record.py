@@ -197,6 +197,8 @@ class ResultRecord:
         content["integrity"] = _integrity(content)
         try:
             card = dict(content["subject"])
+            if content["schema"] == 1:
+                card.pop("experiment", None)  # it left out precision, devices and more: no sign of a repetition
             if card.get("training") is not None:
                 card["training"] = TrainingCard(**_known(TrainingCard, card["training"]))
             content["subject"] = SubjectCard(**_known(SubjectCard, card))

@@ -204,7 +204,7 @@ def load_checkpoint_subject(path: str | Path, weights: str) -> DrawnSubject:
     module = load_generator(path)
     used = weights if module.averages else "raw"
     fingerprint = module.dataset.get("fingerprint")
-    identity = read_identity(path, fingerprint, module.inputs)
+    identity = read_identity(path, fingerprint, module.inputs, selected=bool(module.selected))
     # Weights that were imported have no steps, and what they had seen is not known.
     seen = module.images_seen if module.steps else None
     card = SubjectCard(

@@ -17,6 +17,7 @@ from torchvision.models import resnet152
 from torchvision.transforms.v2.functional import normalize
 
 from t2igan.data.batch import CaptionedImages
+from t2igan.data.selection import SelectedImages
 from t2igan.data.store import StoreSplit
 from t2igan.data.vocabulary import Vocabulary, tokenize
 from t2igan.errors import UserError
@@ -275,7 +276,7 @@ def with_end(captions: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
     return F.pad(captions, (0, 1)), lengths + 1
 
 
-def reference_captions(split: StoreSplit, captions: Sequence[int]) -> list[list[str]]:
+def reference_captions(split: StoreSplit | SelectedImages, captions: Sequence[int]) -> list[list[str]]:
     """For each caption id: all captions of its image, tokenised, whatever the captioner's vocabulary."""
     images = [split.caption_image(caption) for caption in captions]
     return [[" ".join(tokenize(split.caption_text(own))) for own in split.captions_of(image)] for image in images]
@@ -381,9 +382,8 @@ class STREAM(SuiteModule):
         return loss
 
     def validation_step(self, batch: CaptionedImages, batch_idx: int) -> None:
-        """Take account of test pictures; all captions of a picture are its references."""
-        references = reference_captions(self.trainer.datamodule.test_split, batch.caption_ids.tolist())
-        self.measure(self.quality, to_signed(batch.images), batch.captions, batch.lengths, references)
+        """Take account of images; all captions of an image are its references."""
+        self._take_account(batch, self.trainer.datamodule.val_split)
 
     def on_validation_epoch_end(self) -> None:
         """Log loss and perplexity a token, BLEU-4 and ROUGE-L."""
@@ -391,8 +391,12 @@ class STREAM(SuiteModule):
         self.quality.reset()
 
     def test_step(self, batch: CaptionedImages, batch_idx: int) -> None:
-        """The same as validation."""
-        self.validation_step(batch, batch_idx)
+        """The same as validation, of the test images."""
+        self._take_account(batch, self.trainer.datamodule.test_split)
+
+    def _take_account(self, batch: CaptionedImages, split: StoreSplit | SelectedImages) -> None:
+        references = reference_captions(split, batch.caption_ids.tolist())
+        self.measure(self.quality, to_signed(batch.images), batch.captions, batch.lengths, references)
 
     def on_test_epoch_end(self) -> None:
         """The same as validation."""

@@ -6,6 +6,7 @@ from functools import cache
 from typing import Any
 
 from t2igan.errors import UserError
+from t2igan.evaluation.metrics import METRICS
 from t2igan.evaluation.protocol import Protocol, load_protocol, protocol_names, protocol_of
 from t2igan.evaluation.record import ResultRecord
 from t2igan.reporting.leaderboard import Board
@@ -20,6 +21,8 @@ UNIMPORTANT = frozenset(
     }
 )
 PICTURES = "pictures"
+# What a source may do otherwise than a protocol says.
+KEYS = {own.name for kind in (Protocol, *METRICS.values()) for own in fields(kind)} | {PICTURES}
 NOT_MEASURED = "not in the table's protocol"
 NOT_KNOWN, NO_METRIC = "how it was measured is not known", "no protocol of the suite measures it"
 REFERENCE = ("reference", "reference_split", "reference_images", "reference_count")
@@ -49,7 +52,7 @@ def differences(measured: Measured, board: Board) -> list[str]:
         return [NO_METRIC]
     if measured.protocol is None:
         return [NOT_KNOWN]
-    theirs, ours = _pinned(measured.protocol), protocol_of_record(board.records[0])
+    theirs, ours = _pinned(measured.protocol), protocol_of_record(_witness(board))
     if ours is None:
         return ["the table's protocol is not one of today"]
     specs = [next((spec for spec in each.metrics if spec.name == measured.metric), None) for each in (theirs, ours)]
@@ -86,6 +89,11 @@ def protocol_of_record(record: ResultRecord) -> Protocol | None:
     return found if found.hash == record.protocol_hash else None
 
 
+def _witness(board: Board) -> ResultRecord:
+    """The record that tells how a table was measured: never an edited one where there is another."""
+    return next((record for record in board.records if record.integrity != "edited"), board.records[0])
+
+
 def _of_fields(theirs: Any, ours: Any, skipped: frozenset[str]) -> list[str]:
     values = [(own.name, getattr(theirs, own.name), getattr(ours, own.name)) for own in fields(theirs)]
     return [f"{key}: {one}, ours {other}" for key, one, other in values if key not in skipped and one != other]
@@ -93,7 +101,7 @@ def _of_fields(theirs: Any, ours: Any, skipped: frozenset[str]) -> list[str]:
 
 def _of_counts(theirs: Protocol, board: Board, split: tuple[int, int], said: bool) -> Iterator[str]:
     """Differences in the number of test images and, where the source says it, of pictures."""
-    record = board.records[0]
+    record = _witness(board)
     images = record.n_real if record.n_split is None else record.n_split
     low, high = split
     if not images:
@@ -102,8 +110,9 @@ def _of_counts(theirs: Protocol, board: Board, split: tuple[int, int], said: boo
     if not low <= images <= high:
         yield f"test images: {low:,}{'' if low == high else f' to {high:,}'}, ours {images:,}"
     wanted = pictures_of(theirs, min(max(images, low), high))
-    if said and board.count != wanted:
-        yield f"{PICTURES}: {wanted:,}, ours {board.count:,}"
+    if said and (board.count, board.copies) != (wanted, 0):
+        copies = f" and {board.copies:,} copies" if board.copies else ""
+        yield f"{PICTURES}: {wanted:,}, ours {board.count:,}{copies}"
 
 
 def pictures_of(protocol: Protocol, images: int) -> int:

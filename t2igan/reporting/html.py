@@ -103,7 +103,7 @@ def _table(board: Board, number: int, anchors: dict[int, str]) -> dict[str, Any]
         "protocol": board.protocol,
         "hash": board.protocol_hash,
         "words": _protocol_words(board),
-        "count": board.count,
+        "pictures": board.pictures,
         "facts": list(board.facts),
         "headers": board.headers,
         "rows": [_row(board, row, best, anchors) for row in board.rows],

@@ -18,6 +18,7 @@ CLIP_SCORE_NOTE = (
     "clip-score: 100 max(cos, 0) of the plain caption; the CLIPScore of Hessel et al. (2021) is 2.5 max(cos, 0) "
     'with the prompt "A photo depicts"'
 )
+OTHERWISE_CHOSEN = "rows whose checkpoints were chosen in different ways are not called better than one another"
 # A column: the metric's name and the sha256 of the network that judges.
 Column = tuple[str, str]
 
@@ -45,6 +46,11 @@ class Row:
     def edited(self) -> bool:
         """Whether its record was changed after it had been written."""
         return any(record.integrity == "edited" for record in self.records)
+
+    @property
+    def selection(self) -> str | None:
+        """What chose its checkpoints, the same for all runs of a row."""
+        return self.records[0].subject.selection
 
     @property
     def pictures(self) -> str:
@@ -87,6 +93,7 @@ class Board:
         protocol: name.
         protocol_hash: what all rows share.
         count: pictures that differ, of each row but the real images.
+        copies: further pictures, that are copies of these; with them, values are those of neither number.
         columns: metrics, in the order of their first appearance.
         rows: the untrained first, the real images last.
     """
@@ -98,12 +105,18 @@ class Board:
     count: int
     columns: list[Column]
     rows: list[Row]
+    copies: int = 0
 
     @property
     def title(self) -> str:
         """Data set, protocol, hash and number of pictures."""
         where = f"{self.dataset} ({self.fingerprint[:8]}), protocol {self.protocol} ({self.protocol_hash[:8]})"
-        return f"{where}, {self.count:,} pictures"
+        return f"{where}, {self.pictures}"
+
+    @property
+    def pictures(self) -> str:
+        """How many each row was scored on."""
+        return f"{self.count:,} pictures" + (f" and {self.copies:,} copies of these" if self.copies else "")
 
     @property
     def records(self) -> list[ResultRecord]:
@@ -162,6 +175,8 @@ class Board:
         if summary is None:
             return text
         told = []
+        if summary.runs < len(row.records):
+            told.append(f"{summary.runs} of {len(row.records)} runs")
         if summary.over is not None and len(self._overs(column)) > 1:
             told.append(summary.over)
         own, all_of_them = self._counts([row], column), self._counts(self.rows, column)
@@ -211,7 +226,7 @@ class Board:
             notes.append(
                 f"without digest (written before there was one): {len(without)} of {len(self.records)} records"
             )
-        chosen = [(row.title, rule) for row in self.rows if (rule := row.records[0].subject.selection) is not None]
+        chosen = [(row.title, rule) for row in self.rows if (rule := row.selection) is not None]
         notes += [f"{title}: this checkpoint was chosen by a score ({rule})" for title, rule in chosen]
         for record in self.records:
             distinct = record.subject.n_distinct
@@ -241,13 +256,12 @@ def _by_count(records: Sequence[ResultRecord]) -> Iterator[Board]:
     newest: dict[tuple[str | int | None, ...], ResultRecord] = {}
     for record in records:
         subject = record.subject
-        same = subject.kind, subject.name, subject.path, subject.weights, subject.seed, count_of(record)
+        same = subject.kind, subject.name, subject.path, subject.weights, subject.seed, *_counts_of(record)
         newest[(*same, record.integrity == "edited")] = record
     made = [record for record in newest.values() if record.subject.kind != "real"]
-    for count in dict.fromkeys(count_of(record) for record in made or newest.values()):
-        yield _board(
-            [r for r in newest.values() if count_of(r) == count or (made and r.subject.kind == "real")], count
-        )
+    for counts in dict.fromkeys(_counts_of(record) for record in made or newest.values()):
+        own = [r for r in newest.values() if _counts_of(r) == counts or (made and r.subject.kind == "real")]
+        yield _board(own, *counts)
 
 
 def count_of(record: ResultRecord) -> int:
@@ -256,12 +270,18 @@ def count_of(record: ResultRecord) -> int:
     return record.n_generated if distinct is None else distinct
 
 
-def _board(records: Sequence[ResultRecord], count: int) -> Board:
+def _counts_of(record: ResultRecord) -> tuple[int, int]:
+    """How many of its pictures differ, and how many further ones are copies."""
+    return count_of(record), record.n_generated - count_of(record)
+
+
+def _board(records: Sequence[ResultRecord], count: int, copies: int) -> Board:
     ordered = sorted(records, key=lambda record: _kind_rank(record.subject.kind))
     columns = dict.fromkeys((name, value.judge) for record in ordered for name, value in record.metrics.items())
     last = records[-1]
     rows = list(_rows(ordered))
-    return Board(last.dataset, last.fingerprint, last.protocol, last.protocol_hash, count, list(columns), rows)
+    pinned = last.dataset, last.fingerprint, last.protocol, last.protocol_hash
+    return Board(*pinned, count, list(columns), rows, copies)
 
 
 def _kind_rank(kind: str) -> int:
@@ -338,13 +358,17 @@ def verdicts(board: Board) -> list[str]:
         return []
     if len(repeated) < 2:
         return ["no row is called better than another: that takes several runs (seeds) of both"]
-    lines = []
+    chosen = {row.name: row.selection for row in repeated}
+    lines = [] if len(set(chosen.values())) == 1 else [OTHERWISE_CHOSEN]
     for column, header in zip(board.columns, board.headers):
         name = column[0]
         found = {row.name: summary for row in repeated if (summary := row.summary(column)) and summary.runs > 1}
         if not direction(name) or len(found) < 2:
             continue
-        beaten = {one: [two for two in found if is_better(name, found[one], found[two])] for one in found}
+        beaten = {
+            one: [two for two in found if chosen[one] == chosen[two] and is_better(name, found[one], found[two])]
+            for one in found
+        }
         said = [f"{one} is better than {' and '.join(worse)}" for one, worse in beaten.items() if worse]
         lines.append(f"{header}: {'; '.join(said) or 'no difference'} beyond the spread of the runs")
     return lines
@@ -362,7 +386,7 @@ def winners(board: Board) -> dict[Column, Row]:
     for column in board.columns:
         scores = [(row, summary) for row in trained if (summary := row.summary(column))]
         for row, own in scores:
-            others = [summary for other, summary in scores if other is not row]
-            if others and all(is_better(column[0], own, other) for other in others):
+            others = [(other.selection, summary) for other, summary in scores if other is not row]
+            if others and all(how == row.selection and is_better(column[0], own, other) for how, other in others):
                 found[column] = row
     return found

@@ -16,7 +16,7 @@ from t2igan.evaluation.protocol import load_protocol, protocol_names
 from t2igan.evaluation.record import ResultRecord
 from t2igan.identity import identity_of
 from t2igan.plain_files import read_yaml
-from t2igan.reporting.comparison import NOT_MEASURED, Measured, differences
+from t2igan.reporting.comparison import KEYS, NOT_MEASURED, PICTURES, Measured, differences
 from t2igan.reporting.leaderboard import Board, Column, Row, count_of
 
 FOLDER = Path(__file__).parent / "published"
@@ -171,7 +171,7 @@ def _read_block(
             parts = VALUE.fullmatch(str(value))
             protocol = row.get("protocol", block.get("protocol"))
             but = {**block.get("but", {}), **row.get("but", {})}
-            wrong = _objection(dataset, metric, protocol) if parts else f"{value!r} is no value"
+            wrong = _objection(dataset, metric, protocol, but) if parts else f"{value!r} is no value"
             if wrong:
                 problems.append(f"{here}: {metric}: {wrong}")
                 continue
@@ -192,10 +192,13 @@ def _read_block(
             )
 
 
-def _objection(dataset: str, metric: str, protocol: str | None) -> str:
+def _objection(dataset: str, metric: str, protocol: str | None, but: Mapping[str, str]) -> str:
     """What is wrong with a metric under a protocol, or an empty string."""
     if metric not in METRICS:
         return f"unknown; there are {', '.join(METRICS)}"
+    # A key that says nothing would keep no number from standing beside ours.
+    if strange := [key for key in but if key not in KEYS]:
+        return f"but: {strange[0]} is no key of a protocol or a metric, nor {PICTURES}"
     if protocol is None:
         return ""
     if protocol not in protocol_names():

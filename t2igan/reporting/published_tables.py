@@ -72,7 +72,7 @@ def difference_text(values: Mapping[str, PublishedNumber], tables: Sequence[Boar
     board, found = nearest(list(values.values()), tables)
     if set(found) <= {NOT_KNOWN, NO_METRIC}:
         return "; ".join(found)
-    return f"from {board.protocol}, {board.count:,} pictures: {'; '.join(found)}"
+    return f"from {board.protocol}, {board.pictures}: {'; '.join(found)}"
 
 
 def metrics_of(numbers: Sequence[PublishedNumber]) -> list[str]:

@@ -11,6 +11,7 @@ from t2igan.errors import UserError
 from t2igan.evaluation.record import ResultRecord
 from t2igan.identity import run_folder_of
 from t2igan.reporting.leaderboard import Board
+from t2igan.reporting.numbers import spread_over
 from t2igan.reporting.tracking import PROJECT, read_address
 
 Mode = Literal["online", "offline", "disabled"]
@@ -74,13 +75,13 @@ def log_scores(record: ResultRecord, mode: Mode) -> None:
 
 
 def summary_of(record: ResultRecord) -> dict[str, float]:
-    """``test/<protocol>/<metric>``, of a chosen checkpoint ``best/<protocol>/<metric>``, each with its spread."""
+    """``test/<protocol>/<metric>``, of a chosen checkpoint ``best/<protocol>/<metric>``, with what a ± is over."""
     place = f"{'best' if record.subject.selection else 'test'}/{record.protocol}"
     found = {}
     for name, value in record.metrics.items():
         found[f"{place}/{name}"] = value.value
         if value.spread is not None:
-            found[f"{place}/{name} ±"] = value.spread
+            found[f"{place}/{name} ± {spread_over(name, value)}"] = value.spread
     return found
 
 
@@ -112,9 +113,8 @@ def log_report(
     with opened(folder, mode, project=PROJECT, name=name, job_type="report") as run:
         row: dict[str, Any] = {}
         for board in tables:
-            key = f"leaderboard/{board.protocol}"
-            key = f"{key} ({board.dataset} {board.fingerprint[:8]})" if key in row else key
-            row[key] = wandb.Table(*leaderboard_rows(board))
+            alone = [one.protocol for one in tables].count(board.protocol) == 1
+            row[f"leaderboard/{board.protocol if alone else board.title}"] = wandb.Table(*leaderboard_rows(board))
         for name, path in sheets.items():
             row[f"sheets/{name}"] = wandb.Image(str(path))
         if page is not None:
@@ -127,17 +127,17 @@ def leaderboard_rows(board: Board) -> tuple[list[str], list[list[Any]]]:
     """Columns and rows of a leaderboard as numbers, so that wandb can sort and plot them.
 
     Returns:
-        Names, a spread behind each metric, and as many values a row.
+        Names, behind each metric a spread and what it is over, and as many values a row.
     """
     columns = ["subject", "kind", "runs", "images"]
     for header in board.headers:
-        metric, _, over = header.partition(" ±")
-        columns += [metric, f"{metric} ±{over}"]
+        metric = header.partition(" ±")[0]
+        columns += [metric, f"{metric} ±", f"{metric} ± over"]
     rows = []
     for row in board.rows:
         line: list[Any] = [row.title, row.kind, len(row.records), row.records[0].n_generated]
         for column in board.columns:
             summary = row.summary(column)
-            line += [None, None] if summary is None else [summary.mean, summary.spread]
+            line += [None] * 3 if summary is None else [summary.mean, summary.spread, summary.over]
         rows.append(line)
     return columns, rows

@@ -60,3 +60,15 @@ def test_training_batches_hold_no_image_of_a_held_out_class(drawn_birds_store):
     seen = {key for batch in data.train_dataloader() for key in batch.keys}
     held = set(data.held_out.split("test").keys)
     assert seen and held and not seen & held
+
+
+def test_validation_is_of_held_out_classes_and_the_test_split_is_not_looked_at(drawn_birds_store):
+    data = DrawnBirds(str(drawn_birds_store), image_size=16, batch_size=4, num_workers=0, val_classes=2)
+    data.setup("fit")
+    seen = [key for batch in data.val_dataloader() for key in batch.keys]
+    assert sorted(seen) == sorted(data.held_out.split("test").keys)
+    tested = [key for batch in data.test_dataloader() for key in batch.keys]
+    assert sorted(tested) == sorted(data.test_split.keys)
+    for batch in data.val_dataloader():
+        images = map(data.val_split.caption_image, batch.caption_ids.tolist())
+        assert [data.val_split.key(image) for image in images] == batch.keys

@@ -104,8 +104,11 @@ def test_records_of_the_first_schema_are_read_and_say_nothing_of_a_digest(record
         del content[key]
     for key in ("training", "selection", "n_distinct"):
         del content["subject"][key]
+    content["subject"] |= {"experiment": "ab" * 32, "training_seed": 0}
     read = ResultRecord.from_json(json.dumps(content))
-    assert read == replace(record, schema=1) and read.integrity == "without digest"
+    # What was called one experiment then left out precision and devices: it is no sign of a repetition.
+    subject = replace(record.subject, experiment=None, training_seed=0)
+    assert read == replace(record, schema=1, subject=subject) and read.integrity == "without digest"
     assert ResultRecord.from_json(read.to_json()).integrity == "without digest"
 
 

@@ -130,6 +130,10 @@ def test_copies_count_once_and_are_said():
     assert [(board.count, names(board)) for board in tables] == [(1000, ["a"]), (200, ["copies"])]
     assert tables[1].grid()[1][1] == "1,000 (200 distinct)"
     assert "copies: 800 of 1,000 files are copies of others" in tables[1].footnotes
+    # One image a thousand times among others moves every value: no table with those others alone.
+    tables = boards([record("", subject=folder, n_generated=1000), record("b", n_generated=200)])
+    titles = [board.title.rpartition(", ")[2] for board in tables]
+    assert titles == ["200 pictures and 800 copies of these", "200 pictures"]
 
 
 def test_real_images_stand_in_every_table_with_their_number():
@@ -250,6 +254,26 @@ def test_trainings_of_another_extent_are_not_averaged(training, selection, rows)
     cards = [replace(card, selection=selection) for card in (one, two)]
     (board,) = boards([record("", subject=card) for card in cards])
     assert len(board.rows) == rows
+
+
+def test_what_was_chosen_is_not_called_better_than_what_was_not():
+    """The best of many checkpoints by the test split is ahead of the last one of an equal training."""
+    runs = [make_repeated("a", seed, 10.0 + seed / 10) for seed in (0, 1)]
+    chosen = [replace(run, subject=replace(run.subject, selection="test: best fid of p@50")) for run in runs]
+    others = [make_repeated("b", seed, 20.0 + seed / 10) for seed in (0, 1)]
+    (board,) = boards([*chosen, *others])
+    assert not winners(board)
+    assert verdicts(board) == [
+        "rows whose checkpoints were chosen in different ways are not called better than one another",
+        "fd-classifier ↓ ± seeds: no difference beyond the spread of the runs",
+    ]
+
+
+def test_a_mean_of_fewer_runs_says_so():
+    runs = [make_repeated("a", seed, 10.0 + seed) for seed in (0, 1, 2)]
+    runs[2] = replace(runs[2], metrics={"is-classifier": MetricValue(1.0, None, 100, CLASSIFIER)})
+    (board,) = boards(runs)
+    assert board.grid()[1][2:] == ["10.50 ± 0.71 (2 of 3 runs)", "1.00 (1 of 3 runs)"]
 
 
 def test_the_untrained_is_no_run_of_the_experiment(tmp_path):

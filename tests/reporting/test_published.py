@@ -167,7 +167,23 @@ def test_the_numbers_of_images_must_agree_exactly(changes, difference):
 
 def test_copies_are_no_pictures():
     folder = SubjectCard("images", "DM-GAN", n_distinct=6000)
-    assert differences_from(like(subject=folder)) == ["pictures: 30,000, ours 6,000"]
+    assert differences_from(like(subject=folder)) == ["pictures: 30,000, ours 6,000 and 24,000 copies"]
+    # As many as were published, and one of them 30,000 times more.
+    record = like(subject=replace(folder, n_distinct=30_000), n_generated=60_000)
+    assert differences_from(record) == ["pictures: 30,000, ours 30,000 and 30,000 copies"]
+
+
+def test_an_edited_record_does_not_speak_for_its_table():
+    """It says that it was measured on the whole test split, which another record of the table denies."""
+    edited = like(integrity="edited", subject=SubjectCard("untrained", "dmgan"))
+    (board,) = boards([edited, like(n_split=600)])
+    number = next(
+        each
+        for each in load_published()["cub"].numbers
+        if (each.metric, each.system, each.variant) == ("fid", "DM-GAN", "released weights") and each.protocol
+    )
+    assert board.records[0].integrity == "edited"
+    assert differences_of(number, board) == ["test images: 2,933, ours 600"]
 
 
 def test_30000_pictures_do_not_pass_where_one_pass_is_published():
@@ -297,6 +313,7 @@ BLOCK = "dataset: cub\ntest_images: [2933, 2933]\nblocks:\n- {source: s, certain
         (BLOCK % "{system: A, fid: 3, protocol: cub/none}", "no protocol 'cub/none'"),
         (BLOCK % "{system: A, fid: 3, protocol: coco/dmgan}", "coco/dmgan is for coco"),
         (BLOCK % "{system: A, is: 3, protocol: cub/tise}", "has the temperature"),
+        (BLOCK % "{system: A, fid: 3, but: {weigths: raw}}", "but: weigths is no key"),
         (BLOCK % "{system: A, soa-c: 3, protocol: cub/dmgan}", "does not measure it"),
         ((BLOCK % "{system: A, fid: 3}").replace("stated", "sure"), "certainty 'sure'"),
         ((BLOCK % "{system: A, fid: 3}").replace("source", "sauce"), "missing keys ['source']"),

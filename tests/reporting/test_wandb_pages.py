@@ -62,9 +62,9 @@ def test_a_report_is_logged_with_tables_sheets_and_page(tmp_path, run_folder):
     (table,) = (tmp_path / "report").glob("wandb/offline-run-*/files/media/table/leaderboard/*.json")
     content = json.loads(table.read_text())
     assert content["columns"][:5] == ["subject", "kind", "runs", "images", "fd-classifier ↓"]
-    assert content["columns"][5] == "fd-classifier ↓ ± seeds"
+    assert content["columns"][5:7] == ["fd-classifier ↓ ±", "fd-classifier ↓ ± over"]
     (row,) = content["data"]
-    assert row[1:5] == ["checkpoint", 2, 100, 11.0] and row[5] == pytest.approx(2**0.5)
+    assert row[1:5] == ["checkpoint", 2, 100, 11.0] and row[5] == pytest.approx(2**0.5) and row[6] == "seeds"
     assert list((tmp_path / "report").glob("wandb/offline-run-*/files/media/images/sheets/ssagan*.png"))
     sections = {
         one["name"]: one["panels"] for one in json.loads((tmp_path / "report/wandb-layout.json").read_text())
@@ -85,7 +85,10 @@ def test_scores_go_into_the_summary_of_the_run_that_was_scored(run_folder):
     log_scores(record, "offline")
     run = recorded(run_folder)
     assert (run.run.run_id, run.run.project) == ("abc123", "plan")
-    assert run.summary["test/p/r-precision@damsm"] == 0.25 and run.summary["test/p/r-precision@damsm ±"] == 0.0125
+    assert (
+        run.summary["test/p/r-precision@damsm"] == 0.25
+        and run.summary["test/p/r-precision@damsm ± folds"] == 0.0125
+    )
     assert run.config["scored p"]["protocol_hash"] == record.protocol_hash
     assert not run.rows  # nothing that could collide with the curves
 
@@ -111,6 +114,8 @@ def test_rows_have_a_number_or_nothing_in_each_column():
     columns, rows = leaderboard_rows(boards([one, two])[0])
     assert {len(row) for row in rows} == {len(columns)}
     assert [row[4] for row in rows] == [12.345, None]
+    assert columns[-3:] == ["r-precision@damsm ↑", "r-precision@damsm ↑ ±", "r-precision@damsm ↑ ± over"]
+    assert [row[-3:] for row in rows] == [[0.25, 0.0125, "folds"], [None] * 3]
 
 
 def test_the_layout_becomes_a_view_of_the_project():
@@ -121,3 +126,12 @@ def test_the_layout_becomes_a_view_of_the_project():
     assert [one.name for one in view.sections] == [one.name for one in sections]
     sent = view._to_model().model_dump_json()
     assert all(key in sent for key in ("train/loss_g", SCORE, "val/images_seen", "samples"))
+
+
+def test_tables_of_one_protocol_take_no_other_ones_place(tmp_path, run_folder):
+    for number in (100, 30, 20):
+        append_record(tmp_path / "records.jsonl", make_record(f"of-{number}", n_generated=number))
+    main(["report", str(tmp_path / "records.jsonl"), "--wandb", "offline"])
+    wandb.teardown()
+    tables = (tmp_path / "report").glob("wandb/offline-run-*/files/media/table/leaderboard/*.json")
+    assert sorted(json.loads(path.read_text())["data"][0][0] for path in tables) == ["of-100", "of-20", "of-30"]
