@@ -6,7 +6,7 @@ import os
 import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from t2igan.errors import UserError
@@ -24,7 +24,18 @@ LOCK_SECONDS = 30.0
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
+def naming(path: Path) -> Iterator[None]:
+    """Let errors of the disk name the file: a full disk is told by those that write, which come without a name."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is not None and error.filename is None:
+            error.filename = str(path)
+        raise
+
+
+@contextmanager
+def whole_file(path: Path, wait: bool = True) -> Iterator[Path]:
     """A place to write to, which takes the name ``path`` once all of it is on the disk.
 
     It lies in the same folder, so that taking the name is one move; a kill at any moment leaves either the old file
@@ -32,17 +43,39 @@ def whole_file(path: Path) -> Iterator[Path]:
 
     Args:
         path: of the finished file; its folder is made.
+        wait: until it is on the disk, so that a power cut leaves it whole too; False for thousands of small files.
+
+    Raises:
+        OSError: it cannot be written; names ``path``, or the folder that cannot be made.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f"{path.name}.new")
     try:
-        yield draft
-        sync(draft)
-        draft.replace(path)
+        with naming(path):
+            yield draft
+            if wait:
+                sync(draft)
+            draft.replace(path)
     except BaseException:
-        draft.unlink(missing_ok=True)
+        with suppress(OSError):  # a folder that cannot be written to: the first error says so
+            draft.unlink(missing_ok=True)
         raise
-    sync(path.parent)
+    if wait:
+        sync(path.parent)
+
+
+def write_whole(path: Path, content: bytes | memoryview) -> None:
+    """Write a :func:`whole_file`.
+
+    Args:
+        path: of the file; its folder is made.
+        content: all of it.
+
+    Raises:
+        OSError: it cannot be written; names ``path``, or the folder that cannot be made.
+    """
+    with whole_file(path) as draft:
+        draft.write_bytes(content)
 
 
 def sync(path: Path) -> None:

@@ -14,7 +14,7 @@ from pytorch_lightning.utilities import rank_zero_only
 from t2igan.callbacks.guards import warn_of_equal_images
 from t2igan.nn.images import to_uint8
 from t2igan.nn.noise import caption_noise
-from t2igan.plotting.grids import rows_grid, to_picture
+from t2igan.plotting.grids import rows_grid, save_png, to_picture
 from t2igan.plotting.overlays import attention_overlay, mask_overlay
 
 MOST_ATTENTION = 4
@@ -79,9 +79,7 @@ class SampleGrid(Callback):
         warn_of_equal_images(images, real, trainer.global_step)
         shown = self._shown(images, drawn, words)
         sheet = self._sheet(images, real, drawn, captions)
-        folder = Path(trainer.default_root_dir) / "samples"
-        folder.mkdir(parents=True, exist_ok=True)
-        sheet.save(folder / f"step_{trainer.global_step:06d}.png")
+        save_png(sheet, Path(trainer.default_root_dir) / "samples" / f"step_{trainer.global_step:06d}.png")
         self._log(trainer, sheet, shown, captions)
 
     @staticmethod

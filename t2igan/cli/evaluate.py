@@ -18,7 +18,7 @@ from t2igan.evaluation.folder import ImageFolder
 from t2igan.evaluation.networks import Options, load_classifier, load_damsms
 from t2igan.evaluation.processes import joined, processes
 from t2igan.evaluation.protocol import Protocol, load_protocol
-from t2igan.evaluation.record import append_record, read_records
+from t2igan.evaluation.record import append_record, read_records, require_writable
 from t2igan.evaluation.subjects import RealImages, Subject, build_untrained_subject, load_checkpoint_subject
 from t2igan.evaluation.timing import Timing
 from t2igan.models.suite_module import SELECTED, read_checkpoint
@@ -115,6 +115,7 @@ def evaluate_verb(
     _require_subject(checkpoint, images, real, untrained)
     given, checkpoint = checkpoint, checkpoint and str(checkpoint_of(checkpoint))
     target = Path(records) if records else _default_records(checkpoint)
+    require_writable(target)
     with joined(device) as own:
         console.quiet = processes()[0] > 0
         if given != checkpoint:

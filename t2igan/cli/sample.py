@@ -20,7 +20,7 @@ from t2igan.models.adversarial import AdversarialModule
 from t2igan.models.synthesis import Synthesis
 from t2igan.nn.images import to_uint8
 from t2igan.nn.noise import caption_noise
-from t2igan.plotting.grids import captioned_grid, to_picture
+from t2igan.plotting.grids import captioned_grid, save_png, to_picture
 from t2igan.plotting.overlays import attention_overlay, mask_strip
 from t2igan.ranges import Count, Whole
 
@@ -89,7 +89,7 @@ def sample_verb(
         images = to_uint8(drawn.images[-1]).cpu()
         _write(folder, index, images, drawn, entry, overlay)
         pictures.extend(images)
-    _grid(pictures, texts, n).save(folder / "grid.png")
+    save_png(_grid(pictures, texts, n), folder / "grid.png")
     beside = "" if overlay == "none" else f", {overlay} beside each"
     console.print(f"wrote {folder}/grid.png and {len(pictures)} pictures c000_s00.png ...{beside}", soft_wrap=True)
     console.print(
@@ -170,16 +170,15 @@ def _write(
 ) -> None:
     if overlay != "none" and not getattr(drawn, overlay):
         raise UserError(f"--overlay: this generator has no {overlay}; take another overlay, or none")
-    folder.mkdir(parents=True, exist_ok=True)
     for number, image in enumerate(images):
         stem = f"c{index:03d}_s{number:02d}"
-        to_picture(image).save(folder / f"{stem}.png")
+        save_png(to_picture(image), folder / f"{stem}.png")
         if overlay == "masks":
             masks = [mask[number].cpu() for mask in drawn.masks]
-            mask_strip(image, masks).save(folder / f"{stem}_masks.png")
+            save_png(mask_strip(image, masks), folder / f"{stem}_masks.png")
         if overlay == "attention":
             looked = drawn.attention[-1][number].cpu()
-            attention_overlay(image, looked, caption.words).save(folder / f"{stem}_attention.png")
+            save_png(attention_overlay(image, looked, caption.words), folder / f"{stem}_attention.png")
 
 
 def _grid(pictures: list[torch.Tensor], texts: list[str], n: int) -> Image.Image:

@@ -11,6 +11,7 @@ from PIL import Image
 from t2igan.data.rendering import crop_window
 from t2igan.data.sources.base import RawImage, first_of
 from t2igan.data.store import SPLITS, Store, StoreSplit
+from t2igan.files import whole_file, write_whole
 
 CARD, PAGE, SHEET, LEFT_OUT = "card.json", "card.md", "contact-sheet.png", "left-out.txt"
 WORD_LIMITS = (12, 18, 25)
@@ -153,11 +154,12 @@ def write_card(card: Card, folder: Path, sheet: Image.Image) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name in (CARD, LEFT_OUT):
         (folder / name).unlink(missing_ok=True)
-    sheet.save(folder / SHEET)
+    with whole_file(folder / SHEET) as draft:
+        sheet.save(draft, "PNG")
     if card.left_out:
-        (folder / LEFT_OUT).write_text("\n".join(card.left_out) + "\n", "utf-8")
-    (folder / PAGE).write_text(as_markdown(card), "utf-8")
-    (folder / CARD).write_text(json.dumps(asdict(card), indent=2, ensure_ascii=False) + "\n", "utf-8")
+        write_whole(folder / LEFT_OUT, ("\n".join(card.left_out) + "\n").encode())
+    write_whole(folder / PAGE, as_markdown(card).encode())
+    write_whole(folder / CARD, (json.dumps(asdict(card), indent=2, ensure_ascii=False) + "\n").encode())
 
 
 def summary_lines(card: Card) -> list[str]:

@@ -15,6 +15,7 @@ from typing import Any
 
 from t2igan.data.rendering import Rendered
 from t2igan.errors import UserError
+from t2igan.files import naming
 
 _FLUSH_SECONDS = 0.5
 
@@ -69,7 +70,11 @@ class Journal:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._file.close()
+        self._close()
+
+    def _close(self) -> None:
+        with naming(self.path):
+            self._file.close()
 
     def _read(self, head: bytes) -> None:
         size = self._file.seek(0, os.SEEK_END)
@@ -104,12 +109,13 @@ class Journal:
     def append(self, image: Rendered, stamp: list[Any]) -> None:
         """Record a rendered image; it reaches the disk within half a second of further work."""
         line = json.dumps([image.key, stamp, image.shape, len(image.payload), image.sha256]).encode() + b"\n"
-        start = self._file.seek(0, os.SEEK_END) + len(line)
-        self._file.write(line + image.payload)
-        self.entries[image.key] = Entry(stamp, image.shape, start, len(image.payload), image.sha256)
-        if time.monotonic() - self._flushed > _FLUSH_SECONDS:
-            self._file.flush()
-            self._flushed = time.monotonic()
+        with naming(self.path):
+            start = self._file.seek(0, os.SEEK_END) + len(line)
+            self._file.write(line + image.payload)
+            self.entries[image.key] = Entry(stamp, image.shape, start, len(image.payload), image.sha256)
+            if time.monotonic() - self._flushed > _FLUSH_SECONDS:
+                self._file.flush()
+                self._flushed = time.monotonic()
 
     def payload(self, key: str) -> bytes:
         """The payload of a recorded image.
@@ -118,13 +124,14 @@ class Journal:
             UserError: the bytes are not those that were written.
         """
         entry = self.entries[key]
-        self._file.seek(entry.start)
-        data = self._file.read(entry.length)
+        with naming(self.path):
+            self._file.seek(entry.start)
+            data = self._file.read(entry.length)
         if sha256(data).hexdigest() != entry.sha256:
             raise UserError(f"{self.path}: damaged at {key}; delete it and prepare again")
         return data
 
     def remove(self) -> None:
         """Delete the file: the store is finished."""
-        self._file.close()
+        self._close()
         self.path.unlink()

@@ -14,6 +14,7 @@ from t2igan.data.checksums import DESCRIPTION, PIXELS, description_checksum, ima
 from t2igan.data.layout import FINGERPRINT_VERSION, SCHEMA_VERSION
 from t2igan.data.rendering import Box
 from t2igan.data.vocabulary import Vocabulary
+from t2igan.files import naming, sync
 
 _BLOCK_BYTES = 2**23
 
@@ -92,12 +93,12 @@ def write_store(
     unfinished = unfinished_path(path)
     value = fingerprint(header, vocabulary, class_names, splits)
     try:
-        _write(unfinished, header, vocabulary, class_names, splits, payload, value)
+        with naming(path):
+            _write(unfinished, header, vocabulary, class_names, splits, payload, value)
+            sync(unfinished)
     except BaseException:
         unfinished.unlink(missing_ok=True)
         raise
-    with unfinished.open("rb+") as written:
-        os.fsync(written.fileno())
     os.replace(unfinished, path)
     return value
 

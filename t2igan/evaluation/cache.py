@@ -11,6 +11,7 @@ import uuid
 import warnings
 import zipfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,7 @@ class Shelf:
             self.folder.mkdir(parents=True, exist_ok=True)
             _write_whole(self.folder / "content.json", json.dumps(dict(content), indent=1).encode())
         except OSError as error:
-            raise UserError(f"{folder}: the cache cannot be written ({error.strerror}): give another") from error
+            raise UserError(f"{folder}: the {_unwritable(error)}") from error
         self._waiting: list[tuple[np.ndarray, ...]] = []
         self._waiting_since = 0.0
 
@@ -95,8 +96,9 @@ class Shelf:
                 np.savez(file, **dict(zip(names, columns)))
             os.replace(hidden, part)
         except OSError as error:
-            hidden.unlink(missing_ok=True)
-            raise UserError(f"{part.parent}: the cache cannot be written ({error.strerror}): free space") from error
+            with suppress(OSError):  # read-only by now
+                hidden.unlink(missing_ok=True)
+            raise UserError(f"{part.parent}: the {_unwritable(error)}") from error
 
 
 def shelf_for(folder: Path | None, content: object, network: Sequence[object]) -> Shelf | None:
@@ -122,9 +124,18 @@ def _read(path: Path) -> tuple[np.ndarray, ...] | None:
         return None
 
 
+def _unwritable(error: OSError) -> str:
+    remedy = "free space or give another --cache; none keeps nothing"
+    return f"cache cannot be written ({error.strerror}): {remedy}"
+
+
 def _write_whole(path: Path, content: bytes) -> None:
     if path.is_file():
         return
     hidden = path.with_name(f"{path.name}.{uuid.uuid4().hex}")
-    hidden.write_bytes(content)
-    os.replace(hidden, path)
+    try:
+        hidden.write_bytes(content)
+        os.replace(hidden, path)
+    except OSError:
+        hidden.unlink(missing_ok=True)
+        raise

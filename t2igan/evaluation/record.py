@@ -268,10 +268,32 @@ def append_record(path: str | Path, record: ResultRecord) -> None:
             fcntl.flock(file, fcntl.LOCK_EX)
             # A line that was cut off must not swallow the record that follows it.
             start = "\n" if _ends_inside_a_line(file) else ""
-            file.write(f"{start}{record.to_json()}\n".encode())
-            os.fsync(file.fileno())
+            _append_whole(file, f"{start}{record.to_json()}\n".encode())
     except OSError as error:
         raise UserError(f"{path}: record not written ({error.strerror}): give another --records") from error
+
+
+def require_writable(path: str | Path) -> None:
+    """Find out before an evaluation of hours whether its record can be written.
+
+    Raises:
+        UserError: neither the file nor the folder that it would be made in can be written to.
+    """
+    place = next(place for place in (Path(path), *Path(path).absolute().parents) if place.exists())
+    if not os.access(place, os.W_OK):
+        raise UserError(f"{path}: records cannot be written there: give another --records")
+
+
+def _append_whole(file: BinaryIO, content: bytes) -> None:
+    """Append all or nothing: on a disk that fills up a write ends early, and says so only when nothing fits."""
+    before = file.seek(0, os.SEEK_END)
+    try:
+        while content:
+            content = content[file.write(content) :]
+        os.fsync(file.fileno())
+    except OSError:
+        file.truncate(before)
+        raise
 
 
 def _ends_inside_a_line(file: BinaryIO) -> bool:

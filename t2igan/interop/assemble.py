@@ -1,6 +1,6 @@
 """Released networks -> checkpoints of the suite, as whole a system as they make."""
 
-import os
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from t2igan.errors import UserError
+from t2igan.files import write_whole
 from t2igan.interop.files import ReleasedNetwork
 from t2igan.interop.kinds import KINDS
 from t2igan.interop.networks import DFGANNetworks, LoneNetwork
@@ -231,7 +232,6 @@ def write_checkpoint(system: System, out: str | Path) -> None:
         system: the module and its parts.
         out: the file; replaced in one go.
     """
-    out = Path(out)
     checkpoint: dict[str, Any] = {"state_dict": system.module.state_dict()}
     system.module.on_save_checkpoint(checkpoint)
     checkpoint["t2igan"]["imported"] = {
@@ -242,10 +242,7 @@ def write_checkpoint(system: System, out: str | Path) -> None:
         place: each.network.official.plain() for place, each in system.parts.items()
     }
     seal(checkpoint)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = out.with_name(f".{out.name}.{os.getpid()}")
-    try:
-        torch.save(checkpoint, unfinished)
-        unfinished.replace(out)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    # PyTorch's own writer tells a full disk by an error that says nothing of one.
+    written = io.BytesIO()
+    torch.save(checkpoint, written)
+    write_whole(Path(out), written.getbuffer())

@@ -1,5 +1,6 @@
 """Weights of the suite's checkpoints, handed back to the original code."""
 
+import io
 from pathlib import Path
 from typing import Literal
 
@@ -7,6 +8,7 @@ import torch
 from torch import nn
 
 from t2igan.errors import UserError
+from t2igan.files import write_whole
 from t2igan.interop.forms import OfficialForm
 from t2igan.interop.networks import DFGANNetworks, LoneNetwork
 from t2igan.interop.official import to_official
@@ -69,7 +71,7 @@ def write_official(network: nn.Module, out: str | Path) -> int:
 
     Args:
         network: see :func:`t2igan.interop.to_official`.
-        out: the file.
+        out: the file; replaced in one go.
 
     Returns:
         Number of networks' tensors written.
@@ -78,8 +80,8 @@ def write_official(network: nn.Module, out: str | Path) -> int:
         UserError: there is no released network like it.
     """
     content = to_official(network)
-    out = Path(out)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    torch.save(content, out, _use_new_zipfile_serialization=False)
+    written = io.BytesIO()
+    torch.save(content, written, _use_new_zipfile_serialization=False)
+    write_whole(Path(out), written.getbuffer())
     nets = content.get("model", content)
     return sum(len(entry) if isinstance(entry, dict) else 1 for entry in nets.values())

@@ -9,6 +9,7 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 
 from t2igan.errors import UserError
+from t2igan.files import whole_file
 
 Pictures = torch.Tensor | Sequence[torch.Tensor]
 """uint8 (N, 3, H, W), or a sequence of uint8 (3, H, W)."""
@@ -44,6 +45,12 @@ def wrap(text: str, face: ImageFont.FreeTypeFont, width: int) -> list[str]:
         if word:
             lines.append(word)
     return lines
+
+
+def save_png(picture: Image.Image, path: Path) -> None:
+    """Write a picture; the file is whole or not there, and its folder is made."""
+    with whole_file(path) as draft:
+        picture.save(draft, "PNG")
 
 
 def to_picture(image: torch.Tensor, pixels: int | None = None) -> Image.Image:

@@ -2,7 +2,6 @@
 
 import json
 import multiprocessing
-import os
 import pickle
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -25,6 +24,7 @@ from t2igan.data.sources.drawn_birds.species import (
     name_species,
 )
 from t2igan.errors import UserError
+from t2igan.files import whole_file
 
 __all__ = ["BirdAttributes", "DrawnBirdsRecipe", "Species", "render_bird", "write_drawn_birds"]
 
@@ -153,7 +153,7 @@ def _claim(root: Path, recipe: DrawnBirdsRecipe) -> None:
             raise UserError(f"{path} belongs to other drawn birds ({told}); remove {root} or give another folder")
         return
     # A call killed at its very start leaves the recipe's partial file behind.
-    strange = root.is_dir() and any(entry.name != "recipe.json.partial" for entry in root.iterdir())
+    strange = root.is_dir() and any(entry.name != "recipe.json.new" for entry in root.iterdir())
     if root.is_file() or strange:
         raise UserError(f"{root} is not empty and holds no recipe.json of drawn birds; give a new or empty folder")
     root.mkdir(parents=True, exist_ok=True)
@@ -249,6 +249,5 @@ def _write_bytes(path: Path, content: bytes) -> None:
 
 def _replace(path: Path, write: Callable[[Path], object]) -> None:
     """Let ``write`` fill a partial file and then rename it, so that a name never stands for half a file."""
-    unfinished = path.with_name(path.name + ".partial")
-    write(unfinished)
-    os.replace(unfinished, path)
+    with whole_file(path, wait=False) as unfinished:
+        write(unfinished)
