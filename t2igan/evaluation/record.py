@@ -22,6 +22,7 @@ PACKAGES = (
     *("torch", "torchvision", "torchmetrics", "pytorch-lightning", "numpy", "scipy"),
     *("Pillow", "h5py", "transformers"),
 )
+NETWORK_BEFORE = {"judge": "network_sha256"}
 # Whether a record is as it was written; old ones do not say.
 Integrity = Literal["intact", "edited", "without digest"]
 
@@ -34,7 +35,7 @@ class MetricValue:
         value: of the metric; a share between 0 and 1 for R-precision.
         spread: standard deviation over ``spread_over``, None where there is none.
         n: pictures that went into it.
-        judge: sha256 of the network whose features it is made of; values of different judges do not compare.
+        network_sha256: of the network whose features it is made of; values of different networks do not compare.
         chance: what guessing would give, where that is known.
         low: lower end of its confidence interval, None without one.
         high: upper end.
@@ -45,7 +46,7 @@ class MetricValue:
     value: float
     spread: float | None
     n: int
-    judge: str
+    network_sha256: str
     chance: float | None = None
     low: float | None = None
     high: float | None = None
@@ -174,11 +175,13 @@ class ResultRecord:
     integrity: Integrity = field(default="intact", compare=False)
 
     def to_json(self) -> str:
-        """One line of JSON, with the digest of the rest; one that was read keeps what it came with."""
+        """One line of JSON, with the digest of the rest; one that was read edited or without digest stays so."""
         content = asdict(self)
         known, integrity = content.pop("digest"), content.pop("integrity")
-        if integrity != "without digest":
-            content["digest"] = known or digest_of(content)
+        # Keys may have other names, or be fewer, than where it was read.
+        digest = digest_of(content) if integrity == "intact" else known
+        if digest is not None and integrity != "without digest":
+            content["digest"] = digest
         return json.dumps(content, allow_nan=False)
 
     @classmethod
@@ -202,11 +205,16 @@ class ResultRecord:
             if card.get("training") is not None:
                 card["training"] = TrainingCard(**_known(TrainingCard, card["training"]))
             content["subject"] = SubjectCard(**_known(SubjectCard, card))
-            metrics = content["metrics"].items()
-            content["metrics"] = {name: MetricValue(**_known(MetricValue, value)) for name, value in metrics}
+            content["metrics"] = {name: _metric_value(value) for name, value in content["metrics"].items()}
             return cls(**_known(cls, content))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ValueError(f"not a whole record ({error})") from error
+
+
+def _metric_value(value: Mapping[str, Any]) -> MetricValue:
+    """From JSON; before it had its name, the network's sha256 was called ``judge``."""
+    named = {NETWORK_BEFORE.get(key, key): one for key, one in value.items()}
+    return MetricValue(**_known(MetricValue, named))
 
 
 def digest_of(content: Mapping[str, Any]) -> str:

@@ -137,11 +137,11 @@ def _cell(board: Board, row: Row, column: Column, best: bool, anchors: dict[int,
     summary = row.summary(column)
     if summary is None:
         return None
-    name, judge = column
+    name, network = column
     having = [
         (record, label)
         for record, label in zip(row.records, row.labels)
-        if name in record.metrics and record.metrics[name].judge == judge
+        if name in record.metrics and record.metrics[name].network_sha256 == network
     ]
     runs = []
     for record, label in having:
@@ -171,7 +171,7 @@ def _facts(record: ResultRecord, name: str, runs: int) -> list[tuple[str, str]]:
         ("by guessing", None if value.chance is None else f"{value.chance:.2%}"),
         ("pictures", f"{value.n:,} of {record.n_generated:,}"),
         ("reference images", f"{record.n_real:,}" if record.n_real else "precomputed statistics, or none"),
-        ("judged by", f"sha256 {value.judge[:16]}"),
+        ("network", f"sha256 {value.network_sha256[:16]}"),
         ("protocol", f"{record.protocol}, {record.protocol_hash[:16]}"),
         ("subject" + of_run, subject.path),
         *_training_facts(record),

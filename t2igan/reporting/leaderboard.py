@@ -19,7 +19,7 @@ CLIP_SCORE_NOTE = (
     'with the prompt "A photo depicts"'
 )
 OTHERWISE_CHOSEN = "rows whose checkpoints were chosen in different ways are not called better than one another"
-# A column: the metric's name and the sha256 of the network that judges.
+# A column: the metric's name and the sha256 of the network that it is made of.
 Column = tuple[str, str]
 
 
@@ -72,9 +72,9 @@ class Row:
 
     def summary(self, column: Column) -> Summary | None:
         """A metric over its runs, None where no run has it."""
-        name, judge = column
+        name, network = column
         found = [record.metrics[name] for record in self.records if name in record.metrics]
-        values = tuple(value for value in found if value.judge == judge)
+        values = tuple(value for value in found if value.network_sha256 == network)
         if not values:
             return None
         numbers = [value.value for value in values]
@@ -127,10 +127,10 @@ class Board:
     def headers(self) -> list[str]:
         """Titles of the columns, with what all of a column's ± are over.
 
-        Equal metrics of different judges are told apart by the judge's hash.
+        Equal metrics of different networks are told apart by the network's hash.
         """
         names = [name for name, _ in self.columns]
-        titles = [_header(name, judge if names.count(name) > 1 else None) for name, judge in self.columns]
+        titles = [_header(name, network if names.count(name) > 1 else None) for name, network in self.columns]
         overs = [self._overs(column) for column in self.columns]
         return [f"{title} ± {next(iter(own))}" if len(own) == 1 else title for title, own in zip(titles, overs)]
 
@@ -277,7 +277,9 @@ def _counts_of(record: ResultRecord) -> tuple[int, int]:
 
 def _board(records: Sequence[ResultRecord], count: int, copies: int) -> Board:
     ordered = sorted(records, key=lambda record: _kind_rank(record.subject.kind))
-    columns = dict.fromkeys((name, value.judge) for record in ordered for name, value in record.metrics.items())
+    columns = dict.fromkeys(
+        (name, value.network_sha256) for record in ordered for name, value in record.metrics.items()
+    )
     last = records[-1]
     rows = list(_rows(ordered))
     pinned = last.dataset, last.fingerprint, last.protocol, last.protocol_hash
@@ -338,9 +340,9 @@ def _told_apart(record: ResultRecord) -> str:
     return f"{subject.name} ({', '.join(parts)})" if parts else subject.name
 
 
-def _header(name: str, judge: str | None) -> str:
+def _header(name: str, network: str | None) -> str:
     arrow = {1: "↑", -1: "↓", 0: ""}[direction(name)]
-    told_apart = f" [{judge[:8]}]" if judge else ""
+    told_apart = f" [{network[:8]}]" if network else ""
     return f"{name}{told_apart} {arrow}".rstrip()
 
 

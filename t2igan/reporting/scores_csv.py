@@ -17,7 +17,18 @@ from t2igan.reporting.published_tables import difference_text
 # table it is in).
 HEADERS = (
     *("row", "dataset", "fingerprint", "protocol", "protocol_hash", "subject", "kind", "training_seed", "metric"),
-    *("judge", "value", "spread", "spread_over", "low", "high", "n", "chance", "ours", "ours_minus_published"),
+    *(
+        "network_sha256",
+        "value",
+        "spread",
+        "spread_over",
+        "low",
+        "high",
+        "n",
+        "chance",
+        "ours",
+        "ours_minus_published",
+    ),
     *("pictures", "steps", "images_seen", "global_batch", "selection"),
     *("source", "certainty", "note", "difference", "sha256", "timestamp", "integrity"),
 )
@@ -66,7 +77,9 @@ def _of_record(record: ResultRecord) -> Iterator[dict[str, Any]]:
         **{key: getattr(training, key) for key in ("steps", "images_seen", "global_batch")},
     }
     for name, value in record.metrics.items():
-        numbers = {key: getattr(value, key) for key in ("judge", "value", "spread", "low", "high", "n", "chance")}
+        numbers = {
+            key: getattr(value, key) for key in ("network_sha256", "value", "spread", "low", "high", "n", "chance")
+        }
         yield head | {"metric": name, "spread_over": spread_over(name, value)} | numbers
 
 
@@ -81,7 +94,7 @@ def _of_means(board: Board, row: Row) -> Iterator[dict[str, Any]]:
                 "spread_over": summary.over,
                 "n": summary.runs,
             }
-            yield head | {"metric": column[0], "judge": column[1]} | numbers
+            yield head | {"metric": column[0], "network_sha256": column[1]} | numbers
 
 
 def _head(record: ResultRecord) -> dict[str, Any]:

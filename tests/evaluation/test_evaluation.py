@@ -120,8 +120,8 @@ def test_the_record_carries_its_provenance(checkpoints, store, protocol):
     assert (record.dataset, record.fingerprint) == ("drawn-birds", store.fingerprint)
     assert (record.n_real, record.n_generated, record.seed) == (8, 100, 100)
     assert list(record.damsm) == ["first", "second"]
-    assert record.metrics["r-precision@second"].judge == record.damsm["second"]
-    assert record.metrics["fd-classifier"].judge == record.backbones["classifier"]
+    assert record.metrics["r-precision@second"].network_sha256 == record.damsm["second"]
+    assert record.metrics["fd-classifier"].network_sha256 == record.backbones["classifier"]
     # Of 9 mismatching captions now and then two are one.
     assert record.metrics["r-precision@first"].chance == pytest.approx(0.1, abs=0.005)
     assert record.seconds > 0

@@ -108,7 +108,7 @@ def test_values_are_those_of_the_metrics(features):
     assert set(found) == set(expected)
     for name, value in expected.items():
         assert found[name].value == pytest.approx(value.item(), rel=1e-6), name
-        assert (found[name].n, found[name].judge, found[name].low) == (90, "ab" * 32, None)
+        assert (found[name].n, found[name].network_sha256, found[name].low) == (90, "ab" * 32, None)
     assert found["kid"].spread > 0
     # The line's own error says nothing of other pictures: without a bootstrap there is no spread.
     assert found["fid-infinity"].spread is None
@@ -178,7 +178,7 @@ def test_a_precomputed_reference_takes_the_place_of_the_images(features):
     expected = frechet_distance(mean, covariance, *statistics(drawn)).item()
     assert found["fid"].value == pytest.approx(expected, rel=1e-6)
     # Another file is another judge: such values have columns of their own.
-    assert found["fid"].judge == f"{'ab' * 32}+{'cd' * 32}"
+    assert found["fid"].network_sha256 == f"{'ab' * 32}+{'cd' * 32}"
     both, _ = score(FID(statistics="x.npz"), KERNEL, statistics=(mean, covariance))
     assert both["fid"] == found["fid"]
     assert both["kid"].value == pytest.approx(score(KERNEL)[0]["kid"].value)

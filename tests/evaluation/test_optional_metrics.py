@@ -88,7 +88,7 @@ def test_diversity_is_of_the_samples_of_a_caption(store, protocol, subject, alex
     assert found.value == pytest.approx(np.mean(values), rel=1e-3)
     assert found.spread == pytest.approx(np.std(values), rel=1e-2)
     assert found.low < found.value < found.high
-    assert (found.n, found.judge) == (12, network.sha256)
+    assert (found.n, found.network_sha256) == (12, network.sha256)
     assert results[0].backbones["lpips"] == network.sha256
 
 
@@ -113,7 +113,7 @@ def test_clip_scores_pictures_with_their_captions(store, protocol, subject, tmp_
         cosines.append((encoder.image_vectors(drawn.images) * encoder.caption_vectors(texts)).sum(1))
     found = records[0].metrics["clip-score"]
     assert found.value == pytest.approx(100 * torch.cat(cosines).clamp(min=0).mean().item(), rel=1e-3)
-    assert (found.n, found.judge) == (30, encoder.sha256)
+    assert (found.n, found.network_sha256) == (30, encoder.sha256)
     for name, value in records[0].metrics.items():
         assert records[1].metrics[name].value == pytest.approx(value.value, rel=1e-6), name
     # Few captions: of 4 mismatching ones now and then two are one.

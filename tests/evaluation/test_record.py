@@ -92,10 +92,33 @@ def test_a_record_without_its_digest_is_edited_and_keys_of_later_versions_are_no
     content = json.loads(record.to_json())
     del content["digest"]
     assert ResultRecord.from_json(json.dumps(content)).integrity == "edited"
+    edited = ResultRecord.from_json(json.dumps(content))
+    assert ResultRecord.from_json(edited.to_json()).integrity == "edited"  # written again, it gets no new one
     content["of_next_year"] = 1
     content["digest"] = digest_of(content)
     read = ResultRecord.from_json(json.dumps(content, indent=1))
     assert read == record and read.integrity == "intact"
+
+
+def with_judge(record):
+    """A record as it was written while the network's sha256 was called ``judge``."""
+    content = json.loads(record.to_json())
+    for value in content["metrics"].values():
+        value["judge"] = value.pop("network_sha256")
+    del content["digest"]
+    return content | {"digest": digest_of(content)}
+
+
+def test_records_of_another_name_of_the_network_are_read_with_their_digest(record):
+    old = with_judge(record)
+    read = ResultRecord.from_json(json.dumps(old))
+    assert read == record and read.integrity == "intact"
+    assert ResultRecord.from_json(read.to_json()).integrity == "intact"
+    next(iter(old["metrics"].values()))["judge"] = "00" * 32
+    assert ResultRecord.from_json(json.dumps(old)).integrity == "edited"
+    del next(iter(old["metrics"].values()))["judge"]
+    with pytest.raises(ValueError, match="network_sha256"):
+        ResultRecord.from_json(json.dumps(old))
 
 
 def test_records_of_the_first_schema_are_read_and_say_nothing_of_a_digest(record):
@@ -181,7 +204,7 @@ def test_missing_and_unwritable_files_are_one_line(tmp_path, record):
         {"n_generated": 10**30},
         {"notes": "a"},
         {"metrics": []},
-        {"metrics": {"fid": {"value": None, "spread": None, "n": 1, "judge": ""}}},
+        {"metrics": {"fid": {"value": None, "spread": None, "n": 1, "network_sha256": ""}}},
         {"subject": 3},
         {"subject": {"kind": "checkpoint", "name": ["a"]}},
         {"protocol": "\ud800"},

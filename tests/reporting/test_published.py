@@ -273,7 +273,10 @@ def test_r_precision_is_that_of_a_released_damsm():
     one = found(record, "r-precision")
     assert one.difference is None and "imported from released files" in one.why_not
     value = record.metrics["r-precision@damsm"]
-    two = {"r-precision@damsm": replace(value, value=0.9), "r-precision@released": replace(value, judge="dd" * 32)}
+    two = {
+        "r-precision@damsm": replace(value, value=0.9),
+        "r-precision@released": replace(value, network_sha256="dd" * 32),
+    }
     record = replace(record, metrics=two, damsm={"damsm": "a", "released": "b"}, damsm_origin={"released": "x.pth"})
     assert found(record, "r-precision").value == pytest.approx(70.0)
     assert found(like(metrics={}, damsm={}, damsm_origin={}), "r-precision").why_not == "not computed"

@@ -193,13 +193,13 @@ def test_the_csv_gives_every_number_back(tables, tmp_path):
     runs = [line for line in lines if line["row"] == "run"]
     records = [record for board in tables for record in board.records]
     expected = [
-        (record.protocol_hash, record.subject.name, name, value.judge, value.value, value.spread, value.n)
+        (record.protocol_hash, record.subject.name, name, value.network_sha256, value.value, value.spread, value.n)
         for record in records
         for name, value in record.metrics.items()
     ]
     found = [
         (
-            *(line[key] for key in ("protocol_hash", "subject", "metric", "judge")),
+            *(line[key] for key in ("protocol_hash", "subject", "metric", "network_sha256")),
             float(line["value"]),
             float(line["spread"]) if line["spread"] else None,
             int(line["n"]),
