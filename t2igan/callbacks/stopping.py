@@ -20,6 +20,16 @@ from t2igan.lightning_private import loops_state, requeues_itself
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2)
 WARNINGS = (signal.SIGUSR1, signal.SIGUSR2)
 """What batch systems send some time before the end (``sbatch --signal=USR1@120``; submitit sends USR2)."""
+_LOGGERS = (
+    "pytorch_lightning.loggers",
+    "lightning_fabric.loggers",
+    "torch.utils.tensorboard",
+    "tensorboard",
+    "wandb",
+)
+_QUEUES = ("queue", "multiprocessing.queues")
+_SOON = 0.02
+"""Seconds after which a stop is tried again."""
 
 
 class StopSignals(Callback):
@@ -51,10 +61,14 @@ class StopSignals(Callback):
         self._alone, self._working, self._step = trainer.world_size == 1, True, trainer.global_step
         self._agreed = LateReader()
         if threading.current_thread() is threading.main_thread():
-            for number in SIGNALS:
-                signal.signal(number, self._hear)
+            self._listen()
         if self.received is None and trainer.received_sigterm:
             raise Stopped(signal.SIGTERM)
+
+    def _listen(self) -> None:
+        for number in SIGNALS:
+            signal.signal(number, self._hear)
+        signal.signal(signal.SIGALRM, self._stop_now)
 
     def _hear(self, number: int, frame: FrameType | None) -> None:
         if self.received is not None:
@@ -64,8 +78,21 @@ class StopSignals(Callback):
         self.received = number
         # Workers that were signalled too may be gone; that is no error any more.
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        if self._alone and not self._working:
-            raise Stopped(number)
+        self._stop_now(number, frame)
+
+    def _stop_now(self, number: int, frame: FrameType | None) -> None:
+        """Stop, if that harms nothing: a logger that is left while it hands a row to its thread cannot be closed.
+
+        Somebody who waits for a queue may never be told of what is put there next, where the one before was left
+        between its steps: TensorBoard's writer then takes two minutes to end.
+        """
+        if not self._alone or self._working or self._stopping:
+            return
+        if _hands_over(frame):
+            signal.setitimer(signal.ITIMER_REAL, _SOON)
+            return
+        self._working = True  # stops once
+        raise Stopped(self.received)
 
     def on_train_batch_start(self, *_: object) -> None:
         """A step begins; it is not left in the midst of."""
@@ -96,6 +123,7 @@ class StopSignals(Callback):
         if not isinstance(exception, Stopped) or self._stopping:
             return
         self._stopping = True
+        signal.setitimer(signal.ITIMER_REAL, 0)
         if self._position is None:
             return
         path = self.saver.save(trainer)
@@ -107,6 +135,16 @@ class StopSignals(Callback):
         """Weights and optimisers stand where the last step left them: so must the counters, whatever runs now."""
         if self._stopping and self._position is not None:
             checkpoint.update(self._position)
+
+
+def _hands_over(frame: FrameType | None) -> bool:
+    """Whether a frame belongs to what a logger does, or to what puts something into a queue."""
+    while frame is not None:
+        module = frame.f_globals.get("__name__", "")
+        if module.startswith(_LOGGERS) or (module in _QUEUES and frame.f_code.co_name == "put"):
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _requeue() -> None:
