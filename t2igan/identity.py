@@ -35,6 +35,8 @@ LEFT_OUT = frozenset(
 EXACT_SPEEDS = ("plain", "exact")
 # Of the scores that choose a checkpoint, what changes none of their values.
 NO_CHOICE = frozenset({"batch_size", "weights", "download"})
+# Of a run that went on with another configuration: what it was until then.
+BEFORE = "config-before-{}.yaml"
 # Callbacks that look on: what the training does is the same without them.
 ONLOOKERS = ("SampleGrid", "Scores")
 
@@ -72,8 +74,11 @@ def run_folder_of(checkpoint: str | Path) -> Path | None:
 def read_config(checkpoint: str | Path) -> dict[str, Any] | None:
     """``config.yaml`` of the run that a checkpoint belongs to, None where there is none of a training."""
     folder = run_folder_of(checkpoint)
-    path = None if folder is None else folder / "config.yaml"
-    if path is None or not path.is_file():
+    return None if folder is None else _read_training(folder / "config.yaml")
+
+
+def _read_training(path: Path) -> dict[str, Any] | None:
+    if not path.is_file():
         return None
     try:
         config = read_yaml(path)
@@ -112,6 +117,10 @@ def read_identity(
     if config is None:
         return RunIdentity()
     content = {**experiment_of(config, fingerprint), "inputs": dict(inputs or {})}
+    earlier = [one for path in _earlier(checkpoint) if (one := _read_training(path)) is not None]
+    begun = {hash_of(experiment_of(one, fingerprint)) for one in earlier}
+    if begun := sorted(begun - {hash_of(experiment_of(config, fingerprint))}):
+        content["begun_as"] = begun
     if selected:
         content["chosen_by"] = _choosing(config)
     seed = config.get("seed_everything")
@@ -121,6 +130,35 @@ def read_identity(
         seed if type(seed) is int else None,
         generator.get("class_path") if isinstance(generator, dict) else None,
     )
+
+
+def _earlier(checkpoint: str | Path) -> list[Path]:
+    folder = run_folder_of(checkpoint)
+    return [] if folder is None else sorted(folder.glob(BEFORE.format("*")))
+
+
+def keep_earlier(folder: Path, config: Mapping[str, Any]) -> Path | None:
+    """Keep the configuration of a run that goes on as another experiment, before its place is taken.
+
+    Args:
+        folder: of the run.
+        config: that it goes on with.
+
+    Returns:
+        Where it is kept; None where the run goes on as it was begun.
+
+    Raises:
+        UserError: it cannot be written.
+    """
+    before = _read_training(folder / "config.yaml")
+    if before is None or experiment_of(before) == experiment_of(_plain(config)):
+        return None
+    kept = folder / BEFORE.format(hash_of(experiment_of(before))[:8])
+    try:
+        kept.write_bytes((folder / "config.yaml").read_bytes())
+    except OSError as error:
+        raise UserError(f"{kept}: not written ({error.strerror}): free space, or give another --run") from error
+    return kept
 
 
 def experiment_of(config: Mapping[str, Any], fingerprint: str | None = None) -> dict[str, Any]:

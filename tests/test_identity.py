@@ -6,7 +6,7 @@ import yaml
 from report_fixtures import write_run
 
 from t2igan.evaluation.protocol import hash_of
-from t2igan.identity import LEFT_OUT, SEEDS, experiment_of, read_identity
+from t2igan.identity import LEFT_OUT, SEEDS, experiment_of, keep_earlier, read_identity
 from t2igan.nn.levers import Levers
 
 CONFIG = {
@@ -94,6 +94,22 @@ def test_what_was_chosen_otherwise_is_another_experiment(tmp_path):
 def test_a_run_that_went_on_is_the_run_that_it_would_have_been():
     assert same(CONFIG, changed("ckpt_path", "runs/a/checkpoints/last.ckpt"))
     assert not same(CONFIG, changed("ckpt_path", "runs/ab/checkpoints/last.ckpt"))
+
+
+def test_a_run_that_went_on_otherwise_is_no_repetition(tmp_path):
+    """Its last configuration is that of a run which never had the first."""
+    path, whole = (write_run(tmp_path / name, 0, lr=0.1) for name in ("changed", "whole"))
+    for one in (path, whole):
+        config = yaml.safe_load((one.parents[1] / "config.yaml").read_text())
+        config["trainer"]["default_root_dir"] = "somewhere"
+        (one.parents[1] / "config.yaml").write_text(yaml.safe_dump(config))
+    assert keep_earlier(path.parents[1], config) is None
+    config["model"]["init_args"]["lr"] = 0.2
+    for one in (path, whole):
+        if one == path:
+            assert keep_earlier(path.parents[1], config).is_file()
+        (one.parents[1] / "config.yaml").write_text(yaml.safe_dump(config))
+    assert read_identity(path).experiment != read_identity(whole).experiment
 
 
 def test_a_store_is_known_by_its_fingerprint_wherever_it_lies():

@@ -43,6 +43,7 @@ from t2igan.cli.seams import settle_seams
 from t2igan.cpus import share_threads
 from t2igan.errors import Stopped, UserError
 from t2igan.files import FolderLock
+from t2igan.identity import BEFORE, keep_earlier
 from t2igan.models.adversarial import AdversarialModule
 from t2igan.models.suite_module import SuiteModule, read_checkpoint
 from t2igan.nn.levers import Levers, Preset, permit_tf32, settle
@@ -271,6 +272,8 @@ class SuiteCLI(LightningCLI):
                 _settle_model_checkpoint(callback, last_checkpoint(self.folder).parent)
         if trainer.enable_progress_bar is False:
             callbacks = [callback for callback in callbacks if not isinstance(callback, ProgressBar)]
+        if self.subcommand == "fit":
+            self._keep_earlier()
         plugins = [*_as_list(trainer.plugins), WholeFiles()]
         if trainer.sync_batchnorm:
             # In place of Lightning's, which knows no CPU and no gradient penalty.
@@ -279,6 +282,14 @@ class SuiteCLI(LightningCLI):
         made = super().instantiate_trainer(callbacks=callbacks, logger=loggers, plugins=plugins, **kwargs)
         torch.set_num_threads(share_threads(made.num_devices))
         return made
+
+    @rank_zero_only
+    def _keep_earlier(self) -> None:
+        if not self.config[self.subcommand].get("ckpt_path"):
+            for path in self.folder.glob(BEFORE.format("*")):
+                path.unlink()
+        elif kept := keep_earlier(self.folder, self._resolved()):
+            self._say(f"it goes on with another configuration than it was begun with, which is kept as {kept}")
 
     def _resolved(self) -> dict[str, Any]:
         """The configuration as plain values, defaults and the command line's included."""
