@@ -35,6 +35,7 @@ LEFT_OUT = frozenset(
 EXACT_SPEEDS = ("plain", "exact")
 # Of the scores that choose a checkpoint, what changes none of their values.
 NO_CHOICE = frozenset({"batch_size", "weights", "download"})
+LENGTH = frozenset({"min_steps", "max_steps", "min_epochs", "max_epochs", "max_time"})
 # Of a run that went on with another configuration: what it was until then.
 BEFORE = "config-before-{}.yaml"
 # Callbacks that look on: what the training does is the same without them.
@@ -118,8 +119,9 @@ def read_identity(
         return RunIdentity()
     content = {**experiment_of(config, fingerprint), "inputs": dict(inputs or {})}
     earlier = [one for path in _earlier(checkpoint) if (one := _read_training(path)) is not None]
-    begun = {hash_of(experiment_of(one, fingerprint)) for one in earlier}
-    if begun := sorted(begun - {hash_of(experiment_of(config, fingerprint))}):
+    if begun := sorted(
+        {_of_any_length(one, fingerprint) for one in earlier} - {_of_any_length(config, fingerprint)}
+    ):
         content["begun_as"] = begun
     if selected:
         content["chosen_by"] = _choosing(config)
@@ -137,6 +139,12 @@ def _earlier(checkpoint: str | Path) -> list[Path]:
     return [] if folder is None else sorted(folder.glob(BEFORE.format("*")))
 
 
+def _of_any_length(config: Mapping[str, Any], fingerprint: str | None = None) -> str:
+    """Hash of an experiment: one that is prolonged is what it would have been."""
+    trainer = {key: value for key, value in (config.get("trainer") or {}).items() if key not in LENGTH}
+    return hash_of(experiment_of({**config, "trainer": trainer}, fingerprint))
+
+
 def keep_earlier(folder: Path, config: Mapping[str, Any]) -> Path | None:
     """Keep the configuration of a run that goes on as another experiment, before its place is taken.
 
@@ -145,15 +153,15 @@ def keep_earlier(folder: Path, config: Mapping[str, Any]) -> Path | None:
         config: that it goes on with.
 
     Returns:
-        Where it is kept; None where the run goes on as it was begun.
+        Where it is kept; None where the run goes on as it was begun, if for longer.
 
     Raises:
         UserError: it cannot be written.
     """
     before = _read_training(folder / "config.yaml")
-    if before is None or experiment_of(before) == experiment_of(_plain(config)):
+    if before is None or _of_any_length(before) == _of_any_length(_plain(config)):
         return None
-    kept = folder / BEFORE.format(hash_of(experiment_of(before))[:8])
+    kept = folder / BEFORE.format(_of_any_length(before)[:8])
     try:
         kept.write_bytes((folder / "config.yaml").read_bytes())
     except OSError as error:

@@ -104,6 +104,8 @@ def test_a_run_that_went_on_otherwise_is_no_repetition(tmp_path):
         config["trainer"]["default_root_dir"] = "somewhere"
         (one.parents[1] / "config.yaml").write_text(yaml.safe_dump(config))
     assert keep_earlier(path.parents[1], config) is None
+    config["trainer"]["max_steps"] += 1
+    assert keep_earlier(path.parents[1], config) is None  # prolonged, it is what it would have been
     config["model"]["init_args"]["lr"] = 0.2
     for one in (path, whole):
         if one == path:
