@@ -34,7 +34,7 @@ setup(
         "wandb>=0.18,<1",
         "tensorboard>=2.15",
         "matplotlib>=3.8",
-        "pillow>=10",
+        "pillow>=10,<13",
         "numpy>=1.26",
         "pyyaml>=6",
         "rich>=13",

@@ -91,7 +91,7 @@ def cascade(shapes: Shapes) -> Arguments:
         "image_size": 4 * 2 ** (doublings + stages - 1),
         "stages": stages,
         "channels": shapes.size(f"h_net1.upsample{doublings}.1.weight", 0, 64) // 2,
-        "noise_dim": shapes.size("h_net1.fc.0.weight", 1, eps_dim + 100) - eps_dim,
+        "noise_dim": max(shapes.size("h_net1.fc.0.weight", 1, eps_dim + 100) - eps_dim, 1),
         "sentence_dim": shapes.size("ca_net.fc.weight", 1, 256),
         "eps_dim": eps_dim,
     }

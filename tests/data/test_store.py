@@ -1,3 +1,4 @@
+import os
 import pickle
 import shutil
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +16,8 @@ from t2igan.data.sources import make_source
 from t2igan.data.store import open_store
 from t2igan.data.verifying import verify_store
 from t2igan.errors import UserError
+
+LONG = pytest.mark.skipif(os.environ.get("T2IGAN_FAULTS") != "long", reason="takes minutes: T2IGAN_FAULTS=long")
 
 
 def test_what_went_in_comes_out(tiny_store):
@@ -119,7 +122,7 @@ def test_a_store_without_checksums_is_read_with_a_note(tiny_store, tmp_path):
     assert verify_store(path) == [f"{path}: train image 0 is damaged"]
 
 
-@pytest.mark.parametrize("flips", [60, pytest.param(2000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("flips", [60, pytest.param(2000, marks=LONG)])
 def test_no_flipped_bit_is_read(tiny_store, tmp_path, flips):
     """A bit anywhere in the file is refused, or changes nothing that can be read."""
     whole, path = tiny_store.read_bytes(), tmp_path / "flipped.h5"

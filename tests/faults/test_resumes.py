@@ -142,6 +142,8 @@ def _train(words: list[str], folder: Path) -> None:
     os.dup2(log, 1)
     os.dup2(log, 2)
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    # Another test of this process may have asked for CUDA; these trainings are on the CPU and may fork anyhow.
+    torch.cuda._is_in_bad_fork = lambda: False
     main(words)
 
 

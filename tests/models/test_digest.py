@@ -1,5 +1,6 @@
 """A checkpoint holds what was saved, or is refused; nothing that it names is run."""
 
+import os
 import pickle
 import random
 import sys
@@ -14,6 +15,8 @@ from t2igan.errors import UserError
 from t2igan.models.digest import content_digest, is_whole, seal
 from t2igan.models.suite_module import load_module, read_checkpoint
 from t2igan.nn import recipe
+
+LONG = pytest.mark.skipif(os.environ.get("T2IGAN_FAULTS") != "long", reason="takes minutes: T2IGAN_FAULTS=long")
 
 
 def content(path):
@@ -59,7 +62,7 @@ def test_views_and_devices_do_not_change_the_digest():
     assert content_digest(a) == content_digest(b)
 
 
-@pytest.mark.parametrize("flips", [40, pytest.param(1500, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("flips", [40, pytest.param(1500, marks=LONG)])
 def test_no_flipped_bit_is_loaded(damsm_checkpoint, tmp_path, flips):
     with open(damsm_checkpoint, "rb") as file:
         whole = file.read()

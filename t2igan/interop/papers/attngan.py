@@ -45,7 +45,7 @@ def cascade_discriminator(shapes: Shapes, spectral: str = "", weight: str = "wei
     return {
         "image_size": image_size,
         "channels": channels,
-        "sentence_dim": joint - 8 * channels,
+        "sentence_dim": max(joint - 8 * channels, 1),
         "conditional_only": not any(name.startswith("UNCOND_DNET.") for name in shapes),
     }
 

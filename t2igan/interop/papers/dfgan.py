@@ -48,7 +48,7 @@ def _dfgan(shapes: Shapes) -> Arguments:
             "image_size": 4 * 2 ** (shapes.count(r"netG\.GBlocks\.(\d+)\.") or 6),
             "channels": shapes.size("netG.to_rgb.1.weight", 1, 32),
             "noise_dim": noise_dim,
-            "sentence_dim": condition - noise_dim,
+            "sentence_dim": max(condition - noise_dim, 1),
         },
         "discriminator": ssagan.one_way(shapes, "netD.", "netD.DBlocks.", "netC.joint_conv"),
     }

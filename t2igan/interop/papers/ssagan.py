@@ -56,7 +56,7 @@ def one_way(
     return {
         "image_size": 4 * 2**blocks,
         "channels": channels,
-        "sentence_dim": shapes.size(f"{joint}.0.weight", 1, widest + 256) - widest,
+        "sentence_dim": max(shapes.size(f"{joint}.0.weight", 1, widest + 256) - widest, 1),
         "widest": max(widest // max(channels, 1), 1),
     }
 
