@@ -6,10 +6,13 @@ from dataclasses import dataclass, fields, replace
 import torch
 from torch import Tensor
 
+from t2igan.layout.layout import Layouts
+from t2igan.layout.narratives import Narrative
+
 
 @dataclass
 class CaptionedImages:
-    """Images with one caption each.
+    """Images with one caption each, and with layouts and narratives where these were asked for.
 
     Attributes:
         images: uint8 (B, 3, H, W), RGB.
@@ -18,6 +21,8 @@ class CaptionedImages:
         class_ids: int64 (B,); pairs of equal class are not negatives of each other.
         keys: the data set's names of the images, e.g. ``002.Laysan_Albatross/Laysan_Albatross_0002_1027``.
         caption_ids: int64 (B,), index of the caption within its split; evaluation noise is tied to it.
+        layouts: of the same H, W, crop and flip as ``images``; None where nobody asked.
+        narratives: one of each image, their traces cropped and flipped as the image; None where nobody asked.
     """
 
     images: Tensor
@@ -26,13 +31,17 @@ class CaptionedImages:
     class_ids: Tensor
     keys: list[str]
     caption_ids: Tensor
+    layouts: Layouts | None = None
+    narratives: list[Narrative] | None = None
 
     def __len__(self) -> int:
         return len(self.keys)
 
     def _map_tensors(self, function: Callable[[Tensor], Tensor]) -> "CaptionedImages":
-        tensors = {f.name: function(getattr(self, f.name)) for f in fields(self) if f.name != "keys"}
-        return replace(self, **tensors)
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        tensors = {name: function(value) for name, value in values.items() if isinstance(value, Tensor)}
+        layouts = None if self.layouts is None else self.layouts.map_tensors(function)
+        return replace(self, **tensors, layouts=layouts)
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> "CaptionedImages":
         """The same batch with its tensors on ``device``."""
@@ -48,5 +57,11 @@ class CaptionedImages:
         Args:
             index: int64 (N,), positions in 0..B-1.
         """
+        numbers = index.tolist()
         picked = self._map_tensors(lambda tensor: tensor[index.to(tensor.device)])
-        return replace(picked, keys=[self.keys[i] for i in index.tolist()])
+        return replace(
+            picked,
+            keys=[self.keys[i] for i in numbers],
+            layouts=None if self.layouts is None else self.layouts.select(index),
+            narratives=None if self.narratives is None else [self.narratives[i] for i in numbers],
+        )

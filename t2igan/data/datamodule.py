@@ -1,6 +1,6 @@
 """Stores as Lightning data modules."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader
 from t2igan.cpus import available_cpus
 from t2igan.data.batch import CaptionedImages
 from t2igan.data.datasets import EvaluationItems, TrainingItems, UncutBatch, resize_images
+from t2igan.data.requirements import refuse_lack
 from t2igan.data.resume import settle_counters, training_position
 from t2igan.data.sampler import EvaluationBatches, TrainingBatches
 from t2igan.data.selection import HeldOutClasses, SelectedImages
@@ -134,6 +135,18 @@ class CaptionedImagesModule(LightningDataModule):
                 )
             self._store = store
         return self._store
+
+    def require(self, needed: Collection[str], who: str) -> None:
+        """Carry in every batch what a model needs.
+
+        Args:
+            needed: of ``captions``, ``layouts``, ``segments``, ``narratives``.
+            who: names the model.
+
+        Raises:
+            UserError: the store does not hold it.
+        """
+        refuse_lack(needed, self.store.holds, who, f"{self.store.path} ({self.store.name})")
 
     @property
     def vocabulary(self) -> Vocabulary:

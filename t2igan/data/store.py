@@ -266,6 +266,11 @@ class Store:
         counts = ", ".join(f"{len(split)} {name}" for name, split in self._splits.items())
         return f"Store({self.name}: {counts} images at {self.image_size}, {self.path})"
 
+    @property
+    def holds(self) -> frozenset[str]:
+        """What a batch of it may carry, of ``captions``, ``layouts``, ``segments`` and ``narratives``."""
+        return frozenset({"captions"})
+
     def split(self, name: str) -> StoreSplit:
         """The images of ``"train"`` or ``"test"``."""
         if name not in self._splits:

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from t2igan.data.datamodule import TrainingLoader
+from t2igan.data.requirements import refuse_lack
 from t2igan.data.resume import settle_counters, training_position
 from t2igan.data.sampler import EvaluationBatches, TrainingBatches
 from t2igan.data.vocabulary import END, Vocabulary
@@ -107,6 +108,10 @@ class TaggedNarratives(LightningDataModule):
         self.store_path, self.store = Path(files), TaggedFiles("trecs-tags")
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
         self.min_uses, self.seed = min_uses, seed
+
+    def require(self, needed: Collection[str], who: str) -> None:
+        """See :meth:`t2igan.data.datamodule.CaptionedImagesModule.require`."""
+        refuse_lack(needed, {"tags"}, who, str(self.store_path))
 
     @cached_property
     def parts(self) -> dict[str, list[Narrative]]:

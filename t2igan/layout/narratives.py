@@ -6,8 +6,11 @@ there are any, ``<name>.cleaned_tags.txt``, line by line of one narrative.
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
 
 from t2igan.errors import UserError
 from t2igan.layout.labels import COCO_STUFF, LabelSet
@@ -16,7 +19,23 @@ LISTED = 10
 """So many faults of a file are listed, and the others counted."""
 
 
-@dataclass(frozen=True)
+class Span(NamedTuple):
+    """Words that were said together.
+
+    Attributes:
+        start: the first of them.
+        end: one past the last of them.
+        t0: when they begin, in seconds from the start of the recording.
+        t1: when they end, at least ``t0``.
+    """
+
+    start: int
+    end: int
+    t0: float
+    t1: float
+
+
+@dataclass(frozen=True, eq=False)
 class Narrative:
     """One narrative.
 
@@ -25,17 +44,55 @@ class Narrative:
         annotator_id: who told it.
         words: lower-case words.
         tags: the label of each word, or None.
+        spans: when the words were said, in their order, each word in one of them; None where nothing is timed.
+        traces: float32 (N, 3) each, x, y, t of a stroke of the pointer: x and y in image widths and heights from
+            the upper left corner (a band round the image was recorded, so they may leave 0..1), t in seconds on
+            the clock of the spans; None where nothing was traced.
+        caption: the narrative as written, with capitals and punctuation.
     """
 
     image_id: str
     annotator_id: str
     words: tuple[str, ...]
     tags: tuple[str, ...] | None = None
+    spans: tuple[Span, ...] | None = None
+    traces: tuple[np.ndarray, ...] | None = None
+    caption: str = ""
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Narrative):
+            return NotImplemented
+        return self._plain() == other._plain()
+
+    def __hash__(self) -> int:
+        return hash(self._plain())
+
+    def _plain(self) -> tuple:
+        strokes = None if self.traces is None else tuple(stroke.tobytes() for stroke in self.traces)
+        return (self.key, self.words, self.tags, self.spans, strokes, self.caption)
 
     @property
     def key(self) -> str:
         """``<image id>_<annotator id>``, the name of its image in the released results."""
         return f"{self.image_id}_{self.annotator_id}"
+
+    def in_window(self, left: float, top: float, width: float, height: float, mirrored: bool) -> "Narrative":
+        """The narrative of a part of the image: its traces in widths and heights of that part.
+
+        The words stay as they are, whatever they say of left and right.
+
+        Args:
+            left: of the part, in widths of the image.
+            top: of the part, in heights of the image.
+            width: of the part, in widths of the image.
+            height: of the part, in heights of the image.
+            mirrored: whether the part is then turned left to right.
+        """
+        if self.traces is None:
+            return self
+        scale = np.array([(-1 if mirrored else 1) / width, 1 / height, 1], np.float32)
+        shift = np.array([(1 if mirrored else 0) - left * scale[0], -top * scale[1], 0], np.float32)
+        return replace(self, traces=tuple(stroke * scale + shift for stroke in self.traces))
 
 
 def read_tagged(prefix: str | Path, labels: LabelSet = COCO_STUFF) -> list[Narrative]:
@@ -57,7 +114,7 @@ def read_tagged(prefix: str | Path, labels: LabelSet = COCO_STUFF) -> list[Narra
     for number, (key, said, tag) in enumerate(zip(ids, words, tags), start=1):
         image_id, separator, annotator_id = key.rpartition("_")
         narrative = Narrative(
-            image_id, annotator_id, tuple(said.split()), None if tag is None else tuple(tag.split())
+            image_id, annotator_id, tuple(said.split()), None if tag is None else tuple(tag.split()), caption=said
         )
         fault = _fault(narrative, bool(separator) and key not in seen, labels)
         faults += [f"line {number}: {fault}"] if fault else []

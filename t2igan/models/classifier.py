@@ -137,6 +137,8 @@ class EvaluationClassifier(SuiteModule):
         label_smoothing: of the cross-entropy.
     """
 
+    requires = frozenset()
+
     def __init__(
         self,
         classes: list[int] | None = None,

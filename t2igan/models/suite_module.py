@@ -6,7 +6,7 @@ import re
 import warnings
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import Any
+from typing import Any, ClassVar
 
 import pytorch_lightning as pl
 import torch
@@ -50,6 +50,10 @@ class SuiteModule(Recipe, pl.LightningModule):
         selected: what chose the checkpoint that was read among those of its run, None where nothing did.
     """
 
+    requires: ClassVar[frozenset[str]] = frozenset({"captions"})
+    """What a batch must hold, of ``captions``, ``layouts``, ``segments`` (texts of a layout's segments) and
+    ``narratives``. A data module carries it in its batches, or refuses by name before training begins."""
+
     levers: Levers = PLAIN
 
     def __init__(self) -> None:
@@ -69,10 +73,12 @@ class SuiteModule(Recipe, pl.LightningModule):
         """Take the vocabulary from the datamodule; weights that are still to be drawn depend on the seed alone.
 
         Raises:
-            UserError: if this module was trained on another vocabulary.
+            UserError: if this module was trained on another vocabulary, or the data lack what it requires.
         """
         seed_weights()
         data = getattr(self.trainer, "datamodule", None)
+        if hasattr(data, "require"):
+            data.require(self.requires, type(self).__name__)
         if data is None or not hasattr(data, "vocabulary"):
             return
         words = list(data.vocabulary.words)

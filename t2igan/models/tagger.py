@@ -80,6 +80,8 @@ class Tagger(SuiteModule):
         clip: largest norm of the gradient.
     """
 
+    requires = frozenset({"tags"})
+
     def __init__(
         self,
         network: TokenClassifier,

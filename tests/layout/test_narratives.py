@@ -1,8 +1,9 @@
+import numpy as np
 import pytest
 
 from t2igan.errors import UserError
 from t2igan.layout.labels import COCO_STUFF
-from t2igan.layout.narratives import read_tagged, split_by_image
+from t2igan.layout.narratives import Narrative, Span, read_tagged, split_by_image
 
 
 def write(folder, ids, words, tags=None):
@@ -79,3 +80,26 @@ def test_the_released_narratives(trecs_tags):
     assert len({tag for each in narratives for tag in each.tags}) == 162
     parts = split_by_image(narratives)
     assert [len(parts[name]) for name in ("train", "val", "test")] == [6854, 793, 923]
+
+
+def traced(*strokes):
+    spans = (Span(0, 2, 0.0, 0.5), Span(2, 3, 0.5, 1.25))
+    return Narrative("139", "10", ("a", "red", "bird"), None, spans, strokes, "A red bird.")
+
+
+def test_narratives_are_equal_with_their_traces():
+    stroke = np.array([[0.25, 0.5, 0.0], [0.75, 0.5, 1.0]], np.float32)
+    assert traced(stroke) == traced(stroke.copy()) and len({traced(stroke), traced(stroke.copy())}) == 1
+    assert traced(stroke) != traced(stroke + 1) and traced(stroke) != traced()
+    assert traced(stroke) != "a red bird"
+
+
+def test_traces_in_a_window_of_the_image():
+    stroke = np.array([[0.25, 0.5, 0.0], [0.75, 0.25, 1.0], [-0.25, 1.25, 2.0]], np.float32)
+    (inside,) = traced(stroke).in_window(0.25, 0.25, 0.5, 0.75, mirrored=False).traces
+    assert np.allclose(inside, [[0, 1 / 3, 0], [1, 0, 1], [-1, 4 / 3, 2]], atol=1e-6)
+    (turned,) = traced(stroke).in_window(0.25, 0.25, 0.5, 0.75, mirrored=True).traces
+    assert np.allclose(turned[:, 0], 1 - inside[:, 0], atol=1e-6) and np.array_equal(turned[:, 1:], inside[:, 1:])
+    assert turned.dtype == np.float32
+    untraced = Narrative("139", "10", ("a",))
+    assert untraced.in_window(0, 0, 1, 1, mirrored=True) is untraced

@@ -1,0 +1,123 @@
+"""Layouts: what each pixel of an image shows, and which segment it belongs to."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from t2igan.layout.labels import VOID
+
+NO_SEGMENT = 0
+"""Instance of a pixel that belongs to no segment."""
+MOST_SEGMENTS = 255
+"""Of an image: instances are bytes."""
+
+
+@dataclass(frozen=True, eq=False)
+class Layout:
+    """The layout of one image.
+
+    Attributes:
+        labels: uint8 (H, W), values of :data:`t2igan.layout.labels.COCO_STUFF`, 255 where there is none.
+        instances: uint8 (H, W), 0 = no segment, k = the k-th segment of the image.
+    """
+
+    labels: np.ndarray
+    instances: np.ndarray
+
+    def __post_init__(self) -> None:
+        """Check the maps.
+
+        Raises:
+            ValueError: they are not two uint8 maps of one size.
+        """
+        for name in ("labels", "instances"):
+            values = getattr(self, name)
+            if values.dtype != np.uint8 or values.ndim != 2:
+                raise ValueError(f"{name} are {values.dtype} {values.shape}, not uint8 (H, W)")
+        if self.labels.shape != self.instances.shape:
+            raise ValueError(f"labels {self.labels.shape} and instances {self.instances.shape} differ in size")
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, Layout)
+            and np.array_equal(self.labels, other.labels)
+            and np.array_equal(self.instances, other.instances)
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.labels.tobytes(), self.instances.tobytes()))
+
+    @property
+    def void(self) -> float:
+        """The share of unlabelled pixels."""
+        return float((self.labels == VOID).mean())
+
+
+@dataclass
+class Layouts:
+    """The layouts of a batch.
+
+    Attributes:
+        labels: uint8 (B, H, W), see :class:`Layout`.
+        instances: uint8 (B, H, W), see :class:`Layout`.
+        texts: of each image what its segments are in free words: ``texts[b][k - 1]`` is of segment k, e.g. "a small
+            red bird". A segment that lies outside of the crop has no pixel, but keeps its text and number.
+    """
+
+    labels: Tensor
+    instances: Tensor
+    texts: list[tuple[str, ...]]
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def map_tensors(self, function: Callable[[Tensor], Tensor]) -> "Layouts":
+        """The same with both maps given through ``function``."""
+        return Layouts(function(self.labels), function(self.instances), self.texts)
+
+    def to(self, device: torch.device | str, non_blocking: bool = False) -> "Layouts":
+        """The same with its maps on ``device``."""
+        return self.map_tensors(lambda maps: maps.to(device, non_blocking=non_blocking))
+
+    def pin_memory(self) -> "Layouts":
+        """The same with its maps in page-locked memory."""
+        return self.map_tensors(Tensor.pin_memory)
+
+    def select(self, index: Tensor) -> "Layouts":
+        """Rows.
+
+        Args:
+            index: int64 (N,), positions in 0..B-1.
+        """
+        picked = self.map_tensors(lambda maps: maps[index.to(maps.device)])
+        picked.texts = [self.texts[i] for i in index.tolist()]
+        return picked
+
+    def resized(self, size: int) -> "Layouts":
+        """The same at another side; of each pixel the nearest, never a mixture."""
+        return self.map_tensors(lambda maps: resize_maps(maps, size))
+
+    @classmethod
+    def of(cls, layouts: Sequence[Layout], texts: Sequence[Sequence[str]]) -> "Layouts":
+        """A batch of layouts of one size with the texts of their segments."""
+        maps = [
+            torch.from_numpy(np.stack([getattr(each, name) for each in layouts]))
+            for name in ("labels", "instances")
+        ]
+        return cls(*maps, [tuple(each) for each in texts])
+
+
+def resize_maps(maps: Tensor, size: int) -> Tensor:
+    """Square maps at another side: the value of the nearest pixel, as PIL's ``NEAREST`` takes it.
+
+    Args:
+        maps: uint8 (B, H, H).
+        size: the new side.
+    """
+    side = maps.shape[-1]
+    # In whole numbers: interpolate() rounds, and takes another pixel where two are as near.
+    nearest = (2 * torch.arange(size, device=maps.device) + 1) * side // (2 * size)
+    return maps if side == size else maps[:, nearest[:, None], nearest]
