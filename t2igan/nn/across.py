@@ -62,8 +62,8 @@ class _Gather(torch.autograd.Function):
         return torch.cat(parts)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:
-        return add_up(gradient)[place() * ctx.rows :][: ctx.rows]
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        return add_up(*gradients)[place() * ctx.rows :][: ctx.rows]
 
 
 class _Sum(torch.autograd.Function):
@@ -74,5 +74,5 @@ class _Sum(torch.autograd.Function):
         return total
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:
-        return add_up(gradient)
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        return add_up(*gradients)

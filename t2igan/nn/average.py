@@ -27,7 +27,7 @@ class WeightAverage(nn.Module):
     def update(self, module: nn.Module) -> None:
         """Move the average towards ``module``."""
         averaged = list(self.module.parameters())
-        torch._foreach_lerp_(averaged, list(module.parameters()), 1 - self.decay)
+        torch.ops.aten._foreach_lerp_(averaged, list(module.parameters()), 1 - self.decay)
         for mine, theirs in zip(self.module.buffers(), module.buffers()):
             mine.copy_(theirs)
 

@@ -29,18 +29,18 @@ class Conv2d(nn.Conv2d):
     by_matrix = False
     second_order = False
 
-    def forward(self, features: Tensor) -> Tensor:
-        """``features`` (B, C, h, w) -> (B, C', h', w')."""
+    def forward(self, input: Tensor) -> Tensor:
+        """``input`` (B, C, h, w) -> (B, C', h', w')."""
         # Only the layers for second derivatives say of a bias that its gradient is zero.
-        if (
-            self.by_matrix
-            and not (self.second_order and self.bias is not None)
-            and self._is_wide_and_short(features)
-        ):
-            return convolve_by_matrix(features, self.weight, self.bias, self.stride[0], self.padding[0])
-        if self.second_order and self._is_plain and not torch.is_autocast_enabled(features.device.type):
-            return convolve(features, self.weight, self.bias, self.stride[0], self.padding[0])
-        return super().forward(features)
+        if self.by_matrix and not (self.second_order and self.bias is not None) and self._is_wide_and_short(input):
+            return convolve_by_matrix(input, self.weight, self.bias, self.stride[0], self._border)
+        if self.second_order and self._is_plain and not torch.is_autocast_enabled(input.device.type):
+            return convolve(input, self.weight, self.bias, self.stride[0], self._border)
+        return super().forward(input)
+
+    @property
+    def _border(self) -> int:
+        return int(self.padding[0])
 
     @property
     def _is_plain(self) -> bool:
@@ -50,7 +50,7 @@ class Conv2d(nn.Conv2d):
     def _is_wide_and_short(self, features: Tensor) -> bool:
         if not (self._is_plain and features.device.type == "cpu" and self.weight.numel() >= MANY_WEIGHTS):
             return False
-        side = features.shape[-1] + 2 * self.padding[0] - self.kernel_size[0]
+        side = features.shape[-1] + 2 * self._border - self.kernel_size[0]
         return len(features) * (side // self.stride[0] + 1) ** 2 <= FEW_PLACES
 
 
@@ -63,11 +63,11 @@ class LeakyReLU(nn.LeakyReLU):
 
     second_order = False
 
-    def forward(self, features: Tensor) -> Tensor:
-        """``features`` of any shape -> the same shape."""
+    def forward(self, input: Tensor) -> Tensor:
+        """``input`` of any shape -> the same shape."""
         if self.second_order:
-            return leaky_relu_(features, self.negative_slope)
-        return super().forward(features)
+            return leaky_relu_(input, self.negative_slope)
+        return super().forward(input)
 
 
 class Halving(nn.Module):
@@ -143,13 +143,13 @@ class DoublingConv2d(Conv2d):
     def __init__(self, channels: int, out_channels: int, bias: bool = True) -> None:
         super().__init__(channels, out_channels, 3, padding=1, bias=bias)
 
-    def forward(self, features: Tensor, upsample: bool = True) -> Tensor:
-        """``features`` (B, C, s, s) -> (B, C', 2s, 2s), or (B, C', s, s) without ``upsample``."""
+    def forward(self, input: Tensor, upsample: bool = True) -> Tensor:
+        """``input`` (B, C, s, s) -> (B, C', 2s, 2s), or (B, C', s, s) without ``upsample``."""
         if not upsample:
-            return super().forward(features)
-        if self.merged and features.device.type == "cpu" and features.shape[-1] >= SMALLEST_DOUBLED_SIDE:
-            return convolve_doubled(features, self.weight, self.bias)
-        return super().forward(double(features))
+            return super().forward(input)
+        if self.merged and input.device.type == "cpu" and input.shape[-1] >= SMALLEST_DOUBLED_SIDE:
+            return convolve_doubled(input, self.weight, self.bias)
+        return super().forward(double(input))
 
 
 def convolve_doubled(features: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:

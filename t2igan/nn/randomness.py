@@ -88,9 +88,9 @@ class StepRandom:
 class Dropout(nn.Dropout):
     """Dropout that takes a step's own random numbers where it is given them."""
 
-    def forward(self, values: Tensor, random: StepRandom | None = None) -> Tensor:
-        """``values`` (B, ...) with a share ``p`` of its elements zero, the others scaled up, in train mode."""
+    def forward(self, input: Tensor, random: StepRandom | None = None) -> Tensor:
+        """``input`` (B, ...) with a share ``p`` of its elements zero, the others scaled up, in train mode."""
         if random is None or not self.training or self.p == 0:
-            return super().forward(values)
-        drawn = random.uniform(len(values), values[0].numel(), Purpose.DROPOUT).view(values.shape)
-        return values * (drawn >= self.p).to(values) / (1 - self.p)
+            return super().forward(input)
+        drawn = random.uniform(len(input), input[0].numel(), Purpose.DROPOUT).view(input.shape)
+        return input * (drawn >= self.p).to(input) / (1 - self.p)

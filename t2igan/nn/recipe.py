@@ -5,7 +5,7 @@ import functools
 import importlib
 import inspect
 from collections.abc import Iterable
-from typing import Any, TypeVar
+from typing import Any, TypeGuard, TypeVar
 
 from t2igan.errors import UserError
 from t2igan.ranges import check_ranges
@@ -122,7 +122,7 @@ def _class_paths(recipe: Any) -> Iterable[Any]:
         yield from _class_paths(item)
 
 
-def _is_recipe(value: Any) -> bool:
+def _is_recipe(value: Any) -> TypeGuard[dict[str, Any]]:
     return isinstance(value, dict) and set(value) == {"class_path", "init_args"}
 
 

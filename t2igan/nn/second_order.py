@@ -48,8 +48,8 @@ def join(features: Tensor, sentence: Tensor) -> Tensor:
     return _Joining.apply(features, sentence)
 
 
-def _gradients(ctx: Any, grad: Tensor, features: Tensor, weight: Tensor, wanted: list[bool]) -> list[Tensor | None]:
-    """Of input, weight and bias, as far as they are wanted."""
+def _gradients(ctx: Any, grad: Tensor, features: Tensor, weight: Tensor, wanted: list[bool]) -> list[Any]:
+    """Of input, weight and bias; None where it is not wanted."""
     stride, padding, one = [ctx.stride] * 2, [ctx.padding] * 2, [1, 1]
     return torch.ops.aten.convolution_backward(
         grad, features, weight, [len(weight)], stride, padding, one, False, [0, 0], 1, wanted
@@ -67,7 +67,8 @@ class _Convolution(Function):
         return F.conv2d(features, weight, bias, stride, padding)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor | None) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
+        (grad,) = grads
         if grad is None:  # nothing comes back: that is what saves the pass
             return (None,) * 5
         features, weight, bias = ctx.saved_tensors
@@ -94,7 +95,8 @@ class _InputGradient(Function):
         return _gradients(ctx, grad, features, weight, [True, False, False])[0]
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        (grad,) = grads
         before, weight, bias = ctx.saved_tensors
         further = F.conv2d(grad, weight, None, ctx.stride, ctx.padding)
         of_weight = _gradients(ctx, before, grad, weight, [False, True, False])[1]
@@ -114,7 +116,8 @@ class _LeakyReLU(Function):
         return out
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor | None) -> tuple[Tensor | None, None]:
+    def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, None]:
+        (grad,) = grads
         if grad is None:
             return None, None
         (out,) = ctx.saved_tensors
@@ -131,9 +134,9 @@ class _Slope(Function):
         return torch.ops.aten.leaky_relu_backward(grad, out, slope, True)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
         (out,) = ctx.saved_tensors
-        return _Slope.apply(grad, out, ctx.slope), None, None
+        return _Slope.apply(*grads, out, ctx.slope), None, None
 
 
 class _Halving(Function):
@@ -143,7 +146,8 @@ class _Halving(Function):
         return F.avg_pool2d(features, 2)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor | None) -> Tensor | None:
+    def backward(ctx: Any, *grads: Tensor | None) -> Tensor | None:
+        (grad,) = grads
         return None if grad is None else F.interpolate(grad / 4, scale_factor=2, mode="nearest")
 
 
@@ -155,7 +159,8 @@ class _Joining(Function):
         return torch.cat([features, sentence[:, :, None, None].expand(-1, -1, *features.shape[2:])], dim=1)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
+    def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
+        (grad,) = grads
         if grad is None:
             return None, None
         return grad[:, : ctx.channels], grad[:, ctx.channels :].sum(dim=(2, 3))

@@ -17,20 +17,18 @@ class SyncedBatchNorm(_BatchNorm):
     Made of a batch normalisation in place by :func:`synchronise`, never constructed.
     """
 
-    def _check_input_dim(self, values: Tensor) -> None:
+    def _check_input_dim(self, input: Tensor) -> None:
         """Any."""
 
-    def forward(self, values: Tensor) -> Tensor:
-        """``values`` (B, C, ...) normalised, in train mode by mean and variance over all devices."""
+    def forward(self, input: Tensor) -> Tensor:
+        """``input`` (B, C, ...) normalised, in train mode by mean and variance over all devices."""
         if not self.training or across.devices() == 1:
-            return super().forward(values)
-        if self.track_running_stats:
-            self.num_batches_tracked.add_(1)
-        dims, shape = [0, *range(2, values.dim())], [1, -1, *[1] * (values.dim() - 2)]
+            return super().forward(input)
+        dims, shape = [0, *range(2, input.dim())], [1, -1, *[1] * (input.dim() - 2)]
         # Samples may be unevenly shared, e.g. where the last device has one mismatched pair less.
-        count = across.add_up(values.new_tensor(values.numel() // values.shape[1]))
-        mean = across.add_up(values.sum(dims)) / count
-        centred = values - mean.view(shape)
+        count = across.add_up(input.new_tensor(input.numel() // input.shape[1]))
+        mean = across.add_up(input.sum(dims)) / count
+        centred = input - mean.view(shape)
         variance = across.add_up(centred.square().sum(dims)) / count
         if self.track_running_stats:
             self._follow(mean.detach(), variance.detach() * count / (count - 1))
@@ -40,9 +38,13 @@ class SyncedBatchNorm(_BatchNorm):
         return normalised * self.weight.view(shape) + self.bias.view(shape)
 
     def _follow(self, mean: Tensor, variance: Tensor) -> None:
-        share = 1 / self.num_batches_tracked.item() if self.momentum is None else self.momentum
-        self.running_mean.lerp_(mean.to(self.running_mean), share)
-        self.running_var.lerp_(variance.to(self.running_var), share)
+        tracked, running_mean, running_var = self.num_batches_tracked, self.running_mean, self.running_var
+        if tracked is None or running_mean is None or running_var is None:
+            return
+        tracked.add_(1)
+        share = 1 / tracked.item() if self.momentum is None else self.momentum
+        running_mean.lerp_(mean.to(running_mean), share)
+        running_var.lerp_(variance.to(running_var), share)
 
 
 def synchronise(module: nn.Module, by_formula: bool = False) -> None:
@@ -58,7 +60,8 @@ def synchronise(module: nn.Module, by_formula: bool = False) -> None:
             setattr(part, ALONE, type(part))
             on_cpu = all(each.device.type == "cpu" for each in (*part.parameters(), *part.buffers()))
             part.__class__ = SyncedBatchNorm if by_formula or on_cpu else nn.SyncBatchNorm
-            part.process_group = None
+            if isinstance(part, nn.SyncBatchNorm):
+                part.process_group = None
 
 
 def separate(module: nn.Module) -> None:
