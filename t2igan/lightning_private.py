@@ -27,6 +27,11 @@ def scales_losses(trainer: pl.Trainer) -> bool:
     return getattr(trainer.precision_plugin, "scaler", None) is not None
 
 
+def overfits(trainer: pl.Trainer) -> bool:
+    """Whether the trainer replaces samplers, to overfit some batches (``connectors/data_connector.py``)."""
+    return bool(vars(trainer)["overfit_batches"])
+
+
 def requeues_itself(trainer: pl.Trainer) -> bool:
     """Whether Lightning was started by SLURM and would queue the job again (``connectors/signal_connector.py``)."""
     environment = trainer._accelerator_connector.cluster_environment

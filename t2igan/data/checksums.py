@@ -14,7 +14,7 @@ Content = dict[str, np.ndarray]
 
 def image_checksum(data: bytes | np.ndarray) -> int:
     """XXH3 (64 bits) of an image's stored bytes, found at the speed of memory: every read can be checked."""
-    return xxh3_64_intdigest(data)
+    return xxh3_64_intdigest(data.data if isinstance(data, np.ndarray) else data)
 
 
 def read_content(file: h5py.File) -> Content:
@@ -45,5 +45,5 @@ def description_checksum(file: h5py.File, content: Content) -> str:
         if values.dtype.hasobject:  # strings of different lengths
             digest.update(b"".join(len(text).to_bytes(4, "little") + text for text in values.tolist()))
         else:
-            digest.update(np.ascontiguousarray(values))
+            digest.update(np.ascontiguousarray(values).data)
     return digest.hexdigest()

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, cast
 
 import numpy as np
 import torch
@@ -16,13 +16,14 @@ from t2igan.cpus import available_cpus
 from t2igan.data.batch import CaptionedImages
 from t2igan.data.datasets import EvaluationItems, TrainingItems, UncutBatch, resize_images
 from t2igan.data.requirements import refuse_lack
-from t2igan.data.resume import settle_counters, training_position
+from t2igan.data.resume import resumable_position
 from t2igan.data.sampler import EvaluationBatches, TrainingBatches
-from t2igan.data.selection import HeldOutClasses, SelectedImages
-from t2igan.data.store import Store, StoreSplit, open_store
+from t2igan.data.selection import HeldOutClasses, ImageSplit
+from t2igan.data.store import Store, open_store
 from t2igan.data.vocabulary import Vocabulary
 from t2igan.data.workers import leave_signals_to_the_parent
 from t2igan.errors import UserError
+from t2igan.lightning_private import overfits
 from t2igan.ranges import Count, Side, Whole, check_ranges
 
 WORKERS = 2  # that read ahead for a device where the CPUs go round
@@ -37,7 +38,7 @@ class TrainingLoader(DataLoader):
 
     def state_dict(self) -> dict[str, Any]:
         """What the order of the images depends on."""
-        sampler = self.sampler
+        sampler = cast(TrainingBatches, self.sampler)
         return {
             "images": sampler.images,
             "images per batch": sampler.batch_size * sampler.num_replicas,
@@ -173,17 +174,17 @@ class CaptionedImagesModule(LightningDataModule):
         return HeldOutClasses(self.store, self.val_classes) if self.val_classes else None
 
     @property
-    def train_split(self) -> StoreSplit | SelectedImages:
+    def train_split(self) -> ImageSplit:
         """The training images, without those of held-out classes."""
         return (self.held_out or self.store).split("train")
 
     @property
-    def test_split(self) -> StoreSplit:
+    def test_split(self) -> ImageSplit:
         """The test images."""
         return self.store.split("test")
 
     @property
-    def val_split(self) -> StoreSplit | SelectedImages:
+    def val_split(self) -> ImageSplit:
         """What a training is watched on: the images of held-out classes, else the test images."""
         return self.held_out.split("test") if self.held_out else self.test_split
 
@@ -193,7 +194,7 @@ class CaptionedImagesModule(LightningDataModule):
         Raises:
             UserError: see :attr:`store`; or the trainer is told to overfit, for which it would replace the sampler.
         """
-        if self.trainer is not None and self.trainer.overfit_batches:
+        if self.trainer is not None and overfits(self.trainer):
             raise UserError("trainer.overfit_batches is not supported; use trainer.limit_train_batches")
         _ = self.train_split
 
@@ -204,14 +205,7 @@ class CaptionedImagesModule(LightningDataModule):
             UserError: there are fewer images than one step takes.
         """
         rank, world_size = self._share()
-        images, position = len(self.train_split), None
-        if self.trainer is not None:
-            fit_loop = self.trainer.fit_loop
-            settle_counters(fit_loop)
-
-            def position() -> tuple[int, int]:
-                return training_position(fit_loop)
-
+        images, position = len(self.train_split), resumable_position(self.trainer)
         if images < self.batch_size * world_size:
             raise UserError(
                 f"{self.store_path}: {images} training images are fewer than data.batch_size {self.batch_size} on "
@@ -273,7 +267,7 @@ class CaptionedImagesModule(LightningDataModule):
         captions = np.random.default_rng(self.seed).permutation(self.first_captions(split))
         return self.eval_dataloader(split, captions.tolist())
 
-    def _images(self, split: str) -> StoreSplit | SelectedImages:
+    def _images(self, split: str) -> ImageSplit:
         return self.val_split if split == "val" else self.store.split(split)
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:

@@ -13,7 +13,7 @@ from torch.utils.data import Dataset, get_worker_info
 from t2igan.data.augmentation import EncodedWindows, Windows
 from t2igan.data.batch import CaptionedImages
 from t2igan.data.sampler import share_of
-from t2igan.data.store import StoreSplit
+from t2igan.data.selection import ImageSplit
 from t2igan.data.vocabulary import subsample_words
 
 
@@ -113,7 +113,7 @@ class TrainingItems(Dataset):
 
     def __init__(
         self,
-        split: StoreSplit,
+        split: ImageSplit,
         window: int,
         words: int = 18,
         seed: int = 0,
@@ -191,7 +191,7 @@ class EvaluationItems(Dataset):
         seed: of the choice of words.
     """
 
-    def __init__(self, split: StoreSplit, window: int, words: int = 18, seed: int = 0) -> None:
+    def __init__(self, split: ImageSplit, window: int, words: int = 18, seed: int = 0) -> None:
         self.split, self.window, self.words, self.seed = split, window, words, seed
 
     def __len__(self) -> int:

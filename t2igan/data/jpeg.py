@@ -1,6 +1,7 @@
 """Decoding the JPEG files of a store: by libjpeg-turbo on the CPU, by nvJPEG on CUDA (both through torchvision)."""
 
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -22,4 +23,4 @@ def decode_jpegs(files: Sequence[Tensor], device: torch.device | str = "cpu") ->
     Raises:
         RuntimeError: a file is no JPEG, or torchvision has no decoder for the device.
     """
-    return decode_jpeg(list(files), ImageReadMode.RGB, device)
+    return cast("list[Tensor]", decode_jpeg(list(files), ImageReadMode.RGB, device))  # a list, as it is given

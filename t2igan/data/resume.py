@@ -12,19 +12,42 @@ What matters of those loops:
   its whole length and deliver the rest only.
 """
 
+from functools import partial
+from typing import cast
+
+from pytorch_lightning import Trainer
 from pytorch_lightning.loops.fit_loop import _FitLoop
 from pytorch_lightning.loops.loop import _Loop
+from pytorch_lightning.loops.progress import _ProcessedTracker, _Progress
+
+from t2igan.data.sampler import Position
+
+
+def resumable_position(trainer: Trainer | None) -> Position | None:
+    """What tells a sampler where training goes on, with the counters settled; None outside of a trainer."""
+    if trainer is None:
+        return None
+    settle_counters(trainer.fit_loop)
+    return partial(training_position, trainer.fit_loop)
 
 
 def training_position(fit_loop: _FitLoop) -> tuple[int, int]:
     """(epoch, batch) that training goes on with, by the loop's counters."""
-    epoch = fit_loop.epoch_progress.current
-    batches = fit_loop.epoch_loop.batch_progress
+    epoch, batches = _current(fit_loop.epoch_progress), fit_loop.epoch_loop.batch_progress
     if epoch.started == epoch.processed:
         return epoch.processed, 0
     if batches.is_last_batch:
         return epoch.started, 0
-    return epoch.processed, batches.current.processed
+    return epoch.processed, _current(batches).processed
+
+
+def _current(progress: _Progress) -> _ProcessedTracker:
+    # Lightning makes counters of this class and declares their base.
+    return cast(_ProcessedTracker, progress.current)
+
+
+def _total(progress: _Progress) -> _ProcessedTracker:
+    return cast(_ProcessedTracker, progress.total)
 
 
 def settle_counters(fit_loop: _FitLoop) -> None:
@@ -42,22 +65,22 @@ def settle_counters(fit_loop: _FitLoop) -> None:
     if not fit_loop.is_resuming:
         return
     epoch, batches = fit_loop.epoch_progress, fit_loop.epoch_loop.batch_progress
-    counted_as_done = epoch.current.started == epoch.current.processed
+    counted_as_done = _current(epoch).started == _current(epoch).processed
     if batches.is_last_batch:
-        before_epoch_end = batches.total.completed < batches.total.processed
+        before_epoch_end = _total(batches).completed < _total(batches).processed
         if before_epoch_end or counted_as_done:
             _close_epoch(fit_loop)
-    elif counted_as_done and batches.current.processed > 0:
-        for counter in (epoch.current, epoch.total):
+    elif counted_as_done and _current(batches).processed > 0:
+        for counter in (_current(epoch), _total(epoch)):
             counter.processed = counter.completed = counter.started - 1
-        _Loop.restarting.fset(fit_loop, True)
+        _Loop.restarting.__set__(fit_loop, True)
 
 
 def _close_epoch(fit_loop: _FitLoop) -> None:
     epoch, batches = fit_loop.epoch_progress, fit_loop.epoch_loop.batch_progress
-    for counter in (epoch.current, epoch.total):
+    for counter in (_current(epoch), _total(epoch)):
         counter.processed = counter.completed = counter.started
-    batches.total.completed = batches.total.processed
+    _total(batches).completed = _total(batches).processed
     batches.reset_on_run()
     # Not through the property: its setter keeps a run that is limited by max_steps restarting.
-    _Loop.restarting.fset(fit_loop, False)
+    _Loop.restarting.__set__(fit_loop, False)

@@ -1,7 +1,7 @@
 """Which images make up which batch, on which rank, from where on."""
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from torch.utils.data import DistributedSampler
@@ -18,7 +18,8 @@ class _WholeBatches(DistributedSampler):
     """
 
     def __init__(self, length: int, rank: int, world_size: int, seed: int, shuffle: bool) -> None:
-        super().__init__(range(length), num_replicas=world_size, rank=rank, shuffle=shuffle, seed=seed)
+        images: Any = range(length)  # only its length counts
+        super().__init__(images, num_replicas=world_size, rank=rank, shuffle=shuffle, seed=seed)
 
 
 class TrainingBatches(_WholeBatches):

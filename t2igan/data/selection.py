@@ -100,6 +100,10 @@ class SelectedImages:
         return split, split.captions_of(own)[caption - int(self._caption_starts[image])]
 
 
+ImageSplit = StoreSplit | SelectedImages
+"""Captioned images to learn from or to look at."""
+
+
 class HeldOutClasses(Store):
     """A store whose test images are those of some training classes, and whose training images are the others'.
 

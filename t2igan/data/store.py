@@ -72,7 +72,7 @@ class StoreSplit:
         self.name = name
         self.class_ids: np.ndarray = part["class_ids"]
         self.boxes: np.ndarray = part["boxes"]
-        self._path, self._encoding, self._start = path, encoding, start
+        self._path, self._encoding, self._start = path, encoding, start or 0
         # No list of strings: using one in a forked worker would copy the memory that it lies in.
         keys = part["keys"]
         self._keys = np.frombuffer(b"".join(keys), np.uint8)
@@ -85,7 +85,7 @@ class StoreSplit:
         self._images_of_captions = np.repeat(np.arange(len(self)), np.diff(self._captions))
         self._file: io.FileIO | None = None
         self._scratch = threading.local()
-        if len(self) and self._start is None:
+        if len(self) and start is None:
             raise UserError(f"{path}: {name}/pixels is compressed or chunked (repacked?); {_AGAIN}")
 
     def __reduce__(self) -> tuple:
@@ -191,7 +191,7 @@ class StoreSplit:
         file = self._file
         if file is None:
             file = self._file = io.FileIO(self._path)
-        position, rest = self._start + int(self._offsets[image]), memoryview(out)
+        position, rest = self._start + int(self._offsets[image]), out.data
         while rest:
             count = os.preadv(file.fileno(), [rest], position)
             if not count:
@@ -237,7 +237,8 @@ class Store:
     """
 
     def __init__(self, path: Path, file: h5py.File) -> None:
-        attributes, content = dict(file.attrs), read_content(file)
+        attributes: dict[str, Any] = dict(file.attrs)
+        content = read_content(file)
         if attributes.get(DESCRIPTION, "") != description_checksum(file, content) and not _is_older(file):
             raise UserError(
                 f"{path}: damaged, its captions, words, classes or sizes are not what was written; {_AGAIN}"
@@ -253,8 +254,7 @@ class Store:
         self.vocabulary = Vocabulary(_strings(content["vocabulary"]))
         self.class_names: list[str] = _strings(content["class_names"])
         self._splits = {
-            name: StoreSplit(path, name, content, file[name][PIXELS].id.get_offset(), self.encoding)
-            for name in SPLITS
+            name: StoreSplit(path, name, content, _start_of_pixels(file, name), self.encoding) for name in SPLITS
         }
         if self.vocabulary.hash != attributes["vocabulary_hash"]:
             raise UserError(f"{path}: its vocabulary does not match its own hash, the file is damaged; {_AGAIN}")
@@ -335,8 +335,25 @@ def open_store(path: str | Path) -> Store:
 
 def _is_older(file: h5py.File) -> bool:
     """Whether a store was written before checksums were kept; none of it may be there then."""
-    with_checksums = DESCRIPTION in file.attrs or any("xxh3" in file[name] for name in SPLITS)
+    with_checksums = DESCRIPTION in file.attrs or any(f"{name}/xxh3" in file for name in SPLITS)
     return file.attrs["schema_version"] == READABLE_VERSIONS[0] and not with_checksums
+
+
+def dataset_in(file: h5py.File, path: str) -> h5py.Dataset:
+    """A data set of an HDF5 file.
+
+    Raises:
+        KeyError: there is none at ``path``.
+    """
+    found = file[path]
+    if not isinstance(found, h5py.Dataset):
+        raise KeyError(f"{path} is no data set")
+    return found
+
+
+def _start_of_pixels(file: h5py.File, split: str) -> int | None:
+    """Where they begin in the file; None where they are in several pieces."""
+    return dataset_in(file, f"{split}/{PIXELS}").id.get_offset()
 
 
 def _strings(values: np.ndarray) -> list[str]:

@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from t2igan.data.datamodule import TrainingLoader
 from t2igan.data.requirements import refuse_lack
-from t2igan.data.resume import settle_counters, training_position
+from t2igan.data.resume import resumable_position
 from t2igan.data.sampler import EvaluationBatches, TrainingBatches
 from t2igan.data.vocabulary import END, Vocabulary
 from t2igan.errors import UserError
@@ -82,7 +82,7 @@ class _Narratives(Dataset):
         words, tags = zip(*(self.rows[each[1] if isinstance(each, tuple) else each] for each in numbers))
         pad = torch.nn.utils.rnn.pad_sequence
         lengths = torch.tensor([len(each) for each in words])
-        return TaggedBatch(pad(words, True), lengths, pad(tags, True, UNTAGGED))
+        return TaggedBatch(pad(list(words), True), lengths, pad(list(tags), True, UNTAGGED))
 
 
 class TaggedNarratives(LightningDataModule):
@@ -153,14 +153,7 @@ class TaggedNarratives(LightningDataModule):
     def train_dataloader(self) -> TrainingLoader:
         """Batches of the training narratives; goes on where the trainer's checkpoint stands."""
         rank, world_size = self._share()
-        position = None
-        if self.trainer is not None:
-            fit_loop = self.trainer.fit_loop
-            settle_counters(fit_loop)
-
-            def position() -> tuple[int, int]:
-                return training_position(fit_loop)
-
+        position = resumable_position(self.trainer)
         items = _Narratives(self.parts["train"], self.vocabulary)
         sampler = TrainingBatches(len(items), self.batch_size, self.seed, rank, world_size, position=position)
         return TrainingLoader(items, sampler=sampler, batch_size=None)

@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 
 from t2igan.data.layout import SPLITS
-from t2igan.data.store import Store, StoreSplit, open_store
+from t2igan.data.store import Store, StoreSplit, dataset_in, open_store
 from t2igan.data.writing import StoredImage, StoreHeader, fingerprint
 from t2igan.errors import UserError
 
@@ -53,7 +53,7 @@ def _intact(split: StoreSplit, digests: np.ndarray) -> Iterator[bool]:
 
     def check(image: int) -> bool:
         try:
-            return sha256(split.stored(image)).digest() == digests[image].tobytes()
+            return sha256(split.stored(image).data).digest() == digests[image].tobytes()
         except UserError:
             return False
 
@@ -81,7 +81,7 @@ def header_of(store: Store) -> StoreHeader:
 def read_digests(path: Path) -> dict[str, np.ndarray]:
     """The SHA-256 of every image of each split, uint8 (N, 32), as it was written."""
     with h5py.File(path, "r", locking=False) as file:
-        return {name: file[name]["sha256"][:] for name in SPLITS}
+        return {name: dataset_in(file, f"{name}/sha256")[:] for name in SPLITS}
 
 
 def stored_images(split: StoreSplit, digests: np.ndarray) -> Iterator[StoredImage]:

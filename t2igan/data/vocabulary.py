@@ -39,7 +39,7 @@ def tokenize(caption: str) -> list[str]:
     return [token for token in ascii_only if token]
 
 
-def subsample_words(ids: Sequence[int], limit: int, generator: np.random.Generator) -> np.ndarray:
+def subsample_words(ids: Sequence[int] | np.ndarray, limit: int, generator: np.random.Generator) -> np.ndarray:
     """At most ``limit`` words of a caption: random positions, in their old order (not a truncation).
 
     Args:
@@ -50,10 +50,10 @@ def subsample_words(ids: Sequence[int], limit: int, generator: np.random.Generat
     Returns:
         int64 (min(len(ids), limit),).
     """
-    ids = np.asarray(ids, dtype=np.int64)
-    if len(ids) <= limit:
-        return ids
-    return ids[np.sort(generator.permutation(len(ids))[:limit])]
+    words = np.asarray(ids, dtype=np.int64)
+    if len(words) <= limit:
+        return words
+    return words[np.sort(generator.permutation(len(words))[:limit])]
 
 
 class Vocabulary:

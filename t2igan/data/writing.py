@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -57,7 +57,7 @@ class StoredImage:
 
 
 def fingerprint(
-    header: StoreHeader, vocabulary: Vocabulary, class_names: list[str], splits: dict[str, Iterable[StoredImage]]
+    header: StoreHeader, vocabulary: Vocabulary, class_names: list[str], splits: Mapping[str, Iterable[StoredImage]]
 ) -> str:
     """sha256 (hex) of everything a reader can get out of the store."""
     digest = sha256()

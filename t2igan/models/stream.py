@@ -17,8 +17,7 @@ from torchvision.models import resnet152
 from torchvision.transforms.v2.functional import normalize
 
 from t2igan.data.batch import CaptionedImages
-from t2igan.data.selection import SelectedImages
-from t2igan.data.store import StoreSplit
+from t2igan.data.selection import ImageSplit
 from t2igan.data.vocabulary import Vocabulary, tokenize
 from t2igan.errors import UserError
 from t2igan.metrics.backbones import IMAGENET_MEAN, IMAGENET_STD, load_weights
@@ -276,7 +275,7 @@ def with_end(captions: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
     return F.pad(captions, (0, 1)), lengths + 1
 
 
-def reference_captions(split: StoreSplit | SelectedImages, captions: Sequence[int]) -> list[list[str]]:
+def reference_captions(split: ImageSplit, captions: Sequence[int]) -> list[list[str]]:
     """For each caption id: all captions of its image, tokenised, whatever the captioner's vocabulary."""
     images = [split.caption_image(caption) for caption in captions]
     return [[" ".join(tokenize(split.caption_text(own))) for own in split.captions_of(image)] for image in images]
@@ -394,7 +393,7 @@ class STREAM(SuiteModule):
         """The same as validation, of the test images."""
         self._take_account(batch, self.trainer.datamodule.test_split)
 
-    def _take_account(self, batch: CaptionedImages, split: StoreSplit | SelectedImages) -> None:
+    def _take_account(self, batch: CaptionedImages, split: ImageSplit) -> None:
         references = reference_captions(split, batch.caption_ids.tolist())
         self.measure(self.quality, to_signed(batch.images), batch.captions, batch.lengths, references)
 

@@ -44,14 +44,16 @@ def make_source(kind: Kind, root: str | Path, split: str | None = None, **option
     """
     if kind not in KINDS:
         raise UserError(f"unknown data set {kind!r}; choose one of {', '.join(KINDS)}")
+    if split is not None:
+        options["split_scheme" if kind in ("cub", "drawn-birds") else "split"] = split
     if kind == "folder":
-        return FolderSource(root, split=split, **options)
+        return FolderSource(root, **options)
     if kind == "coco":
-        return COCOSource(root, split or "official", **options)
+        return COCOSource(root, **options)
     if kind == "drawn-birds":
         drawing = {name: options.pop(name) for name in ("recipe", "workers", "progress") if name in options}
         _draw_unless_complete(Path(root), **drawing)
-    return CUBSource(root, split or "zero-shot", name=kind, **options)
+    return CUBSource(root, name=kind, **options)
 
 
 def _draw_unless_complete(root: Path, **drawing: Any) -> None:

@@ -13,7 +13,7 @@ the other.
 
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -137,15 +137,15 @@ class COCOSource:
         self.vocabulary = metadata.vocabulary
         for split, keys in metadata.keys().items():
             entries = []
-            strange = [key for key in keys if not _RELEASED_KEY.fullmatch(key)]
-            if strange:
+            matches = [_RELEASED_KEY.fullmatch(key) for key in keys]
+            if strange := [key for key, match in zip(keys, matches) if match is None]:
                 findings.faults.append(
                     f"{split}/filenames.pickle: not names of COCO: {first_of(strange)}; "
                     "a name is like COCO_train2014_000000000009"
                 )
                 continue
-            for key in keys:
-                folder, number = _RELEASED_KEY.fullmatch(key).groups()
+            for key, match in zip(keys, filter(None, matches)):
+                folder, number = match.groups()
                 ids = None if tokens is None else tokens[key]
                 captions, problem = metadata.captions(key, ids)
                 if problem:
@@ -238,7 +238,7 @@ class _ImageFiles:
         return next((self._paths[name] for name in names if name in self._paths), None)
 
 
-def _check_disjoint(listed: dict[str, Iterable[ListedImage]], findings: Findings) -> None:
+def _check_disjoint(listed: Mapping[str, Iterable[ListedImage]], findings: Findings) -> None:
     train, test = ({entry.number for entry in listed.get(split, ())} for split in ("train", "test"))
     if both := sorted(train & test):
         findings.faults.append(f"{len(both):,} images are in train and in test: {first_of(both)}")

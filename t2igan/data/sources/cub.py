@@ -142,7 +142,7 @@ class CUBSource:
         boxes = _table(path, 4)
         try:
             return {
-                key: tuple(_finite(value) for value in boxes[number])
+                key: _box(*map(_finite, boxes[number]))
                 for number, key in self._image_numbers().items()
                 if number in boxes
             }
@@ -179,6 +179,10 @@ def _table(path: Path, columns: int) -> dict[str, list[str]]:
 def _is_class(number: Any) -> bool:
     """A whole number, as the releases keep it: an integer or a float without a fraction."""
     return type(number) in (int, float) and 0 <= number < 10**_DIGITS and number == int(number)
+
+
+def _box(x: float, y: float, width: float, height: float) -> Box:
+    return x, y, width, height
 
 
 def _finite(value: str) -> float:

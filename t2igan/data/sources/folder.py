@@ -65,7 +65,7 @@ class FolderSource:
         self.split_scheme = "given"
         self._classes, self._seed = classes, seed
         self._share = _share(split)
-        self._split = None if self._share else split
+        self._split = None if self._share or split is None else str(split)
 
     def scan(self) -> tuple[list[RawImage], list[str]]:
         """See :meth:`t2igan.data.sources.base.Source.scan`."""

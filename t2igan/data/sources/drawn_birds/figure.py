@@ -158,7 +158,7 @@ def _add_tail(figure: Figure, tail: str, lift: float) -> None:
     ribs = {"short": (-0.04, 0.0, 0.04), "long": (-0.035, 0.0, 0.035), "forked": (-0.045, 0.045)}[tail]
     reach = {"short": -0.27, "long": -0.6, "forked": -0.34}[tail]
 
-    def place(points: list[tuple[float, float]]) -> np.ndarray:
+    def place(points: list[tuple[float, float]] | np.ndarray) -> np.ndarray:
         return rotation(-24 + lift)(np.array(points)) + np.array((-0.34, 0.075))
 
     figure.outlines["tail"] = place(smooth(np.array(shapes[tail]), samples=5))

@@ -1,6 +1,7 @@
 """Paint one bird: anti-aliased shapes, soft volume shading, a part map and the true bounding box."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
@@ -199,7 +200,8 @@ def _paint_down(studio: _Studio, rng: np.random.Generator) -> None:
     """Small soft strokes that make the plumage of body and belly look like down."""
     low, high = studio.figure.outlines["body"].min(0), studio.figure.outlines["body"].max(0)
     length = 0.05 * studio.figure.scale
-    colors, parts = studio.canvas.load(), studio.parts.load()
+    colors: Any = studio.canvas.load()
+    parts: Any = studio.parts.load()
     for x, y in rng.uniform(low, high, (46, 2)):
         lighter, end = rng.random() < 0.5, x + 0.3 * length * rng.uniform(-0.3, 0.6)
         part = parts[int(x), int(y)]

@@ -27,7 +27,8 @@ class Scene:
 
 def mix(color: Color, other: Color, amount: float) -> Color:
     """Return ``color`` moved towards ``other`` by ``amount`` in [0, 1]."""
-    return tuple(round(a + (b - a) * amount) for a, b in zip(color, other))
+    red, green, blue = (round(a + (b - a) * amount) for a, b in zip(color, other))
+    return red, green, blue
 
 
 def paint_scene(setting: str, pixels: int, ground: float | None, feet: float, rng: np.random.Generator) -> Scene:
@@ -52,7 +53,8 @@ def _gradient(pixels: int, stops: list[tuple[float, Color]]) -> np.ndarray:
 
 
 def _tinted(color: Color, rng: np.random.Generator, spread: float = 9) -> Color:
-    return tuple(int(np.clip(v + d, 0, 255)) for v, d in zip(color, rng.uniform(-spread, spread, 3)))
+    red, green, blue = (int(np.clip(v + d, 0, 255)) for v, d in zip(color, rng.uniform(-spread, spread, 3)))
+    return red, green, blue
 
 
 def _to_image(array: np.ndarray) -> Image.Image:

@@ -1,6 +1,7 @@
 """What a drawn bird looks like: its palette, its attributes and the invention of species."""
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields, replace
 
 import numpy as np
@@ -176,7 +177,7 @@ def differing_colors(first: Species, second: Species) -> int:
     return sum(a != b for a, b in zip(first.colors(), second.colors()))
 
 
-def _first_new(invent, known: list[Species], key: str, wanted: int) -> Species:  # noqa: ANN001
+def _first_new(invent: Callable[[], Species], known: list[Species], key: str, wanted: int) -> Species:
     for _ in range(_ATTEMPTS):
         species = invent()
         plausible = species.wing not in (species.body, species.belly)
@@ -188,7 +189,7 @@ def _first_new(invent, known: list[Species], key: str, wanted: int) -> Species: 
     )
 
 
-def _rarest(values: tuple, counts: Counter, rng: np.random.Generator) -> object:
+def _rarest(values: tuple[str, ...], counts: Counter[str], rng: np.random.Generator) -> str:
     least = min(counts[value] for value in values)
     rare = [value for value in values if counts[value] == least]
     return rare[int(rng.integers(len(rare)))]
