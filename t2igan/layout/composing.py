@@ -1,0 +1,233 @@
+"""TReCS's third step: masks along a trace -> a canvas with a label on every pixel.
+
+Koh et al., WACV 2021. The paper leaves open whether masks are scaled, and what becomes of pixels that no mask
+reaches; :class:`Composer` says what happens here.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from scipy import ndimage
+
+from t2igan.layout.hulls import Run, hull_mask, run_points
+from t2igan.layout.labels import COCO_STUFF, VOID, LabelSet
+from t2igan.layout.layout import MOST_SEGMENTS, NO_SEGMENT, Layout
+from t2igan.layout.mask_bank import Mask, MaskBank
+from t2igan.layout.narratives import Narrative
+
+Scale = Literal["kept", "fitted"]
+SHARES = ("placed", "retrieved", "nearest", "frequent", "void")
+
+
+@dataclass(frozen=True, eq=False)
+class Placed:
+    """What stands on the canvas for a run.
+
+    Attributes:
+        run: the words.
+        mask: bool (S, S), where; parts of it may be hidden by later ones.
+        hull: bool (S, S), of the trace; None without one.
+        image: number of the bank's image that the mask is of, None where the hull itself had to do.
+        overlap: intersection over union of both, 0 without a hull.
+    """
+
+    run: Run
+    mask: np.ndarray
+    hull: np.ndarray | None
+    image: int | None
+    overlap: float
+
+
+@dataclass(frozen=True, eq=False)
+class Canvas:
+    """A composed layout.
+
+    Attributes:
+        layout: segment k is ``placed[k - 1]``.
+        placed: in the order of the words.
+        shares: of the pixels, by who labelled them: ``placed`` masks, or the fill rules ``retrieved``, ``nearest``,
+            ``frequent`` and ``void``; together 1.
+    """
+
+    layout: Layout
+    placed: tuple[Placed, ...]
+    shares: dict[str, float]
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """What each segment is, as in :class:`t2igan.layout.layout.Layouts`."""
+        return tuple(f"a {placed.run.label.replace('-', ' ')}" for placed in self.placed)
+
+
+def trace_hulls(narrative: Narrative, runs: Sequence[Run], size: int) -> list[np.ndarray | None]:
+    """Bool (S, S) of each run, the hull of its trace; None where nothing was traced."""
+    found = [run_points(narrative, run) for run in runs]
+    return [hull_mask(points, (size, size)) if len(points) else None for points in found]
+
+
+def oracle_hulls(gold: Layout, runs: Sequence[Run], labels: LabelSet = COCO_STUFF) -> list[np.ndarray | None]:
+    """Bool (H, W) of each run, the hull of what it speaks of in its own image; None where that does not show it.
+
+    The j-th run of a thing is taken to speak of the j-th largest of these things, beginning anew after the last.
+    """
+    bank, hulls, turns = MaskBank([gold], gold.labels.shape[0], labels), [], dict[str, int]()
+    for run in runs:
+        own = bank.masks(0, labels.value(run.label))
+        turn = turns[run.label] = turns.get(run.label, -1) + 1
+        hulls.append(_hull_of(own[turn % len(own)], gold.labels.shape) if own else None)
+    return hulls
+
+
+def _hull_of(mask: Mask, shape: tuple[int, int]) -> np.ndarray:
+    rows, columns = np.nonzero(mask.bits)
+    places = np.stack([columns + mask.left + 0.5, rows + mask.top + 0.5], axis=1)
+    return hull_mask(places / (shape[1], shape[0]), shape)
+
+
+@dataclass(frozen=True)
+class Composer:
+    """Chooses and places a mask for each run, on two canvases: stuff behind, things before it.
+
+    Of the candidates the one is taken that, put in its place, overlaps most with the run's hull (of equals the one
+    of the better retrieved image). Things are moved to the centre of the hull, stuff stays where it was. Without a
+    hull, nothing is moved, and the largest mask of the best image is taken; the next run of that label takes the
+    next one. Without a candidate the hull itself is the mask.
+
+    Pixels that no mask reaches get (1) the label that the best retrieved image has there, where that is stuff the
+    narrative tells of; (2) that of the nearest background pixel; (3) the stuff that most words speak of; (4) void.
+
+    Attributes:
+        k: retrieved images whose masks are candidates.
+        scale: of things: ``kept``, or ``fitted`` to the area of the hull's box (proportions stay).
+        labels: names of the values.
+    """
+
+    k: int = 5
+    scale: Scale = "fitted"
+    labels: LabelSet = COCO_STUFF
+
+    def compose(
+        self, runs: Sequence[Run], hulls: Sequence[np.ndarray | None], bank: MaskBank, ranked: np.ndarray
+    ) -> Canvas:
+        """Compose the canvas of a narrative; a pure function of its arguments.
+
+        Args:
+            runs: of the narrative's labels.
+            hulls: bool (S, S) of each run, or None; S is the bank's size.
+            bank: masks.
+            ranked: int64 (N,), the bank's images from the one that fits the narrative best.
+        """
+        turns: dict[str, int] = {}
+        placed = []
+        for run, hull in zip(runs, hulls, strict=True):
+            turn = turns[run.label] = turns.get(run.label, -1) + 1
+            if found := self._place(run, hull, turn, bank, ranked):
+                placed.append(found)
+        return self._paint(runs, placed, bank, ranked)
+
+    def _place(
+        self, run: Run, hull: np.ndarray | None, turn: int, bank: MaskBank, ranked: np.ndarray
+    ) -> Placed | None:
+        label = self.labels.value(run.label)
+        candidates = bank.candidates(label, ranked, self.k)
+        if hull is None:
+            of_best = [mask for mask in candidates if mask.image == candidates[0].image]
+            if not of_best:
+                return None
+            chosen = of_best[turn % len(of_best)]
+            return Placed(run, _paste(chosen.bits, chosen.top, chosen.left, bank.size), None, chosen.image, 0.0)
+        if not candidates:
+            return Placed(run, hull, hull, None, 1.0)
+        put = [self._put(mask, hull) for mask in candidates]
+        overlaps = [np.logical_and(each, hull).sum() / np.logical_or(each, hull).sum() for each in put]
+        best = int(np.argmax(overlaps))
+        return Placed(run, put[best], hull, candidates[best].image, float(overlaps[best]))
+
+    def _put(self, mask: Mask, hull: np.ndarray) -> np.ndarray:
+        """Bool (S, S): a mask in its place."""
+        size = len(hull)
+        if not self.labels.is_thing(mask.label):
+            return _paste(mask.bits, mask.top, mask.left, size)
+        ((rows, columns),) = ndimage.find_objects(hull.astype(np.uint8))
+        height, width = rows.stop - rows.start, columns.stop - columns.start
+        bits = mask.bits
+        if self.scale == "fitted":
+            bits = _enlarged(bits, (height * width / bits.size) ** 0.5)
+        top = (rows.start + rows.stop - bits.shape[0]) // 2
+        left = (columns.start + columns.stop - bits.shape[1]) // 2
+        return _paste(bits, top, left, size)
+
+    def _paint(self, runs: Sequence[Run], placed: Sequence[Placed], bank: MaskBank, ranked: np.ndarray) -> Canvas:
+        size = bank.size
+        labels, instances = np.full((2, size, size), VOID, np.uint8), np.zeros((2, size, size), np.uint8)
+        for number, each in enumerate(placed, start=1):
+            label = self.labels.value(each.run.label)
+            plane = int(self.labels.is_thing(label))
+            segment = number if number <= MOST_SEGMENTS else NO_SEGMENT
+            labels[plane][each.mask], instances[plane][each.mask] = label, segment
+        front = labels[1] != VOID
+        behind = Layout(labels[0], instances[0])
+        filled, filler = fill(behind, ~front, self._words_of_stuff(runs), bank.layout(int(ranked[0])).labels)
+        whole = Layout(np.where(front, labels[1], filled.labels), np.where(front, instances[1], filled.instances))
+        return Canvas(whole, tuple(placed), {name: float((filler == at).mean()) for at, name in enumerate(SHARES)})
+
+    def _words_of_stuff(self, runs: Sequence[Run]) -> dict[int, int]:
+        """How many words speak of each stuff, by its value."""
+        words: dict[int, int] = {}
+        for run in runs:
+            value = self.labels.value(run.label)
+            if not self.labels.is_thing(value):
+                words[value] = words.get(value, 0) + run.end - run.start
+        return words
+
+
+def fill(behind: Layout, seen: np.ndarray, stuff: dict[int, int], best: np.ndarray) -> tuple[Layout, np.ndarray]:
+    """The background with a label wherever it is seen, by the rules of :class:`Composer`.
+
+    Args:
+        behind: the background as far as masks reach.
+        seen: bool (S, S), False behind things.
+        stuff: how many words of the narrative speak of each stuff, by its value.
+        best: uint8 (S, S), labels of the best retrieved image.
+
+    Returns:
+        The background, and uint8 (S, S): who labelled each pixel, as places in :data:`SHARES`.
+    """
+    labels, instances = behind.labels.copy(), behind.instances.copy()
+    filler = np.zeros(labels.shape, np.uint8)
+    segments = np.zeros(VOID + 1, np.uint8)
+    segments[labels] = instances  # a segment of each label that masks gave
+    empty = (labels == VOID) & seen
+    fits = empty & np.isin(best, list(stuff))
+    labels[fits], instances[fits] = best[fits], segments[best[fits]]
+    filler[fits] = SHARES.index("retrieved")
+    empty &= ~fits
+    if (labels != VOID).any():
+        rows, columns = ndimage.distance_transform_edt(labels == VOID, return_distances=False, return_indices=True)
+        near = rows[empty], columns[empty]
+        labels[empty], instances[empty], filler[empty] = labels[near], instances[near], SHARES.index("nearest")
+    elif stuff:
+        labels[empty], filler[empty] = max(stuff, key=lambda value: stuff[value]), SHARES.index("frequent")
+    else:
+        filler[empty] = SHARES.index("void")
+    return Layout(labels, instances), filler
+
+
+def _enlarged(bits: np.ndarray, factor: float) -> np.ndarray:
+    """A mask at another scale, by the nearest pixel; at least one pixel high and wide."""
+    places = [
+        ((np.arange(max(1, round(side * factor))) + 0.5) * side / max(1, round(side * factor))).astype(int)
+        for side in bits.shape
+    ]
+    return bits[np.ix_(*places)]
+
+
+def _paste(bits: np.ndarray, top: int, left: int, size: int) -> np.ndarray:
+    """Bool (S, S) with ``bits`` at a place; what lies outside is cut off."""
+    whole = np.zeros((size, size), bool)
+    rows = slice(max(top, 0), min(top + bits.shape[0], size))
+    columns = slice(max(left, 0), min(left + bits.shape[1], size))
+    whole[rows, columns] = bits[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
+    return whole
