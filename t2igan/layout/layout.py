@@ -111,7 +111,7 @@ class Layouts:
 
 
 def resize_maps(maps: Tensor, size: int) -> Tensor:
-    """Square maps at another side: the value of the nearest pixel, as PIL's ``NEAREST`` takes it.
+    """Square maps at another side: the value of the nearest pixel, of two as near the later one.
 
     Args:
         maps: uint8 (B, H, H).

@@ -32,7 +32,7 @@ def test_rows_of_a_batch_keep_their_texts():
     assert batch.texts[1] == ()
 
 
-@pytest.mark.parametrize("size", [3, 4, 9])
+@pytest.mark.parametrize("size", [3, 4, 12])
 def test_maps_are_resized_as_pil_does_by_nearest(size):
     one = layout(3)
     resized = Layouts.of([one], [()]).resized(size)
