@@ -14,9 +14,7 @@ import numpy as np
 
 from t2igan.errors import UserError
 from t2igan.layout.labels import COCO_STUFF, LabelSet
-
-LISTED = 10
-"""So many faults of a file are listed, and the others counted."""
+from t2igan.layout.line_faults import LineFaults
 
 
 class Span(NamedTuple):
@@ -110,19 +108,18 @@ def read_tagged(prefix: str | Path, labels: LabelSet = COCO_STUFF) -> list[Narra
             f"{prefix}: ids.txt, words.txt and cleaned_tags.txt have {len(ids)}, {len(words)} and {len(tags)} "
             "lines: line by line they are of one narrative; download them again"
         )
-    narratives, faults, seen = [], [], set()
+    narratives, faults, seen = [], LineFaults(prefix), set()
     for number, (key, said, tag) in enumerate(zip(ids, words, tags), start=1):
         image_id, separator, annotator_id = key.rpartition("_")
         narrative = Narrative(
             image_id, annotator_id, tuple(said.split()), None if tag is None else tuple(tag.split()), caption=said
         )
-        fault = _fault(narrative, bool(separator) and key not in seen, labels)
-        faults += [f"line {number}: {fault}"] if fault else []
+        if fault := _fault(narrative, bool(separator) and key not in seen, labels):
+            faults.add(number, fault)
         seen.add(key)
         narratives.append(narrative)
     if faults:
-        more = f"; and {len(faults) - LISTED} more" if len(faults) > LISTED else ""
-        raise UserError(f"{prefix}: {'; '.join(faults[:LISTED])}{more}")
+        raise UserError(str(faults))
     return narratives
 
 
