@@ -29,15 +29,20 @@ class Placed:
         run: the words.
         mask: bool (S, S), where; parts of it may be hidden by later ones.
         hull: bool (S, S), of the trace; None without one.
-        image: number of the bank's image that the mask is of, None where the hull itself had to do.
+        source: the bank's mask, None where the hull itself had to do.
         overlap: intersection over union of both, 0 without a hull.
     """
 
     run: Run
     mask: np.ndarray
     hull: np.ndarray | None
-    image: int | None
+    source: Mask | None
     overlap: float
+
+    @property
+    def image(self) -> int | None:
+        """Number of the bank's image that the mask is of."""
+        return None if self.source is None else self.source.image
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,13 +142,13 @@ class Composer:
             if not of_best:
                 return None
             chosen = of_best[turn % len(of_best)]
-            return Placed(run, _paste(chosen.bits, chosen.top, chosen.left, bank.size), None, chosen.image, 0.0)
+            return Placed(run, _paste(chosen.bits, chosen.top, chosen.left, bank.size), None, chosen, 0.0)
         if not candidates:
             return Placed(run, hull, hull, None, 1.0)
         put = [self._put(mask, hull) for mask in candidates]
         overlaps = [np.logical_and(each, hull).sum() / np.logical_or(each, hull).sum() for each in put]
         best = int(np.argmax(overlaps))
-        return Placed(run, put[best], hull, candidates[best].image, float(overlaps[best]))
+        return Placed(run, put[best], hull, candidates[best], float(overlaps[best]))
 
     def _put(self, mask: Mask, hull: np.ndarray) -> np.ndarray:
         """Bool (S, S): a mask in its place."""
