@@ -35,18 +35,20 @@ class TaggedBatch:
         words: int64 (B, T), word ids; 0 = padding.
         lengths: int64 (B,).
         tags: int64 (B, T), values of labels; -100 = padding.
+        texts: the words themselves, for networks with a tokenizer of their own.
     """
 
     words: Tensor
     lengths: Tensor
     tags: Tensor
+    texts: list[tuple[str, ...]]
 
     def __len__(self) -> int:
         return len(self.lengths)
 
     def to(self, device: torch.device | str) -> "TaggedBatch":
         """The same batch on ``device``."""
-        return TaggedBatch(self.words.to(device), self.lengths.to(device), self.tags.to(device))
+        return TaggedBatch(self.words.to(device), self.lengths.to(device), self.tags.to(device), self.texts)
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,7 @@ class _Narratives(Dataset):
             (
                 torch.tensor([ids.get(word, unknown) for word in narrative.words]),
                 torch.tensor([values[tag] for tag in narrative.tags or ()]),
+                narrative.words,
             )
             for narrative in narratives
         ]
@@ -79,10 +82,10 @@ class _Narratives(Dataset):
         return len(self.rows)
 
     def __getitem__(self, numbers: Sequence[int] | Sequence[tuple[int, int]]) -> TaggedBatch:
-        words, tags = zip(*(self.rows[each[1] if isinstance(each, tuple) else each] for each in numbers))
+        words, tags, texts = zip(*(self.rows[each[1] if isinstance(each, tuple) else each] for each in numbers))
         pad = torch.nn.utils.rnn.pad_sequence
         lengths = torch.tensor([len(each) for each in words])
-        return TaggedBatch(pad(list(words), True), lengths, pad(list(tags), True, UNTAGGED))
+        return TaggedBatch(pad(list(words), True), lengths, pad(list(tags), True, UNTAGGED), list(texts))
 
 
 class TaggedNarratives(LightningDataModule):
@@ -148,7 +151,7 @@ class TaggedNarratives(LightningDataModule):
     def training_rows(self) -> tuple[list[np.ndarray], list[np.ndarray]]:
         """Word ids and tags of the training narratives, an int64 (T,) of each narrative."""
         rows = _Narratives(self.parts["train"], self.vocabulary).rows
-        return [words.numpy() for words, _ in rows], [tags.numpy() for _, tags in rows]
+        return [words.numpy() for words, _, _ in rows], [tags.numpy() for _, tags, _ in rows]
 
     def train_dataloader(self) -> TrainingLoader:
         """Batches of the training narratives; goes on where the trainer's checkpoint stands."""

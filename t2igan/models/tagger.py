@@ -1,7 +1,8 @@
 """TReCS's tagger (Koh et al., WACV 2021, sec. 3): words of a narrative -> a COCO-Stuff label for each of them.
 
-The paper fine-tunes BERT; without its weights a bi-directional LSTM takes its place. Labels are silver: the paper's
-HMM made them with the image and the mouse trace, which the tagger does not see.
+The paper fine-tunes BERT (:mod:`t2igan.models.transformers_tagger`); without its weights a bi-directional LSTM takes
+its place. Labels are silver: the paper's HMM made them with the image and the mouse trace, which the tagger does not
+see.
 """
 
 from collections.abc import Sequence
@@ -20,7 +21,7 @@ from t2igan.nn.recipe import Recipe
 
 
 class TokenClassifier(Recipe, nn.Module):
-    """Word ids (B, T) and lengths (B,) -> logits (B, T, labels).
+    """Words of narratives -> logits (B, T, labels).
 
     Attributes:
         vocabulary_size: number of word ids, None until it is known.
@@ -30,8 +31,14 @@ class TokenClassifier(Recipe, nn.Module):
         """Make the layers."""
         raise NotImplementedError
 
-    def forward(self, words: Tensor, lengths: Tensor) -> Tensor:
-        """Logits of each word's label."""
+    def forward(self, words: Tensor, lengths: Tensor, texts: Sequence[Sequence[str]]) -> Tensor:
+        """Logits of each word's label.
+
+        Args:
+            words: int64 (B, T), word ids; 0 = padding.
+            lengths: int64 (B,).
+            texts: the words themselves, for networks with a tokenizer of their own.
+        """
         raise NotImplementedError
 
 
@@ -58,8 +65,8 @@ class BiLSTMTagger(TokenClassifier):
         self.lstm = nn.LSTM(self.embedding_dim, self.hidden_dim, batch_first=True, bidirectional=True)
         self.head = nn.Linear(2 * self.hidden_dim, labels)
 
-    def forward(self, words: Tensor, lengths: Tensor) -> Tensor:
-        """Logits (B, T, labels)."""
+    def forward(self, words: Tensor, lengths: Tensor, texts: Sequence[Sequence[str]]) -> Tensor:
+        """Logits (B, T, labels) by the words' ids."""
         if self.training and self.word_dropout:
             hidden = torch.rand(words.shape, device=words.device) < self.word_dropout
             words = words.masked_fill(hidden & (words > 0), 1)
@@ -108,7 +115,7 @@ class Tagger(SuiteModule):
 
     def training_step(self, batch: TaggedBatch, batch_idx: int) -> Tensor:
         """Cross-entropy of a batch's words."""
-        loss = self._loss(self.network(batch.words, batch.lengths), batch)
+        loss = self._loss(self.network(batch.words, batch.lengths, batch.texts), batch)
         self.log("train/loss", loss, prog_bar=True, batch_size=len(batch))
         return loss
 
@@ -117,7 +124,7 @@ class Tagger(SuiteModule):
 
     def validation_step(self, batch: TaggedBatch, batch_idx: int) -> None:
         """Loss, and the tags for :meth:`on_validation_epoch_end`."""
-        logits = self.network(batch.words, batch.lengths)
+        logits = self.network(batch.words, batch.lengths, batch.texts)
         self.log("val/loss", self._loss(logits, batch), batch_size=len(batch), sync_dist=True)
         columns = (batch.words, logits.argmax(dim=2), batch.tags)
         for words, guess, tags, length in zip(*(each.cpu().numpy() for each in columns), batch.lengths.tolist()):
@@ -166,7 +173,7 @@ class Tagger(SuiteModule):
         ids = {word: place for place, word in enumerate(self.vocabulary)}
         rows = [torch.tensor([ids.get(word, 1) for word in words]) for words in narratives]
         padded = nn.utils.rnn.pad_sequence(rows, batch_first=True).to(self.device)
-        values = self.network(padded, torch.tensor([len(row) for row in rows])).argmax(dim=2)
+        values = self.network(padded, torch.tensor([len(row) for row in rows]), narratives).argmax(dim=2)
         return [
             [COCO_STUFF.names[value] for value in row[: len(words)]]
             for row, words in zip(values.tolist(), narratives)

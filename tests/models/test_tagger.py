@@ -66,9 +66,9 @@ def test_a_resumed_run_equals_the_uninterrupted_one(files, tmp_path):
 def test_padding_changes_nothing(files, tmp_path):
     tagger = fit(files, tmp_path / "run", 10)
     words, lengths = torch.tensor([[2, 3, 4]]), torch.tensor([3])
-    alone = tagger.network(words, lengths)
+    alone = tagger.network(words, lengths, [])
     padded = torch.tensor([[2, 3, 4, 0, 0], [3, 2, 4, 5, 2]])
-    together = tagger.network(padded, torch.tensor([3, 5]))
+    together = tagger.network(padded, torch.tensor([3, 5]), [])
     assert torch.allclose(alone[0], together[0, :3], atol=1e-6)
     batch = TaggedNarratives(str(files / "t"), batch_size=8)
     first = next(iter(batch.val_dataloader()))

@@ -1,0 +1,96 @@
+"""A token classifier of the package ``transformers`` as tagger, e.g. BERT, which TReCS fine-tunes."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from t2igan.errors import UserError
+from t2igan.models.tagger import TokenClassifier
+
+
+class TransformersTagger(TokenClassifier):
+    """A network of the user's weights with a new linear layer; a word is known by its first token.
+
+    A word without a token of its own (the tokenizer drops it, or the narrative is longer than the network reads)
+    has the logits of the word before it.
+
+    Args:
+        folder: with config.json, weights and tokenizer, as ``save_pretrained`` writes them; read when training
+            begins, and nothing is downloaded.
+        config: of the network as JSON; filled in, so that a checkpoint needs no folder.
+        tokenizer: as JSON; the same.
+    """
+
+    def __init__(self, folder: str, config: str | None = None, tokenizer: str | None = None) -> None:
+        super().__init__()
+        self.folder, self.config, self.tokenizer = folder, config, tokenizer
+
+    def build(self, vocabulary_size: int, labels: int) -> None:
+        """Make the layers; those of the folder have its weights.
+
+        Raises:
+            UserError: a package is not installed, or the folder holds no such network.
+        """
+        try:
+            from tokenizers import Tokenizer
+            from transformers import AutoConfig, AutoModelForTokenClassification
+        except ImportError as error:
+            raise UserError(
+                "TransformersTagger needs `pip install transformers`, which is not installed"
+            ) from error
+        if self.config is None or self.tokenizer is None:
+            self.model, self.config, self.tokenizer = _read(Path(self.folder), labels)
+            self.remember(config=self.config, tokenizer=self.tokenizer)
+        else:
+            settings = json.loads(self.config)
+            config = AutoConfig.for_model(settings.pop("model_type"), **settings)
+            self.model = AutoModelForTokenClassification.from_config(config)
+        self._tokens = Tokenizer.from_str(self.tokenizer)
+        self._tokens.enable_truncation(self.model.config.max_position_embeddings)
+        pad = self.model.config.pad_token_id or 0
+        self._tokens.enable_padding(pad_id=pad, pad_token=self._tokens.id_to_token(pad))
+
+    def forward(self, words: Tensor, lengths: Tensor, texts: Sequence[Sequence[str]]) -> Tensor:
+        """Logits (B, T, labels) of the words as the network's own tokenizer reads them."""
+        read = self._tokens.encode_batch([list(text) for text in texts], is_pretokenized=True)
+        ids, seen = (
+            torch.tensor([getattr(each, name) for each in read], device=words.device)
+            for name in ("ids", "attention_mask")
+        )
+        logits = self.model(input_ids=ids, attention_mask=seen).logits
+        places = torch.tensor([_first_tokens(each.word_ids, words.shape[1]) for each in read], device=words.device)
+        return logits.gather(1, places[:, :, None].expand(-1, -1, logits.shape[2]))
+
+
+def _read(folder: Path, labels: int) -> tuple[torch.nn.Module, str, str]:
+    """The network in a folder, its configuration and its tokenizer."""
+    from transformers import AutoModelForTokenClassification, AutoTokenizer
+
+    if not (folder / "config.json").is_file():
+        raise UserError(f"{folder}: no network of transformers here; put config.json, weights and tokenizer there")
+    try:
+        model = AutoModelForTokenClassification.from_pretrained(
+            folder, local_files_only=True, num_labels=labels, ignore_mismatched_sizes=True
+        )
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, add_prefix_space=True)
+    except Exception as error:  # its libraries raise kinds of their own for damaged files
+        raise UserError(f"{folder}: not a readable network ({' '.join(str(error).split())[:120]})") from error
+    if not tokenizer.is_fast:
+        raise UserError(f"{folder}: has no fast tokenizer, which tells words apart; add its tokenizer.json")
+    return model, model.config.to_json_string(use_diff=False), tokenizer.backend_tokenizer.to_str()
+
+
+def _first_tokens(owners: Sequence[int | None], words: int) -> list[int]:
+    """The place of each word's first token; of a word without one, that of the word before."""
+    first: dict[int, int] = {}
+    for place, word in enumerate(owners):
+        if word is not None:
+            first.setdefault(word, place)
+    places, before = [], 0
+    for word in range(words):
+        before = first.get(word, before)
+        places.append(before)
+    return places
