@@ -1,8 +1,8 @@
 """TReCS's tagger (Koh et al., WACV 2021, sec. 3): words of a narrative -> a COCO-Stuff label for each of them.
 
-The paper fine-tunes BERT (:mod:`t2igan.models.transformers_tagger`); without its weights a bi-directional LSTM takes
-its place. Labels are silver: the paper's HMM made them with the image and the mouse trace, which the tagger does not
-see.
+The paper fine-tunes BERT (:mod:`t2igan.models.transformers_tagger`); without its weights a bi-directional LSTM
+takes its place. Labels are silver: the paper's HMM made them with the image and the mouse trace, which the tagger
+does not see.
 """
 
 from collections.abc import Sequence
