@@ -14,11 +14,12 @@ setup(
     long_description_content_type="text/markdown",
     license="MIT",
     python_requires=">=3.10",
-    # Experiments and plans lie beside the package in a checkout, and in it once it is installed.
-    packages=[*find_packages(include=["t2igan", "t2igan.*"]), "t2igan.experiments"],
-    package_dir={"t2igan.experiments": "experiments"},
+    # Experiments, plans and the zoo lie beside the package in a checkout, and in it once it is installed.
+    packages=[*find_packages(include=["t2igan", "t2igan.*"]), "t2igan.experiments", "t2igan.checkpoints"],
+    package_dir={"t2igan.experiments": "experiments", "t2igan.checkpoints": "checkpoints"},
     package_data={
         "t2igan.experiments": ["**/*.yaml"],
+        "t2igan.checkpoints": ["zoo/**/*"],
         "t2igan.evaluation": ["protocols/**/*.yaml"],
         "t2igan.reporting": ["published/*.yaml", "report/page.*"],
     },
@@ -41,6 +42,7 @@ setup(
         "filelock>=3",
         "jinja2>=3.1",
         "xxhash>=3.4",
+        "safetensors>=0.4",
     ],
     extras_require={
         "test": [

@@ -10,6 +10,7 @@ from t2igan.errors import UserError
 from t2igan.evaluation.protocol import hash_of
 from t2igan.evaluation.record import SubjectCard
 from t2igan.plain_files import read_yaml
+from t2igan.zoo import WEIGHTS, locate
 
 SEEDS = ("seed_everything", "model.seed", "data.seed")
 # All that may differ between repetitions. Whatever is not here makes another experiment: devices and precision too.
@@ -68,8 +69,13 @@ def identity_of(card: SubjectCard) -> RunIdentity:
 
 def run_folder_of(checkpoint: str | Path) -> Path | None:
     """The folder of the run that a checkpoint belongs to, None for a checkpoint by itself."""
-    folder = Path(checkpoint).parent
-    return folder.parent if folder.name == "checkpoints" else None
+    try:
+        path = locate(checkpoint)
+    except UserError:  # recorded where the zoo held more
+        return None
+    if path.name == WEIGHTS:  # exported: what the run's folder held lies beside it
+        return path.parent
+    return path.parent.parent if path.parent.name == "checkpoints" else None
 
 
 def read_config(checkpoint: str | Path) -> dict[str, Any] | None:

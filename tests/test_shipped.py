@@ -52,7 +52,7 @@ def installed(tmp_path_factory):
     """A folder with the package as its wheel installs it."""
     folder = tmp_path_factory.mktemp("wheel")
     source = folder / "source"  # building leaves things behind
-    for name in ("t2igan", "experiments"):
+    for name in ("t2igan", "experiments", "checkpoints"):
         shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("setup.py", "pyproject.toml", "README.md"):
         shutil.copyfile(ROOT / name, source / name)

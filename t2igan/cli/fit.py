@@ -50,6 +50,7 @@ from t2igan.nn.levers import Levers, Preset, permit_tf32, settle
 from t2igan.nn.recipe import Recipe, allow
 from t2igan.plain_files import parse_yaml
 from t2igan.progress import default_run_folder
+from t2igan.zoo import is_there
 
 # Every module of these is imported, so that YAML may name its classes without a path.
 OPEN_PACKAGES = (t2igan.models, t2igan.losses, t2igan.data)
@@ -175,7 +176,7 @@ class SuiteCLI(LightningCLI):
         missing = [
             f"{key}: {value} is not there; {INPUT_FILES[key.rpartition('.')[2]]}"
             for key, value in _input_files(config.as_dict())
-            if not Path(value).is_file()
+            if not is_there(value)
         ]
         if missing:
             raise UserError("; ".join(missing))

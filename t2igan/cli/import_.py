@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from t2igan.cli.export_zoo import export_to_zoo
 from t2igan.cli.parsing import call
 from t2igan.data.vocabulary import read_captions_pickle
 from t2igan.errors import UserError
@@ -167,17 +168,32 @@ def _next(system: System, file: str, out: str, captions: str | None) -> str:
 
 
 def export_verb(
-    checkpoint: str, *, out: str, part: str | None = None, weights: Literal["ema", "raw"] = "ema"
+    checkpoint: str,
+    *,
+    out: str,
+    part: str | None = None,
+    weights: Literal["ema", "raw"] = "ema",
+    to: Literal["original", "zoo"] = "original",
 ) -> None:
-    """Hand a network's weights back to the original code.
+    """Hand weights on: to the original code, or as safetensors with all that is known of them.
 
     Args:
-        checkpoint: of the suite, trained here or imported.
-        out: the file to write, as the original code loads it, such as netG.pth.
+        checkpoint: of the suite, trained here or imported; with --to zoo also the folder of its run.
+        out: the file to write, as the original code loads it, such as netG.pth; with --to zoo a folder.
         part: generator, text_encoder, image_encoder, discriminators.0 ...; default: the generator, or the only one.
         weights: averaged weights (ema), as the AttnGAN family's generators are released, or those that training
             moved (raw).
+        to: original, or zoo: averaged weights in half precision, with configuration, curve, samples and model card.
     """
+    if to == "zoo":
+        if part is not None or weights != "ema":
+            raise UserError("--to zoo takes the averaged weights of all networks: leave --part and --weights out")
+        file, name = export_to_zoo(checkpoint, out)
+        console.print(f"wrote {file}, {file.stat().st_size / 1e6:.2f} MB", soft_wrap=True, markup=False)
+        console.print(
+            f"next: t2igan evaluate --checkpoint {name} --protocol ... --store ... scores it", soft_wrap=True
+        )
+        return
     _require_another_file(out, [checkpoint])
     network = network_in(checkpoint, part, weights)
     tensors = write_official(network, out)

@@ -9,6 +9,7 @@ from pathlib import Path
 import t2igan
 from t2igan.errors import UserError
 from t2igan.evaluation.metrics import METRICS
+from t2igan.zoo import CARD, locate, zoo_names
 
 PACKAGE = Path(t2igan.__file__).parent
 # What a class of each kind derives from; a class that names ABC among its bases is there to be derived from.
@@ -24,7 +25,7 @@ ROOTS = {
 }
 # Where YAML finds classes by their plain names; interop's are made by `t2igan import` alone.
 ROOMS = ("models", "losses", "data", "callbacks", "metrics")
-KINDS = (*ROOTS, "metrics", "protocols")
+KINDS = (*ROOTS, "metrics", "protocols", "zoo")
 
 
 @dataclass(frozen=True)
@@ -51,8 +52,8 @@ def run(verb: str, argv: Sequence[str]) -> None:
         return
     if len(argv) != 1 or argv[0] not in KINDS:
         raise UserError(f"say what to list: {', '.join(KINDS)}")
-    if argv[0] in ("protocols", "metrics"):
-        for name, text in sorted(protocols() if argv[0] == "protocols" else metrics()):
+    if told := {"metrics": metrics, "protocols": protocols, "zoo": zoo}.get(argv[0]):
+        for name, text in sorted(told()):
             print(f"{name:<28} {text}")
         return
     for each in entries(argv[0]):
@@ -107,3 +108,12 @@ def protocols() -> Iterator[tuple[str, str]]:
     for file in folder.rglob("*.yaml"):
         first = file.read_text().split("\n", 1)[0]
         yield str(file.relative_to(folder).with_suffix("")), first.lstrip("# ")
+
+
+def zoo() -> Iterator[tuple[str, str]]:
+    """(name, size and first line of the card) of the weights that come with the package."""
+    for name in zoo_names():
+        file = locate(name)
+        card = file.with_name(CARD)
+        title = card.read_text(encoding="utf-8").split("\n", 1)[0].lstrip("# ") if card.is_file() else ""
+        yield name, f"{file.stat().st_size / 1e6:5.2f} MB  {title}"

@@ -29,7 +29,10 @@ VERBS = {
     "evaluate": ("t2igan.cli.evaluate", "scores of a checkpoint or of a folder of images, with their record"),
     "benchmark": ("t2igan.cli.benchmark", "run a whole plan: data, training, scores, report"),
     "import": ("t2igan.cli.import_", "released weights -> a checkpoint of the suite"),
-    "export": ("t2igan.cli.import_", "a checkpoint's weights as the original code loads them"),
+    "export": (
+        "t2igan.cli.import_",
+        "weights as the original code loads them, or for a zoo of one's own",
+    ),
     "report": ("t2igan.cli.report", "tables, curves and pictures of what was measured"),
     "profile": (
         "t2igan.cli.profile",
@@ -37,7 +40,7 @@ VERBS = {
     ),
     "doctor": ("t2igan.cli.doctor", "data, weights and packages: what is there, what is missing, where to get it"),
     "init": ("t2igan.cli.init", "experiments and plans out of the package, for changing"),
-    "list": ("t2igan.cli.list", "models, data, metrics, protocols"),
+    "list": ("t2igan.cli.list", "models, data, metrics, protocols, the zoo of trained weights"),
 }
 
 

@@ -5,7 +5,6 @@ built; what it says twice must agree; what nothing would read is refused.
 """
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -15,6 +14,7 @@ from t2igan.errors import UserError
 from t2igan.models.adversarial import AdversarialModule
 from t2igan.models.damsm import sentence_dim_of
 from t2igan.nn.recipe import build
+from t2igan.zoo import is_there
 
 MODEL, DATA = "model.init_args", "data.init_args"
 
@@ -34,7 +34,7 @@ def settle_seams(config: Namespace, given: Mapping[str, Any], kind: type[Adversa
     model = config.model.init_args
     refuse_void(said, kind)
     networks = [*_networks(model, said)]
-    if model.get("damsm") and Path(model.damsm).is_file():
+    if model.get("damsm") and is_there(model.damsm):
         dim = sentence_dim_of(model.damsm)
         for key, arguments, own in [(MODEL, model, said), *networks]:
             _settle(arguments, own, "sentence_dim", dim, key, f"the text encoder of {MODEL}.damsm")

@@ -22,8 +22,9 @@ from t2igan.identity import read_config, read_identity
 from t2igan.models.adversarial import AdversarialModule
 from t2igan.models.damsm import DAMSM
 from t2igan.models.suite_module import SuiteModule, build_module, content_sha256, load_module, read_checkpoint
+from t2igan.zoo import is_zoo_name
 
-GENERIC_STEMS = ("last", "best", "epoch", "step")
+GENERIC_STEMS = ("last", "best", "epoch", "step", "model")
 
 
 class Subject(ABC):
@@ -179,6 +180,8 @@ def require_same_words(module: SuiteModule, store: Store, who: str) -> None:
 
 def label_of(path: str | Path) -> str:
     """A name for tables: that of the run's folder where the file is called ``last``, ``epoch=...`` and the like."""
+    if is_zoo_name(path):
+        return f"{Path(path).name} (zoo)"
     path = Path(path)
     if not path.stem.startswith(GENERIC_STEMS):
         return path.stem
@@ -202,7 +205,7 @@ def load_checkpoint_subject(path: str | Path, weights: str) -> DrawnSubject:
         UserError: it cannot be read, or is of another kind of module.
     """
     module = load_generator(path)
-    used = weights if module.averages else "raw"
+    used = weights if module.averages else "ema" if module.averaged else "raw"
     fingerprint = module.dataset.get("fingerprint")
     identity = read_identity(path, fingerprint, module.inputs, selected=bool(module.selected))
     # Weights that were imported have no steps, and what they had seen is not known.

@@ -18,12 +18,14 @@ from t2igan.data.batch import CaptionedImages
 from t2igan.data.vocabulary import END
 from t2igan.errors import UserError
 from t2igan.models.digest import OWN, archive_problem, is_sealed, is_whole, seal
+from t2igan.models.weights_file import SUFFIX, read_weights
 from t2igan.nn import across
 from t2igan.nn.finite import first_non_finite
 from t2igan.nn.levers import PLAIN, Levers
 from t2igan.nn.randomness import StepRandom, seed_weights, step_seed
 from t2igan.nn.recipe import Recipe, build, recipe_of
 from t2igan.progress import KEY, Progress, progress_of
+from t2igan.zoo import locate
 
 # Under this key the best checkpoint of a run says what chose it.
 SELECTED = "selected"
@@ -48,6 +50,7 @@ class SuiteModule(Recipe, pl.LightningModule):
         imported: released files that a checkpoint is made of, by place; empty for one that was trained here.
         inputs: sha256 of the content of other checkpoints that training reads, by the key that names them.
         selected: what chose the checkpoint that was read among those of its run, None where nothing did.
+        averaged: whether the weights that were read are the averages of a training, without those that it moved.
     """
 
     requires: ClassVar[frozenset[str]] = frozenset({"captions"})
@@ -68,6 +71,7 @@ class SuiteModule(Recipe, pl.LightningModule):
         self.global_batch: int | None = None
         self.imported: dict[str, dict[str, str]] = {}
         self.inputs: dict[str, str] = {}
+        self.averaged = False
 
     def setup(self, stage: str) -> None:
         """Take the vocabulary from the datamodule; weights that are still to be drawn depend on the seed alone.
@@ -221,6 +225,7 @@ class SuiteModule(Recipe, pl.LightningModule):
         self.steps, self.trained = checkpoint.get("global_step"), progress_of(checkpoint)
         self.images_seen, self.global_batch = own.get("images_seen"), own.get("global_batch")
         self.imported = own.get("imported", {})
+        self.averaged = bool(own.get("averaged"))
         # A training that goes on has read its own by now.
         self.inputs = self.inputs or own.get("inputs", {})
 
@@ -241,19 +246,16 @@ def content_sha256(module: SuiteModule) -> str:
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
     """Read a checkpoint of the suite; nothing in the file is executed, and it must hold what was written.
 
+    Args:
+        path: of the file, also ``*.safetensors``, or a name of the zoo such as ``zoo:drawn-birds/ssagan``.
+
     Raises:
         UserError: if the file is missing, damaged or not written by the suite.
     """
-    path = Path(path)
+    path = locate(path)
     if not path.is_file():
         raise UserError(f"no checkpoint at {path}")
-    try:
-        problem = archive_problem(path)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # torch's, about what a damaged file seems to be
-            checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # a damaged file raises almost anything
-        raise UserError(f"{path} cannot be read as a checkpoint ({_reason(error)})") from error
+    checkpoint, problem = (read_weights(path), None) if path.suffix == SUFFIX else _read_archive(path)
     _check_form(path, checkpoint)
     if is_sealed(checkpoint):
         if not _is_whole(checkpoint):
@@ -263,6 +265,17 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     else:
         warnings.warn(f"{path}: of an earlier version, without a digest of its content", stacklevel=2)
     return checkpoint
+
+
+def _read_archive(path: Path) -> tuple[Any, str | None]:
+    """What a file of PyTorch holds, and what the checks of its archive say against it."""
+    try:
+        problem = archive_problem(path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch's, about what a damaged file seems to be
+            return torch.load(path, map_location="cpu", weights_only=True), problem
+    except Exception as error:  # a damaged file raises almost anything
+        raise UserError(f"{path} cannot be read as a checkpoint ({_reason(error)})") from error
 
 
 def _is_whole(checkpoint: dict[str, Any]) -> bool:

@@ -1,0 +1,67 @@
+"""``t2igan export RUN --to zoo``: averaged weights in half precision, with all that is known of them."""
+
+import shutil
+from pathlib import Path
+
+from t2igan.errors import UserError
+from t2igan.evaluation.chosen import checkpoint_of
+from t2igan.evaluation.record import ResultRecord, read_records
+from t2igan.files import write_whole
+from t2igan.identity import run_folder_of
+from t2igan.interop.averaged import averaged_checkpoint
+from t2igan.models.suite_module import SuiteModule, content_sha256, load_module
+from t2igan.models.weights_file import write_weights
+from t2igan.reporting.model_card import Exported, model_card
+from t2igan.zoo import CARD, PREFIX, RECORDS, WEIGHTS, zoo_folder
+
+# Of a run's folder, what goes along.
+BESIDE = ("config.yaml", "metrics.csv")
+SHEET = "sheet.png"
+
+
+def export_to_zoo(checkpoint: str, out: str) -> tuple[Path, str]:
+    """Write a folder of weights, configuration, curve, sheet and card.
+
+    Scores come into the card once ``records.jsonl`` beside it holds some of these very weights.
+
+    Args:
+        checkpoint: of the suite, or the folder of its run.
+        out: the folder.
+
+    Returns:
+        The file of weights, and the name by which it is loaded.
+
+    Raises:
+        UserError: the checkpoint cannot be read, or ``out`` is a file.
+    """
+    source, folder = checkpoint_of(checkpoint), Path(out)
+    if folder.is_file():
+        raise UserError(f"--out: {out} is a file: give a folder")
+    weights, name = folder / WEIGHTS, name_of(folder)
+    write_weights(weights, averaged_checkpoint(source))
+    run = run_folder_of(source)
+    sheets = sorted((run / "samples").glob("step_*.png")) if run else []
+    beside = {run / each: folder / each for each in BESIDE if run and (run / each).is_file()}
+    beside |= {sheet: folder / SHEET for sheet in sheets[-1:]}
+    for old, new in beside.items():
+        shutil.copyfile(old, new)
+    module = load_module(weights)
+    exported = Exported(name, weights, module, bool(sheets), _records_of(module, folder))
+    write_whole(folder / CARD, model_card(exported).encode())
+    return weights, name
+
+
+def name_of(folder: Path) -> str:
+    """The name of the zoo that a folder has, else the path of its weights."""
+    try:
+        return f"{PREFIX}{folder.resolve().relative_to(zoo_folder().resolve()).as_posix()}"
+    except ValueError:
+        return str(folder / WEIGHTS)
+
+
+def _records_of(module: SuiteModule, folder: Path) -> list[ResultRecord]:
+    path = folder / RECORDS
+    if not path.is_file():
+        return []
+    sha256 = content_sha256(module)
+    return [record for record in read_records(path) if record.subject.sha256 == sha256]

@@ -1,0 +1,54 @@
+"""What is needed of a checkpoint to draw or to score with it, small enough to hand around."""
+
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from t2igan.models.adversarial import AdversarialModule
+from t2igan.models.digest import DIGEST, OWN
+from t2igan.models.suite_module import SELECTED, SuiteModule, load_module, read_checkpoint
+from t2igan.models.weights_file import STATE, halved
+from t2igan.nn.recipe import recipe_of
+
+# Of a GAN's recipe, what only training needs.
+WITHOUT_TRAINING = {"discriminators": [], "generator_losses": [], "penalty": None, "ema_decay": None}
+KEPT = ("global_step", SELECTED)
+
+
+def averaged_checkpoint(path: str | Path) -> dict[str, Any]:
+    """A checkpoint without what only training needs, in half precision.
+
+    Of a GAN that is its generator and its text encoder, averaged where the training kept averages; of any other
+    module all that it is. Buffers stay as they are: a running variance may be too small for half precision.
+
+    Args:
+        path: of a checkpoint of the suite.
+
+    Returns:
+        What :func:`t2igan.models.weights_file.write_weights` takes.
+
+    Raises:
+        UserError: the checkpoint cannot be read, or a weight is too large for half precision.
+    """
+    checkpoint, module = read_checkpoint(path), load_module(path)
+    own = {key: value for key, value in checkpoint[OWN].items() if key != DIGEST}
+    recipe, networks = recipe_of(module), _networks(module)
+    if isinstance(module, AdversarialModule):
+        recipe["init_args"] |= WITHOUT_TRAINING
+        own["averaged"] = module.averaged or bool(module.averages)
+    state, buffers = {}, set()
+    for prefix, network in networks.items():
+        state |= {f"{prefix}{name}": value for name, value in network.state_dict().items()}
+        buffers |= {f"{prefix}{name}" for name, _ in network.named_buffers()}
+    kept = {key: checkpoint[key] for key in KEPT if key in checkpoint}
+    return {STATE: halved(state, frozenset(buffers)), OWN: own | {"recipe": recipe}, **kept}
+
+
+def _networks(module: SuiteModule) -> dict[str, nn.Module]:
+    """Networks by what the names of their weights begin with."""
+    if not isinstance(module, AdversarialModule):
+        return {"": module}
+    networks: dict[str, nn.Module] = {"generator": module.generator, "text_encoder": module.text_encoder}
+    networks |= {name: average.module for name, average in module.averages.items()}
+    return {f"{name}.": network for name, network in networks.items()}

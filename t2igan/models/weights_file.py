@@ -1,0 +1,66 @@
+"""Checkpoints as safetensors: plain numbers behind a header of JSON, so that reading one can run nothing."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from t2igan.errors import UserError
+from t2igan.files import write_whole
+from t2igan.models.digest import OWN, is_sealed, seal
+from t2igan.plain_files import parse_json
+
+SUFFIX = ".safetensors"
+STATE = "state_dict"
+
+
+def halved(weights: dict[str, Tensor], kept: frozenset[str] = frozenset()) -> dict[str, Tensor]:
+    """Weights in half precision; whole numbers and those named in ``kept`` stay as they are.
+
+    Raises:
+        UserError: a weight is too large for half precision.
+    """
+    made = {}
+    for name, tensor in weights.items():
+        half = tensor.half() if tensor.is_floating_point() and name not in kept else tensor
+        if half.is_floating_point() and tensor.isfinite().all() and not half.isfinite().all():
+            raise UserError(f"{name} holds {tensor.abs().max():.3g}, too large for half precision")
+        made[name] = half.detach().cpu().contiguous()
+    return made
+
+
+def write_weights(path: Path, checkpoint: dict[str, Any]) -> None:
+    """Write a checkpoint's weights and what it says of itself, sealed with a digest of both.
+
+    Args:
+        path: of the file, ``*.safetensors``; whole or not there.
+        checkpoint: ``state_dict``, ``t2igan`` and other entries, all but the first plain values.
+    """
+    # As JSON gives it back: tuples are lists there.
+    header = json.loads(json.dumps({key: value for key, value in checkpoint.items() if key != STATE}))
+    # The file has an order of its own, and the digest depends on the order.
+    sealed = {STATE: dict(sorted(checkpoint[STATE].items())), **header}
+    seal(sealed)
+    told = json.dumps({key: value for key, value in sealed.items() if key != STATE}, allow_nan=False)
+    write_whole(path, save(sealed[STATE], {OWN: told}))
+
+
+def read_weights(path: Path) -> dict[str, Any]:
+    """The inverse of :func:`write_weights`; whether it is whole is for the caller to check.
+
+    Raises:
+        UserError: it is no such file, or has no digest.
+    """
+    try:
+        with safe_open(path, "pt", device="cpu") as file:
+            told = (file.metadata() or {}).get(OWN)
+            weights = {name: file.get_tensor(name) for name in sorted(file.keys())}
+    except (SafetensorError, OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be read as safetensors ({error})") from error
+    header = parse_json(told, str(path)) if told else None
+    if not isinstance(header, dict) or not isinstance(header.get(OWN), dict) or not is_sealed(header):
+        raise UserError(f"{path} was not written by this suite (its header says nothing of it)")
+    return {STATE: weights, **header}

@@ -1,0 +1,55 @@
+"""Systems and metrics as people write them; records and files keep the short names."""
+
+import re
+
+SYSTEMS = {
+    "AttnDCGAN": "AttnDCGAN",
+    "AttnGAN": "AttnGAN",
+    "DFGAN": "DF-GAN",
+    "DMGAN": "DM-GAN",
+    "MirrorGAN": "MirrorGAN",
+    "SSAGAN": "SSA-GAN",
+    "DAMSM": "DAMSM",
+    "STREAM": "STREAM",
+    "EvaluationClassifier": "evaluation classifier",
+}
+METRICS = {
+    "fid": "FID",
+    "fid-infinity": "FID∞",
+    "fd-classifier": "FD, classifier",
+    "fd-classifier-infinity": "FD∞, classifier",
+    "is": "IS",
+    "is-classifier": "IS, classifier",
+    "kid": "KID",
+    "kid-full": "KID, all",
+    "clip-score": "CLIP score",
+    "r-precision": "R-precision",
+    "clip-r-precision": "R-precision, CLIP",
+    "lpips-diversity": "diversity, LPIPS",
+}
+INDEPENDENT = "independent"
+_BY_LETTERS = {name.lower(): shown for name, shown in SYSTEMS.items()}
+_LABEL = re.compile(r"(?P<system>[a-z]+)(?:[-_](?P<variant>[^ ,]+))?(?P<rest>[ ,].*)?")
+
+
+def system_name(label: str) -> str:
+    """The label of a run, with its system's own name where it begins with one.
+
+    ``ssagan`` is SSA-GAN, ``ssagan-lr2 (zoo)`` is SSA-GAN lr2 (zoo), ``damsm-independent`` is independent DAMSM.
+    """
+    match = _LABEL.fullmatch(label)
+    if match is None or match["system"] not in _BY_LETTERS:
+        return label
+    name, variant = _BY_LETTERS[match["system"]], match["variant"]
+    if variant == INDEPENDENT:
+        name = f"{INDEPENDENT} {name}"
+    elif variant:
+        name = f"{name} {variant}"
+    return name + (match["rest"] or "")
+
+
+def metric_name(key: str) -> str:
+    """A metric of a record: ``r-precision@damsm-independent`` is R-precision, independent DAMSM."""
+    metric, _, network = key.partition("@")
+    shown = METRICS.get(metric, metric)
+    return f"{shown}, {system_name(network)}" if network else shown

@@ -1,0 +1,47 @@
+"""Trained weights that come with the package, by names such as ``zoo:drawn-birds/ssagan``."""
+
+from pathlib import Path
+
+import t2igan
+from t2igan.errors import UserError
+from t2igan.spelling import nearest
+
+PREFIX = "zoo:"
+WEIGHTS, RECORDS, CARD = "model.safetensors", "records.jsonl", "README.md"
+_PACKAGE = Path(t2igan.__file__).parent
+
+
+def zoo_folder() -> Path:
+    """The zoo inside an installed package, or beside it in a checkout."""
+    inside = _PACKAGE / "checkpoints" / "zoo"
+    return inside if inside.is_dir() else _PACKAGE.parent / "checkpoints" / "zoo"
+
+
+def zoo_names() -> list[str]:
+    """``zoo:drawn-birds/ssagan`` and so on, of all that is shipped."""
+    folder = zoo_folder()
+    return sorted(f"{PREFIX}{file.parent.relative_to(folder).as_posix()}" for file in folder.rglob(WEIGHTS))
+
+
+def is_zoo_name(path: str | Path) -> bool:
+    """Whether a checkpoint is meant by its name in the zoo."""
+    return str(path).startswith(PREFIX)
+
+
+def is_there(path: str | Path) -> bool:
+    """Whether a checkpoint is there, by its path or by its name in the zoo."""
+    return str(path) in zoo_names() if is_zoo_name(path) else Path(path).is_file()
+
+
+def locate(path: str | Path) -> Path:
+    """The file that is meant: of a name of the zoo its weights, any other path itself.
+
+    Raises:
+        UserError: the zoo has no such name.
+    """
+    if not is_zoo_name(path):
+        return Path(path)
+    # Only names that are listed: ``zoo:../x`` leads nowhere.
+    if str(path) not in (names := zoo_names()):
+        raise UserError(f"{path}: the zoo has no such weights{nearest(str(path), names)}; see t2igan list zoo")
+    return zoo_folder() / str(path).removeprefix(PREFIX) / WEIGHTS
