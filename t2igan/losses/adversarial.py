@@ -20,12 +20,15 @@ class Logits:
     """A discriminator's verdict on a batch of pairs.
 
     Attributes:
-        conditional: (B,), "real and matching".
+        conditional: (B,), "real and matching"; (B, P) of a discriminator that judges P patches of each image.
         unconditional: (B,), "real", or None.
+        layers: the features that led there, layer by layer, of a discriminator that shows them; the last one holds
+            the logits themselves.
     """
 
     conditional: Tensor
     unconditional: Tensor | None = None
+    layers: tuple[Tensor, ...] = ()
 
     @property
     def terms(self) -> list[Tensor]:

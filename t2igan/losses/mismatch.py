@@ -8,7 +8,7 @@ from torch import Tensor
 from t2igan.nn import across
 from t2igan.nn.randomness import Purpose, StepRandom
 
-MismatchPolicy = Literal["neighbour", "roll", "other-class"]
+MismatchPolicy = Literal["neighbour", "roll", "other-class", "none"]
 
 
 def mismatched(
@@ -22,12 +22,12 @@ def mismatched(
 
     Args:
         features: (B, ...), of real pictures.
-        sentence: (B, D), of their captions.
+        sentence: (B, D), of their captions, or whatever else the discriminator holds images against, (B, ...).
         class_ids: int64 (B,).
         policy: ``neighbour``: picture i with caption i + 1, N - 1 pairs of the N of all devices (AttnGAN family,
             SSA-GAN; with a batch sorted by caption length the lengths are alike). ``roll``: picture i with caption
             i - 1, cyclic, N pairs (current DF-GAN). ``other-class``: each picture with a random caption of another
-            class; there are none if all are of one class.
+            class; there are none if all are of one class. ``none`` is for who does not ask.
         random: what ``other-class`` draws from; None: torch's generator.
     """
     first, count = across.place() * len(sentence), len(sentence)

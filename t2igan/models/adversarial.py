@@ -1,5 +1,6 @@
 """The one training loop of all text-to-image GANs of the suite."""
 
+from functools import partial
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -8,25 +9,33 @@ from torch import Tensor, nn
 
 from t2igan.data.batch import CaptionedImages
 from t2igan.errors import UserError
+from t2igan.layout.layout import Layouts
 from t2igan.lightning_private import do_not_count_steps_of
-from t2igan.losses.adversarial import Logits, Objective
+from t2igan.losses.adversarial import Objective
 from t2igan.losses.gradient_penalty import MAGP, leaves
 from t2igan.losses.matching import Gammas, damsm_loss, sentence_logits
 from t2igan.losses.mismatch import MismatchPolicy, mismatch_share, mismatched
 from t2igan.models.damsm import DAMSM
 from t2igan.models.gan_step import Chunk, judge_pairs, verdicts
-from t2igan.models.generator_losses import GeneratorLoss, GeneratorView
+from t2igan.models.generator_losses import GeneratorLoss, GeneratorView, Judged
 from t2igan.models.speed import prepare_networks
 from t2igan.models.suite_module import SuiteModule, content_sha256, load_module
-from t2igan.models.synthesis import Discriminator, Generator, Synthesis, check_sentence_dim, check_sizes
+from t2igan.models.synthesis import (
+    Conditions,
+    Discriminator,
+    Generator,
+    Synthesis,
+    check_sentence_dim,
+    check_sizes,
+)
 from t2igan.nn.average import WeightAverage
 from t2igan.nn.images import to_signed
 from t2igan.nn.modes import evaluating, frozen
 from t2igan.nn.noise import caption_noise
 from t2igan.ranges import Count, Decay, Positive, Rate, Whole
-from t2igan.text import TextEmbedding, TextEncoder
+from t2igan.text import NoText, TextEmbedding, TextEncoder
 
-TextMode = Literal["joint", "frozen", "damsm-finetune"]
+TextMode = Literal["joint", "frozen", "damsm-finetune", "none"]
 VALIDATION_SEED = 0
 
 
@@ -38,7 +47,8 @@ class AdversarialModule(SuiteModule):
 
     The text encoder comes from a DAMSM checkpoint and serves in one of three modes: ``joint``, the generator's
     loss trains it end to end (SSA-GAN, abstract); ``frozen``; ``damsm-finetune``, only the DAMSM loss on real
-    pictures moves it (SSA-GAN's ``main_finetune.py``). Discriminators and DAMSM loss see a detached
+    pictures moves it (SSA-GAN's ``main_finetune.py``). With ``none`` there is no text encoder: generator and
+    discriminators see no text, only what else they require. Discriminators and DAMSM loss see a detached
     sentence always, so that no loss can be lowered by moving its own target.
 
     Args:
@@ -105,7 +115,7 @@ class AdversarialModule(SuiteModule):
         self.clip = clip
         self.seed = seed
         self.vocabulary_size = vocabulary_size
-        self.text_encoder: TextEncoder | None = None
+        self.text_encoder: TextEncoder | NoText | None = None
         self.judge: DAMSM | None = None
         self.averages = nn.ModuleDict()
         if channels_last:
@@ -115,10 +125,12 @@ class AdversarialModule(SuiteModule):
 
     def _check(self) -> None:
         check_sizes(self.generator, self.discriminators)
+        if self.text_mode == "none":
+            check_sentence_dim(0, "text_mode: none", self.generator, self.discriminators)
         judged = [loss.name for loss in self.generator_losses if loss.needs_judge]
         if judged and self.damsm is None:
             raise UserError(f"the losses {judged} need a DAMSM checkpoint: set model.init_args.damsm")
-        if self.damsm is None and self.text_mode != "joint":
+        if self.damsm is None and self.text_mode not in ("joint", "none"):
             raise UserError(f"text_mode {self.text_mode} needs a DAMSM checkpoint: set model.init_args.damsm")
 
     # ------------------------------------------------------------------ set-up
@@ -129,20 +141,15 @@ class AdversarialModule(SuiteModule):
             return
         if self.damsm is not None and self._trainer is not None:
             self.judge = self._load_judge()
-        if self.judge is not None:
-            size, dim = self.judge.vocabulary_size, self.judge.image_encoder.dim
-        else:
-            size, dim = self.vocabulary_size or len(self.vocabulary), self.generator.sentence_dim
-        check_sentence_dim(dim, f"model.init_args.damsm ({self.damsm})", self.generator, self.discriminators)
-        self.remember(vocabulary_size=size)
-        self.text_encoder = TextEncoder(size, dim)
+        self.text_encoder = self._new_text_encoder()
         if self._trainer is not None:
             for loss in self.generator_losses:
                 loss.prepare(self.vocabulary)
                 self.inputs |= loss.inputs
         if self.judge is not None:
             self.inputs["damsm"] = content_sha256(self.judge)
-            self.text_encoder.load_state_dict(self.judge.text_encoder.state_dict())
+            if self.text_mode != "none":
+                self.text_encoder.load_state_dict(self.judge.text_encoder.state_dict())
             if self.text_mode == "damsm-finetune":
                 self.judge.text_encoder = self.text_encoder
         if not self.trains_text:
@@ -152,6 +159,17 @@ class AdversarialModule(SuiteModule):
             self.averages["generator"] = WeightAverage(self.generator, self.ema_decay)
             if self.trains_text:
                 self.averages["text_encoder"] = WeightAverage(self.text_encoder, self.ema_decay)
+
+    def _new_text_encoder(self) -> TextEncoder | NoText:
+        if self.judge is not None:
+            size, dim = self.judge.vocabulary_size, self.judge.image_encoder.dim
+        else:
+            size, dim = self.vocabulary_size or len(self.vocabulary), self.generator.sentence_dim
+        self.remember(vocabulary_size=size)
+        if self.text_mode == "none":
+            return NoText()
+        check_sentence_dim(dim, f"model.init_args.damsm ({self.damsm})", self.generator, self.discriminators)
+        return TextEncoder(size, dim)
 
     def _load_judge(self) -> DAMSM:
         judge = load_module(self.damsm)
@@ -171,7 +189,7 @@ class AdversarialModule(SuiteModule):
     @property
     def trains_text(self) -> bool:
         """Whether training moves the text encoder."""
-        return self.text_mode != "frozen"
+        return self.text_mode not in ("frozen", "none")
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
         """Adam for the generator (and jointly trained text), for all discriminators, for fine-tuned encoders."""
@@ -195,7 +213,7 @@ class AdversarialModule(SuiteModule):
         sizes = len(self.discriminators) > 1
         networks: dict[str, nn.Module] = {"generator": self.generator, "text_encoder": self.text_encoder}
         for critic in self.discriminators:
-            networks[f"discriminator_{critic.image_size}" if sizes else "discriminator"] = critic
+            networks[f"discriminator_{critic.label}" if sizes else "discriminator"] = critic
         if self.judge is not None:
             networks["image_encoder"] = self.judge.image_encoder
         return networks
@@ -208,7 +226,8 @@ class AdversarialModule(SuiteModule):
             self.judge.train()
         else:
             # The recurrent layer stays in train mode (its backward on the GPU demands it), without dropout.
-            self.text_encoder.dropout.eval()
+            if self.text_mode != "none":
+                self.text_encoder.dropout.eval()
             if self.judge is not None:
                 self.judge.eval()
 
@@ -221,7 +240,12 @@ class AdversarialModule(SuiteModule):
     # ---------------------------------------------------------------- drawing
 
     def synthesise(
-        self, noise: Tensor, captions: Tensor, lengths: Tensor, weights: Literal["ema", "raw"] = "ema"
+        self,
+        noise: Tensor,
+        captions: Tensor,
+        lengths: Tensor,
+        weights: Literal["ema", "raw"] = "ema",
+        layouts: Layouts | None = None,
     ) -> Synthesis:
         """Draw pictures of captions, in eval mode.
 
@@ -230,13 +254,33 @@ class AdversarialModule(SuiteModule):
             captions: int64 (B, T), 0 = padding.
             lengths: int64 (B,).
             weights: averaged weights, or those that training moves; the same where there is no average.
+            layouts: of the images, at the generator's size; for generators that require them.
         """
         networks = {"generator": self.generator, "text_encoder": self.text_encoder}
         if weights == "ema":
             networks |= {name: average.module for name, average in self.averages.items()}
         with evaluating(*networks.values()):
             text = networks["text_encoder"](captions, lengths)
-            return networks["generator"].from_random(noise, text)
+            return networks["generator"].from_random(noise, self.conditions(text, layouts))
+
+    def conditions(self, text: TextEmbedding, layouts: Layouts | None) -> Conditions:
+        """What generator and discriminators are told, in training and everywhere else.
+
+        Args:
+            text: the captions.
+            layouts: of the images; None where nothing requires them.
+
+        Raises:
+            UserError: they are required, and there are none.
+        """
+        if layouts is None and "layouts" in self.requires:
+            raise UserError(f"{type(self.generator).__name__} makes images of layouts, and none are given")
+        return Conditions(text.sentence, text.words, text.padding, layouts)
+
+    @property
+    def requires(self) -> frozenset[str]:
+        """What a batch must hold: captions, and what generator and discriminators take beside them."""
+        return frozenset({"captions"}).union(*(each.requires for each in (self.generator, *self.discriminators)))
 
     # --------------------------------------------------------------- training
 
@@ -270,12 +314,13 @@ class AdversarialModule(SuiteModule):
 
     def _draw(self, chunk: Chunk) -> None:
         """Draw the chunk's pictures, with the graph that the generator's loss needs."""
-        if self.text_mode == "joint":
+        if self.text_mode in ("joint", "none"):
             text = self.text_encoder(chunk.batch.captions, chunk.batch.lengths)
         else:
             text = chunk.judged
-        chunk.synthesis = self.generator.from_random(chunk.noise, text)
-        chunk.sentence = text.sentence.detach()
+        told = self.conditions(text, chunk.batch.layouts)
+        chunk.synthesis = self.generator.from_random(chunk.noise, told)
+        chunk.told = told.detach()
 
     def _encoder_phase(self, chunks: list[Chunk], optimizer: LightningOptimizer) -> None:
         """``damsm-finetune``: the DAMSM loss on real pictures moves both encoders."""
@@ -321,33 +366,36 @@ class AdversarialModule(SuiteModule):
         # In half precision the penalty needs a pass of its own.
         shared = merged and bool(self.levers.shared_penalty) and not torch.is_autocast_enabled(self.device.type)
         for critic in self.discriminators:
-            images, sentence = chunk.real(critic.image_size), chunk.sentence
+            images, condition = chunk.real(critic.image_size), critic.condition(chunk.told)
             if shared:
-                images, sentence = leaves(images, sentence)
+                images, condition = leaves(images, condition)
             generated = chunk.synthesis.of_size(critic.image_size).detach()
             real, fake, wrong = judge_pairs(
                 critic,
                 images,
                 generated,
-                sentence,
-                lambda *pairs: mismatched(*pairs, chunk.batch.class_ids, self.mismatch, chunk.random),
+                condition,
+                partial(self._mismatched, chunk) if self.mismatch != "none" else None,
                 jointly=critic.independent and bool(self.levers.joint_pass) and not shared,
             )
-            share = mismatch_share(len(wrong), len(sentence), self.mismatch)
-            loss = self.objective.discriminator_loss(real, fake, wrong, share)
+            share = mismatch_share(len(wrong), len(condition), self.mismatch)
+            loss = critic.adversarial_weight * self.objective.discriminator_loss(real, fake, wrong, share)
             self._log_verdicts(chunk, critic, loss, verdicts(real, fake, wrong, share))
             total = total + loss
             if shared:
-                penalty = penalty + self.penalty(real.conditional, images, sentence)
+                penalty = penalty + self.penalty(real.conditional, images, condition)
         if merged:
             penalty = penalty if shared else self.penalty_loss(chunk)
             self._log(chunk, penalty=penalty)
             total = total + penalty
         return total
 
+    def _mismatched(self, chunk: Chunk, features: Tensor, condition: Tensor) -> tuple[Tensor, Tensor]:
+        return mismatched(features, condition, chunk.batch.class_ids, self.mismatch, chunk.random)
+
     def _log_verdicts(self, chunk: Chunk, critic: Discriminator, loss: Tensor, values: dict[str, Tensor]) -> None:
         if len(self.discriminators) > 1:
-            values = {f"{name}_{critic.image_size}": value for name, value in (values | {"loss_d": loss}).items()}
+            values = {f"{name}_{critic.label}": value for name, value in (values | {"loss_d": loss}).items()}
         self._log(chunk, **values)
 
     def penalty_loss(self, chunk: Chunk) -> Tensor:
@@ -355,9 +403,9 @@ class AdversarialModule(SuiteModule):
         total = chunk.images.new_zeros(())
         with torch.autocast(self.device.type, enabled=False):
             for critic in self.discriminators:
-                images, sentence = leaves(chunk.real(critic.image_size), chunk.sentence)
-                logits = critic.conditional(critic(images), sentence)
-                total = total + self.penalty(logits, images, sentence)
+                images, condition = leaves(chunk.real(critic.image_size), critic.condition(chunk.told))
+                logits = critic.conditional(critic(images), condition)
+                total = total + self.penalty(logits, images, condition)
         return total
 
     def _generator_phase(self, chunks: list[Chunk], optimizer: LightningOptimizer) -> None:
@@ -374,13 +422,14 @@ class AdversarialModule(SuiteModule):
 
     def generator_loss(self, chunk: Chunk) -> Tensor:
         """Adversarial loss of a drawn chunk against all discriminators, plus the further terms."""
-        adversarial = chunk.images.new_zeros(())
+        adversarial, judged = chunk.images.new_zeros(()), []
         for critic in self.discriminators:
-            features = critic(chunk.synthesis.of_size(critic.image_size))
-            verdict = Logits(critic.conditional(features, chunk.sentence), critic.unconditional(features))
-            adversarial = adversarial + self.objective.generator_loss(verdict)
+            condition = critic.condition(chunk.told)
+            verdict = critic.verdict(chunk.synthesis.of_size(critic.image_size), condition)
+            adversarial = adversarial + critic.adversarial_weight * self.objective.generator_loss(verdict)
+            judged.append(Judged(critic, verdict, condition))
         self._log(chunk, loss_g_adversarial=adversarial)
-        view = GeneratorView(chunk.synthesis, chunk.judged, chunk.batch, self.judge)
+        view = GeneratorView(chunk.synthesis, chunk.judged, chunk.batch, self.judge, chunk.real, judged)
         total = adversarial
         for term in self.generator_losses:
             value = term(view)
@@ -404,7 +453,7 @@ class AdversarialModule(SuiteModule):
         if self.judge is None:
             return
         noise = caption_noise(batch.caption_ids, self.generator.random_dim, VALIDATION_SEED).to(self.device)
-        drawn = self.synthesise(noise, batch.captions, batch.lengths).images[-1]
+        drawn = self.synthesise(noise, batch.captions, batch.lengths, layouts=batch.layouts).images[-1]
         text = self._judged_text(batch)
         regions, codes = self.judge.image_encoder(drawn)
         loss = damsm_loss(regions, codes, text, batch.class_ids, self._judge_gammas()).total
@@ -420,4 +469,4 @@ class AdversarialModule(SuiteModule):
     def predict_step(self, batch: CaptionedImages, batch_idx: int) -> Tensor:
         """Pictures (B, 3, S, S) in [-1, 1] of the batch's captions."""
         noise = caption_noise(batch.caption_ids, self.generator.random_dim, VALIDATION_SEED).to(self.device)
-        return self.synthesise(noise, batch.captions, batch.lengths).images[-1]
+        return self.synthesise(noise, batch.captions, batch.lengths, layouts=batch.layouts).images[-1]

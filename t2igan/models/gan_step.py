@@ -25,7 +25,7 @@ class Chunk:
         noise: (B, Z + E).
         judged: the captions as the DAMSM embeds them.
         synthesis: what was generated.
-        sentence: (B, D), what the generator was told, detached.
+        told: what the generator was told, detached.
         random: the step's random numbers for these samples; None: torch's generator.
     """
 
@@ -34,7 +34,7 @@ class Chunk:
     noise: Tensor
     judged: TextEmbedding
     synthesis: Synthesis | None = None
-    sentence: Tensor | None = None
+    told: TextEmbedding | None = None
     random: StepRandom | None = None
 
     def real(self, size: int) -> Tensor:
@@ -48,8 +48,8 @@ def judge_pairs(
     discriminator: Discriminator,
     real: Tensor,
     generated: Tensor,
-    sentence: Tensor,
-    mismatch: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]],
+    condition: Tensor,
+    mismatch: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] | None,
     jointly: bool = False,
 ) -> tuple[Logits, Logits, Tensor]:
     """A discriminator's logits of real, generated and wrong pairs.
@@ -58,22 +58,26 @@ def judge_pairs(
         discriminator: judges.
         real: images (B, 3, S, S).
         generated: images (B, 3, S, S), detached.
-        sentence: (B, D), of the captions of both.
-        mismatch: (features, sentence) -> features and sentences of pairs that do not belong together.
+        condition: (B, ...), what both are held against (:meth:`Discriminator.condition`).
+        mismatch: (features, condition) -> features and conditions of pairs that do not belong together; None: there
+            are no such pairs.
         jointly: real and generated images in one pass, for a discriminator that judges each image alone.
 
     Returns:
         Verdicts on real and generated pairs, and the conditional logits (M,) of wrong ones.
     """
+    if mismatch is None:
+        verdict = discriminator.verdict
+        return verdict(real, condition), verdict(generated, condition), real.new_empty(0)
     # Real features, generated features, then the heads: the released order, which batch norm and the power
     # iterations of DM-GAN's discriminators remember.
     if jointly:
         features, features_generated = discriminator(torch.cat([real, generated])).split(len(real))
     else:
         features, features_generated = discriminator(real), discriminator(generated)
-    wrong_pairs = mismatch(features, sentence)
-    conditional = discriminator.conditional(features, sentence)
-    conditional_generated = discriminator.conditional(features_generated, sentence)
+    wrong_pairs = mismatch(features, condition)
+    conditional = discriminator.conditional(features, condition)
+    conditional_generated = discriminator.conditional(features_generated, condition)
     wrong = discriminator.conditional(*wrong_pairs)
     return (
         Logits(conditional, discriminator.unconditional(features)),

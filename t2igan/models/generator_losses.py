@@ -1,6 +1,6 @@
 """Terms of a generator's loss beside the adversarial one, each chosen in YAML."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -9,14 +9,30 @@ from torch import Tensor, nn
 
 from t2igan.data.batch import CaptionedImages
 from t2igan.errors import UserError
+from t2igan.losses.adversarial import Logits
 from t2igan.losses.matching import Gammas, damsm_loss
-from t2igan.models.synthesis import Synthesis
+from t2igan.models.synthesis import Discriminator, Synthesis
 from t2igan.nn.recipe import Recipe
 from t2igan.ranges import Weight
 from t2igan.text import TextEmbedding
 
 if TYPE_CHECKING:
     from t2igan.models.damsm import DAMSM
+
+
+@dataclass
+class Judged:
+    """What a discriminator said of the generated images, with its graph.
+
+    Attributes:
+        discriminator: said it.
+        verdict: what it said.
+        condition: what it held them against.
+    """
+
+    discriminator: Discriminator
+    verdict: Logits
+    condition: Tensor
 
 
 @dataclass
@@ -28,12 +44,16 @@ class GeneratorView:
         text: the judge's embedding of the captions, detached.
         batch: real pictures and captions.
         judge: the pre-trained DAMSM, or None.
+        real: gives the real images (B, 3, size, size) in [-1, 1] of a size.
+        judged: by each discriminator.
     """
 
     synthesis: Synthesis
     text: TextEmbedding
     batch: CaptionedImages
     judge: "DAMSM | None"
+    real: Callable[[int], Tensor] | None = None
+    judged: Sequence[Judged] = ()
 
 
 class GeneratorLoss(Recipe, nn.Module):

@@ -2,12 +2,28 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from torch import Tensor, nn
 
 from t2igan.errors import UserError
+from t2igan.layout.layout import Layouts
+from t2igan.losses.adversarial import Logits
 from t2igan.nn.recipe import Recipe
 from t2igan.text import TextEmbedding
+
+
+@dataclass
+class Conditions(TextEmbedding):
+    """What images are made of and held against: captions and, where the model requires them, layouts.
+
+    Text generators and discriminators take it for the :class:`TextEmbedding` that it is.
+
+    Attributes:
+        layouts: of the images, at the generator's size.
+    """
+
+    layouts: Layouts | None = None
 
 
 @dataclass
@@ -66,8 +82,10 @@ class Generator(Recipe, nn.Module):
         sentence_dim: width D of the sentence vectors it takes.
         image_sizes: side in pixels of each image returned, coarse to fine.
         eps_dim: width E of the conditioning augmentation's noise, 0 without one.
+        requires: what it takes of a batch beside captions, see :attr:`SuiteModule.requires`.
     """
 
+    requires: ClassVar[frozenset[str]] = frozenset()
     noise_dim: int
     sentence_dim: int
     image_sizes: list[int]
@@ -106,20 +124,38 @@ class Discriminator(Recipe, nn.Module):
         probabilities: whether it gives probabilities in place of logits, as released ones do; none trains so.
         independent: whether it judges each image as if it were alone, without batch norm or anything else that a
             pass leaves behind; real and generated images may then share a pass.
+        adversarial_weight: what its adversarial loss counts beside those of the other discriminators.
+        requires: what it takes of a batch beside captions, see :attr:`SuiteModule.requires`.
     """
 
+    requires: ClassVar[frozenset[str]] = frozenset()
+    adversarial_weight: float = 1.0
     image_size: int
     sentence_dim: int
     probabilities: bool = False
     independent: bool = False
 
-    def conditional(self, features: Tensor, sentence: Tensor) -> Tensor:
-        """Logits (B,) of "real and matching", from features and sentence vectors (B, D)."""
+    @property
+    def label(self) -> str:
+        """Its name in the logs beside other discriminators."""
+        return str(self.image_size)
+
+    def condition(self, told: TextEmbedding) -> Tensor:
+        """What it holds images against, (B, ...), of all that the generator was told: the sentence vectors."""
+        return told.sentence
+
+    def conditional(self, features: Tensor, condition: Tensor) -> Tensor:
+        """Logits (B,) of "real and matching", from features and what :meth:`condition` gives."""
         raise NotImplementedError
 
     def unconditional(self, features: Tensor) -> Tensor | None:
         """Logits (B,) of "real", or None for a discriminator that judges pairs only."""
         return None
+
+    def verdict(self, images: Tensor, condition: Tensor) -> Logits:
+        """All that it says of images (B, 3, S, S) and of what :meth:`condition` gives."""
+        features = self(images)
+        return Logits(self.conditional(features, condition), self.unconditional(features))
 
 
 def check_sizes(generator: Generator, discriminators: Iterable[Discriminator]) -> None:

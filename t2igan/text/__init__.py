@@ -1,6 +1,6 @@
 """Captions -> embeddings."""
 
 from t2igan.text.embedding import TextEmbedding
-from t2igan.text.encoder import TextEncoder
+from t2igan.text.encoder import NoText, TextEncoder
 
-__all__ = ["TextEmbedding", "TextEncoder"]
+__all__ = ["NoText", "TextEmbedding", "TextEncoder"]

@@ -1,6 +1,6 @@
 """What a caption is to every generator, discriminator and loss."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -33,7 +33,7 @@ class TextEmbedding:
 
     def detach(self) -> "TextEmbedding":
         """The same embedding, cut from the graph of the encoder."""
-        return TextEmbedding(self.sentence.detach(), self.words.detach(), self.padding)
+        return replace(self, sentence=self.sentence.detach(), words=self.words.detach())
 
     def to(self, device: torch.device | str) -> "TextEmbedding":
         """The same embedding on ``device``."""

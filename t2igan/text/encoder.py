@@ -13,6 +13,17 @@ from t2igan.ranges import Count
 from t2igan.text.embedding import TextEmbedding
 
 
+class NoText(nn.Module):
+    """In place of a text encoder where images are not made of text: vectors of width 0."""
+
+    def forward(self, captions: Tensor, lengths: Tensor) -> TextEmbedding:
+        """int64 captions (B, T) and lengths (B,) -> sentence (B, 0) and words (B, 0, T)."""
+        rows, steps = captions.shape
+        nothing = torch.empty(rows, 0, steps, device=captions.device)
+        padding = torch.arange(steps, device=captions.device) >= lengths.to(captions.device)[:, None]
+        return TextEmbedding(nothing[:, :, 0], nothing, padding)
+
+
 class TextEncoder(Recipe, nn.Module):
     """Word ids -> sentence and word vectors.
 

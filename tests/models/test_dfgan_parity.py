@@ -63,7 +63,7 @@ def test_losses_equal_the_original(name, dtype):
     critic, hinge = module.discriminators[0], module.objective
     images, fakes, sentence = (recorded_input(case, key, dtype).detach() for key in ("images", "fakes", "sent_emb"))
     module.history.append({})
-    chunk = Chunk(empty_batch(), images, None, embedding(sentence), Synthesis([fakes]), sentence)
+    chunk = Chunk(empty_batch(), images, None, embedding(sentence), Synthesis([fakes]), embedding(sentence))
 
     # Gradients add up: those of the penalty alone, then, with those of the other terms, of the whole loss.
     penalty, module.penalty = module.penalty_loss(chunk), None

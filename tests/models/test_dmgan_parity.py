@@ -141,7 +141,8 @@ def test_discriminator_loss(channels, dtype):
     module.history = [{}]
     fakes = Synthesis([recorded_input(case, f"fakes{size}", dtype) for size in SIZES])
     batch = CaptionedImages(None, None, None, torch.arange(4), list("abcd"), torch.arange(4))
-    chunk = Chunk(batch, fakes.images[0], None, None, fakes, recorded_input(case, "sent_emb", dtype))
+    told = TextEmbedding(recorded_input(case, "sent_emb", dtype), None, None)
+    chunk = Chunk(batch, fakes.images[0], None, None, fakes, told)
     chunk.real = lambda size: recorded_input(case, f"images{size}", dtype)
 
     module.discriminator_loss(chunk).backward()

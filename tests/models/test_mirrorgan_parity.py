@@ -161,8 +161,8 @@ def test_generator_loss(name, dtype, stream_file):
         loss.prepare([])
     fakes = [recorded_input(case, f"fakes{size}", dtype).requires_grad_() for size in SIZES]
     nothing = fakes[0].new_zeros(4, 1)
-    sentence = recorded_input(case, "sent_emb", dtype)
-    chunk = Chunk(given_batch(case), fakes[0], None, None, Synthesis(fakes, mu=nothing, logvar=nothing), sentence)
+    text = TextEmbedding(recorded_input(case, "sent_emb", dtype), None, None)
+    chunk = Chunk(given_batch(case), fakes[0], None, None, Synthesis(fakes, mu=nothing, logvar=nothing), text)
 
     told = module.generator_losses[0]
     (of_caption,) = torch.autograd.grad(told(GeneratorView(chunk.synthesis, None, chunk.batch, None)), fakes[-1])
