@@ -13,13 +13,12 @@ from t2igan.layout.layout import Layouts
 from t2igan.lightning_private import do_not_count_steps_of
 from t2igan.losses.adversarial import Objective
 from t2igan.losses.gradient_penalty import MAGP, leaves
-from t2igan.losses.matching import Gammas, damsm_loss, sentence_logits
+from t2igan.losses.matching import damsm_loss, sentence_logits
 from t2igan.losses.mismatch import MismatchPolicy, mismatch_share, mismatched
-from t2igan.models.damsm import DAMSM
 from t2igan.models.gan_step import Chunk, judge_pairs, verdicts
 from t2igan.models.generator_losses import GeneratorLoss, GeneratorView, Judged
 from t2igan.models.speed import prepare_networks
-from t2igan.models.suite_module import SuiteModule, content_sha256, load_module
+from t2igan.models.suite_module import content_sha256
 from t2igan.models.synthesis import (
     Conditions,
     Discriminator,
@@ -28,18 +27,18 @@ from t2igan.models.synthesis import (
     check_sentence_dim,
     check_sizes,
 )
+from t2igan.models.text_conditioned import TextConditioned, TextMode
 from t2igan.nn.average import WeightAverage
 from t2igan.nn.images import to_signed
 from t2igan.nn.modes import evaluating, frozen
 from t2igan.nn.noise import caption_noise
 from t2igan.ranges import Count, Decay, Positive, Rate, Whole
-from t2igan.text import NoText, TextEmbedding, TextEncoder
+from t2igan.text import TextEmbedding
 
-TextMode = Literal["joint", "frozen", "damsm-finetune", "none"]
 VALIDATION_SEED = 0
 
 
-class AdversarialModule(SuiteModule):
+class AdversarialModule(TextConditioned):
     """Trains any generator against any discriminators under any objective.
 
     One step: encode the captions, draw once, move the discriminators on detached pictures, take the penalty,
@@ -98,15 +97,13 @@ class AdversarialModule(SuiteModule):
         seed: Whole = 0,
         vocabulary_size: Count | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(damsm, text_mode, vocabulary_size)
         self.automatic_optimization = False
         self.generator = generator
         self.discriminators = nn.ModuleList(discriminators)
         self.objective = objective
-        self.damsm = damsm
         self.penalty = penalty
         self.generator_losses = nn.ModuleList(generator_losses or [])
-        self.text_mode = text_mode
         self.mismatch = mismatch
         self.lr_generator, self.lr_discriminator, self.lr_text = lr_generator, lr_discriminator, lr_text
         self.betas = tuple(betas)
@@ -114,9 +111,6 @@ class AdversarialModule(SuiteModule):
         self.accumulate = accumulate
         self.clip = clip
         self.seed = seed
-        self.vocabulary_size = vocabulary_size
-        self.text_encoder: TextEncoder | NoText | None = None
-        self.judge: DAMSM | None = None
         self.averages = nn.ModuleDict()
         if channels_last:
             self.generator.to(memory_format=torch.channels_last)
@@ -159,37 +153,6 @@ class AdversarialModule(SuiteModule):
             self.averages["generator"] = WeightAverage(self.generator, self.ema_decay)
             if self.trains_text:
                 self.averages["text_encoder"] = WeightAverage(self.text_encoder, self.ema_decay)
-
-    def _new_text_encoder(self) -> TextEncoder | NoText:
-        if self.judge is not None:
-            size, dim = self.judge.vocabulary_size, self.judge.image_encoder.dim
-        else:
-            size, dim = self.vocabulary_size or len(self.vocabulary), self.generator.sentence_dim
-        self.remember(vocabulary_size=size)
-        if self.text_mode == "none":
-            return NoText()
-        check_sentence_dim(dim, f"model.init_args.damsm ({self.damsm})", self.generator, self.discriminators)
-        return TextEncoder(size, dim)
-
-    def _load_judge(self) -> DAMSM:
-        judge = load_module(self.damsm)
-        if not isinstance(judge, DAMSM):
-            raise UserError(f"{self.damsm} holds a {type(judge).__name__}, not a DAMSM")
-        if self.vocabulary and judge.vocabulary != self.vocabulary:
-            raise UserError(
-                f"the DAMSM {self.damsm} was trained on another vocabulary than this store's: "
-                "train one on this store, or prepare the store with that DAMSM's captions.pickle"
-            )
-        if self.text_mode == "damsm-finetune":
-            judge.requires_grad_(True)
-            if hasattr(judge.image_encoder, "trunk"):
-                judge.image_encoder.trunk.requires_grad_(False)
-        return judge
-
-    @property
-    def trains_text(self) -> bool:
-        """Whether training moves the text encoder."""
-        return self.text_mode not in ("frozen", "none")
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
         """Adam for the generator (and jointly trained text), for all discriminators, for fine-tuned encoders."""
@@ -306,12 +269,6 @@ class AdversarialModule(SuiteModule):
             chunks.append(Chunk(part, to_signed(part.images), noise, self._judged_text(part), random=own))
         return chunks
 
-    def _judged_text(self, batch: CaptionedImages) -> TextEmbedding:
-        """The captions as the DAMSM that judges embeds them."""
-        encoder = self.text_encoder if self.judge is None else self.judge.text_encoder
-        with torch.no_grad():
-            return encoder(batch.captions, batch.lengths)
-
     def _draw(self, chunk: Chunk) -> None:
         """Draw the chunk's pictures, with the graph that the generator's loss needs."""
         if self.text_mode in ("joint", "none"):
@@ -333,13 +290,6 @@ class AdversarialModule(SuiteModule):
             self.manual_backward(loss / len(chunks))
             self._log(chunk, loss_encoders=loss)
         optimizer.step()
-
-    def _judge_gammas(self) -> Gammas:
-        """Smoothing factors of the generator's own DAMSM loss where it has one."""
-        for loss in self.generator_losses:
-            if loss.needs_judge:
-                return loss.gammas
-        return self.judge.gammas
 
     def _discriminator_phase(self, chunks: list[Chunk], optimizer: LightningOptimizer) -> None:
         optimizer.zero_grad()

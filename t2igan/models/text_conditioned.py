@@ -1,0 +1,82 @@
+"""The text side of a GAN: its encoder, and the DAMSM that the encoder comes from and that judges images."""
+
+from typing import Literal
+
+import torch
+from torch import nn
+
+from t2igan.data.batch import CaptionedImages
+from t2igan.errors import UserError
+from t2igan.losses.matching import Gammas
+from t2igan.models.damsm import DAMSM
+from t2igan.models.suite_module import SuiteModule, load_module
+from t2igan.models.synthesis import Generator, check_sentence_dim
+from t2igan.text import NoText, TextEmbedding, TextEncoder
+
+TextMode = Literal["joint", "frozen", "damsm-finetune", "none"]
+
+
+class TextConditioned(SuiteModule):
+    """Has a text encoder in one of the modes that :class:`t2igan.models.adversarial.AdversarialModule` describes.
+
+    Attributes:
+        text_encoder: embeds captions, None until :meth:`configure_model`.
+        judge: the pre-trained DAMSM, None where there is none or nothing is trained.
+        generator: what the embeddings are for.
+        discriminators: what else they are for.
+        generator_losses: what the judge is for.
+    """
+
+    generator: Generator
+    discriminators: nn.ModuleList
+    generator_losses: nn.ModuleList
+
+    def __init__(self, damsm: str | None, text_mode: TextMode, vocabulary_size: int | None) -> None:
+        super().__init__()
+        self.damsm, self.text_mode, self.vocabulary_size = damsm, text_mode, vocabulary_size
+        self.text_encoder: TextEncoder | NoText | None = None
+        self.judge: DAMSM | None = None
+
+    def _new_text_encoder(self) -> TextEncoder | NoText:
+        if self.judge is not None:
+            size, dim = self.judge.vocabulary_size, self.judge.image_encoder.dim
+        else:
+            size, dim = self.vocabulary_size or len(self.vocabulary), self.generator.sentence_dim
+        self.remember(vocabulary_size=size)
+        if self.text_mode == "none":
+            return NoText()
+        check_sentence_dim(dim, f"model.init_args.damsm ({self.damsm})", self.generator, self.discriminators)
+        return TextEncoder(size, dim)
+
+    def _load_judge(self) -> DAMSM:
+        judge = load_module(self.damsm)
+        if not isinstance(judge, DAMSM):
+            raise UserError(f"{self.damsm} holds a {type(judge).__name__}, not a DAMSM")
+        if self.vocabulary and judge.vocabulary != self.vocabulary:
+            raise UserError(
+                f"the DAMSM {self.damsm} was trained on another vocabulary than this store's: "
+                "train one on this store, or prepare the store with that DAMSM's captions.pickle"
+            )
+        if self.text_mode == "damsm-finetune":
+            judge.requires_grad_(True)
+            if hasattr(judge.image_encoder, "trunk"):
+                judge.image_encoder.trunk.requires_grad_(False)
+        return judge
+
+    @property
+    def trains_text(self) -> bool:
+        """Whether training moves the text encoder."""
+        return self.text_mode not in ("frozen", "none")
+
+    def _judged_text(self, batch: CaptionedImages) -> TextEmbedding:
+        """The captions as the DAMSM that judges embeds them."""
+        encoder = self.text_encoder if self.judge is None else self.judge.text_encoder
+        with torch.no_grad():
+            return encoder(batch.captions, batch.lengths)
+
+    def _judge_gammas(self) -> Gammas:
+        """Smoothing factors of the generator's own DAMSM loss where it has one."""
+        for loss in self.generator_losses:
+            if loss.needs_judge:
+                return loss.gammas
+        return self.judge.gammas
