@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 from t2igan.errors import UserError
 
@@ -111,7 +112,7 @@ class FolderLock:
 
     def __init__(self, folder: Path, what: str) -> None:
         self.path, self.what = folder / self.NAME, what
-        self._file = None
+        self._file: IO[str] | None = None
 
     def take(self, say: Callable[[str], None], seconds: float = LOCK_SECONDS) -> None:
         """Take the lock, waiting for somebody who is about to end.
@@ -124,26 +125,26 @@ class FolderLock:
             UserError: another process works in the folder.
         """
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = self.path.open("a+")
+        file = self._file = self.path.open("a+")
         end, told = time.monotonic() + seconds, False
-        while not self._try(say):
+        while not self._try(file, say):
             if time.monotonic() > end:
-                holder = self._holder()
+                holder = self._holder(file)
                 self.release()
                 raise UserError(
                     f"{self.path.parent}: {holder} works in this folder; stop it, or give another --run"
                 )
             if not told:
-                say(f"{self.path.parent}: waiting for {self._holder()} to end")
+                say(f"{self.path.parent}: waiting for {self._holder(file)} to end")
                 told = True
             time.sleep(0.2)
-        self._file.truncate(0)
-        self._file.write(f"{self.what} (process {os.getpid()} on {socket.gethostname()})")
-        self._file.flush()
+        file.truncate(0)
+        file.write(f"{self.what} (process {os.getpid()} on {socket.gethostname()})")
+        file.flush()
 
-    def _try(self, say: Callable[[str], None]) -> bool:
+    def _try(self, file: IO[str], say: Callable[[str], None]) -> bool:
         try:
-            fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             if error.errno in (errno.EACCES, errno.EAGAIN):
                 return False
@@ -152,10 +153,10 @@ class FolderLock:
             say(f"{self.path}: this file system knows no locks; see to it that one process works in the folder")
         return True
 
-    def _holder(self) -> str:
+    def _holder(self, file: IO[str]) -> str:
         # Through the open file: closing another handle of the file would give up the process's lock.
-        self._file.seek(0)
-        return f"another `{self._file.read().strip() or self.what}`"
+        file.seek(0)
+        return f"another `{file.read().strip() or self.what}`"
 
     def release(self) -> None:
         """Give the lock up."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 from pytorch_lightning.core.optimizer import LightningOptimizer
+from pytorch_lightning.profilers import Profiler
 from torch import Tensor
 
 
@@ -30,6 +31,11 @@ def scales_losses(trainer: pl.Trainer) -> bool:
 def overfits(trainer: pl.Trainer) -> bool:
     """Whether the trainer replaces samplers, to overfit some batches (``connectors/data_connector.py``)."""
     return bool(vars(trainer)["overfit_batches"])
+
+
+def set_profiler(trainer: pl.Trainer, profiler: Profiler) -> None:
+    """Let a profiler see the rest of a training (``connectors/``: the trainer is given one when it is made)."""
+    vars(trainer)["profiler"] = profiler
 
 
 def requeues_itself(trainer: pl.Trainer) -> bool:

@@ -82,7 +82,7 @@ class Runner:
                 time.sleep(POLL_SECONDS)
             watch(self.jobs)
         finally:
-            running = [job.handle for job in self.jobs if job.state == RUNNING]
+            running = [job.handle for job in self.jobs if job.state == RUNNING and job.handle]
             for handle in running:
                 handle.ask()
             for handle in running:
@@ -91,15 +91,15 @@ class Runner:
 
     def _advance(self) -> None:
         for job in self.jobs:
-            if job.state == RUNNING:
-                self._look_after(job)
+            if job.state == RUNNING and job.handle:
+                self._look_after(job, job.handle)
         for job in self.jobs:
             if job.state == WAITING:
                 self._start_or_leave(job)
 
-    def _look_after(self, job: Job) -> None:
+    def _look_after(self, job: Job, handle: Handle) -> None:
         job.seconds = round(time.monotonic() - job.started, 1)
-        code = job.handle.poll()
+        code = handle.poll()
         if code is None:
             return
         job.why = None if code else job.step.shortfall()

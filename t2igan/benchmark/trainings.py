@@ -121,11 +121,14 @@ class Trainings:
         sources: dict[str, str] = {}
 
         def trained(key: str, value: str) -> str:
-            if not CHECKPOINT.fullmatch(value):
+            match = CHECKPOINT.fullmatch(value)
+            if match is None:
                 return value
-            training = self._trained_by(wanted.config, value)
+            config = _root(wanted.config) / f"{match['name']}.yaml"
+            trained_here = value not in self.given and config.is_file()
+            training = self.add(Wanted(config.stem, config)) if trained_here else None
             if training is None:
-                sources[value] = self._sha256(wanted.config, value)
+                sources[value] = self._sha256(wanted.config, value, config)
                 return value
             needs[key] = training
             sources[str(training.checkpoint)] = f"{training.folder.parent.name}/{training.label}"
@@ -156,24 +159,11 @@ class Trainings:
             return None
         return content
 
-    def _trained_by(self, config: Path, checkpoint: str) -> Training | None:
-        """The training of a checkpoint that a configuration names, None where it is taken as it is."""
-        if checkpoint in self.given:
-            return None
-        name = CHECKPOINT.fullmatch(checkpoint)["name"]
-        source = _root(config) / f"{name}.yaml"
-        if not source.is_file():
-            return None
-        return self.add(Wanted(source.stem, source))
-
-    def _sha256(self, config: Path, checkpoint: str) -> str:
+    def _sha256(self, config: Path, checkpoint: str, trains_it: Path) -> str:
         path = Path(checkpoint)
         if path.is_file():
             return hashlib.sha256(path.read_bytes()).hexdigest()
-        name = CHECKPOINT.fullmatch(checkpoint)["name"]
-        self.problems.append(
-            f"{config} needs {checkpoint}, which is not there, and no {_root(config) / name}.yaml would train it"
-        )
+        self.problems.append(f"{config} needs {checkpoint}, which is not there, and no {trains_it} would train it")
         return ""
 
 

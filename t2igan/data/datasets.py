@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 import torch
@@ -13,7 +13,7 @@ from torch.utils.data import Dataset, get_worker_info
 from t2igan.data.augmentation import EncodedWindows, Windows
 from t2igan.data.batch import CaptionedImages
 from t2igan.data.sampler import share_of
-from t2igan.data.selection import ImageSplit
+from t2igan.data.selection import ImageSplit, Numbers
 from t2igan.data.vocabulary import subsample_words
 
 
@@ -197,7 +197,7 @@ class EvaluationItems(Dataset):
     def __len__(self) -> int:
         return self.split.n_captions
 
-    def __getitem__(self, captions: Sequence[int]) -> CaptionedImages:
+    def __getitem__(self, captions: Numbers) -> CaptionedImages:
         return collate([self.item(int(caption)) for caption in captions])
 
     def item(self, caption: int) -> Item:
@@ -222,7 +222,14 @@ def collate(items: Sequence[Item]) -> CaptionedImages:
     )
 
 
-def padded(captions: Sequence[np.ndarray]) -> dict[str, Tensor]:
+class Padded(TypedDict):
+    """Captions of one length, int64 (B, T), and how many words they had, int64 (B,)."""
+
+    captions: Tensor
+    lengths: Tensor
+
+
+def padded(captions: Sequence[np.ndarray]) -> Padded:
     """``captions``, padded with 0 on the right to the longest of them, and their ``lengths``.
 
     Args:

@@ -1,6 +1,7 @@
 """Some of a store's images: a part of its splits, and a store whose test images are held-out training classes."""
 
 import hashlib
+from collections.abc import Sequence
 from functools import cached_property
 
 import numpy as np
@@ -99,6 +100,9 @@ class SelectedImages:
         split, own = self._members[image]
         return split, split.captions_of(own)[caption - int(self._caption_starts[image])]
 
+
+Numbers = Sequence[int] | np.ndarray
+"""Of images or captions, int64 where it is an array."""
 
 ImageSplit = StoreSplit | SelectedImages
 """Captioned images to learn from or to look at."""

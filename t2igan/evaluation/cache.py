@@ -86,7 +86,7 @@ class Shelf:
         """Write what waits."""
         if not self._waiting:
             return
-        columns = [np.concatenate(column) for column in zip(*self._waiting)]
+        columns: list[Any] = [np.concatenate(column) for column in zip(*self._waiting)]
         self._waiting.clear()
         names = [IDS, *(f"rows{number}" for number in range(len(columns) - 1))]
         part = self.folder / f"{uuid.uuid4().hex}.npz"

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from t2igan.evaluation.embedders import CaptionEmbedder, Embedder, Rows
 from t2igan.evaluation.metrics.clip_score import CLIPScore
-from t2igan.evaluation.metrics.r_precision import CLIPRPrecision, RPrecision
+from t2igan.evaluation.metrics.r_precision import Matching
 from t2igan.evaluation.plan import shuffled_captions
 from t2igan.evaluation.record import MetricValue
 from t2igan.evaluation.scorers import Scorer, Setting, measured
@@ -30,7 +30,7 @@ class MatchingScorer(Scorer):
         setting: what is scored.
     """
 
-    def __init__(self, spec: RPrecision | CLIPRPrecision, embedder: Embedder, setting: Setting) -> None:
+    def __init__(self, spec: Matching, embedder: Embedder, setting: Setting) -> None:
         assert isinstance(embedder, CaptionEmbedder)
         self.embedder, self.network_sha256, self._spec = embedder, embedder.sha256, spec
         self._protocol, self.wanted = setting.protocol, np.ones(len(setting.plan), bool)

@@ -1,12 +1,13 @@
 """How much pictures of one caption differ: a pass of its own, because it draws each caption several times."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 
 import numpy as np
 import torch
 
+from t2igan.data.selection import Numbers
 from t2igan.evaluation.cache import shelf_for
 from t2igan.evaluation.embedders import Embedder, Rows
 from t2igan.evaluation.feeding import Feed, feed
@@ -55,7 +56,7 @@ class DiversityScorer(Scorer):
         estimate = replace(estimate, count=len(captions) * self._samples)
         return {self.title: measured(estimate, self.network_sha256, protocol)}
 
-    def _draw(self, own: Sequence[int]) -> Iterator[Pictures]:
+    def _draw(self, own: Numbers) -> Iterator[Pictures]:
         """The samples of some captions, images (B, K, 3, S, S)."""
         setting, samples, captions = self._setting, self._samples, self._captions
         drawn = Plan(np.repeat(captions, samples), np.tile(np.arange(samples), len(captions)))

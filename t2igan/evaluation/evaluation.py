@@ -8,6 +8,7 @@ from functools import partial
 import numpy as np
 import torch
 
+from t2igan.data.selection import Numbers
 from t2igan.data.store import Store
 from t2igan.errors import UserError
 from t2igan.evaluation.cache import shelf_for
@@ -208,7 +209,7 @@ def _feed_reference(scorers: Sequence[Scorer], setting: Setting) -> int:
         for embedder, own in _by_embedder(wanting)
     ]
 
-    def read(own: Sequence[int]) -> Iterator[Pictures]:
+    def read(own: Numbers) -> Iterator[Pictures]:
         for batch in batches(own, setting.options.batch_size):
             with part("reading the reference"):
                 images = reference.images(batch, setting.device)
@@ -231,7 +232,7 @@ def _feed_pictures(scorers: Sequence[Scorer], setting: Setting) -> None:
         for embedder, own in _by_embedder([scorer for scorer in scorers if scorer.wanted.any()])
     ]
 
-    def draw(own: Sequence[int]) -> Iterator[Pictures]:
+    def draw(own: Numbers) -> Iterator[Pictures]:
         how = setting.protocol, setting.store, setting.plan, own, setting.options.batch_size, setting.device
         yield from charged(DRAWING, setting.subject.pictures(*how))
 

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor, distributed
 
+from t2igan.data.selection import Numbers
 from t2igan.evaluation.cache import Shelf
 from t2igan.evaluation.embedders import Embedder, Rows
 from t2igan.evaluation.generate import Pictures
@@ -42,7 +43,7 @@ class Feed:
 def feed(
     feeds: Sequence[Feed],
     ids: np.ndarray,
-    draw: Callable[[Sequence[int]], Iterator[Pictures]],
+    draw: Callable[[Numbers], Iterator[Pictures]],
     device: torch.device,
     told: Told | None = None,
 ) -> None:

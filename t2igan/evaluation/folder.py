@@ -4,7 +4,7 @@ import hashlib
 import re
 import string
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from PIL import Image, UnidentifiedImageError
 
+from t2igan.data.selection import Numbers
 from t2igan.data.store import Store, StoreSplit
 from t2igan.errors import UserError
 from t2igan.evaluation.generate import Pictures, batches
@@ -130,23 +131,26 @@ class _Names:
             if self._usual and name in self._by_key:
                 return _Name(self._by_key[name], UNKNOWN, (), False)
             for pattern in self._patterns:
-                parts = pattern.fullmatch(name)
-                image = None if parts is None else self._image(parts.groupdict())
+                match = pattern.fullmatch(name)
+                parts = match.groupdict() if match else {}
+                image = self._image(parts)
                 if image is not None:
-                    return self._with_caption(image, parts.groupdict())
+                    return self._with_caption(image, parts)
         return None
 
     def _image(self, parts: dict[str, str | None]) -> int | None:
-        if "key" in parts:
-            return self._by_key.get(parts["key"])
-        return self._by_number.get(int(parts["image_id"]))
+        key, number = parts.get("key"), parts.get("image_id")
+        if key is not None:
+            return self._by_key.get(key)
+        return None if number is None else self._by_number.get(int(number))
 
     def _with_caption(self, image: int, parts: dict[str, str | None]) -> _Name | None:
         annotated = any(parts.get(name) is not None for name in ("annotation_id", "annotator_id"))
         turns = tuple(int(value) for name in ("sample", "turn") if (value := parts.get(name)) is not None)
-        if parts.get("caption") is None:
+        caption = parts.get("caption")
+        if caption is None:
             return _Name(image, UNKNOWN, turns, annotated)
-        own, number = self._split.captions_of(image), int(parts["caption"])
+        own, number = self._split.captions_of(image), int(caption)
         return _Name(image, own[number], turns, annotated) if number < len(own) else None
 
 
@@ -293,7 +297,7 @@ class ImageFolder(Subject):
         protocol: Protocol,
         store: Store,
         plan: Plan,
-        numbers: Sequence[int],
+        numbers: Numbers,
         batch_size: int,
         device: torch.device,
     ) -> Iterator[Pictures]:

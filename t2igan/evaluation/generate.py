@@ -1,6 +1,6 @@
 """Pictures of a generator for given captions, the same whatever the batch size and the number of devices."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from t2igan.data.selection import Numbers
 from t2igan.data.store import StoreSplit
 from t2igan.data.vocabulary import subsample_words
 from t2igan.evaluation.plan import Plan
@@ -44,7 +45,7 @@ class Pictures:
         return Pictures(self.numbers[mask], self.images[there], None if self.drawn is None else self.drawn[there])
 
 
-def batches(numbers: Sequence[int], batch_size: int) -> Iterator[np.ndarray]:
+def batches(numbers: Numbers, batch_size: int) -> Iterator[np.ndarray]:
     """Consecutive parts of ``numbers``, int64, the last one as long as what is left."""
     for start in range(0, len(numbers), batch_size):
         yield np.asarray(numbers[start : start + batch_size], np.int64)
@@ -55,7 +56,7 @@ def caption_words(split: StoreSplit, caption: int, words: int, seed: int) -> np.
     return subsample_words(split.caption_tokens(caption), words, np.random.default_rng([seed, caption]))
 
 
-def caption_tokens(split: StoreSplit, captions: Sequence[int], words: int, seed: int) -> tuple[Tensor, Tensor]:
+def caption_tokens(split: StoreSplit, captions: Numbers, words: int, seed: int) -> tuple[Tensor, Tensor]:
     """Captions as :class:`t2igan.data.datasets.EvaluationItems` gives them, without reading their images.
 
     Args:
@@ -124,7 +125,7 @@ def draw_pictures(
     split: StoreSplit,
     plan: Plan,
     protocol: Protocol,
-    numbers: Sequence[int],
+    numbers: Numbers,
     batch_size: int,
     device: torch.device,
 ) -> Iterator[Pictures]:

@@ -84,8 +84,9 @@ def plan_passes(
         UserError: no image has a caption, or they do not fill a batch.
     """
     chosen = np.arange(len(split)) if images is None else np.asarray(images, np.int64)
-    first = np.array([split.captions_of(image).start for image in chosen], np.int64)
-    number = np.array([len(split.captions_of(image)) for image in chosen], np.int64)
+    captions = [split.captions_of(int(image)) for image in chosen]
+    first = np.array([own.start for own in captions], np.int64)
+    number = np.array([len(own) for own in captions], np.int64)
     first, number = first[number > 0], number[number > 0]
     kept = len(first) - len(first) % max(loader_batch, 1)
     if kept == 0:
@@ -99,8 +100,8 @@ def plan_passes(
         generator = np.random.default_rng([seed, turn])
         order = generator.permutation(len(first))[:kept]
         drawn.append(first[order] + generator.integers(number[order]))
-    captions = np.concatenate(drawn)[:count]
-    return Plan(captions, _occurrences(captions))
+    found = np.concatenate(drawn)[:count]
+    return Plan(found, _occurrences(found))
 
 
 def _occurrences(values: np.ndarray) -> np.ndarray:

@@ -1,13 +1,12 @@
 """The real images that pictures are held against."""
 
-from collections.abc import Sequence
-
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from t2igan.data.datasets import resize_images
+from t2igan.data.selection import Numbers
 from t2igan.data.store import Store
 from t2igan.evaluation.protocol import Protocol, hash_of
 
@@ -31,7 +30,7 @@ class Reference:
     def __len__(self) -> int:
         return self._count
 
-    def images(self, numbers: Sequence[int], device: torch.device) -> Tensor:
+    def images(self, numbers: Numbers, device: torch.device) -> Tensor:
         """Reference images, uint8 (B, 3, S, S) at the protocol's size."""
         cut = [self._image(*divmod(int(number), len(self._images))) for number in numbers]
         same_shape = len({image.shape for image in cut}) == 1

@@ -2,7 +2,7 @@
 
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from t2igan.data.datasets import EvaluationItems, resize_images
+from t2igan.data.selection import Numbers
 from t2igan.data.store import Store, StoreSplit
 from t2igan.data.vocabulary import Vocabulary
 from t2igan.errors import UserError
@@ -70,7 +71,7 @@ class Subject(ABC):
         protocol: Protocol,
         store: Store,
         plan: Plan,
-        numbers: Sequence[int],
+        numbers: Numbers,
         batch_size: int,
         device: torch.device,
     ) -> Iterator[Pictures]:
@@ -108,7 +109,7 @@ class DrawnSubject(Subject):
         protocol: Protocol,
         store: Store,
         plan: Plan,
-        numbers: Sequence[int],
+        numbers: Numbers,
         batch_size: int,
         device: torch.device,
     ) -> Iterator[Pictures]:
@@ -151,7 +152,7 @@ class RealImages(Subject):
         protocol: Protocol,
         store: Store,
         plan: Plan,
-        numbers: Sequence[int],
+        numbers: Numbers,
         batch_size: int,
         device: torch.device,
     ) -> Iterator[Pictures]:
@@ -161,7 +162,7 @@ class RealImages(Subject):
             yield Pictures(torch.from_numpy(batch), images)
 
 
-def real_images(store: Store, protocol: Protocol, captions: Sequence[int], device: torch.device) -> torch.Tensor:
+def real_images(store: Store, protocol: Protocol, captions: Numbers, device: torch.device) -> torch.Tensor:
     """Centre crops of the images of some captions, uint8 (B, 3, S, S), at the protocol's size."""
     items = EvaluationItems(store.split(protocol.split), store.image_size, protocol.words, protocol.words_seed)
     return resize_images(items[captions].images.to(device), protocol.image_size)

@@ -124,7 +124,7 @@ class InceptionBackbone(Backbone):
         if flavour not in get_args(Flavour):
             raise UserError(f"inception flavour: {flavour!r} is not one of {', '.join(get_args(Flavour))}")
         self.flavour = flavour
-        self.resize = resize or _OWN_RESIZE[flavour]
+        self.resize: Resize = resize or _OWN_RESIZE[flavour]
         published = _release(flavour, weights, folder)
         path, self.sha256 = resolve_weights(published, Path(folder), weights, download, verify)
         self.name = f"inception-{flavour}" + (f"-{resize}" if resize else "")

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -41,7 +42,7 @@ class ClipEncoder(nn.Module):
         super().__init__()
         folder = Path(folder)
         try:
-            from transformers import CLIPModel, CLIPTokenizerFast
+            from transformers import AutoTokenizer, CLIPModel
         except ImportError as error:
             raise UserError("CLIP metrics need `pip install transformers`, which is not installed") from error
         weights = next((folder / name for name in WEIGHT_FILES if (folder / name).is_file()), None)
@@ -49,13 +50,14 @@ class ClipEncoder(nn.Module):
             raise UserError(f"{folder}: no CLIP here; put config.json, the weights and the tokenizer's files there")
         try:
             self._model = CLIPModel.from_pretrained(folder, local_files_only=True)
-            self._tokenizer = CLIPTokenizerFast.from_pretrained(folder, local_files_only=True)
+            self._tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
         except Exception as error:  # its libraries raise kinds of their own for damaged files
             raise UserError(f"{folder}: not a readable CLIP ({' '.join(str(error).split())[:120]})") from error
         self._mean, self._std = _pixel_statistics(folder / "preprocessor_config.json")
         self.sha256 = _identity(folder, weights, self._mean, self._std)
-        self._size = self._model.config.vision_config.image_size
-        self._words = self._model.config.text_config.max_position_embeddings
+        config: Any = self._model.config
+        self._size: int = config.vision_config.image_size
+        self._words: int = config.text_config.max_position_embeddings
         self.requires_grad_(False).eval()
 
     def train(self, mode: bool = True) -> "ClipEncoder":

@@ -60,7 +60,7 @@ class FeatureSetMetric(IndexedMetric):
         rows = rows.reshape(len(rows), self.feature_dim)
         return rows[index < 0], rows[index >= 0]
 
-    def compute(self) -> tuple[Tensor, Tensor]:
+    def compute(self) -> Tensor | tuple[Tensor, ...] | dict[str, Tensor]:
         """The two sets of all processes, as :meth:`sets` gives them."""
         return self.sets()
 

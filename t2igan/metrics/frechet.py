@@ -211,6 +211,12 @@ class FrechetDistance(FeatureSetMetric):
     """
 
     higher_is_better = False
+    real_sum: Tensor
+    real_outer: Tensor
+    real_count: Tensor
+    generated_sum: Tensor
+    generated_outer: Tensor
+    generated_count: Tensor
 
     def __init__(self, feature_dim: int, loader_batch: int = 0, **kwargs: Any) -> None:
         super().__init__(feature_dim, **kwargs)

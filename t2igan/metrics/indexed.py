@@ -23,6 +23,8 @@ class IndexedMetric(Metric):
 
     full_state_update = False
     is_differentiable = False
+    index: list[Tensor]
+    rows: list[Tensor]
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -84,7 +86,7 @@ class IndexedMetric(Metric):
         repeated = index[1:][index[1:] == index[:-1]]
         if len(repeated):
             raise UserError(
-                f"{self._name_of(repeated[0].item())} was given to {type(self).__name__} more than once: "
+                f"{self._name_of(int(repeated[0]))} was given to {type(self).__name__} more than once: "
                 "use a sampler that neither repeats nor pads"
             )
         return index, self._joined(self.rows).reshape(len(index), -1)[order]

@@ -24,9 +24,8 @@ def _kernel(x: Tensor, y: Tensor, degree: int) -> Tensor:
 
 def _weighted_sum(x: Tensor, y: Tensor, x_weights: Tensor, y_weights: Tensor, degree: int) -> Tensor:
     """sum_ij u_ri v_rj k(x_i, y_j) for each replicate r, weights (R, N) and (R, M)."""
-    return sum(
-        (x_weights[:, rows] * (y_weights @ _kernel(y, x[rows], degree))).sum(1) for rows in row_blocks(len(x))
-    )
+    parts = ((x_weights[:, rows] * (y_weights @ _kernel(y, x[rows], degree))).sum(1) for rows in row_blocks(len(x)))
+    return sum(parts, torch.zeros(()))
 
 
 def _own_pairs(x: Tensor, weights: Tensor, degree: int) -> Tensor:

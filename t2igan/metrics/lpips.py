@@ -73,7 +73,7 @@ class LpipsNetwork(nn.Module):
             (B,).
         """
         pairs = list(combinations(range(samples.shape[1]), 2))
-        network, total = self._network, 0.0
+        network, total = self._network, torch.zeros(())
         # Each picture goes through the trunk once, not once a pair.
         layers = network.net(network.scaling_layer(samples.flatten(0, 1)))
         for layer, weigh in zip(layers, network.lins):

@@ -175,7 +175,8 @@ class RPrecision(IndexedMetric):
         super().__init__(**kwargs)
         if candidates < 2:
             raise UserError(f"R-precision: candidates must be at least 2, got {candidates}")
-        self.candidates, self.folds, self.fold_mode, self.seed = candidates, folds, fold_mode, seed
+        self.candidates, self.folds, self.seed = candidates, folds, seed
+        self.fold_mode: FoldMode = fold_mode
         self._captions = len(class_ids)
         self._negatives = NegativeCaptions(class_ids, image_ids, negatives, seed)
         self._sentences: Tensor | None = None

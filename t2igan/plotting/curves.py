@@ -96,6 +96,7 @@ def _number(value: object) -> float | None:
 
 
 def _tables(runs: Mapping[str, Rows] | Sequence[Path] | Path) -> dict[str, Rows]:
+    tables: dict[str, Rows]
     if isinstance(runs, Mapping):
         tables = dict(runs)
         for label, rows in tables.items():

@@ -19,10 +19,10 @@ def heat(values: torch.Tensor, colormap: str = "magma") -> torch.Tensor:
     return torch.from_numpy(np.round(colors * 255).astype(np.uint8)).permute(2, 0, 1)
 
 
-def enlarge(mask: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+def enlarge(mask: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
     """Scale a map, float (h, w), bilinearly to ``size`` (H, W)."""
     return functional.interpolate(
-        mask.detach().float().cpu()[None, None], size, mode="bilinear", align_corners=False
+        mask.detach().float().cpu()[None, None], list(size), mode="bilinear", align_corners=False
     )[0, 0]
 
 
@@ -45,7 +45,7 @@ def mask_overlay(
     """
     if mask.ndim != 3 or mask.shape[0] != 1:
         raise ValueError(f"expected a mask (1, h, w), got {tuple(mask.shape)}")
-    colors = heat(enlarge(mask[0], tuple(image.shape[-2:])), colormap)
+    colors = heat(enlarge(mask[0], image.shape[-2:]), colormap)
     # The picture is shown in grey, so that every colour belongs to the mask.
     weights = torch.tensor([0.299, 0.587, 0.114])[:, None, None]
     grey = (image.detach().cpu().float() * weights).sum(0, keepdim=True)
@@ -75,7 +75,7 @@ def mask_strip(
     """
     if not masks:
         raise UserError("masks: this generator gave none; choose a generator with masks, such as SSA-GAN's")
-    size = tuple(image.shape[-2:])
+    size = image.shape[-2:]
     panels = [image, *(heat(enlarge(mask[0], size), "viridis") for mask in masks)]
     texts = captions or ["image", *(f"mask {mask.shape[-2]} × {mask.shape[-1]}" for mask in masks)]
     return captioned_grid(panels, texts, columns=len(panels), cell_pixels=cell_pixels)

@@ -10,6 +10,7 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Callback
 
+from t2igan.lightning_private import set_profiler
 from t2igan.profiling.arithmetic import FlopsByPart, measure_peaks
 from t2igan.profiling.clock import ClockProfiler, PartClock, synchronise, watch
 from t2igan.profiling.memory import forget_peak, peak_megabytes
@@ -111,10 +112,12 @@ class ProfileSteps(Callback):
         self.device = pl_module.device
         self.clock = PartClock(self.device)
         self.counter = FlopsByPart(self.clock)
-        trainer.profiler = ClockProfiler(self.clock)
+        set_profiler(trainer, ClockProfiler(self.clock))
         watch(pl_module, trainer, self.clock)
 
-    def on_train_batch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, _: int) -> None:
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
         """A step begins: the one before has ended, its logging and the loading of this batch included."""
         number, self._images = len(self._begun), len(batch)
         if number <= WARM_UP + self.steps:
@@ -130,7 +133,9 @@ class ProfileSteps(Callback):
         elif number == WARM_UP + 2 * self.steps + 1:
             self.counter.__enter__()
 
-    def on_train_batch_end(self, *_: object) -> None:
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
         """The last step is the one that is counted."""
         if len(self._begun) == self.all_steps:
             self.counter.__exit__(None, None, None)

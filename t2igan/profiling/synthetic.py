@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytorch_lightning as pl
 import torch
 
 from t2igan.data.rendering import short_side
 from t2igan.data.vocabulary import END, Vocabulary
 from t2igan.data.writing import StoredImage, StoreHeader, write_store
+from t2igan.models.suite_module import SuiteModule
 
 CLASSES, CAPTIONS = 10, 10
 WORDS = 5450  # of CUB's vocabulary
@@ -50,7 +50,7 @@ def write_synthetic_store(
     write_store(path, header, vocabulary, [f"class {k}" for k in range(CLASSES)], splits, payloads.__getitem__)
 
 
-def save_untrained(module: pl.LightningModule, words: list[str], path: Path) -> None:
+def save_untrained(module: SuiteModule, words: list[str], path: Path) -> None:
     """Write the checkpoint of a module as it is before its first step.
 
     Args:

@@ -1,8 +1,10 @@
 """Steps as tasks of a Ray cluster."""
 
+import logging
 import os
 import socket
 from pathlib import Path
+from typing import Any
 
 from t2igan.benchmark.launchers.base import INTERRUPTED, Command, Handle, Launcher
 from t2igan.benchmark.steps import Step
@@ -42,7 +44,11 @@ class RayLauncher(Launcher):
             _expect_someone(address)
             own = available_cpus() if address is None else None
             ray.init(
-                address=address, num_cpus=own, include_dashboard=False, log_to_driver=False, logging_level="warning"
+                address=address,
+                num_cpus=own,
+                include_dashboard=False,
+                log_to_driver=False,
+                logging_level=logging.WARNING,
             )
         except OSError as error:
             remedy = "start one with `ray start --head`, or leave the address out"
@@ -92,7 +98,7 @@ class RayHandle(Handle):
         task: reference of its result.
     """
 
-    def __init__(self, ray: object, task: object) -> None:
+    def __init__(self, ray: Any, task: Any) -> None:
         self.ray, self.task = ray, task
 
     def poll(self) -> int | None:

@@ -91,7 +91,7 @@ class SlurmLauncher(Launcher):
 
     def close(self) -> str:
         """Jobs go on in the queue."""
-        left = [handle.token for handle in self._going if handle.poll() is None]
+        left = [handle.number for handle in self._going if handle.poll() is None]
         if not left:
             return ""
         ending = f"`scancel {' '.join(left)}` ends them"
@@ -131,7 +131,8 @@ class SlurmHandle(Handle):
     """
 
     def __init__(self, job: Any) -> None:
-        self.job, self.token = job, str(job.job_id)
+        self.job, self.number = job, str(job.job_id)
+        self.token = self.number
         self._asked, self._absent = time.monotonic(), 0
 
     def poll(self) -> int | None:
@@ -146,7 +147,7 @@ class SlurmHandle(Handle):
 
     def _is_gone(self) -> bool:
         asked = subprocess.run(
-            ["squeue", "--noheader", "--jobs", self.token, "--format", "%T"], capture_output=True, text=True
+            ["squeue", "--noheader", "--jobs", self.number, "--format", "%T"], capture_output=True, text=True
         )
         return GONE in asked.stderr if asked.returncode else not asked.stdout.strip()
 

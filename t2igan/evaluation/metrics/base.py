@@ -13,7 +13,8 @@ from typing import Any, ClassVar, Literal, TypeVar
 if typing.TYPE_CHECKING:
     from torch import Tensor
 
-    from t2igan.evaluation.networks import Embedder, NetworkSource, Rows, Supply
+    from t2igan.evaluation.embedders import Embedder, Rows
+    from t2igan.evaluation.networks import NetworkSource, Supply
     from t2igan.evaluation.protocol import Protocol
     from t2igan.evaluation.scorers import Scorer, Setting
     from t2igan.evaluation.subjects import Subject
@@ -52,6 +53,7 @@ class Shown:
     decimals: int = 2
 
 
+@dataclass(frozen=True)
 class ScoredMetric(ABC):
     """A metric that a protocol may name: a frozen dataclass of its options, registered with :func:`register`.
 
@@ -61,7 +63,7 @@ class ScoredMetric(ABC):
     """
 
     name: ClassVar[str]
-    shown: ClassVar[Mapping[str, Shown]]
+    shown: ClassVar[dict[str, Shown]]
 
     @abstractmethod
     def network(self) -> "NetworkSource":
@@ -134,7 +136,7 @@ class FeatureMetric(ScoredMetric):
         """Inception as the options say, or the evaluation classifier."""
         from t2igan.evaluation.networks import ClassifierSource, InceptionSource
 
-        flavour = getattr(self, "flavour", "classifier")
+        flavour: Any = getattr(self, "flavour", "classifier")
         if flavour == "classifier":
             return ClassifierSource()
         return InceptionSource(flavour, getattr(self, "resize", "flavour"), getattr(self, "source", "uint8"))
@@ -154,7 +156,7 @@ class FeatureMetric(ScoredMetric):
 
         Values of the classifier's features do not compare with those of Inception's, and are told apart by it.
         """
-        told_apart = hasattr(self, "flavour") and self.flavour == "classifier"
+        told_apart = getattr(self, "flavour", None) == "classifier"
         return (key or self.name) + ("-classifier" if told_apart else "")
 
     def obstacle(self, subject: "Subject", protocol: "Protocol") -> str:
@@ -171,8 +173,10 @@ class FeatureMetric(ScoredMetric):
 
 
 @dataclass(frozen=True)
-class Inception:
-    """Options of a metric that sees pictures through Inception.
+class Features:
+    """Options of a metric of features: of Inception's, or of the evaluation classifier's.
+
+    With ``classifier``, the names of the values end so, because they do not compare with those of Inception.
 
     Attributes:
         flavour: see :class:`t2igan.metrics.backbones.InceptionBackbone`; values of two flavours do not compare.
@@ -180,19 +184,16 @@ class Inception:
         source: whether the network sees pictures as stored (8 bits) or as drawn.
     """
 
-    flavour: InceptionFlavour = "torchvision-affine"
+    flavour: FeatureFlavour = "torchvision-affine"
     resize: Literal["flavour", "pil", "pil-128", "tensor", "tf1", "clean"] = added("flavour")
     source: Literal["uint8", "float"] = added("uint8")
 
 
 @dataclass(frozen=True)
-class Features(Inception):
-    """Options of a metric of features: of Inception's, or of the evaluation classifier's.
+class Inception(Features):
+    """Options of a metric that sees pictures through Inception alone."""
 
-    With ``classifier``, the names of the values end so, because they do not compare with those of Inception.
-    """
-
-    flavour: FeatureFlavour = "torchvision-affine"
+    flavour: InceptionFlavour = "torchvision-affine"
 
 
 def with_classifier(ways: Mapping[str, Shown]) -> dict[str, Shown]:

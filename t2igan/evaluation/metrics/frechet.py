@@ -50,10 +50,12 @@ class FID(FeatureMetric, Inception):
     def scorer(self, embedder: "Embedder", setting: "Setting") -> "Scorer":
         """Against the statistics, where a file of them is named."""
         from t2igan.evaluation.feature_scorer import FeatureScorer
+        from t2igan.metrics.frechet import FrechetDistance
 
         scorer = FeatureScorer(self, embedder, setting)
         if self.statistics:
             reference, sha256 = setting.supply.statistics(self.statistics)
+            assert isinstance(scorer.metric, FrechetDistance)
             scorer.metric.set_reference(*reference)
             # Values against two files do not compare: the file is part of what tells values apart.
             scorer.network_sha256 = f"{embedder.sha256}+{sha256}"

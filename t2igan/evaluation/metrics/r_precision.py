@@ -22,8 +22,26 @@ class CaptionMetric(ScoredMetric):
         return super().obstacle(subject, protocol) if subject.knows_captions else NO_CAPTIONS
 
 
+@dataclass(frozen=True)
 class Matching(CaptionMetric):
-    """R-precision and its control with any network that has vectors of images and captions."""
+    """R-precision and its control with any network that has vectors of images and captions.
+
+    Attributes:
+        candidates: captions per trial, the true one included.
+        folds: over which mean and spread are taken.
+        fold_mode: see :func:`t2igan.metrics.r_precision.fold_statistics`.
+        negatives: which captions may be mismatching ones; ``fixed``: of other images, and the same for every
+            picture of a caption.
+        seed: of mismatching captions, of the folds and of the control.
+    """
+
+    # 2: candidates belong to caption and draw, ties count as their chance to come first.
+    rules: ClassVar[int] = 2
+    candidates: int = at_least(2, 100)
+    folds: int = at_least(1, 10)
+    fold_mode: Literal["exact", "dmgan-2999"] = "exact"
+    negatives: Literal["other-class", "other-image", "fixed"] = "other-class"
+    seed: int = at_least(0, 0)
 
     def scorer(self, embedder: "Embedder", setting: "Setting") -> "Scorer":
         """Trials with the images of all captions."""
@@ -38,12 +56,6 @@ class RPrecision(Matching):
     """R-precision with each DAMSM given, and its control with shuffled captions.
 
     Attributes:
-        candidates: captions per trial, the true one included.
-        folds: over which mean and spread are taken.
-        fold_mode: see :func:`t2igan.metrics.r_precision.fold_statistics`.
-        negatives: which captions may be mismatching ones; ``fixed``: of other images, and the same for every
-            picture of a caption.
-        seed: of mismatching captions, of the folds and of the control.
         source: whether the DAMSM sees the pictures as stored (8 bits) or as drawn.
         resize: how an Inception of a DAMSM gets its 299 pixels: ``damsm``: as its checkpoint says;
             ``align-corners``: by the corner pixels, as AttnGAN, MirrorGAN, DM-GAN and TISE ran it; ``half-pixel``:
@@ -55,13 +67,6 @@ class RPrecision(Matching):
         "r-precision": Shown("higher"),
         "r-precision-shuffled": Shown("neither"),
     }
-    # 2: candidates belong to caption and draw, ties count as their chance to come first.
-    rules: ClassVar[int] = 2
-    candidates: int = at_least(2, 100)
-    folds: int = at_least(1, 10)
-    fold_mode: Literal["exact", "dmgan-2999"] = "exact"
-    negatives: Literal["other-class", "other-image", "fixed"] = "other-class"
-    seed: int = at_least(0, 0)
     source: Literal["uint8", "float"] = "uint8"
     resize: Literal["damsm", "align-corners", "half-pixel"] = added("damsm")
 
@@ -75,19 +80,13 @@ class RPrecision(Matching):
 @register
 @dataclass(frozen=True)
 class CLIPRPrecision(Matching):
-    """R-precision with a CLIP, which has never seen the data set's training captions; options as of R-precision."""
+    """R-precision with a CLIP, which has never seen the data set's training captions."""
 
     name: ClassVar[str] = "clip-r-precision"
     shown: ClassVar[dict[str, Shown]] = {
         "clip-r-precision": Shown("higher"),
         "clip-r-precision-shuffled": Shown("neither"),
     }
-    rules: ClassVar[int] = RPrecision.rules
-    candidates: int = at_least(2, 100)
-    folds: int = at_least(1, 10)
-    fold_mode: Literal["exact", "dmgan-2999"] = "exact"
-    negatives: Literal["other-class", "other-image", "fixed"] = "other-class"
-    seed: int = at_least(0, 0)
 
     def network(self) -> "NetworkSource":
         """The CLIP that was given."""
