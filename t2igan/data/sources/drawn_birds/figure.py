@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from t2igan.data.sources.drawing import rotation, smooth
 from t2igan.data.sources.drawn_birds.species import BirdAttributes
 
 
@@ -79,33 +80,6 @@ _BEAKS = {
     ],
 }  # fmt: skip
 """Beak outlines in head radii, the head's centre at the origin."""
-
-
-def smooth(points: np.ndarray, closed: bool = True, samples: int = 7) -> np.ndarray:
-    """Return a Catmull-Rom curve through points (N, 2), with ``samples`` points a segment."""
-    points = np.asarray(points, float)
-    if closed:
-        padded = np.concatenate([points[-1:], points, points[:2]])
-    else:
-        padded = np.concatenate([points[:1], points, points[-1:]])
-    before, start, end, after = (padded[i : len(padded) - 3 + i, None] for i in range(4))
-    t = (np.arange(samples) / samples)[None, :, None]
-    curve = 0.5 * (
-        2 * start
-        + (end - before) * t
-        + (2 * before - 5 * start + 4 * end - after) * t**2
-        + (3 * start - before - 3 * end + after) * t**3
-    )
-    curve = curve.reshape(-1, 2)
-    return curve if closed else np.concatenate([curve, points[-1:]])
-
-
-def rotation(degrees: float, centre: tuple[float, float] = (0.0, 0.0)) -> Callable[[np.ndarray], np.ndarray]:
-    """Return a rotation of points about a centre; positive turns clockwise on the picture (y points down)."""
-    angle = np.deg2rad(degrees)
-    matrix = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
-    middle = np.asarray(centre, float)
-    return lambda points: (np.asarray(points, float) - middle) @ matrix + middle
 
 
 def build_figure(attributes: BirdAttributes, rng: np.random.Generator) -> Figure:

@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
+from t2igan.data.sources.drawing import OVERSAMPLING, Color, as_tuples, mix, volume
 from t2igan.data.sources.drawn_birds.figure import Figure, build_figure
-from t2igan.data.sources.drawn_birds.scenes import OVERSAMPLING, Color, mix, paint_scene
+from t2igan.data.sources.drawn_birds.scenes import paint_scene
 from t2igan.data.sources.drawn_birds.species import PALETTE, BirdAttributes
 
 PARTS = ("background", "body", "belly", "wing", "crown", "beak", "tail", "legs", "eye")
@@ -30,7 +31,7 @@ _LIGHT: Color = (255, 252, 240)
 
 
 @dataclass
-class _Studio:
+class Studio:
     """What the steps of one painting share: canvas and part map at the oversampled size, with their pens."""
 
     canvas: Image.Image
@@ -47,22 +48,24 @@ class _Studio:
         return max(1, round(share * self.figure.scale))
 
     def fill(self, outline: str, color: Color, part: str) -> None:
-        points = _tuples(self.figure.outlines[outline])
+        """Fill an outline, which belongs to the part."""
+        points = as_tuples(self.figure.outlines[outline])
         self.pen.polygon(points, fill=color)
         self.part_pen.polygon(points, fill=PARTS.index(part))
 
     def rim(self, outline: str, color: Color, part: str, share: float = 0.016) -> None:
         """A darker outline, which belongs to the part."""
-        points = _tuples(self.figure.outlines[outline])
+        points = as_tuples(self.figure.outlines[outline])
         closed = [*points, points[0], points[1]]
         self.pen.line(closed, fill=color, width=self.width(share), joint="curve")
         self.part_pen.line(closed, fill=PARTS.index(part), width=self.width(share), joint="curve")
 
     def mask(self, *outlines: str) -> Image.Image:
+        """The inside of outlines as 255 on 0."""
         mask = Image.new("L", self.canvas.size)
         pen = ImageDraw.Draw(mask)
         for outline in outlines:
-            pen.polygon(_tuples(self.figure.outlines[outline]), fill=255)
+            pen.polygon(as_tuples(self.figure.outlines[outline]), fill=255)
         return mask
 
     def fill_within(self, outline: str, clip: Image.Image, color: Color, part: str) -> None:
@@ -72,10 +75,11 @@ class _Studio:
         _paste(self.parts, PARTS.index(part), mask)
 
     def stroke(self, lines: str, color: Color, share: float, part: str | None = None) -> None:
+        """Draw lines, which belong to the part if one is given."""
         for line in self.figure.lines.get(lines, []):
-            self.pen.line(_tuples(line), fill=color, width=self.width(share), joint="curve")
+            self.pen.line(as_tuples(line), fill=color, width=self.width(share), joint="curve")
             if part:
-                self.part_pen.line(_tuples(line), fill=PARTS.index(part), width=self.width(share), joint="curve")
+                self.part_pen.line(as_tuples(line), fill=PARTS.index(part), width=self.width(share), joint="curve")
 
 
 def render_bird(
@@ -99,19 +103,22 @@ def render_bird(
     ground = max(leg[:, 1].max() for leg in legs) / side if legs else None
     feet = float(np.mean([leg[-1, 0] for leg in legs])) / side if legs else 0.5
     scene = paint_scene(attributes.setting, pixels, ground, feet, rng)
-    studio = _Studio(scene.canvas, Image.new("L", (side, side)), figure, _plumage(attributes, rng))
-    _paint_behind(studio)
-    _paint_trunk(studio, rng)
-    if attributes.pose == "flying":
-        _paint_face(studio)
-        _paint_wing(studio)
-    else:
-        _paint_wing(studio)
-        _paint_face(studio)
+    studio = Studio(scene.canvas, Image.new("L", (side, side)), figure, plumage(attributes, rng))
+    paint_figure(studio, attributes.pose, rng)
     if scene.foreground:
         scene.foreground(studio.pen, studio.part_pen)
     parts = np.asarray(studio.parts)[OVERSAMPLING // 2 :: OVERSAMPLING, OVERSAMPLING // 2 :: OVERSAMPLING].copy()
     return _shade(studio, pixels, rng), parts, tight_box(parts)
+
+
+def paint_figure(studio: Studio, pose: str, rng: np.random.Generator) -> None:
+    """Paint a bird whose figure stands where it belongs, on the canvas and on the part map."""
+    _paint_behind(studio)
+    _paint_trunk(studio, rng)
+    # Spread wings cover the head, folded ones do not.
+    painters = (_paint_face, _paint_wing) if pose == "flying" else (_paint_wing, _paint_face)
+    for paint in painters:
+        paint(studio)
 
 
 def tight_box(parts: np.ndarray) -> tuple[int, int, int, int]:
@@ -127,10 +134,6 @@ def _paste(image: Image.Image, color: Color | int, mask: Image.Image) -> None:
         image.paste(color, box, mask.crop(box))
 
 
-def _tuples(points: np.ndarray) -> list[tuple[float, float]]:
-    return [(x, y) for x, y in points.tolist()]
-
-
 def _place(figure: Figure, attributes: BirdAttributes, side: int, rng: np.random.Generator) -> None:
     """Mirror, scale and shift the figure into the frame (pixels of the oversampled canvas)."""
     if attributes.facing == "left":
@@ -143,7 +146,7 @@ def _place(figure: Figure, attributes: BirdAttributes, side: int, rng: np.random
     figure.scale, figure.eye_radius = scale, figure.eye_radius * scale
 
 
-def _plumage(attributes: BirdAttributes, rng: np.random.Generator) -> dict[str, Color]:
+def plumage(attributes: BirdAttributes, rng: np.random.Generator) -> dict[str, Color]:
     """Colours of this one bird: those of its species with a small individual shift."""
     species = attributes.species
     named = {part: PALETTE[getattr(species, part)] for part in ("body", "wing", "belly", "crown")}
@@ -164,7 +167,7 @@ def _line_color(color: Color) -> Color:
     return mix(color, _LIGHT, 0.22) if sum(color) < 200 else mix(color, _DARK, 0.28)
 
 
-def _paint_behind(studio: _Studio) -> None:
+def _paint_behind(studio: Studio) -> None:
     """Paint what the trunk covers: legs, far wing and tail."""
     wing, legs = studio.colors["wing"], studio.colors["legs"]
     if "legs" in studio.figure.lines:
@@ -178,7 +181,7 @@ def _paint_behind(studio: _Studio) -> None:
     studio.stroke("tail", _line_color(wing), 0.012)
 
 
-def _paint_trunk(studio: _Studio, rng: np.random.Generator) -> None:
+def _paint_trunk(studio: Studio, rng: np.random.Generator) -> None:
     """Paint body, neck and head with belly and crown."""
     body, belly, crown = (studio.colors[part] for part in ("body", "belly", "crown"))
     for outline in ("body", "neck", "head"):
@@ -196,7 +199,7 @@ def _paint_trunk(studio: _Studio, rng: np.random.Generator) -> None:
     _paint_down(studio, rng)
 
 
-def _paint_down(studio: _Studio, rng: np.random.Generator) -> None:
+def _paint_down(studio: Studio, rng: np.random.Generator) -> None:
     """Small soft strokes that make the plumage of body and belly look like down."""
     low, high = studio.figure.outlines["body"].min(0), studio.figure.outlines["body"].max(0)
     length = 0.05 * studio.figure.scale
@@ -211,7 +214,7 @@ def _paint_down(studio: _Studio, rng: np.random.Generator) -> None:
             studio.pen.line([x, y, end, y + length], fill=color, width=studio.width(0.014))
 
 
-def _paint_wing(studio: _Studio) -> None:
+def _paint_wing(studio: Studio) -> None:
     wing = studio.colors["wing"]
     shadow = studio.mask("wing").reduce(OVERSAMPLING)
     blur = 0.03 * studio.figure.scale / OVERSAMPLING
@@ -225,7 +228,7 @@ def _paint_wing(studio: _Studio) -> None:
     studio.stroke("coverts", _line_color(wing), 0.012)
 
 
-def _paint_face(studio: _Studio) -> None:
+def _paint_face(studio: Studio) -> None:
     """Paint beak and eye."""
     beak = studio.colors["beak"]
     studio.rim("beak", _rim_color(beak), "beak", 0.014)
@@ -243,25 +246,16 @@ def _paint_face(studio: _Studio) -> None:
     studio.part_pen.ellipse([x - r, y - r, x + r, y + r], fill=PARTS.index("eye"))
 
 
-def _shade(studio: _Studio, pixels: int, rng: np.random.Generator) -> np.ndarray:
+def _shade(studio: Studio, pixels: int, rng: np.random.Generator) -> np.ndarray:
     """Average the canvas down and give the bird volume with light from the upper left."""
     picture = np.asarray(studio.canvas.reduce(OVERSAMPLING), np.float32)
     everything = Image.eval(studio.parts, lambda part: 255 if part else 0).reduce(OVERSAMPLING)
     wing = studio.mask("wing").reduce(OVERSAMPLING)
     silhouette = np.asarray(everything, np.float32) / 255
-    light = 0.46 * _volume(everything, 0.045 * pixels) + 0.36 * _volume(wing, 0.018 * pixels)
+    light = 0.46 * volume(everything, 0.045 * pixels) + 0.36 * volume(wing, 0.018 * pixels)
     rows = np.flatnonzero(silhouette.any(1))
     fall = np.interp(np.arange(pixels), [rows[0], rows[-1]], [0.06, -0.05])[:, None]
     grain = np.asarray(Image.fromarray(rng.normal(0, 1, (24, 24)).astype(np.float32)).resize((pixels, pixels)))
     light = np.clip((light + fall + 0.012 * grain) * silhouette, -0.22, 0.26)[:, :, None]
     shaded = picture * (1 + np.minimum(light, 0)) + (255 - picture) * 0.62 * np.maximum(light, 0)
     return np.clip(shaded + 0.5, 0, 255).astype(np.uint8)
-
-
-def _volume(mask: Image.Image, radius: float) -> np.ndarray:
-    """Light on a cushion of the mask's shape, about -0.5..0.5: a blurred mask seen as a height field."""
-    height = np.asarray(mask.filter(ImageFilter.GaussianBlur(radius)), np.float32) / 255
-    step = max(1, round(radius / 2))
-    padded = np.pad(height, step, mode="edge")
-    upper_left, lower_right = padded[: -2 * step, : -2 * step], padded[2 * step :, 2 * step :]
-    return (lower_right - upper_left) * 0.55

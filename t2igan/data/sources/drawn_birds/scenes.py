@@ -4,12 +4,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFilter
+from PIL import Image, ImageDraw
 
-OVERSAMPLING = 4
-"""Shapes are drawn at this many times the resolution and then averaged."""
-
-Color = tuple[int, int, int]
+from t2igan.data.sources.drawing import (
+    blades,
+    cloud,
+    enlarge,
+    gradient,
+    mix,
+    soft_blobs,
+    tinted,
+    to_image,
+)
 
 
 @dataclass
@@ -23,12 +29,6 @@ class Scene:
 
     canvas: Image.Image
     foreground: Callable[[ImageDraw.ImageDraw, ImageDraw.ImageDraw], None] | None = None
-
-
-def mix(color: Color, other: Color, amount: float) -> Color:
-    """Return ``color`` moved towards ``other`` by ``amount`` in [0, 1]."""
-    red, green, blue = (round(a + (b - a) * amount) for a, b in zip(color, other))
-    return red, green, blue
 
 
 def paint_scene(setting: str, pixels: int, ground: float | None, feet: float, rng: np.random.Generator) -> Scene:
@@ -45,73 +45,32 @@ def paint_scene(setting: str, pixels: int, ground: float | None, feet: float, rn
     return painters[setting](pixels, ground, feet, rng)
 
 
-def _gradient(pixels: int, stops: list[tuple[float, Color]]) -> np.ndarray:
-    """Vertical gradient through (height, colour) stops: float (pixels, pixels, 3)."""
-    heights = (np.arange(pixels) + 0.5) / pixels
-    column = [np.interp(heights, [h for h, _ in stops], [c[i] for _, c in stops]) for i in range(3)]
-    return np.repeat(np.stack(column, 1)[:, None, :], pixels, 1)
-
-
-def _tinted(color: Color, rng: np.random.Generator, spread: float = 9) -> Color:
-    red, green, blue = (int(np.clip(v + d, 0, 255)) for v, d in zip(color, rng.uniform(-spread, spread, 3)))
-    return red, green, blue
-
-
-def _to_image(array: np.ndarray) -> Image.Image:
-    return Image.fromarray(np.clip(array + 0.5, 0, 255).astype(np.uint8))
-
-
-def _enlarge(image: Image.Image) -> Image.Image:
-    # Nearest is enough: the final averaging gives back exactly the smooth picture.
-    return image.resize((image.width * OVERSAMPLING, image.height * OVERSAMPLING), Image.Resampling.NEAREST)
-
-
-def _soft_blobs(
-    image: Image.Image, color: Color, circles: list[tuple[float, ...]], blur: float, strength: int
-) -> None:
-    """Lay blurred ellipses (x, y, half width, half height as shares of the frame) over the picture, in place."""
-    side = image.width
-    mask = Image.new("L", image.size)
-    draw = ImageDraw.Draw(mask)
-    for x, y, a, b in circles:
-        draw.ellipse([(x - a) * side, (y - b) * side, (x + a) * side, (y + b) * side], fill=strength)
-    image.paste(color, (0, 0), mask.filter(ImageFilter.GaussianBlur(blur * side)))
-
-
-def _cloud(rng: np.random.Generator, x: float, y: float, size: float) -> list[tuple[float, ...]]:
-    puffs = [(x, y, 1.25 * size, 0.32 * size)]
-    for at in (-0.75, -0.25, 0.3, 0.8):
-        radius = size * rng.uniform(0.34, 0.52) * (1.15 - 0.5 * abs(at))
-        puffs.append((x + at * size, y - 0.3 * radius, radius, radius * 0.85))
-    return puffs
-
-
 def _add_clouds(image: Image.Image, count: int, lowest: float, rng: np.random.Generator) -> None:
     for _ in range(count):
-        cloud = _cloud(rng, rng.uniform(0, 1), rng.uniform(0.06, lowest), rng.uniform(0.12, 0.24))
-        shade = [(x + 0.008, y + 0.022, a, b) for x, y, a, b in cloud]
-        _soft_blobs(image, (170, 190, 214), shade, 0.016, 130)
-        _soft_blobs(image, (253, 254, 255), cloud, 0.010, 235)
+        puffs = cloud(rng, rng.uniform(0, 1), rng.uniform(0.06, lowest), rng.uniform(0.12, 0.24))
+        shade = [(x + 0.008, y + 0.022, a, b) for x, y, a, b in puffs]
+        soft_blobs(image, (170, 190, 214), shade, 0.016, 130)
+        soft_blobs(image, (253, 254, 255), puffs, 0.010, 235)
 
 
 def _paint_sky(pixels: int, ground: float | None, feet: float, rng: np.random.Generator) -> Scene:
-    top, bottom = _tinted((112, 172, 226), rng, 14), _tinted((218, 238, 248), rng)
-    image = _to_image(_gradient(pixels, [(0, top), (1, bottom)]))
+    top, bottom = tinted((112, 172, 226), rng, 14), tinted((218, 238, 248), rng)
+    image = to_image(gradient(pixels, [(0, top), (1, bottom)]))
     _add_clouds(image, int(rng.integers(2, 5)), 0.95, rng)
-    return Scene(_enlarge(image))
+    return Scene(enlarge(image))
 
 
 def _paint_branch(pixels: int, ground: float | None, feet: float, rng: np.random.Generator) -> Scene:
-    light, deep = _tinted((232, 240, 206), rng, 12), _tinted((172, 204, 158), rng, 14)
-    image = _to_image(_gradient(pixels, [(0, light), (1, deep)]))
+    light, deep = tinted((232, 240, 206), rng, 12), tinted((172, 204, 158), rng, 14)
+    image = to_image(gradient(pixels, [(0, light), (1, deep)]))
     for tone in ((248, 250, 226), (150, 190, 138), (208, 226, 178)):
         circles = [(*rng.uniform(0, 1, 2), r, r) for r in rng.uniform(0.05, 0.13, 4)]
-        _soft_blobs(image, tone, circles, 0.03, 130)
-    canvas = _enlarge(image)
+        soft_blobs(image, tone, circles, 0.03, 130)
+    canvas = enlarge(image)
     draw, side = ImageDraw.Draw(canvas), canvas.width
     height = ground if ground is not None else rng.uniform(0.86, 0.93)
     slope = rng.uniform(-0.07, 0.07)
-    bark, thick = _tinted((112, 82, 58), rng, 10), rng.uniform(0.022, 0.032)
+    bark, thick = tinted((112, 82, 58), rng, 10), rng.uniform(0.022, 0.032)
 
     def line(x: float) -> float:
         return height + slope * (x - feet) + 0.008 * np.sin(7 * x + slope * 90)
@@ -155,39 +114,18 @@ def _leaf(draw: ImageDraw.ImageDraw, side: int, stem: tuple[float, float], rng: 
     draw.line([*(np.array(stem) * side), *(spine[-1] * side)], mix(green, (0, 0, 0), 0.25), max(1, side // 200))
 
 
-def _blade(root: np.ndarray, height: float, lean: float, width: float) -> np.ndarray:
-    t = np.linspace(0, 1, 6)[:, None]
-    spine = root + np.concatenate([lean * t**2, -height * t], 1)
-    half = width * (1 - t) * np.array([[1.0, 0.0]])
-    return np.concatenate([spine - half, (spine + half)[::-1]])
-
-
-def _blades(rng: np.random.Generator, count: int, roots: tuple[float, float], tall: tuple[float, float]) -> list:
-    """Blades of grass from back to front: (outline in shares of the frame, colour)."""
-    blades = []
-    for y in np.sort(rng.uniform(*roots, count)):
-        outline = _blade(
-            np.array([rng.uniform(0, 1), y]),
-            rng.uniform(*tall),
-            rng.uniform(-0.05, 0.05),
-            rng.uniform(0.005, 0.009),
-        )
-        blades.append((outline, mix((70, 126, 54), (158, 190, 92), rng.random())))
-    return blades
-
-
 def _paint_grass(pixels: int, ground: float | None, feet: float, rng: np.random.Generator) -> Scene:
     horizon = (ground - 0.16 if ground is not None else 0.84) + rng.uniform(-0.04, 0.04)
-    sky, haze = _tinted((196, 222, 238), rng, 10), _tinted((240, 243, 226), rng, 8)
-    near, far = _tinted((122, 164, 78), rng, 10), _tinted((190, 210, 138), rng, 10)
-    image = _to_image(_gradient(pixels, [(0, sky), (horizon - 0.05, haze), (horizon + 0.03, far), (1, near)]))
+    sky, haze = tinted((196, 222, 238), rng, 10), tinted((240, 243, 226), rng, 8)
+    near, far = tinted((122, 164, 78), rng, 10), tinted((190, 210, 138), rng, 10)
+    image = to_image(gradient(pixels, [(0, sky), (horizon - 0.05, haze), (horizon + 0.03, far), (1, near)]))
     hills = [
         (rng.uniform(0, 1), horizon + 0.05, rng.uniform(0.25, 0.45), rng.uniform(0.06, 0.12)) for _ in range(3)
     ]
-    _soft_blobs(image, mix(far, (120, 160, 120), 0.35), hills, 0.02, 150)
-    canvas = _enlarge(image)
+    soft_blobs(image, mix(far, (120, 160, 120), 0.35), hills, 0.02, 150)
+    canvas = enlarge(image)
     draw, side = ImageDraw.Draw(canvas), canvas.width
-    for outline, color in _blades(rng, 46, (horizon + 0.06, 1.02), (0.05, 0.10)):
+    for outline, color in blades(rng, 46, (horizon + 0.06, 1.02), (0.05, 0.10)):
         draw.polygon([tuple(p) for p in outline * side], fill=color)
     for x, y in zip(rng.uniform(0, 1, 7), rng.uniform(horizon + 0.05, 1.0, 7)):
         petal = ((252, 250, 240), (250, 226, 110), (232, 170, 200))[int(rng.integers(3))]
@@ -195,7 +133,7 @@ def _paint_grass(pixels: int, ground: float | None, feet: float, rng: np.random.
         draw.ellipse([(x - r) * side, (y - r) * side, (x + r) * side, (y + r) * side], fill=petal)
     if ground is None:
         return Scene(canvas)
-    tufts = _blades(rng, 22, (ground + 0.03, 1.05), (0.05, 0.09))
+    tufts = blades(rng, 22, (ground + 0.03, 1.05), (0.05, 0.09))
 
     def foreground(picture: ImageDraw.ImageDraw, parts: ImageDraw.ImageDraw) -> None:
         for outline, color in tufts:
@@ -208,18 +146,18 @@ def _paint_grass(pixels: int, ground: float | None, feet: float, rng: np.random.
 
 def _paint_water(pixels: int, ground: float | None, feet: float, rng: np.random.Generator) -> Scene:
     horizon = (ground - 0.24 if ground is not None else 0.72) + rng.uniform(-0.06, 0.06)
-    sky, haze = _tinted((206, 226, 236), rng, 10), _tinted((246, 238, 222), rng, 8)
-    far, near = _tinted((142, 192, 208), rng, 10), _tinted((74, 138, 170), rng, 12)
-    image = _to_image(_gradient(pixels, [(0, sky), (horizon, haze)]))
-    water = _to_image(_gradient(pixels, [(horizon, far), (1, near)]))
+    sky, haze = tinted((206, 226, 236), rng, 10), tinted((246, 238, 222), rng, 8)
+    far, near = tinted((142, 192, 208), rng, 10), tinted((74, 138, 170), rng, 12)
+    image = to_image(gradient(pixels, [(0, sky), (horizon, haze)]))
+    water = to_image(gradient(pixels, [(horizon, far), (1, near)]))
     shore = [(rng.uniform(0, 1), horizon - 0.012, rng.uniform(0.2, 0.4), rng.uniform(0.02, 0.05)) for _ in range(3)]
-    _soft_blobs(image, (150, 172, 142), shore, 0.006, 150)
+    soft_blobs(image, (150, 172, 142), shore, 0.006, 150)
     below = Image.new("L", image.size)
     ImageDraw.Draw(below).rectangle([0, round(horizon * pixels), pixels, pixels], fill=255)
     image.paste(water, (0, 0), below)
     if ground is not None:
-        _soft_blobs(image, mix(near, (20, 40, 60), 0.5), [(feet - 0.02, ground + 0.06, 0.17, 0.045)], 0.025, 140)
-    canvas = _enlarge(image)
+        soft_blobs(image, mix(near, (20, 40, 60), 0.5), [(feet - 0.02, ground + 0.06, 0.17, 0.045)], 0.025, 140)
+    canvas = enlarge(image)
     draw, side = ImageDraw.Draw(canvas), canvas.width
     for _ in range(26):
         depth = rng.uniform(0.02, 1) ** 1.3

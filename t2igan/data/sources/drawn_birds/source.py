@@ -1,10 +1,7 @@
 """Drawn birds: the embedded data set, written to disk in CUB's own layout so that CUB's reader reads it."""
 
-import json
-import multiprocessing
 import pickle
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -12,8 +9,6 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from t2igan.cpus import available_cpus
-from t2igan.data.rendering import serve_the_parent
 from t2igan.data.sources.drawn_birds.captions import write_captions
 from t2igan.data.sources.drawn_birds.painter import PARTS, render_bird, tight_box
 from t2igan.data.sources.drawn_birds.species import (
@@ -23,8 +18,8 @@ from t2igan.data.sources.drawn_birds.species import (
     invent_species,
     name_species,
 )
+from t2igan.data.sources.drawn_folder import as_json, claim, make_all, replace, write_bytes
 from t2igan.errors import UserError
-from t2igan.files import whole_file
 
 __all__ = ["BirdAttributes", "DrawnBirdsRecipe", "Species", "render_bird", "write_drawn_birds"]
 
@@ -113,12 +108,12 @@ def write_drawn_birds(
     train, test = invent_species(recipe.train_species, recipe.test_species, recipe.seed)
     class_names = name_species(train + test, recipe.seed)
     pictures = list(_pictures(recipe, train + test, class_names))
-    _claim(root, recipe)
+    claim(root, "drawn birds", {"dataset": "drawn-birds", "renderer": RENDERER, **asdict(recipe)})
     for name in class_names:
         for folder in ("CUB_200_2011/images", "CUB_200_2011/segmentations", "text"):
             (root / folder / name).mkdir(parents=True, exist_ok=True)
     boxes = []
-    for box in _make_all(root, recipe, pictures, workers):
+    for box in make_all(partial(_make, root, recipe), pictures, workers):
         boxes.append(box)
         if progress:
             progress(len(boxes), len(pictures))
@@ -136,48 +131,6 @@ def _pictures(recipe: DrawnBirdsRecipe, species: list[Species], names: list[str]
             yield _Picture(one, class_id, number, f"{name}/{name.split('.')[1]}_{number:04d}_{image_id}", split)
 
 
-def _claim(root: Path, recipe: DrawnBirdsRecipe) -> None:
-    """Mark the folder with the recipe, or refuse a folder that holds something else."""
-    path = root / "recipe.json"
-    wanted = {"dataset": "drawn-birds", "renderer": RENDERER, **asdict(recipe)}
-    if path.exists():
-        try:
-            found = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError:
-            found = {}
-        if not isinstance(found, dict):
-            found = {}
-        other = sorted(key for key in wanted if found.get(key) != wanted[key])
-        if other:
-            told = ", ".join(f"{key} {found.get(key)!r} instead of {wanted[key]!r}" for key in other)
-            raise UserError(f"{path} belongs to other drawn birds ({told}); remove {root} or give another folder")
-        return
-    # A call killed at its very start leaves the recipe's partial file behind.
-    strange = root.is_dir() and any(entry.name != "recipe.json.new" for entry in root.iterdir())
-    if root.is_file() or strange:
-        raise UserError(f"{root} is not empty and holds no recipe.json of drawn birds; give a new or empty folder")
-    root.mkdir(parents=True, exist_ok=True)
-    _write_bytes(path, _json(wanted))
-
-
-def _make_all(
-    root: Path, recipe: DrawnBirdsRecipe, pictures: list[_Picture], workers: int
-) -> Iterator[tuple[int, int, int, int]]:
-    """Make or keep every picture; yield the boxes in order."""
-    make = partial(_make, root, recipe)
-    workers = min(workers or available_cpus(), len(pictures))
-    if workers == 1:
-        yield from map(make, pictures)
-        return
-    # Spawned, not forked: the caller may hold threads (torch) that do not survive a fork.
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=serve_the_parent)
-    try:
-        yield from pool.map(make, pictures, chunksize=min(16, -(-len(pictures) // workers)))
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
 def _make(root: Path, recipe: DrawnBirdsRecipe, picture: _Picture) -> tuple[int, int, int, int]:
     """Make the files of one picture, unless all are there; return the bird's box."""
     image_path = root / "CUB_200_2011/images" / f"{picture.key}.jpg"
@@ -190,13 +143,13 @@ def _make(root: Path, recipe: DrawnBirdsRecipe, picture: _Picture) -> tuple[int,
     attributes = picture.attributes(recipe.seed)
     image, parts, box = render_bird(attributes, recipe.image_pixels, picture.generator(recipe.seed, _PAINTING))
     captions = write_captions(attributes, recipe.captions_per_image, picture.generator(recipe.seed, _CAPTIONS))
-    _write_bytes(text_path, ("\n".join(captions) + "\n").encode("ascii"))
+    write_bytes(text_path, ("\n".join(captions) + "\n").encode("ascii"))
     colored = Image.fromarray(parts)
     colored.putpalette([value for color in _PART_COLORS for value in color])
-    _replace(parts_path, lambda path: colored.save(path, "PNG"))
+    replace(parts_path, lambda path: colored.save(path, "PNG"))
     # Full chroma resolution: the colours of small parts are what the captions speak of.
     picture_image = Image.fromarray(image)
-    _replace(image_path, lambda path: picture_image.save(path, "JPEG", quality=JPEG_QUALITY, subsampling=0))
+    replace(image_path, lambda path: picture_image.save(path, "JPEG", quality=JPEG_QUALITY, subsampling=0))
     return box
 
 
@@ -224,7 +177,7 @@ def _write_tables(
         "parts.txt": [f"{value} {name}" for value, name in enumerate(PARTS)],
     }
     for name, lines in tables.items():
-        _write_bytes(root / "CUB_200_2011" / name, ("\n".join(lines) + "\n").encode("ascii"))
+        write_bytes(root / "CUB_200_2011" / name, ("\n".join(lines) + "\n").encode("ascii"))
 
 
 def _write_metadata(root: Path, recipe: DrawnBirdsRecipe, pictures: list[_Picture]) -> None:
@@ -233,21 +186,7 @@ def _write_metadata(root: Path, recipe: DrawnBirdsRecipe, pictures: list[_Pictur
         (root / split).mkdir(exist_ok=True)
         chosen = [picture for picture in pictures if picture.split == split]
         keys, class_ids = [picture.key for picture in chosen], [picture.class_id for picture in chosen]
-        _write_bytes(root / split / "filenames.pickle", pickle.dumps(keys, protocol=2))
-        _write_bytes(root / split / "class_info.pickle", pickle.dumps(class_ids, protocol=2))
+        write_bytes(root / split / "filenames.pickle", pickle.dumps(keys, protocol=2))
+        write_bytes(root / split / "class_info.pickle", pickle.dumps(class_ids, protocol=2))
     attributes = {picture.key: picture.attributes(recipe.seed).flat() for picture in pictures}
-    _write_bytes(root / "attributes.json", _json(attributes))
-
-
-def _json(value: object) -> bytes:
-    return (json.dumps(value, indent=1) + "\n").encode("ascii")
-
-
-def _write_bytes(path: Path, content: bytes) -> None:
-    _replace(path, lambda partial_path: partial_path.write_bytes(content))
-
-
-def _replace(path: Path, write: Callable[[Path], object]) -> None:
-    """Let ``write`` fill a partial file and then rename it, so that a name never stands for half a file."""
-    with whole_file(path, wait=False) as unfinished:
-        write(unfinished)
+    write_bytes(root / "attributes.json", as_json(attributes))

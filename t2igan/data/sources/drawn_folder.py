@@ -1,0 +1,87 @@
+"""Folders that an embedded data set is drawn into: whole files, several processes, calls that go on."""
+
+import json
+import multiprocessing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+
+from t2igan.cpus import available_cpus
+from t2igan.data.rendering import serve_the_parent
+from t2igan.errors import UserError
+from t2igan.files import whole_file
+
+RECIPE = "recipe.json"
+
+Item = TypeVar("Item")
+Made = TypeVar("Made")
+
+
+def claim(root: Path, what: str, wanted: Mapping[str, Any]) -> None:
+    """Mark a folder with all that determines what is drawn in it.
+
+    Args:
+        root: the folder; made if it is not there.
+        what: that is drawn, in words.
+        wanted: what determines it.
+
+    Raises:
+        UserError: the folder holds something else, or the same drawn otherwise.
+    """
+    path = root / RECIPE
+    if path.exists():
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError:
+            found = {}
+        if not isinstance(found, dict):
+            found = {}
+        other = sorted(key for key in wanted if found.get(key) != wanted[key])
+        if other:
+            told = ", ".join(f"{key} {found.get(key)!r} instead of {wanted[key]!r}" for key in other)
+            raise UserError(f"{path} belongs to other {what} ({told}); remove {root} or give another folder")
+        return
+    # A call killed at its very start leaves the partial file behind.
+    strange = root.is_dir() and any(entry.name != f"{RECIPE}.new" for entry in root.iterdir())
+    if root.is_file() or strange:
+        raise UserError(f"{root} is not empty and holds no {RECIPE} of {what}; give a new or empty folder")
+    root.mkdir(parents=True, exist_ok=True)
+    write_bytes(path, as_json(wanted))
+
+
+def make_all(make: Callable[[Item], Made], items: Sequence[Item], workers: int) -> Iterator[Made]:
+    """Make everything, in processes that end with this one; yields in order.
+
+    Args:
+        make: a function that can be pickled.
+        items: what it is called with.
+        workers: processes; 0 takes all cores, 1 stays in this process.
+    """
+    workers = min(workers or available_cpus(), len(items))
+    if workers == 1:
+        yield from map(make, items)
+        return
+    # Spawned, not forked: the caller may hold threads (torch) that do not survive a fork.
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=serve_the_parent)
+    try:
+        yield from pool.map(make, items, chunksize=min(16, -(-len(items) // workers)))
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def as_json(value: object) -> bytes:
+    """A value as an indented JSON file."""
+    return (json.dumps(value, indent=1) + "\n").encode("ascii")
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all."""
+    replace(path, lambda partial_path: partial_path.write_bytes(content))
+
+
+def replace(path: Path, write: Callable[[Path], object]) -> None:
+    """Let ``write`` fill a partial file and then rename it, so that a name never stands for half a file."""
+    with whole_file(path, wait=False) as unfinished:
+        write(unfinished)

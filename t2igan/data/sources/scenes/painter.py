@@ -1,0 +1,399 @@
+"""Paint one scene: layers from back to front, each anti-aliased, with the segment that each pixel belongs to."""
+
+from collections.abc import Callable
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from t2igan.data.sources.drawing import (
+    OVERSAMPLING,
+    Color,
+    as_tuples,
+    blades,
+    cloud,
+    enlarge,
+    gradient,
+    mix,
+    rotation,
+    soft_blobs,
+    tinted,
+    to_image,
+    volume,
+)
+from t2igan.data.sources.drawn_birds.figure import build_figure
+from t2igan.data.sources.drawn_birds.painter import Studio, paint_figure, plumage
+from t2igan.data.sources.drawn_birds.species import PALETTE, BirdAttributes, Species
+from t2igan.data.sources.scenes.shapes import GLASS, METAL, TYRE, WOOD, Shape, extent, figure
+from t2igan.data.sources.scenes.world import Scene, Stuff, Thing
+
+_DARK: Color = (24, 20, 30)
+_LIGHT: Color = (255, 252, 242)
+_FIXED: dict[str, Color] = {GLASS: (196, 222, 236), TYRE: (44, 44, 50), WOOD: (124, 88, 58), METAL: (176, 178, 184),
+                            "headlight": (255, 236, 150), "taillight": (226, 60, 50), "eye": (28, 22, 24),
+                            "light": (250, 248, 240)}  # fmt: skip
+
+# Two colours of each look: at the upper and the lower edge, or of what lies far and near.
+_SKY: dict[str, tuple[Color, Color]] = {
+    "blue": ((96, 164, 226), (214, 236, 248)),
+    "grey": ((150, 160, 172), (214, 220, 224)),
+    "pink": ((172, 150, 206), (250, 206, 204)),
+    "orange": ((236, 150, 84), (252, 220, 150)),
+}
+_CLOUD: dict[str, tuple[Color, Color]] = {
+    "white": ((253, 254, 255), (176, 194, 216)),
+    "grey": ((196, 200, 208), (128, 134, 146)),
+}
+_LAND: dict[tuple[str, str], tuple[Color, Color]] = {
+    ("mountain", "grey"): ((132, 138, 152), (168, 176, 186)),
+    ("mountain", "brown"): ((140, 112, 92), (182, 160, 138)),
+    ("mountain", "snowy"): ((116, 128, 150), (162, 174, 190)),
+    ("hill", "green"): ((108, 158, 92), (150, 188, 116)),
+    ("hill", "yellow"): ((202, 178, 100), (222, 204, 140)),
+    ("sea", "blue"): ((112, 172, 216), (34, 96, 166)),
+    ("sea", "turquoise"): ((130, 214, 208), (24, 148, 158)),
+    ("sea", "grey"): ((164, 180, 190), (92, 112, 128)),
+    ("sand", "yellow"): ((240, 218, 156), (228, 194, 118)),
+    ("sand", "white"): ((246, 240, 224), (236, 224, 198)),
+    ("sand", "brown"): ((206, 170, 124), (182, 140, 94)),
+    ("grass", "green"): ((172, 206, 118), (94, 150, 62)),
+    ("grass", "yellow"): ((226, 212, 140), (190, 166, 78)),
+    ("snow", "white"): ((226, 234, 244), (248, 250, 253)),
+    ("road", "grey"): ((150, 150, 154), (122, 122, 128)),
+    ("road", "black"): ((84, 84, 92), (58, 58, 66)),
+    ("road", "brown"): ((184, 146, 106), (154, 116, 78)),
+}
+_TREE: dict[str, tuple[str, Color]] = {
+    "green": ("round tree", (86, 152, 66)),
+    "dark": ("fir tree", (38, 98, 72)),
+    "orange": ("round tree", (226, 128, 40)),
+    "pink": ("round tree", (240, 168, 190)),
+}
+_WALL: dict[str, Color] = {"white": (240, 234, 222), "red": (188, 70, 58), "yellow": (238, 208, 120),
+                           "blue": (122, 160, 200), "brown": (156, 112, 78)}  # fmt: skip
+_ROOF: dict[str, Color] = {"red": (176, 62, 52), "brown": (116, 76, 54), "grey": (110, 114, 124)}
+
+
+class _Canvas:
+    """The picture so far and who owns each pixel of it."""
+
+    def __init__(self, pixels: int) -> None:
+        self.pixels = pixels
+        self.colors = np.zeros((pixels, pixels, 3), np.float32)
+        self.owners = np.zeros((pixels, pixels), np.uint8)
+
+    def lay(self, number: int, colors: np.ndarray, alpha: np.ndarray, corner: tuple[int, int] = (0, 0)) -> None:
+        """Lay colours (H, W, 3) over the picture, from a column and row on.
+
+        The segment ``number`` owns what is more than half covered.
+        """
+        (left, top), (height, width) = corner, alpha.shape
+        window = np.s_[top : top + height, left : left + width]
+        self.colors[window] += (colors - self.colors[window]) * alpha[:, :, None]
+        self.owners[window][alpha > 0.5] = number
+
+    def darken(self, x: float, y: float, half_width: float, half_height: float, strength: float) -> None:
+        """A soft shadow, or the reflection of what swims, which owns nothing."""
+        at = (np.arange(self.pixels, dtype=np.float32) + 0.5) / self.pixels
+        across, down = (np.exp(-(((at - c) / half) ** 2)) for c, half in ((x, half_width), (y, half_height)))
+        self.colors *= 1 - strength * np.outer(down, across)[:, :, None]
+
+
+def paint_scene(scene: Scene, pixels: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Paint a scene.
+
+    Args:
+        scene: what it shows.
+        pixels: side of the square picture.
+        rng: source of all that the scene leaves open; the same state gives the same picture.
+
+    Returns:
+        The picture, uint8 (pixels, pixels, 3), and of each pixel the number of its segment in ``scene.segments``,
+        uint8 (pixels, pixels).
+    """
+    canvas = _Canvas(pixels)
+    for number, segment in enumerate(scene.segments):
+        if isinstance(segment, Thing):
+            _paint_thing(canvas, number, segment, rng)
+        else:
+            _STUFF[segment.name](canvas, number, segment, rng)
+    return np.clip(canvas.colors + 0.5, 0, 255).astype(np.uint8), canvas.owners
+
+
+# --- stuff -------------------------------------------------------------------------------------------------------
+
+
+def _paint_sky(canvas: _Canvas, number: int, stuff: Stuff, rng: np.random.Generator) -> None:
+    top, bottom = (tinted(color, rng) for color in _SKY[stuff.look])
+    image = to_image(gradient(canvas.pixels, [(0, top), (0.6, bottom), (1, bottom)]))
+    if stuff.look in ("pink", "orange"):
+        x, y = rng.uniform(0.15, 0.85), rng.uniform(0.2, 0.34)
+        for radius, color, blur in ((0.16, (255, 232, 170), 0.06), (0.065, (255, 246, 214), 0.004)):
+            soft_blobs(image, color, [(x, y, radius, radius)], blur, 200)
+    canvas.lay(number, np.asarray(image, float), np.ones((canvas.pixels, canvas.pixels)))
+
+
+def _paint_clouds(canvas: _Canvas, number: int, stuff: Stuff, rng: np.random.Generator) -> None:
+    light, shade = _CLOUD[stuff.look]
+    for x in rng.permutation((0.15, 0.5, 0.85))[: int(rng.integers(1, 4))]:
+        puffs = cloud(rng, x + rng.uniform(-0.1, 0.1), rng.uniform(0.08, 0.26), rng.uniform(0.14, 0.25))
+        lower = [(a, b + 0.025, width, height) for a, b, width, height in puffs]
+        image = Image.new("RGB", (canvas.pixels, canvas.pixels), shade)
+        soft_blobs(image, light, puffs, 0.012, 245)
+        mask = Image.new("L", image.size)
+        soft_blobs(mask, 255, lower + puffs, 0.008, 250)
+        canvas.lay(number, np.asarray(image, float), np.asarray(mask, float) / 255)
+
+
+def _ridge(pixels: int, level: float, rng: np.random.Generator, pointed: bool) -> np.ndarray:
+    """Height of a skyline, as shares of the frame from the top, float (pixels,)."""
+    at = (np.arange(pixels) + 0.5) / pixels
+    if pointed:
+        knots = np.linspace(-0.1, 1.1, 2 * int(rng.integers(3, 5)) + 1)
+        heights = np.where(np.arange(len(knots)) % 2, 0.0, 0.16) + rng.uniform(0, 0.08, len(knots))
+        fine = np.linspace(-0.1, 1.1, 41)
+        return level + np.interp(at, fine, np.interp(fine, knots, heights) + rng.uniform(-0.008, 0.008, 41))
+    waves = rng.uniform(0, 2 * np.pi, 3)
+    return level + 0.045 * np.sin(5 * at + waves[0]) + 0.025 * np.sin(11 * at + waves[1]) + 0.03
+
+
+def _below(line: np.ndarray) -> np.ndarray:
+    """Coverage of all that is below a line (W,) of shares from the top: float (W, W)."""
+    rows = np.arange(len(line))[:, None]
+    return np.clip(rows + 1 - line[None, :] * len(line), 0, 1)
+
+
+def _noise(pixels: int, knots: int, rng: np.random.Generator, across: int = 1) -> np.ndarray:
+    """Smooth noise of unit variance; ``across`` times coarser from left to right."""
+    values = rng.normal(0, 1, (knots, max(2, knots // across))).astype(np.float32)
+    return np.asarray(Image.fromarray(values).resize((pixels, pixels), Image.Resampling.BICUBIC))
+
+
+def _paint_mountain(canvas: _Canvas, number: int, stuff: Stuff, rng: np.random.Generator) -> None:
+    pixels, line = canvas.pixels, _ridge(canvas.pixels, stuff.level, rng, pointed=True)
+    top, bottom = (tinted(color, rng) for color in _LAND["mountain", stuff.look])
+    colors = gradient(pixels, [(stuff.level, top), (stuff.level + 0.3, bottom)])
+    slope = np.clip(np.gradient(line) * pixels, -1, 1)[None, :]
+    colors *= (1 - 0.16 * slope + 0.04 * _noise(pixels, 20, rng))[:, :, None]
+    if stuff.look == "snowy":
+        rows = (np.arange(pixels)[:, None] + 0.5) / pixels
+        cap = np.clip((stuff.level + 0.13 + 0.02 * _noise(pixels, 14, rng) - rows) * 30, 0, 1)[:, :, None]
+        colors += (np.array((250.0, 251.0, 255.0)) * (1 - 0.08 * slope[:, :, None]) - colors) * cap
+    canvas.lay(number, colors, _below(line))
+
+
+def _paint_hill(canvas: _Canvas, number: int, stuff: Stuff, rng: np.random.Generator) -> None:
+    pixels, line = canvas.pixels, _ridge(canvas.pixels, stuff.level, rng, pointed=False)
+    top, bottom = (tinted(color, rng) for color in _LAND["hill", stuff.look])
+    colors = gradient(pixels, [(stuff.level, top), (stuff.level + 0.25, bottom)])
+    slope = np.clip(np.gradient(line) * pixels, -1, 1)[None, :]
+    canvas.lay(number, colors * (1 - 0.2 * slope + 0.03 * _noise(pixels, 24, rng))[:, :, None], _below(line))
+
+
+def _paint_ground(canvas: _Canvas, number: int, stuff: Stuff, rng: np.random.Generator) -> None:
+    """Sea, sand, grass, snow and road: from their level down to the lower edge."""
+    pixels, level = canvas.pixels, stuff.level
+    far, near = (tinted(color, rng, 6) for color in _LAND[stuff.name, stuff.look])
+    colors = gradient(pixels, [(level, far), (1, near)])
+    rough = {"sea": 0.0, "sand": 0.025, "grass": 0.03, "snow": 0.02, "road": 0.015}[stuff.name]
+    colors *= (1 + rough * (_noise(pixels, 64, rng) + _noise(pixels, 12, rng, 2)))[:, :, None]
+    canvas_image = enlarge(to_image(colors))
+    pen = ImageDraw.Draw(canvas_image)
+    if stuff.name in _STROKES:
+        _STROKES[stuff.name](pen, canvas_image.width, level, (far, near), rng)
+    at = (np.arange(pixels) + 0.5) / pixels
+    swing = {"sea": 0.0, "road": 0.0, "sand": 0.012}.get(stuff.name, 0.008)
+    line = level + swing * np.sin(6 * at + rng.uniform(0, 6)) + 0.5 * swing * np.sin(15 * at + rng.uniform(0, 6))
+    canvas.lay(number, np.asarray(canvas_image.reduce(OVERSAMPLING), float), _below(line))
+
+
+def _waves(
+    pen: ImageDraw.ImageDraw, side: int, level: float, tones: tuple[Color, Color], rng: np.random.Generator
+) -> None:
+    for _ in range(34):
+        depth = rng.uniform(0.02, 1) ** 1.3
+        x, y = rng.uniform(-0.05, 1), level + depth * (1.02 - level)
+        length, swell = rng.uniform(0.05, 0.13) * (0.4 + depth), 0.007 * (0.4 + depth)
+        tone = (
+            mix(tones[1], (240, 250, 253), rng.uniform(0.35, 0.7))
+            if rng.random() < 0.65
+            else mix(tones[1], _DARK, 0.2)
+        )
+        t = np.linspace(0, 1, 7)
+        upper, lower = (np.stack([x + length * t, y - swell * w * np.sin(np.pi * t)], 1) for w in (1.0, -0.2))
+        pen.polygon(as_tuples(np.concatenate([upper, lower[::-1]]) * side), fill=tone)
+
+
+def _grow(
+    pen: ImageDraw.ImageDraw, side: int, level: float, tones: tuple[Color, Color], rng: np.random.Generator
+) -> None:
+    for outline, _ in blades(rng, 60, (level + 0.05, 1.03), (0.03, 0.07)):
+        shade = mix(mix(tones[1], _DARK, 0.22), mix(tones[0], _LIGHT, 0.1), rng.random())
+        pen.polygon(as_tuples(outline * side), fill=shade)
+    for x, y in zip(rng.uniform(0, 1, 7), rng.uniform(level + 0.06, 1.0, 7)):
+        petal, r = ((252, 250, 240), (250, 226, 110), (232, 170, 200))[int(rng.integers(3))], 0.009 * side
+        pen.ellipse([x * side - r, y * side - r, x * side + r, y * side + r], fill=petal)
+
+
+def _speckle(
+    pen: ImageDraw.ImageDraw, side: int, level: float, tones: tuple[Color, Color], rng: np.random.Generator
+) -> None:
+    for x, y in zip(rng.uniform(0, 1, 60), rng.uniform(level + 0.03, 1.0, 60)):
+        tone, r = mix(tones[1], _DARK if rng.random() < 0.6 else _LIGHT, 0.3), rng.uniform(0.002, 0.005) * side
+        pen.ellipse([x * side - 1.6 * r, y * side - r, x * side + 1.6 * r, y * side + r], fill=tone)
+
+
+def _mark(
+    pen: ImageDraw.ImageDraw, side: int, level: float, tones: tuple[Color, Color], rng: np.random.Generator
+) -> None:
+    pen.rectangle([0, level * side, side, (level + 0.022) * side], fill=mix(tones[0], _LIGHT, 0.55))
+    middle, start = level + 0.62 * (1 - level), rng.uniform(-0.2, 0)
+    for x in np.arange(start, 1, 0.26):
+        slant = 0.02 * side
+        left, right, top, bottom = x * side, (x + 0.14) * side, (middle - 0.011) * side, (middle + 0.011) * side
+        pen.polygon(
+            [(left + slant, top), (right + slant, top), (right, bottom), (left, bottom)], fill=(236, 232, 214)
+        )
+
+
+_STROKES: dict[str, Callable[..., None]] = {"sea": _waves, "grass": _grow, "sand": _speckle, "road": _mark}
+
+
+def _paint_trees(canvas: _Canvas, number: int, stuff: Stuff, rng: np.random.Generator) -> None:
+    name, leaves = _TREE[stuff.look]
+    for x, y, width in stuff.spots:
+        tones = {"main": tinted(leaves, rng, 12), "second": tinted(_FIXED[WOOD], rng)}
+        canvas.darken(x + 0.02, y, 0.4 * width, 0.06 * width, 0.25)
+        _stand(canvas, number, name, tones, (x, y, width), mirrored=bool(rng.random() < 0.5))
+
+
+def _paint_house(canvas: _Canvas, number: int, stuff: Stuff, rng: np.random.Generator) -> None:
+    ((x, y, width),) = stuff.spots
+    tones = {"main": tinted(_WALL[stuff.look], rng), "second": tinted(_ROOF[stuff.second], rng)}
+    canvas.darken(x + 0.02, y, 0.55 * width, 0.06 * width, 0.25)
+    _stand(canvas, number, "house", tones, (x, y, width), mirrored=bool(rng.random() < 0.5))
+
+
+_STUFF: dict[str, Callable[[_Canvas, int, Stuff, np.random.Generator], None]] = {
+    "sky-other": _paint_sky,
+    "clouds": _paint_clouds,
+    "mountain": _paint_mountain,
+    "hill": _paint_hill,
+    **dict.fromkeys(("sea", "sand", "grass", "snow", "road"), _paint_ground),
+    "tree": _paint_trees,
+    "house": _paint_house,
+}
+
+# --- things ------------------------------------------------------------------------------------------------------
+
+
+def _paint_thing(canvas: _Canvas, number: int, thing: Thing, rng: np.random.Generator) -> None:
+    if thing.on == "sea":
+        canvas.darken(thing.x, thing.y + 0.02, 0.45 * thing.width, 0.12 * thing.width, 0.45)
+    elif thing.pose == "standing":
+        canvas.darken(thing.x + 0.03 * thing.width, thing.y, 0.5 * thing.width, 0.07 * thing.width, 0.45)
+    if thing.name == "bird":
+        _paint_bird(canvas, number, thing, rng)
+        return
+    tones = {
+        part: tinted(PALETTE[color], rng, 7) for part, color in (("main", thing.color), ("second", thing.second))
+    }
+    turn = {"kite": rng.uniform(8, 28), "airplane": rng.uniform(-9, 3), "boat": rng.uniform(-3, 3)}.get(
+        thing.name, 0.0
+    )
+    _stand(canvas, number, thing.name, tones, (thing.x, thing.y, thing.width), thing.mirrored, turn)
+
+
+def _stand(
+    canvas: _Canvas,
+    number: int,
+    name: str,
+    tones: dict[str, Color],
+    spot: tuple[float, float, float],
+    mirrored: bool,
+    turn: float = 0.0,
+) -> None:
+    """Draw a figure whose foot and width are given in shares of the frame."""
+    x, y, width = spot
+    side = canvas.pixels * OVERSAMPLING
+    left, top, right, bottom = extent(name)
+    scale = width * side / (right - left)
+    rotate = rotation(turn, ((left + right) / 2, (top + bottom) / 2))
+    sign = -1 if mirrored else 1
+
+    def place(points: np.ndarray) -> list[tuple[float, float]]:
+        moved = rotate(points) - ((left + right) / 2, bottom)
+        return as_tuples(moved * (sign * scale, scale) + (x * side, y * side))
+
+    image, mask = Image.new("RGB", (side, side), mix(tones["main"], _DARK, 0.6)), Image.new("L", (side, side))
+    pens = ImageDraw.Draw(image), ImageDraw.Draw(mask)
+    shapes = figure(name)
+    rim = max(0.018 * scale, 0.8 * OVERSAMPLING)
+    for shape in shapes:
+        if shape.rim:
+            _draw(pens, shape, place(shape.points), mix(_tone(shape.tone, tones), _DARK, 0.6), scale, rim)
+        _draw(pens, shape, place(shape.points), _tone(shape.tone, tones), scale, 0.0)
+    _lay_lit(canvas, number, image, mask, 0.06 * width)
+
+
+def _draw(
+    pens: tuple[ImageDraw.ImageDraw, ImageDraw.ImageDraw],
+    shape: Shape,
+    points: list[tuple[float, float]],
+    color: Color,
+    scale: float,
+    rim: float,
+) -> None:
+    """Fill a shape or draw its stroke; with a ``rim`` draw a line of that width on both sides of its edge."""
+    for pen, value in zip(pens, (color, 255)):
+        if shape.width:
+            pen.line(points, fill=value, width=max(1, round(shape.width * scale + rim)), joint="curve")
+        elif rim:
+            pen.line([*points, points[0], points[1]], fill=value, width=max(1, round(rim)), joint="curve")
+        else:
+            pen.polygon(points, fill=value)
+
+
+def _tone(tone: str, tones: dict[str, Color]) -> Color:
+    if tone in _FIXED:
+        return _FIXED[tone]
+    color = tones[tone.rstrip("+-")]
+    return mix(color, _LIGHT, 0.3) if tone[-1] == "+" else mix(color, _DARK, 0.28) if tone[-1] == "-" else color
+
+
+def _lay_lit(canvas: _Canvas, number: int, image: Image.Image, mask: Image.Image, radius: float) -> None:
+    """Lay a drawn figure with light from the upper left; ``radius`` of its edges as a share of the frame."""
+    small = mask.reduce(OVERSAMPLING)
+    margin = round(3 * radius * canvas.pixels) + 2
+    left, top, right, bottom = small.getbbox() or (0, 0, 1, 1)
+    box = (max(0, left - margin), max(0, top - margin), right + margin, bottom + margin)
+    box = (*box[:2], *(min(canvas.pixels, edge) for edge in box[2:]))
+    small = small.crop(box)
+    large = image.crop(tuple(edge * OVERSAMPLING for edge in box))
+    colors, alpha = np.asarray(large.reduce(OVERSAMPLING), np.float32), np.asarray(small, np.float32) / 255
+    light = np.clip(0.5 * volume(small, radius * canvas.pixels), -0.2, 0.25)[:, :, None]
+    lit = colors * (1 + np.minimum(light, 0)) + (255 - colors) * 0.62 * np.maximum(light, 0)
+    canvas.lay(number, lit, alpha, box[:2])
+
+
+def _paint_bird(canvas: _Canvas, number: int, thing: Thing, rng: np.random.Generator) -> None:
+    """A bird of the drawn birds: body, belly and crown in its first colour, wings and tail in its second."""
+    side = canvas.pixels * OVERSAMPLING
+    color, wing = thing.color, thing.second
+    species = Species(
+        color, wing, color, color, beak_shape="short pointed",
+        beak_color="yellow" if color != "yellow" else "orange", leg_color="orange", size="small", tail="short",
+        crest=False,
+    )  # fmt: skip
+    attributes = BirdAttributes(species, thing.pose, "left" if thing.mirrored else "right", thing.on)
+    shape = build_figure(attributes, rng)
+    if thing.mirrored:
+        shape.move(lambda points: points * (-1.0, 1.0))
+    low, high = shape.extent()
+    scale = thing.width * side / float((high - low).max())
+    foot = np.array(((low[0] + high[0]) / 2, high[1]))
+    shape.move(lambda points: (points - foot) * scale + np.array((thing.x, thing.y)) * side)
+    shape.scale, shape.eye_radius = scale, shape.eye_radius * scale
+    colors = plumage(attributes, rng)
+    image, parts = Image.new("RGB", (side, side), mix(colors["body"], _DARK, 0.5)), Image.new("L", (side, side))
+    paint_figure(Studio(image, parts, shape, colors), attributes.pose, rng)
+    _lay_lit(canvas, number, image, parts.point(lambda part: 255 if part else 0), 0.05 * thing.width)

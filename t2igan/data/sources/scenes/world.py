@@ -1,0 +1,257 @@
+"""What drawn scenes are of: places, stuff, things, their colours, and which pairs are kept from training."""
+
+import re
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from t2igan.data.sources.scenes.shapes import extent
+
+COLORS = ("red", "orange", "yellow", "green", "blue", "purple", "pink", "brown", "black", "white")
+THINGS = ("airplane", "bird", "boat", "bus", "car", "dog", "kite", "sheep", "umbrella")
+"""COCO's names; the nouns of captions are the same."""
+
+HELD_OUT = frozenset(
+    (color, thing) for i, thing in enumerate(THINGS) for j, color in enumerate(COLORS) if j % 5 == i % 5
+)
+"""Pairs of a colour and a thing, two of each thing, that no training image shows."""
+
+_PAIR = re.compile(rf"\b({'|'.join(COLORS)}) ({'|'.join(THINGS)})\b")
+
+
+def is_unseen(text: str) -> bool:
+    """Whether a text, such as a segment's ``description``, names a pair that no training image shows.
+
+    In every text of the drawn scenes the colour of a thing stands right before its noun.
+    """
+    return any(pair in HELD_OUT for pair in _PAIR.findall(text))
+
+
+# Where each thing can be, and its width at the front of the picture as a share of the frame.
+_WIDTHS = {"airplane": 0.56, "bird": 0.40, "boat": 0.50, "bus": 0.62, "car": 0.54, "dog": 0.46, "kite": 0.30,
+           "sheep": 0.43, "umbrella": 0.50}  # fmt: skip
+_SKY = ("airplane", "bird", "kite")
+
+
+@dataclass(frozen=True)
+class _Place:
+    """A kind of scene.
+
+    Attributes:
+        layers: stuff from back to front: name, how often it is there, and where its upper edge lies, as a share of
+            the frame from the top.
+        zones: name of a stuff -> the things that can be on it or in it.
+    """
+
+    layers: tuple[tuple[str, float, tuple[float, float]], ...]
+    zones: dict[str, tuple[str, ...]]
+
+
+_BACK = (("sky-other", 1.0, (0.0, 0.0)), ("clouds", 0.5, (0.0, 0.0)))
+PLACES: dict[str, _Place] = {
+    "sea": _Place(
+        (*_BACK, ("mountain", 0.4, (0.22, 0.34)), ("sea", 1.0, (0.42, 0.55))),
+        {"sky-other": _SKY, "sea": ("boat", "boat", "bird")},
+    ),
+    "beach": _Place(
+        (*_BACK, ("sea", 1.0, (0.34, 0.42)), ("sand", 1.0, (0.58, 0.68))),
+        {"sky-other": _SKY, "sea": ("boat",), "sand": ("umbrella", "dog", "umbrella", "bird")},
+    ),
+    "meadow": _Place(
+        (*_BACK, ("mountain", 0.3, (0.2, 0.3)), ("hill", 0.5, (0.36, 0.44)), ("grass", 1.0, (0.5, 0.6)),
+         ("house", 0.35, (0.55, 0.62)), ("tree", 0.6, (0.55, 0.62))),
+        {"sky-other": _SKY, "grass": ("sheep", "dog", "sheep", "bird", "umbrella", "car")},
+    ),
+    "winter": _Place(
+        (*_BACK, ("mountain", 0.6, (0.2, 0.32)), ("snow", 1.0, (0.48, 0.58)), ("house", 0.35, (0.52, 0.6)),
+         ("tree", 0.7, (0.52, 0.6))),
+        {"sky-other": _SKY, "snow": ("sheep", "dog", "car", "bus", "bird")},
+    ),
+    "street": _Place(
+        (*_BACK, ("hill", 0.3, (0.34, 0.42)), ("grass", 1.0, (0.5, 0.56)), ("house", 0.7, (0.58, 0.64)),
+         ("tree", 0.6, (0.58, 0.66)), ("road", 1.0, (0.68, 0.76))),
+        {"sky-other": _SKY, "road": ("car", "bus", "car", "bus", "dog")},
+    ),
+}  # fmt: skip
+
+LOOKS = {
+    "sky-other": ("blue", "blue", "blue", "grey", "pink", "orange"),
+    "clouds": ("white", "white", "grey"),
+    "mountain": ("grey", "brown", "snowy"),
+    "hill": ("green", "green", "yellow"),
+    "sea": ("blue", "blue", "turquoise", "grey"),
+    "sand": ("yellow", "white", "brown"),
+    "grass": ("green", "green", "yellow"),
+    "snow": ("white",),
+    "road": ("grey", "black", "brown"),
+    "house": ("white", "red", "yellow", "blue", "brown"),
+    "tree": ("green", "green", "dark", "orange", "pink"),
+}
+"""Name of a stuff -> how it can look; a look twice in the list is twice as frequent."""
+ROOFS = ("red", "brown", "grey")
+
+
+@dataclass(frozen=True)
+class Stuff:
+    """One stuff of a scene, which is one segment.
+
+    Attributes:
+        name: in COCO-Stuff.
+        look: see ``LOOKS``.
+        level: its upper edge, or the height at which it stands, as a share of the frame from the top.
+        spots: of trees and houses: x, foot and width of each.
+        second: colour of a house's roof.
+    """
+
+    name: str
+    look: str
+    level: float
+    spots: tuple[tuple[float, float, float], ...] = ()
+    second: str = ""
+
+
+@dataclass(frozen=True)
+class Thing:
+    """One thing of a scene, which is one segment.
+
+    Attributes:
+        name: in COCO.
+        color: in ``COLORS``; also of its first adjective.
+        second: colour of its second part: sails, wings, ears, a roof, ...
+        size: "small", "large", or "" between them.
+        on: name of the stuff that it is on or in.
+        x: centre, in shares of the frame.
+        y: foot, or lower edge of what flies.
+        width: in shares of the frame.
+        mirrored: looks to the left.
+    """
+
+    name: str
+    color: str
+    second: str
+    size: str
+    on: str
+    x: float
+    y: float
+    width: float
+    mirrored: bool
+
+    @property
+    def pose(self) -> str:
+        """``"flying"`` in the sky, else ``"standing"``."""
+        return "flying" if self.on == "sky-other" else "standing"
+
+    @property
+    def box(self) -> tuple[float, float, float, float]:
+        """About where it is: left, top, right, bottom."""
+        height = self.width * (0.85 if self.name == "bird" else _aspect(self.name))
+        return self.x - self.width / 2, self.y - height, self.x + self.width / 2, self.y
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A scene, not yet painted.
+
+    Attributes:
+        place: in ``PLACES``.
+        stuff: from back to front.
+        things: from back to front, before all stuff.
+    """
+
+    place: str
+    stuff: tuple[Stuff, ...]
+    things: tuple[Thing, ...] = field(default=())
+
+    @property
+    def segments(self) -> tuple[Stuff | Thing, ...]:
+        """Stuff, then things; a segment's number is its place here."""
+        return (*self.stuff, *self.things)
+
+    @property
+    def main(self) -> Thing:
+        """The widest thing, which gives the scene its class."""
+        return max(self.things, key=lambda thing: thing.width)
+
+
+def invent_scene(rng: np.random.Generator, unseen: float = 0.0) -> Scene:
+    """Invent a scene of one to three things.
+
+    Args:
+        rng: the only source of randomness.
+        unseen: the share of things whose pair of colour and name is of ``HELD_OUT``; 0 for training.
+    """
+    name = _one_of(rng, tuple(PLACES))
+    place = PLACES[name]
+    stuff = tuple(
+        _invent_stuff(layer, levels, rng) for layer, often, levels in place.layers if rng.random() < often
+    )
+    things: list[Thing] = []
+    count = int(rng.choice((1, 2, 3), p=(0.25, 0.45, 0.30)))
+    for _ in range(40):
+        if len(things) == count:
+            break
+        # The first thing is large enough to be a segment of five per cent, mostly.
+        thing = _invent_thing(place, stuff, unseen, (0.6, 1.2) if things else (0.95, 1.45), rng)
+        if all(_overlap(thing.box, other.box) < 0.1 and thing.name != other.name for other in things):
+            things.append(thing)
+    # What flies is behind what stands, and what stands further up is further away.
+    return Scene(name, stuff, tuple(sorted(things, key=lambda thing: (thing.pose == "standing", thing.y))))
+
+
+def _one_of(rng: np.random.Generator, options: tuple) -> str:
+    return options[int(rng.integers(len(options)))]
+
+
+def _invent_stuff(name: str, levels: tuple[float, float], rng: np.random.Generator) -> Stuff:
+    look, level = _one_of(rng, LOOKS[name]), float(rng.uniform(*levels))
+    if name == "house":
+        spot = (float(rng.uniform(0.2, 0.8)), level, float(rng.uniform(0.34, 0.5)))
+        return Stuff(name, look, level, (spot,), _one_of(rng, tuple(roof for roof in ROOFS if roof != look)))
+    if name == "tree":
+        xs = rng.permutation(np.linspace(0.1, 0.9, 6))[: int(rng.integers(1, 4))]
+        width = rng.uniform(0.24, 0.36)
+        places = [(x, level + rng.uniform(0, 0.03), width * rng.uniform(0.85, 1.15)) for x in xs]
+        return Stuff(
+            name, look, level, tuple(tuple(map(float, spot)) for spot in sorted(places, key=lambda p: p[1]))
+        )
+    return Stuff(name, look, level)
+
+
+def _invent_thing(
+    place: _Place, stuff: tuple[Stuff, ...], unseen: float, scales: tuple[float, float], rng: np.random.Generator
+) -> Thing:
+    on = _one_of(rng, tuple(place.zones))
+    name = _one_of(rng, place.zones[on])
+    held_out = rng.random() < unseen
+    color = _one_of(rng, tuple(color for color in COLORS if ((color, name) in HELD_OUT) == held_out))
+    second = _one_of(rng, tuple(other for other in COLORS if other != color))
+    scale = float(rng.uniform(*scales))
+    top, bottom = _band(on, stuff)
+    depth = float(rng.uniform(0, 1))
+    width = _WIDTHS[name] * scale * (1.0 if on == "sky-other" else 0.6 + 0.4 * depth * (bottom - top) / 0.45)
+    height = width * (0.85 if name == "bird" else _aspect(name))
+    y = 0.05 + height if on == "sky-other" else top + 0.2 * (bottom - top)
+    y += depth * max(0.0, bottom - (0.1 if on == "sky-other" else 0.03) - y)
+    x = float(rng.uniform(0.45 * width, 1 - 0.45 * width))
+    size = "small" if scale < 0.8 else "large" if scale > 1.15 else ""
+    return Thing(name, color, second, size, on, x, float(y), float(width), bool(rng.random() < 0.5))
+
+
+def _band(on: str, stuff: tuple[Stuff, ...]) -> tuple[float, float]:
+    """Upper and lower edge of a stuff: it reaches down to the next ground before it."""
+    grounds = [each.level for each in stuff if each.name in ("sea", "sand", "grass", "snow", "road")]
+    level = next(each.level for each in stuff if each.name == on)
+    return level, min((other for other in grounds if other > level), default=1.0)
+
+
+def _aspect(name: str) -> float:
+    left, top, right, bottom = extent(name)
+    return (bottom - top) / (right - left)
+
+
+def _overlap(one: tuple[float, ...], other: tuple[float, ...]) -> float:
+    """The share of the smaller box that both cover."""
+    width = min(one[2], other[2]) - max(one[0], other[0])
+    height = min(one[3], other[3]) - max(one[1], other[1])
+    areas = [(box[2] - box[0]) * (box[3] - box[1]) for box in (one, other)]
+    return max(0.0, width) * max(0.0, height) / min(areas)
