@@ -110,6 +110,7 @@ RAW_PARTS = {
         ),
     ),
     "drawn-birds": (Part("drawings", (("attributes.json",),), "t2igan prepare drawn-birds"),),
+    "scenes": (Part("drawings", (("scenes.json",),), "t2igan prepare scenes"),),
 }
 OPTIONAL_PACKAGES = {
     "transformers": "CLIP scores",

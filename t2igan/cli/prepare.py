@@ -14,6 +14,7 @@ from t2igan.data.card import CARD, LEFT_OUT, PAGE, card_folder, describe, summar
 from t2igan.data.prepare import PrepareSummary, UnusableFilesError, prepare
 from t2igan.data.sources import Listing, Source, make_source
 from t2igan.data.sources.base import several
+from t2igan.data.sources.scenes.source import ScenesRecipe
 from t2igan.data.store import SPLITS, Store, open_store
 from t2igan.errors import UserError
 from t2igan.plain_files import read_yaml
@@ -100,6 +101,49 @@ def prepare_drawn_birds(
         image_size=image_size,
         strict=strict,
         fit=_fit("quickstart", image_size),
+        **writing,
+    )
+
+
+def prepare_scenes(
+    root: str = "datasets/scenes",
+    out: str | None = None,
+    train_images: Count = 4000,
+    val_images: Count = 1000,
+    image_size: Side = 64,
+    captions_per_image: Count = 5,
+    strict: bool = True,
+    **writing: Any,
+) -> None:
+    """Draw scenes with layouts and narratives and write their store.
+
+    Args:
+        root: folder to draw them in, in the layouts of COCO; what is drawn already is kept.
+        out: the store; default: <root>/scenes-<image_size>.h5.
+        train_images: number of training images.
+        val_images: number of test images, with pairs of a colour and a thing that no training image shows.
+        image_size: training resolution S; images are kept with a short side of S * 76 / 64.
+        captions_per_image: captions kept of each image, the first ones.
+        strict: stop if anything is missing or unreadable; false: leave it out and say so.
+        **writing: see :func:`write`.
+    """
+
+    def source(progress: Progress) -> Source:
+        task = progress.add_task("drawing scenes", total=None)
+        return make_source(
+            "scenes",
+            root,
+            recipe=ScenesRecipe(train_images, val_images),
+            progress=lambda done, total: progress.update(task, completed=done, total=total),
+            captions_per_image=captions_per_image,
+        )
+
+    write(
+        source=source,
+        target=_target(out, root, "scenes", "", image_size),
+        image_size=image_size,
+        strict=strict,
+        fit=_fit("scenes", image_size),
         **writing,
     )
 
@@ -196,6 +240,7 @@ def prepare_folder(
 _DATA_SETS: dict[str, Callable[..., None]] = {
     "cub": prepare_cub,
     "drawn-birds": prepare_drawn_birds,
+    "scenes": prepare_scenes,
     "coco": prepare_coco,
     "folder": prepare_folder,
 }

@@ -351,6 +351,21 @@ class DrawnBirds(CaptionedImagesModule):
         super().__init__(store, image_size, **options)
 
 
+class Scenes(CaptionedImagesModule):
+    """The scenes that the suite draws itself, with layouts and narratives.
+
+    Args:
+        store: path of the store.
+        image_size: side of the images in the batches.
+        **options: see :class:`CaptionedImagesModule`.
+    """
+
+    expected_name = "scenes"
+
+    def __init__(self, store: str = "datasets/scenes/scenes-64.h5", image_size: int = 64, **options: Any) -> None:
+        super().__init__(store, image_size, **options)
+
+
 class COCO(CaptionedImagesModule):
     """MS-COCO captions, of 2014 or 2017.
 

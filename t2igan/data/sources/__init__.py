@@ -7,6 +7,7 @@ from t2igan.data.sources.base import Listing, RawImage, Source
 from t2igan.data.sources.coco import COCOSource
 from t2igan.data.sources.cub import CUBSource, SplitScheme
 from t2igan.data.sources.folder import FolderSource
+from t2igan.data.sources.scenes.source import FACTS, ScenesRecipe, ScenesSource, write_scenes
 from t2igan.errors import UserError
 
 __all__ = [
@@ -17,30 +18,32 @@ __all__ = [
     "Kind",
     "Listing",
     "RawImage",
+    "ScenesSource",
     "Source",
     "SplitScheme",
     "make_source",
 ]
 
-Kind = Literal["cub", "drawn-birds", "coco", "folder"]
+Kind = Literal["cub", "drawn-birds", "coco", "scenes", "folder"]
 KINDS: tuple[str, ...] = get_args(Kind)
 
 
 def make_source(kind: Kind, root: str | Path, split: str | None = None, **options: Any) -> Source:
-    """The reader of a raw data set; drawn birds are drawn first.
+    """The reader of a raw data set; drawn birds and scenes are drawn first.
 
     Args:
         kind: which reader.
         root: the folder of the data set; of ``"folder"``: of its images.
         split: see the reader; default: the reader's.
-        **options: of the reader, :class:`CUBSource`, :class:`COCOSource` or :class:`FolderSource`. Drawn birds are
-            read as CUB; ``recipe``, ``workers`` and ``progress`` of
-            :func:`~t2igan.data.sources.drawn_birds.source.write_drawn_birds` tell how they are drawn, where they
+        **options: of the reader, :class:`CUBSource`, :class:`COCOSource`, :class:`ScenesSource` or
+            :class:`FolderSource`. Drawn birds are read as CUB; ``recipe``, ``workers`` and ``progress`` of
+            :func:`~t2igan.data.sources.drawn_birds.source.write_drawn_birds` and
+            :func:`~t2igan.data.sources.scenes.source.write_scenes` tell how birds and scenes are drawn, where they
             are not there already.
 
     Raises:
-        UserError: unknown kind or split, files that describe the data set are missing, or ``root`` holds birds of
-            another recipe.
+        UserError: unknown kind or split, files that describe the data set are missing, or ``root`` holds what
+            was drawn with another recipe.
     """
     if kind not in KINDS:
         raise UserError(f"unknown data set {kind!r}; choose one of {', '.join(KINDS)}")
@@ -50,8 +53,13 @@ def make_source(kind: Kind, root: str | Path, split: str | None = None, **option
         return FolderSource(root, **options)
     if kind == "coco":
         return COCOSource(root, **options)
+    drawing = {name: options.pop(name) for name in ("recipe", "workers", "progress") if name in options}
+    if kind == "scenes":
+        # Its facts are the last file to be written.
+        if "recipe" in drawing or not (Path(root) / FACTS).is_file():
+            write_scenes(Path(root), **{"recipe": ScenesRecipe(), **drawing})
+        return ScenesSource(root, **options)
     if kind == "drawn-birds":
-        drawing = {name: options.pop(name) for name in ("recipe", "workers", "progress") if name in options}
         _draw_unless_complete(Path(root), **drawing)
     return CUBSource(root, name=kind, **options)
 

@@ -183,7 +183,11 @@ def invent_scene(rng: np.random.Generator, unseen: float = 0.0) -> Scene:
     name = _one_of(rng, tuple(PLACES))
     place = PLACES[name]
     stuff = tuple(
-        _invent_stuff(layer, levels, rng) for layer, often, levels in place.layers if rng.random() < often
+        _invent_stuff(
+            layer, "dark" if (name, layer) == ("winter", "tree") else _one_of(rng, LOOKS[layer]), levels, rng
+        )
+        for layer, often, levels in place.layers
+        if rng.random() < often
     )
     things: list[Thing] = []
     count = int(rng.choice((1, 2, 3), p=(0.25, 0.45, 0.30)))
@@ -202,8 +206,8 @@ def _one_of(rng: np.random.Generator, options: tuple) -> str:
     return options[int(rng.integers(len(options)))]
 
 
-def _invent_stuff(name: str, levels: tuple[float, float], rng: np.random.Generator) -> Stuff:
-    look, level = _one_of(rng, LOOKS[name]), float(rng.uniform(*levels))
+def _invent_stuff(name: str, look: str, levels: tuple[float, float], rng: np.random.Generator) -> Stuff:
+    level = float(rng.uniform(*levels))
     if name == "house":
         spot = (float(rng.uniform(0.2, 0.8)), level, float(rng.uniform(0.34, 0.5)))
         return Stuff(name, look, level, (spot,), _one_of(rng, tuple(roof for roof in ROOFS if roof != look)))
