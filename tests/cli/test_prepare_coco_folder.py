@@ -183,9 +183,9 @@ def test_a_file_that_breaks_off_costs_only_itself(flowers, capsys):
 
 def test_the_command_says_what_it_wants(tmp_path, capsys):
     printed = run(capsys, "--help")
-    for name in ("cub", "drawn-birds", "coco", "folder"):
+    for name in ("cub", "drawn-birds", "scenes", "coco", "folder"):
         assert f"\n  {name} " in printed
-    assert "begin with one of cub, drawn-birds, coco, folder" in refusal(capsys, "birds")
+    assert "begin with one of cub, drawn-birds, scenes, coco, folder" in refusal(capsys, "birds")
     assert "begin with one of" in refusal(capsys, "--root", tmp_path)
     assert "folder needs --images DIR and --captions FILE" in refusal(capsys, "folder")
     assert "folder needs --captions FILE;" in refusal(capsys, "folder", "--images", tmp_path)

@@ -55,6 +55,8 @@ def make_source(kind: Kind, root: str | Path, split: str | None = None, **option
         return COCOSource(root, **options)
     drawing = {name: options.pop(name) for name in ("recipe", "workers", "progress") if name in options}
     if kind == "scenes":
+        if split is not None:
+            raise UserError(f"drawn scenes have one split, not {split!r}; leave split out")
         # Its facts are the last file to be written.
         if "recipe" in drawing or not (Path(root) / FACTS).is_file():
             write_scenes(Path(root), **{"recipe": ScenesRecipe(), **drawing})

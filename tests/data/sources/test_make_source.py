@@ -57,7 +57,7 @@ def test_every_kind_has_its_reader_and_passes_options_on(tmp_path):
     assert isinstance(folder, FolderSource) and folder.captions_per_image == 3
     with pytest.raises(UserError, match=r"captions_train2014\.json: no such file"):
         make_source("coco", tmp_path, year=2014).scan()
-    assert KINDS == ("cub", "drawn-birds", "coco", "folder")
+    assert KINDS == ("cub", "drawn-birds", "coco", "scenes", "folder")
 
 
 def test_a_listing_is_scanned_once_and_gives_the_same_store(drawn_birds_root, drawn_birds_store, tmp_path):

@@ -339,6 +339,8 @@ def test_make_source_draws_once(tmp_path):
     before = contents(root)
     make_source("scenes", root, captions_per_image=2)
     assert contents(root) == before
+    with pytest.raises(UserError, match="one split"):
+        make_source("scenes", root, "zero-shot")
     with pytest.raises(UserError, match=r"recipe\.json.*train_images 2 instead of 4"):
         make_source("scenes", root, recipe=replace(SMALL, train_images=4, val_images=1))
 
