@@ -32,6 +32,7 @@ class ClipEncoder(nn.Module):
         folder: with config.json, the weights and the tokenizer.
 
     Attributes:
+        dim: width D of the vectors.
         sha256: of weights, configuration, tokenizer and the normalisation of pixels.
 
     Raises:
@@ -56,6 +57,7 @@ class ClipEncoder(nn.Module):
         self._mean, self._std = _pixel_statistics(folder / "preprocessor_config.json")
         self.sha256 = _identity(folder, weights, self._mean, self._std)
         config: Any = self._model.config
+        self.dim: int = config.projection_dim
         self._size: int = config.vision_config.image_size
         self._words: int = config.text_config.max_position_embeddings
         self.requires_grad_(False).eval()

@@ -23,6 +23,10 @@ class Purpose(IntEnum):
     NOISE = 1
     DROPOUT = 2
     MISMATCH = 3
+    SEGMENTS = 4
+    DROPPED_CONDITIONS = 5
+    DIFFUSION_TIMES = 6
+    DIFFUSION_NOISE = 7
 
 
 def step_seed(seed: int, step: int, rank: int) -> int:

@@ -1,0 +1,286 @@
+"""Segments with free texts, and the spatio-textual map that SpaText makes of them (Avrahami et al., CVPR 2023).
+
+A segment is a part of an image and what is wanted there in free words. The map holds in each pixel the embedding of
+its segment and zeros where nothing is said. It is kept as a few embeddings and an index of each pixel: 64 pixels
+square with 16 images, 3 segments each, of 768 numbers are 0.2 MB so and 201 MB as a dense map
+(:attr:`SpatioTextualMap.nbytes`, :attr:`SpatioTextualMap.dense_nbytes`).
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from t2igan.errors import UserError
+
+FEWEST, MOST, SMALLEST = 1, 3, 0.05
+"""How many segments of an image are told, and the share of the image that each has at least (SpaText's setting)."""
+
+
+@dataclass
+class SpatioTextualMap:
+    """Embeddings of segments and which of them each pixel has: equal to the dense map, in a fraction of its memory.
+
+    Attributes:
+        embeddings: (B, K, D); rows that no pixel points to do not matter.
+        index: int64 (B, H, W); 0 where nothing is said, k for ``embeddings[:, k - 1]``.
+    """
+
+    embeddings: Tensor
+    index: Tensor
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    @property
+    def occupancy(self) -> Tensor:
+        """(B, 1, H, W), 1 where something is said and 0 elsewhere, in the embeddings' dtype."""
+        return (self.index > 0).to(self.embeddings.dtype)[:, None]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of what is kept, the index counted at the one byte it needs."""
+        return self.embeddings.nbytes + self.index.numel()
+
+    @property
+    def dense_nbytes(self) -> int:
+        """Bytes of the dense map."""
+        return self.index.numel() * self.embeddings.shape[2] * self.embeddings.element_size()
+
+    def dense(self) -> Tensor:
+        """The map as the paper has it, (B, D, H, W), zeros where nothing is said."""
+        return self.planes(lambda embeddings: embeddings)
+
+    def planes(self, projection: Callable[[Tensor], Tensor]) -> Tensor:
+        """What a 1x1 convolution without bias makes of the dense map, computed on the embeddings.
+
+        Args:
+            projection: (B, K, D) -> (B, K, C), linear and without bias, so that zeros stay zeros.
+
+        Returns:
+            (B, C, H, W).
+        """
+        projected = projection(self.embeddings)
+        table = functional.pad(projected, (0, 0, 1, 0))  # row 0: nothing is said
+        rows = torch.arange(len(table), device=table.device)[:, None, None]
+        return table[rows, self.index].permute(0, 3, 1, 2)
+
+    def resized(self, size: int) -> "SpatioTextualMap":
+        """The map at another side; each pixel takes what lies at its centre."""
+        if self.index.shape[-1] == size:
+            return self
+        index = functional.interpolate(self.index[:, None].float(), (size, size), mode="nearest-exact")
+        return replace(self, index=index[:, 0].long())
+
+    def without(self, rows: Tensor) -> "SpatioTextualMap":
+        """The map with nothing said in some images: the null condition of guidance.
+
+        Args:
+            rows: bool (B,).
+        """
+        return replace(self, index=self.index.masked_fill(rows[:, None, None], 0))
+
+    def nothing(self) -> "SpatioTextualMap":
+        """The map that says nothing in any image."""
+        return replace(self, index=torch.zeros_like(self.index))
+
+    def mismatched(self, alike: float = 0.9) -> "SpatioTextualMap":
+        """The same masks with the texts of others: each segment gets the embedding of the one before it in the batch.
+
+        Nothing is said in segments whose new embedding is too much like their own to be wrong ("sky" for "sky").
+
+        Args:
+            alike: cosine from which two embeddings are.
+        """
+        there = self.present
+        own = self.embeddings[there]
+        others = own.roll(1, dims=0)
+        embeddings, wrong = self.embeddings.clone(), torch.zeros_like(there)
+        embeddings[there] = others
+        wrong[there] = functional.cosine_similarity(own, others, dim=1) < alike
+        kept = functional.pad(wrong, (1, 0)).long() * torch.arange(there.shape[1] + 1, device=there.device)
+        return SpatioTextualMap(embeddings, kept.gather(1, self.index.flatten(1)).view_as(self.index))
+
+    @property
+    def present(self) -> Tensor:
+        """Bool (B, K), the embeddings that some pixel points to."""
+        counts = _counts(self.index, self.embeddings.shape[1])
+        return counts > 0
+
+    def to(self, device: torch.device | str) -> "SpatioTextualMap":
+        """The same on ``device``."""
+        return SpatioTextualMap(self.embeddings.to(device), self.index.to(device))
+
+    def repeated(self, times: int) -> "SpatioTextualMap":
+        """The images of the map one after another, ``times`` times."""
+        return SpatioTextualMap(self.embeddings.repeat(times, 1, 1), self.index.repeat(times, 1, 1))
+
+    def __getitem__(self, rows: slice | Tensor) -> "SpatioTextualMap":
+        return SpatioTextualMap(self.embeddings[rows], self.index[rows])
+
+
+@dataclass
+class Segments:
+    """Some segments of each image of a batch; they are disjoint, since a pixel points to one of them.
+
+    Attributes:
+        index: int64 (B, H, W), 0 for none, k for the k-th of the image.
+        texts: of each image, what its k-th segment is, in free words.
+        numbers: of each image, the numbers of its segments among all that it had.
+    """
+
+    index: Tensor
+    texts: list[tuple[str, ...]]
+    numbers: list[tuple[int, ...]]
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    @property
+    def places(self) -> list[tuple[int, int]]:
+        """(image, k - 1) of every segment, image by image."""
+        return [(image, place) for image, texts in enumerate(self.texts) for place in range(len(texts))]
+
+    @property
+    def flat_texts(self) -> list[str]:
+        """The text of every segment, in the order of :attr:`places`."""
+        return [text for texts in self.texts for text in texts]
+
+    @property
+    def masks(self) -> Tensor:
+        """Bool (N, H, W), every segment's pixels, in the order of :attr:`places`."""
+        places = torch.tensor(self.places, dtype=torch.int64, device=self.index.device).view(-1, 2)
+        return self.index[places[:, 0]] == places[:, 1, None, None] + 1
+
+    def spread(self, vectors: Tensor) -> SpatioTextualMap:
+        """The map of the segments' embeddings (N, D), which are in the order of :attr:`places`."""
+        widest = max((len(texts) for texts in self.texts), default=0)
+        embeddings = vectors.new_zeros(len(self), max(widest, 1), vectors.shape[1])
+        places = torch.tensor(self.places, dtype=torch.int64, device=vectors.device).view(-1, 2)
+        embeddings[places[:, 0], places[:, 1]] = vectors
+        return SpatioTextualMap(embeddings, self.index)
+
+
+def choose_segments(
+    instances: Tensor,
+    texts: Sequence[Sequence[str]],
+    uniform: Tensor,
+    fewest: int = FEWEST,
+    most: int = MOST,
+    smallest: float = SMALLEST,
+) -> Segments:
+    """Random segments of each image: ``fewest`` to ``most`` of those that are large enough, else the largest one.
+
+    Args:
+        instances: integers (B, H, W), 0 for none, k for the image's k-th segment.
+        texts: ``texts[b][k - 1]`` says what it is.
+        uniform: (B, N + 1) random numbers in [0, 1), N at least the highest number in ``instances``; the choice is
+            a pure function of them.
+        fewest: at least so many, where there are.
+        most: at most so many.
+        smallest: share of the image.
+
+    Raises:
+        UserError: a segment has no text.
+    """
+    count = uniform.shape[1] - 1
+    areas = _counts(instances, count) / instances[0].numel()
+    fits = (areas >= smallest) & (areas > 0)
+    largest = functional.one_hot(areas.argmax(1), count).bool() & (areas > 0)
+    fits = torch.where(fits.any(1, keepdim=True), fits, largest)
+    uniform = uniform.to(instances.device)
+    wanted = fewest + (uniform[:, :1] * (most - fewest + 1)).long()
+    keys, order = uniform[:, 1:].masked_fill(~fits, -1).sort(dim=1, descending=True, stable=True)
+    taken = (keys >= 0) & (torch.arange(count, device=keys.device) < wanted)
+    numbers = [tuple((row[mask] + 1).tolist()) for row, mask in zip(order.cpu(), taken.cpu())]
+    return pick_segments(instances, texts, numbers)
+
+
+def pick_segments(instances: Tensor, texts: Sequence[Sequence[str]], numbers: Sequence[Sequence[int]]) -> Segments:
+    """The segments of given numbers, in their order.
+
+    Args:
+        instances: integers (B, H, W), 0 for none.
+        texts: ``texts[b][k - 1]`` says what the k-th segment of image b is.
+        numbers: k of the wanted segments of each image.
+
+    Raises:
+        UserError: a segment has no text.
+    """
+    highest = max(int(instances.max()), *(max(own, default=0) for own in numbers))
+    table = torch.zeros(len(numbers), highest + 1, dtype=torch.int64)
+    told = []
+    for image, own in enumerate(numbers):
+        if max(own, default=0) > len(texts[image]):
+            raise UserError(
+                f"segment {max(own)} of image {image} of the batch has no text ({len(texts[image])} are there): "
+                "prepare the store again"
+            )
+        table[image, list(own)] = torch.arange(1, len(own) + 1)
+        told.append(tuple(texts[image][number - 1] for number in own))
+    rows = torch.arange(len(numbers), device=instances.device)[:, None, None]
+    index = table.to(instances.device)[rows, instances.long()]
+    return Segments(index, told, [tuple(own) for own in numbers])
+
+
+def segments_of_masks(masks: Sequence[Tensor], texts: Sequence[str]) -> Segments:
+    """The segments of one image; where masks overlap, the later one has the pixel.
+
+    Args:
+        masks: bool (H, W) each.
+        texts: one a mask.
+    """
+    index = torch.zeros(masks[0].shape, dtype=torch.int64)
+    for place, mask in enumerate(masks, start=1):
+        index[mask] = place
+    return Segments(index[None], [tuple(texts)], [tuple(range(1, len(masks) + 1))])
+
+
+def crop_segments(images: Tensor, segments: Segments, size: int) -> Tensor:
+    """Each segment as SpaText shows it to CLIP: the tight square around it, black where it is not, resized.
+
+    The square has the longer side of the segment's box and its centre; what lies beyond the image is black too.
+
+    Args:
+        images: uint8 (B, 3, H, W).
+        segments: of these images.
+        size: side of the crops.
+
+    Returns:
+        uint8 (N, 3, size, size), in the order of ``segments.places``; black for a segment without a pixel.
+    """
+    masks = segments.masks
+    crops = images.new_zeros(len(masks), 3, size, size)
+    for crop, (image, _), mask, box in zip(crops, segments.places, masks, boxes_of(masks).tolist()):
+        top, left, bottom, right = box
+        side = max(bottom - top, right - left)
+        if side == 0:
+            continue
+        seen = images[image, :, top:bottom, left:right] * mask[top:bottom, left:right]
+        over, beside = side - (bottom - top), side - (right - left)
+        square = functional.pad(seen, (beside // 2, beside - beside // 2, over // 2, over - over // 2))
+        resized = functional.interpolate(
+            square[None].float(), (size, size), mode="bilinear", align_corners=False, antialias=True
+        )
+        crop.copy_(resized[0].round_().clamp_(0, 255))
+    return crops
+
+
+def boxes_of(masks: Tensor) -> Tensor:
+    """Tight boxes (N, 4) of masks, bool (N, H, W): top, left, bottom, right (exclusive); 0 if empty."""
+    sides = []
+    for other in (2, 1):
+        there = masks.any(other).int()
+        first, last = there.argmax(1), there.shape[1] - there.flip(1).argmax(1)
+        sides.append((first, torch.where(there.any(1), last, first)))
+    (top, bottom), (left, right) = sides
+    return torch.stack([top, left, bottom, right], dim=1)
+
+
+def _counts(index: Tensor, count: int) -> Tensor:
+    """float32 (B, count): pixels of the segments 1 to ``count``."""
+    offsets = torch.arange(len(index), device=index.device)[:, None] * (count + 1)
+    flat = torch.bincount((index.flatten(1).long() + offsets).flatten(), minlength=len(index) * (count + 1))
+    return flat.view(len(index), count + 1)[:, 1:].float()

@@ -1,0 +1,223 @@
+"""Joint encoders of images and texts, which SpaText conditions on and is scored with: CLIP, and a stand-in for it.
+
+The stand-in is trained by ``t2igan fit`` on a data set's own segments in half a minute, where no CLIP is at hand. Its
+vectors show what CLIP's do, a gap between those of images and those of texts, on a scale of their own: distances of
+two encoders do not compare.
+"""
+
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence
+
+from t2igan.data.batch import CaptionedImages
+from t2igan.data.datasets import resize_images
+from t2igan.data.vocabulary import tokenize
+from t2igan.errors import UserError
+from t2igan.layout.segments import choose_segments, crop_segments
+from t2igan.metrics.clip import ClipEncoder
+from t2igan.models.suite_module import SuiteModule, content_sha256, load_module
+from t2igan.nn.images import to_signed
+from t2igan.nn.randomness import Purpose, StepRandom
+from t2igan.ranges import Count, Positive, Rate, Share, Whole
+
+BUCKETS = 2**14
+# Segments of an image that a batch of the stand-in's training has at most; more would be of the same kinds.
+MOST_SEGMENTS = 6
+
+
+class JointEncoder(Protocol):
+    """Images and texts in one space, frozen.
+
+    Attributes:
+        dim: width D of the vectors.
+        sha256: of all that they depend on.
+    """
+
+    dim: int
+    sha256: str
+
+    def image_vectors(self, images: Tensor) -> Tensor:
+        """Unit vectors (B, D) of images, uint8 (B, 3, H, W)."""
+
+    def caption_vectors(self, captions: Sequence[str]) -> Tensor:
+        """Unit vectors (N, D) of texts."""
+
+
+class ImageTower(nn.Sequential):
+    """Images (B, 3, S, S) in [-1, 1] -> (B, D): three halvings, then a linear layer over what is left."""
+
+    def __init__(self, size: int, channels: int, dim: int) -> None:
+        widths = [3, channels, 2 * channels, 4 * channels]
+        layers: list[nn.Module] = []
+        for width, out in zip(widths, widths[1:]):
+            layers += [nn.Conv2d(width, out, 4, stride=2, padding=1), nn.GroupNorm(4, out), nn.LeakyReLU(0.2)]
+        super().__init__(*layers, nn.Flatten(), nn.Linear(4 * channels * (size // 8) ** 2, dim))
+
+
+class TextTower(nn.Module):
+    """Texts -> (N, D): hashed words, a bi-directional GRU, a linear layer.
+
+    Words are numbered by a checksum and not by a vocabulary, so that any text can be read whatever the store. A word
+    that training never had is a vector of zeros: it says nothing.
+    """
+
+    def __init__(self, width: int, dim: int) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(BUCKETS, width, padding_idx=0)
+        nn.init.zeros_(self.embedding.weight)
+        self.start = nn.Parameter(torch.randn(width) * 0.1)
+        self.gru = nn.GRU(width, width, batch_first=True, bidirectional=True)
+        self.head = nn.Linear(2 * width, dim)
+
+    def forward(self, texts: Sequence[str]) -> Tensor:
+        """Vectors (N, D) of texts; without a word it is that of silence."""
+        rows = [word_numbers(text) for text in texts]
+        lengths = torch.tensor([max(len(row), 1) for row in rows])
+        ids = torch.zeros(len(rows), int(lengths.max()), dtype=torch.int64)
+        for place, row in enumerate(rows):
+            ids[place, : len(row)] = torch.tensor(row)
+        words = self.embedding(ids.to(self.start.device)) + self.start
+        packed = pack_padded_sequence(words, lengths, batch_first=True, enforce_sorted=False)
+        return self.head(self.gru(packed)[1].transpose(0, 1).flatten(1))
+
+
+def word_numbers(text: str) -> list[int]:
+    """Numbers from 1 below :data:`BUCKETS` of a text's words, the same on every machine."""
+    return [1 + zlib.crc32(word.encode()) % (BUCKETS - 1) for word in tokenize(text)]
+
+
+def contrastive_loss(images: Tensor, texts: Tensor, names: Sequence[str], temperature: float) -> Tensor:
+    """InfoNCE in both directions, all pairs with one text being positives of each other.
+
+    Args:
+        images: (N, D), unit vectors.
+        texts: (N, D), unit vectors.
+        names: the texts themselves.
+        temperature: that cosines are divided by.
+    """
+    numbers: dict[str, int] = {}
+    same = torch.tensor([numbers.setdefault(name, len(numbers)) for name in names], device=images.device)
+    logits = images @ texts.T / temperature
+    own = logits.masked_fill(same[:, None] != same[None, :], -torch.inf)
+    return sum((logits.logsumexp(side) - own.logsumexp(side)).mean() for side in (0, 1)) / 2
+
+
+class SegmentEncoder(SuiteModule):
+    """The stand-in for CLIP: trained on segments with their texts and on whole images with their captions.
+
+    Args:
+        dim: width of the vectors.
+        channels: of the image tower's first layer.
+        width: of the text tower.
+        crop_size: side that crops and images are brought to, a multiple of 8.
+        smallest: share of the image that a segment must have to be learnt.
+        temperature: of the contrastive loss.
+        lr: of Adam.
+        seed: of the segments chosen.
+    """
+
+    requires = frozenset({"captions", "segments"})
+
+    def __init__(
+        self,
+        dim: Count = 64,
+        channels: Count = 24,
+        width: Count = 64,
+        crop_size: Count = 32,
+        smallest: Share = 0.02,
+        temperature: Positive = 0.1,
+        lr: Rate = 2e-3,
+        seed: Whole = 0,
+    ) -> None:
+        super().__init__()
+        self.dim, self.crop_size, self.smallest = dim, crop_size, smallest
+        self.temperature, self.lr, self.seed = temperature, lr, seed
+        self.images, self.texts = ImageTower(crop_size, channels, dim), TextTower(width, dim)
+        self.sha256 = ""
+
+    def _image_vectors(self, images: Tensor) -> Tensor:
+        return F.normalize(self.images(to_signed(resize_images(images, self.crop_size))), dim=1)
+
+    @torch.no_grad()
+    def image_vectors(self, images: Tensor) -> Tensor:
+        """Unit vectors (B, D) of square images, uint8 (B, 3, H, H)."""
+        if not len(images):
+            return torch.zeros(0, self.dim, device=images.device)
+        return self._image_vectors(images)
+
+    @torch.no_grad()
+    def caption_vectors(self, captions: Sequence[str]) -> Tensor:
+        """Unit vectors (N, D) of texts; equal ones are equal to the last bit."""
+        if not captions:
+            return torch.zeros(0, self.dim, device=self.device)
+        places = {text: place for place, text in enumerate(dict.fromkeys(captions))}
+        vectors = F.normalize(self.texts(list(places)), dim=1)
+        return vectors[torch.tensor([places[text] for text in captions], device=vectors.device)]
+
+    def _pairs(self, batch: CaptionedImages, random: StepRandom) -> tuple[Tensor, list[str]]:
+        """uint8 (N, 3, S, S) and texts: segments of a batch, then its whole images."""
+        layouts = batch.layouts
+        uniform = random.uniform(len(batch), 1 + int(layouts.instances.max()), Purpose.SEGMENTS)
+        segments = choose_segments(
+            layouts.instances, layouts.texts, uniform, MOST_SEGMENTS, MOST_SEGMENTS, self.smallest
+        )
+        crops = crop_segments(batch.images, segments, self.crop_size)
+        whole = resize_images(batch.images, self.crop_size)
+        return torch.cat([crops, whole]), [*segments.flat_texts, *captions_of(batch, self.vocabulary)]
+
+    def training_step(self, batch: CaptionedImages, batch_idx: int) -> Tensor:
+        """Contrastive loss of a batch's pairs."""
+        images, names = self._pairs(batch, self.step_random(len(batch)))
+        vectors = self._image_vectors(images), F.normalize(self.texts(names), dim=1)
+        loss = contrastive_loss(*vectors, names, self.temperature)
+        self.log_step({"train/loss": loss}, len(batch))
+        return loss
+
+    def validation_step(self, batch: CaptionedImages, batch_idx: int) -> None:
+        """How often a segment finds its text among the batch's, cosine with it, and the gap of the modalities."""
+        images, names = self._pairs(batch, StepRandom(self.seed, batch_idx))
+        segments = len(names) - len(batch)
+        found, told = self.image_vectors(images)[:segments], self.caption_vectors(names[:segments])
+        choices = list(dict.fromkeys(names[:segments]))
+        best = (found @ self.caption_vectors(choices).T).argmax(1)
+        hits = torch.tensor([choices[place] == name for place, name in zip(best.tolist(), names)])
+        values = {
+            "val/segment_accuracy": hits.float().mean(),
+            "val/cosine": (found * told).sum(1).mean(),
+            "val/modality_gap": (found.mean(0) - told.mean(0)).norm(),
+        }
+        self.log_dict(values, prog_bar=True, batch_size=segments, sync_dist=True)
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """Adam."""
+        return torch.optim.Adam(self.parameters(), lr=self.lr)
+
+
+def captions_of(batch: CaptionedImages, vocabulary: Sequence[str]) -> list[str]:
+    """The words of each caption of a batch that the vocabulary has."""
+    return [" ".join(vocabulary[word] for word in row if word) for row in batch.captions.tolist()]
+
+
+def load_joint_encoder(path: str | Path, key: str = "encoder") -> ClipEncoder | SegmentEncoder:
+    """The joint encoder at a path: the folder of a CLIP, or the checkpoint of a :class:`SegmentEncoder`.
+
+    Args:
+        path: of folder or file.
+        key: names it in errors.
+
+    Raises:
+        UserError: nothing is there, or something else.
+    """
+    if Path(path).is_dir():
+        return ClipEncoder(path)
+    module = load_module(path)
+    if not isinstance(module, SegmentEncoder):
+        raise UserError(f"{key}: {path} holds {type(module).__name__}, not a SegmentEncoder; a CLIP is a folder")
+    module.sha256 = content_sha256(module)
+    return module

@@ -1,0 +1,169 @@
+import pytest
+import torch
+from torch import nn
+
+from t2igan.errors import UserError
+from t2igan.layout.segments import (
+    SpatioTextualMap,
+    boxes_of,
+    choose_segments,
+    crop_segments,
+    pick_segments,
+    segments_of_masks,
+)
+
+SIDE = 40
+
+
+def painted():
+    """Two images: a tall segment in a corner, a large one, a small one; and one with small segments only."""
+    instances = torch.zeros(2, SIDE, SIDE, dtype=torch.uint8)
+    instances[0, :20, 30:] = 1  # 12.5 %, against the right border
+    instances[0, 25:, :] = 2  # 37.5 %
+    instances[0, 10:14, 4:8] = 3  # 1 %
+    instances[1, 5:9, 5:9] = 1
+    instances[1, 20:26, 20:25] = 2
+    texts = [("a red post", "green grass", "a white dot"), ("a dot", "a blue box")]
+    return instances, texts
+
+
+def uniform(seed, rows=2, count=3):
+    return torch.rand(rows, count + 1, generator=torch.Generator().manual_seed(seed))
+
+
+def test_the_choice_keeps_number_and_size():
+    instances, texts = painted()
+    seen = set()
+    for seed in range(60):
+        chosen = choose_segments(instances, texts, uniform(seed))
+        assert set(chosen.numbers[0]) <= {1, 2} and len(chosen.numbers[0]) in (1, 2)
+        assert chosen.numbers[1] == (2,)  # none has 5 %: the largest
+        assert chosen.texts[0] == tuple(texts[0][number - 1] for number in chosen.numbers[0])
+        for place, number in enumerate(chosen.numbers[0], start=1):
+            assert torch.equal(chosen.index[0] == place, instances[0] == number)
+        seen.add(chosen.numbers[0])
+    assert seen == {(1,), (2,), (1, 2), (2, 1)}
+
+
+def test_the_limits_are_those_asked_for():
+    instances, texts = painted()
+    two = [choose_segments(instances, texts, uniform(seed), fewest=2, most=2).numbers[0] for seed in range(20)]
+    assert {len(own) for own in two} == {2}
+    small = choose_segments(instances, texts, uniform(0), fewest=3, smallest=0.0)
+    assert sorted(small.numbers[0]) == [1, 2, 3] and sorted(small.numbers[1]) == [1, 2]
+
+
+def test_an_image_without_segments_gets_none():
+    chosen = choose_segments(torch.zeros(1, 8, 8, dtype=torch.uint8), [()], uniform(0, rows=1))
+    assert chosen.texts == [()] and not chosen.index.any()
+    assert chosen.spread(torch.zeros(0, 4)).occupancy.sum() == 0
+
+
+def test_a_segment_without_text_is_refused():
+    with pytest.raises(UserError, match="has no text"):
+        pick_segments(painted()[0], [("one",), ("a", "b")], [(2,), (1,)])
+
+
+def test_the_map_is_zero_outside_and_constant_inside():
+    instances, texts = painted()
+    segments = pick_segments(instances, texts, [(2, 1), (2,)])
+    vectors = torch.randn(3, 5)
+    dense = segments.spread(vectors).dense()
+    assert dense.shape == (2, 5, SIDE, SIDE)
+    expected = torch.zeros(2, 5, SIDE, SIDE)
+    for vector, (image, mask) in zip(
+        vectors, ((0, instances[0] == 2), (0, instances[0] == 1), (1, instances[1] == 2))
+    ):
+        expected[image, :, mask] = vector[:, None]
+    assert torch.equal(dense, expected)
+    assert torch.equal(segments.spread(vectors).occupancy[:, 0] > 0, expected.abs().sum(1) > 0)
+
+
+def test_planes_are_exactly_what_a_convolution_makes_of_the_dense_map():
+    torch.manual_seed(0)
+    st_map = SpatioTextualMap(torch.randn(4, 3, 16), torch.randint(0, 4, (4, 9, 9)))
+    projection = nn.Linear(16, 6, bias=False).double()
+    st_map = SpatioTextualMap(st_map.embeddings.double(), st_map.index)
+    convolved = torch.nn.functional.conv2d(st_map.dense(), projection.weight[:, :, None, None])
+    assert torch.allclose(st_map.planes(projection), convolved, rtol=0, atol=1e-14)
+    # A first convolution over [image, map] is one over the image plus one over the planes.
+    image, first = torch.randn(4, 3, 9, 9).double(), nn.Conv2d(3 + 16, 5, 3, padding=1).double()
+    whole = first(torch.cat([image, st_map.dense()], 1))
+    own, rest = first.weight[:, :3], first.weight[:, 3:]
+    split = torch.nn.functional.conv2d(image, own, first.bias, padding=1)
+    split += torch.nn.functional.conv2d(st_map.dense(), rest, padding=1)
+    assert torch.allclose(whole, split, rtol=0, atol=1e-12)
+
+
+def test_the_memory_is_what_the_documentation_says():
+    st_map = SpatioTextualMap(torch.zeros(16, 3, 768), torch.zeros(16, 64, 64, dtype=torch.int64))
+    assert st_map.dense().nbytes == st_map.dense_nbytes == 201_326_592
+    assert st_map.nbytes == 16 * 3 * 768 * 4 + 16 * 64 * 64 < 0.25e6
+
+
+def test_null_conditions_say_nothing():
+    st_map = SpatioTextualMap(torch.randn(3, 2, 4), torch.randint(1, 3, (3, 5, 5)))
+    dropped = st_map.without(torch.tensor([True, False, True]))
+    assert not dropped.dense()[0].any() and not dropped.occupancy[2].any()
+    assert torch.equal(dropped.dense()[1], st_map.dense()[1])
+    assert not st_map.nothing().dense().any()
+
+
+def test_mismatched_maps_keep_the_masks_and_change_every_text():
+    instances, texts = painted()
+    st_map = pick_segments(instances, texts, [(1, 2), (2,)]).spread(torch.randn(3, 4))
+    wrong = st_map.mismatched()
+    assert torch.equal(wrong.occupancy, st_map.occupancy)
+    differs = (wrong.dense() != st_map.dense()).any(1)
+    assert torch.equal(differs, st_map.index > 0)
+    alone = st_map[1:]
+    assert not alone.mismatched().occupancy.any()
+
+
+def test_a_text_that_comes_twice_is_no_mismatch():
+    instances, texts = painted()
+    vectors = torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.0, 2.0]])
+    wrong = pick_segments(instances, texts, [(1, 2), (2,)]).spread(vectors).mismatched()
+    assert torch.equal(wrong.index[0] == 1, instances[0] == 1)  # got the last of the batch
+    assert torch.equal(wrong.index[0] == 2, instances[0] == 2)
+    assert not wrong.index[1].any()  # got its own direction
+
+
+def test_resizing_takes_the_centres():
+    index = torch.zeros(1, 4, 4, dtype=torch.int64)
+    index[0, :2] = 1
+    small = SpatioTextualMap(torch.ones(1, 1, 2), index).resized(2)
+    assert small.index.tolist() == [[[1, 1], [0, 0]]]
+
+
+def test_a_crop_is_square_black_outside_and_whole():
+    instances, texts = painted()
+    images = torch.full((2, 3, SIDE, SIDE), 200, dtype=torch.uint8)
+    images[0, 0, :20, 30:] = 90
+    segments = pick_segments(instances, texts, [(1, 2), (2,)])
+    crops = crop_segments(images, segments, 20)
+    assert crops.shape == (3, 3, 20, 20) and crops.dtype == torch.uint8
+    # 20 rows by 10 columns: no resizing, five black columns on either side, beyond the image's border too.
+    assert not crops[0, :, :, :5].any() and not crops[0, :, :, 15:].any()
+    assert (crops[0, 0, :, 5:15] == 90).all() and (crops[0, 1, :, 5:15] == 200).all()
+
+
+def test_the_aspect_of_a_segment_is_kept():
+    mask = torch.zeros(30, 30, dtype=torch.bool)
+    mask[2:4, 3:27] = True
+    segments = segments_of_masks([mask], ["a line"])
+    crop = crop_segments(torch.full((1, 3, 30, 30), 255, dtype=torch.uint8), segments, 12)[0, 0]
+    rows = (crop > 127).any(1)
+    assert rows.sum() in (1, 2) and (crop[rows] > 60).all(dim=1).any()
+
+
+def test_boxes():
+    masks = torch.zeros(2, 6, 8, dtype=torch.bool)
+    masks[0, 1:4, 2:8] = True
+    assert boxes_of(masks).tolist() == [[1, 2, 4, 8], [0, 0, 0, 0]]
+
+
+def test_of_overlapping_masks_the_later_has_the_pixel():
+    masks = [torch.ones(4, 4, dtype=torch.bool), torch.eye(4, dtype=torch.bool)]
+    segments = segments_of_masks(masks, ["sky", "a line"])
+    assert torch.equal(segments.masks[1], masks[1]) and torch.equal(segments.masks[0], ~masks[1])
