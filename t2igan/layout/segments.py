@@ -87,7 +87,7 @@ class SpatioTextualMap:
         return replace(self, index=torch.zeros_like(self.index))
 
     def mismatched(self, alike: float = 0.9) -> "SpatioTextualMap":
-        """The same masks with the texts of others: each segment gets the embedding of the one before it in the batch.
+        """The same masks with the texts of others: each segment gets the embedding of the batch's one before it.
 
         Nothing is said in segments whose new embedding is too much like their own to be wrong ("sky" for "sky").
 

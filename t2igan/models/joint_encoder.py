@@ -1,12 +1,13 @@
 """Joint encoders of images and texts, which SpaText conditions on and is scored with: CLIP, and a stand-in for it.
 
-The stand-in is trained by ``t2igan fit`` on a data set's own segments in half a minute, where no CLIP is at hand. Its
-vectors show what CLIP's do, a gap between those of images and those of texts, on a scale of their own: distances of
-two encoders do not compare.
+The stand-in is trained by ``t2igan fit`` on a data set's own segments in half a minute, where no CLIP is at hand.
+Its vectors show what CLIP's do, a gap between those of images and those of texts, on a scale of their own: the
+distances of two encoders do not compare.
 """
 
 import zlib
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Protocol
 
@@ -55,7 +56,7 @@ class ImageTower(nn.Sequential):
     def __init__(self, size: int, channels: int, dim: int) -> None:
         widths = [3, channels, 2 * channels, 4 * channels]
         layers: list[nn.Module] = []
-        for width, out in zip(widths, widths[1:]):
+        for width, out in pairwise(widths):
             layers += [nn.Conv2d(width, out, 4, stride=2, padding=1), nn.GroupNorm(4, out), nn.LeakyReLU(0.2)]
         super().__init__(*layers, nn.Flatten(), nn.Linear(4 * channels * (size // 8) ** 2, dim))
 
@@ -63,8 +64,8 @@ class ImageTower(nn.Sequential):
 class TextTower(nn.Module):
     """Texts -> (N, D): hashed words, a bi-directional GRU, a linear layer.
 
-    Words are numbered by a checksum and not by a vocabulary, so that any text can be read whatever the store. A word
-    that training never had is a vector of zeros: it says nothing.
+    Words are numbered by a checksum and not by a vocabulary, so that any text can be read whatever the store. The
+    vector of a word that training never had is zeros: it says nothing.
     """
 
     def __init__(self, width: int, dim: int) -> None:

@@ -1,0 +1,142 @@
+"""What SpaText's hosts are told: captions, and a spatio-textual map of segments (Avrahami et al., CVPR 2023)."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from t2igan.data.batch import CaptionedImages
+from t2igan.errors import UserError
+from t2igan.layout.labels import COCO_STUFF, VOID
+from t2igan.layout.layout import Layouts
+from t2igan.layout.segments import Segments, SpatioTextualMap, choose_segments, crop_segments, pick_segments
+from t2igan.models.joint_encoder import load_joint_encoder
+from t2igan.models.prior import CROP, load_prior
+from t2igan.models.suite_module import SuiteModule
+from t2igan.models.synthesis import Conditions
+from t2igan.nn.randomness import Purpose, StepRandom
+
+Told = Literal["images", "texts", "labels", "nothing"]
+"""What the map of a training image holds: the embeddings of its segments (the paper), those of their texts, their
+labels out of a closed set, or nothing at all."""
+
+
+@dataclass
+class SpatioTextualConditions(Conditions):
+    """Captions, and what is said of places.
+
+    Attributes:
+        st_map: None says nothing.
+    """
+
+    st_map: SpatioTextualMap | None = None
+
+
+class Conditioner(nn.Module):
+    """Segments -> spatio-textual map: by the joint encoder's image side in training, by texts and prior at use.
+
+    Args:
+        told: see :data:`Told`.
+        encoder: folder of a CLIP or checkpoint of a ``SegmentEncoder``; None where none is needed.
+        prior: checkpoint of a ``SegmentPrior``, for ``images``; None: texts stand for themselves.
+
+    Attributes:
+        dim: width D of the map.
+        inputs: sha256 of encoder and prior.
+
+    Raises:
+        UserError: something is not there or does not fit.
+    """
+
+    def __init__(self, told: Told, encoder: str | None, prior: str | None) -> None:
+        super().__init__()
+        self.told, self.inputs = told, {}
+        self.encoder = self.prior = None
+        if told in ("images", "texts"):
+            if encoder is None:
+                raise UserError(f"told: {told} needs model.init_args.encoder: a CLIP's folder or a checkpoint")
+            self.encoder = load_joint_encoder(encoder)
+            self.inputs["encoder"] = self.encoder.sha256
+            if prior is not None and told == "images":
+                self.prior = load_prior(prior, self.encoder.sha256)
+                self.inputs["prior"] = self.prior.sha256
+        self.dim = len(COCO_STUFF) if self.encoder is None else self.encoder.dim
+
+    def of_images(self, images: Tensor, segments: Segments, layouts: Layouts) -> SpatioTextualMap:
+        """The map of training images.
+
+        Args:
+            images: uint8 (B, 3, H, W).
+            segments: what is told of them.
+            layouts: of the images.
+        """
+        if self.told != "images":
+            return self.of_texts(segments, layouts)
+        return segments.spread(self.encoder.image_vectors(crop_segments(images, segments, CROP)))
+
+    @torch.no_grad()
+    def of_texts(self, segments: Segments, layouts: Layouts) -> SpatioTextualMap:
+        """The map of what a user says.
+
+        Args:
+            segments: with their texts.
+            layouts: give the labels, where these are told.
+        """
+        if self.encoder is None:
+            vectors = F.one_hot(labels_of(segments, layouts), VOID + 1)[:, : self.dim].float()
+            st_map = segments.spread(vectors)
+            return st_map if self.told == "labels" else st_map.nothing()
+        vectors = self.encoder.caption_vectors(segments.flat_texts)
+        if self.prior is not None:
+            vectors = self.prior.network(vectors)
+        return segments.spread(vectors)
+
+
+def labels_of(segments: Segments, layouts: Layouts) -> Tensor:
+    """int64 (N,): the commonest label of each segment's pixels; 255 where it has none."""
+    found = []
+    for (image, _), mask in zip(segments.places, segments.masks):
+        values = layouts.labels[image][mask]
+        found.append(int(torch.bincount(values.long()).argmax()) if len(values) else VOID)
+    return torch.tensor(found, dtype=torch.int64, device=layouts.labels.device)
+
+
+def all_segments(layouts: Layouts) -> Segments:
+    """Every segment of layouts that has a pixel in them."""
+    numbers = [[k for k in each.unique().tolist() if k] for each in layouts.instances]
+    return pick_segments(layouts.instances, layouts.texts, numbers)
+
+
+def training_map(
+    conditioner: Conditioner, batch: CaptionedImages, random: StepRandom, most: int, smallest: float
+) -> SpatioTextualMap:
+    """The map of some segments of training images.
+
+    Args:
+        conditioner: makes it.
+        batch: with layouts.
+        random: chooses the segments.
+        most: segments of an image, at most.
+        smallest: share of the image that each has at least, where one has.
+    """
+    layouts = batch.layouts
+    uniform = random.uniform(len(batch), 1 + int(layouts.instances.max()), Purpose.SEGMENTS)
+    segments = choose_segments(layouts.instances, layouts.texts, uniform, most=most, smallest=smallest)
+    return conditioner.of_images(batch.images, segments, layouts)
+
+
+def load_conditioner(module: SuiteModule, told: Told, encoder: str | None, prior: str | None) -> Conditioner:
+    """The conditioner of a module, noted among its inputs.
+
+    Raises:
+        UserError: encoder or prior are not those that the module was trained with.
+    """
+    conditioner = Conditioner(told, encoder, prior)
+    for name, sha256 in conditioner.inputs.items():
+        if module.inputs.get(name, sha256) != sha256:
+            path = {"encoder": encoder, "prior": prior}[name]
+            raise UserError(f"{path} is not the {name} that the checkpoint was trained with: put that one there")
+    module.inputs |= conditioner.inputs
+    return conditioner.requires_grad_(False).eval()

@@ -1,0 +1,218 @@
+"""SpaText's prior: from the embedding of a text to that of an image of it (Avrahami et al., CVPR 2023, sec. 3.2).
+
+The map holds embeddings of image segments in training and must hold texts at use; the two lie apart in a joint
+encoder's space. The paper takes unCLIP's prior. Without a prior (``prior: null``) the text's own embedding serves.
+"""
+
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from t2igan.data.batch import CaptionedImages
+from t2igan.errors import UserError
+from t2igan.layout.segments import choose_segments, crop_segments
+from t2igan.models.joint_encoder import MOST_SEGMENTS, load_joint_encoder
+from t2igan.models.suite_module import SuiteModule, content_sha256, load_module
+from t2igan.nn.randomness import Purpose, StepRandom
+from t2igan.nn.recipe import Recipe
+from t2igan.ranges import Count, Rate, Share, Whole
+
+CROP = 64
+"""Side in pixels at which crops reach an encoder, which brings them to its own."""
+
+
+class PriorNetwork(Recipe, nn.Module):
+    """Unit vectors of texts (N, D) -> unit vectors as images of them have, (N, D)."""
+
+    def forward(self, texts: Tensor) -> Tensor:
+        """Predict."""
+        raise NotImplementedError
+
+    def loss(self, texts: Tensor, images: Tensor) -> Tensor:
+        """What pairs of vectors (N, D) cost, a scalar."""
+        raise NotImplementedError
+
+
+class MLPPrior(PriorNetwork):
+    """Two layers, trained on the cosine.
+
+    Args:
+        dim: width D of the vectors.
+        width: between the layers.
+    """
+
+    def __init__(self, dim: Count = 64, width: Count = 256) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Linear(dim, width), nn.GELU(), nn.Linear(width, dim))
+
+    def forward(self, texts: Tensor) -> Tensor:
+        """Predict, from the text's own vector on."""
+        return F.normalize(texts + self.layers(texts), dim=1)
+
+    def loss(self, texts: Tensor, images: Tensor) -> Tensor:
+        """Mean of 1 - cosine."""
+        return 1 - (self(texts) * images).sum(1).mean()
+
+
+class DiffusionPrior(PriorNetwork):
+    """unCLIP's prior, :class:`diffusers.PriorTransformer`, which denoises an image's vector beside the text's.
+
+    A prediction starts from one fixed noise, so that equal texts get equal vectors.
+
+    Args:
+        dim: width D of the vectors.
+        layers: of the transformer.
+        heads: of its attention.
+        head_dim: width of each.
+        steps: of denoising at use.
+        times: of the noise in training.
+
+    Raises:
+        UserError: ``diffusers`` is not installed.
+    """
+
+    def __init__(
+        self,
+        dim: Count = 64,
+        layers: Count = 2,
+        heads: Count = 4,
+        head_dim: Count = 32,
+        steps: Count = 10,
+        times: Count = 1000,
+    ) -> None:
+        super().__init__()
+        try:
+            from diffusers import PriorTransformer, UnCLIPScheduler
+        except ImportError as error:
+            raise UserError("DiffusionPrior needs `pip install t2igan[diffusion]` (diffusers)") from error
+        self.dim, self.steps = dim, steps
+        self.transformer = PriorTransformer(
+            num_attention_heads=heads,
+            attention_head_dim=head_dim,
+            num_layers=layers,
+            embedding_dim=dim,
+            num_embeddings=0,
+            additional_embeddings=4,
+            encoder_hid_proj_type=None,
+        )
+        self.scheduler = UnCLIPScheduler(num_train_timesteps=times, prediction_type="sample", clip_sample=False)
+        # Unit vectors have elements of 1 / sqrt(D), and the noise has elements of 1.
+        self.scale = dim**0.5
+        start = torch.randn(1, dim, generator=torch.Generator().manual_seed(0))
+        self.register_buffer("start", start, persistent=False)
+
+    def _predict(self, noisy: Tensor, time: Tensor | int, texts: Tensor) -> Tensor:
+        return self.transformer(noisy, time, self.scale * texts).predicted_image_embedding
+
+    def forward(self, texts: Tensor) -> Tensor:
+        """Denoise: the mean of each step, without new noise."""
+        if not len(texts):
+            return texts
+        self.scheduler.set_timesteps(self.steps)
+        times = self.scheduler.timesteps.tolist()
+        alphas = self.scheduler.alphas_cumprod.to(texts.device)
+        vectors = self.start.expand(len(texts), -1)
+        for time, after in zip(times, [*times[1:], None]):
+            predicted = self._predict(vectors, time, texts)
+            if after is None:
+                break
+            # DDIM's step from a predicted sample.
+            noise = (vectors - alphas[time].sqrt() * predicted) / (1 - alphas[time]).sqrt()
+            vectors = alphas[after].sqrt() * predicted + (1 - alphas[after]).sqrt() * noise
+        return F.normalize(predicted, dim=1)
+
+    def loss(self, texts: Tensor, images: Tensor) -> Tensor:
+        """Squared error of the denoised vector, at random times (torch's generator, which a step's seed sets)."""
+        clean = self.scale * images
+        times = torch.randint(self.scheduler.config.num_train_timesteps, (len(clean),), device=clean.device)
+        noisy = self.scheduler.add_noise(clean, torch.randn_like(clean), times)
+        return F.mse_loss(self._predict(noisy, times, texts), clean)
+
+
+class SegmentPrior(SuiteModule):
+    """Trains a prior on a data set's segments, on the vectors of a joint encoder that stands still.
+
+    Args:
+        encoder: folder of a CLIP, or checkpoint of a ``SegmentEncoder``.
+        network: the prior.
+        smallest: share of the image that a segment must have.
+        lr: of Adam.
+        seed: of the segments chosen.
+    """
+
+    requires = frozenset({"captions", "segments"})
+
+    def __init__(
+        self,
+        encoder: str,
+        network: PriorNetwork | None = None,
+        smallest: Share = 0.02,
+        lr: Rate = 1e-3,
+        seed: Whole = 0,
+    ) -> None:
+        super().__init__()
+        self.encoder_path, self.network = encoder, network or MLPPrior()
+        self.smallest, self.lr, self.seed = smallest, lr, seed
+        self.encoder: nn.Module | None = None
+        self.sha256 = ""
+
+    def configure_model(self) -> None:
+        """Load the encoder for training; a prior at use does without."""
+        if self.encoder is None and self._trainer is not None:
+            self.encoder = load_joint_encoder(self.encoder_path)
+            self.inputs["encoder"] = self.encoder.sha256
+
+    def borrowed(self) -> tuple[str, ...]:
+        """The encoder has a file of its own."""
+        return ("encoder.",)
+
+    def _vectors(self, batch: CaptionedImages, random: StepRandom) -> tuple[Tensor, Tensor]:
+        """Vectors (N, D) of the texts and of the crops of a batch's segments."""
+        layouts = batch.layouts
+        uniform = random.uniform(len(batch), 1 + int(layouts.instances.max()), Purpose.SEGMENTS)
+        chosen = choose_segments(
+            layouts.instances, layouts.texts, uniform, MOST_SEGMENTS, MOST_SEGMENTS, self.smallest
+        )
+        crops = crop_segments(batch.images, chosen, CROP)
+        return self.encoder.caption_vectors(chosen.flat_texts), self.encoder.image_vectors(crops)
+
+    def training_step(self, batch: CaptionedImages, batch_idx: int) -> Tensor:
+        """The network's loss on a batch's segments."""
+        loss = self.network.loss(*self._vectors(batch, self.step_random(len(batch))))
+        self.log_step({"train/loss": loss}, len(batch))
+        return loss
+
+    def validation_step(self, batch: CaptionedImages, batch_idx: int) -> None:
+        """Cosine with the crops and the gap of the means, of the texts themselves and of what is predicted."""
+        texts, images = self._vectors(batch, StepRandom(self.seed, batch_idx))
+        predicted = self.network(texts)
+        values = {}
+        for name, vectors in (("text", texts), ("prior", predicted)):
+            values[f"val/cosine_{name}"] = (vectors * images).sum(1).mean()
+            values[f"val/gap_{name}"] = (vectors.mean(0) - images.mean(0)).norm()
+        self.log_dict(values, prog_bar=True, batch_size=len(texts), sync_dist=True)
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """Adam, of the prior alone."""
+        return torch.optim.Adam(self.network.parameters(), lr=self.lr)
+
+
+def load_prior(path: str | Path, encoder_sha256: str) -> SegmentPrior:
+    """The prior in a checkpoint.
+
+    Args:
+        path: of the checkpoint.
+        encoder_sha256: of the encoder that it is to serve.
+
+    Raises:
+        UserError: it cannot be read, is none, or was trained for another encoder.
+    """
+    module = load_module(path)
+    if not isinstance(module, SegmentPrior):
+        raise UserError(f"prior: {path} holds {type(module).__name__}, not a SegmentPrior")
+    if module.inputs.get("encoder") != encoder_sha256:
+        raise UserError(f"prior: {path} was trained for another encoder: train one for this encoder, or give null")
+    module.sha256 = content_sha256(module)
+    return module

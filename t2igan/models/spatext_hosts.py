@@ -1,0 +1,210 @@
+"""What SpaText denoises, and the network that does it: two hosts, as in the paper (CVPR 2023, sec. 3.3).
+
+A small one in the space of pixels, trained from nothing, and a latent one around a Stable Diffusion of the user's,
+whose first convolution is widened. The spatio-textual map is concatenated to what is denoised.
+"""
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from t2igan.errors import UserError
+from t2igan.layout.segments import SpatioTextualMap
+from t2igan.models.conditioner import Conditioner
+from t2igan.nn.recipe import Recipe
+from t2igan.ranges import Count, Whole
+
+
+def diffusers() -> Any:
+    """The library.
+
+    Raises:
+        UserError: it is not installed.
+    """
+    try:
+        import diffusers
+    except ImportError as error:
+        raise UserError("spatext-diffusion needs `pip install t2igan[diffusion]` (diffusers)") from error
+    return diffusers
+
+
+class DiffusionHost(Recipe, nn.Module):
+    """What is denoised, and the network that does it.
+
+    Attributes:
+        image_size: side of the images.
+        shape: (C, s, s) of what is denoised.
+        segment_dim: width D of the maps it takes.
+        lent: parts that come from files of their own and stand still.
+    """
+
+    lent: ClassVar[tuple[str, ...]] = ()
+    image_size: int
+    shape: tuple[int, int, int]
+    segment_dim: int
+
+    def encode(self, images: Tensor) -> Tensor:
+        """Images (B, 3, S, S) in [-1, 1] -> what is denoised, (B, C, s, s)."""
+        raise NotImplementedError
+
+    def decode(self, clean: Tensor) -> Tensor:
+        """The inverse of :meth:`encode`."""
+        raise NotImplementedError
+
+    def tell(self, captions: list[str], conditioner: Conditioner) -> Tensor:
+        """Captions as the network takes them, (B, ...); an empty caption is the null condition."""
+        raise NotImplementedError
+
+    def predict(self, noisy: Tensor, times: Tensor, text: Tensor, st_map: SpatioTextualMap) -> Tensor:
+        """The noise (B, C, s, s) in ``noisy``, at ``times`` (B,)."""
+        raise NotImplementedError
+
+
+class PixelHost(DiffusionHost):
+    """A UNet on pixels, told of the caption by a vector and of places by planes beside the pixels.
+
+    The map's D numbers are projected to a few planes without bias first; with ``planes: null`` all D are planes.
+
+    Args:
+        image_size: side of the images.
+        segment_dim: width D of the map, and of the caption's vector.
+        planes: see above.
+        widths: channels at each side, from the image's down.
+        layers: residual blocks at each side.
+        attention: how many of the sides, from the smallest up, have attention.
+    """
+
+    def __init__(
+        self,
+        image_size: Count = 64,
+        segment_dim: Count = 64,
+        planes: Count | None = 24,
+        widths: tuple[Count, ...] = (32, 64, 96, 128),
+        layers: Count = 1,
+        attention: Whole = 1,
+    ) -> None:
+        super().__init__()
+        sides, with_attention = len(widths), range(len(widths) - attention, len(widths))
+        self.image_size, self.segment_dim, self.shape = image_size, segment_dim, (3, image_size, image_size)
+        self.project = nn.Linear(segment_dim, planes, bias=False) if planes else nn.Identity()
+        self.unet = diffusers().UNet2DModel(
+            sample_size=image_size,
+            in_channels=3 + (planes or segment_dim),
+            out_channels=3,
+            block_out_channels=tuple(widths),
+            layers_per_block=layers,
+            down_block_types=["AttnDownBlock2D" if k in with_attention else "DownBlock2D" for k in range(sides)],
+            up_block_types=[
+                "AttnUpBlock2D" if k in with_attention else "UpBlock2D" for k in reversed(range(sides))
+            ],
+            norm_num_groups=8,
+            class_embed_type="identity",
+        )
+        self.caption = nn.Linear(segment_dim, 4 * widths[0])
+
+    def encode(self, images: Tensor) -> Tensor:
+        """Pixels are what is denoised."""
+        return images
+
+    def decode(self, clean: Tensor) -> Tensor:
+        """Pixels, within [-1, 1]."""
+        return clean.clamp(-1, 1)
+
+    def tell(self, captions: list[str], conditioner: Conditioner) -> Tensor:
+        """The joint encoder's vectors (B, D) of captions; zeros for an empty one."""
+        if conditioner.encoder is None:
+            return torch.zeros(len(captions), self.segment_dim, device=self.caption.weight.device)
+        said = torch.tensor([bool(each) for each in captions], device=self.caption.weight.device)
+        return conditioner.encoder.caption_vectors(captions) * said[:, None]
+
+    def predict(self, noisy: Tensor, times: Tensor, text: Tensor, st_map: SpatioTextualMap) -> Tensor:
+        """The noise."""
+        planes = st_map.resized(self.image_size).planes(self.project)
+        return self.unet(torch.cat([noisy, planes], dim=1), times, class_labels=self.caption(text)).sample
+
+
+class LatentHost(DiffusionHost):
+    """A Stable Diffusion in the layout of diffusers, its UNet's first convolution widened for the map.
+
+    Autoencoder and text encoder stand still; nothing is downloaded. The new weights are zeros: it draws what it
+    drew before until training has moved them.
+
+    Args:
+        folder: with ``unet``, ``vae``, ``text_encoder``, ``tokenizer``.
+        segment_dim: width D of the map.
+
+    Raises:
+        UserError: the folder does not hold them.
+    """
+
+    lent = ("vae", "words")
+
+    def __init__(self, folder: str, segment_dim: Count = 768) -> None:
+        super().__init__()
+        library = diffusers()
+        self.segment_dim = segment_dim
+        parts = {name: Path(folder) / name for name in ("unet", "vae", "text_encoder", "tokenizer")}
+        if lacking := [str(path) for path in parts.values() if not path.is_dir()]:
+            raise UserError(f"no Stable Diffusion in {folder}: {', '.join(lacking)} are not there")
+        try:
+            from transformers import CLIPTextModel, CLIPTokenizerFast
+
+            self.unet = library.UNet2DConditionModel.from_pretrained(parts["unet"], local_files_only=True)
+            self.vae = library.AutoencoderKL.from_pretrained(parts["vae"], local_files_only=True)
+            self.words = CLIPTextModel.from_pretrained(parts["text_encoder"], local_files_only=True)
+            self._tokenizer = CLIPTokenizerFast.from_pretrained(parts["tokenizer"], local_files_only=True)
+        except Exception as error:  # its libraries raise kinds of their own for damaged files
+            raise UserError(f"{folder}: no Stable Diffusion ({' '.join(str(error).split())[:120]})") from error
+        self.vae.requires_grad_(False)
+        self.words.requires_grad_(False)
+        side = self.unet.config.sample_size
+        self.shape = (self.unet.config.in_channels, side, side)
+        self.image_size = side * 2 ** (len(self.vae.config.block_out_channels) - 1)
+        widen_first_convolution(self.unet, segment_dim)
+
+    def encode(self, images: Tensor) -> Tensor:
+        """The autoencoder's means, scaled."""
+        with torch.no_grad():
+            return self.vae.encode(images).latent_dist.mean * self.vae.config.scaling_factor
+
+    def decode(self, clean: Tensor) -> Tensor:
+        """Images, within [-1, 1]."""
+        return self.vae.decode(clean / self.vae.config.scaling_factor).sample.clamp(-1, 1)
+
+    @torch.no_grad()
+    def tell(self, captions: list[str], conditioner: Conditioner) -> Tensor:
+        """States (B, T, C) of the words, cut at the text encoder's length."""
+        tokens = self._tokenizer(
+            captions,
+            padding="max_length",
+            truncation=True,
+            max_length=self.words.config.max_position_embeddings,
+            return_tensors="pt",
+        )
+        return self.words(tokens.input_ids.to(self.words.device)).last_hidden_state
+
+    def predict(self, noisy: Tensor, times: Tensor, text: Tensor, st_map: SpatioTextualMap) -> Tensor:
+        """The noise."""
+        planes = st_map.resized(self.shape[1]).dense()
+        return self.unet(torch.cat([noisy, planes], dim=1), times, encoder_hidden_states=text).sample
+
+
+def widen_first_convolution(unet: Any, channels: int) -> None:
+    """Give a UNet's first convolution more input channels, with weights of zero, in place.
+
+    Args:
+        unet: of diffusers.
+        channels: how many more.
+    """
+    old = unet.conv_in
+    new = nn.Conv2d(
+        old.in_channels + channels, old.out_channels, old.kernel_size, old.stride, old.padding, bias=True
+    )
+    with torch.no_grad():
+        new.weight.zero_()
+        new.weight[:, : old.in_channels] = old.weight
+        new.bias.copy_(old.bias)
+    unet.conv_in = new
+    unet.register_to_config(in_channels=new.in_channels)
