@@ -109,8 +109,6 @@ def test_duplicate_texts_are_positives():
 
 def test_words_have_their_numbers_everywhere():
     assert word_numbers("A red, red bird") == [8497, 2341, 2341, 12551]
-        "Red!"
-    )
     assert captions_of(toy_batch(1), VOCABULARY)[0].startswith("a ")
 
 
