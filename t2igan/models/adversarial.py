@@ -240,6 +240,15 @@ class AdversarialModule(TextConditioned):
             raise UserError(f"{type(self.generator).__name__} makes images of layouts, and none are given")
         return Conditions(text.sentence, text.words, text.padding, layouts)
 
+    def training_conditions(self, text: TextEmbedding, chunk: Chunk) -> Conditions:
+        """What they are told in a training step; as everywhere, unless a model learns from more than it has at use.
+
+        Args:
+            text: the captions.
+            chunk: with the real images and the step's random numbers.
+        """
+        return self.conditions(text, chunk.batch.layouts)
+
     @property
     def requires(self) -> frozenset[str]:
         """What a batch must hold: captions, and what generator and discriminators take beside them."""
@@ -275,7 +284,7 @@ class AdversarialModule(TextConditioned):
             text = self.text_encoder(chunk.batch.captions, chunk.batch.lengths)
         else:
             text = chunk.judged
-        told = self.conditions(text, chunk.batch.layouts)
+        told = self.training_conditions(text, chunk)
         chunk.synthesis = self.generator.from_random(chunk.noise, told)
         chunk.told = told.detach()
 
@@ -332,7 +341,7 @@ class AdversarialModule(TextConditioned):
             loss = critic.adversarial_weight * self.objective.discriminator_loss(real, fake, wrong, share)
             self._log_verdicts(chunk, critic, loss, verdicts(real, fake, wrong, share))
             total = total + loss
-            if shared:
+            if shared and critic.penalised:
                 penalty = penalty + self.penalty(real.conditional, images, condition)
         if merged:
             penalty = penalty if shared else self.penalty_loss(chunk)
@@ -353,6 +362,8 @@ class AdversarialModule(TextConditioned):
         total = chunk.images.new_zeros(())
         with torch.autocast(self.device.type, enabled=False):
             for critic in self.discriminators:
+                if not critic.penalised:
+                    continue
                 images, condition = leaves(chunk.real(critic.image_size), critic.condition(chunk.told))
                 logits = critic.conditional(critic(images), condition)
                 total = total + self.penalty(logits, images, condition)

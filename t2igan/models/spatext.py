@@ -13,7 +13,6 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.utils.parametrizations import spectral_norm
 
 from t2igan.errors import UserError
 from t2igan.layout.labels import COCO_STUFF
@@ -34,6 +33,7 @@ from t2igan.models.dfgan import Affine, DFGANGenerator, OneWayDiscriminator, UpB
 from t2igan.models.gan_step import Chunk
 from t2igan.models.synthesis import Discriminator, Generator, Synthesis
 from t2igan.nn.randomness import Purpose
+from t2igan.nn.spectral import SpectralConv2d
 from t2igan.ranges import Count, Decay, Rate, Share
 from t2igan.text import TextEmbedding
 
@@ -138,7 +138,7 @@ class SegmentDiscriminator(Discriminator):
     """Holds each place of an image against what was said of it: a projection discriminator in every cell.
 
     Its conditional logits are those of the cells where something is said, its unconditional ones those of all. All
-    layers are spectrally normalised; a gradient penalty is not taken of it.
+    convolutions are spectrally normalised, in place of a gradient penalty.
 
     Args:
         image_size: side of the images, a power of two.
@@ -149,7 +149,6 @@ class SegmentDiscriminator(Discriminator):
     """
 
     requires = frozenset({"layouts", "segments"})
-    independent = True
     penalised = False
     label = "segments"
 
@@ -162,22 +161,19 @@ class SegmentDiscriminator(Discriminator):
         weight: float = 1.0,
     ) -> None:
         super().__init__()
-        self.image_size, self.side, self.weight, self.segment_dim = image_size, side, weight, segment_dim
+        self.image_size, self.side, self.segment_dim = image_size, side, segment_dim
+        self.adversarial_weight = weight
         layers: list[nn.Module] = []
-        width, before = channels, 3
+        before, width = 3, channels
         for _ in range((image_size // side).bit_length() - 1):
-            layers += [spectral_norm(nn.Conv2d(before, width, 4, stride=2, padding=1)), nn.LeakyReLU(0.2)]
+            layers += [SpectralConv2d(before, width, 4, stride=2, padding=1), nn.LeakyReLU(0.2)]
             before, width = width, 2 * width
-        self.body = nn.Sequential(
-            *layers,
-            spectral_norm(nn.Conv2d(before, width, 3, padding=1)),
-            nn.LeakyReLU(0.2),
-            spectral_norm(nn.Conv2d(width, width, 3, padding=1)),
-            nn.LeakyReLU(0.2),
-        )
-        self.anything = spectral_norm(nn.Conv2d(width, 1, 1))
-        self.something = spectral_norm(nn.Conv2d(width, 1, 1))
-        self.project = spectral_norm(nn.Linear(segment_dim, width, bias=False))
+        for _ in range(2):
+            layers += [SpectralConv2d(before, width, 3, padding=1), nn.LeakyReLU(0.2)]
+            before = width
+        self.body = nn.Sequential(*layers)
+        self.anything = SpectralConv2d(width, 1, 1)
+        self.said = SpectralConv2d(segment_dim, width, 1)
 
     def forward(self, image: Tensor) -> Tensor:
         """Image (B, 3, S, S) -> features (B, C, side, side)."""
@@ -190,11 +186,8 @@ class SegmentDiscriminator(Discriminator):
     def conditional(self, features: Tensor, condition: Tensor) -> Tensor:
         """Logits (M,) of "real and as said", one of each cell where something is said; a 0 where there is none."""
         occupied = condition[:, -1] > 0
-        cells = features.permute(0, 2, 3, 1)[occupied]
-        if not len(cells):
-            return features.sum()[None] * 0
-        said = condition[:, :-1].permute(0, 2, 3, 1)[occupied]
-        return self.something(features)[:, 0][occupied] + (cells * self.project(said)).sum(1)
+        logits = (features * self.said(condition[:, :-1])).sum(1)[occupied]
+        return logits if len(logits) else features.sum()[None] * 0
 
     def unconditional(self, features: Tensor) -> Tensor:
         """Logits (B * side * side,) of "real", of every cell."""

@@ -125,11 +125,13 @@ class Discriminator(Recipe, nn.Module):
         independent: whether it judges each image as if it were alone, without batch norm or anything else that a
             pass leaves behind; real and generated images may then share a pass.
         adversarial_weight: what its adversarial loss counts beside those of the other discriminators.
+        penalised: whether a gradient penalty is taken of it, where there is one.
         requires: what it takes of a batch beside captions, see :attr:`SuiteModule.requires`.
     """
 
     requires: ClassVar[frozenset[str]] = frozenset()
     adversarial_weight: float = 1.0
+    penalised: bool = True
     image_size: int
     sentence_dim: int
     probabilities: bool = False

@@ -1,0 +1,138 @@
+import pytest
+import torch
+
+from t2igan.errors import UserError
+from t2igan.layout.segments import SpatioTextualMap
+from t2igan.models.conditioner import SpatioTextualConditions, all_segments, labels_of
+from t2igan.models.dfgan import DFGANGenerator
+from t2igan.models.joint_encoder import SegmentEncoder
+from t2igan.models.spatext import SegmentDiscriminator, SpaTextGAN, SpaTextGenerator, grid_of
+from t2igan.models.suite_module import load_module
+from t2igan.text import TextEmbedding
+from tests.models.test_joint_encoder import train
+from tests.segment_fixture import GROUND, SKY, THING, VOCABULARY, toy_batch
+
+SIDE, DIM = 16, 8
+
+
+def text(rows=2, dim=6):
+    return TextEmbedding(torch.randn(rows, dim), torch.randn(rows, dim, 3), torch.zeros(rows, 3, dtype=torch.bool))
+
+
+def told(rows=2):
+    """Something is said in the left half."""
+    index = torch.zeros(rows, SIDE, SIDE, dtype=torch.int64)
+    index[:, :, : SIDE // 2] = 1
+    return SpatioTextualMap(torch.randn(rows, 2, DIM), index)
+
+
+def conditions(embedding, st_map):
+    return SpatioTextualConditions(embedding.sentence, embedding.words, embedding.padding, None, st_map)
+
+
+def generator():
+    torch.manual_seed(0)
+    return SpaTextGenerator(SIDE, 4, 5, 6, DIM, planes=3, hidden=4).eval()
+
+
+def test_where_nothing_is_said_it_is_the_text_gan_exactly():
+    own, noise, embedding = generator(), torch.randn(2, 5), text()
+    host = DFGANGenerator(SIDE, 4, 5, 6).eval()
+    lacking = host.load_state_dict(own.state_dict(), strict=False)
+    assert not lacking.missing_keys
+    assert all(".local." in key or key.startswith("project.") for key in lacking.unexpected_keys)
+    drawn = host(noise, embedding).images[0]
+    for st_map in (None, told().nothing()):
+        assert torch.equal(own(noise, conditions(embedding, st_map)).images[0], drawn)
+    assert torch.equal(own(noise, embedding).images[0], drawn)
+    assert not torch.allclose(own(noise, conditions(embedding, told())).images[0], drawn, atol=1e-4)
+
+
+def test_what_is_said_acts_on_its_own_image_and_on_its_place():
+    own, noise, embedding = generator(), torch.randn(2, 5), text()
+    before, st_map = own(noise, conditions(embedding, told())).images[0], told()
+    st_map.index[0, 4:12, 10:] = 1
+    after = own(noise, conditions(embedding, st_map)).images[0]
+    assert not torch.allclose(before[0], after[0], atol=1e-4)
+    other = SpatioTextualMap(st_map.embeddings, torch.cat([st_map.index[:1], torch.zeros_like(st_map.index[:1])]))
+    drawn = own(noise, conditions(embedding, other)).images[0]
+    assert torch.allclose(drawn[0], after[0], atol=1e-6) and not torch.allclose(drawn[1], after[1], atol=1e-4)
+
+
+def test_the_segment_discriminator_speaks_of_places_where_something_is_said():
+    torch.manual_seed(0)
+    judge = SegmentDiscriminator(SIDE, 4, DIM, side=8)
+    features = judge(torch.randn(2, 3, SIDE, SIDE))
+    assert features.shape == (2, 8, 8, 8) and judge.unconditional(features).shape == (2 * 64,)
+    st_map = told()
+    logits = judge.conditional(features, grid_of(st_map, 8))
+    assert logits.shape == (2 * 32,)
+    other = judge.conditional(features, grid_of(st_map.mismatched(), 8))
+    assert other.shape == (2 * 32,) and not torch.allclose(logits, other)
+    silent = judge.conditional(features, grid_of(st_map.nothing(), 8))
+    assert silent.tolist() == [0.0] and silent.requires_grad
+
+
+@pytest.fixture(scope="module")
+def encoder(tmp_path_factory):
+    torch.manual_seed(0)
+    return str(train(SegmentEncoder(dim=DIM, channels=4, width=8), 2, tmp_path_factory.mktemp("encoder")))
+
+
+def small(**options):
+    torch.manual_seed(0)
+    dim = options.pop("dim", DIM)
+    return SpaTextGAN(
+        generator=SpaTextGenerator(32, 4, 5, 6, dim, planes=3, hidden=4),
+        discriminators=[
+            *SpaTextGAN(image_size=32, channels=4, sentence_dim=6, told="nothing").discriminators[:1],
+            SegmentDiscriminator(32, 4, dim),
+        ],
+        vocabulary_size=len(VOCABULARY),
+        **options,
+    )
+
+
+@pytest.mark.parametrize("how", ["images", "texts", "labels", "nothing"])
+def test_it_trains_is_saved_and_draws_the_same_again(how, encoder, tmp_path):
+    dim = DIM if how in ("images", "texts") else 182
+    module = small(told=how, encoder=encoder if dim == DIM else None, dim=dim)
+    before = module.generator.blocks[0].fuse1.affine1.local[0].weight.clone()
+    path = train(module, 3, tmp_path)
+    moved = not torch.equal(module.generator.blocks[0].fuse1.affine1.local[0].weight, before)
+    assert moved == (how != "nothing")
+    again, batch = load_module(path), toy_batch(3, 99)
+    noise = torch.randn(3, again.generator.random_dim)
+    first, second = (
+        each.synthesise(noise, batch.captions, batch.lengths, layouts=batch.layouts).images[-1]
+        for each in (module, again)
+    )
+    assert torch.equal(first, second)
+    silent = again.synthesise(noise, batch.captions, batch.lengths).images[-1]
+    assert torch.equal(silent, second) == (how == "nothing")
+    assert not any("conditioner" in key for key in torch.load(path, weights_only=True)["state_dict"])
+
+
+def test_another_encoder_than_that_of_training_is_refused(encoder, tmp_path):
+    path = train(small(encoder=encoder), 1, tmp_path)
+    checkpoint = torch.load(path, weights_only=True)
+    from t2igan.models.digest import seal
+
+    checkpoint["t2igan"]["inputs"]["encoder"] = "0" * 64
+    seal(checkpoint)
+    torch.save(checkpoint, path)
+    with pytest.raises(UserError, match="is not the encoder that the checkpoint was trained with"):
+        load_module(path)
+
+
+def test_widths_that_do_not_fit_and_missing_encoders_are_refused(encoder, tmp_path):
+    with pytest.raises(UserError, match="segment_dim is 9, but what is told has 8 numbers"):
+        train(small(encoder=encoder, dim=9), 1, tmp_path)
+    with pytest.raises(UserError, match="needs model"):
+        train(small(), 1, tmp_path)
+
+
+def test_labels_are_those_of_the_segments():
+    layouts = toy_batch(4, 3).layouts
+    found = labels_of(all_segments(layouts), layouts).tolist()
+    assert set(found) <= {SKY, GROUND, THING} and len(found) >= 8
