@@ -241,12 +241,7 @@ class AdversarialModule(TextConditioned):
         return Conditions(text.sentence, text.words, text.padding, layouts)
 
     def training_conditions(self, text: TextEmbedding, chunk: Chunk) -> Conditions:
-        """What they are told in a training step; as everywhere, unless a model learns from more than it has at use.
-
-        Args:
-            text: the captions.
-            chunk: with the real images and the step's random numbers.
-        """
+        """The same in a training step, for models that learn from more than they have at use."""
         return self.conditions(text, chunk.batch.layouts)
 
     @property
@@ -361,9 +356,7 @@ class AdversarialModule(TextConditioned):
         """Gradient penalty of all discriminators on the chunk's real pairs, in float32 whatever the precision."""
         total = chunk.images.new_zeros(())
         with torch.autocast(self.device.type, enabled=False):
-            for critic in self.discriminators:
-                if not critic.penalised:
-                    continue
+            for critic in (each for each in self.discriminators if each.penalised):
                 images, condition = leaves(chunk.real(critic.image_size), critic.condition(chunk.told))
                 logits = critic.conditional(critic(images), condition)
                 total = total + self.penalty(logits, images, condition)
