@@ -97,10 +97,10 @@ def _signed(images: Tensor, size: int) -> Tensor:
 class _Given:
     """Puts networks with random weights in place of those that checkpoints hold."""
 
-    def _load_judge(self) -> DAMSM:
-        judge = DAMSM(InceptionImageEncoder(weights="random"), VOCABULARY)
-        judge.configure_model()
-        return judge.eval().requires_grad_(False)
+    def _load_scorer(self) -> DAMSM:
+        damsm = DAMSM(InceptionImageEncoder(weights="random"), VOCABULARY)
+        damsm.configure_model()
+        return damsm.eval().requires_grad_(False)
 
 
 class _GivenCaptioner(RedescriptionLoss):
@@ -122,7 +122,7 @@ def suite(case: Case) -> pl.LightningModule:
         return STREAM(ResNetCaptionEncoder(weights="random"), VOCABULARY)
     options = {"damsm": "given", "image_size": case.size, "channels": generator, "text_mode": "frozen"}
     if case.system in CASCADES:
-        options["critic_channels"] = discriminator
+        options["discriminator_channels"] = discriminator
     else:
         options["ema_decay"] = None
     if case.system == "dfgan-legacy":

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from t2igan.earlier import renamed
 from t2igan.errors import UserError
 from t2igan.evaluation.protocol import hash_of
 from t2igan.evaluation.record import SubjectCard
@@ -93,7 +94,7 @@ def _read_training(path: Path) -> dict[str, Any] | None:
         return None
     if not isinstance(config, dict) or not isinstance(config.get("model"), dict):
         return None
-    return _plain(config)
+    return _plain(renamed(config))
 
 
 def _plain(value: Any) -> Any:

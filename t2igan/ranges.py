@@ -1,7 +1,7 @@
 """What numbers an argument takes, said in its annotation and checked when a network or module is built.
 
-``lr: Rate`` refuses ``nan`` and ``-1`` for every class derived from :class:`t2igan.nn.recipe.Recipe`; a dataclass
-calls :func:`check_ranges` in its ``__post_init__``.
+``lr: Rate`` refuses ``nan`` and ``-1`` for every class derived from :class:`t2igan.nn.config.Configured`; a
+dataclass calls :func:`check_ranges` in its ``__post_init__``.
 """
 
 import functools

@@ -40,15 +40,15 @@ def draw_recorded(case, generator, kind, dtype=torch.float64):
     generator.train(case["config"]["mode"] == "train")
     text, noise = recorded_text(case, dtype), recorded_input(case, "noise", dtype).requires_grad_()
     eps = recorded_input(case, "ca_eps", dtype)
-    drawn = generator(noise, text, eps)
-    outputs = {f"image{image.shape[-1]}": image for image in drawn.images}
-    outputs |= {f"attention{weights.shape[-1]}": weights for weights in drawn.attention}
-    outputs |= {"mu": drawn.mu, "logvar": drawn.logvar}
+    generated = generator(noise, text, eps)
+    outputs = {f"image{image.shape[-1]}": image for image in generated.images}
+    outputs |= {f"attention{weights.shape[-1]}": weights for weights in generated.attention}
+    outputs |= {"mu": generated.mu, "logvar": generated.logvar}
     scalars, grads = {}, {}
     if case.get("grads"):
-        sides = [image.shape[-1] for image in drawn.images]
+        sides = [image.shape[-1] for image in generated.images]
         targets = [recorded_input(case, grad_name(case, side), dtype) for side in sides]
-        loss = sum((image * target).sum() for image, target in zip(drawn.images, targets))
+        loss = sum((image * target).sum() for image, target in zip(generated.images, targets))
         loss.backward()
         scalars["loss"] = loss.item()
         leaves = {"noise": noise, "sent_emb": text.sentence, "words_emb": text.words}
@@ -57,11 +57,11 @@ def draw_recorded(case, generator, kind, dtype=torch.float64):
             grads[official_name(kind, name)] = norm(parameter.grad)
         for name, buffer in generator.named_buffers():
             grads["buffer:" + official_name(kind, name)] = norm(buffer)
-    return drawn, outputs, scalars, grads
+    return generated, outputs, scalars, grads
 
 
 def grad_name(case, side):
-    """The recorded gradient of the picture of a side."""
+    """The recorded gradient of the image of a side."""
     return f"grad_image{side}" if f"grad_image{side}" in case["inputs"] else "grad_image"
 
 
@@ -101,12 +101,12 @@ def filled_damsm(gain=1.0, dtype=torch.float64, vocabulary=100, align_corners=Fa
 
 
 class Recorded:
-    """Put before an AdversarialModule: feeds it recorded pictures and noise, and keeps what it logs.
+    """Put before an AdversarialModule: feeds it recorded images and noise, and keeps what it logs.
 
     ``case`` and ``recorded_judge`` (a DAMSM) are set after construction.
     """
 
-    def _load_judge(self):
+    def _load_scorer(self):
         return self.recorded_judge
 
     def _chunks(self, batch):
@@ -118,7 +118,7 @@ class Recorded:
         batch.captions = torch.from_numpy(ids)
         random = [recorded_input(self.case, f"{name}:{it}", wide) for name in ("noise", "ca_eps")]
         nothing = torch.zeros(len(batch), 3, 1, 1)
-        chunk = Chunk(batch, nothing, torch.cat(random, dim=1), self._judged_text(batch))
+        chunk = Chunk(batch, nothing, torch.cat(random, dim=1), self._scored_text(batch))
         chunk.real = lambda size: recorded_input(self.case, f"images{size}:{it}", wide)
         return [chunk]
 
@@ -145,7 +145,10 @@ def train_recorded(module, case, iterations):
     for it, step in enumerate(module.history):
         measured |= {f"it{it}_errD{k}": step[f"loss_d_{64 * 2**k}"] for k in range(3)}
         measured |= {f"it{it}_errG_total": step["loss_g"], f"it{it}_kl": step["loss_g_kl"]}
-    networks = {"G": module.generator, **{f"D{k}": critic for k, critic in enumerate(module.discriminators)}}
+    networks = {
+        "G": module.generator,
+        **{f"D{k}": discriminator for k, discriminator in enumerate(module.discriminators)},
+    }
     if "generator" in module.averages:
         networks["avg_G"] = module.averages["generator"].module
     for name, network in networks.items():

@@ -59,15 +59,15 @@ def trecs_tags() -> Path:
 
 
 @pytest.fixture
-def drawn(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """The numbers of the pictures that an evaluation draws."""
+def generated(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The numbers of the images that an evaluation draws."""
     from t2igan.evaluation import subjects
 
-    numbers, draw = [], subjects.draw_pictures
+    numbers, draw = [], subjects.generate_images
 
     def counted(module, split, plan, protocol, wanted, *rest):
         numbers.extend(wanted)
         return draw(module, split, plan, protocol, wanted, *rest)
 
-    monkeypatch.setattr(subjects, "draw_pictures", counted)
+    monkeypatch.setattr(subjects, "generate_images", counted)
     return numbers

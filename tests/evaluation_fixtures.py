@@ -50,13 +50,13 @@ def train_checkpoints(store: Path, folder: Path) -> Checkpoints:
     classifier = EvaluationClassifier(image_size=SIZE, width=8)
     _fit(classifier, ClassificationData(**captioned, holdout=0.5), paths.classifier, steps=STEPS)
     generator = SSAGANGenerator(SIZE, channels=4, noise_dim=8, sentence_dim=32)
-    critic = OneWayDiscriminator(SIZE, channels=4, sentence_dim=32)
+    discriminator = OneWayDiscriminator(SIZE, channels=4, sentence_dim=32)
     with torch.no_grad():
         # At the start captions hardly matter; moved weights let them show without long training.
         for parameter in generator.parameters():
             parameter.add_(0.2 * torch.randn(parameter.shape))
     module = SSAGAN(
-        str(paths.damsm), generator=generator, discriminators=[critic], ema_decay=0.5, lr_generator=1e-2
+        str(paths.damsm), generator=generator, discriminators=[discriminator], ema_decay=0.5, lr_generator=1e-2
     )
     _fit(module, CaptionedImagesModule(**captioned), paths.generator, steps=2)
     return paths

@@ -45,13 +45,13 @@ def make_repeated(name: str, seed: int, fd: float) -> ResultRecord:
     return make_record(name, subject=card, metrics={"fd-classifier": MetricValue(fd, None, 100, CLASSIFIER)})
 
 
-def make_published_like(protocol: str = "cub/dmgan", recipe: str = "DMGAN", **changes) -> ResultRecord:
+def make_published_like(protocol: str = "cub/dmgan", config: str = "DMGAN", **changes) -> ResultRecord:
     """A record of a whole test split under a protocol of the suite."""
     pinned = load_protocol(protocol)
     split = {"cub": 2933, "coco": 40_470}[pinned.dataset]
     made = make_record(
-        recipe.lower(),
-        subject=SubjectCard("checkpoint", recipe.lower(), recipe=f"t2igan.models.{recipe.lower()}.{recipe}"),
+        config.lower(),
+        subject=SubjectCard("checkpoint", config.lower(), module=f"t2igan.models.{config.lower()}.{config}"),
         metrics={
             "fid": MetricValue(16.5, None, pinned.images, INCEPTION),
             "is": MetricValue(4.5, 0.1, pinned.images, INCEPTION),

@@ -6,11 +6,11 @@ from t2igan.cli.main import main
 from t2igan.errors import UserError
 from t2igan.losses.gradient_penalty import MAGP
 from t2igan.losses.matching import Gammas
-from t2igan.nn.recipe import Recipe
+from t2igan.nn.config import Configured
 from t2igan.ranges import Count, Decay, Positive, Rate, Share, Weight, check_ranges
 
 
-class Numbers(Recipe):
+class Numbers(Configured):
     def __init__(
         self,
         lr: Rate = 1.0,

@@ -31,7 +31,7 @@ def _adam(network: nn.Module, rate: float, betas: tuple[float, float]) -> torch.
     return torch.optim.Adam(trained, lr=rate, betas=betas)
 
 
-def cascade_step(kind: str, width: int, critic_width: int, size: int) -> Step:
+def cascade_step(kind: str, width: int, discriminator_width: int, size: int) -> Step:
     """AttnGAN, MirrorGAN and DM-GAN: ``kind`` attn, mirror or dm."""
     stage = {
         "attn": lambda: cascade.AttnStage(width, 2),
@@ -39,11 +39,11 @@ def cascade_step(kind: str, width: int, critic_width: int, size: int) -> Step:
         "dm": lambda: cascade.MemoryStage(width, 2),
     }[kind]
     generator = cascade.Generator(width, [stage(), stage()], size)
-    critics = [cascade.Discriminator(critic_width, size // k, kind == "dm") for k in (4, 2, 1)]
+    discriminators = [cascade.Discriminator(discriminator_width, size // k, kind == "dm") for k in (4, 2, 1)]
     text = TextEncoder().eval().requires_grad_(False)
-    judge = (Captioner() if kind == "mirror" else ImageEncoder()).eval().requires_grad_(False)
+    damsm = (Captioner() if kind == "mirror" else ImageEncoder()).eval().requires_grad_(False)
     average = copy.deepcopy(list(generator.parameters()))
-    optimizers = [_adam(critic, 2e-4, (0.5, 0.999)) for critic in critics]
+    optimizers = [_adam(discriminator, 2e-4, (0.5, 0.999)) for discriminator in discriminators]
     optimizer = _adam(generator, 2e-4, (0.5, 0.999))
     bce = nn.BCELoss()
 
@@ -52,23 +52,25 @@ def cascade_step(kind: str, width: int, critic_width: int, size: int) -> Step:
         batch = len(sentence)
         real, fake = torch.ones(batch), torch.zeros(batch)
         images, mu, logvar = generator(torch.randn(batch, cascade.NOISE), sentence, words)
-        for critic, its_optimizer, true, drawn in zip(critics, optimizers, inputs.images, images):
-            critic.zero_grad()
-            of_real, of_fake = critic.features(true), critic.features(drawn.detach())
-            errors = bce(critic.pair(of_real, sentence), real), bce(critic.alone(of_real), real)
-            wrong = bce(critic.pair(of_real[:-1], sentence[1:]), fake[1:])
-            fakes = bce(critic.pair(of_fake, sentence), fake), bce(critic.alone(of_fake), fake)
+        for discriminator, its_optimizer, true, generated in zip(discriminators, optimizers, inputs.images, images):
+            discriminator.zero_grad()
+            of_real, of_fake = discriminator.features(true), discriminator.features(generated.detach())
+            errors = bce(discriminator.pair(of_real, sentence), real), bce(discriminator.alone(of_real), real)
+            wrong = bce(discriminator.pair(of_real[:-1], sentence[1:]), fake[1:])
+            fakes = bce(discriminator.pair(of_fake, sentence), fake), bce(discriminator.alone(of_fake), fake)
             (sum(errors) / 2 + (sum(fakes) + wrong) / 3).backward()
             its_optimizer.step()
         generator.zero_grad()
         total = -0.5 * (1 + logvar - mu.pow(2) - logvar.exp()).mean()
-        for critic, drawn in zip(critics, images):
-            features = critic.features(drawn)
-            total = total + bce(critic.pair(features, sentence), real) + bce(critic.alone(features), real)
+        for discriminator, generated in zip(discriminators, images):
+            features = discriminator.features(generated)
+            total = (
+                total + bce(discriminator.pair(features, sentence), real) + bce(discriminator.alone(features), real)
+            )
         if kind == "mirror":
-            total = total + 10 * judge(images[-1], inputs.captions, inputs.lengths)
+            total = total + 10 * damsm(images[-1], inputs.captions, inputs.lengths)
         else:
-            regions, codes = judge(images[-1])
+            regions, codes = damsm(images[-1])
             matching = words_loss(regions, words, inputs.lengths, (4, 5, 10)) + sentence_loss(codes, sentence, 10)
             total = total + 5 * matching
         total.backward()
@@ -79,7 +81,7 @@ def cascade_step(kind: str, width: int, critic_width: int, size: int) -> Step:
     return step
 
 
-def _penalty(critic: one_way.Discriminator, images: Tensor, sentence: Tensor, logits: Tensor) -> Tensor:
+def _penalty(discriminator: one_way.Discriminator, images: Tensor, sentence: Tensor, logits: Tensor) -> Tensor:
     parts = torch.autograd.grad(logits, (images, sentence), torch.ones_like(logits), create_graph=True)
     norm = torch.cat([part.flatten(1) for part in parts], 1).square().sum(1).sqrt()
     return 2 * norm.pow(6).mean()
@@ -88,12 +90,12 @@ def _penalty(critic: one_way.Discriminator, images: Tensor, sentence: Tensor, lo
 def one_way_step(kind: str, width: int, size: int) -> Step:
     """SSA-GAN and DF-GAN: ``kind`` ssa, df or df-legacy."""
     generator = one_way.Generator(kind, width, size)
-    critic = one_way.Discriminator(width, size, 8 if kind == "df" else 16)
+    discriminator = one_way.Discriminator(width, size, 8 if kind == "df" else 16)
     text = TextEncoder().eval().requires_grad_(False)
-    judge = ImageEncoder().eval().requires_grad_(False) if kind == "ssa" else None
-    optimizer, of_critic = _adam(generator, 1e-4, (0.0, 0.9)), _adam(critic, 4e-4, (0.0, 0.9))
+    damsm = ImageEncoder().eval().requires_grad_(False) if kind == "ssa" else None
+    optimizer, of_discriminator = _adam(generator, 1e-4, (0.0, 0.9)), _adam(discriminator, 4e-4, (0.0, 0.9))
 
-    def critic_steps(true: Tensor, drawn: Tensor, sentence: Tensor) -> None:
+    def discriminator_steps(true: Tensor, generated: Tensor, sentence: Tensor) -> None:
         merged = kind == "df"
         images, leaf = (
             (true.detach().requires_grad_(), sentence.detach().requires_grad_())
@@ -103,36 +105,36 @@ def one_way_step(kind: str, width: int, size: int) -> Step:
                 sentence,
             )
         )
-        features = critic(images)
-        logits = critic.pair(features, leaf)
+        features = discriminator(images)
+        logits = discriminator.pair(features, leaf)
         wrong = (features.roll(-1, 0), leaf) if merged else (features[:-1], leaf[1:])
-        error_wrong = F.relu(1 + critic.pair(*wrong)).mean()
-        error_fake = F.relu(1 + critic.pair(critic(drawn.detach()), leaf)).mean()
+        error_wrong = F.relu(1 + discriminator.pair(*wrong)).mean()
+        error_fake = F.relu(1 + discriminator.pair(discriminator(generated.detach()), leaf)).mean()
         total = F.relu(1 - logits).mean() + (error_fake + error_wrong) / 2
         if merged:
-            total = total + _penalty(critic, images, leaf, logits)
+            total = total + _penalty(discriminator, images, leaf, logits)
         generator.zero_grad()
-        critic.zero_grad()
+        discriminator.zero_grad()
         total.backward()
-        of_critic.step()
+        of_discriminator.step()
         if not merged:
             images, leaf = true.detach().requires_grad_(), sentence.detach().requires_grad_()
-            penalty = _penalty(critic, images, leaf, critic.pair(critic(images), leaf))
-            critic.zero_grad()
+            penalty = _penalty(discriminator, images, leaf, discriminator.pair(discriminator(images), leaf))
+            discriminator.zero_grad()
             penalty.backward()
-            of_critic.step()
+            of_discriminator.step()
 
     def step(inputs: Inputs) -> None:
         words, sentence = text(inputs.captions, inputs.lengths)
-        drawn = generator(torch.randn(len(sentence), one_way.NOISE), sentence)
-        critic_steps(inputs.images[-1], drawn, sentence)
-        total = -critic.pair(critic(drawn), sentence).mean()
-        if judge is not None:
-            regions, codes = judge(drawn)
+        generated = generator(torch.randn(len(sentence), one_way.NOISE), sentence)
+        discriminator_steps(inputs.images[-1], generated, sentence)
+        total = -discriminator.pair(discriminator(generated), sentence).mean()
+        if damsm is not None:
+            regions, codes = damsm(generated)
             matching = words_loss(regions, words, inputs.lengths, (5, 5, 10)) + sentence_loss(codes, sentence, 10)
             total = total + 0.05 * matching
         generator.zero_grad()
-        critic.zero_grad()
+        discriminator.zero_grad()
         total.backward()
         optimizer.step()
 

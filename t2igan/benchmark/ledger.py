@@ -8,7 +8,7 @@ FILE = "plan.json"
 
 
 @dataclass(frozen=True)
-class Entry:
+class LedgerEntry:
     """A step that was handed out.
 
     Attributes:
@@ -32,17 +32,17 @@ class Ledger:
 
     def __init__(self, folder: Path, fresh: bool = False) -> None:
         self.file = folder / FILE
-        self._entries: dict[str, Entry] = {}
+        self._entries: dict[str, LedgerEntry] = {}
         if self.file.is_file() and not fresh:
             content = json.loads(self.file.read_text())
-            self._entries = {name: Entry(**entry) for name, entry in content.items()}
+            self._entries = {name: LedgerEntry(**entry) for name, entry in content.items()}
 
-    def find(self, name: str, fingerprint: str) -> Entry | None:
+    def find(self, name: str, fingerprint: str) -> LedgerEntry | None:
         """The entry of a step, None where it is missing or of another command."""
         entry = self._entries.get(name)
         return entry if entry is not None and entry.fingerprint == fingerprint else None
 
-    def write(self, name: str, entry: Entry) -> None:
+    def write(self, name: str, entry: LedgerEntry) -> None:
         """Note an entry."""
         self._entries[name] = entry
         self._save()

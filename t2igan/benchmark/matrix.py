@@ -26,7 +26,7 @@ class DataSet:
         prepare: command line behind ``t2igan prepare`` that writes the store; empty for none.
         models: generators.
         protocols: names or files.
-        judges: DAMSMs that no generator sees.
+        independent_damsm: DAMSMs that no generator sees.
         classifier: the evaluation classifier, None for none.
         baselines: rows beside the models'.
         given: checkpoints that are not trained but taken as they are.
@@ -37,7 +37,7 @@ class DataSet:
     prepare: str
     models: list[Wanted]
     protocols: list[str]
-    judges: list[Wanted]
+    independent_damsm: list[Wanted]
     classifier: Wanted | None
     baselines: list[str]
     given: frozenset[str]
@@ -142,7 +142,9 @@ class _Cells:
         self.matrix, self.data, self.trainings = matrix, data, trainings
         seeded = [replace(own, seed=seed, is_model=True) for own in data.models for seed in matrix.seeds]
         self.models = [training for own in seeded if (training := trainings.add(own)) is not None]
-        self.judges = [training for own in data.judges if (training := trainings.add(own)) is not None]
+        self.independent = [
+            training for own in data.independent_damsm if (training := trainings.add(own)) is not None
+        ]
         self.classifier = None if data.classifier is None else trainings.add(data.classifier)
 
     def steps(self) -> Iterator[Step]:
@@ -185,12 +187,12 @@ class _Cells:
     def _scores(
         self, label: str, subject: Sequence[str], model: Training | None, after: Sequence[str] = ()
     ) -> Iterator[Step]:
-        """One step a protocol; the first judge is the DAMSM that the model was trained against."""
+        """One step a protocol; the first DAMSM is the DAMSM that the model was trained against."""
         own = [model.needs[JUDGED_BY]] if model is not None and JUDGED_BY in model.needs else []
-        networks = [*own, *self.judges]
+        networks = [*own, *self.independent]
         command = ["evaluate", *subject, "--store", self.data.store, "--records", str(self.matrix.records)]
-        for judge in networks:
-            command += ["--damsm", str(judge.checkpoint)]
+        for network in networks:
+            command += ["--damsm", str(network.checkpoint)]
         if self.classifier is not None:
             command += ["--classifier", str(self.classifier.checkpoint)]
             networks.append(self.classifier)

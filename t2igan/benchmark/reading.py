@@ -73,7 +73,7 @@ def read_matrix(path: Path, content: dict[str, Any]) -> Matrix:
 
 def _data_set(path: Path, name: str, entry: Any) -> DataSet:
     where = f"data set {name}"
-    lists = ("models", "protocols", "judges", "baselines", "given")
+    lists = ("models", "protocols", "independent_damsm", "baselines", "given")
     expect_keys(path, where, entry, {"store", "models", "protocols"}, {"prepare", "classifier", *lists})
     for key in lists:
         expect_kind(path, f"{key} of {where}", entry.get(key, []), list, "a list")
@@ -86,15 +86,15 @@ def _data_set(path: Path, name: str, entry: Any) -> DataSet:
     if unknown := sorted(set(baselines) - set(BASELINES)):
         raise UserError(f"{path}: no baseline {unknown[0]!r}; there are {', '.join(BASELINES)}")
     models = [_wanted(path, own, seeded=False) for own in entry["models"]]
-    judges = [_wanted(path, own) for own in entry.get("judges", [])]
-    for own in (models, judges):
+    independent_damsm = [_wanted(path, own) for own in entry.get("independent_damsm", [])]
+    for own in (models, independent_damsm):
         labels = [(each.name, each.seed) for each in own]
         if twice := [label[0] for label in labels if labels.count(label) > 1]:
             raise UserError(f"{path}: {where} has two entries called {twice[0]}: give them `name`s of their own")
     classifier = _wanted(path, entry["classifier"]) if "classifier" in entry else None
     given = frozenset(entry.get("given", []))
     store, prepare, protocols = entry["store"], entry.get("prepare", ""), entry["protocols"]
-    return DataSet(name, store, prepare, models, protocols, judges, classifier, baselines, given)
+    return DataSet(name, store, prepare, models, protocols, independent_damsm, classifier, baselines, given)
 
 
 def _wanted(path: Path, entry: Any, seeded: bool = True) -> Wanted:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from t2igan.benchmark.launchers.base import Handle, Launcher
-from t2igan.benchmark.ledger import Entry, Ledger
+from t2igan.benchmark.ledger import Ledger, LedgerEntry
 from t2igan.benchmark.steps import Step
 
 POLL_SECONDS = 0.5
@@ -105,7 +105,7 @@ class Runner:
         job.why = None if code else job.step.shortfall()
         job.state = FAILED if code or job.why else DONE
         if job.state == DONE:
-            self.ledger.write(job.step.name, Entry(job.step.fingerprint, seconds=job.seconds))
+            self.ledger.write(job.step.name, LedgerEntry(job.step.fingerprint, seconds=job.seconds))
         else:
             self.ledger.drop(job.step.name)
 
@@ -118,7 +118,7 @@ class Runner:
             job.handle = self.launcher.start(job.step, job.log)
             job.state, job.started = RUNNING, time.monotonic()
             if job.handle.token is not None:
-                self.ledger.write(job.step.name, Entry(job.step.fingerprint, token=job.handle.token))
+                self.ledger.write(job.step.name, LedgerEntry(job.step.fingerprint, token=job.handle.token))
 
 
 def _file_name(name: str) -> str:

@@ -1,4 +1,4 @@
-"""One run, one folder: configuration, curves, checkpoints, pictures."""
+"""One run, one folder: configuration, curves, checkpoints, images."""
 
 import csv
 from pathlib import Path

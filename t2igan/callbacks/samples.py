@@ -1,4 +1,4 @@
-"""Pictures of a training in progress."""
+"""Images of a training in progress."""
 
 from pathlib import Path
 from typing import Protocol
@@ -20,7 +20,7 @@ from t2igan.plotting.overlays import attention_overlay, mask_overlay
 MOST_ATTENTION = 4
 
 Shown = dict[str, list[Image.Image]]
-"""Kind of picture -> pictures, of the first captions or of all."""
+"""Kind of image -> images, of the first captions or of all."""
 
 
 class Drawing(Protocol):
@@ -34,13 +34,13 @@ class Drawing(Protocol):
 class SampleGrid(Callback):
     """Every so often, draws the same captions from the same noise with averaged weights.
 
-    Writes ``samples/step_<n>.png`` into the run's folder and logs the picture to TensorBoard and wandb, and where
-    the words look, if the generator has attention. wandb gets each picture with its caption too, and under its
-    mask. The captions are the first of test images spread evenly over the split; real pictures stand below. Modules
+    Writes ``samples/step_<n>.png`` into the run's folder and logs the image to TensorBoard and wandb, and where
+    the words look, if the generator has attention. wandb gets each image with its caption too, and under its
+    mask. The captions are the first of test images spread evenly over the split; real images stand below. Modules
     that draw nothing are left alone.
 
     Args:
-        every_n_steps: steps between two pictures; one more is made at the end.
+        every_n_steps: steps between two images; one more is made at the end.
         captions: how many.
         seed: of the noise.
     """
@@ -71,31 +71,31 @@ class SampleGrid(Callback):
         batch = data.eval_dataset("test")[ids].to(pl_module.device)
         noise = caption_noise(batch.caption_ids, pl_module.generator.random_dim, self.seed).to(pl_module.device)
         with torch.no_grad():
-            drawn = pl_module.synthesise(noise, batch.captions, batch.lengths)
+            generated = pl_module.synthesise(noise, batch.captions, batch.lengths)
         real = data.on_after_batch_transfer(batch, 0).images.cpu()
         captions = [split.caption_text(caption) for caption in ids]
         words = [data.vocabulary.decode(row) for row in batch.captions.tolist()]
-        images = to_uint8(drawn.images[-1]).cpu()
+        images = to_uint8(generated.images[-1]).cpu()
         warn_of_equal_images(images, real, trainer.global_step)
-        shown = self._shown(images, drawn, words)
-        sheet = self._sheet(images, real, drawn, captions)
+        shown = self._shown(images, generated, words)
+        sheet = self._sheet(images, real, generated, captions)
         save_png(sheet, Path(trainer.default_root_dir) / "samples" / f"step_{trainer.global_step:06d}.png")
         self._log(trainer, sheet, shown, captions)
 
     @staticmethod
-    def _sheet(images: torch.Tensor, real: torch.Tensor, drawn: Drawing, captions: list[str]) -> Image.Image:
-        rows = [("drawn", images), ("real", real)]
-        if drawn.masks:
-            rows.append(("mask", torch.stack(_under_masks(images, drawn))))
+    def _sheet(images: torch.Tensor, real: torch.Tensor, generated: Drawing, captions: list[str]) -> Image.Image:
+        rows = [("generated", images), ("real", real)]
+        if generated.masks:
+            rows.append(("mask", torch.stack(_under_masks(images, generated))))
         return rows_grid(rows, captions)
 
     @staticmethod
-    def _shown(images: torch.Tensor, drawn: Drawing, words: list[list[str]]) -> Shown:
-        shown = {"pictures": [to_picture(image) for image in images]}
-        if drawn.masks:
-            shown["masks"] = [to_picture(image) for image in _under_masks(images, drawn)]
-        if drawn.attention:
-            looked = zip(images[:MOST_ATTENTION], drawn.attention[-1].cpu(), words)
+    def _shown(images: torch.Tensor, generated: Drawing, words: list[list[str]]) -> Shown:
+        shown = {"images": [to_picture(image) for image in images]}
+        if generated.masks:
+            shown["masks"] = [to_picture(image) for image in _under_masks(images, generated)]
+        if generated.attention:
+            looked = zip(images[:MOST_ATTENTION], generated.attention[-1].cpu(), words)
             shown["attention"] = [attention_overlay(image, maps, own) for image, maps, own in looked]
         return shown
 
@@ -105,15 +105,15 @@ class SampleGrid(Callback):
         for logger in trainer.loggers:
             if isinstance(logger, TensorBoardLogger):
                 logger.experiment.add_image("samples", np.asarray(sheet), step, dataformats="HWC")
-                for number, picture in enumerate(shown.get("attention", [])):
+                for number, image in enumerate(shown.get("attention", [])):
                     name = f"attention/{number}"
-                    logger.experiment.add_image(name, np.asarray(picture), step, dataformats="HWC")
+                    logger.experiment.add_image(name, np.asarray(image), step, dataformats="HWC")
             if isinstance(logger, WandbLogger):
                 logger.log_image("samples", [sheet], step=step)
-                for kind, pictures in shown.items():
-                    logger.log_image(kind, pictures, step=step, caption=captions[: len(pictures)])
+                for kind, images in shown.items():
+                    logger.log_image(kind, images, step=step, caption=captions[: len(images)])
 
 
-def _under_masks(images: torch.Tensor, drawn: Drawing) -> list[torch.Tensor]:
-    """Pictures, uint8 (3, H, W) each, with their finest masks laid over them."""
-    return [mask_overlay(image, mask) for image, mask in zip(images, drawn.masks[-1].float().cpu())]
+def _under_masks(images: torch.Tensor, generated: Drawing) -> list[torch.Tensor]:
+    """Images, uint8 (3, H, W) each, with their finest masks laid over them."""
+    return [mask_overlay(image, mask) for image, mask in zip(images, generated.masks[-1].float().cpu())]

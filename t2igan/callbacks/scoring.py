@@ -21,8 +21,8 @@ from t2igan.errors import UserError
 from t2igan.evaluation.chosen import Choice
 from t2igan.evaluation.evaluation import Evaluation
 from t2igan.evaluation.in_training import INDEPENDENT, TrainingSubject, curve_values, only_finite, smaller
-from t2igan.evaluation.metrics.r_precision import RPrecision
-from t2igan.evaluation.networks import Options, load_classifier, load_damsms
+from t2igan.evaluation.metrics.r_precision import DAMSMRPrecision
+from t2igan.evaluation.networks import NetworkOptions, load_classifier, load_damsms
 from t2igan.evaluation.processes import processes
 from t2igan.evaluation.protocol import Protocol, load_protocol
 from t2igan.evaluation.record import MetricValue, ResultRecord, append_record, read_records
@@ -48,7 +48,7 @@ class Scores(Callback):
         protocol: name of a protocol, or a YAML file of your own.
         every_n_steps: steps between two scorings.
         every_n_epochs: the same in epochs; one of both is to be given.
-        images: how many are drawn, None for the protocol's number.
+        images: how many are generated, None for the protocol's number.
         metrics: names of the protocol's metrics to compute, None for all.
         independent_damsm: checkpoints of DAMSMs that the generator is not trained against, for R-precision.
         classifier: checkpoint of the evaluation classifier, for metrics that need it.
@@ -93,7 +93,7 @@ class Scores(Callback):
         self.every_n_steps, self.every_n_epochs = every_n_steps, every_n_epochs
         self.independent_damsm, self.classifier = independent_damsm or [], classifier
         self.selection = selection
-        self._options = Options(
+        self._options = NetworkOptions(
             batch_size,
             weights_folder=Path(weights),
             download=download,
@@ -282,7 +282,7 @@ def of_the_first_process(*networks: nn.Module) -> Iterator[None]:
 
 def _require_metric(name: str, protocol: Protocol) -> None:
     known = [spec.name for spec in protocol.metrics]
-    matching = [f"{one}-{INDEPENDENT}" for one in known if one == RPrecision.name]
+    matching = [f"{one}-{INDEPENDENT}" for one in known if one == DAMSMRPrecision.name]
     if name not in [*known, *matching]:
         raise UserError(f"Scores.best: {name!r} is not one of {', '.join([*known, *matching])} of {protocol.name}")
 

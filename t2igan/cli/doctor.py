@@ -61,7 +61,7 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Options:
+class DoctorOptions:
     """Where to look, and how closely.
 
     Attributes:
@@ -137,7 +137,7 @@ def run(verb: str, argv: Sequence[str]) -> None:
     verify = "read every byte of the stores, minutes for COCO, and of the checkpoints below runs/ and checkpoints/"
     parser.add_argument("--verify", action="store_true", help=verify)
     arguments = parser.parse_args(list(argv))
-    options = Options(arguments.datasets, arguments.checkpoints, arguments.verify)
+    options = DoctorOptions(arguments.datasets, arguments.checkpoints, arguments.verify)
     known = [*dict.fromkeys([*RAW_PARTS, *_own_data(options.datasets)]), *OTHERS]
     files = [name for name in arguments.what if name not in known and Path(name).suffix in READERS]
     unknown = [name for name in arguments.what if name not in [*known, *files]]
@@ -192,7 +192,7 @@ def report(findings: Sequence[Finding]) -> None:
     raise SystemExit(1)
 
 
-def data_set(name: str, options: Options) -> Iterator[Finding]:
+def data_set(name: str, options: DoctorOptions) -> Iterator[Finding]:
     """The stores of a data set, and the raw files, which are needed as long as there is no store."""
     folder = options.datasets / name
     stores = [_store(name, path, options.verify) for path in sorted(folder.glob("*.h5"))]
@@ -242,11 +242,11 @@ def _checkpoint(path: Path) -> Finding:
     own = checkpoint["t2igan"]
     sealed = "digest right" if "digest" in own else "without a digest, its archive's checks are right"
     steps = f", {checkpoint['global_step']:,} steps" if "global_step" in checkpoint else ""
-    what = str(own["recipe"].get("class_path")).rpartition(".")[2]
+    what = str(own["config"].get("class_path")).rpartition(".")[2]
     return Finding(name, "present", str(path), size, f"{what}{steps}, {sealed}")
 
 
-def checkpoints(options: Options) -> Iterator[Finding]:
+def checkpoints(options: DoctorOptions) -> Iterator[Finding]:
     """The checkpoints below the folders that they are written to; only looked at with ``--verify``."""
     if options.verify:
         for folder in (Path("runs"), options.checkpoints):
@@ -303,7 +303,7 @@ def _verify(path: Path) -> list[str]:
         return verify_store(path, lambda done, total: progress.update(task, completed=done, total=total))
 
 
-def weights(options: Options) -> Iterator[Finding]:
+def weights(options: DoctorOptions) -> Iterator[Finding]:
     """Published weights, looked for where :func:`t2igan.metrics.weights.resolve_weights` does."""
     places = (options.checkpoints, _hub_folder())
     for name, published in PUBLISHED.items():
@@ -333,7 +333,7 @@ def _hub_folder() -> Path:
     return Path(os.environ.get("TORCH_HOME", cache)).expanduser() / "hub" / "checkpoints"
 
 
-def packages(_: Options) -> Iterator[Finding]:
+def packages(_: DoctorOptions) -> Iterator[Finding]:
     """Packages that the suite needs, and those that only some of its parts need."""
     try:
         requirements = importlib.metadata.requires("t2igan") or []
@@ -365,7 +365,7 @@ def _numbers(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in re.match(r"[0-9.]*[0-9]", version)[0].split("."))
 
 
-OTHERS: dict[str, Callable[[Options], Iterator[Finding]]] = {
+OTHERS: dict[str, Callable[[DoctorOptions], Iterator[Finding]]] = {
     "weights": weights,
     "packages": packages,
     "checkpoints": checkpoints,

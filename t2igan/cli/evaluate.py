@@ -15,7 +15,7 @@ from t2igan.evaluation.chosen import Choice, checkpoint_of
 from t2igan.evaluation.embedders import ScoringDamsm
 from t2igan.evaluation.evaluation import Evaluation
 from t2igan.evaluation.folder import ImageFolder
-from t2igan.evaluation.networks import Options, load_classifier, load_damsms
+from t2igan.evaluation.networks import NetworkOptions, load_classifier, load_damsms
 from t2igan.evaluation.processes import joined, processes
 from t2igan.evaluation.protocol import Protocol, load_protocol
 from t2igan.evaluation.record import append_record, read_records, require_writable
@@ -75,13 +75,13 @@ def evaluate_verb(
     allow_partial: bool = False,
     seed: Whole = 0,
     once: bool = False,
-    costs: bool = False,
+    timing: bool = False,
     wandb: Mode | None = None,
 ) -> None:
-    """Score pictures under a pinned protocol; each subject asked for becomes a row and a record.
+    """Score images under a pinned protocol; each subject asked for becomes a row and a record.
 
     Interrupted, the same command goes on: what the networks have seen is kept in --cache. `torchrun
-    --nproc_per_node N -m t2igan evaluate ...` shares the pictures among N processes and gives the same numbers.
+    --nproc_per_node N -m t2igan evaluate ...` shares the images among N processes and gives the same numbers.
 
     Args:
         protocol: name of a protocol (`t2igan list protocols`), or a YAML file of your own.
@@ -90,24 +90,24 @@ def evaluate_verb(
         damsm: checkpoint of a DAMSM for R-precision; may be given several times, first the one that the generator
             was trained against, then independent ones.
         classifier: checkpoint of the evaluation classifier.
-        images: folder of images drawn elsewhere, named after the store's keys.
+        images: folder of images generated elsewhere, named after the store's keys.
         pattern: how their names are made, e.g. "{key}_s{sample}" or "{image_id}_{annotation_id}"; default: the
             store's key, perhaps with _c<caption>, _s<stage> and _<pass> behind it.
         real: score real images too.
         untrained: score the checkpoint's network as it was before training, too.
         records: file that the records are appended to; default: records.jsonl in the run's folder.
-        batch_size: pictures at a time; changes no number.
+        batch_size: images at a time; changes no number.
         device: auto, cpu, cuda, cuda:1.
         checkpoints: folder of the Inception weights.
         download: whether missing Inception weights may be downloaded.
         skip_missing: leave out metrics whose networks are not there, and say so in the record.
-        cache: folder where features are kept, so that no picture is drawn or shown to a network twice, about 12 kB
-            a picture and Inception; default: features beside the records; none keeps nothing.
+        cache: folder where features are kept, so that none is generated or shown to a network twice, about 12 kB
+            an image and Inception; default: features beside the records; none keeps nothing.
         clip: folder of a CLIP, as transformers saves it.
         allow_partial: score a folder that has not all images.
         seed: of the untrained network's weights.
-        once: leave out what the file of records holds already: the same pictures, protocol, store and networks.
-        costs: print where the time went.
+        once: leave out what the file of records holds already: the same images, protocol, store and networks.
+        timing: print where the time went.
         wandb: put the scores into the summary of the run's page at wandb too; offline, for `wandb sync` later.
     """
     pinned = load_protocol(protocol)
@@ -120,15 +120,15 @@ def evaluate_verb(
         console.quiet = processes()[0] > 0
         if given != checkpoint:
             _tell_choice(given, checkpoint)
-        drawn = _folder(images, pattern, pinned, opened, allow_partial) if images else None
+        generated = _folder(images, pattern, pinned, opened, allow_partial) if images else None
         damsms = load_damsms(damsm, opened)
         backbone = load_classifier(classifier, opened) if classifier else None
         folders = _cache_folder(cache, target), Path(clip) if clip else None
-        options = Options(batch_size, own, Path(checkpoints), download, skip_missing, *folders)
+        options = NetworkOptions(batch_size, own, Path(checkpoints), download, skip_missing, *folders)
         new_seed = seed if untrained else None
-        subjects = list(_subjects(pinned, damsms, checkpoint, drawn, real, new_seed))
+        subjects = list(_subjects(pinned, damsms, checkpoint, generated, real, new_seed))
         parts = [partial(Evaluation, one, pinned, opened, damsms, backbone, options) for one in subjects]
-        written = _measure(parts, target, once, costs, wandb)
+        written = _measure(parts, target, once, timing, wandb)
         first = processes()[0] == 0
     if first:
         _print_board(target, pinned, opened)
@@ -138,7 +138,7 @@ def evaluate_verb(
 
 
 def _measure(
-    evaluations: Iterable[Callable[[], Evaluation]], target: Path, once: bool, costs: bool, wandb: Mode | None
+    evaluations: Iterable[Callable[[], Evaluation]], target: Path, once: bool, timing: bool, wandb: Mode | None
 ) -> int:
     """Append the record of each evaluation; how many there were."""
     before = read_records(target) if once and target.is_file() else []
@@ -150,7 +150,7 @@ def _measure(
             if evaluation.is_in(before):
                 console.print(f"{name}: already in {target}: not measured again", soft_wrap=True, markup=False)
                 continue
-            with Timing().measured() if costs else nullcontext() as spent:
+            with Timing().measured() if timing else nullcontext() as spent:
                 record = evaluation.run(teller(name))
             if spent is not None:
                 console.print(spent.table(f"where the time of {name} went"))
@@ -246,6 +246,6 @@ def _print_board(path: Path, protocol: Protocol, store: Store) -> None:
 
 def _next(checkpoint: str | None, records: Path) -> str:
     if checkpoint:
-        out = records.parent / "drawn"
+        out = records.parent / "generated"
         return f't2igan sample --checkpoint {checkpoint} --caption "a small red bird" --out {out}'
     return f"the same with --checkpoint X --records {records} puts a generator into this table"

@@ -33,7 +33,7 @@ class Bars:
 
 
 class Lines:
-    """Progress of one subject in lines such as ``ssagan: pictures 640/3000, 1.2 min left``.
+    """Progress of one subject in lines such as ``ssagan: images 640/3000, 1.2 min left``.
 
     Args:
         say: takes a line.

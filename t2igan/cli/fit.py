@@ -46,8 +46,8 @@ from t2igan.files import FolderLock
 from t2igan.identity import BEFORE, keep_earlier
 from t2igan.models.adversarial import AdversarialModule
 from t2igan.models.suite_module import SuiteModule, read_checkpoint
+from t2igan.nn.config import Configured, allow
 from t2igan.nn.levers import Levers, Preset, permit_tf32, settle
-from t2igan.nn.recipe import Recipe, allow
 from t2igan.plain_files import parse_yaml
 from t2igan.progress import default_run_folder
 from t2igan.zoo import is_there
@@ -100,7 +100,7 @@ def run(verb: str, argv: Sequence[str], cli: "type[SuiteCLI] | None" = None) -> 
             raise told from error
         if not isinstance(error, jsonargparse.ArgumentError):
             raise
-        classes = (Recipe, pl.LightningDataModule, Callback, Logger)
+        classes = (Configured, pl.LightningDataModule, Callback, Logger)
         raise UserError(one_line(str(error), SuiteCLI.options, classes, config_files(argv))) from error
     finally:
         if SuiteCLI.lock is not None:
@@ -325,7 +325,9 @@ class SuiteCLI(LightningCLI):
         print(f"wrote {self.folder}: {', '.join(sorted(path.name for path in self.folder.iterdir()))}")
         last = last_checkpoint(self.folder)
         if isinstance(model, AdversarialModule):
-            print(f'next: t2igan sample --checkpoint {last} --caption "a small red bird" --out {self.folder}/drawn')
+            print(
+                f'next: t2igan sample --checkpoint {last} --caption "a small red bird" --out {self.folder}/images'
+            )
         else:
             print(f"next: name {last} in the YAML of a generator, or in t2igan evaluate")
 

@@ -70,8 +70,8 @@ def import_verb(
         beside: a further file, also spelt --with FILE; may be given several times. Its kind is told by its tensors.
         captions_pickle: the captions.pickle that the networks were trained with.
         legacy_mask: generators attend to words under the released mask, which mixes up the captions of a batch.
-        align_corners: image and caption encoders resize pictures by their corner pixels.
-        renormalise: the caption encoder gets pictures normalised as on ImageNet.
+        align_corners: image and caption encoders resize images by their corner pixels.
+        renormalise: the caption encoder gets images normalised as on ImageNet.
         sentence_softmax: over what MirrorGAN's attention to the sentence sums to 1.
         mask_from_upsampled: SSA-GAN predicts masks as its paper's figure shows.
         legacy_power_iteration: DM-GAN's discriminators change with each call, as released; released default: true.
@@ -94,7 +94,7 @@ def import_verb(
     networks = read_networks([file, *beside], kind, **given)
     if align_corners is None and any(each.kind == "damsm-image-encoder" for each in networks):
         raise UserError(
-            "--align_corners is missing: the file does not tell how its image encoder saw pictures; give true for "
+            "--align_corners is missing: the file does not tell how its image encoder saw images; give true for "
             "AttnGAN, MirrorGAN and DM-GAN as they were run, false for SSA-GAN and DF-GAN"
         )
     system = assemble(networks, words)
@@ -142,7 +142,7 @@ def _what(system: System) -> str:
 def _next(system: System, file: str, out: str, captions: str | None) -> str:
     """The next command, or what is missing for there to be one."""
     if isinstance(system.module, AdversarialModule):
-        return f't2igan sample --checkpoint {out} --caption "a small red bird" --out drawn'
+        return f't2igan sample --checkpoint {out} --caption "a small red bird" --out images'
     if system.complete:
         option = "damsm" if isinstance(system.module, DAMSM) else "captioner"
         return (

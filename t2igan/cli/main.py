@@ -24,7 +24,7 @@ VERBS = {
     "test": ("t2igan.cli.fit", "the same as validate"),
     "predict": ("t2igan.cli.fit", "draw the captions of the test split through the Trainer"),
     "sample": ("t2igan.cli.sample", "draw captions of your own"),
-    "caption": ("t2igan.cli.caption", "what a STREAM sees in pictures, and how well it does"),
+    "caption": ("t2igan.cli.caption", "what a STREAM sees in images, and how well it does"),
     "tag": ("t2igan.cli.tag", "a label for every word of narratives, and how well a tagger does"),
     "evaluate": ("t2igan.cli.evaluate", "scores of a checkpoint or of a folder of images, with their record"),
     "benchmark": ("t2igan.cli.benchmark", "run a whole plan: data, training, scores, report"),
@@ -33,7 +33,7 @@ VERBS = {
         "t2igan.cli.import_",
         "weights as the original code loads them, or for a zoo of one's own",
     ),
-    "report": ("t2igan.cli.report", "tables, curves and pictures of what was measured"),
+    "report": ("t2igan.cli.report", "tables, curves and images of what was measured"),
     "profile": (
         "t2igan.cli.profile",
         "where the time of a training step goes; also: profile evaluate, profile loader",

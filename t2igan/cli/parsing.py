@@ -10,7 +10,7 @@ import jsonargparse
 from jsonargparse import ArgumentParser
 
 from t2igan.errors import UserError
-from t2igan.nn.recipe import allow
+from t2igan.nn.config import allow
 from t2igan.ranges import out_of_range
 from t2igan.spelling import ALLOW_HELP, nearest
 

@@ -82,7 +82,7 @@ def prepare_drawn_birds(
     """Draw birds and write their store.
 
     Args:
-        root: folder to draw them in; what is drawn already is kept.
+        root: folder to draw them in; what is generated already is kept.
         out: the store; default: <root>/drawn-birds[-image-level]-<image_size>.h5.
         split: zero-shot (disjoint classes) or image-level, as CUB has them.
         image_size: training resolution S; images are kept with a short side of S * 76 / 64.
@@ -118,7 +118,7 @@ def prepare_scenes(
     """Draw scenes with layouts and narratives and write their store.
 
     Args:
-        root: folder to draw them in, in the layouts of COCO; what is drawn already is kept.
+        root: folder to draw them in, in the layouts of COCO; what is generated already is kept.
         out: the store; default: <root>/scenes-<image_size>.h5.
         train_images: number of training images.
         val_images: number of test images, with pairs of a colour and a thing that no training image shows.

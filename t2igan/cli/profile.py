@@ -235,7 +235,7 @@ def _compare(
 
 
 def _profile_evaluation(argv: Sequence[str]) -> None:
-    """``t2igan evaluate`` with its costs, keeping neither record nor features."""
+    """``t2igan evaluate`` with its timing, keeping neither record nor features."""
     with tempfile.TemporaryDirectory() as scratch:
-        own = ["--costs", "true", "--cache", "none", "--records", str(Path(scratch) / "records.jsonl")]
+        own = ["--timing", "true", "--cache", "none", "--records", str(Path(scratch) / "records.jsonl")]
         call(evaluate_verb, [*repeatable(argv), *own], "profile evaluate")

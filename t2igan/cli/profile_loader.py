@@ -28,7 +28,7 @@ from t2igan.ranges import Count, Whole
 console = Console()
 
 PICTURES = {".jpg", ".jpeg", ".png"}
-LEVELS = (2, 4)  # of the released multi-stage models: the picture's side over these
+LEVELS = (2, 4)  # of the released multi-stage models: the image's side over these
 READING = "draw, read, decode"  # the stage that workers do
 SHARES = 8  # parts of an epoch whose rates are compared
 ROW = "{:>10} {:>10} {:>16} {:>12}"
@@ -125,7 +125,7 @@ def _side_by_side(
 def _files(folder: Path) -> list[Path]:
     files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in PICTURES)
     if not files:
-        raise UserError(f"{folder}: no image files here; --images names the folder of the original pictures")
+        raise UserError(f"{folder}: no image files here; --images names the folder of the original images")
     return files
 
 

@@ -1,4 +1,4 @@
-"""``t2igan report``: tables, curves and pictures of what was measured, beside what was published."""
+"""``t2igan report``: tables, curves and images of what was measured, beside what was published."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""``t2igan sample``: pictures of captions of your own."""
+"""``t2igan sample``: images of captions of your own."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -64,16 +64,16 @@ def sample_verb(
     weights: Literal["ema", "raw"] = "ema",
     device: str = "auto",
 ) -> None:
-    """Draw captions of your own; one PNG a picture, and a grid of all.
+    """Draw captions of your own; one PNG an image, and a grid of all.
 
     Args:
         checkpoint: of a generator, or the folder of its run: then the best one that it kept, else the last.
         out: folder to write to.
         caption: what to draw.
         captions: file with one caption a line; a caption given with --caption comes first.
-        n: pictures of each caption.
-        seed: of the noise; a picture depends on it, on the caption's place and on the picture's number alone.
-        overlay: masks: beside each picture its fusion masks; attention: where each word looks.
+        n: images of each caption.
+        seed: of the noise; an image depends on it, on the caption's place and on the image's number alone.
+        overlay: masks: beside each image its fusion masks; attention: where each word looks.
         weights: averaged weights (ema), or those that training moved (raw).
         device: auto, cpu, cuda, cuda:1.
     """
@@ -85,13 +85,13 @@ def sample_verb(
     folder = Path(out)
     pictures = []
     for index, entry in enumerate(track(known, "captions", console=console)):
-        drawn = _draw(module, entry, index, n, seed, weights, where)
-        images = to_uint8(drawn.images[-1]).cpu()
-        _write(folder, index, images, drawn, entry, overlay)
+        generated = _draw(module, entry, index, n, seed, weights, where)
+        images = to_uint8(generated.images[-1]).cpu()
+        _write(folder, index, images, generated, entry, overlay)
         pictures.extend(images)
     save_png(_grid(pictures, texts, n), folder / "grid.png")
     beside = "" if overlay == "none" else f", {overlay} beside each"
-    console.print(f"wrote {folder}/grid.png and {len(pictures)} pictures c000_s00.png ...{beside}", soft_wrap=True)
+    console.print(f"wrote {folder}/grid.png and {len(pictures)} images c000_s00.png ...{beside}", soft_wrap=True)
     console.print(
         f"next: t2igan evaluate --checkpoint {checkpoint} --protocol ... --store ... scores it",
         soft_wrap=True,
@@ -157,7 +157,7 @@ def _draw(
     weights: Literal["ema", "raw"],
     device: torch.device,
 ) -> Synthesis:
-    """``n`` pictures of one caption."""
+    """``n`` images of one caption."""
     place, dim = torch.tensor([index]), module.generator.random_dim
     noise = torch.cat([caption_noise(place, dim, seed, draw) for draw in range(n)])
     ids = torch.tensor([caption.ids]).expand(n, -1)
@@ -166,23 +166,23 @@ def _draw(
 
 
 def _write(
-    folder: Path, index: int, images: torch.Tensor, drawn: Synthesis, caption: KnownCaption, overlay: Overlay
+    folder: Path, index: int, images: torch.Tensor, generated: Synthesis, caption: KnownCaption, overlay: Overlay
 ) -> None:
-    if overlay != "none" and not getattr(drawn, overlay):
+    if overlay != "none" and not getattr(generated, overlay):
         raise UserError(f"--overlay: this generator has no {overlay}; take another overlay, or none")
     for number, image in enumerate(images):
         stem = f"c{index:03d}_s{number:02d}"
         save_png(to_picture(image), folder / f"{stem}.png")
         if overlay == "masks":
-            masks = [mask[number].cpu() for mask in drawn.masks]
+            masks = [mask[number].cpu() for mask in generated.masks]
             save_png(mask_strip(image, masks), folder / f"{stem}_masks.png")
         if overlay == "attention":
-            looked = drawn.attention[-1][number].cpu()
+            looked = generated.attention[-1][number].cpu()
             save_png(attention_overlay(image, looked, caption.words), folder / f"{stem}_attention.png")
 
 
 def _grid(pictures: list[torch.Tensor], texts: list[str], n: int) -> Image.Image:
-    """One row a caption; single pictures have their captions beneath instead."""
+    """One row a caption; single images have their captions beneath instead."""
     if n == 1:
         return captioned_grid(pictures, texts, columns=min(COLUMNS, len(pictures)))
     return captioned_grid(pictures, [""] * len(pictures), columns=n, row_labels=texts)

@@ -13,7 +13,7 @@ from jsonargparse import Namespace
 from t2igan.errors import UserError
 from t2igan.models.adversarial import AdversarialModule
 from t2igan.models.damsm import sentence_dim_of
-from t2igan.nn.recipe import build
+from t2igan.nn.config import build
 from t2igan.zoo import is_there
 
 MODEL, DATA = "model.init_args", "data.init_args"

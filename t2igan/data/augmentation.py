@@ -16,12 +16,12 @@ from t2igan.errors import UserError
 
 @dataclass
 class Windows:
-    """Square windows in pictures of any sizes, not yet cut out.
+    """Square windows in images of any sizes, not yet cut out.
 
     Attributes:
-        pixels: uint8 (P, 3), RGB, all pictures one after another, row by row.
+        pixels: uint8 (P, 3), RGB, all images one after another, row by row.
         starts: int64 (B,), the upper left pixel of each window, counted from the first of ``pixels``.
-        widths: int64 (B,), pixels in a row of each picture.
+        widths: int64 (B,), pixels in a row of each image.
         mirrored: bool (B,), windows to be turned left to right.
         size: side of the windows in pixels.
     """
@@ -90,34 +90,34 @@ class EncodedWindows:
     size: int
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> Windows:
-        """The pictures, decoded on ``device``.
+        """The images, decoded on ``device``.
 
         Raises:
             UserError: the device cannot decode them.
         """
         try:
-            pictures = decode_jpegs(self.files.split(self.lengths.tolist()), device)
+            images = decode_jpegs(self.files.split(self.lengths.tolist()), device)
         except RuntimeError as error:
             reason = str(error).splitlines()[0]
             raise UserError(f"JPEG does not decode on {device} ({reason}); set data.decode: worker") from error
-        return windows_of(pictures, self.corners, self.mirrored, self.size).to(device, non_blocking)
+        return windows_of(images, self.corners, self.mirrored, self.size).to(device, non_blocking)
 
     def pin_memory(self) -> "EncodedWindows":
         """Itself: decoders read ordinary memory."""
         return self
 
 
-def windows_of(pictures: Sequence[Tensor], corners: Tensor, mirrored: Tensor, size: int) -> Windows:
-    """Windows in decoded pictures.
+def windows_of(images: Sequence[Tensor], corners: Tensor, mirrored: Tensor, size: int) -> Windows:
+    """Windows in decoded images.
 
     Args:
-        pictures: uint8 (3, h, w) each.
+        images: uint8 (3, h, w) each.
         corners: int64 (B, 2), top and left of each window.
         mirrored: bool (B,).
         size: side of the windows.
     """
-    widths = torch.tensor([picture.shape[2] for picture in pictures])
-    areas = torch.tensor([picture.shape[1] * picture.shape[2] for picture in pictures])
+    widths = torch.tensor([image.shape[2] for image in images])
+    areas = torch.tensor([image.shape[1] * image.shape[2] for image in images])
     starts = areas.cumsum(0) - areas + corners[:, 0] * widths + corners[:, 1]
-    pixels = torch.cat([picture.permute(1, 2, 0).reshape(-1, 3) for picture in pictures])
+    pixels = torch.cat([image.permute(1, 2, 0).reshape(-1, 3) for image in images])
     return Windows(pixels, starts, widths, mirrored, size)

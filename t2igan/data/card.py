@@ -200,7 +200,7 @@ def as_markdown(card: Card) -> str:
             for name, each in card.splits.items()
         ),
         "\n".join(f"* {line}" for line in summary_lines(card)),
-        f"![pictures spread evenly over both splits, with their first captions]({SHEET})",
+        f"![images spread evenly over both splits, with their first captions]({SHEET})",
     ]
     for name, split in card.splits.items():
         parts += [f"## Words a caption, {name}", f"```\n{_histogram(split.lengths)}\n```"]

@@ -13,7 +13,7 @@ from t2igan.ranges import Count, Side, Whole
 class ClassificationData(CaptionedImagesModule):
     """All classes of a store, training and test species alike, with some images of each held out for validation.
 
-    A classifier that scores generated pictures must know the test species, as the Inception network that the field
+    A classifier that scores generated images must know the test species, as the Inception network that the field
     scores CUB with does. In each class every k-th image of the store is held out, k = 1 / ``holdout``.
 
     Args:

@@ -29,7 +29,7 @@ class Item:
 
 
 @dataclass(frozen=True)
-class Choice:
+class CaptionChoice:
     """What is drawn for one image of a training batch.
 
     Attributes:
@@ -143,7 +143,7 @@ class TrainingItems(Dataset):
             **padded([choice.tokens for choice in choices]),
         )
 
-    def choose(self, epoch: int, image: int) -> Choice:
+    def choose(self, epoch: int, image: int) -> CaptionChoice:
         """What is drawn for ``image`` in ``epoch``."""
         generator = np.random.default_rng([self.seed, epoch, image])
         captions = self.split.captions_of(image)
@@ -152,9 +152,9 @@ class TrainingItems(Dataset):
         height, width = self.split.shape(image)
         top = int(generator.integers(height - self.window + 1))
         left = int(generator.integers(width - self.window + 1))
-        return Choice(image, caption, tokens, top, left, mirrored=bool(generator.random() < 0.5))
+        return CaptionChoice(image, caption, tokens, top, left, mirrored=bool(generator.random() < 0.5))
 
-    def _windows(self, choices: Sequence[Choice]) -> Windows:
+    def _windows(self, choices: Sequence[CaptionChoice]) -> Windows:
         side = self.window
         pixels = _buffer(3 * len(choices) * side**2).view(-1, 3)
         for choice, window in zip(choices, pixels.view(-1, side, side, 3).numpy()):
@@ -167,7 +167,7 @@ class TrainingItems(Dataset):
             size=side,
         )
 
-    def _encoded(self, choices: Sequence[Choice]) -> EncodedWindows:
+    def _encoded(self, choices: Sequence[CaptionChoice]) -> EncodedWindows:
         files = [self.split.stored(choice.image) for choice in choices]
         return EncodedWindows(
             files=torch.from_numpy(np.concatenate(files)),
@@ -250,7 +250,7 @@ def _buffer(count: int) -> Tensor:
     return torch.empty(0, dtype=torch.uint8).set_(torch.UntypedStorage._new_shared(count))
 
 
-def _mirrored(choices: Sequence[Choice]) -> Tensor:
+def _mirrored(choices: Sequence[CaptionChoice]) -> Tensor:
     return torch.tensor([choice.mirrored for choice in choices])
 
 

@@ -21,7 +21,7 @@ _FLUSH_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
-class Entry:
+class JournalEntry:
     """Where a rendered image lies in the journal.
 
     Attributes:
@@ -52,7 +52,7 @@ class Journal:
 
     def __init__(self, path: Path, settings: dict[str, Any]) -> None:
         self.path = path
-        self.entries: dict[str, Entry] = {}
+        self.entries: dict[str, JournalEntry] = {}
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = path.open("a+b")
@@ -88,7 +88,7 @@ class Journal:
         if not good:
             self._file.write(head)
 
-    def _read_entry(self, size: int) -> tuple[str, Entry] | None:
+    def _read_entry(self, size: int) -> tuple[str, JournalEntry] | None:
         """The record at the file's position, or None at the end or at a record that was cut off."""
         line = self._file.readline()
         if not line.endswith(b"\n"):
@@ -104,7 +104,7 @@ class Journal:
         if start + length > size:
             return None
         self._file.seek(start + length)
-        return key, Entry(stamp, (height, width), start, length, digest)
+        return key, JournalEntry(stamp, (height, width), start, length, digest)
 
     def append(self, image: Rendered, stamp: list[Any]) -> None:
         """Record a rendered image; it reaches the disk within half a second of further work."""
@@ -112,7 +112,7 @@ class Journal:
         with naming(self.path):
             start = self._file.seek(0, os.SEEK_END) + len(line)
             self._file.write(line + image.payload)
-            self.entries[image.key] = Entry(stamp, image.shape, start, len(image.payload), image.sha256)
+            self.entries[image.key] = JournalEntry(stamp, image.shape, start, len(image.payload), image.sha256)
             if time.monotonic() - self._flushed > _FLUSH_SECONDS:
                 self._file.flush()
                 self._flushed = time.monotonic()

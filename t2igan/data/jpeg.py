@@ -9,13 +9,13 @@ from torchvision.io import ImageReadMode, decode_jpeg
 
 
 def decode_jpegs(files: Sequence[Tensor], device: torch.device | str = "cpu") -> list[Tensor]:
-    """Pictures out of JPEG files, all at once where the device can.
+    """Images out of JPEG files, all at once where the device can.
 
-    The two decoders round differently: a picture may differ by a few levels between CPU and CUDA.
+    The two decoders round differently: an image may differ by a few levels between CPU and CUDA.
 
     Args:
         files: uint8 (bytes,), in the memory of the CPU.
-        device: where to decode, and where the pictures are then.
+        device: where to decode, and where the images are then.
 
     Returns:
         uint8 (3, h, w) each, RGB.

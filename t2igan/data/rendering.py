@@ -121,11 +121,11 @@ def open_upright_rgb(path: Path, box: Box | None) -> Image.Image:
 
 
 def size_problem(width: int, height: int) -> str | None:
-    """Why an image of this size is taken for no picture, or None."""
+    """Why an image of this size is taken for no image, or None."""
     if width * height > MOST_PIXELS:
         return f"{width}x{height} is more than {MOST_PIXELS:,} pixels; make it smaller"
     if max(width, height) > LONGEST_TO_SHORTEST * min(width, height):
-        return f"{width}x{height} is too long and thin for a picture; cut it"
+        return f"{width}x{height} is too long and thin for an image; cut it"
     return None
 
 

@@ -1,6 +1,6 @@
 """Rows of networks kept on the disk, so that nothing is shown to a network twice.
 
-A folder for each content address: what the pictures are made of, and which network saw them. In it lie parts, each
+A folder for each content address: what the images are made of, and which network saw them. In it lie parts, each
 written whole or not at all; several processes may write at once, and what an interrupted run left is used.
 """
 
@@ -102,16 +102,16 @@ class Shelf:
 
 
 def shelf_for(folder: Path | None, content: object, network: Sequence[object]) -> Shelf | None:
-    """The shelf of the rows that a network makes of pictures.
+    """The shelf of the rows that a network makes of images.
 
     Args:
         folder: of the cache, None for none.
-        content: all that the pictures depend on, None where that has no name.
-        network: all that its rows depend on beside the picture.
+        content: all that the images depend on, None where that has no name.
+        network: all that its rows depend on beside the image.
     """
     if folder is None or content is None:
         return None
-    return Shelf(folder, {"pictures": content, "network": list(network), "versions": package_versions()})
+    return Shelf(folder, {"images": content, "network": list(network), "versions": package_versions()})
 
 
 def _read(path: Path) -> tuple[np.ndarray, ...] | None:

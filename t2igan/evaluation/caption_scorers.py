@@ -19,10 +19,10 @@ CONTROL_SEED_OFFSET = 1_000_003
 
 
 class MatchingScorer(Scorer):
-    """R-precision, and its control: the same pictures under captions of other classes.
+    """R-precision, and its control: the same images under captions of other classes.
 
-    All candidates of the control, the ranked one included, are of other classes than the picture. None of them is
-    distinguished then, however well the network knows the picture's own class, and its value must be chance.
+    All candidates of the control, the ranked one included, are of other classes than the image. None of them is
+    distinguished then, however well the network knows the image's own class, and its value must be chance.
 
     Args:
         spec: the metric.
@@ -79,7 +79,7 @@ class MatchingScorer(Scorer):
 
 
 class ClipScorer(Scorer):
-    """CLIP score of each picture with its caption.
+    """CLIP score of each image with its caption.
 
     Args:
         spec: the metric.

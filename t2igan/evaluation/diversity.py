@@ -1,4 +1,4 @@
-"""How much pictures of one caption differ: a pass of its own, because it draws each caption several times."""
+"""How much images of one caption differ: a pass of its own, because it draws each caption several times."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -11,9 +11,9 @@ from t2igan.data.selection import Numbers
 from t2igan.evaluation.cache import shelf_for
 from t2igan.evaluation.embedders import Embedder, Rows
 from t2igan.evaluation.feeding import Feed, feed
-from t2igan.evaluation.generate import Pictures
+from t2igan.evaluation.generate import NumberedImages
 from t2igan.evaluation.metrics.lpips_diversity import LPIPSDiversity
-from t2igan.evaluation.plan import Plan
+from t2igan.evaluation.plan import ImagePlan
 from t2igan.evaluation.record import MetricValue
 from t2igan.evaluation.scorers import Scorer, Setting, measured
 from t2igan.evaluation.timing import DRAWING, charged
@@ -23,12 +23,12 @@ from t2igan.metrics.lpips import Diversity
 class DiversityScorer(Scorer):
     """Mean distance between the samples of a caption; the spread is over captions.
 
-    Sample j of a caption is its j-th picture under the protocol.
+    Sample j of a caption is its j-th image under the protocol.
 
     Args:
         spec: how many captions, the first of the plan, and samples of each.
         embedder: measures the distances between the samples of a caption.
-        setting: what is scored; a batch has at least the pictures of one caption.
+        setting: what is scored; a batch has at least the images of one caption.
     """
 
     def __init__(self, spec: LPIPSDiversity, embedder: Embedder, setting: Setting) -> None:
@@ -56,14 +56,14 @@ class DiversityScorer(Scorer):
         estimate = replace(estimate, count=len(captions) * self._samples)
         return {self.title: measured(estimate, self.network_sha256, protocol)}
 
-    def _draw(self, own: Numbers) -> Iterator[Pictures]:
+    def _draw(self, own: Numbers) -> Iterator[NumberedImages]:
         """The samples of some captions, images (B, K, 3, S, S)."""
         setting, samples, captions = self._setting, self._samples, self._captions
-        drawn = Plan(np.repeat(captions, samples), np.tile(np.arange(samples), len(captions)))
+        drawn = ImagePlan(np.repeat(captions, samples), np.tile(np.arange(samples), len(captions)))
         # A batch has whole captions.
         size = max(1, setting.options.batch_size // samples) * samples
         numbers = (np.asarray(own, np.int64)[:, None] * samples + np.arange(samples)).ravel()
         how = setting.protocol, setting.store, drawn, numbers, size, setting.device
-        for some in charged(DRAWING, setting.subject.pictures(*how)):
+        for some in charged(DRAWING, setting.subject.images(*how)):
             images = some.images.unflatten(0, (-1, samples))
-            yield Pictures(some.numbers[::samples] // samples, images)
+            yield NumberedImages(some.numbers[::samples] // samples, images)

@@ -1,4 +1,4 @@
-"""The networks that pictures are shown to: each turns a picture into a few rows of numbers, once."""
+"""The networks that images are shown to: each turns an image into a few rows of numbers, once."""
 
 import copy
 from abc import ABC, abstractmethod
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from t2igan.data.store import StoreSplit
 from t2igan.errors import UserError
-from t2igan.evaluation.generate import Pictures, batches, caption_tokens, caption_words
+from t2igan.evaluation.generate import NumberedImages, batches, caption_tokens, caption_words
 from t2igan.evaluation.protocol import Protocol
 from t2igan.evaluation.timing import NETWORK, part
 from t2igan.metrics.backbones import Backbone
@@ -31,7 +31,7 @@ class Embedder(ABC):
     Attributes:
         name: for the records.
         sha256: of the weights.
-        source: whether it sees pictures as stored (8 bits) or as drawn, where they were drawn.
+        source: whether it sees images as stored (8 bits) or as generated, where they were generated.
     """
 
     name: str
@@ -40,18 +40,18 @@ class Embedder(ABC):
 
     @property
     def identity(self) -> list[str]:
-        """What its rows depend on beside the picture."""
+        """What its rows depend on beside the image."""
         return [type(self).__name__, self.name, self.sha256, self.source]
 
     @torch.no_grad()
-    def __call__(self, pictures: Pictures) -> Rows:
-        """Rows (B, ...) of some pictures."""
-        drawn = pictures.drawn if self.source == "float" else None
-        return self._embed(pictures.images if drawn is None else drawn)
+    def __call__(self, images: NumberedImages) -> Rows:
+        """Rows (B, ...) of some images."""
+        generated = images.generated if self.source == "float" else None
+        return self._embed(images.images if generated is None else generated)
 
     @abstractmethod
     def _embed(self, images: Tensor) -> Rows:
-        """Rows of pictures, uint8 or float in [-1, 1]."""
+        """Rows of images, uint8 or float in [-1, 1]."""
 
 
 class BackboneEmbedder(Embedder):
@@ -69,7 +69,7 @@ class BackboneEmbedder(Embedder):
 
     @property
     def identity(self) -> list[str]:
-        """With the backbone's way to see pictures."""
+        """With the backbone's way to see images."""
         return [*super().identity, *self.backbone.identity]
 
     def _embed(self, images: Tensor) -> Rows:
@@ -104,7 +104,7 @@ class ScoringDamsm:
 
     Attributes:
         label: for the names of values.
-        sha256: of its recipe, vocabulary and weights.
+        sha256: of its config, vocabulary and weights.
         module: the DAMSM.
         origin: released files that it was imported from, empty for one that was trained here.
     """
@@ -139,7 +139,7 @@ class DamsmEmbedder(CaptionEmbedder):
         if resize != "damsm":
             if not isinstance(encoder, InceptionImageEncoder):
                 raise UserError(
-                    f"the protocol wants {resize} pictures for Inception, the DAMSM {damsm.label} has a "
+                    f"the protocol wants {resize} images for Inception, the DAMSM {damsm.label} has a "
                     f"{type(encoder).__name__}: give another --damsm or take a protocol without `resize`"
                 )
             # A copy that shares the weights: training and other protocols keep the checkpoint's way.

@@ -1,4 +1,4 @@
-"""One subject under one protocol: a single pass over its pictures feeds all metrics."""
+"""One subject under one protocol: a single pass over its images feeds all metrics."""
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,10 +15,10 @@ from t2igan.evaluation.cache import shelf_for
 from t2igan.evaluation.embedders import Embedder, Rows, ScoringDamsm
 from t2igan.evaluation.environment import environment
 from t2igan.evaluation.feeding import Feed, feed
-from t2igan.evaluation.generate import Pictures, batches
+from t2igan.evaluation.generate import NumberedImages, batches
 from t2igan.evaluation.metrics import ScoredMetric
-from t2igan.evaluation.networks import Options, Supply
-from t2igan.evaluation.plan import Plan
+from t2igan.evaluation.networks import NetworkOptions, Supply
+from t2igan.evaluation.plan import ImagePlan
 from t2igan.evaluation.protocol import Protocol
 from t2igan.evaluation.record import MetricValue, ResultRecord, by_reason
 from t2igan.evaluation.reference import Reference
@@ -31,7 +31,7 @@ from t2igan.models.classifier import ClassifierBackbone
 class Evaluation:
     """A subject under a protocol, with the networks that score it: checked, and ready to run.
 
-    Where ``torch.distributed`` is initialised, each process takes its range of the pictures and all get the record.
+    Where ``torch.distributed`` is initialised, each process takes its range of the images and all get the record.
 
     Args:
         subject: what is scored.
@@ -55,10 +55,10 @@ class Evaluation:
         store: Store,
         damsms: Sequence[ScoringDamsm] = (),
         classifier: ClassifierBackbone | None = None,
-        options: Options | None = None,
+        options: NetworkOptions | None = None,
     ) -> None:
         self.subject, self.protocol, self.store, self.damsms = subject, protocol, store, damsms
-        self.options = options or Options()
+        self.options = options or NetworkOptions()
         self.device = choose_device(self.options.device)
         _check(protocol, store, self.options)
         subject.check(protocol, store)
@@ -73,7 +73,7 @@ class Evaluation:
         card, backbones, damsm = self.subject.card, self._supply.sha256, [one.sha256 for one in self.damsms]
         return any(
             record.integrity != "edited"
-            and record.subject.same_pictures(card)
+            and record.subject.same_images(card)
             and (record.protocol_hash, record.fingerprint) == (self.protocol.hash, self.store.fingerprint)
             and list(record.damsm.values()) == damsm
             and backbones.items() <= record.backbones.items()
@@ -99,7 +99,7 @@ class Evaluation:
         with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
             scorers = [spec.scorer(embedder, setting) for spec, own in self._found for embedder in own]
             n_real = _feed_reference(scorers, setting)
-            _feed_pictures(scorers, setting)
+            _feed_images(scorers, setting)
             metrics, failed = _compute(scorers, protocol)
         return ResultRecord(
             subject=subject.card,
@@ -145,7 +145,7 @@ def device_name(device: torch.device) -> str:
     return f"{device} ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else str(device)
 
 
-def _check(protocol: Protocol, store: Store, options: Options) -> None:
+def _check(protocol: Protocol, store: Store, options: NetworkOptions) -> None:
     if store.name != protocol.dataset:
         raise UserError(
             f"{store.path}: holds {store.name!r}, protocol {protocol.name} is for {protocol.dataset!r}: "
@@ -209,18 +209,18 @@ def _feed_reference(scorers: Sequence[Scorer], setting: Setting) -> int:
         for embedder, own in _by_embedder(wanting)
     ]
 
-    def read(own: Numbers) -> Iterator[Pictures]:
+    def read(own: Numbers) -> Iterator[NumberedImages]:
         for batch in batches(own, setting.options.batch_size):
             with part("reading the reference"):
                 images = reference.images(batch, setting.device)
-            yield Pictures(torch.from_numpy(batch), images)
+            yield NumberedImages(torch.from_numpy(batch), images)
 
     ids = np.stack([np.full_like(numbers, -1), numbers], axis=1)
     feed(feeds, ids, read, setting.device, _told(setting, "reference images"))
     return len(reference)
 
 
-def _feed_pictures(scorers: Sequence[Scorer], setting: Setting) -> None:
+def _feed_images(scorers: Sequence[Scorer], setting: Setting) -> None:
     content = setting.subject.address(setting.protocol, setting.store)
     feeds = [
         Feed(
@@ -232,11 +232,11 @@ def _feed_pictures(scorers: Sequence[Scorer], setting: Setting) -> None:
         for embedder, own in _by_embedder([scorer for scorer in scorers if scorer.wanted.any()])
     ]
 
-    def draw(own: Numbers) -> Iterator[Pictures]:
+    def draw(own: Numbers) -> Iterator[NumberedImages]:
         how = setting.protocol, setting.store, setting.plan, own, setting.options.batch_size, setting.device
-        yield from charged(DRAWING, setting.subject.pictures(*how))
+        yield from charged(DRAWING, setting.subject.images(*how))
 
-    feed(feeds, picture_ids(setting.plan), draw, setting.device, _told(setting, "pictures"))
+    feed(feeds, image_ids(setting.plan), draw, setting.device, _told(setting, "images"))
 
 
 def _told(setting: Setting, stage: str) -> partial[None] | None:
@@ -251,8 +251,8 @@ def _take_wanted(scorer: Scorer, numbers: torch.Tensor, rows: Rows) -> None:
         scorer.add(numbers[mask], tuple(column[mask.to(column.device)] for column in rows))
 
 
-def picture_ids(plan: Plan) -> np.ndarray:
-    """What tells the pictures of one subject apart, int64 (N, 2).
+def image_ids(plan: ImagePlan) -> np.ndarray:
+    """What tells the images of one subject apart, int64 (N, 2).
 
     Caption and draw, so that protocols which choose captions in different ways share what they have in common.
     """

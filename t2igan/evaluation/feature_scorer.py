@@ -10,7 +10,7 @@ from t2igan.evaluation.timing import part
 
 
 class FeatureScorer(Scorer):
-    """A metric of one backbone. Pictures shown before are left out.
+    """A metric of one backbone. Images shown before are left out.
 
     Several metrics of a backbone are given the same rows, and keep them once between them.
 
@@ -35,7 +35,7 @@ class FeatureScorer(Scorer):
         self._spec.take(self.metric, numbers, rows, real=True)
 
     def add(self, numbers: Tensor, rows: Rows) -> None:
-        """Rows of pictures."""
+        """Rows of images."""
         self._spec.take(self.metric, numbers, rows, real=False)
 
     def values(self) -> dict[str, MetricValue]:

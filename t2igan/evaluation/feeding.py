@@ -1,4 +1,4 @@
-"""One pass: pictures are drawn (or read) once, and shown to the networks that have not seen them yet."""
+"""One pass: images are generated (or read) once, and shown to the networks that have not seen them yet."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from torch import Tensor, distributed
 from t2igan.data.selection import Numbers
 from t2igan.evaluation.cache import Shelf
 from t2igan.evaluation.embedders import Embedder, Rows
-from t2igan.evaluation.generate import Pictures
+from t2igan.evaluation.generate import NumberedImages
 from t2igan.evaluation.plan import share
 from t2igan.evaluation.processes import processes
 from t2igan.evaluation.timing import NETWORK, part
@@ -24,7 +24,7 @@ class Feed:
 
     Attributes:
         embedder: the network.
-        wanted: bool (N,), the pictures.
+        wanted: bool (N,), the images.
         takers: are given (numbers (B,), rows).
         shelf: keeps the rows, None for nowhere.
     """
@@ -43,18 +43,18 @@ class Feed:
 def feed(
     feeds: Sequence[Feed],
     ids: np.ndarray,
-    draw: Callable[[Numbers], Iterator[Pictures]],
+    draw: Callable[[Numbers], Iterator[NumberedImages]],
     device: torch.device,
     told: Told | None = None,
 ) -> None:
     """Give every feed the rows of what it wants, from its shelf where they are there.
 
-    Each process takes a share of what is on the shelves and a share of what is to be drawn.
+    Each process takes a share of what is on the shelves and a share of what is to be generated.
 
     Args:
         feeds: one a network.
-        ids: int64 (N, 2), under which the pictures lie on the shelves.
-        draw: pictures by their numbers.
+        ids: int64 (N, 2), under which the images lie on the shelves.
+        draw: images by their numbers.
         device: for rows from the shelves.
         told: is told (done, total).
     """
@@ -78,10 +78,10 @@ def feed(
     todo = np.flatnonzero(np.any(missing, axis=0))
     own, done = share(len(todo), rank, world_size), 0
     try:
-        for pictures in draw(todo[own.start : own.stop]):
+        for images in draw(todo[own.start : own.stop]):
             for one, lacking in zip(feeds, missing):
-                _show(one, lacking, pictures, ids)
-            done += len(pictures)
+                _show(one, lacking, images, ids)
+            done += len(images)
             if told:
                 told(done, len(own))
     finally:
@@ -99,13 +99,13 @@ def _kept(one: Feed, ids: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
     return numbers[places], rows
 
 
-def _show(one: Feed, lacking: np.ndarray, pictures: Pictures, ids: np.ndarray) -> None:
-    numbers = pictures.numbers.numpy()
+def _show(one: Feed, lacking: np.ndarray, images: NumberedImages, ids: np.ndarray) -> None:
+    numbers = images.numbers.numpy()
     mask = torch.from_numpy(lacking[numbers])
     if not mask.any():
         return
     with part(f"{NETWORK} {one.embedder.name}"):
-        rows = one.embedder(pictures.only(mask))
-    one.give(pictures.numbers[mask], rows)
+        rows = one.embedder(images.only(mask))
+    one.give(images.numbers[mask], rows)
     if one.shelf is not None:
         one.shelf.add(ids[numbers[mask.numpy()]], [column.float().cpu().numpy() for column in rows])

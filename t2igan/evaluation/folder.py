@@ -16,8 +16,8 @@ from PIL import Image, UnidentifiedImageError
 from t2igan.data.selection import Numbers
 from t2igan.data.store import Store, StoreSplit
 from t2igan.errors import UserError
-from t2igan.evaluation.generate import Pictures, batches
-from t2igan.evaluation.plan import Plan, plan_for
+from t2igan.evaluation.generate import NumberedImages, batches
+from t2igan.evaluation.plan import ImagePlan, plan_for
 from t2igan.evaluation.protocol import Protocol
 from t2igan.evaluation.record import SubjectCard
 from t2igan.evaluation.subjects import Subject
@@ -274,12 +274,12 @@ class ImageFolder(Subject):
         if faults:
             more = f" and {len(faults) - NAMED_AT_ONCE} more" if len(faults) > NAMED_AT_ONCE else ""
             raise UserError(
-                f"{folder}: {len(faults)} of {len(self.content.files)} images are not {size}x{size} pictures, as "
+                f"{folder}: {len(faults)} of {len(self.content.files)} images are not {size}x{size} images, as "
                 f"{protocol.name} wants: {', '.join(faults[:NAMED_AT_ONCE])}{more}; draw them again or choose "
                 "another protocol"
             )
 
-    def plan(self, protocol: Protocol, split: StoreSplit) -> Plan:
+    def plan(self, protocol: Protocol, split: StoreSplit) -> ImagePlan:
         """Every file once, whatever number the protocol has for checkpoints, in the order of a checkpoint's."""
         places: dict[tuple[int, int], int] = {}
         if self.knows_captions:
@@ -290,22 +290,22 @@ class ImageFolder(Subject):
         last = len(places)
         pairs = sorted(self._drawn, key=lambda pair: (places.get(pair, last), pair[1], pair[0]))
         captions, draws = np.asarray(pairs, np.int64).T
-        return Plan(captions, draws)
+        return ImagePlan(captions, draws)
 
-    def pictures(
+    def images(
         self,
         protocol: Protocol,
         store: Store,
-        plan: Plan,
+        plan: ImagePlan,
         numbers: Numbers,
         batch_size: int,
         device: torch.device,
-    ) -> Iterator[Pictures]:
+    ) -> Iterator[NumberedImages]:
         """Read."""
         for batch in batches(numbers, batch_size):
             pairs = zip(plan.captions[batch].tolist(), plan.draws[batch].tolist())
             images = [self._read(self._drawn[pair], protocol.image_size) for pair in pairs]
-            yield Pictures(torch.from_numpy(batch), torch.stack(images).to(device))
+            yield NumberedImages(torch.from_numpy(batch), torch.stack(images).to(device))
 
     @staticmethod
     def _read(path: Path, size: int) -> torch.Tensor:

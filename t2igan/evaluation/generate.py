@@ -1,4 +1,4 @@
-"""Pictures of a generator for given captions, the same whatever the batch size and the number of devices."""
+"""Images of a generator for given captions, the same whatever the batch size and the number of devices."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from torch.nn.utils.rnn import pad_sequence
 from t2igan.data.selection import Numbers
 from t2igan.data.store import StoreSplit
 from t2igan.data.vocabulary import subsample_words
-from t2igan.evaluation.plan import Plan
+from t2igan.evaluation.plan import ImagePlan
 from t2igan.evaluation.protocol import Protocol
 from t2igan.models.adversarial import AdversarialModule
 from t2igan.nn.images import to_uint8
@@ -21,28 +21,30 @@ ROWS = 16
 
 
 @dataclass(frozen=True)
-class Pictures:
-    """Some of the pictures that are scored.
+class NumberedImages:
+    """Some of the images that are scored.
 
     Attributes:
         numbers: int64 (B,), their numbers in the plan.
         images: uint8 (B, 3, S, S).
-        drawn: (B, 3, S, S) in [-1, 1] before quantisation; None where the pictures are 8-bit by nature.
+        generated: (B, 3, S, S) in [-1, 1] before quantisation; None where the images are 8-bit by nature.
     """
 
     numbers: Tensor
     images: Tensor
-    drawn: Tensor | None = None
+    generated: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.numbers)
 
-    def only(self, mask: Tensor) -> "Pictures":
+    def only(self, mask: Tensor) -> "NumberedImages":
         """Those for which ``mask``, bool (B,), holds."""
         if mask.all():
             return self
         there = mask.to(self.images.device)
-        return Pictures(self.numbers[mask], self.images[there], None if self.drawn is None else self.drawn[there])
+        return NumberedImages(
+            self.numbers[mask], self.images[there], None if self.generated is None else self.generated[there]
+        )
 
 
 def batches(numbers: Numbers, batch_size: int) -> Iterator[np.ndarray]:
@@ -73,7 +75,7 @@ def caption_tokens(split: StoreSplit, captions: Numbers, words: int, seed: int) 
 
 
 def planned_noise(captions: np.ndarray, draws: np.ndarray, dim: int, seed: int) -> Tensor:
-    """Noise (B, dim) of pictures, a function of each one's caption and draw alone."""
+    """Noise (B, dim) of images, a function of each one's caption and draw alone."""
     noise = torch.empty(len(captions), dim)
     for draw in np.unique(draws):
         rows = torch.from_numpy(np.flatnonzero(draws == draw))
@@ -99,7 +101,7 @@ def truncate_normal(noise: Tensor, bound: float) -> Tensor:
 def protocol_noise(
     captions: np.ndarray, draws: np.ndarray, noise_dim: int, eps_dim: int, protocol: Protocol
 ) -> Tensor:
-    """All that pictures depend on beside captions, (B, noise_dim + eps_dim), as the protocol wants it.
+    """All that images depend on beside captions, (B, noise_dim + eps_dim), as the protocol wants it.
 
     Truncation and scale are for the noise alone, not for that of a conditioning augmentation.
 
@@ -110,8 +112,8 @@ def protocol_noise(
         eps_dim: width of the conditioning augmentation's noise, 0 without one.
         protocol: gives seed, truncation, scale and conditioning.
     """
-    drawn = planned_noise(captions, draws, noise_dim + eps_dim, protocol.noise_seed)
-    noise, eps = drawn.split([noise_dim, eps_dim], dim=1)
+    generated = planned_noise(captions, draws, noise_dim + eps_dim, protocol.noise_seed)
+    noise, eps = generated.split([noise_dim, eps_dim], dim=1)
     if protocol.truncation:
         noise = truncate_normal(noise, protocol.truncation)
     if protocol.conditioning == "zero":
@@ -120,28 +122,28 @@ def protocol_noise(
 
 
 @torch.no_grad()
-def draw_pictures(
+def generate_images(
     module: AdversarialModule,
     split: StoreSplit,
-    plan: Plan,
+    plan: ImagePlan,
     protocol: Protocol,
     numbers: Numbers,
     batch_size: int,
     device: torch.device,
-) -> Iterator[Pictures]:
-    """Draw pictures of a plan.
+) -> Iterator[NumberedImages]:
+    """Draw images of a plan.
 
     Args:
         module: draws; on ``device``.
         split: of the captions.
-        plan: all pictures of the evaluation.
+        plan: all images of the evaluation.
         protocol: gives words, noise, weights and quantisation.
-        numbers: which pictures of the plan to draw.
-        batch_size: pictures at a time, in truth the next multiple of 16; it changes nothing.
+        numbers: which images of the plan to draw.
+        batch_size: images at a time, in truth the next multiple of 16; it changes nothing.
         device: where to draw.
 
     Yields:
-        The pictures, those of short captions first; of equally long ones in the order of ``numbers``.
+        The images, those of short captions first; of equally long ones in the order of ``numbers``.
     """
     generator = module.generator
     for batch in _of_equal_length(split, plan, np.asarray(numbers, np.int64), protocol.words, batch_size):
@@ -150,13 +152,13 @@ def draw_pictures(
         noise = protocol_noise(
             plan.captions[whole], plan.draws[whole], generator.noise_dim, generator.eps_dim, protocol
         )
-        drawn = module.synthesise(noise.to(device), captions.to(device), lengths.to(device), protocol.weights)
-        images = drawn.images[-1][: len(batch)]
-        yield Pictures(torch.from_numpy(batch), to_uint8(images, protocol.quantisation), images.float())
+        generated = module.synthesise(noise.to(device), captions.to(device), lengths.to(device), protocol.weights)
+        images = generated.images[-1][: len(batch)]
+        yield NumberedImages(torch.from_numpy(batch), to_uint8(images, protocol.quantisation), images.float())
 
 
 def _of_equal_length(
-    split: StoreSplit, plan: Plan, numbers: np.ndarray, words: int, batch_size: int
+    split: StoreSplit, plan: ImagePlan, numbers: np.ndarray, words: int, batch_size: int
 ) -> Iterator[np.ndarray]:
     """Batches of equally long captions: recurrent layers then have equally many rows at every word."""
     lengths = np.array([min(len(split.caption_tokens(int(caption))), words) for caption in plan.captions[numbers]])
@@ -165,5 +167,5 @@ def _of_equal_length(
 
 
 def _whole_rows(batch: np.ndarray) -> np.ndarray:
-    """The batch, its last picture repeated: a matrix product rounds each row alike only in whole blocks of rows."""
+    """The batch, its last image repeated: a matrix product rounds each row alike only in whole blocks of rows."""
     return np.pad(batch, (0, -len(batch) % ROWS), mode="edge")

@@ -9,10 +9,10 @@ from t2igan.data.selection import HeldOutClasses
 from t2igan.data.store import Store
 from t2igan.errors import UserError
 from t2igan.evaluation.embedders import ScoringDamsm
-from t2igan.evaluation.metrics.r_precision import RPrecision
+from t2igan.evaluation.metrics.r_precision import DAMSMRPrecision
 from t2igan.evaluation.protocol import Protocol
 from t2igan.evaluation.record import MetricValue, ResultRecord, SubjectCard, TrainingCard
-from t2igan.evaluation.subjects import DrawnSubject
+from t2igan.evaluation.subjects import GeneratedSubject
 from t2igan.models.adversarial import AdversarialModule
 
 KIND = "training"
@@ -24,7 +24,7 @@ def smaller(protocol: Protocol, images: int | None = None, metrics: Sequence[str
 
     Args:
         protocol: the whole.
-        images: drawn; None for as many.
+        images: generated; None for as many.
         metrics: names of those to keep; None for all.
 
     Returns:
@@ -46,8 +46,8 @@ def smaller(protocol: Protocol, images: int | None = None, metrics: Sequence[str
     return replace(protocol, name=name, images=count, metrics=tuple(known[one] for one in kept), bootstrap=0)
 
 
-class TrainingSubject(DrawnSubject):
-    """The pictures of a module that is being trained.
+class TrainingSubject(GeneratedSubject):
+    """The images of a module that is being trained.
 
     Args:
         module: in training; its modes, weights and buffers stay as they are.
@@ -61,7 +61,7 @@ class TrainingSubject(DrawnSubject):
             KIND,
             folder.name,
             str(folder),
-            recipe=f"{kind.__module__}.{kind.__qualname__}",
+            module=f"{kind.__module__}.{kind.__qualname__}",
             weights=weights if module.averages else "raw",
         )
         super().__init__(module, card)
@@ -102,7 +102,7 @@ def curve_values(
     names = {}
     for number, damsm in enumerate(damsms, start=0 if trained_against else 1):
         kind = "" if number == 0 else f"-{INDEPENDENT}" if number == 1 else f"-{INDEPENDENT}-{number}"
-        names[f"{RPrecision.name}@{damsm.label}"] = f"{RPrecision.name}{kind}"
+        names[f"{DAMSMRPrecision.name}@{damsm.label}"] = f"{DAMSMRPrecision.name}{kind}"
     return {
         f"{names.get(name, name)}{suffix}": value
         for name, value in record.metrics.items()

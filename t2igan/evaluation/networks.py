@@ -37,11 +37,11 @@ Statistics = tuple[Tensor, Tensor]
 
 
 @dataclass(frozen=True)
-class Options:
+class NetworkOptions:
     """What may change without changing a number.
 
     Attributes:
-        batch_size: pictures at a time.
+        batch_size: images at a time.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ...
         weights_folder: where the weights of Inception and LPIPS, and statistics of references, are looked for.
         download: whether the net may be asked for them.
@@ -67,14 +67,14 @@ class Supply:
         classifier: backbone of the evaluation classifier, None without one.
         options: where files are looked for.
         device: that networks are moved to.
-        sha256: by name, of all that values are made of beside pictures and DAMSMs.
+        sha256: by name, of all that values are made of beside images and DAMSMs.
     """
 
     def __init__(
         self,
         damsms: Sequence[ScoringDamsm],
         classifier: ClassifierBackbone | None,
-        options: Options,
+        options: NetworkOptions,
         device: torch.device,
     ) -> None:
         self.damsms, self.classifier, self.options, self.device = damsms, classifier, options, device

@@ -12,12 +12,12 @@ from t2igan.evaluation.protocol import Protocol
 
 
 @dataclass(frozen=True)
-class Plan:
-    """The pictures of an evaluation. Picture ``i`` is trial ``i`` of R-precision, whoever draws it.
+class ImagePlan:
+    """The images of an evaluation. Picture ``i`` is trial ``i`` of R-precision, whoever draws it.
 
     Attributes:
         captions: int64 (N,), caption ids.
-        draws: int64 (N,), 0 for the first picture of a caption, 1 for the second, ...
+        draws: int64 (N,), 0 for the first image of a caption, 1 for the second, ...
     """
 
     captions: np.ndarray
@@ -27,11 +27,11 @@ class Plan:
         return len(self.captions)
 
 
-def plan_pictures(split: StoreSplit, count: int, images: Sequence[int] | None = None) -> Plan:
+def plan_images(split: StoreSplit, count: int, images: Sequence[int] | None = None) -> ImagePlan:
     """Use captions as evenly as possible; a pure function of the split and ``count``.
 
     Images take turns, in the order of the sha256 of their keys; each gives another of its captions every turn
-    until all are used. After the last caption the whole starts again with fresh noise. A plan of fewer pictures is
+    until all are used. After the last caption the whole starts again with fresh noise. A plan of fewer images is
     the beginning of a plan of more.
 
     Args:
@@ -56,7 +56,7 @@ def plan_pictures(split: StoreSplit, count: int, images: Sequence[int] | None = 
     if not cycle:
         raise UserError(f"the {split.name} split has no caption to draw: prepare the store again")
     numbers = np.arange(count)
-    return Plan(np.asarray(cycle, np.int64)[numbers % len(cycle)], numbers // len(cycle))
+    return ImagePlan(np.asarray(cycle, np.int64)[numbers % len(cycle)], numbers // len(cycle))
 
 
 def plan_passes(
@@ -66,15 +66,15 @@ def plan_passes(
     passes: int = 0,
     seed: int = 0,
     images: Sequence[int] | None = None,
-) -> Plan:
+) -> ImagePlan:
     """Draw as the released samplers do: pass after pass over the images, one random caption of each.
 
     A pass has an order of its own and loses the images behind its last whole batch, as a shuffling loader with
-    ``drop_last`` does. A plan of fewer pictures is the beginning of a plan of more.
+    ``drop_last`` does. A plan of fewer images is the beginning of a plan of more.
 
     Args:
         split: whose captions are used.
-        count: the most pictures.
+        count: the most images.
         loader_batch: of the loader, 0 to lose no image.
         passes: the most passes, 0 for no limit.
         seed: of order and captions.
@@ -101,7 +101,7 @@ def plan_passes(
         order = generator.permutation(len(first))[:kept]
         drawn.append(first[order] + generator.integers(number[order]))
     found = np.concatenate(drawn)[:count]
-    return Plan(found, _occurrences(found))
+    return ImagePlan(found, _occurrences(found))
 
 
 def _occurrences(values: np.ndarray) -> np.ndarray:
@@ -113,8 +113,8 @@ def _occurrences(values: np.ndarray) -> np.ndarray:
     return found
 
 
-def plan_for(protocol: Protocol, split: StoreSplit, images: Sequence[int] | None = None) -> Plan:
-    """The pictures that a protocol asks for.
+def plan_for(protocol: Protocol, split: StoreSplit, images: Sequence[int] | None = None) -> ImagePlan:
+    """The images that a protocol asks for.
 
     Args:
         protocol: gives their number and the way captions are chosen.
@@ -122,7 +122,7 @@ def plan_for(protocol: Protocol, split: StoreSplit, images: Sequence[int] | None
         images: only captions of these images.
     """
     if protocol.captions == "even":
-        return plan_pictures(split, protocol.images, images)
+        return plan_images(split, protocol.images, images)
     return plan_passes(
         split, protocol.images, protocol.loader_batch, protocol.passes, protocol.captions_seed, images
     )
@@ -134,21 +134,21 @@ def share(count: int, rank: int, world_size: int) -> range:
 
 
 def shuffled_captions(captions: np.ndarray, groups: np.ndarray, seed: int) -> np.ndarray:
-    """The same captions in another order, so that each picture gets one of another group: R-precision's control.
+    """The same captions in another order, so that each image gets one of another group: R-precision's control.
 
     Args:
-        captions: int64 (N,), the caption of each picture.
-        groups: int64 (N,), the class (or image) of each picture's caption.
+        captions: int64 (N,), the caption of each image.
+        groups: int64 (N,), the class (or image) of each image's caption.
         seed: of the order.
 
     Raises:
-        UserError: more than half of the pictures are of one group.
+        UserError: more than half of the images are of one group.
     """
     generator, count = np.random.default_rng(seed), len(captions)
     largest = int(np.unique(groups, return_counts=True)[1].max())
     if 2 * largest > count:
         raise UserError(
-            f"captions cannot be shuffled: {largest} of {count} pictures are of one class; draw more pictures"
+            f"captions cannot be shuffled: {largest} of {count} images are of one class; draw more images"
         )
     # Sorted by group, a shift by the size of the largest group lands in another group everywhere.
     by_group = np.argsort(groups, kind="stable")

@@ -37,8 +37,8 @@ class Protocol:
     Attributes:
         name: under which it is found; not part of the hash.
         dataset: name of the data set that it is for.
-        image_size: side of the pictures, drawn and real.
-        images: how many pictures are drawn, at most.
+        image_size: side of the images, drawn and real.
+        images: how many images are drawn, at most.
         metrics: what is computed.
         split: whose captions are drawn and whose images are the reference.
         captions: ``even``: every caption as often as any other, as far as the number allows. ``random``: passes
@@ -46,7 +46,7 @@ class Protocol:
             See :mod:`t2igan.evaluation.plan`.
         words: the most words of a caption; words above are sub-sampled.
         words_seed: of that choice.
-        noise_seed: of the noise of each picture.
+        noise_seed: of the noise of each image.
         weights: of a checkpoint: averaged or as trained.
         quantisation: from [-1, 1] to 8 bits.
         reference: ``whole``: every image of the split. ``halves``: images 0, 2, 4, ... are the reference of every
@@ -115,7 +115,7 @@ class Protocol:
 
     @property
     def drawing(self) -> dict[str, Any]:
-        """The fields that decide how the picture of a caption looks, whichever captions are drawn."""
+        """The fields that decide how the image of a caption looks, whichever captions are drawn."""
         return {own.name: getattr(self, own.name) for own in fields(self) if own.name not in CHOICES}
 
     @property

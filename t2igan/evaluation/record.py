@@ -22,7 +22,7 @@ PACKAGES = (
     *("torch", "torchvision", "torchmetrics", "pytorch-lightning", "numpy", "scipy"),
     *("Pillow", "h5py", "transformers"),
 )
-NETWORK_BEFORE = {"judge": "network_sha256"}
+NAMES_BEFORE = {"judge": "network_sha256", "recipe": "module"}  # of fields, in records of before
 # Whether a record is as it was written; old ones do not say.
 Integrity = Literal["intact", "edited", "without digest"]
 
@@ -34,7 +34,7 @@ class MetricValue:
     Attributes:
         value: of the metric; a share between 0 and 1 for R-precision.
         spread: standard deviation over ``spread_over``, None where there is none.
-        n: pictures that went into it.
+        n: images that went into it.
         network_sha256: of the network whose features it is made of; values of different networks do not compare.
         chance: what guessing would give, where that is known.
         low: lower end of its confidence interval, None without one.
@@ -84,8 +84,8 @@ class SubjectCard:
         kind: ``checkpoint``, ``untrained``, ``real`` or ``images``.
         name: for tables.
         path: of the checkpoint or folder.
-        sha256: of recipe, vocabulary and weights of a checkpoint, or over all files of the folder.
-        recipe: class of the module.
+        sha256: of configuration, vocabulary and weights of a checkpoint, or over all files of the folder.
+        module: class of the LightningModule.
         weights: ``ema`` or ``raw``.
         seed: from which an untrained module was built.
         generator: class of its generator.
@@ -94,14 +94,14 @@ class SubjectCard:
         training: how a checkpoint was trained.
         selection: what chose this checkpoint among those of its run, e.g. ``fid on the test split``; None where
             nothing did (the last one) or it is not known.
-        n_distinct: pictures of a folder that differ in content, None where that was not counted.
+        n_distinct: images of a folder that differ in content, None where that was not counted.
     """
 
     kind: str
     name: str
     path: str | None = None
     sha256: str | None = None
-    recipe: str | None = None
+    module: str | None = None
     weights: str | None = None
     seed: int | None = None
     generator: str | None = None
@@ -111,7 +111,7 @@ class SubjectCard:
     selection: str | None = None
     n_distinct: int | None = None
 
-    def same_pictures(self, other: "SubjectCard") -> bool:
+    def same_images(self, other: "SubjectCard") -> bool:
         """Whether the other subject draws the same, as far as content and not names decide."""
         if self.kind != other.kind or (self.kind != "real" and self.sha256 is None):
             return False
@@ -131,7 +131,7 @@ class ResultRecord:
         dataset: name of the data set.
         fingerprint: of the store.
         n_real: images of the reference.
-        n_generated: pictures scored.
+        n_generated: images scored.
         backbones: sha256 of each feature network by name.
         damsm: sha256 of each DAMSM by label; the first is the one that was trained against.
         seed: of the noise.
@@ -205,16 +205,12 @@ class ResultRecord:
             if card.get("training") is not None:
                 card["training"] = TrainingCard(**_known(TrainingCard, card["training"]))
             content["subject"] = SubjectCard(**_known(SubjectCard, card))
-            content["metrics"] = {name: _metric_value(value) for name, value in content["metrics"].items()}
+            content["metrics"] = {
+                name: MetricValue(**_known(MetricValue, value)) for name, value in content["metrics"].items()
+            }
             return cls(**_known(cls, content))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ValueError(f"not a whole record ({error})") from error
-
-
-def _metric_value(value: Mapping[str, Any]) -> MetricValue:
-    """From JSON; before it had its name, the network's sha256 was called ``judge``."""
-    named = {NETWORK_BEFORE.get(key, key): one for key, one in value.items()}
-    return MetricValue(**_known(MetricValue, named))
 
 
 def digest_of(content: Mapping[str, Any]) -> str:
@@ -233,10 +229,11 @@ def _integrity(content: Mapping[str, Any]) -> Integrity:
         return "edited"
 
 
-def _known(kind: type, content: dict[str, Any]) -> dict[str, Any]:
+def _known(kind: type, content: Mapping[str, Any]) -> dict[str, Any]:
     """What a dataclass has fields for: records of later versions stay readable."""
     names = {own.name for own in fields(kind)}
-    known = {key: value for key, value in content.items() if key in names}
+    named = {NAMES_BEFORE.get(key, key): value for key, value in content.items()}
+    known = {key: value for key, value in named.items() if key in names}
     hints = get_type_hints(kind)
     for key, value in known.items():
         if not fits(value, hints[key]):

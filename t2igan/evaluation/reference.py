@@ -1,4 +1,4 @@
-"""The real images that pictures are held against."""
+"""The real images that images are held against."""
 
 import numpy as np
 import torch

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from t2igan.data.store import Store, StoreSplit
 from t2igan.evaluation.embedders import Embedder, Rows
-from t2igan.evaluation.networks import Options, Supply
-from t2igan.evaluation.plan import Plan
+from t2igan.evaluation.networks import NetworkOptions, Supply
+from t2igan.evaluation.plan import ImagePlan
 from t2igan.evaluation.protocol import Protocol
 from t2igan.evaluation.record import MetricValue
 from t2igan.evaluation.subjects import Subject
@@ -26,11 +26,11 @@ class Setting:
     """What is scored, and how.
 
     Attributes:
-        subject: gives the pictures.
+        subject: gives the images.
         protocol: pins all that numbers depend on.
         store: the data set.
-        plan: all pictures.
-        distinct: bool (N,), False for pictures that an earlier number of the plan has shown already.
+        plan: all images.
+        distinct: bool (N,), False for images that an earlier number of the plan has shown already.
         supply: of networks and files.
         options: what does not change the numbers.
         device: where to score.
@@ -40,10 +40,10 @@ class Setting:
     subject: Subject
     protocol: Protocol
     store: Store
-    plan: Plan
+    plan: ImagePlan
     distinct: np.ndarray
     supply: Supply
-    options: Options
+    options: NetworkOptions
     device: torch.device
     progress: Progress | None = None
 
@@ -60,7 +60,7 @@ class Scorer(ABC):
         title: names it where it fails.
         embedder: the network.
         network_sha256: of the network and of what else tells values apart; values of different ones do not compare.
-        wanted: bool (N,), the pictures whose rows it takes.
+        wanted: bool (N,), the images whose rows it takes.
         wants_reference: whether it takes the reference's rows too.
         notes: what a reader of the values should know, once they are there.
     """
@@ -73,8 +73,8 @@ class Scorer(ABC):
     notes: Sequence[str] = ()
 
     def add(self, numbers: Tensor, rows: Rows) -> None:
-        """Take the rows (B, ...) of the pictures ``numbers``, int64 (B,); only those that it wants."""
-        raise NotImplementedError(f"{type(self).__name__} wants no pictures")
+        """Take the rows (B, ...) of the images ``numbers``, int64 (B,); only those that it wants."""
+        raise NotImplementedError(f"{type(self).__name__} wants no images")
 
     def add_reference(self, numbers: Tensor, rows: Rows) -> None:
         """Take the rows of reference images; only where ``wants_reference``."""
@@ -82,7 +82,7 @@ class Scorer(ABC):
 
     @abstractmethod
     def values(self) -> dict[str, MetricValue]:
-        """The metric's values over the pictures of all processes, by their names in records.
+        """The metric's values over the images of all processes, by their names in records.
 
         Raises:
             UserError: it cannot be computed.

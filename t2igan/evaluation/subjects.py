@@ -15,8 +15,8 @@ from t2igan.data.store import Store, StoreSplit
 from t2igan.data.vocabulary import Vocabulary
 from t2igan.errors import UserError
 from t2igan.evaluation.chosen import Choice
-from t2igan.evaluation.generate import Pictures, batches, draw_pictures
-from t2igan.evaluation.plan import Plan, plan_for, plan_pictures
+from t2igan.evaluation.generate import NumberedImages, batches, generate_images
+from t2igan.evaluation.plan import ImagePlan, plan_for, plan_images
 from t2igan.evaluation.protocol import Protocol
 from t2igan.evaluation.record import SubjectCard, TrainingCard
 from t2igan.identity import read_config, read_identity
@@ -29,13 +29,13 @@ GENERIC_STEMS = ("last", "best", "epoch", "step", "model")
 
 
 class Subject(ABC):
-    """Something that gives pictures of captions.
+    """Something that gives images of captions.
 
     Attributes:
         card: for the record.
         notes: for the record.
-        has_floats: whether pictures are there before quantisation.
-        knows_captions: whether each picture is of a known caption.
+        has_floats: whether images are there before quantisation.
+        knows_captions: whether each image is of a known caption.
     """
 
     card: SubjectCard
@@ -51,35 +51,35 @@ class Subject(ABC):
             UserError: it does not.
         """
 
-    def plan(self, protocol: Protocol, split: StoreSplit) -> Plan:
-        """The pictures to be scored."""
+    def plan(self, protocol: Protocol, split: StoreSplit) -> ImagePlan:
+        """The images to be scored."""
         return plan_for(protocol, split)
 
     def address(self, protocol: Protocol, store: Store) -> list[object] | None:
-        """All that its pictures depend on, None where that has no name."""
+        """All that its images depend on, None where that has no name."""
         if self.card.sha256 is None:
             return None
         return [self.card.kind, self.card.sha256, store.fingerprint, protocol.drawing]
 
-    def distinct(self, plan: Plan, split: StoreSplit) -> np.ndarray:
-        """Mask (N,), False for pictures that an earlier number of the plan has shown already."""
+    def distinct(self, plan: ImagePlan, split: StoreSplit) -> np.ndarray:
+        """Mask (N,), False for images that an earlier number of the plan has shown already."""
         return np.ones(len(plan), bool)
 
     @abstractmethod
-    def pictures(
+    def images(
         self,
         protocol: Protocol,
         store: Store,
-        plan: Plan,
+        plan: ImagePlan,
         numbers: Numbers,
         batch_size: int,
         device: torch.device,
-    ) -> Iterator[Pictures]:
-        """Pictures ``numbers`` of the plan, on ``device``."""
+    ) -> Iterator[NumberedImages]:
+        """Images ``numbers`` of the plan, on ``device``."""
 
 
-class DrawnSubject(Subject):
-    """The pictures of a module.
+class GeneratedSubject(Subject):
+    """The images of a module.
 
     Args:
         module: draws.
@@ -104,25 +104,25 @@ class DrawnSubject(Subject):
         if trained_on and trained_on != store.fingerprint:
             self.notes.append(f"trained on a store of fingerprint {trained_on[:12]}, not on this one")
 
-    def pictures(
+    def images(
         self,
         protocol: Protocol,
         store: Store,
-        plan: Plan,
+        plan: ImagePlan,
         numbers: Numbers,
         batch_size: int,
         device: torch.device,
-    ) -> Iterator[Pictures]:
+    ) -> Iterator[NumberedImages]:
         """Draw."""
         module = self.module.to(device)
-        yield from draw_pictures(module, store.split(protocol.split), plan, protocol, numbers, batch_size, device)
+        yield from generate_images(module, store.split(protocol.split), plan, protocol, numbers, batch_size, device)
 
 
 class RealImages(Subject):
-    """The data set's own images with their own captions: what the metrics say of perfect pictures.
+    """The data set's own images with their own captions: what the metrics say of perfect images.
 
     Where the protocol halves the split, these are the images that are no reference. R-precision asks for a caption
-    as often as with drawn pictures; the other metrics see each image once.
+    as often as with generated images; the other metrics see each image once.
     """
 
     def __init__(self) -> None:
@@ -131,35 +131,35 @@ class RealImages(Subject):
     def check(self, protocol: Protocol, store: Store) -> None:
         """Real images fit every protocol of their data set."""
 
-    def plan(self, protocol: Protocol, split: StoreSplit) -> Plan:
-        """As many captions as other subjects have pictures, or all there are."""
+    def plan(self, protocol: Protocol, split: StoreSplit) -> ImagePlan:
+        """As many captions as other subjects have images, or all there are."""
         images = range(1, len(split), 2) if protocol.reference == "halves" else range(len(split))
         available = sum(len(split.captions_of(image)) for image in images)
-        return plan_pictures(split, min(protocol.images, available), images)
+        return plan_images(split, min(protocol.images, available), images)
 
     def address(self, protocol: Protocol, store: Store) -> list[object]:
         """The store's."""
         return [self.card.kind, "real", store.fingerprint, protocol.drawing]
 
-    def distinct(self, plan: Plan, split: StoreSplit) -> np.ndarray:
-        """The first picture of each image."""
+    def distinct(self, plan: ImagePlan, split: StoreSplit) -> np.ndarray:
+        """The first image of each image."""
         mask = np.zeros(len(plan), bool)
         mask[np.unique(split.caption_images[plan.captions], return_index=True)[1]] = True
         return mask
 
-    def pictures(
+    def images(
         self,
         protocol: Protocol,
         store: Store,
-        plan: Plan,
+        plan: ImagePlan,
         numbers: Numbers,
         batch_size: int,
         device: torch.device,
-    ) -> Iterator[Pictures]:
+    ) -> Iterator[NumberedImages]:
         """Read."""
         for batch in batches(numbers, batch_size):
             images = real_images(store, protocol, plan.captions[batch], device)
-            yield Pictures(torch.from_numpy(batch), images)
+            yield NumberedImages(torch.from_numpy(batch), images)
 
 
 def real_images(store: Store, protocol: Protocol, captions: Numbers, device: torch.device) -> torch.Tensor:
@@ -199,7 +199,7 @@ def load_generator(path: str | Path) -> AdversarialModule:
     return _adversarial(load_module(path), path)
 
 
-def load_checkpoint_subject(path: str | Path, weights: str) -> DrawnSubject:
+def load_checkpoint_subject(path: str | Path, weights: str) -> GeneratedSubject:
     """The subject in a checkpoint.
 
     Raises:
@@ -232,7 +232,7 @@ def load_checkpoint_subject(path: str | Path, weights: str) -> DrawnSubject:
         ),
         selection=Choice(**module.selected).rule if module.selected else None,
     )
-    subject = DrawnSubject(module, card)
+    subject = GeneratedSubject(module, card)
     # The best of a run was chosen before its end on purpose.
     if module.trained is not None and not module.trained.finished and not module.selected:
         subject.notes.append(f"its training is not finished: {module.trained}")
@@ -240,13 +240,13 @@ def load_checkpoint_subject(path: str | Path, weights: str) -> DrawnSubject:
     return subject
 
 
-def build_untrained_subject(path: str | Path, seed: int, damsm: DAMSM | None = None) -> DrawnSubject:
-    """What the training that gave a checkpoint began with: its recipe built anew.
+def build_untrained_subject(path: str | Path, seed: int, damsm: DAMSM | None = None) -> GeneratedSubject:
+    """What the training that gave a checkpoint began with: its config built anew.
 
     Args:
-        path: of the checkpoint; only its recipe and vocabulary are used.
+        path: of the checkpoint; only its config and vocabulary are used.
         seed: of the new weights.
-        damsm: gives the text encoder where the recipe takes it from a DAMSM.
+        damsm: gives the text encoder where the config takes it from a DAMSM.
 
     Raises:
         UserError: the checkpoint cannot be read, is of another kind, or the DAMSM's text encoder does not fit.
@@ -272,11 +272,11 @@ def build_untrained_subject(path: str | Path, seed: int, damsm: DAMSM | None = N
         f"{label_of(path)}, untrained",
         str(path),
         content_sha256(module),
-        recipe=_class_path(module),
+        module=_class_path(module),
         weights="raw",
         seed=seed,
     )
-    subject = DrawnSubject(module.eval().requires_grad_(False), card)
+    subject = GeneratedSubject(module.eval().requires_grad_(False), card)
     if damsm is None and module.damsm is not None:
         subject.notes.append("its text encoder is random, because no --damsm was given")
     return subject

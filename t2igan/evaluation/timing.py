@@ -62,7 +62,7 @@ class Timing:
 
     @property
     def ratio(self) -> float:
-        """All seconds over those that cannot be saved; infinite where nothing was drawn or shown to a network."""
+        """All seconds over those that cannot be saved; infinite where nothing had to be done."""
         total = sum(self.seconds.values())
         return total / self.needed if self.needed else float("inf")
 
@@ -76,7 +76,7 @@ class Timing:
         return table
 
 
-_CURRENT: ContextVar[Timing | None] = ContextVar("costs", default=None)
+_CURRENT: ContextVar[Timing | None] = ContextVar("timing", default=None)
 
 
 def _default_clock() -> Callable[[], float]:
@@ -93,11 +93,11 @@ def _default_clock() -> Callable[[], float]:
 @contextmanager
 def part(name: str) -> Iterator[None]:
     """Charge what is within to ``name``, where somebody measures."""
-    costs = _CURRENT.get()
-    if costs is None:
+    timing = _CURRENT.get()
+    if timing is None:
         yield
         return
-    with costs.part(name):
+    with timing.part(name):
         yield
 
 

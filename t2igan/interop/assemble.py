@@ -18,7 +18,7 @@ from t2igan.models.digest import seal
 from t2igan.models.stream import STREAM
 from t2igan.models.suite_module import SuiteModule
 from t2igan.models.synthesis import Discriminator, Generator
-from t2igan.nn.recipe import recipe_of
+from t2igan.nn.config import config_of
 from t2igan.text import TextEncoder
 
 # Sizes that users of the original code report.
@@ -122,20 +122,20 @@ def _required(words: Words | None) -> Words:
 
 
 def _adversarial(roles: dict[str, list[ReleasedNetwork]], words: Words) -> System:
-    (drawn,), (text,) = roles["generator"], roles["text encoder"]
+    (generated,), (text,) = roles["generator"], roles["text encoder"]
     _require_size(text, words)
     _require_usual(text)
-    _require_width(drawn, drawn.network.sentence_dim, text, text.network.dim)
-    generator, critics = _split(drawn.network)
-    parts = {"generator": drawn, "text_encoder": text}
+    _require_width(generated, generated.network.sentence_dim, text, text.network.dim)
+    generator, discriminators = _split(generated.network)
+    parts = {"generator": generated, "text_encoder": text}
     for each in sorted(roles.get("discriminator", []), key=lambda each: each.network.image_size):
         _require_width(each, each.network.official.read["sentence_dim"], text, text.network.dim)
-        parts[f"discriminators.{len(critics)}"] = each
-        critics.append(_giving_logits(each.network))
-    paper, arguments = KINDS[drawn.kind].module
+        parts[f"discriminators.{len(discriminators)}"] = each
+        discriminators.append(_giving_logits(each.network))
+    paper, arguments = KINDS[generated.kind].module
     module = paper(
         generator=generator,
-        discriminators=critics,
+        discriminators=discriminators,
         generator_losses=[],
         text_mode="joint",  # the other modes ask for a DAMSM
         ema_decay=None,
@@ -153,12 +153,12 @@ def _split(network: Generator) -> tuple[Generator, list[Discriminator]]:
     return network, []
 
 
-def _giving_logits(critic: Discriminator) -> Discriminator:
+def _giving_logits(discriminator: Discriminator) -> Discriminator:
     """The suite trains on logits: the same function, without its saturation."""
-    if getattr(critic, "probabilities", False):
-        critic.probabilities = False
-        critic.remember(probabilities=False)
-    return critic
+    if getattr(discriminator, "probabilities", False):
+        discriminator.probabilities = False
+        discriminator.remember(probabilities=False)
+    return discriminator
 
 
 def _damsm(roles: dict[str, list[ReleasedNetwork]], words: Words) -> System:
@@ -209,7 +209,7 @@ def _require_size(each: ReleasedNetwork, words: Words) -> None:
 
 
 def _require_usual(text: ReleasedNetwork) -> None:
-    usual, own = TextEncoder(1), recipe_of(text.network)["init_args"]
+    usual, own = TextEncoder(1), config_of(text.network)["init_args"]
     if own["cell"] != "lstm" or own["embedding_dim"] != usual.embedding.embedding_dim:
         raise UserError(
             f"{text.path}: the suite's systems have text encoders with an LSTM and {usual.embedding.embedding_dim} "

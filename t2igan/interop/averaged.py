@@ -9,9 +9,9 @@ from t2igan.models.adversarial import AdversarialModule
 from t2igan.models.digest import DIGEST, OWN
 from t2igan.models.suite_module import SELECTED, SuiteModule, load_module, read_checkpoint
 from t2igan.models.weights_file import STATE, halved
-from t2igan.nn.recipe import recipe_of
+from t2igan.nn.config import config_of
 
-# Of a GAN's recipe, what only training needs.
+# Of a GAN's config, what only training needs.
 WITHOUT_TRAINING = {"discriminators": [], "generator_losses": [], "penalty": None, "ema_decay": None}
 KEPT = ("global_step", SELECTED)
 
@@ -33,16 +33,16 @@ def averaged_checkpoint(path: str | Path) -> dict[str, Any]:
     """
     checkpoint, module = read_checkpoint(path), load_module(path)
     own = {key: value for key, value in checkpoint[OWN].items() if key != DIGEST}
-    recipe, networks = recipe_of(module), _networks(module)
+    config, networks = config_of(module), _networks(module)
     if isinstance(module, AdversarialModule):
-        recipe["init_args"] |= WITHOUT_TRAINING
+        config["init_args"] |= WITHOUT_TRAINING
         own["averaged"] = module.averaged or bool(module.averages)
     state, buffers = {}, set()
     for prefix, network in networks.items():
         state |= {f"{prefix}{name}": value for name, value in network.state_dict().items()}
         buffers |= {f"{prefix}{name}" for name, _ in network.named_buffers()}
     kept = {key: checkpoint[key] for key in KEPT if key in checkpoint}
-    return {STATE: halved(state, frozenset(buffers)), OWN: own | {"recipe": recipe}, **kept}
+    return {STATE: halved(state, frozenset(buffers)), OWN: own | {"config": config}, **kept}
 
 
 def _networks(module: SuiteModule) -> dict[str, nn.Module]:

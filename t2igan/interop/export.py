@@ -61,7 +61,9 @@ def _parts(module: SuiteModule, weights: Literal["ema", "raw"]) -> dict[str, nn.
     if isinstance(parts["generator"], DFGANGenerator) and len(module.discriminators) == 1:
         parts["generator"] = DFGANNetworks(parts["generator"], module.discriminators[0])
         return parts
-    return parts | {f"discriminators.{place}": critic for place, critic in enumerate(module.discriminators)}
+    return parts | {
+        f"discriminators.{place}": discriminator for place, discriminator in enumerate(module.discriminators)
+    }
 
 
 def write_official(network: nn.Module, out: str | Path) -> int:

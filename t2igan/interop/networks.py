@@ -24,11 +24,11 @@ class DFGANNetworks(Generator):
         self.discriminator = discriminator
 
     def forward(self, noise: Tensor, text: TextEmbedding) -> Synthesis:
-        """Draw one picture for each row of ``noise`` (B, Z) and of ``text``."""
+        """Draw one image for each row of ``noise`` (B, Z) and of ``text``."""
         return self.generator(noise, text)
 
     def features(self, image: Tensor) -> Tensor:
-        """The discriminator's features (B, C, 4, 4) of pictures (B, 3, S, S)."""
+        """The discriminator's features (B, C, 4, 4) of images (B, 3, S, S)."""
         return self.discriminator(image)
 
     def conditional(self, features: Tensor, sentence: Tensor) -> Tensor:
@@ -44,7 +44,7 @@ class LoneNetwork(SuiteModule):
     """A network by itself as a checkpoint: it keeps what was imported until the rest of its system is there.
 
     Args:
-        network: any network of the suite that has a recipe.
+        network: any network of the suite that has a config.
     """
 
     def __init__(self, network: nn.Module) -> None:

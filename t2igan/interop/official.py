@@ -13,7 +13,7 @@ from t2igan.interop.kind import Shapes
 from t2igan.interop.kinds import KINDS, NAMES, likely_kind, official_name, twice_stripped
 from t2igan.models.attngan import AttnGANGenerator
 from t2igan.models.dfgan import DFGANGenerator, OneWayDiscriminator
-from t2igan.nn.recipe import recipe_of
+from t2igan.nn.config import config_of
 
 COUNTER = "num_batches_tracked"
 LISTED = 10
@@ -23,7 +23,7 @@ LISTED = 10
 def from_official(kind: str, state_dict: Mapping[str, Any], **config: Any) -> nn.Module:
     """The network of the suite that a released state dict is of.
 
-    Widths, depth, side of the picture and size of the vocabulary are read from the tensors. One leading ``module.``
+    Widths, depth, side of the image and size of the vocabulary are read from the tensors. One leading ``module.``
     on all keys is taken off. Batch counters, which old PyTorch did not write, may be missing.
 
     Args:
@@ -207,5 +207,5 @@ def _kind_of_network(module: nn.Module) -> str:
     raise UserError(f"{what}: the original code has no such network; it has {', '.join(KINDS)}")
 
 
-def _widest(critic: OneWayDiscriminator) -> int:
-    return recipe_of(critic)["init_args"]["widest"]
+def _widest(discriminator: OneWayDiscriminator) -> int:
+    return config_of(discriminator)["init_args"]["widest"]

@@ -1,7 +1,7 @@
 """Adversarial objectives: what a discriminator and a generator make of logits.
 
 Both follow the matching-aware scheme of the AttnGAN family and of DF-GAN / SSA-GAN: the discriminator's loss
-is the mean of its real terms plus the mean of its fake terms (drawn pictures, and real pictures with a caption
+is the mean of its real terms plus the mean of its fake terms (generated images, and real images with a caption
 that is not theirs). With an unconditional head its terms join those means: two real and three fake terms in
 AttnGAN, one and two in SSA-GAN.
 """
@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from t2igan.nn.recipe import Recipe
+from t2igan.nn.config import Configured
 
 
 @dataclass
@@ -37,28 +37,28 @@ class Logits:
         return [logits for logits in both if logits is not None]
 
 
-class Objective(Recipe):
+class Objective(Configured):
     """How logits become losses. Subclasses say what "should be real" and "should be fake" cost."""
 
     def real(self, logits: Tensor) -> Tensor:
-        """Scalar: what logits (N,) of real pictures cost the discriminator."""
+        """Scalar: what logits (N,) of real images cost the discriminator."""
         raise NotImplementedError
 
     def fake(self, logits: Tensor) -> Tensor:
-        """Scalar: what logits (N,) of fake pictures or wrong pairs cost the discriminator."""
+        """Scalar: what logits (N,) of fake images or wrong pairs cost the discriminator."""
         raise NotImplementedError
 
     def deceive(self, logits: Tensor) -> Tensor:
-        """Scalar: what logits (N,) of drawn pictures cost the generator."""
+        """Scalar: what logits (N,) of generated images cost the generator."""
         raise NotImplementedError
 
     def discriminator_loss(self, real: Logits, fake: Logits, mismatch: Tensor, share: float = 1.0) -> Tensor:
         """Mean of the real terms plus mean of the fake terms.
 
         Args:
-            real: verdict on real pictures with their captions.
-            fake: verdict on drawn pictures with the captions they were drawn from.
-            mismatch: (M,), conditional logits of real pictures with captions of others; M = 0 is allowed.
+            real: verdict on real images with their captions.
+            fake: verdict on generated images with the captions they were generated from.
+            mismatch: (M,), conditional logits of real images with captions of others; M = 0 is allowed.
             share: what their mean counts; 0: they are all on other devices.
         """
         fakes = [self.fake(logits) for logits in fake.terms]
@@ -108,7 +108,7 @@ class BCE(Objective):
         return F.binary_cross_entropy_with_logits(logits, torch.zeros_like(logits))
 
     def deceive(self, logits: Tensor) -> Tensor:
-        """Cross-entropy of drawn pictures against "real"."""
+        """Cross-entropy of generated images against "real"."""
         return self.real(logits) / (2 if self.half_generator else 1)
 
 

@@ -3,12 +3,12 @@
 import torch
 from torch import Tensor
 
-from t2igan.nn.recipe import Recipe
+from t2igan.nn.config import Configured
 from t2igan.nn.second_order import gradients_of_inputs_only
 from t2igan.ranges import Positive, Weight
 
 
-class MAGP(Recipe):
+class MAGP(Configured):
     """MA-GP: weight * mean ||gradient of the matching real logits w.r.t. (image, sentence)||^power.
 
     Args:

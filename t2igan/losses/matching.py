@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from t2igan.nn import across
-from t2igan.nn.recipe import part_of_recipes
+from t2igan.nn.config import part_of_configs
 from t2igan.ranges import Positive, check_ranges
 from t2igan.text import TextEmbedding
 
@@ -18,7 +18,7 @@ from t2igan.text import TextEmbedding
 SMALLEST_NORM_PRODUCT = 1e-8
 
 
-@part_of_recipes
+@part_of_configs
 @dataclass(frozen=True)
 class Gammas:
     """Smoothing factors of DAMSM.

@@ -1,4 +1,4 @@
-"""Which caption counts as wrong for a real picture."""
+"""Which caption counts as wrong for a real image."""
 
 from typing import Literal
 
@@ -21,12 +21,12 @@ def mismatched(
     """Pairs of features and sentences that do not belong together; the captions are those of all devices.
 
     Args:
-        features: (B, ...), of real pictures.
+        features: (B, ...), of real images.
         sentence: (B, D), of their captions, or whatever else the discriminator holds images against, (B, ...).
         class_ids: int64 (B,).
-        policy: ``neighbour``: picture i with caption i + 1, N - 1 pairs of the N of all devices (AttnGAN family,
-            SSA-GAN; with a batch sorted by caption length the lengths are alike). ``roll``: picture i with caption
-            i - 1, cyclic, N pairs (current DF-GAN). ``other-class``: each picture with a random caption of another
+        policy: ``neighbour``: image i with caption i + 1, N - 1 pairs of the N of all devices (AttnGAN family,
+            SSA-GAN; with a batch sorted by caption length the lengths are alike). ``roll``: image i with caption
+            i - 1, cyclic, N pairs (current DF-GAN). ``other-class``: each image with a random caption of another
             class; there are none if all are of one class. ``none`` is for who does not ask.
         random: what ``other-class`` draws from; None: torch's generator.
     """

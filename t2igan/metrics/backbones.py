@@ -1,4 +1,4 @@
-"""Networks that turn pictures into features and class logits for the metrics."""
+"""Networks that turn images into features and class logits for the metrics."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -44,7 +44,7 @@ class Backbone(nn.Module, ABC):
 
     @property
     def identity(self) -> list[str]:
-        """All that features depend on beside the picture."""
+        """All that features depend on beside the image."""
         return [type(self).__qualname__, self.name, self.sha256]
 
     @abstractmethod
@@ -53,10 +53,10 @@ class Backbone(nn.Module, ABC):
 
     @torch.no_grad()
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Embed pictures.
+        """Embed images.
 
         Args:
-            images: (B, 3, H, W), RGB, uint8 or as drawn (float in [-1, 1]); each backbone resizes in its own way.
+            images: (B, 3, H, W), RGB, uint8 or as generated (float in [-1, 1]); each backbone resizes its own way.
 
         Returns:
             Features (B, F) and class logits (B, C), float32.
@@ -87,10 +87,10 @@ class InceptionBackbone(Backbone):
     * ``tf-2015``: TensorFlow's graph of 2015-12-05. TensorFlow's resize to 299, (x - 128) / 128, 1,008 logits
       without the bias, as the inception scores of the literature are computed.
     * ``torchvision-affine``: torchvision's ImageNet network as the scorers of DM-GAN, DF-GAN and TISE use it:
-      PIL's bilinear resize of the 8-bit picture, then the affine map from ImageNet-normalised to [-1, 1] values,
+      PIL's bilinear resize of the 8-bit image, then the affine map from ImageNet-normalised to [-1, 1] values,
       applied to values in [0, 1] that never were normalised, so that the network sees about -0.03 to 0.43.
     * ``dfgan``: as ``torchvision-affine``, but resized as a float tensor without antialiasing, as the current code
-      of DF-GAN does with pictures that were never rounded to 8 bits.
+      of DF-GAN does with images that were never rounded to 8 bits.
     * ``torchvision``: the same weights with the input in [-1, 1] that they were trained on.
     * ``slim-birds``: TF-slim's network, fine-tuned on the test birds of CUB, for the inception scores of the
       literature on CUB: 50 classes; the background's logit is dropped. The file has to be converted.
@@ -137,7 +137,7 @@ class InceptionBackbone(Backbone):
 
     @property
     def identity(self) -> list[str]:
-        """With the way in which pictures are resized and scaled."""
+        """With the way in which images are resized and scaled."""
         # Rows that were kept before PIL's resize was exact are other rows.
         resize = f"{self.resize}, exact" if self.resize.startswith("pil") else self.resize
         return [*super().identity, self.flavour, resize]
@@ -168,7 +168,7 @@ class InceptionBackbone(Backbone):
 
 
 def _resized(images: Tensor, how: Resize) -> Tensor:
-    """Pictures (uint8 or float in [-1, 1]) at 299 pixels, as float levels of 0 to 255."""
+    """Images (uint8 or float in [-1, 1]) at 299 pixels, as float levels of 0 to 255."""
     size = [INPUT_SIZE, INPUT_SIZE]
     pixels = images if images.dtype == torch.uint8 else (images.float() + 1) * 127.5
     if how == "pil":
@@ -184,7 +184,7 @@ def _resized(images: Tensor, how: Resize) -> Tensor:
 
 
 def _as_pil(pixels: Tensor, size: int) -> Tensor:
-    """Exactly PIL's resize of stored pictures; of pictures as drawn, which it cannot take, the same unrounded."""
+    """Exactly PIL's resize of stored images; of images as generated, which it cannot take, the same unrounded."""
     if pixels.dtype == torch.uint8:
         return pil_resize(pixels, size).float()
     return nn.functional.interpolate(pixels, (size, size), mode="bilinear", align_corners=False, antialias=True)

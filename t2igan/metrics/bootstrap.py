@@ -1,4 +1,4 @@
-"""Seeded bootstrap: how much a value would move had other pictures been drawn."""
+"""Seeded bootstrap: how much a value would move had other images been drawn."""
 
 import numpy as np
 import torch

@@ -30,13 +30,13 @@ class CaptionQuality(nn.Module):
         captions: Sequence[str],
         references: Sequence[Sequence[str]],
     ) -> None:
-        """Add some pictures.
+        """Add some images.
 
         Args:
             log_probabilities: (B, T), of the tokens of the given captions; zero where there is none.
             lengths: int64 (B,), tokens of each given caption.
-            captions: the captioner's own, one a picture.
-            references: true captions of each picture, at least one.
+            captions: the captioner's own, one an image.
+            references: true captions of each image, at least one.
         """
         tokens = lengths.sum()
         self.token_loss.update(-log_probabilities.sum() / tokens, tokens)

@@ -1,4 +1,4 @@
-"""CLIP (Radford et al. 2021) from a local folder, as a judge of pictures and captions."""
+"""CLIP (Radford et al. 2021) from a local folder, as a judge of images and captions."""
 
 import hashlib
 import json
@@ -68,7 +68,7 @@ class ClipEncoder(nn.Module):
 
     @torch.no_grad()
     def image_vectors(self, images: Tensor) -> Tensor:
-        """Unit vectors (B, D) of uint8 pictures (B, 3, H, W): short side to CLIP's size, bicubic; centre crop."""
+        """Unit vectors (B, D) of uint8 images (B, 3, H, W): short side to CLIP's size, bicubic; centre crop."""
         resized = transforms.resize(images, [self._size], InterpolationMode.BICUBIC, antialias=True)
         pixels = transforms.center_crop(resized, [self._size, self._size]).float() / 255
         pixels = transforms.normalize(pixels, self._mean, self._std)
@@ -117,23 +117,23 @@ def _pixel_statistics(path: Path) -> tuple[list[float], list[float]]:
 
 
 class ClipScore(IndexedMetric):
-    """100 max(cosine, 0) of each picture with its caption, mean over pictures (Hessel et al. 2021, section 3)."""
+    """100 max(cosine, 0) of each image with its caption, mean over images (Hessel et al. 2021, section 3)."""
 
     higher_is_better = True
 
     def update(self, images: Tensor, captions: Tensor, index: Tensor) -> None:
-        """Add pictures.
+        """Add images.
 
         Args:
-            images: (B, D), unit vectors of pictures.
+            images: (B, D), unit vectors of images.
             captions: (B, D), unit vectors of their captions.
-            index: int64 (B,), the number of each picture; no number may come twice.
+            index: int64 (B,), the number of each image; no number may come twice.
         """
         cosines = (images.float() * captions.float()).sum(1, keepdim=True)
         self._record(index, 100 * cosines.clamp(min=0))
 
     def compute(self) -> Tensor:
-        """The score of every picture, float32 (N,), in the order of their numbers; their mean is the CLIP score."""
+        """The score of every image, float32 (N,), in the order of their numbers; their mean is the CLIP score."""
         return self._ordered_rows()[:, 0]
 
     def estimates(self, replicates: int = 0, seed: int = 0) -> dict[str, Estimate]:

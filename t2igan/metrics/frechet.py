@@ -298,7 +298,7 @@ class FrechetDistance(FeatureSetMetric):
         if self.loader_batch:
             generated = generated[: len(generated) - len(generated) % self.loader_batch]
         if len(generated) < 2:
-            raise UserError(f"Frechet distance: {len(generated)} pictures, at least 2 are needed: score more")
+            raise UserError(f"Frechet distance: {len(generated)} images, at least 2 are needed: score more")
         if self._reference is not None:
             return self._reference, generated
         if len(real) < 2:

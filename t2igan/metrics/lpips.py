@@ -1,4 +1,4 @@
-"""LPIPS distance (Zhang et al. 2018) with AlexNet, as a measure of how pictures of one caption differ."""
+"""LPIPS distance (Zhang et al. 2018) with AlexNet, as a measure of how images of one caption differ."""
 
 from itertools import combinations
 from pathlib import Path
@@ -59,7 +59,7 @@ class LpipsNetwork(nn.Module):
 
     @torch.no_grad()
     def forward(self, first: Tensor, second: Tensor) -> Tensor:
-        """Distances (B,) of pictures (B, 3, H, W) in [-1, 1], at the size that they have."""
+        """Distances (B,) of images (B, 3, H, W) in [-1, 1], at the size that they have."""
         return self._network(first, second).flatten()
 
     @torch.no_grad()
@@ -67,14 +67,14 @@ class LpipsNetwork(nn.Module):
         """Mean distance over all pairs of samples.
 
         Args:
-            samples: (B, K, 3, H, W) in [-1, 1], K pictures of each of B captions.
+            samples: (B, K, 3, H, W) in [-1, 1], K images of each of B captions.
 
         Returns:
             (B,).
         """
         pairs = list(combinations(range(samples.shape[1]), 2))
         network, total = self._network, torch.zeros(())
-        # Each picture goes through the trunk once, not once a pair.
+        # Each image goes through the trunk once, not once a pair.
         layers = network.net(network.scaling_layer(samples.flatten(0, 1)))
         for layer, weigh in zip(layers, network.lins):
             unit = layer / (layer.square().sum(1, keepdim=True) + 1e-8).sqrt()

@@ -1,4 +1,4 @@
-"""Pillow's bilinear resize of 8-bit pictures, to the last bit and on any device.
+"""Pillow's bilinear resize of 8-bit images, to the last bit and on any device.
 
 Pillow works in two passes, across and then down, with weights of 22 fractional bits, and rounds to 8 bits after
 each. PyTorch's own resize rounds once (so that every fifth level differs by one) or weighs with fewer bits.
@@ -13,30 +13,30 @@ from torch import Tensor
 FRACTION_BITS = 22
 
 
-def pil_resize(pictures: Tensor, size: int) -> Tensor:
-    """What ``PIL.Image.resize((size, size), BILINEAR)`` makes of each picture.
+def pil_resize(images: Tensor, size: int) -> Tensor:
+    """What ``PIL.Image.resize((size, size), BILINEAR)`` makes of each image.
 
     Args:
-        pictures: uint8 (..., H, W).
+        images: uint8 (..., H, W).
         size: of both sides.
 
     Returns:
         uint8 (..., size, size).
     """
-    return _pass(_pass(pictures, size, -1), size, -2)
+    return _pass(_pass(images, size, -1), size, -2)
 
 
-def _pass(pictures: Tensor, size: int, dim: int) -> Tensor:
+def _pass(images: Tensor, size: int, dim: int) -> Tensor:
     """Resize one dimension; as Pillow, none that has the size."""
-    if pictures.shape[dim] == size:
-        return pictures
-    places, weights = (each.to(pictures.device) for each in _taps(pictures.shape[dim], size))
-    shape = list(pictures.shape)
+    if images.shape[dim] == size:
+        return images
+    places, weights = (each.to(images.device) for each in _taps(images.shape[dim], size))
+    shape = list(images.shape)
     shape[dim] = size
     # Weights are not negative and sum to 2 ** 22 but for a few: 32 bits hold the sum, and it rounds to 255 at most.
-    total = torch.full(shape, 1 << (FRACTION_BITS - 1), dtype=torch.int32, device=pictures.device)
+    total = torch.full(shape, 1 << (FRACTION_BITS - 1), dtype=torch.int32, device=images.device)
     for place, weight in zip(places, weights):
-        total.addcmul_(pictures.index_select(dim, place).int(), weight if dim == -1 else weight[:, None])
+        total.addcmul_(images.index_select(dim, place).int(), weight if dim == -1 else weight[:, None])
     return (total >> FRACTION_BITS).to(torch.uint8)
 
 

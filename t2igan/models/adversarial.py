@@ -15,7 +15,7 @@ from t2igan.losses.adversarial import Objective
 from t2igan.losses.gradient_penalty import MAGP, leaves
 from t2igan.losses.matching import damsm_loss, sentence_logits
 from t2igan.losses.mismatch import MismatchPolicy, mismatch_share, mismatched
-from t2igan.models.gan_step import Chunk, judge_pairs, verdicts
+from t2igan.models.gan_step import Chunk, discriminate_pairs, verdicts
 from t2igan.models.generator_losses import GeneratorLoss, GeneratorView, Judged
 from t2igan.models.speed import prepare_networks
 from t2igan.models.suite_module import content_sha256
@@ -41,24 +41,24 @@ VALIDATION_SEED = 0
 class AdversarialModule(TextConditioned):
     """Trains any generator against any discriminators under any objective.
 
-    One step: encode the captions, draw once, move the discriminators on detached pictures, take the penalty,
-    move the generator on the same pictures against the discriminators just moved, move the average.
+    One step: encode the captions, draw once, move the discriminators on detached images, take the penalty,
+    move the generator on the same images against the discriminators just moved, move the average.
 
     The text encoder comes from a DAMSM checkpoint and serves in one of three modes: ``joint``, the generator's
     loss trains it end to end (SSA-GAN, abstract); ``frozen``; ``damsm-finetune``, only the DAMSM loss on real
-    pictures moves it (SSA-GAN's ``main_finetune.py``). With ``none`` there is no text encoder: generator and
+    images moves it (SSA-GAN's ``main_finetune.py``). With ``none`` there is no text encoder: generator and
     discriminators see no text, only what else they require. Discriminators and DAMSM loss see a detached
     sentence always, so that no loss can be lowered by moving its own target.
 
     Args:
         generator: draws.
-        discriminators: one for each picture size to be judged.
+        discriminators: one for each image size to be judged.
         objective: adversarial losses.
         damsm: checkpoint of a DAMSM trained on the same vocabulary; None starts a text encoder from scratch.
         penalty: gradient penalty on real pairs, or None.
         generator_losses: further terms of the generator's loss.
         text_mode: see above.
-        mismatch: which captions count as wrong for a real picture.
+        mismatch: which captions count as wrong for a real image.
         lr_generator: learning rate of the generator.
         lr_discriminator: learning rate of the discriminators.
         lr_text: learning rate of the text encoder in the modes that train it.
@@ -121,31 +121,31 @@ class AdversarialModule(TextConditioned):
         check_sizes(self.generator, self.discriminators)
         if self.text_mode == "none":
             check_sentence_dim(0, "text_mode: none", self.generator, self.discriminators)
-        judged = [loss.name for loss in self.generator_losses if loss.needs_judge]
-        if judged and self.damsm is None:
-            raise UserError(f"the losses {judged} need a DAMSM checkpoint: set model.init_args.damsm")
+        scored = [loss.name for loss in self.generator_losses if loss.needs_scorer]
+        if scored and self.damsm is None:
+            raise UserError(f"the losses {scored} need a DAMSM checkpoint: set model.init_args.damsm")
         if self.damsm is None and self.text_mode not in ("joint", "none"):
             raise UserError(f"text_mode {self.text_mode} needs a DAMSM checkpoint: set model.init_args.damsm")
 
     # ------------------------------------------------------------------ set-up
 
     def configure_model(self) -> None:
-        """Build the text encoder and, for training, the judge: the DAMSM that scores what is drawn."""
+        """Build the text encoder and, for training, the scorer: the DAMSM that scores what is generated."""
         if self.text_encoder is not None:
             return
         if self.damsm is not None and self._trainer is not None:
-            self.judge = self._load_judge()
+            self.scorer = self._load_scorer()
         self.text_encoder = self._new_text_encoder()
         if self._trainer is not None:
             for loss in self.generator_losses:
                 loss.prepare(self.vocabulary)
                 self.inputs |= loss.inputs
-        if self.judge is not None:
-            self.inputs["damsm"] = content_sha256(self.judge)
+        if self.scorer is not None:
+            self.inputs["damsm"] = content_sha256(self.scorer)
             if self.text_mode != "none":
-                self.text_encoder.load_state_dict(self.judge.text_encoder.state_dict())
+                self.text_encoder.load_state_dict(self.scorer.text_encoder.state_dict())
             if self.text_mode == "damsm-finetune":
-                self.judge.text_encoder = self.text_encoder
+                self.scorer.text_encoder = self.text_encoder
         if not self.trains_text:
             self.text_encoder.requires_grad_(False)
         prepare_networks(self)
@@ -167,7 +167,7 @@ class AdversarialModule(TextConditioned):
             ),
         ]
         if self.text_mode == "damsm-finetune":
-            encoders = [*self.text_encoder.parameters(), *self.judge.image_encoder.trainable()]
+            encoders = [*self.text_encoder.parameters(), *self.scorer.image_encoder.trainable()]
             optimizers.append(torch.optim.Adam(encoders, lr=self.lr_text, betas=self.betas, fused=fused))
         return optimizers
 
@@ -175,10 +175,10 @@ class AdversarialModule(TextConditioned):
         """What training may move, by the names under which it is logged."""
         sizes = len(self.discriminators) > 1
         networks: dict[str, nn.Module] = {"generator": self.generator, "text_encoder": self.text_encoder}
-        for critic in self.discriminators:
-            networks[f"discriminator_{critic.label}" if sizes else "discriminator"] = critic
-        if self.judge is not None:
-            networks["image_encoder"] = self.judge.image_encoder
+        for discriminator in self.discriminators:
+            networks[f"discriminator_{discriminator.label}" if sizes else "discriminator"] = discriminator
+        if self.scorer is not None:
+            networks["image_encoder"] = self.scorer.image_encoder
         return networks
 
     def _settle_modes(self) -> None:
@@ -186,19 +186,19 @@ class AdversarialModule(TextConditioned):
         self.generator_losses.eval()
         if self.text_mode == "damsm-finetune":
             # It was loaded in eval mode, and Lightning leaves modes as they are.
-            self.judge.train()
+            self.scorer.train()
         else:
             # The recurrent layer stays in train mode (its backward on the GPU demands it), without dropout.
             if self.text_mode != "none":
                 self.text_encoder.dropout.eval()
-            if self.judge is not None:
-                self.judge.eval()
+            if self.scorer is not None:
+                self.scorer.eval()
 
     def borrowed(self) -> tuple[str, ...]:
-        """Judge and losses read their weights from files of their own, but for a judge that training moves."""
-        if self.text_mode == "damsm-finetune" and self.judge is not None:
+        """Scorer and losses read their weights from files of their own, but for a scorer that training moves."""
+        if self.text_mode == "damsm-finetune" and self.scorer is not None:
             return ("generator_losses.",)
-        return ("generator_losses.", "judge.")
+        return ("generator_losses.", "scorer.")
 
     # ---------------------------------------------------------------- drawing
 
@@ -210,7 +210,7 @@ class AdversarialModule(TextConditioned):
         weights: Literal["ema", "raw"] = "ema",
         layouts: Layouts | None = None,
     ) -> Synthesis:
-        """Draw pictures of captions, in eval mode.
+        """Draw images of captions, in eval mode.
 
         Args:
             noise: (B, Z + E), ``generator.random_dim`` wide.
@@ -254,12 +254,12 @@ class AdversarialModule(TextConditioned):
     def training_step(self, batch: CaptionedImages, batch_idx: int) -> None:
         """One step of all networks."""
         self._settle_modes()
-        generator_optimizer, critic_optimizer, *others = self.optimizers()
-        do_not_count_steps_of(critic_optimizer, *others)
+        generator_optimizer, discriminator_optimizer, *others = self.optimizers()
+        do_not_count_steps_of(discriminator_optimizer, *others)
         chunks = self._chunks(batch)
         if others:
             self._encoder_phase(chunks, others[0])
-        self._discriminator_phase(chunks, critic_optimizer)
+        self._discriminator_phase(chunks, discriminator_optimizer)
         self._generator_phase(chunks, generator_optimizer)
         for name, average in self.averages.items():
             average.update(getattr(self, name))
@@ -270,27 +270,27 @@ class AdversarialModule(TextConditioned):
             part = batch.select(index) if self.accumulate > 1 else batch
             own = random.after(int(index[0]))
             noise = own.normal(len(part), self.generator.random_dim).to(self.device)
-            chunks.append(Chunk(part, to_signed(part.images), noise, self._judged_text(part), random=own))
+            chunks.append(Chunk(part, to_signed(part.images), noise, self._scored_text(part), random=own))
         return chunks
 
     def _draw(self, chunk: Chunk) -> None:
-        """Draw the chunk's pictures, with the graph that the generator's loss needs."""
+        """Draw the chunk's images, with the graph that the generator's loss needs."""
         if self.text_mode in ("joint", "none"):
             text = self.text_encoder(chunk.batch.captions, chunk.batch.lengths)
         else:
-            text = chunk.judged
+            text = chunk.scored_text
         told = self.training_conditions(text, chunk)
         chunk.synthesis = self.generator.from_random(chunk.noise, told)
         chunk.told = told.detach()
 
     def _encoder_phase(self, chunks: list[Chunk], optimizer: LightningOptimizer) -> None:
-        """``damsm-finetune``: the DAMSM loss on real pictures moves both encoders."""
+        """``damsm-finetune``: the DAMSM loss on real images moves both encoders."""
         optimizer.zero_grad()
         for chunk in chunks:
-            regions, codes = self.judge.image_encoder(chunk.images)
+            regions, codes = self.scorer.image_encoder(chunk.images)
             text = self.text_encoder(chunk.batch.captions, chunk.batch.lengths, chunk.random)
-            chunk.judged = text.detach()
-            loss = damsm_loss(regions, codes, text, chunk.batch.class_ids, self._judge_gammas(), True).total
+            chunk.scored_text = text.detach()
+            loss = damsm_loss(regions, codes, text, chunk.batch.class_ids, self._scorer_gammas(), True).total
             self.manual_backward(loss / len(chunks))
             self._log(chunk, loss_encoders=loss)
         optimizer.step()
@@ -314,29 +314,29 @@ class AdversarialModule(TextConditioned):
             optimizer.step()
 
     def discriminator_loss(self, chunk: Chunk) -> Tensor:
-        """Adversarial loss of all discriminators on a drawn chunk, with the penalty if it is merged."""
+        """Adversarial loss of all discriminators on a generated chunk, with the penalty if it is merged."""
         total = penalty = chunk.images.new_zeros(())
         merged = self.penalty is not None and not self.penalty.separate
         # In half precision the penalty needs a pass of its own.
         shared = merged and bool(self.levers.shared_penalty) and not torch.is_autocast_enabled(self.device.type)
-        for critic in self.discriminators:
-            images, condition = chunk.real(critic.image_size), critic.condition(chunk.told)
+        for discriminator in self.discriminators:
+            images, condition = chunk.real(discriminator.image_size), discriminator.condition(chunk.told)
             if shared:
                 images, condition = leaves(images, condition)
-            generated = chunk.synthesis.of_size(critic.image_size).detach()
-            real, fake, wrong = judge_pairs(
-                critic,
+            generated = chunk.synthesis.of_size(discriminator.image_size).detach()
+            real, fake, wrong = discriminate_pairs(
+                discriminator,
                 images,
                 generated,
                 condition,
                 partial(self._mismatched, chunk) if self.mismatch != "none" else None,
-                jointly=critic.independent and bool(self.levers.joint_pass) and not shared,
+                jointly=discriminator.independent and bool(self.levers.joint_pass) and not shared,
             )
             share = mismatch_share(len(wrong), len(condition), self.mismatch)
-            loss = critic.adversarial_weight * self.objective.discriminator_loss(real, fake, wrong, share)
-            self._log_verdicts(chunk, critic, loss, verdicts(real, fake, wrong, share))
+            loss = discriminator.adversarial_weight * self.objective.discriminator_loss(real, fake, wrong, share)
+            self._log_verdicts(chunk, discriminator, loss, verdicts(real, fake, wrong, share))
             total = total + loss
-            if shared and critic.penalised:
+            if shared and discriminator.penalised:
                 penalty = penalty + self.penalty(real.conditional, images, condition)
         if merged:
             penalty = penalty if shared else self.penalty_loss(chunk)
@@ -347,18 +347,20 @@ class AdversarialModule(TextConditioned):
     def _mismatched(self, chunk: Chunk, features: Tensor, condition: Tensor) -> tuple[Tensor, Tensor]:
         return mismatched(features, condition, chunk.batch.class_ids, self.mismatch, chunk.random)
 
-    def _log_verdicts(self, chunk: Chunk, critic: Discriminator, loss: Tensor, values: dict[str, Tensor]) -> None:
+    def _log_verdicts(
+        self, chunk: Chunk, discriminator: Discriminator, loss: Tensor, values: dict[str, Tensor]
+    ) -> None:
         if len(self.discriminators) > 1:
-            values = {f"{name}_{critic.label}": value for name, value in (values | {"loss_d": loss}).items()}
+            values = {f"{name}_{discriminator.label}": value for name, value in (values | {"loss_d": loss}).items()}
         self._log(chunk, **values)
 
     def penalty_loss(self, chunk: Chunk) -> Tensor:
         """Gradient penalty of all discriminators on the chunk's real pairs, in float32 whatever the precision."""
         total = chunk.images.new_zeros(())
         with torch.autocast(self.device.type, enabled=False):
-            for critic in (each for each in self.discriminators if each.penalised):
-                images, condition = leaves(chunk.real(critic.image_size), critic.condition(chunk.told))
-                logits = critic.conditional(critic(images), condition)
+            for discriminator in (each for each in self.discriminators if each.penalised):
+                images, condition = leaves(chunk.real(discriminator.image_size), discriminator.condition(chunk.told))
+                logits = discriminator.conditional(discriminator(images), condition)
                 total = total + self.penalty(logits, images, condition)
         return total
 
@@ -375,15 +377,15 @@ class AdversarialModule(TextConditioned):
         optimizer.step()
 
     def generator_loss(self, chunk: Chunk) -> Tensor:
-        """Adversarial loss of a drawn chunk against all discriminators, plus the further terms."""
+        """Adversarial loss of a generated chunk against all discriminators, plus the further terms."""
         adversarial, judged = chunk.images.new_zeros(()), []
-        for critic in self.discriminators:
-            condition = critic.condition(chunk.told)
-            verdict = critic.verdict(chunk.synthesis.of_size(critic.image_size), condition)
-            adversarial = adversarial + critic.adversarial_weight * self.objective.generator_loss(verdict)
-            judged.append(Judged(critic, verdict, condition))
+        for discriminator in self.discriminators:
+            condition = discriminator.condition(chunk.told)
+            verdict = discriminator.verdict(chunk.synthesis.of_size(discriminator.image_size), condition)
+            adversarial = adversarial + discriminator.adversarial_weight * self.objective.generator_loss(verdict)
+            judged.append(Judged(discriminator, verdict, condition))
         self._log(chunk, loss_g_adversarial=adversarial)
-        view = GeneratorView(chunk.synthesis, chunk.judged, chunk.batch, self.judge, chunk.real, judged)
+        view = GeneratorView(chunk.synthesis, chunk.scored_text, chunk.batch, self.scorer, chunk.real, judged)
         total = adversarial
         for term in self.generator_losses:
             value = term(view)
@@ -403,15 +405,15 @@ class AdversarialModule(TextConditioned):
     # ------------------------------------------------------------- validation
 
     def validation_step(self, batch: CaptionedImages, batch_idx: int) -> None:
-        """How well the judge finds captions in pictures drawn of them with averaged weights."""
-        if self.judge is None:
+        """How well the scorer finds captions in images generated of them with averaged weights."""
+        if self.scorer is None:
             return
         noise = caption_noise(batch.caption_ids, self.generator.random_dim, VALIDATION_SEED).to(self.device)
-        drawn = self.synthesise(noise, batch.captions, batch.lengths, layouts=batch.layouts).images[-1]
-        text = self._judged_text(batch)
-        regions, codes = self.judge.image_encoder(drawn)
-        loss = damsm_loss(regions, codes, text, batch.class_ids, self._judge_gammas()).total
-        ranks = sentence_logits(codes, text.sentence, self._judge_gammas()).argmax(dim=1)
+        generated = self.synthesise(noise, batch.captions, batch.lengths, layouts=batch.layouts).images[-1]
+        text = self._scored_text(batch)
+        regions, codes = self.scorer.image_encoder(generated)
+        loss = damsm_loss(regions, codes, text, batch.class_ids, self._scorer_gammas()).total
+        ranks = sentence_logits(codes, text.sentence, self._scorer_gammas()).argmax(dim=1)
         found = (ranks == torch.arange(len(batch), device=self.device)).float().mean()
         values = {"val/damsm": loss, "val/top1_of_batch": found}
         self.log_dict(values, prog_bar=True, batch_size=len(batch), sync_dist=True)
@@ -421,6 +423,6 @@ class AdversarialModule(TextConditioned):
         self.validation_step(batch, batch_idx)
 
     def predict_step(self, batch: CaptionedImages, batch_idx: int) -> Tensor:
-        """Pictures (B, 3, S, S) in [-1, 1] of the batch's captions."""
+        """Images (B, 3, S, S) in [-1, 1] of the batch's captions."""
         noise = caption_noise(batch.caption_ids, self.generator.random_dim, VALIDATION_SEED).to(self.device)
         return self.synthesise(noise, batch.captions, batch.lengths, layouts=batch.layouts).images[-1]

@@ -1,7 +1,7 @@
 """AttnGAN: fine-grained text to image generation with attentional GANs (Xu et al., CVPR 2018).
 
 A cascade of three generators. Each finer one reads, at every place of its features, the words that matter there. A
-critic per picture size judges the picture and the pair; DAMSM says whether the finest picture matches its caption.
+discriminator per image size judges the image and the pair; DAMSM says whether the finest image matches its caption.
 """
 
 from functools import partial
@@ -41,15 +41,15 @@ class AttnGANGenerator(CascadedGenerator):
     """The attentional generative network (sec. 3.1).
 
     Args:
-        image_size: side of the finest picture.
-        stages: number of pictures, the coarsest of them ``image_size / 2 ** (stages - 1)`` wide.
+        image_size: side of the finest image.
+        stages: number of images, the coarsest of them ``image_size / 2 ** (stages - 1)`` wide.
         channels: width of the features (``GF_DIM``: 32 for CUB, 48 for COCO).
         residual_blocks: per stage (``R_NUM``: 2 for CUB, 3 for COCO).
         noise_dim: width Z of the noise.
         sentence_dim: width D of sentence and words.
         eps_dim: width C of the conditioning augmentation.
         legacy_mask: the attention mask as released; see :func:`t2igan.nn.attention.attend`.
-        finest_only: draw the finest picture alone.
+        finest_only: draw the finest image alone.
     """
 
     def __init__(
@@ -69,10 +69,10 @@ class AttnGANGenerator(CascadedGenerator):
 
 
 class AttnDCGANGenerator(AttnGANGenerator):
-    """The DCGAN variant (sec. 4.2, ``G_DCGAN``): the same stages, no residual blocks, one picture.
+    """The DCGAN variant (sec. 4.2, ``G_DCGAN``): the same stages, no residual blocks, one image.
 
     Args:
-        image_size: side of the picture.
+        image_size: side of the image.
         stages: number of feature levels.
         channels: width of the features.
         residual_blocks: per stage (0 as configured).
@@ -121,18 +121,18 @@ class AttnGANDiscriminator(CascadeDiscriminator):
 
 
 class AttnGAN(AdversarialModule):
-    """AttnGAN's training: cross-entropy at every scale, DAMSM loss on the finest picture, divergence of F_ca.
+    """AttnGAN's training: cross-entropy at every scale, DAMSM loss on the finest image, divergence of F_ca.
 
     Args:
-        damsm: checkpoint of the DAMSM that gives the text encoder and judges what is drawn.
-        image_size: side of the finest picture.
+        damsm: checkpoint of the DAMSM that gives the text encoder and scores what is generated.
+        image_size: side of the finest image.
         channels: width of the generator (32 for CUB, 48 for COCO).
-        critic_channels: base width of the discriminators (64 for CUB, 96 for COCO).
+        discriminator_channels: base width of the discriminators (64 for CUB, 96 for COCO).
         residual_blocks: per stage (2 for CUB, 3 for COCO).
         legacy_mask: the attention mask as released.
         sentence_dim: width of the text encoder's vectors; `t2igan fit` takes the DAMSM's.
         generator: any other generator.
-        discriminators: any other discriminators; None makes one per picture of the generator.
+        discriminators: any other discriminators; None makes one per image of the generator.
         objective: any other objective; None is cross-entropy.
         generator_losses: None is the DAMSM loss, and the divergence where there is conditioning augmentation.
         damsm_weight: lambda (5 for CUB, 50 for COCO).
@@ -142,7 +142,7 @@ class AttnGAN(AdversarialModule):
 
     VOID = (
         (("generator",), ("image_size", "channels", "residual_blocks", "legacy_mask", "sentence_dim")),
-        (("discriminators",), ("critic_channels",)),
+        (("discriminators",), ("discriminator_channels",)),
         (("generator_losses",), ("damsm_weight", "kl_weight")),
     )
 
@@ -151,7 +151,7 @@ class AttnGAN(AdversarialModule):
         damsm: str | None = None,
         image_size: Count = 256,
         channels: Count = 32,
-        critic_channels: int = 64,
+        discriminator_channels: int = 64,
         residual_blocks: int = 2,
         legacy_mask: bool = False,
         sentence_dim: Count = 256,
@@ -173,7 +173,7 @@ class AttnGAN(AdversarialModule):
         if generator_losses is None:
             generator_losses = matching_losses(generator, damsm_weight, kl_weight)
         if discriminators is None:
-            discriminators = attngan_discriminators(generator, critic_channels)
+            discriminators = attngan_discriminators(generator, discriminator_channels)
         super().__init__(
             generator=generator,
             discriminators=discriminators,
@@ -185,5 +185,5 @@ class AttnGAN(AdversarialModule):
 
 
 def attngan_discriminators(generator: Generator, channels: int) -> list[Discriminator]:
-    """A discriminator for each picture of a generator."""
+    """A discriminator for each image of a generator."""
     return [AttnGANDiscriminator(size, channels, generator.sentence_dim) for size in generator.image_sizes]

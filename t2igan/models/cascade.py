@@ -1,4 +1,4 @@
-"""What AttnGAN, MirrorGAN and DM-GAN have in common: a cascade of pictures, each judged by a critic of its own."""
+"""What AttnGAN, MirrorGAN and DM-GAN have in common: a cascade of images, each with a discriminator of its own."""
 
 import math
 from abc import ABC
@@ -26,12 +26,12 @@ def doublings(size: int) -> int:
     """
     times = int(math.log2(size)) - 2
     if times < 1 or 4 * 2**times != size:
-        raise ValueError(f"a picture's side must be a power of two and at least 8, not {size}")
+        raise ValueError(f"an image's side must be a power of two and at least 8, not {size}")
     return times
 
 
 class InitialStage(nn.Module):
-    """F_0 (AttnGAN, Eq. 1): condition and noise -> features of the coarsest picture.
+    """F_0 (AttnGAN, Eq. 1): condition and noise -> features of the coarsest image.
 
     Args:
         channels: width of the features; the 4x4 map it starts from is wider by 2 per doubling.
@@ -55,18 +55,18 @@ class InitialStage(nn.Module):
 
 
 class CascadedGenerator(Generator, ABC):
-    """Coarse picture -> attention to the words -> finer picture -> ... (AttnGAN, Fig. 2).
+    """Coarse image -> attention to the words -> finer image -> ... (AttnGAN, Fig. 2).
 
     Args:
         refinement: makes a stage of the paper, ``stage(features, text, condition) -> (features, attention)``, the
             features with twice the side.
-        image_size: side of the finest picture.
-        stages: number of pictures; each has half the side of the next.
+        image_size: side of the finest image.
+        stages: number of images; each has half the side of the next.
         channels: width of the features (``GF_DIM``).
         noise_dim: width Z of the noise.
         sentence_dim: width D of sentence and words.
         eps_dim: width C of the conditioning augmentation.
-        finest_only: draw the finest picture alone (AttnGAN's DCGAN variant).
+        finest_only: draw the finest image alone (AttnGAN's DCGAN variant).
     """
 
     def __init__(
@@ -94,28 +94,28 @@ class CascadedGenerator(Generator, ABC):
         initialise_orthogonally(self)
 
     def forward(self, noise: Tensor, text: TextEmbedding, eps: Tensor | None = None) -> Synthesis:
-        """Draw; ``eps`` (B, C) is the conditioning augmentation's noise, drawn if it is not given."""
+        """Draw; ``eps`` (B, C) is the conditioning augmentation's noise, made if it is not given."""
         condition, mu, logvar = self.augmentation(text.sentence, eps)
         levels, attention = [self.initial(condition, noise)], []
         for stage in self.stages:
             features, weights = stage(levels[-1], text, condition)
             levels.append(features)
             attention.append(weights)
-        drawn = levels[-len(self.to_image) :]
-        images = [to_image(features) for to_image, features in zip(self.to_image, drawn)]
+        generated = levels[-len(self.to_image) :]
+        images = [to_image(features) for to_image, features in zip(self.to_image, generated)]
         return Synthesis(images, attention, mu=mu, logvar=logvar)
 
 
 class CascadeDiscriminator(Discriminator, ABC):
-    """A critic of one picture of the cascade: down to 4x4, then one head for the picture, one for the pair.
+    """A discriminator of one image of the cascade: down to 4x4, then one head for the image, one for the pair.
 
     Subclasses give the convolutional block.
 
     Args:
-        image_size: side of the pictures.
+        image_size: side of the images.
         channels: base width (``DF_DIM``).
         sentence_dim: width of the sentence.
-        conditional_only: without the head for the picture alone (AttnGAN's DCGAN variant).
+        conditional_only: without the head for the image alone (AttnGAN's DCGAN variant).
         probabilities: return probabilities, as the released networks do, rather than logits. The suite trains on
             logits: the same function, without its saturation.
     """
@@ -132,7 +132,7 @@ class CascadeDiscriminator(Discriminator, ABC):
         self.image_size, self.sentence_dim = image_size, sentence_dim
         self.probabilities = probabilities
         widths = [3, *(channels * 2**k for k in range(doublings(image_size)))]
-        # Pictures above 64 pixels end wider than 8 channels' worth; 3x3 blocks bring them back to it.
+        # Images above 64 pixels end wider than 8 channels' worth; 3x3 blocks bring them back to it.
         narrowing = [channels * 2**k for k in reversed(range(3, max(doublings(image_size), 4)))]
         self.down = nn.Sequential(
             *(self.block(width, out, 4, 2, level > 0) for level, (width, out) in enumerate(pairwise(widths)))
@@ -145,7 +145,7 @@ class CascadeDiscriminator(Discriminator, ABC):
         initialise_orthogonally(self)
 
     def block(self, channels: int, out_channels: int, kernel: int, stride: int, norm: bool = True) -> nn.Module:
-        """Convolution with padding 1, what normalises it, LeakyReLU; ``norm`` is False next to the picture."""
+        """Convolution with padding 1, what normalises it, LeakyReLU; ``norm`` is False next to the image."""
         raise NotImplementedError
 
     def forward(self, image: Tensor) -> Tensor:

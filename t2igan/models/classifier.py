@@ -1,7 +1,7 @@
-"""The evaluation classifier: knows the classes of a data set, so that generated pictures of it can be scored.
+"""The evaluation classifier: knows the classes of a data set, so that generated images of it can be scored.
 
 Its features and class probabilities serve ``fd-classifier`` and ``is-classifier``, in the role that StackGAN's
-fine-tuned Inception has for CUB. Like that network it knows the test classes; it never sees a generated picture.
+fine-tuned Inception has for CUB. Like that network it knows the test classes; it never sees a generated image.
 """
 
 import copy
@@ -30,7 +30,7 @@ IMAGENET_CLASSES = 1000
 
 
 class SmallConvNet(nn.Module):
-    """A small classifier for pictures of about 64 pixels.
+    """A small classifier for images of about 64 pixels.
 
     Args:
         num_classes: C.
@@ -51,7 +51,7 @@ class SmallConvNet(nn.Module):
         self.classifier = nn.Linear(self.feature_dim, num_classes)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Features (B, 4 width) and logits (B, C) of pictures (B, 3, S, S) in [-1, 1]."""
+        """Features (B, 4 width) and logits (B, C) of images (B, 3, S, S) in [-1, 1]."""
         features = self.trunk(images).mean((2, 3))
         return features, self.classifier(features)
 
@@ -94,7 +94,7 @@ class InceptionClassifier(nn.Module):
         self.network.fc = new_layer
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Features (B, 2048) and logits (B, C) of pictures (B, 3, 299, 299) in [-1, 1]."""
+        """Features (B, 2048) and logits (B, C) of images (B, 3, 299, 299) in [-1, 1]."""
         features = pooled_features(self.network, images)
         return features, self.network.fc(features)
 
@@ -103,8 +103,8 @@ class ClassifierBackbone(Backbone):
     """A trained evaluation classifier, frozen, for the metrics.
 
     Args:
-        network: gives features and logits of pictures in [-1, 1].
-        image_size: side that pictures are brought to, bilinear with antialias.
+        network: gives features and logits of images in [-1, 1].
+        image_size: side that images are brought to, bilinear with antialias.
         sha256: of the checkpoint, or of the weights.
     """
 
@@ -128,7 +128,7 @@ class EvaluationClassifier(SuiteModule):
     Args:
         classes: class ids of the data set, in the order of the logits; None takes the datamodule's.
         trunk: ``small`` (for 64-pixel work, from scratch) or ``inception-v3`` (fine-tuned).
-        image_size: side that pictures are brought to (299 suits Inception).
+        image_size: side that images are brought to (299 suits Inception).
         width: channels of the first block of the small trunk.
         weights: of the Inception trunk: ``imagenet``, ``random`` or a file.
         lr: highest learning rate.

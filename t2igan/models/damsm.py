@@ -19,14 +19,14 @@ from t2igan.losses.matching import Gammas, damsm_loss, sentence_logits
 from t2igan.metrics.backbones import load_weights
 from t2igan.metrics.weights import resolve_weights
 from t2igan.models.suite_module import SuiteModule, read_checkpoint
+from t2igan.nn.config import Configured
 from t2igan.nn.images import resize, to_signed
-from t2igan.nn.recipe import Recipe
 from t2igan.ranges import Count, Decay, Positive, Rate, Share
 from t2igan.text import TextEncoder
 
 
-class ImageEncoder(Recipe, nn.Module):
-    """Pictures (B, 3, S, S) in [-1, 1] -> regions (B, D, h, w) and code (B, D).
+class ImageEncoder(Configured, nn.Module):
+    """Images (B, 3, S, S) in [-1, 1] -> regions (B, D, h, w) and code (B, D).
 
     Attributes:
         dim: width D of both.
@@ -123,12 +123,12 @@ class InceptionImageEncoder(ImageEncoder):
 
 
 class SmallImageEncoder(ImageEncoder):
-    """A small convolutional encoder for 64-pixel work, trained from scratch; larger pictures are reduced first.
+    """A small convolutional encoder for 64-pixel work, trained from scratch; larger images are reduced first.
 
     Args:
         dim: width of regions and code.
         channels: base width.
-        image_size: side that pictures are brought to; the region map has a side of ``image_size / 8``.
+        image_size: side that images are brought to; the region map has a side of ``image_size / 8``.
     """
 
     def __init__(self, dim: Count = 256, channels: Count = 32, image_size: Count = 64) -> None:

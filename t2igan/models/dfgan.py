@@ -1,6 +1,6 @@
 """DF-GAN: a simple and effective baseline for text-to-image synthesis (Tao et al., CVPR 2022).
 
-One stage draws the picture; the caption enters through deep text-image fusion blocks, which scale and shift the
+One stage draws the image; the caption enters through deep text-image fusion blocks, which scale and shift the
 features by what small networks make of noise and sentence. The one-way discriminator judges pairs only and is
 trained with the matching-aware gradient penalty (MA-GP).
 
@@ -118,13 +118,13 @@ class UpBlock(nn.Module):
 
 
 class DFGANGenerator(Generator):
-    """Noise -> 4x4 features -> one UPBlock per doubling of the side -> picture (sec. 3.2), current generation.
+    """Noise -> 4x4 features -> one UPBlock per doubling of the side -> image (sec. 3.2), current generation.
 
-    Noise and sentence together are the condition. There is no normalisation: a picture does not depend on the
+    Noise and sentence together are the condition. There is no normalisation: an image does not depend on the
     batch it is drawn in.
 
     Args:
-        image_size: side of the picture, a power of two and at least 8 (256 in the paper: six blocks).
+        image_size: side of the image, a power of two and at least 8 (256 in the paper: six blocks).
         channels: base width (32 released; ``nf``).
         noise_dim: width of the noise.
         sentence_dim: width of the sentence vector.
@@ -136,7 +136,7 @@ class DFGANGenerator(Generator):
         super().__init__()
         widths = stage_widths(image_size, channels, widest=8)[::-1]
         if len(widths) == 1:
-            raise ValueError("image_size must be at least 8: no block would see the caption of a 4x4 picture")
+            raise ValueError("image_size must be at least 8: no block would see the caption of a 4x4 image")
         self.noise_dim = noise_dim
         self.sentence_dim = sentence_dim
         self.image_sizes = [image_size]
@@ -147,7 +147,7 @@ class DFGANGenerator(Generator):
         self.to_image = _to_image(channels)
 
     def forward(self, noise: Tensor, text: TextEmbedding) -> Synthesis:
-        """Draw one picture for each row of ``noise`` (B, Z) and of ``text``."""
+        """Draw one image for each row of ``noise`` (B, Z) and of ``text``."""
         condition = torch.cat([noise, text.sentence], dim=1)
         features = self.fc(noise).view(len(noise), -1, 4, 4)
         for block in self.blocks:
@@ -161,7 +161,7 @@ class DFGANLegacyGenerator(Generator):
     The sentence alone is the condition, and residuals are gated.
 
     Args:
-        image_size: side of the picture, a power of two (256 in the paper: seven blocks).
+        image_size: side of the image, a power of two (256 in the paper: seven blocks).
         channels: base width (32 in the released settings, 64 for the paper's numbers; ``ngf``).
         noise_dim: width of the noise.
         sentence_dim: width of the sentence vector.
@@ -182,7 +182,7 @@ class DFGANLegacyGenerator(Generator):
         self.to_image = _to_image(channels)
 
     def forward(self, noise: Tensor, text: TextEmbedding) -> Synthesis:
-        """Draw one picture for each row of ``noise`` (B, Z) and of ``text``."""
+        """Draw one image for each row of ``noise`` (B, Z) and of ``text``."""
         features = self.fc(noise).view(len(noise), -1, 4, 4)
         for stage, block in enumerate(self.blocks):
             features = block(features, text.sentence, upsample=stage > 0)
@@ -197,7 +197,7 @@ class OneWayDiscriminator(Discriminator):
     """Discriminator without an unconditional head (DF-GAN, sec. 3.3; SSA-GAN, sec. 3.4).
 
     Args:
-        image_size: side of the pictures, a power of two.
+        image_size: side of the images, a power of two.
         channels: base width (``nf``, ``ndf``).
         sentence_dim: width of the sentence vector.
         widest: the largest multiple of ``channels`` (16 in SSA-GAN and the first DF-GAN, 8 in the current one).
@@ -234,12 +234,12 @@ class DFGAN(AdversarialModule):
 
     Args:
         damsm: checkpoint of the DAMSM that gives the text encoder.
-        image_size: side of the pictures.
+        image_size: side of the images.
         channels: base width of generator and discriminator.
         sentence_dim: width of the text encoder's vectors; `t2igan fit` takes the DAMSM's.
         legacy: train as the code of the paper's first version did, with its networks.
         generator: any other generator.
-        discriminators: any other discriminators; None is one for each picture size of the generator.
+        discriminators: any other discriminators; None is one for each image size of the generator.
         objective: any other objective; None is hinge.
         penalty: ``released`` is MA-GP with weight 2 and power 6, part of the discriminator's loss; with
             ``legacy`` an optimiser step of its own. None takes none.
@@ -300,5 +300,5 @@ class DFGAN(AdversarialModule):
 
 
 def one_way_discriminators(generator: Generator, channels: int, widest: int = 16) -> list[Discriminator]:
-    """One discriminator for each picture size of ``generator``; ``channels`` and ``widest`` as of each."""
+    """One discriminator for each image size of ``generator``; ``channels`` and ``widest`` as of each."""
     return [OneWayDiscriminator(size, channels, generator.sentence_dim, widest) for size in generator.image_sizes]

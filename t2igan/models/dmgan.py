@@ -1,8 +1,8 @@
 """DM-GAN: dynamic memory generative adversarial networks for text-to-image synthesis (Zhu et al., CVPR 2019).
 
-AttnGAN's cascade, losses and training; between two pictures a memory, written from the words in the light of the
-coarse picture, answers at every place of it. Where paper and released code differ this is the code: ReLU after the
-memory's 1x1 convolutions, no gradient through the mean of the picture's features, spectral normalisation in the
+AttnGAN's cascade, losses and training; between two images a memory, written from the words in the light of the
+coarse image, answers at every place of it. Where paper and released code differ this is the code: ReLU after the
+memory's 1x1 convolutions, no gradient through the mean of the image's features, spectral normalisation in the
 discriminators.
 """
 
@@ -55,7 +55,7 @@ class DynamicMemoryStage(nn.Module):
         return self.upsample(self.residual(torch.cat([answered, answered], dim=1))), attention
 
     def write(self, features: Tensor, words: Tensor) -> Tensor:
-        """Memory writing (Eqs. 4 and 5): a slot per word, which the gate fills from word or picture.
+        """Memory writing (Eqs. 4 and 5): a slot per word, which the gate fills from word or image.
 
         Args:
             features: (B, C, s, s); only their mean counts, and no gradient goes back to it.
@@ -74,8 +74,8 @@ class DMGANGenerator(CascadedGenerator):
     """AttnGAN's cascade with a dynamic memory in each refinement (Fig. 2).
 
     Args:
-        image_size: side of the finest picture.
-        stages: number of pictures, the coarsest of them ``image_size / 2 ** (stages - 1)`` wide.
+        image_size: side of the finest image.
+        stages: number of images, the coarsest of them ``image_size / 2 ** (stages - 1)`` wide.
         channels: width of the features (``GF_DIM``: 64).
         residual_blocks: per refinement (``R_NUM``: 2 for CUB, 3 for COCO).
         noise_dim: width Z of the noise.
@@ -100,13 +100,13 @@ class DMGANGenerator(CascadedGenerator):
 
 
 class DMGANDiscriminator(CascadeDiscriminator):
-    """AttnGAN's critic with spectral normalisation instead of batch norm; the heads have none (released code only).
+    """AttnGAN's discriminator with spectral normalisation instead of batch norm; its heads have none (released).
 
     Args:
-        image_size: side of the pictures.
+        image_size: side of the images.
         channels: base width (``DF_DIM``: 32).
         sentence_dim: width of the sentence.
-        conditional_only: without the head for the picture alone.
+        conditional_only: without the head for the image alone.
         probabilities: return probabilities, as the released networks do, rather than logits.
         legacy_power_iteration: see :class:`t2igan.nn.spectral.SpectralConv2d`.
     """
@@ -125,7 +125,7 @@ class DMGANDiscriminator(CascadeDiscriminator):
         super().__init__(image_size, channels, sentence_dim, conditional_only, probabilities)
 
     def block(self, channels: int, out_channels: int, kernel: int, stride: int, norm: bool = True) -> nn.Sequential:
-        """Spectrally normalised convolution, next to the picture too, and LeakyReLU."""
+        """Spectrally normalised convolution, next to the image too, and LeakyReLU."""
         convolution = SpectralConv2d(channels, out_channels, kernel, stride, 1, self.legacy_power_iteration)
         return nn.Sequential(convolution, nn.LeakyReLU(0.2))
 
@@ -134,16 +134,16 @@ class DMGAN(AttnGAN):
     """AttnGAN's training with DM-GAN's networks: cross-entropy at every scale, DAMSM loss, divergence of F_ca.
 
     Args:
-        damsm: checkpoint of the DAMSM that gives the text encoder and judges what is drawn.
-        image_size: side of the finest picture.
+        damsm: checkpoint of the DAMSM that gives the text encoder and scores what is generated.
+        image_size: side of the finest image.
         channels: width of the generator (64 for CUB and COCO).
-        critic_channels: base width of the discriminators (32 for CUB and COCO).
+        discriminator_channels: base width of the discriminators (32 for CUB and COCO).
         residual_blocks: per refinement (2 for CUB, 3 for COCO).
         legacy_mask: the attention mask as released.
         legacy_power_iteration: spectral normalisation as released.
         sentence_dim: width of the text encoder's vectors; `t2igan fit` takes the DAMSM's.
         generator: any other generator.
-        discriminators: any other discriminators; None makes one per picture of the generator.
+        discriminators: any other discriminators; None makes one per image of the generator.
         kwargs: as of :class:`AttnGAN`.
     """
 
@@ -154,7 +154,7 @@ class DMGAN(AttnGAN):
         damsm: str | None = None,
         image_size: Count = 256,
         channels: Count = 64,
-        critic_channels: int = 32,
+        discriminator_channels: int = 32,
         residual_blocks: int = 2,
         legacy_mask: bool = False,
         legacy_power_iteration: bool = False,
@@ -171,8 +171,9 @@ class DMGAN(AttnGAN):
             sentence_dim=sentence_dim,
         )
         if discriminators is None:
-            critic = partial(DMGANDiscriminator, legacy_power_iteration=legacy_power_iteration)
+            discriminator = partial(DMGANDiscriminator, legacy_power_iteration=legacy_power_iteration)
             discriminators = [
-                critic(size, critic_channels, generator.sentence_dim) for size in generator.image_sizes
+                discriminator(size, discriminator_channels, generator.sentence_dim)
+                for size in generator.image_sizes
             ]
         super().__init__(damsm=damsm, generator=generator, discriminators=discriminators, **kwargs)

@@ -23,7 +23,7 @@ class Chunk:
         batch: real images and captions.
         images: the images (B, 3, S, S) in [-1, 1].
         noise: (B, Z + E).
-        judged: the captions as the DAMSM embeds them.
+        scored_text: the captions as the DAMSM embeds them.
         synthesis: what was generated.
         told: what the generator was told, detached.
         random: the step's random numbers for these samples; None: torch's generator.
@@ -32,7 +32,7 @@ class Chunk:
     batch: CaptionedImages
     images: Tensor
     noise: Tensor
-    judged: TextEmbedding
+    scored_text: TextEmbedding
     synthesis: Synthesis | None = None
     told: TextEmbedding | None = None
     random: StepRandom | None = None
@@ -44,7 +44,7 @@ class Chunk:
         return to_signed(resize_images(self.batch.images, size))
 
 
-def judge_pairs(
+def discriminate_pairs(
     discriminator: Discriminator,
     real: Tensor,
     generated: Tensor,
@@ -87,12 +87,12 @@ def judge_pairs(
 
 
 def verdicts(real: Logits, fake: Logits, wrong: Tensor, share: float = 1.0) -> dict[str, Tensor]:
-    """Mean logits of pairs, and how far apart real and drawn pictures are.
+    """Mean logits of pairs, and how far apart real and generated images are.
 
     Args:
-        real: of real pictures with their captions.
-        fake: of drawn pictures with their captions.
-        wrong: of real pictures with captions of others, (M,); M may be 0.
+        real: of real images with their captions.
+        fake: of generated images with their captions.
+        wrong: of real images with captions of others, (M,); M may be 0.
         share: what the mean of these counts, see :func:`t2igan.losses.mismatch.mismatch_share`.
 
     Returns:

@@ -12,7 +12,7 @@ from t2igan.errors import UserError
 from t2igan.losses.adversarial import Logits
 from t2igan.losses.matching import Gammas, damsm_loss
 from t2igan.models.synthesis import Discriminator, Synthesis
-from t2igan.nn.recipe import Recipe
+from t2igan.nn.config import Configured
 from t2igan.ranges import Weight
 from t2igan.text import TextEmbedding
 
@@ -40,10 +40,10 @@ class GeneratorView:
     """What a generator's loss may look at.
 
     Attributes:
-        synthesis: what was drawn, with its graph.
-        text: the judge's embedding of the captions, detached.
-        batch: real pictures and captions.
-        judge: the pre-trained DAMSM, or None.
+        synthesis: what was generated, with its graph.
+        text: the DAMSM's embedding of the captions, detached.
+        batch: real images and captions.
+        scorer: the pre-trained DAMSM, or None.
         real: gives the real images (B, 3, size, size) in [-1, 1] of a size.
         judged: by each discriminator.
     """
@@ -51,22 +51,22 @@ class GeneratorView:
     synthesis: Synthesis
     text: TextEmbedding
     batch: CaptionedImages
-    judge: "DAMSM | None"
+    scorer: "DAMSM | None"
     real: Callable[[int], Tensor] | None = None
     judged: Sequence[Judged] = ()
 
 
-class GeneratorLoss(Recipe, nn.Module):
+class GeneratorLoss(Configured, nn.Module):
     """One weighted term.
 
     Attributes:
         name: its key in the logs.
-        needs_judge: whether it takes the DAMSM.
+        needs_scorer: whether it takes the DAMSM.
         inputs: sha256 of the content of checkpoints that :meth:`prepare` read, by the key that names them.
     """
 
     name: str
-    needs_judge: bool = False
+    needs_scorer: bool = False
     inputs: Mapping[str, str] = MappingProxyType({})
 
     def prepare(self, vocabulary: list[str]) -> None:
@@ -82,7 +82,7 @@ class GeneratorLoss(Recipe, nn.Module):
 
 
 class DAMSMLoss(GeneratorLoss):
-    """Does the picture match its caption, says DAMSM (AttnGAN, Eq. 13; SSA-GAN, Eq. 9).
+    """Does the image match its caption, says DAMSM (AttnGAN, Eq. 13; SSA-GAN, Eq. 9).
 
     Args:
         weight: lambda (SSA-GAN 0.05 released, 0.1 paper; AttnGAN 5 for CUB, 50 for COCO).
@@ -91,7 +91,7 @@ class DAMSMLoss(GeneratorLoss):
     """
 
     name = "damsm"
-    needs_judge = True
+    needs_scorer = True
 
     def __init__(
         self,
@@ -105,8 +105,8 @@ class DAMSMLoss(GeneratorLoss):
         self.class_masking = class_masking
 
     def forward(self, view: GeneratorView) -> Tensor:
-        """The weighted DAMSM loss of the finest pictures."""
-        regions, codes = view.judge.image_encoder(view.synthesis.images[-1])
+        """The weighted DAMSM loss of the finest images."""
+        regions, codes = view.scorer.image_encoder(view.synthesis.images[-1])
         class_ids = view.batch.class_ids if self.class_masking else None
         return self.weight * damsm_loss(regions, codes, view.text, class_ids, self.gammas, everywhere=True).total
 

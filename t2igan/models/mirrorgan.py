@@ -1,8 +1,8 @@
 """MirrorGAN: learning text-to-image generation by redescription (Qiao et al., CVPR 2019).
 
 Three parts: STEM embeds the caption (:class:`t2igan.text.TextEncoder`); GLAM, in the cascaded generator of this
-file, attends to its words and to the sentence as a whole; STREAM (:mod:`t2igan.models.stream`) tells what a picture
-shows, and of a drawn picture that should be its caption (:mod:`t2igan.models.redescription`).
+file, attends to its words and to the sentence as a whole; STREAM (:mod:`t2igan.models.stream`) tells what an image
+shows, and of a generated image that should be its caption (:mod:`t2igan.models.redescription`).
 """
 
 from functools import partial
@@ -124,8 +124,8 @@ class MirrorGANGenerator(CascadedGenerator):
     """GLAM in a cascade (sec. 3.2).
 
     Args:
-        image_size: side of the finest picture.
-        stages: number of pictures, the coarsest of them ``image_size / 2 ** (stages - 1)`` wide.
+        image_size: side of the finest image.
+        stages: number of images, the coarsest of them ``image_size / 2 ** (stages - 1)`` wide.
         channels: width of the features (``GF_DIM``: 32 for CUB).
         residual_blocks: per stage (``R_NUM``: 2 for CUB).
         noise_dim: width Z of the noise.
@@ -154,21 +154,21 @@ class MirrorGANGenerator(CascadedGenerator):
 
 
 class MirrorGAN(AdversarialModule):
-    """MirrorGAN's training: cross-entropy at every scale, redescription of the finest picture, divergence of F_ca.
+    """MirrorGAN's training: cross-entropy at every scale, redescription of the finest image, divergence of F_ca.
 
     Args:
-        damsm: checkpoint of the DAMSM whose text encoder is STEM; in validation it judges what is drawn.
+        damsm: checkpoint of the DAMSM whose text encoder is STEM; in validation it scores what is generated.
         captioner: checkpoint of a STREAM trained on the same vocabulary. With ``redescription_weight`` 0 it only
             measures, and may be left out.
-        image_size: side of the finest picture.
+        image_size: side of the finest image.
         channels: width of the generator (32 for CUB).
-        critic_channels: base width of the discriminators (64 for CUB).
+        discriminator_channels: base width of the discriminators (64 for CUB).
         residual_blocks: per stage (2 for CUB).
         legacy_mask: the attention mask as released.
         sentence_softmax: what the attention to the sentence sums to 1 over; see :class:`SentenceAttention`.
         sentence_dim: width of the text encoder's vectors; `t2igan fit` takes the DAMSM's.
         generator: any other generator.
-        discriminators: any other discriminators; None makes one per picture of the generator.
+        discriminators: any other discriminators; None makes one per image of the generator.
         objective: any other objective; None is cross-entropy.
         generator_losses: None makes them of what follows.
         redescription_weight: lambda (10 released, 20 in the paper).
@@ -183,7 +183,7 @@ class MirrorGAN(AdversarialModule):
             ("generator",),
             ("image_size", "channels", "residual_blocks", "legacy_mask", "sentence_softmax", "sentence_dim"),
         ),
-        (("discriminators",), ("critic_channels",)),
+        (("discriminators",), ("discriminator_channels",)),
         (
             ("generator_losses",),
             ("captioner", "redescription_weight", "redescription_reduction", "damsm_weight", "kl_weight"),
@@ -196,7 +196,7 @@ class MirrorGAN(AdversarialModule):
         captioner: str | None = None,
         image_size: Count = 256,
         channels: Count = 32,
-        critic_channels: int = 64,
+        discriminator_channels: int = 64,
         residual_blocks: int = 2,
         legacy_mask: bool = False,
         sentence_softmax: SoftmaxOver = "channels",
@@ -223,7 +223,7 @@ class MirrorGAN(AdversarialModule):
             generator_losses = redescription(captioner, redescription_weight, redescription_reduction)
             generator_losses += matching_losses(generator, damsm_weight, kl_weight)
         if discriminators is None:
-            discriminators = attngan_discriminators(generator, critic_channels)
+            discriminators = attngan_discriminators(generator, discriminator_channels)
         super().__init__(
             generator=generator,
             discriminators=discriminators,
@@ -234,7 +234,7 @@ class MirrorGAN(AdversarialModule):
         )
 
     def validation_step(self, batch: CaptionedImages, batch_idx: int) -> None:
-        """As of every GAN, and the captioner's loss per word on what is drawn, whatever its weight in training."""
+        """As of every GAN, and the captioner's loss per word on generated images, whatever its weight."""
         super().validation_step(batch, batch_idx)
         streams = [loss.stream for loss in self.generator_losses if isinstance(loss, RedescriptionLoss)]
         if not streams:

@@ -1,4 +1,4 @@
-"""MirrorGAN's third part: a drawn picture must be told back as its caption (Qiao et al., CVPR 2019, sec. 3.3)."""
+"""MirrorGAN's third part: a generated image must be told back as its caption (Qiao et al., CVPR 2019, sec. 3.3)."""
 
 from typing import Literal
 
@@ -13,13 +13,13 @@ from t2igan.ranges import Weight
 
 
 class RedescriptionLoss(GeneratorLoss):
-    """Minus the log-probability that a frozen STREAM gives to the caption of the finest picture.
+    """Minus the log-probability that a frozen STREAM gives to the caption of the finest image.
 
     Args:
         captioner: checkpoint of a STREAM trained on the same vocabulary.
         weight: lambda (10 released for birds, 20 in the paper).
-        reduction: ``mean`` over all tokens of the batch, as released; ``sum`` over the tokens of a picture and then
-            mean over pictures, as the paper's L_stream has it.
+        reduction: ``mean`` over all tokens of the batch, as released; ``sum`` over the tokens of an image and then
+            mean over images, as the paper's L_stream has it.
         end_token: count ``<end>`` too. The released code does not. A captioner that learnt ``<end>`` judges the
             words before it all the same.
     """

@@ -20,8 +20,8 @@ def prepare_networks(module: "AdversarialModule") -> None:
     levers = module.levers
     trained: list[nn.Module] = [module.generator, module.discriminators]
     lent: list[nn.Module] = [module.generator_losses]
-    if module.judge is not None and module.text_mode != "damsm-finetune":
-        lent.append(module.judge)
+    if module.scorer is not None and module.text_mode != "damsm-finetune":
+        lent.append(module.scorer)
     if levers.folding:
         for network in lent:
             fold_batch_norms(network)

@@ -95,12 +95,12 @@ class SSACNBlock(nn.Module):
 
 
 class SSAGANGenerator(Generator):
-    """Noise -> 4x4 features -> one SSACN block per resolution -> picture (sec. 3.1).
+    """Noise -> 4x4 features -> one SSACN block per resolution -> image (sec. 3.1).
 
     The caption enters through its sentence vector only; words are not used.
 
     Args:
-        image_size: side of the picture, a power of two (256 in the paper: seven blocks).
+        image_size: side of the image, a power of two (256 in the paper: seven blocks).
         channels: base width (64 in the paper; ``ngf``).
         noise_dim: width of the noise.
         sentence_dim: width of the sentence vector.
@@ -162,12 +162,12 @@ class SSAGAN(AdversarialModule):
     averaged weights), ``released`` and ``paper``.
 
     Args:
-        damsm: checkpoint of the DAMSM that gives the text encoder and judges what is drawn.
-        image_size: side of the pictures.
+        damsm: checkpoint of the DAMSM that gives the text encoder and scores what is generated.
+        image_size: side of the images.
         channels: base width of generator and discriminator.
         sentence_dim: width of the text encoder's vectors; `t2igan fit` takes the DAMSM's.
         generator: any other generator.
-        discriminators: any other discriminators; None is one for each picture size of the generator.
+        discriminators: any other discriminators; None is one for each image size of the generator.
         objective: any other objective; None is hinge.
         penalty: None takes none.
         generator_losses: None is the DAMSM loss with ``damsm_weight`` and gammas 5, 5, 10.

@@ -1,7 +1,7 @@
-"""STREAM, MirrorGAN's captioner: tells what a picture shows (Qiao et al., CVPR 2019, sec. 3.3).
+"""STREAM, MirrorGAN's captioner: tells what an image shows (Qiao et al., CVPR 2019, sec. 3.3).
 
-A convolutional encoder turns a picture into one vector, and a recurrent decoder tells it word by word. Trained on
-real pictures, it says how well a drawn one can be told back as its caption (:mod:`t2igan.models.redescription`).
+A convolutional encoder turns an image into one vector, and a recurrent decoder tells it word by word. Trained on
+real images, it says how well a generated one can be told back as its caption (:mod:`t2igan.models.redescription`).
 """
 
 from collections.abc import Sequence
@@ -26,17 +26,17 @@ from t2igan.metrics.weights import resolve_weights
 from t2igan.models.damsm import ImageEncoder
 from t2igan.models.suite_module import SuiteModule, load_module
 from t2igan.nn import across
+from t2igan.nn.config import Configured
 from t2igan.nn.images import resize, to_signed
-from t2igan.nn.recipe import Recipe
 from t2igan.ranges import Count, Rate
 
 
-class CaptionEncoder(Recipe, nn.Module):
-    """Pictures (B, 3, S, S) in [-1, 1] -> features (B, E), of any side S.
+class CaptionEncoder(Configured, nn.Module):
+    """Images (B, 3, S, S) in [-1, 1] -> features (B, E), of any side S.
 
     Attributes:
         dim: width E.
-        image_size: side in pixels that pictures are brought to.
+        image_size: side in pixels that images are brought to.
     """
 
     dim: int
@@ -57,10 +57,10 @@ class ResNetCaptionEncoder(CaptionEncoder):
         dim: width of the features.
         weights: ``imagenet`` (torchvision's, from ``checkpoints/`` or downloaded), ``random``, or a file.
         align_corners: of the resize to 224 pixels. True is what the released code meant when it was run.
-        renormalise: give the trunk pictures normalised as on ImageNet. The released GAN training does not, though
+        renormalise: give the trunk images normalised as on ImageNet. The released GAN training does not, though
             its captioner was trained so.
         bn_mode: ``train``: the trunk's batch statistics are those of the batch while pre-training, and its
-            running statistics drift, as in the released recipe; ``eval``: they stay ImageNet's.
+            running statistics drift, as in the released code; ``eval``: they stay ImageNet's.
     """
 
     image_size = 224
@@ -121,7 +121,7 @@ class SmallCaptionEncoder(CaptionEncoder):
     Args:
         dim: width of the features.
         channels: colours told apart, and kinds of small patterns.
-        image_size: side that pictures are brought to, a multiple of 4.
+        image_size: side that images are brought to, a multiple of 4.
     """
 
     def __init__(self, dim: Count = 256, channels: Count = 16, image_size: Count = 64) -> None:
@@ -131,7 +131,7 @@ class SmallCaptionEncoder(CaptionEncoder):
         self.trunk = nn.Sequential(
             nn.AvgPool2d(2), *_convolution(3, channels, 1), *_convolution(channels, channels, 3), nn.MaxPool2d(2)
         )
-        # Where in the picture a colour is tells which part of the body has it, so places are kept apart.
+        # Where in the image a colour is tells which part of the body has it, so places are kept apart.
         self.linear = nn.Linear(channels * (image_size // 4) ** 2, dim)
         self.bn = nn.BatchNorm1d(dim)
 
@@ -192,7 +192,7 @@ def _convolution(channels: int, out_channels: int, kernel: int) -> tuple[nn.Modu
     return convolution, nn.BatchNorm2d(out_channels), nn.LeakyReLU(0.2)
 
 
-class CaptionDecoder(Recipe, nn.Module):
+class CaptionDecoder(Configured, nn.Module):
     """Features -> words, by an LSTM that reads the features as if they were the word before the first.
 
     Args:
@@ -200,7 +200,7 @@ class CaptionDecoder(Recipe, nn.Module):
         embedding_dim: width E of word embeddings and features.
         hidden_dim: width of the LSTM's state.
         forget_bias: added to the forget gate's bias when training starts; 1 makes the LSTM keep what it read of the
-            picture until it has learnt what to forget. The released recipe adds nothing.
+            image until it has learnt what to forget. The released code adds nothing.
     """
 
     def __init__(
@@ -282,10 +282,10 @@ def reference_captions(split: ImageSplit, captions: Sequence[int]) -> list[list[
 
 
 class STREAM(SuiteModule):
-    """Pre-training of the captioner with its words' cross-entropy, Adam at 1e-3 (the recipe the release points to).
+    """Pre-training of the captioner with its words' cross-entropy, Adam at 1e-3 (what the release points to).
 
     Args:
-        encoder: of pictures; it fixes the width of the word embedding.
+        encoder: of images; it fixes the width of the word embedding.
         vocabulary_size: None takes the data set's.
         hidden_dim: width of the LSTM's state.
         end_token: ``<end>`` is the last word of each caption that is learnt, so the captioner knows when to stop.
@@ -333,7 +333,7 @@ class STREAM(SuiteModule):
         return with_end(captions, lengths) if self.end_token else (captions, lengths)
 
     def say(self, features: Tensor) -> tuple[list[str], Tensor]:
-        """Caption pictures.
+        """Caption images.
 
         Args:
             features: (B, E), of the encoder.
@@ -357,14 +357,14 @@ class STREAM(SuiteModule):
         lengths: Tensor,
         references: Sequence[Sequence[str]],
     ) -> None:
-        """Add pictures to ``quality``.
+        """Add images to ``quality``.
 
         Args:
             quality: keeps the account.
             images: (B, 3, S, S) in [-1, 1].
             captions: int64 (B, T), 0 = padding; their token loss is measured.
             lengths: int64 (B,).
-            references: true captions of each picture, which the captioner's own are compared with.
+            references: true captions of each image, which the captioner's own are compared with.
         """
         features = self.encoder(images)
         captions, lengths = self.targets(captions, lengths)

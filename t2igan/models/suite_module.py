@@ -14,16 +14,17 @@ from pytorch_lightning.plugins import MixedPrecision
 from torch import Tensor
 
 import t2igan
+from t2igan import earlier
 from t2igan.data.batch import CaptionedImages
 from t2igan.data.vocabulary import END
 from t2igan.errors import UserError
 from t2igan.models.digest import OWN, archive_problem, is_sealed, is_whole, seal
 from t2igan.models.weights_file import SUFFIX, read_weights
 from t2igan.nn import across
+from t2igan.nn.config import Configured, build, config_of
 from t2igan.nn.finite import first_non_finite
 from t2igan.nn.levers import PLAIN, Levers
 from t2igan.nn.randomness import StepRandom, seed_weights, step_seed
-from t2igan.nn.recipe import Recipe, build, recipe_of
 from t2igan.progress import KEY, Progress, progress_of
 from t2igan.zoo import locate
 
@@ -31,10 +32,10 @@ from t2igan.zoo import locate
 SELECTED = "selected"
 
 
-class SuiteModule(Recipe, pl.LightningModule):
+class SuiteModule(Configured, pl.LightningModule):
     """A LightningModule whose checkpoint alone is enough to build it again.
 
-    Beside the weights a checkpoint holds the recipe of the module, the vocabulary of the data set it was
+    Beside the weights a checkpoint holds the config of the module, the vocabulary of the data set it was
     trained on and that data set's fingerprint.
 
     Attributes:
@@ -201,10 +202,10 @@ class SuiteModule(Recipe, pl.LightningModule):
         return super().load_state_dict(kept | given, strict=strict, assign=assign)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add recipe, vocabulary and data set, and the digest of everything: no other hook comes after this one."""
+        """Add config, vocabulary and data set, and the digest of everything: no other hook comes after this one."""
         checkpoint["t2igan"] = {
             "version": t2igan.__version__,
-            "recipe": recipe_of(self),
+            "config": config_of(self),
             "vocabulary": self.vocabulary,
             "dataset": self.dataset,
             "images_seen": self.images_seen,
@@ -216,6 +217,7 @@ class SuiteModule(Recipe, pl.LightningModule):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Bring back what :meth:`on_save_checkpoint` added."""
+        earlier.rename_checkpoint(checkpoint)
         own = checkpoint["t2igan"]
         if self.vocabulary and own["vocabulary"] and self.vocabulary != own["vocabulary"]:
             raise UserError("the checkpoint was trained on another vocabulary than this store's")
@@ -231,11 +233,11 @@ class SuiteModule(Recipe, pl.LightningModule):
 
 
 def content_sha256(module: SuiteModule) -> str:
-    """sha256 (hex) of what a module is: recipe, vocabulary and weights.
+    """sha256 (hex) of what a module is: config, vocabulary and weights.
 
     Two files of it may differ, as those of a run that was interrupted and of one that was not do.
     """
-    told = {"recipe": recipe_of(module), "vocabulary": module.vocabulary}
+    told = {earlier.CONFIG: config_of(module), "vocabulary": module.vocabulary}
     digest = hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode())
     for name, tensor in module.state_dict().items():
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
@@ -264,6 +266,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         raise UserError(f"{path} is damaged ({problem}); take another checkpoint")
     else:
         warnings.warn(f"{path}: of an earlier version, without a digest of its content", stacklevel=2)
+    earlier.rename_checkpoint(checkpoint)
     return checkpoint
 
 
@@ -295,8 +298,8 @@ def _reason(error: Exception) -> str:
 
 def _check_form(path: Path, checkpoint: Any) -> None:
     own = checkpoint.get(OWN) if isinstance(checkpoint, dict) else None
-    if not isinstance(own, dict) or not isinstance(own.get("recipe"), dict):
-        raise UserError(f"{path} was not written by this suite (it holds no recipe)")
+    if not isinstance(own, dict) or not isinstance(own.get("config", own.get(earlier.CONFIG)), dict):
+        raise UserError(f"{path} was not written by this suite (it holds no config)")
     weights, words = checkpoint.get("state_dict"), own.get("vocabulary")
     tensors = isinstance(weights, dict) and all(isinstance(each, torch.Tensor) for each in weights.values())
     texts = isinstance(words, list) and all(isinstance(word, str) for word in words)
@@ -320,7 +323,7 @@ def load_module(path: str | Path) -> SuiteModule:
     """Build the module that a checkpoint describes, with its weights, in eval mode on the CPU.
 
     Raises:
-        UserError: if the file is missing, damaged, not written by the suite, its weights are not its recipe's or no
+        UserError: if the file is missing, damaged, not written by the suite, its weights are not its config's or no
             numbers.
     """
     checkpoint = read_checkpoint(path)
@@ -332,7 +335,7 @@ def load_module(path: str | Path) -> SuiteModule:
         module.load_state_dict(checkpoint["state_dict"])
     except RuntimeError as error:
         first = str(error).splitlines()[1:2] or [str(error)]
-        raise UserError(f"{path}: its weights do not fit its own recipe ({first[0].strip()[:120]})") from error
+        raise UserError(f"{path}: its weights do not fit its own config ({first[0].strip()[:120]})") from error
     size = getattr(getattr(module, "text_encoder", None), "vocabulary_size", None)
     if module.vocabulary and size not in (None, len(module.vocabulary)):
         raise UserError(f"{path}: its vocabulary has {len(module.vocabulary):,} words, its text encoder {size:,}")
@@ -340,15 +343,15 @@ def load_module(path: str | Path) -> SuiteModule:
 
 
 def build_module(path: str | Path, checkpoint: dict[str, Any]) -> SuiteModule:
-    """The module that a checkpoint's recipe describes, with new weights.
+    """The module that a checkpoint's config describes, with new weights.
 
     Raises:
-        UserError: the recipe is not that of a module of the suite.
+        UserError: the config is not that of a module of the suite.
     """
     try:
-        module = build(checkpoint[OWN]["recipe"])
+        module = build(checkpoint[OWN]["config"])
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
     if not isinstance(module, SuiteModule):
-        raise UserError(f"{path}: its recipe describes {type(module).__name__}, which is not trained by itself")
+        raise UserError(f"{path}: its config describes {type(module).__name__}, which is not trained by itself")
     return module

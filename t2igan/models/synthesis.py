@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from t2igan.errors import UserError
 from t2igan.layout.layout import Layouts
 from t2igan.losses.adversarial import Logits
-from t2igan.nn.recipe import Recipe
+from t2igan.nn.config import Configured
 from t2igan.text import TextEmbedding
 
 
@@ -71,8 +71,8 @@ class Synthesis:
             )
 
 
-class Generator(Recipe, nn.Module):
-    """Noise and text -> pictures.
+class Generator(Configured, nn.Module):
+    """Noise and text -> images.
 
     A generator with conditioning augmentation sets ``eps_dim`` and takes that noise as a third argument of
     ``forward``; without the argument it draws it, in eval mode too.
@@ -92,12 +92,12 @@ class Generator(Recipe, nn.Module):
     eps_dim: int = 0
 
     def forward(self, noise: Tensor, text: TextEmbedding) -> Synthesis:
-        """Draw one picture for each row of ``noise`` (B, Z) and of ``text``."""
+        """Draw one image for each row of ``noise`` (B, Z) and of ``text``."""
         raise NotImplementedError
 
     @property
     def random_dim(self) -> int:
-        """Width Z + E of all that a picture depends on beside its caption."""
+        """Width Z + E of all that an image depends on beside its caption."""
         return self.noise_dim + self.eps_dim
 
     def from_random(self, random: Tensor, text: TextEmbedding) -> Synthesis:
@@ -115,8 +115,8 @@ class Generator(Recipe, nn.Module):
         return synthesis
 
 
-class Discriminator(Recipe, nn.Module):
-    """A critic of pictures of one size; ``forward(image (B, 3, S, S))`` gives its features.
+class Discriminator(Configured, nn.Module):
+    """A discriminator of images of one size; ``forward(image (B, 3, S, S))`` gives its features.
 
     Attributes:
         image_size: side S of the images it judges.

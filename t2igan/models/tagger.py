@@ -17,10 +17,10 @@ from t2igan.data.tagged import UNTAGGED, TaggedBatch
 from t2igan.layout.labels import COCO_STUFF
 from t2igan.metrics.tagging import content_words, tagging_quality
 from t2igan.models.suite_module import SuiteModule
-from t2igan.nn.recipe import Recipe
+from t2igan.nn.config import Configured
 
 
-class TokenClassifier(Recipe, nn.Module):
+class TokenClassifier(Configured, nn.Module):
     """Words of narratives -> logits (B, T, labels).
 
     Attributes:

@@ -21,10 +21,10 @@ class TextConditioned(SuiteModule):
 
     Attributes:
         text_encoder: embeds captions, None until :meth:`configure_model`.
-        judge: the pre-trained DAMSM, None where there is none or nothing is trained.
+        scorer: the pre-trained DAMSM, None where there is none or nothing is trained.
         generator: what the embeddings are for.
         discriminators: what else they are for.
-        generator_losses: what the judge is for.
+        generator_losses: what the scorer is for.
     """
 
     generator: Generator
@@ -35,11 +35,11 @@ class TextConditioned(SuiteModule):
         super().__init__()
         self.damsm, self.text_mode, self.vocabulary_size = damsm, text_mode, vocabulary_size
         self.text_encoder: TextEncoder | NoText | None = None
-        self.judge: DAMSM | None = None
+        self.scorer: DAMSM | None = None
 
     def _new_text_encoder(self) -> TextEncoder | NoText:
-        if self.judge is not None:
-            size, dim = self.judge.vocabulary_size, self.judge.image_encoder.dim
+        if self.scorer is not None:
+            size, dim = self.scorer.vocabulary_size, self.scorer.image_encoder.dim
         else:
             size, dim = self.vocabulary_size or len(self.vocabulary), self.generator.sentence_dim
         self.remember(vocabulary_size=size)
@@ -48,35 +48,35 @@ class TextConditioned(SuiteModule):
         check_sentence_dim(dim, f"model.init_args.damsm ({self.damsm})", self.generator, self.discriminators)
         return TextEncoder(size, dim)
 
-    def _load_judge(self) -> DAMSM:
-        judge = load_module(self.damsm)
-        if not isinstance(judge, DAMSM):
-            raise UserError(f"{self.damsm} holds a {type(judge).__name__}, not a DAMSM")
-        if self.vocabulary and judge.vocabulary != self.vocabulary:
+    def _load_scorer(self) -> DAMSM:
+        scorer = load_module(self.damsm)
+        if not isinstance(scorer, DAMSM):
+            raise UserError(f"{self.damsm} holds a {type(scorer).__name__}, not a DAMSM")
+        if self.vocabulary and scorer.vocabulary != self.vocabulary:
             raise UserError(
                 f"the DAMSM {self.damsm} was trained on another vocabulary than this store's: "
                 "train one on this store, or prepare the store with that DAMSM's captions.pickle"
             )
         if self.text_mode == "damsm-finetune":
-            judge.requires_grad_(True)
-            if hasattr(judge.image_encoder, "trunk"):
-                judge.image_encoder.trunk.requires_grad_(False)
-        return judge
+            scorer.requires_grad_(True)
+            if hasattr(scorer.image_encoder, "trunk"):
+                scorer.image_encoder.trunk.requires_grad_(False)
+        return scorer
 
     @property
     def trains_text(self) -> bool:
         """Whether training moves the text encoder."""
         return self.text_mode not in ("frozen", "none")
 
-    def _judged_text(self, batch: CaptionedImages) -> TextEmbedding:
+    def _scored_text(self, batch: CaptionedImages) -> TextEmbedding:
         """The captions as the DAMSM that judges embeds them."""
-        encoder = self.text_encoder if self.judge is None else self.judge.text_encoder
+        encoder = self.text_encoder if self.scorer is None else self.scorer.text_encoder
         with torch.no_grad():
             return encoder(batch.captions, batch.lengths)
 
-    def _judge_gammas(self) -> Gammas:
+    def _scorer_gammas(self) -> Gammas:
         """Smoothing factors of the generator's own DAMSM loss where it has one."""
         for loss in self.generator_losses:
-            if loss.needs_judge:
+            if loss.needs_scorer:
                 return loss.gammas
-        return self.judge.gammas
+        return self.scorer.gammas

@@ -1,4 +1,4 @@
-"""Word attention: what each place of a picture reads from the caption (AttnGAN, sec. 3.1)."""
+"""Word attention: what each place of an image reads from the caption (AttnGAN, sec. 3.1)."""
 
 import torch
 from torch import Tensor, nn
@@ -7,7 +7,7 @@ from torch import Tensor, nn
 def attend(
     features: Tensor, keys: Tensor, values: Tensor, padding: Tensor, legacy_mask: bool = False
 ) -> tuple[Tensor, Tensor]:
-    """Unscaled dot-product attention of picture features over the words of a caption.
+    """Unscaled dot-product attention of image features over the words of a caption.
 
     Args:
         features: (B, C, h, w), the queries.

@@ -1,4 +1,4 @@
-"""Between stored pictures (uint8) and pictures as networks see them ([-1, 1])."""
+"""Between stored images (uint8) and images as networks see them ([-1, 1])."""
 
 from typing import Literal
 
@@ -10,7 +10,7 @@ from torch import Tensor
 def to_signed(images: Tensor) -> Tensor:
     """uint8 (B, 3, H, W) -> [-1, 1], of torch's default type, which is that of the networks."""
     wide = torch.promote_types(torch.get_default_dtype(), torch.float32)
-    # Pictures that were cut on a CPU lie channels last in memory, which networks would take over.
+    # Images that were cut on a CPU lie channels last in memory, which networks would take over.
     signed = images.to(wide, memory_format=torch.contiguous_format).div_(127.5).sub_(1)
     return signed.to(torch.get_default_dtype())
 
@@ -19,7 +19,7 @@ def to_uint8(images: Tensor, quantisation: Literal["round", "truncate"] = "round
     """[-1, 1] (B, 3, H, W) -> uint8.
 
     Args:
-        images: pictures; values outside [-1, 1] are clamped.
+        images: images; values outside [-1, 1] are clamped.
         quantisation: ``truncate`` is what the released code bases do, half a level darker.
     """
     levels = (images.float() + 1) * 127.5
@@ -29,7 +29,7 @@ def to_uint8(images: Tensor, quantisation: Literal["round", "truncate"] = "round
 
 
 def resize(images: Tensor, size: int) -> Tensor:
-    """Float pictures (B, 3, S, S) at another side, bilinear, antialiased; unchanged if they have it already."""
+    """Float images (B, 3, S, S) at another side, bilinear, antialiased; unchanged if they have it already."""
     if images.shape[-1] == size and images.shape[-2] == size:
         return images
     return F.interpolate(images, size=(size, size), mode="bilinear", antialias=True, align_corners=False)

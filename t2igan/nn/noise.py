@@ -14,7 +14,7 @@ def caption_noise(caption_ids: Tensor, dim: int, seed: int, draw: int = 0) -> Te
         caption_ids: int64 (B,).
         dim: width Z of the noise.
         seed: of the evaluation.
-        draw: 0 for the first picture of a caption, 1 for the second, ...
+        draw: 0 for the first image of a caption, 1 for the second, ...
     """
     rows = [
         np.random.Generator(np.random.Philox(key=[seed, draw], counter=[0, 0, 0, int(caption)])).standard_normal(

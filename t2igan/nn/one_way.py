@@ -7,11 +7,11 @@ from t2igan.nn.convolution import Conv2d, Halving, LeakyReLU
 
 
 def stage_widths(image_size: int, channels: int, widest: int) -> list[int]:
-    """Number of channels at each resolution, from the picture's side down to 4x4.
+    """Number of channels at each resolution, from the image's side down to 4x4.
 
     Args:
-        image_size: side of the picture.
-        channels: width at the picture's side; it doubles with each halving of the side.
+        image_size: side of the image.
+        channels: width at the image's side; it doubles with each halving of the side.
         widest: the largest multiple of ``channels``.
 
     Raises:

@@ -1,1 +1,1 @@
-"""Pictures for people: captioned grids, mask and attention overlays, training curves. Knows no models."""
+"""Images for people: captioned grids, mask and attention overlays, training curves. Knows no models."""

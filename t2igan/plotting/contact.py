@@ -9,13 +9,13 @@ from t2igan.plotting.grids import PAPER, captioned_grid
 
 
 def contact_sheet(store: Store, pictures: int = 12, columns: int = 6, cell_pixels: int = 160) -> Image.Image:
-    """Pictures spread evenly over each split, each as it is stored and with its first caption.
+    """Images spread evenly over each split, each as it is stored and with its first caption.
 
     Args:
         store: where they come from.
         pictures: of each split, at most.
-        columns: pictures in a row.
-        cell_pixels: longer side at which a picture is shown.
+        columns: images in a row.
+        cell_pixels: longer side at which an image is shown.
     """
     grids = []
     for name in SPLITS:

@@ -1,4 +1,4 @@
-"""Grids of pictures with their captions."""
+"""Grids of images with their captions."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 from t2igan.errors import UserError
 from t2igan.files import whole_file
 
-Pictures = torch.Tensor | Sequence[torch.Tensor]
+Images = torch.Tensor | Sequence[torch.Tensor]
 """uint8 (N, 3, H, W), or a sequence of uint8 (3, H, W)."""
 
 PAPER = (255, 255, 255)
@@ -48,15 +48,15 @@ def wrap(text: str, face: ImageFont.FreeTypeFont, width: int) -> list[str]:
 
 
 def save_png(picture: Image.Image, path: Path) -> None:
-    """Write a picture; the file is whole or not there, and its folder is made."""
+    """Write an image; the file is whole or not there, and its folder is made."""
     with whole_file(path) as draft:
         picture.save(draft, "PNG")
 
 
 def to_picture(image: torch.Tensor, pixels: int | None = None) -> Image.Image:
-    """Turn a picture, uint8 (3, H, W), into a PIL picture, with its longer side scaled to ``pixels``.
+    """Turn an image, uint8 (3, H, W), into a PIL image, with its longer side scaled to ``pixels``.
 
-    Small pictures are enlarged by a whole factor with hard pixel edges first, so that what a network really drew
+    Small images are enlarged by a whole factor with hard pixel edges first, so that what a network really drew
     stays visible, and smoothly for the rest.
 
     Raises:
@@ -77,25 +77,25 @@ def to_picture(image: torch.Tensor, pixels: int | None = None) -> Image.Image:
 
 
 def captioned_grid(
-    images: Pictures,
+    images: Images,
     captions: Sequence[str],
     columns: int = 4,
     cell_pixels: int = 160,
     title: str | None = None,
     row_labels: Sequence[str] | None = None,
 ) -> Image.Image:
-    """Lay out pictures in a grid, each with its caption wrapped beneath it.
+    """Lay out images in a grid, each with its caption wrapped beneath it.
 
     Args:
         images: uint8 (N, 3, H, W), or N tensors uint8 (3, H, W).
-        captions: One caption a picture.
-        columns: Pictures in a row.
-        cell_pixels: Longer side at which a picture is shown.
+        captions: One caption an image.
+        columns: Images in a row.
+        cell_pixels: Longer side at which an image is shown.
         title: Heading of the whole sheet.
         row_labels: A heading at the left of each row.
 
     Returns:
-        An RGB picture.
+        An RGB image.
 
     Raises:
         UserError: If the counts do not fit together.
@@ -116,24 +116,24 @@ def captioned_grid(
 
 
 def rows_grid(
-    rows: Sequence[tuple[str, Pictures]],
+    rows: Sequence[tuple[str, Images]],
     captions: Sequence[str],
     cell_pixels: int = 160,
     title: str | None = None,
 ) -> Image.Image:
-    """Lay out one row a model (or real pictures, masks ...), with the captions over the columns.
+    """Lay out one row a model (or real images, masks ...), with the captions over the columns.
 
     Args:
-        rows: (label, pictures) with one picture a caption in every row.
+        rows: (label, images) with one image a caption in every row.
         captions: Headings of the columns.
-        cell_pixels: Longer side at which a picture is shown.
+        cell_pixels: Longer side at which an image is shown.
         title: Heading of the whole sheet.
 
     Returns:
-        An RGB picture.
+        An RGB image.
 
     Raises:
-        UserError: If a row has another number of pictures than there are captions.
+        UserError: If a row has another number of images than there are captions.
     """
     if not rows or not captions:
         raise UserError("grid: no rows or no captions; give at least one of each")
@@ -153,7 +153,7 @@ def _sheet(
     cell: int,
     title: str | None,
 ) -> Image.Image:
-    """Stack sections (label, pictures, texts beneath) from top to bottom."""
+    """Stack sections (label, images, texts beneath) from top to bottom."""
     size = max(10, round(cell * 0.072))
     face, strong = font(size), font(size + 1, bold=True)
     labels = [label for label, _, _ in sections if label]

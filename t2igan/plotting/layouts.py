@@ -68,7 +68,7 @@ def steps_sheet(steps: Steps, bank: MaskBank, cell_pixels: int = 220) -> Image.I
     Args:
         steps: of one narrative.
         bank: that the masks are of.
-        cell_pixels: side of each picture.
+        cell_pixels: side of each image.
     """
     labels, colours = bank.labels, palette(bank.labels)
     cells = [
@@ -108,15 +108,15 @@ def _words(
             x, y = 0, y + _LINE + 4
         places.append((x, y, length))
         x += length
-    picture = Image.new("RGB", (width, y + _LINE + 4), PAPER)
-    draw = ImageDraw.Draw(picture)
+    image = Image.new("RGB", (width, y + _LINE + 4), PAPER)
+    draw = ImageDraw.Draw(image)
     for (text, colour), (left, top, length) in zip(chips, places):
         if colour is None:
             draw.text((left + 3, top + 6), text, FAINT, small)
             continue
         draw.rectangle((left, top, left + length, top + _LINE), colour)
         draw.text((left + 4, top + 2), text, PAPER if sum(colour) < 330 else INK, face)
-    return picture
+    return image
 
 
 def _trace(steps: Steps, labels: LabelSet, colours: np.ndarray, side: int) -> Image.Image:
@@ -129,20 +129,20 @@ def _trace(steps: Steps, labels: LabelSet, colours: np.ndarray, side: int) -> Im
         colour = colours[labels.value(placed.run.label)]
         pixels[grown] = 0.72 * pixels[grown] + 0.28 * colour
         pixels[grown & ~ndimage.binary_erosion(grown, iterations=2)] = colour
-    picture = Image.fromarray(pixels.astype(np.uint8))
-    draw = ImageDraw.Draw(picture)
+    image = Image.fromarray(pixels.astype(np.uint8))
+    draw = ImageDraw.Draw(image)
     for stroke in steps.narrative.traces or ():
         line = [(float(x) * side, float(y) * side) for x, y, _ in stroke]
         if len(line) > 1:
             draw.line(line, INK, 2, joint="curve")
-    return picture
+    return image
 
 
 def _tiles(placed: Sequence[Placed], bank: MaskBank, colours: np.ndarray, side: int) -> Image.Image:
     """The maps that masks come from, each with its mask in full colour."""
     own = [each for each in placed if each.image is not None][:_MOST_TILES]
     columns = 1 if len(own) < 2 else 2 if len(own) < 5 else 3
-    picture, tile = Image.new("RGB", (side, side), PAPER), (side - 4 * (columns - 1)) // columns
+    image, tile = Image.new("RGB", (side, side), PAPER), (side - 4 * (columns - 1)) // columns
     for place, each in enumerate(own):
         labels = bank.layout(each.image).labels
         pixels = colours[labels] * 0.25 + 255 * 0.75
@@ -151,8 +151,8 @@ def _tiles(placed: Sequence[Placed], bank: MaskBank, colours: np.ndarray, side: 
         chosen[mask.top : mask.top + mask.bits.shape[0], mask.left : mask.left + mask.bits.shape[1]] = mask.bits
         pixels[chosen] = colours[mask.label]
         small = Image.fromarray(pixels.astype(np.uint8)).resize((tile, tile), Image.Resampling.NEAREST)
-        picture.paste(small, (place % columns * (tile + 4), place // columns * (tile + 4)))
-    return picture
+        image.paste(small, (place % columns * (tile + 4), place // columns * (tile + 4)))
+    return image
 
 
 def _grown(mask: np.ndarray, side: int) -> np.ndarray:

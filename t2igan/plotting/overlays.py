@@ -1,4 +1,4 @@
-"""Masks and attention maps laid over pictures."""
+"""Masks and attention maps laid over images."""
 
 from collections.abc import Sequence
 
@@ -29,11 +29,11 @@ def enlarge(mask: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
 def mask_overlay(
     image: torch.Tensor, mask: torch.Tensor, strength: float = 0.6, colormap: str = "magma"
 ) -> torch.Tensor:
-    """Lay a mask as heat over a picture.
+    """Lay a mask as heat over an image.
 
     Args:
         image: uint8 (3, H, W).
-        mask: float (1, h, w) in [0, 1]; scaled bilinearly to the picture.
+        mask: float (1, h, w) in [0, 1]; scaled bilinearly to the image.
         strength: Share of the heat in the result, 0 to 1.
         colormap: Name of a matplotlib colour map.
 
@@ -46,7 +46,7 @@ def mask_overlay(
     if mask.ndim != 3 or mask.shape[0] != 1:
         raise ValueError(f"expected a mask (1, h, w), got {tuple(mask.shape)}")
     colors = heat(enlarge(mask[0], image.shape[-2:]), colormap)
-    # The picture is shown in grey, so that every colour belongs to the mask.
+    # The image is shown in grey, so that every colour belongs to the mask.
     weights = torch.tensor([0.299, 0.587, 0.114])[:, None, None]
     grey = (image.detach().cpu().float() * weights).sum(0, keepdim=True)
     mixed = (1 - strength) * grey + strength * colors.float()
@@ -59,16 +59,16 @@ def mask_strip(
     cell_pixels: int = 128,
     captions: Sequence[str] | None = None,
 ) -> Image.Image:
-    """Show a picture and its masks, coarse to fine, side by side.
+    """Show an image and its masks, coarse to fine, side by side.
 
     Args:
         image: uint8 (3, H, W).
         masks: float (1, s, s) in [0, 1] each; any number of them.
         cell_pixels: Side at which each is shown.
-        captions: Text under the picture and each mask; by default "image" and the masks' sizes.
+        captions: Text under the image and each mask; by default "image" and the masks' sizes.
 
     Returns:
-        An RGB picture.
+        An RGB image.
 
     Raises:
         UserError: If there is no mask, or another number of captions.
@@ -84,16 +84,16 @@ def mask_strip(
 def mask_rows(
     images: torch.Tensor, masks: Sequence[torch.Tensor], captions: Sequence[str], cell_pixels: int = 128
 ) -> Image.Image:
-    """Show a batch: a row of pictures under their captions, and beneath it one row a mask, laid over the pictures.
+    """Show a batch: a row of images under their captions, and beneath it one row a mask, laid over the images.
 
     Args:
         images: uint8 (B, 3, H, W).
         masks: float (B, 1, s, s) in [0, 1] each, coarse to fine.
         captions: B captions.
-        cell_pixels: Side at which each picture is shown.
+        cell_pixels: Side at which each image is shown.
 
     Returns:
-        An RGB picture.
+        An RGB image.
     """
     rows = [("image", list(images))]
     for mask in masks:
@@ -109,7 +109,7 @@ def attention_overlay(
     cell_pixels: int = 128,
     columns: int = 6,
 ) -> Image.Image:
-    """Show where each word looks: the picture, then one panel a word with the word beneath.
+    """Show where each word looks: the image, then one panel a word with the word beneath.
 
     Every map is stretched to its own maximum: attention over all positions sums to one, so its values are small.
 
@@ -121,7 +121,7 @@ def attention_overlay(
         columns: Panels in a row.
 
     Returns:
-        An RGB picture.
+        An RGB image.
 
     Raises:
         UserError: If there are more words than maps.

@@ -123,19 +123,19 @@ def _title(name: str) -> str:
 
 
 def _watch_adversarial(module: AdversarialModule, clock: PartClock) -> None:
-    if module.judge is not None and module.judge.text_encoder is not module.text_encoder:
-        _watch_network(module.judge.text_encoder, "text encoder", clock)
-    for critic in module.discriminators:
-        title = _title(next(name for name, each in module.networks().items() if each is critic))
+    if module.scorer is not None and module.scorer.text_encoder is not module.text_encoder:
+        _watch_network(module.scorer.text_encoder, "text encoder", clock)
+    for discriminator in module.discriminators:
+        title = _title(next(name for name, each in module.networks().items() if each is discriminator))
         for method in ("conditional", "unconditional"):
-            _wrap(critic, method, title, clock)
+            _wrap(discriminator, method, title, clock)
     _wrap(module, "penalty_loss", PENALTY, clock, whole=True)
     if module.penalty is not None:
         # By itself where it takes the features that the discriminator's loss has computed.
         module.penalty = _Penalty(module.penalty)
         _wrap(module.penalty, "compute", PENALTY, clock, whole=True)
     for term in module.generator_losses:
-        _wrap(term, "forward", MATCHING if term.needs_judge else term.name, clock, whole=True)
+        _wrap(term, "forward", MATCHING if term.needs_scorer else term.name, clock, whole=True)
     for average in module.averages.values():
         _wrap(average, "update", AVERAGE, clock)
 

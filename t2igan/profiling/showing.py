@@ -1,4 +1,4 @@
-"""A profile as a table, as JSON, as a picture; several beside each other."""
+"""A profile as a table, as JSON, as an image; several beside each other."""
 
 import json
 import statistics

@@ -20,7 +20,7 @@ UNIMPORTANT = frozenset(
         *("images", "passes", "loader_batch"),
     }
 )
-PICTURES = "pictures"
+PICTURES = "images"
 # What a source may do otherwise than a protocol says.
 KEYS = {own.name for kind in (Protocol, *METRICS.values()) for own in fields(kind)} | {PICTURES}
 NOT_MEASURED = "not in the table's protocol"
@@ -100,7 +100,7 @@ def _of_fields(theirs: Any, ours: Any, skipped: frozenset[str]) -> list[str]:
 
 
 def _of_counts(theirs: Protocol, board: Board, split: tuple[int, int], said: bool) -> Iterator[str]:
-    """Differences in the number of test images and, where the source says it, of pictures."""
+    """Differences in the number of test images and, where the source says it, of images."""
     record = _witness(board)
     images = record.n_real if record.n_split is None else record.n_split
     low, high = split
@@ -109,13 +109,13 @@ def _of_counts(theirs: Protocol, board: Board, split: tuple[int, int], said: boo
         return
     if not low <= images <= high:
         yield f"test images: {low:,}{'' if low == high else f' to {high:,}'}, ours {images:,}"
-    wanted = pictures_of(theirs, min(max(images, low), high))
+    wanted = images_of(theirs, min(max(images, low), high))
     if said and (board.count, board.copies) != (wanted, 0):
         copies = f" and {board.copies:,} copies" if board.copies else ""
         yield f"{PICTURES}: {wanted:,}, ours {board.count:,}{copies}"
 
 
-def pictures_of(protocol: Protocol, images: int) -> int:
-    """Pictures that a protocol draws of a split of so many images, each with a caption."""
+def images_of(protocol: Protocol, images: int) -> int:
+    """Images that a protocol draws of a split of so many images, each with a caption."""
     one_pass = images - images % max(protocol.loader_batch, 1)
     return min(protocol.images, protocol.passes * one_pass) if protocol.passes else protocol.images

@@ -16,7 +16,7 @@ import t2igan
 from t2igan.evaluation.protocol import FOLDER as PROTOCOLS
 from t2igan.evaluation.protocol import load_protocol, protocol_names
 from t2igan.evaluation.record import ResultRecord, TrainingCard
-from t2igan.reporting.leaderboard import Board, Column, Row, winners
+from t2igan.reporting.leaderboard import Board, BoardRow, Column, winners
 from t2igan.reporting.numbers import format_number, spread_over
 from t2igan.reporting.published import METRICS, Beside, PublishedNumber, beside, elsewhere
 from t2igan.reporting.published_tables import (
@@ -103,7 +103,7 @@ def _table(board: Board, number: int, anchors: dict[int, str]) -> dict[str, Any]
         "protocol": board.protocol,
         "hash": board.protocol_hash,
         "words": _protocol_words(board),
-        "pictures": board.pictures,
+        "images": board.images,
         "facts": list(board.facts),
         "headers": board.headers,
         "rows": [_row(board, row, best, anchors) for row in board.rows],
@@ -119,21 +119,21 @@ def _interval_notes(board: Board) -> list[str]:
     if not having:
         return []
     level = f"{' or '.join(f'{level:.0%}' for level in levels)} " if levels else ""
-    return [f"[low, high]: {level}confidence interval of the bootstrap over the pictures of one run"]
+    return [f"[low, high]: {level}confidence interval of the bootstrap over the images of one run"]
 
 
-def _row(board: Board, row: Row, best: dict[Column, Row], anchors: dict[int, str]) -> dict[str, Any]:
+def _row(board: Board, row: BoardRow, best: dict[Column, BoardRow], anchors: dict[int, str]) -> dict[str, Any]:
     return {
         "name": row.name,
         "kind": row.kind,
         "runs": len(row.records),
-        "pictures": row.pictures,
+        "images": row.images,
         "facts": [row.training(name) for name in board.facts.values()],
         "cells": [_cell(board, row, column, best.get(column) is row, anchors) for column in board.columns],
     }
 
 
-def _cell(board: Board, row: Row, column: Column, best: bool, anchors: dict[int, str]) -> Cell | None:
+def _cell(board: Board, row: BoardRow, column: Column, best: bool, anchors: dict[int, str]) -> Cell | None:
     summary = row.summary(column)
     if summary is None:
         return None
@@ -169,7 +169,7 @@ def _facts(record: ResultRecord, name: str, runs: int) -> list[tuple[str, str]]:
         ("value" + of_run, repr(value.value)),
         (f"± over {spread_over(name, value)}", None if value.spread is None else repr(value.spread)),
         ("by guessing", None if value.chance is None else f"{value.chance:.2%}"),
-        ("pictures", f"{value.n:,} of {record.n_generated:,}"),
+        ("images", f"{value.n:,} of {record.n_generated:,}"),
         ("reference images", f"{record.n_real:,}" if record.n_real else "precomputed statistics, or none"),
         ("network", f"sha256 {value.network_sha256[:16]}"),
         ("protocol", f"{record.protocol}, {record.protocol_hash[:16]}"),

@@ -1,4 +1,4 @@
-"""Records -> tables. Only records of one protocol hash, one data set and one number of pictures stand together."""
+"""Records -> tables. Only records of one protocol hash, one data set and one number of images stand together."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -24,7 +24,7 @@ Column = tuple[str, str]
 
 
 @dataclass(frozen=True)
-class Row:
+class BoardRow:
     """One experiment, or one subject that is no training.
 
     Attributes:
@@ -53,7 +53,7 @@ class Row:
         return self.records[0].subject.selection
 
     @property
-    def pictures(self) -> str:
+    def images(self) -> str:
         """How many were scored, and how many of them differ where some do not."""
         distinct = self.records[0].subject.n_distinct
         scored = _range(record.n_generated for record in self.records)
@@ -92,8 +92,8 @@ class Board:
         fingerprint: of its store.
         protocol: name.
         protocol_hash: what all rows share.
-        count: pictures that differ, of each row but the real images.
-        copies: further pictures, that are copies of these; with them, values are those of neither number.
+        count: images that differ, of each row but the real images.
+        copies: further images, that are copies of these; with them, values are those of neither number.
         columns: metrics, in the order of their first appearance.
         rows: the untrained first, the real images last.
     """
@@ -104,19 +104,19 @@ class Board:
     protocol_hash: str
     count: int
     columns: list[Column]
-    rows: list[Row]
+    rows: list[BoardRow]
     copies: int = 0
 
     @property
     def title(self) -> str:
-        """Data set, protocol, hash and number of pictures."""
+        """Data set, protocol, hash and number of images."""
         where = f"{self.dataset} ({self.fingerprint[:8]}), protocol {self.protocol} ({self.protocol_hash[:8]})"
-        return f"{where}, {self.pictures}"
+        return f"{where}, {self.images}"
 
     @property
-    def pictures(self) -> str:
+    def images(self) -> str:
         """How many each row was scored on."""
-        return f"{self.count:,} pictures" + (f" and {self.copies:,} copies of these" if self.copies else "")
+        return f"{self.count:,} images" + (f" and {self.copies:,} copies of these" if self.copies else "")
 
     @property
     def records(self) -> list[ResultRecord]:
@@ -136,7 +136,9 @@ class Board:
 
     def _overs(self, column: Column) -> set[str]:
         """What the ± of a column are over, of rows and of single runs."""
-        runs = [Row("", (record,), ("",)) for row in self.rows if len(row.records) > 1 for record in row.records]
+        runs = [
+            BoardRow("", (record,), ("",)) for row in self.rows if len(row.records) > 1 for record in row.records
+        ]
         summaries = [row.summary(column) for row in (*self.rows, *runs)]
         return {summary.over for summary in summaries if summary is not None and summary.over is not None}
 
@@ -153,23 +155,23 @@ class Board:
         Args:
             runs: under an experiment of several runs a line for each.
         """
-        lines = [["subject", "pictures", *self.facts, *self.headers]]
+        lines = [["subject", "images", *self.facts, *self.headers]]
         for row in self.rows:
             lines.append(self._line(row.title, row))
             if runs and len(row.records) > 1:
-                singles = [Row(label, (record,), (label,)) for record, label in zip(row.records, row.labels)]
+                singles = [BoardRow(label, (record,), (label,)) for record, label in zip(row.records, row.labels)]
                 lines += [self._line(f"· {single.name}", single) for single in singles]
         return lines
 
-    def _line(self, title: str, row: Row) -> list[str]:
-        return [title, row.pictures, *map(row.training, self.facts.values()), *self.cells(row)]
+    def _line(self, title: str, row: BoardRow) -> list[str]:
+        return [title, row.images, *map(row.training, self.facts.values()), *self.cells(row)]
 
-    def cells(self, row: Row) -> list[str]:
+    def cells(self, row: BoardRow) -> list[str]:
         """One cell a column."""
         return [self.cell(row, column) for column in self.columns]
 
-    def cell(self, row: Row, column: Column) -> str:
-        """A number with its spread, with what that is over and the number of pictures where a column mixes them."""
+    def cell(self, row: BoardRow, column: Column) -> str:
+        """A number with its spread, with what that is over and the number of images where a column mixes them."""
         summary = row.summary(column)
         text = format_summary(column[0], summary)
         if summary is None:
@@ -184,8 +186,8 @@ class Board:
             told.append(f"n = {_range(own)}")
         return f"{text} ({', '.join(told)})" if told else text
 
-    def _counts(self, rows: Sequence[Row], column: Column) -> set[int]:
-        """Pictures that went into a metric."""
+    def _counts(self, rows: Sequence[BoardRow], column: Column) -> set[int]:
+        """Images that went into a metric."""
         found = [summary for row in rows if (summary := row.summary(column)) is not None]
         return {value.n for summary in found for value in summary.values}
 
@@ -217,7 +219,7 @@ class Board:
         return notes
 
     def _doubts(self) -> list[str]:
-        """Records that are not as written, or cannot show it; chosen checkpoints; pictures that count twice."""
+        """Records that are not as written, or cannot show it; chosen checkpoints; images that count twice."""
         notes = [
             f"{row.title}: edited after it was written, its digest does not fit" for row in self.rows if row.edited
         ]
@@ -239,7 +241,7 @@ class Board:
 
 
 def boards(records: Iterable[ResultRecord]) -> list[Board]:
-    """One table for each protocol hash, data set and number of pictures.
+    """One table for each protocol hash, data set and number of images.
 
     Real images have the number that the data set gives; they stand in each table of their protocol.
     What was scored while it trained is no row.
@@ -265,13 +267,13 @@ def _by_count(records: Sequence[ResultRecord]) -> Iterator[Board]:
 
 
 def count_of(record: ResultRecord) -> int:
-    """How many of its pictures differ, as far as that was counted."""
+    """How many of its images differ, as far as that was counted."""
     distinct = record.subject.n_distinct
     return record.n_generated if distinct is None else distinct
 
 
 def _counts_of(record: ResultRecord) -> tuple[int, int]:
-    """How many of its pictures differ, and how many further ones are copies."""
+    """How many of its images differ, and how many further ones are copies."""
     return count_of(record), record.n_generated - count_of(record)
 
 
@@ -290,7 +292,7 @@ def _kind_rank(kind: str) -> int:
     return KIND_ORDER.index(kind) if kind in KIND_ORDER else len(KIND_ORDER)
 
 
-def _rows(records: Sequence[ResultRecord]) -> Iterator[Row]:
+def _rows(records: Sequence[ResultRecord]) -> Iterator[BoardRow]:
     """Runs of one experiment together, where it first appears."""
     groups: dict[object, list[tuple[ResultRecord, int | None]]] = {}
     seen: Counter[object] = Counter()
@@ -312,7 +314,7 @@ def _rows(records: Sequence[ResultRecord]) -> Iterator[Row]:
             labels = [_told_apart(record) for record in found]
         own = _told_apart(found[0]) if names.count(name) > 1 else name
         edited = any(record.integrity == "edited" for record in found)
-        yield Row(f"{own} (edited)" if edited else own, found, tuple(labels))
+        yield BoardRow(f"{own} (edited)" if edited else own, found, tuple(labels))
 
 
 def _extent(subject: SubjectCard) -> tuple[int | str | None, ...]:
@@ -376,12 +378,12 @@ def verdicts(board: Board) -> list[str]:
     return lines
 
 
-def _trained(board: Board) -> list[Row]:
+def _trained(board: Board) -> list[BoardRow]:
     """Rows that may be called better than others."""
     return [row for row in board.rows if row.kind == "checkpoint" and not row.edited]
 
 
-def winners(board: Board) -> dict[Column, Row]:
+def winners(board: Board) -> dict[Column, BoardRow]:
     """The row of a column that beats all other experiments beyond the spread, where there is one."""
     trained = _trained(board)
     found = {}

@@ -9,11 +9,11 @@ from t2igan.evaluation.record import MetricValue
 # What a ± may be over, in words.
 SPREADS = {
     "seeds": "sample standard deviation over training seeds",
-    "folds": "standard deviation over folds of the pictures of one run",
-    "subsets": "standard deviation over random subsets of the pictures of one run",
-    "images": "standard deviation over pictures",
+    "folds": "standard deviation over folds of the images of one run",
+    "subsets": "standard deviation over random subsets of the images of one run",
+    "images": "standard deviation over images",
     "captions": "standard deviation over captions",
-    "bootstrap": "standard deviation over bootstrap replicates of the pictures of one run",
+    "bootstrap": "standard deviation over bootstrap replicates of the images of one run",
     "fit": "standard error of the fitted line (an old record), too small as an error of the value",
 }
 # What it was over in records that do not say, by the beginnings of names.

@@ -17,7 +17,7 @@ from t2igan.evaluation.record import ResultRecord
 from t2igan.identity import identity_of
 from t2igan.plain_files import read_yaml
 from t2igan.reporting.comparison import KEYS, NOT_MEASURED, PICTURES, Measured, differences
-from t2igan.reporting.leaderboard import Board, Column, Row, count_of
+from t2igan.reporting.leaderboard import Board, BoardRow, Column, count_of
 
 FOLDER = Path(__file__).parent / "published"
 Certainty = Literal["stated", "listed", "recalled", "user"]
@@ -226,7 +226,7 @@ class Beside:
     """
 
     number: PublishedNumber
-    row: Row | None = None
+    row: BoardRow | None = None
     value: float | None = None
     why_not: str = ""
 
@@ -292,7 +292,7 @@ def _distance(found: Iterable[Sequence[str]]) -> tuple[int, int]:
     return texts.count(NOT_MEASURED), len(texts)
 
 
-def _held_against(number: PublishedNumber, row: Row, board: Board) -> Beside:
+def _held_against(number: PublishedNumber, row: BoardRow, board: Board) -> Beside:
     column = _column(number, row, board)
     summary = None if column is None else row.summary(column)
     if summary is None and number.metric == "r-precision" and row.records[0].damsm:
@@ -304,11 +304,11 @@ def _held_against(number: PublishedNumber, row: Row, board: Board) -> Beside:
     counts = {count_of(record) for record in row.records}
     if counts != {board.count}:
         # Real images have the number that the data set gives.
-        return Beside(number, row, why_not=f"{max(counts):,} pictures, the table has {board.count:,}")
+        return Beside(number, row, why_not=f"{max(counts):,} images, the table has {board.count:,}")
     return Beside(number, row, summary.mean * METRICS[number.metric].factor)
 
 
-def _column(number: PublishedNumber, row: Row, board: Board) -> Column | None:
+def _column(number: PublishedNumber, row: BoardRow, board: Board) -> Column | None:
     """Where ours stands; R-precision as judged by an imported DAMSM: values of two judges do not compare."""
     recorded = METRICS[number.metric].recorded
     wanted = {recorded}
@@ -329,7 +329,7 @@ def system_of(record: ResultRecord) -> str | None:
     if subject.kind == "images":
         plain = {_plain(name): name for name in SYSTEMS.values()}
         return plain.get(_plain(subject.name))
-    kind = (subject.recipe or "").rpartition(".")[2]
+    kind = (subject.module or "").rpartition(".")[2]
     generator = (subject.generator or identity_of(subject).generator or kind).rpartition(".")[2]
     if subject.kind != "checkpoint" or not generator.startswith(kind):
         return None

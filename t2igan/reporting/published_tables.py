@@ -17,7 +17,7 @@ JUDGE_NOTE = (
     "published R-precision was judged by AttnGAN's released DAMSM; "
     "ours is held against it where the judge was imported from released files"
 )
-SPREAD_NOTE = "published ±: over folds (R-precision) or parts (IS) of one run's pictures, as released scorers do"
+SPREAD_NOTE = "published ±: over folds (R-precision) or parts (IS) of one run's images, as released scorers do"
 
 
 def beside_grid(found: Sequence[Beside]) -> list[list[str]]:
@@ -72,7 +72,7 @@ def difference_text(values: Mapping[str, PublishedNumber], tables: Sequence[Boar
     board, found = nearest(list(values.values()), tables)
     if set(found) <= {NOT_KNOWN, NO_METRIC}:
         return "; ".join(found)
-    return f"from {board.protocol}, {board.pictures}: {'; '.join(found)}"
+    return f"from {board.protocol}, {board.images}: {'; '.join(found)}"
 
 
 def metrics_of(numbers: Sequence[PublishedNumber]) -> list[str]:

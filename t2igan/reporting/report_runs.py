@@ -56,8 +56,8 @@ class RunPage:
         curves: ``<svg>`` elements of all else.
         samples: the last sheet of samples, and sheets of captions of one's own.
         earlier: sheets from earlier in training, in their order.
-        overlays: pictures with masks or attention.
-        notes: pictures that cannot be read.
+        overlays: images with masks or attention.
+        notes: images that cannot be read.
         page: https address of its page at wandb, None where it has none.
         sync: command that sends what wandb recorded offline, None where there is nothing to send.
     """
@@ -93,9 +93,9 @@ def read_run(folder: Path, rows: Rows) -> RunPage:
         folder,
         quality_of(rows),
         curves_of(rows),
-        read_pictures([*last, *own], notes),
-        read_pictures([(path, f"after {_steps(path)} steps") for path in between], notes),
-        read_pictures([(path, _overlay_caption(path)) for path in _spread(overlays, MOST_OVERLAYS)], notes),
+        read_images([*last, *own], notes),
+        read_images([(path, f"after {_steps(path)} steps") for path in between], notes),
+        read_images([(path, _overlay_caption(path)) for path in _spread(overlays, MOST_OVERLAYS)], notes),
         notes,
         page_of(folder),
         sync_command(folder),
@@ -132,7 +132,7 @@ def curves_of(rows: Rows) -> list[str]:
 
 
 def first_curves(columns: Collection[str]) -> list[str]:
-    """``FIRST_CURVES`` as far as a run has them; of several picture sizes (``..._64``) the largest."""
+    """``FIRST_CURVES`` as far as a run has them; of several image sizes (``..._64``) the largest."""
     chosen = []
     for key in FIRST_CURVES:
         sizes = [int(name.removeprefix(f"{key}_")) for name in columns if re.fullmatch(f"{key}_[0-9]+", name)]
@@ -143,7 +143,7 @@ def first_curves(columns: Collection[str]) -> list[str]:
     return chosen
 
 
-def read_pictures(entries: Sequence[tuple[Path, str]], notes: list[str]) -> list[Picture]:
+def read_images(entries: Sequence[tuple[Path, str]], notes: list[str]) -> list[Picture]:
     """PNG files as parts of the page; one that cannot be read is noted and left out."""
     found = []
     for path, caption in entries:

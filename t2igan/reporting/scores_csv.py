@@ -7,7 +7,7 @@ from typing import Any
 
 from t2igan.evaluation.record import ResultRecord, TrainingCard
 from t2igan.identity import identity_of
-from t2igan.reporting.leaderboard import Board, Row, count_of
+from t2igan.reporting.leaderboard import Board, BoardRow, count_of
 from t2igan.reporting.numbers import spread_over
 from t2igan.reporting.published import METRICS, PublishedNumber, beside, elsewhere
 from t2igan.reporting.published_tables import difference_text
@@ -29,7 +29,7 @@ HEADERS = (
         "ours",
         "ours_minus_published",
     ),
-    *("pictures", "steps", "images_seen", "global_batch", "selection"),
+    *("images", "steps", "images_seen", "global_batch", "selection"),
     *("source", "certainty", "note", "difference", "sha256", "timestamp", "integrity"),
 )
 
@@ -71,7 +71,7 @@ def _of_record(record: ResultRecord) -> Iterator[dict[str, Any]]:
         "note": "; ".join(record.notes),
         "sha256": subject.sha256,
         "timestamp": record.timestamp,
-        "pictures": count_of(record),
+        "images": count_of(record),
         "selection": subject.selection,
         "integrity": record.integrity,
         **{key: getattr(training, key) for key in ("steps", "images_seen", "global_batch")},
@@ -83,8 +83,8 @@ def _of_record(record: ResultRecord) -> Iterator[dict[str, Any]]:
         yield head | {"metric": name, "spread_over": spread_over(name, value)} | numbers
 
 
-def _of_means(board: Board, row: Row) -> Iterator[dict[str, Any]]:
-    head = _head(row.records[0]) | {"row": "mean", "subject": row.name, "pictures": board.count}
+def _of_means(board: Board, row: BoardRow) -> Iterator[dict[str, Any]]:
+    head = _head(row.records[0]) | {"row": "mean", "subject": row.name, "images": board.count}
     for column in board.columns:
         summary = row.summary(column)
         if summary is not None:

@@ -12,7 +12,7 @@ from t2igan.reporting.report_runs import IMAGES_SEEN
 LAYOUT_FILE = "wandb-layout.json"
 NAME = "t2igan"
 BY_STEP = "trainer/global_step"
-PICTURES = ("samples", "pictures", "masks", "attention")
+PICTURES = ("samples", "images", "masks", "attention")
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Panel:
 
     Attributes:
         title: above it.
-        kind: a curve, or pictures.
+        kind: a curve, or images.
         keys: what it shows.
         x: horizontal axis of a curve.
     """
@@ -46,12 +46,12 @@ class Section:
 
 
 def layout_of(logged: Iterable[str], scores: Iterable[str], sheets: Iterable[str] = ()) -> list[Section]:
-    """Sections of what a project's runs have logged: quality, losses, margins, gradients, speed, pictures.
+    """Sections of what a project's runs have logged: quality, losses, margins, gradients, speed, images.
 
     Args:
         logged: names of the curves.
         scores: those among them that tell quality.
-        sheets: names of pictures that a report logs.
+        sheets: names of images that a report logs.
     """
     columns, scores = sorted(set(logged)), list(dict.fromkeys(scores))
     quality = [Panel(key, "line", [key]) for key in scores]
@@ -63,7 +63,7 @@ def layout_of(logged: Iterable[str], scores: Iterable[str], sheets: Iterable[str
 
     sections = [
         Section("quality", quality),
-        Section("pictures", [Panel(key, "media", [key]) for key in (*PICTURES, *sheets)]),
+        Section("images", [Panel(key, "media", [key]) for key in (*PICTURES, *sheets)]),
         Section("losses", curves("train/loss", "train/penalty")),
         Section("margins", curves("train/logits", "train/margin")),
         Section("validation", curves("val/", "best/")),

@@ -7,8 +7,8 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from t2igan.errors import UserError
+from t2igan.nn.config import Configured
 from t2igan.nn.randomness import Dropout, StepRandom
-from t2igan.nn.recipe import Recipe
 from t2igan.ranges import Count
 from t2igan.text.embedding import TextEmbedding
 
@@ -24,7 +24,7 @@ class NoText(nn.Module):
         return TextEmbedding(nothing[:, :, 0], nothing, padding)
 
 
-class TextEncoder(Recipe, nn.Module):
+class TextEncoder(Configured, nn.Module):
     """Word ids -> sentence and word vectors.
 
     Args:

@@ -20,11 +20,11 @@ class Remembering(WandbLogger):
         self.images = {}
 
     def log_image(self, key, images, step=None, **kwargs):
-        self.images[key] = SimpleNamespace(pictures=images, step=step, **kwargs)
+        self.images[key] = SimpleNamespace(images=images, step=step, **kwargs)
 
 
 class Painter:
-    """Draws grey pictures; each word looks at the left half, the mask covers all."""
+    """Draws grey images; each word looks at the left half, the mask covers all."""
 
     device = torch.device("cpu")
     generator = SimpleNamespace(random_dim=4)
@@ -54,17 +54,17 @@ def trainer(drawn_birds_store, tmp_path):
 def test_wandb_gets_each_picture_with_its_caption(trainer, tmp_path):
     SampleGrid(captions=CAPTIONS).on_train_end(trainer, Painter())
     images = trainer.loggers[0].images
-    assert set(images) == {"samples", "pictures", "masks", "attention"}
-    assert len(images["pictures"].pictures) == len(images["masks"].pictures) == CAPTIONS
-    assert len(images["attention"].pictures) == MOST_ATTENTION
+    assert set(images) == {"samples", "images", "masks", "attention"}
+    assert len(images["images"].images) == len(images["masks"].images) == CAPTIONS
+    assert len(images["attention"].images) == MOST_ATTENTION
     split = trainer.datamodule.test_split
     first = split.caption_text(split.captions_of(0)[0])
-    for kind in ("pictures", "masks", "attention"):
-        assert len(images[kind].caption) == len(images[kind].pictures)
+    for kind in ("images", "masks", "attention"):
+        assert len(images[kind].caption) == len(images[kind].images)
         assert images[kind].caption[0] == first
     assert {one.step for one in images.values()} == {7}
-    assert images["pictures"].pictures[0].size == (16, 16)
-    assert images["masks"].pictures[0].getpixel((8, 8)) != images["pictures"].pictures[0].getpixel((8, 8))
+    assert images["images"].images[0].size == (16, 16)
+    assert images["masks"].images[0].getpixel((8, 8)) != images["images"].images[0].getpixel((8, 8))
     assert [path.name for path in (tmp_path / "samples").iterdir()] == ["step_000007.png"]
 
 
@@ -77,4 +77,4 @@ def test_tensorboard_gets_the_sheet_and_where_words_look(trainer, tmp_path):
 
 def test_a_generator_without_masks_and_attention(trainer):
     SampleGrid(captions=2).on_train_end(trainer, Painter(attention=False, masks=False))
-    assert set(trainer.loggers[0].images) == {"samples", "pictures"}
+    assert set(trainer.loggers[0].images) == {"samples", "images"}

@@ -37,7 +37,7 @@ import os, signal, sys
 from t2igan.cli.main import main
 from t2igan.evaluation import subjects
 from t2igan.models.adversarial import AdversarialModule
-draw, step, scorings, steps = subjects.draw_pictures, AdversarialModule.training_step, 0, 0
+draw, step, scorings, steps = subjects.generate_images, AdversarialModule.training_step, 0, 0
 number, place = os.environ["HOW"].split()
 def drawing(*arguments):
     global scorings
@@ -52,7 +52,7 @@ def stepping(*arguments):
     if place == "step" and steps == 4:
         os.kill(os.getpid(), int(number))
     return step(*arguments)
-subjects.draw_pictures, AdversarialModule.training_step = drawing, stepping
+subjects.generate_images, AdversarialModule.training_step = drawing, stepping
 main(sys.argv[1:])
 """
 

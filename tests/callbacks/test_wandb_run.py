@@ -54,7 +54,7 @@ def fit(tmp_path_factory, drawn_birds_store):
         "discriminators": [{"class_path": "OneWayDiscriminator", "init_args": sizes}],
     }
     data = {"store": str(drawn_birds_store), "image_size": 16, "batch_size": 4, "num_workers": 0}
-    pictures = {"class_path": "SampleGrid", "init_args": {"every_n_steps": 2, "captions": 3}}
+    images = {"class_path": "SampleGrid", "init_args": {"every_n_steps": 2, "captions": 3}}
     trainer = {
         "max_steps": 2,
         "limit_val_batches": 1,
@@ -64,7 +64,7 @@ def fit(tmp_path_factory, drawn_birds_store):
         "enable_progress_bar": False,
         "enable_model_summary": False,
         "log_every_n_steps": 1,
-        "callbacks": [pictures],
+        "callbacks": [images],
         "logger": "WandbLogger",
     }
     config = {
@@ -129,12 +129,12 @@ def test_the_summary_keeps_the_best_validation(recorded):
 
 
 def test_pictures_have_their_captions(run, recorded):
-    (row,) = [row for row in recorded.rows if "pictures/captions" in row or "pictures" in row]
-    pictures = {key.partition("/")[2]: value for key, value in row.items()} | row.get("pictures", {})
-    assert len(pictures["captions"]) == pictures["count"] == 3
-    assert all(caption for caption in pictures["captions"])
-    assert all(list(run.glob(f"wandb/offline-run-*/files/{file}")) for file in pictures["filenames"])
-    assert {key.partition("/")[0] for key in recorded.keys} >= {"samples", "pictures", "masks"}
+    (row,) = [row for row in recorded.rows if "images/captions" in row or "images" in row]
+    images = {key.partition("/")[2]: value for key, value in row.items()} | row.get("images", {})
+    assert len(images["captions"]) == images["count"] == 3
+    assert all(caption for caption in images["captions"])
+    assert all(list(run.glob(f"wandb/offline-run-*/files/{file}")) for file in images["filenames"])
+    assert {key.partition("/")[0] for key in recorded.keys} >= {"samples", "images", "masks"}
 
 
 def test_what_the_run_was(recorded, run, drawn_birds_store):

@@ -37,15 +37,15 @@ def trained(drawn_birds_store, tmp_path_factory):
 
 
 def test_captions_of_files(trained, tmp_path, capsys):
-    pictures = tmp_path / "pictures"
-    pictures.mkdir()
+    images = tmp_path / "images"
+    images.mkdir()
     for name, shape in (("wide.png", (20, 40, 3)), ("grey.jpg", (30, 30))):
-        Image.fromarray(np.full(shape, 128, np.uint8)).save(pictures / name)
+        Image.fromarray(np.full(shape, 128, np.uint8)).save(images / name)
     out = tmp_path / "captions.jsonl"
     stream = str(trained / "stream.ckpt")
-    main(["caption", "--checkpoint", stream, "--images", str(pictures), "--out", str(out), "--device", "cpu"])
+    main(["caption", "--checkpoint", stream, "--images", str(images), "--out", str(out), "--device", "cpu"])
     rows = [json.loads(line) for line in out.read_text().splitlines()]
-    assert [row["image"] for row in rows] == [str(pictures / "grey.jpg"), str(pictures / "wide.png")]
+    assert [row["image"] for row in rows] == [str(images / "grey.jpg"), str(images / "wide.png")]
     assert all(row["log_probability"] < 0 and len(row["caption"].split()) <= 6 for row in rows)
     assert "next: t2igan caption" in capsys.readouterr().out
 
@@ -59,11 +59,11 @@ def test_quality_on_drawn_and_real_pictures(trained, drawn_birds_store, tmp_path
         main([*words, "--out", str(out), "--device", "cpu"])
         results.append([json.loads(line) for line in out.read_text().splitlines()])
     for row, again in zip(*results):
-        assert row["pictures"] == again["pictures"] and row["count"] == 7
+        assert row["images"] == again["images"] and row["count"] == 7
         assert row["loss"] == pytest.approx(again["loss"], rel=1e-4)
         assert row["perplexity"] == pytest.approx(np.exp(row["loss"]), rel=1e-4)
         assert 0 <= row["bleu_4"] <= 1 and 0 <= row["rouge_l"] <= 1
-    assert [row["pictures"] for row in results[0]] == [
+    assert [row["images"] for row in results[0]] == [
         "drawn by gan",
         "real images",
         "real images of other captions",
@@ -87,7 +87,7 @@ def test_quality_on_drawn_and_real_pictures(trained, drawn_birds_store, tmp_path
 )
 def test_bad_input_is_one_line(trained, tmp_path, capsys, options, line):
     broken = tmp_path / "broken.png"
-    broken.write_bytes(b"no picture")
+    broken.write_bytes(b"no image")
     places = {"stream": trained / "stream.ckpt", "gan": trained / "gan.ckpt", "broken": broken}
     with pytest.raises(SystemExit) as stopped:
         main(["caption", *(option.format(**places) for option in options)])

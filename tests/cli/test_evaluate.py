@@ -88,7 +88,7 @@ def test_three_rows_of_one_command(arguments, checkpoints, records, capsys):
     lines = records.read_text().splitlines()
     records.write_text("\n".join([*lines[:2], lines[2][:50]]))
     with pytest.warns(UserWarning, match="line 3 left out"):
-        main([*three, "--once", "true", "--costs", "true"])
+        main([*three, "--once", "true", "--timing", "true"])
     printed = capsys.readouterr().out
     for part in ("where the time of real images went", "metric fd-classifier", "network damsm, captions"):
         assert part in printed
@@ -134,7 +134,7 @@ def test_killed_it_draws_only_what_is_left(arguments, checkpoints, protocol, rec
     seen = [_rows_on_shelf(folder) for folder in features.iterdir() if _is_of_pictures(folder)]
     assert len(seen) == 3
     main(command)
-    # Of pictures that not all networks had seen, one at most was on its way.
+    # Of images that not all networks had seen, one at most was on its way.
     assert 0 < min(seen) <= 120 - len(drawn) < 120
     assert len(set(drawn)) == len(drawn)
     assert "features: " in capsys.readouterr().out
@@ -144,7 +144,7 @@ def test_killed_it_draws_only_what_is_left(arguments, checkpoints, protocol, rec
 
 
 def _is_of_pictures(folder):
-    return isinstance(json.loads((folder / "content.json").read_text())["pictures"], list)
+    return isinstance(json.loads((folder / "content.json").read_text())["images"], list)
 
 
 def _rows_on_shelf(folder):
@@ -241,7 +241,7 @@ def test_all_faults_of_a_folder_are_named_before_anything_is_scored(
     Image.new("RGB", (40, 32)).save(files[7])
     subject = ("--checkpoint", checkpoints.generator, "--images", folder, "--allow_partial", "true")
     line = fails(capsys, *arguments, *subject)
-    assert "4 of 10 images are not 32x32 pictures" in line
+    assert "4 of 10 images are not 32x32 images" in line
     for path in files[2:5]:
         assert f"{path.name} is not a readable image" in line
     assert f"{files[7].name} is 40x32" in line

@@ -19,12 +19,12 @@ def test_lines_come_after_two_seconds_and_then_every_ten():
     lines = Lines(said.append, "ssagan", clock)
     for second in range(1, 31):
         clock.now = 100 + second
-        lines("pictures", 10 * second, 3000)
-    # Ten pictures a second: 2980, 2880 and 2780 are left.
+        lines("images", 10 * second, 3000)
+    # Ten images a second: 2980, 2880 and 2780 are left.
     assert said == [
-        "ssagan: pictures 20/3000, 5.0 min left",
-        "ssagan: pictures 120/3000, 4.8 min left",
-        "ssagan: pictures 220/3000, 4.6 min left",
+        "ssagan: images 20/3000, 5.0 min left",
+        "ssagan: images 120/3000, 4.8 min left",
+        "ssagan: images 220/3000, 4.6 min left",
     ]
 
 
@@ -34,8 +34,8 @@ def test_a_stage_is_timed_from_its_own_beginning():
     clock.now += 100
     lines("reference images", 50, 50)
     clock.now += 30
-    lines("pictures", 50, 100)
-    assert said == ["ssagan: reference images 50/50, 0.0 min left", "ssagan: pictures 50/100, 0.5 min left"]
+    lines("images", 50, 100)
+    assert said == ["ssagan: reference images 50/50, 0.0 min left", "ssagan: images 50/100, 0.5 min left"]
 
 
 def test_a_file_gets_lines_and_a_terminal_bars():
@@ -43,14 +43,14 @@ def test_a_file_gets_lines_and_a_terminal_bars():
     with told_of(Console(file=log, width=40)) as teller:
         told = teller("a name that is longer than the line of this file [bold]")
         told._due = 0
-        told("pictures", 1, 2)
+        told("images", 1, 2)
     line = log.getvalue()
-    assert line.startswith("a name that is longer than the line of this file [bold]: pictures 1/2, ")
+    assert line.startswith("a name that is longer than the line of this file [bold]: images 1/2, ")
     # As who watches a log reads it.
     assert re.findall(r"(\d+)/(\d+)", line) == [("1", "2")]
     assert float(re.search(r"([\d.]+) min left\n$", line)[1]) >= 0
     screen = io.StringIO()
     with told_of(Console(file=screen, force_terminal=True, width=120)) as teller:
-        teller("ssagan")("pictures", 1, 2)
-    assert "ssagan: pictures" in screen.getvalue()
+        teller("ssagan")("images", 1, 2)
+    assert "ssagan: images" in screen.getvalue()
     assert "min left" not in screen.getvalue()

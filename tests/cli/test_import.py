@@ -56,14 +56,14 @@ def test_an_imported_generator_draws(folder, capsys):
     for part in ("attngan-generator", "damsm-text-encoder", "3,862", "residual_blocks 2", "vocabulary_size 9"):
         assert part in " ".join(said.split())
     assert "wrote attngan.ckpt: AttnGAN of attngan-generator, damsm-text-encoder, 9 words" in said
-    generator = read_checkpoint("attngan.ckpt")["t2igan"]["recipe"]["init_args"]["generator"]
+    generator = read_checkpoint("attngan.ckpt")["t2igan"]["config"]["init_args"]["generator"]
     assert generator["init_args"]["legacy_mask"] is True
     command = said.partition("next: t2igan ")[2].strip()
     assert command == 'sample --checkpoint attngan.ckpt --caption "a small red bird" --out drawn'
     main(["sample", "--checkpoint", "attngan.ckpt", "--caption", "a small red bird", "--out", "drawn", "--n", "2"])
-    pictures = [np.array(Image.open(folder / "drawn" / f"c000_s0{number}.png")) for number in (0, 1)]
-    assert {picture.shape for picture in pictures} == {(32, 32, 3)}
-    assert (pictures[0] != pictures[1]).any()
+    images = [np.array(Image.open(folder / "drawn" / f"c000_s0{number}.png")) for number in (0, 1)]
+    assert {image.shape for image in images} == {(32, 32, 3)}
+    assert (images[0] != images[1]).any()
 
 
 def test_a_network_by_itself_says_what_is_missing(folder, capsys):
@@ -85,8 +85,8 @@ def test_an_image_encoder_needs_to_be_told_how_it_saw_pictures(folder, capsys):
     assert "--align_corners is missing" in said and "true for AttnGAN, MirrorGAN and DM-GAN" in said
     for value in ("true", "false"):
         type_in(f"import image_encoder.pth --align_corners {value} --out image.ckpt")
-        recipe = torch.load("image.ckpt", weights_only=True)["t2igan"]["recipe"]
-        assert recipe["init_args"]["network"]["init_args"]["align_corners"] is (value == "true")
+        config = torch.load("image.ckpt", weights_only=True)["t2igan"]["config"]
+        assert config["init_args"]["network"]["init_args"]["align_corners"] is (value == "true")
 
 
 def test_export_hands_back_what_was_imported(folder, capsys):
@@ -160,7 +160,7 @@ def test_an_imported_generator_is_scored(drawn_birds_store, tmp_path, monkeypatc
         "--damsm damsm.ckpt --records records.jsonl --device cpu"
     )
     (record,) = read_records(tmp_path / "records.jsonl")
-    assert record.subject.recipe == "t2igan.models.ssagan.SSAGAN"
+    assert record.subject.module == "t2igan.models.ssagan.SSAGAN"
     assert any(name.startswith("r-precision") for name in record.metrics)
 
 

@@ -9,7 +9,7 @@ from test_fit import DAMSM, SSAGAN
 
 from t2igan.cli.main import main
 from t2igan.errors import UserError
-from t2igan.nn import recipe
+from t2igan.nn import config
 from t2igan.user_modules import find_user_module, look_beside
 
 MINE = '''
@@ -24,7 +24,7 @@ class Mine(SSAGANGenerator):
 def forgetful(monkeypatch):
     """What a test finds and allows is forgotten after it."""
     monkeypatch.setattr(sys, "path", list(sys.path))
-    monkeypatch.setattr(recipe, "_allowed", set())
+    monkeypatch.setattr(config, "_allowed", set())
     monkeypatch.setattr("t2igan.user_modules._beside", [])
 
 

@@ -30,12 +30,12 @@ def pixels(folder):
 def test_pictures_and_grid(sample, words, tmp_path, capsys):
     (tmp_path / "captions.txt").write_text(f"{words[3]} {words[4]}\n\n{words[5]}\n")
     folder = sample("--caption", " ".join(words[:3]), "--captions", tmp_path / "captions.txt", "--n", 2)
-    pictures = pixels(folder)
-    assert list(pictures) == [f"c00{caption}_s0{number}.png" for caption in range(3) for number in range(2)]
-    assert {picture.shape for picture in pictures.values()} == {(32, 32, 3)}
+    images = pixels(folder)
+    assert list(images) == [f"c00{caption}_s0{number}.png" for caption in range(3) for number in range(2)]
+    assert {image.shape for image in images.values()} == {(32, 32, 3)}
     assert Image.open(folder / "grid.png").width > 2 * 100
     printed = capsys.readouterr().out
-    assert f"wrote {folder}/grid.png and 6 pictures" in printed
+    assert f"wrote {folder}/grid.png and 6 images" in printed
     assert "next: t2igan evaluate" in printed
     assert "dropped" not in printed
 
@@ -47,7 +47,7 @@ def test_a_picture_depends_on_seed_place_and_number_alone(sample, words, tmp_pat
     other = pixels(sample("--caption", words[0], "--n", 1, "--seed", 1, out="other"))
     first = many["c000_s00.png"].astype(int)
     assert abs(few["c000_s00.png"] - first).max() <= 1  # another batch size: float32 round-off before rounding
-    assert len({picture.tobytes() for picture in many.values()}) == 6
+    assert len({image.tobytes() for image in many.values()}) == 6
     assert abs(other["c000_s00.png"] - first).max() > 1
 
 
@@ -70,7 +70,7 @@ def test_masks_lie_beside_the_pictures(sample, words):
     folder = sample("--caption", words[0], "--n", 2, "--overlay", "masks")
     strips = sorted(path.name for path in folder.glob("*_masks.png"))
     assert strips == ["c000_s00_masks.png", "c000_s01_masks.png"]
-    # The picture and its masks of 4, 8, 16 and 32 pixels, side by side.
+    # The image and its masks of 4, 8, 16 and 32 pixels, side by side.
     assert Image.open(folder / strips[0]).width > 5 * 100
     assert (folder / "grid.png").is_file()
 

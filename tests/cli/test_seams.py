@@ -175,7 +175,7 @@ def test_parts_of_ones_own_without_a_constructor(train):
         objective={"class_path": "own_parts.Sum"},
         generator_losses=[{"class_path": "own_parts.Brightness"}],
     )
-    config = read_checkpoint(run / "checkpoints" / "last.ckpt")["t2igan"]["recipe"]["init_args"]
+    config = read_checkpoint(run / "checkpoints" / "last.ckpt")["t2igan"]["config"]["init_args"]
     assert config["objective"] == {"class_path": "own_parts.Sum", "init_args": {}}
     assert load_module(run / "checkpoints" / "last.ckpt").generator.sentence_dim == 12
 

@@ -90,7 +90,7 @@ def test_every_flipped_byte_is_noticed(own_zoo):
 
 def test_a_header_that_names_a_foreign_class_imports_nothing(own_zoo, checkpoints):
     checkpoint = averaged_checkpoint(checkpoints.generator)
-    checkpoint["t2igan"]["recipe"]["class_path"] = "antigravity.Generator"
+    checkpoint["t2igan"]["config"]["class_path"] = "antigravity.Generator"
     write_weights(folder(own_zoo) / zoo.WEIGHTS, checkpoint)
     with pytest.raises(UserError, match="nothing of it was imported"):
         load_module(NAME)

@@ -6,7 +6,7 @@ import pytest
 from t2igan.errors import UserError
 from t2igan.evaluation.cache import PART_ROWS, PART_SECONDS, Shelf
 
-CONTENT = {"pictures": ["checkpoint", "abc"], "network": ["inception", "def"]}
+CONTENT = {"images": ["checkpoint", "abc"], "network": ["inception", "def"]}
 
 
 def ids(*captions, draw=0):

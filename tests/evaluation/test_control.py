@@ -1,4 +1,4 @@
-"""R-precision's control: the same pictures under captions of other classes, which must be at chance."""
+"""R-precision's control: the same images under captions of other classes, which must be at chance."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ CLASS_IDS = IMAGE_IDS // IMAGES
 
 
 def rates(codes, sentences, batch_size=1000):
-    """R-precision and its control, for pictures of all captions in turn, and what guessing gives of each."""
+    """R-precision and its control, for images of all captions in turn, and what guessing gives of each."""
     trials = torch.arange(TRIALS)
     captions, draws = trials % len(CLASS_IDS), trials // len(CLASS_IDS)
     shuffled = torch.from_numpy(shuffled_captions(captions.numpy(), CLASS_IDS[captions], seed=0))
@@ -27,7 +27,7 @@ def rates(codes, sentences, batch_size=1000):
 
 
 def knowing(certainty):
-    """Vectors of pictures and captions that agree within a class, the more the higher ``certainty``."""
+    """Vectors of images and captions that agree within a class, the more the higher ``certainty``."""
     generator = torch.Generator().manual_seed(0)
     centres = torch.randn(CLASSES, 16, generator=generator)[torch.from_numpy(CLASS_IDS)]
     noise = torch.randn(2, len(CLASS_IDS), 16, generator=generator)

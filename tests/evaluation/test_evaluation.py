@@ -10,10 +10,10 @@ from t2igan.data.datasets import resize_images
 from t2igan.data.store import open_store
 from t2igan.errors import UserError
 from t2igan.evaluation.embedders import DamsmEmbedder
-from t2igan.evaluation.generate import Pictures
+from t2igan.evaluation.generate import NumberedImages
 from t2igan.evaluation.metrics.frechet import FID
-from t2igan.evaluation.metrics.r_precision import RPrecision
-from t2igan.evaluation.networks import Options, load_classifier, load_damsms
+from t2igan.evaluation.metrics.r_precision import DAMSMRPrecision
+from t2igan.evaluation.networks import NetworkOptions, load_classifier, load_damsms
 from t2igan.evaluation.protocol import load_protocol
 from t2igan.evaluation.record import ResultRecord
 from t2igan.evaluation.subjects import RealImages, build_untrained_subject, load_checkpoint_subject
@@ -22,7 +22,7 @@ from t2igan.models.damsm import InceptionImageEncoder
 from t2igan.models.digest import seal
 from t2igan.nn.images import to_signed
 
-OFFLINE = Options(weights_folder=Path("no-such-folder"), download=False)
+OFFLINE = NetworkOptions(weights_folder=Path("no-such-folder"), download=False)
 
 
 @pytest.fixture(scope="module")
@@ -35,11 +35,11 @@ def protocol(tmp_path):
     return load_protocol(str(write_protocol(tmp_path / "p.yaml")))
 
 
-def score(checkpoints, store, protocol, subject=None, options=OFFLINE, judged=True):
-    judges = load_damsms([checkpoints.damsm, checkpoints.other_damsm], store) if judged else ()
+def score(checkpoints, store, protocol, subject=None, options=OFFLINE, with_damsms=True):
+    damsms = load_damsms([checkpoints.damsm, checkpoints.other_damsm], store) if with_damsms else ()
     classifier = load_classifier(checkpoints.classifier, store)
     subject = subject or load_checkpoint_subject(checkpoints.generator, protocol.weights)
-    return evaluate(subject, protocol, store, judges, classifier, options)
+    return evaluate(subject, protocol, store, damsms, classifier, options)
 
 
 def assert_same_numbers(found: ResultRecord, wanted: ResultRecord):
@@ -90,15 +90,15 @@ def test_an_imported_damsm_is_known_by_its_files(checkpoints, store, protocol, t
     checkpoint["t2igan"]["imported"] = {"text_encoder": part}
     seal(checkpoint)
     torch.save(checkpoint, tmp_path / "released.ckpt")
-    judges = load_damsms([checkpoints.other_damsm, tmp_path / "released.ckpt"], store)
-    only = replace(protocol, metrics=(RPrecision(candidates=10),))
-    record = evaluate(load_checkpoint_subject(checkpoints.generator, "ema"), only, store, judges)
+    damsms = load_damsms([checkpoints.other_damsm, tmp_path / "released.ckpt"], store)
+    only = replace(protocol, metrics=(DAMSMRPrecision(candidates=10),))
+    record = evaluate(load_checkpoint_subject(checkpoints.generator, "ema"), only, store, damsms)
     assert record.damsm_origin == {"released": "text_encoder200.pth (abababababab)"}
     assert list(record.damsm) == ["second", "released"]
 
 
 def test_equal_pictures_have_equal_numbers_whatever_the_batch_size(checkpoints, store, protocol):
-    """Without a rounding of drawn pixels there is only the networks' own round-off."""
+    """Without a rounding of generated pixels there is only the networks' own round-off."""
     records = [
         score(checkpoints, store, protocol, RealImages(), replace(OFFLINE, batch_size=size)) for size in (1, 7, 64)
     ]
@@ -115,7 +115,7 @@ def test_the_record_carries_its_provenance(checkpoints, store, protocol):
     assert record.subject.kind == "checkpoint"
     assert record.subject.name == "ssagan"
     assert len(record.subject.sha256) == 64
-    assert record.subject.recipe == "t2igan.models.ssagan.SSAGAN"
+    assert record.subject.module == "t2igan.models.ssagan.SSAGAN"
     assert (record.protocol, record.protocol_hash) == (protocol.name, protocol.hash)
     assert (record.dataset, record.fingerprint) == ("drawn-birds", store.fingerprint)
     assert (record.n_real, record.n_generated, record.seed) == (8, 100, 100)
@@ -195,18 +195,18 @@ def test_building_untrained_leaves_the_global_generator_alone(checkpoints):
 
 
 def test_float_pictures_reach_the_damsm_unquantised(checkpoints, store, protocol, monkeypatch):
-    options = RPrecision(candidates=10, folds=5, source="float")
-    judges = load_damsms([checkpoints.damsm], store)
-    encoder, seen = judges[0].module.image_encoder, []
+    options = DAMSMRPrecision(candidates=10, folds=5, source="float")
+    damsms = load_damsms([checkpoints.damsm], store)
+    encoder, seen = damsms[0].module.image_encoder, []
     encoder.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].clone()))
     subject = load_checkpoint_subject(checkpoints.generator, "ema")
     for spec in (options, replace(options, source="uint8")):
-        evaluate(subject, replace(protocol, metrics=(spec,)), store, judges, options=OFFLINE)
-    drawn, stored = torch.cat(seen[: len(seen) // 2]), torch.cat(seen[len(seen) // 2 :])
-    assert torch.equal(stored, to_signed(((drawn + 1) * 127.5).round().to(torch.uint8)))
-    assert not torch.equal(drawn, stored)
+        evaluate(subject, replace(protocol, metrics=(spec,)), store, damsms, options=OFFLINE)
+    generated, stored = torch.cat(seen[: len(seen) // 2]), torch.cat(seen[len(seen) // 2 :])
+    assert torch.equal(stored, to_signed(((generated + 1) * 127.5).round().to(torch.uint8)))
+    assert not torch.equal(generated, stored)
     with pytest.raises(UserError, match="before quantisation, which these have not"):
-        evaluate(RealImages(), replace(protocol, metrics=(options,)), store, judges, options=OFFLINE)
+        evaluate(RealImages(), replace(protocol, metrics=(options,)), store, damsms, options=OFFLINE)
 
 
 def test_all_that_is_missing_is_named_at_once(checkpoints, store, protocol):
@@ -222,30 +222,30 @@ def test_all_that_is_missing_is_named_at_once(checkpoints, store, protocol):
 
 def test_missing_metrics_can_be_left_out_and_are_said(checkpoints, store, protocol):
     wanting = replace(protocol, metrics=(FID(), *protocol.metrics))
-    record = score(checkpoints, store, wanting, options=replace(OFFLINE, skip_missing=True), judged=False)
+    record = score(checkpoints, store, wanting, options=replace(OFFLINE, skip_missing=True), with_damsms=False)
     assert set(record.metrics) == {"fd-classifier", "is-classifier"}
     assert "inception_v3_google" in record.not_computed["fid"]
     assert "--damsm" in record.not_computed["r-precision"]
 
 
 def test_a_small_split_and_a_collapsed_encoder_are_in_the_record(checkpoints, store, protocol):
-    many = replace(protocol, metrics=(RPrecision(candidates=100, folds=5),))
-    judges = load_damsms([checkpoints.damsm], store)
-    record = evaluate(RealImages(), replace(many, split="train"), store, judges, options=OFFLINE)
+    many = replace(protocol, metrics=(DAMSMRPrecision(candidates=100, folds=5),))
+    damsms = load_damsms([checkpoints.damsm], store)
+    record = evaluate(RealImages(), replace(many, split="train"), store, damsms, options=OFFLINE)
     value, control = (record.metrics[f"{name}@first"] for name in ("r-precision", "r-precision-shuffled"))
     # Some 80 different mismatching captions for 99 draws: guessing gives more than 1 %.
     assert value.chance > 0.012 and control.chance > 0.012
     (note,) = (note for note in record.notes if note.startswith("r-precision@first: a trial has"))
     assert "different mismatching captions on average, not 99: the split is small" in note
-    for parameter in judges[0].module.text_encoder.parameters():
+    for parameter in damsms[0].module.text_encoder.parameters():
         parameter.data.zero_()
-    record = evaluate(RealImages(), many, store, judges, options=OFFLINE)
+    record = evaluate(RealImages(), many, store, damsms, options=OFFLINE)
     assert record.metrics["r-precision@first"].value == pytest.approx(0.01, abs=1e-6)
     assert "r-precision@first: all captions have the same vector: the text encoder has collapsed" in record.notes
 
 
 class Bright(InceptionImageEncoder):
-    """Reads the pictures themselves, at Inception's size."""
+    """Reads the images themselves, at Inception's size."""
 
     def forward(self, images):
         size = (self.INPUT_SIZE, self.INPUT_SIZE)
@@ -259,7 +259,7 @@ def test_the_protocol_decides_how_a_damsm_resizes(checkpoints, store, protocol, 
     judge = load_damsms([checkpoints.damsm], store)[0]
     judge.module.image_encoder = Bright(32, "random", align_corners=own)
     device = torch.device("cpu")
-    images = Pictures(torch.arange(2), torch.randint(0, 256, (2, 3, 32, 32)).byte())
+    images = NumberedImages(torch.arange(2), torch.randint(0, 256, (2, 3, 32, 32)).byte())
     rows = {
         resize: DamsmEmbedder(judge, "uint8", device, resize)(images)[0]
         for resize in ("damsm", "align-corners", "half-pixel")
@@ -272,14 +272,14 @@ def test_the_protocol_decides_how_a_damsm_resizes(checkpoints, store, protocol, 
 
 
 def test_a_pinned_resize_needs_an_inception(checkpoints, store, protocol):
-    pinned = replace(protocol, metrics=(RPrecision(candidates=10, folds=5, resize="align-corners"),))
+    pinned = replace(protocol, metrics=(DAMSMRPrecision(candidates=10, folds=5, resize="align-corners"),))
     with pytest.raises(UserError, match=r"wants align-corners .* DAMSM first has a SmallImageEncoder"):
         evaluate(RealImages(), pinned, store, load_damsms([checkpoints.damsm], store), options=OFFLINE)
 
 
 @pytest.mark.parametrize("name", ["cub/dmgan", "coco/dmgan", "cub/tise", "cub/attngan", "cub/mirrorgan"])
 def test_papers_that_aligned_corners_have_it_in_their_protocols(name):
-    (spec,) = (spec for spec in load_protocol(name).metrics if isinstance(spec, RPrecision))
+    (spec,) = (spec for spec in load_protocol(name).metrics if isinstance(spec, DAMSMRPrecision))
     assert spec.resize == "align-corners"
 
 

@@ -7,13 +7,13 @@ from torch import nn
 
 from t2igan.evaluation.embedders import BackboneEmbedder
 from t2igan.evaluation.evaluation import _compute
-from t2igan.evaluation.generate import Pictures
+from t2igan.evaluation.generate import NumberedImages
 from t2igan.evaluation.metrics.frechet import FID, FDClassifier, FIDInfinity
 from t2igan.evaluation.metrics.inception_score import IS, ISClassifier
 from t2igan.evaluation.metrics.kernel_distance import KID
 from t2igan.evaluation.metrics.manifold import PRDC
-from t2igan.evaluation.networks import Options, Supply
-from t2igan.evaluation.plan import Plan
+from t2igan.evaluation.networks import NetworkOptions, Supply
+from t2igan.evaluation.plan import ImagePlan
 from t2igan.evaluation.protocol import Protocol
 from t2igan.evaluation.scorers import Setting
 from t2igan.metrics.backbones import Backbone
@@ -49,19 +49,19 @@ class Projection(Backbone):
         return features, self.logits(features)
 
 
-def pictures(count, seed, darker=0):
+def images(count, seed, darker=0):
     generator = torch.Generator().manual_seed(seed)
     return torch.randint(0, 256 - darker, (count, 3, 4, 4), generator=generator).byte()
 
 
-REAL, DRAWN = pictures(60, 0), pictures(90, 1, darker=40)
+REAL, DRAWN = images(60, 0), images(90, 1, darker=40)
 
 
 class Supplied(Supply):
     """Has the projection for every source, and the statistics of a file."""
 
     def __init__(self, statistics):
-        super().__init__((), None, Options(), CPU)
+        super().__init__((), None, NetworkOptions(), CPU)
         self.embedder, self.given = BackboneEmbedder(Projection(), "uint8", CPU), statistics
 
     def embedders(self, source):
@@ -72,14 +72,14 @@ class Supplied(Supply):
 
 
 def score(*specs, protocol=PROTOCOL, batch=64, statistics=None):
-    supply, plan = Supplied(statistics), Plan(np.arange(len(DRAWN)), np.zeros(len(DRAWN), np.int64))
+    supply, plan = Supplied(statistics), ImagePlan(np.arange(len(DRAWN)), np.zeros(len(DRAWN), np.int64))
     setting = Setting(None, protocol, None, plan, np.ones(len(DRAWN), bool), supply, supply.options, CPU)
     scorers = [spec.scorer(embedder, setting) for spec in specs for embedder in spec.find(supply)]
     for scorer in scorers:
         feeds = [(DRAWN, scorer.add)] + ([(REAL, scorer.add_reference)] if scorer.wants_reference else [])
         for images, take in feeds:
             for numbers in torch.randperm(len(images)).split(batch):
-                take(numbers, supply.embedder(Pictures(numbers, images[numbers])))
+                take(numbers, supply.embedder(NumberedImages(numbers, images[numbers])))
     return _compute(scorers, protocol)
 
 
@@ -94,23 +94,23 @@ def statistics(x):
 
 
 def test_values_are_those_of_the_metrics(features):
-    real, drawn, logits = features
+    real, generated, logits = features
     found, failed = score(FID(), KERNEL, PRDC(neighbours=3), LINE, IS(splits=1, temperature=0.5))
     assert not failed
     expected = {
-        "fid": frechet_distance(*statistics(real), *statistics(drawn)),
-        "kid": all_kernel_distances(real, drawn, 3, 20).subsets.mean(),
-        "kid-full": kernel_distance(real, drawn),
-        "fid-infinity": frechet_infinity(real, drawn, 3, 30)[0],
+        "fid": frechet_distance(*statistics(real), *statistics(generated)),
+        "kid": all_kernel_distances(real, generated, 3, 20).subsets.mean(),
+        "kid-full": kernel_distance(real, generated),
+        "fid-infinity": frechet_infinity(real, generated, 3, 30)[0],
         "is": inception_score((logits / 0.5).softmax(1)),
-        **manifold_values(real, drawn, 3),
+        **manifold_values(real, generated, 3),
     }
     assert set(found) == set(expected)
     for name, value in expected.items():
         assert found[name].value == pytest.approx(value.item(), rel=1e-6), name
         assert (found[name].n, found[name].network_sha256, found[name].low) == (90, "ab" * 32, None)
     assert found["kid"].spread > 0
-    # The line's own error says nothing of other pictures: without a bootstrap there is no spread.
+    # The line's own error says nothing of other images: without a bootstrap there is no spread.
     assert found["fid-infinity"].spread is None
     # One part has no deviation over parts.
     assert found["is"].spread is None
@@ -160,22 +160,22 @@ def test_the_classifiers_values_have_names_of_their_own():
 
 
 def test_the_fid_loses_what_fills_no_batch_of_50(features):
-    """90 pictures in batches of 50: the first 50 are scored, as by the scorers of DM-GAN and TISE."""
-    real, drawn, _ = features
+    """90 images in batches of 50: the first 50 are scored, as by the scorers of DM-GAN and TISE."""
+    real, generated, _ = features
     found = score(FID(loader_batch=50))[0]["fid"]
     assert found.value == pytest.approx(
-        frechet_distance(*statistics(real), *statistics(drawn[:50])).item(), rel=1e-6
+        frechet_distance(*statistics(real), *statistics(generated[:50])).item(), rel=1e-6
     )
     assert found.n == 50
     _, failed = score(FID(loader_batch=91), PRDC())
-    assert "0 pictures, at least 2 are needed" in failed["fid"]
+    assert "0 images, at least 2 are needed" in failed["fid"]
 
 
 def test_a_precomputed_reference_takes_the_place_of_the_images(features):
-    real, drawn, _ = features
+    real, generated, _ = features
     mean, covariance = statistics(real + 1)
     found, _ = score(FID(statistics="x.npz"), statistics=(mean, covariance))
-    expected = frechet_distance(mean, covariance, *statistics(drawn)).item()
+    expected = frechet_distance(mean, covariance, *statistics(generated)).item()
     assert found["fid"].value == pytest.approx(expected, rel=1e-6)
     # Another file is another judge: such values have columns of their own.
     assert found["fid"].network_sha256 == f"{'ab' * 32}+{'cd' * 32}"
@@ -194,13 +194,13 @@ def test_what_cannot_be_computed_costs_no_other_value():
 
 
 def test_pictures_as_drawn_reach_the_network_as_drawn():
-    drawn = torch.rand(5, 3, 4, 4) * 2 - 1
-    stored = ((drawn + 1) * 127.5).to(torch.uint8)
-    part = Pictures(torch.arange(5), stored, drawn)
+    generated = torch.rand(5, 3, 4, 4) * 2 - 1
+    stored = ((generated + 1) * 127.5).to(torch.uint8)
+    part = NumberedImages(torch.arange(5), stored, generated)
     seen, expected = (BackboneEmbedder(Projection(), kind, CPU) for kind in ("float", "uint8"))
-    assert torch.equal(seen(part)[0], Projection()(drawn)[0])
+    assert torch.equal(seen(part)[0], Projection()(generated)[0])
     assert torch.equal(expected(part)[0], Projection()(stored)[0])
     assert not torch.equal(seen(part)[0], expected(part)[0])
-    # Reference images were never drawn: they are seen as they are stored.
-    assert torch.equal(seen(Pictures(torch.arange(5), stored))[0], expected(part)[0])
+    # Reference images were never generated: they are seen as they are stored.
+    assert torch.equal(seen(NumberedImages(torch.arange(5), stored))[0], expected(part)[0])
     assert seen.identity != expected.identity

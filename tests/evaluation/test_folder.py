@@ -9,7 +9,7 @@ from t2igan.data.store import open_store
 from t2igan.errors import UserError
 from t2igan.evaluation.folder import UNKNOWN, ImageFolder, scan_folder
 from t2igan.evaluation.metrics.kernel_distance import KID
-from t2igan.evaluation.networks import Options, load_classifier, load_damsms
+from t2igan.evaluation.networks import NetworkOptions, load_classifier, load_damsms
 from t2igan.evaluation.protocol import load_protocol
 from t2igan.evaluation.subjects import load_checkpoint_subject, load_generator
 from t2igan.nn.images import to_uint8
@@ -33,7 +33,7 @@ def protocol(tmp_path):
 
 
 def fill(folder, split, name, size=32, count=None):
-    """A folder with a picture of each image of the split, named by ``name(key)``."""
+    """A folder with an image of each image of the split, named by ``name(key)``."""
     for number, key in enumerate(split.keys[:count]):
         path = folder / f"{name(key)}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -54,14 +54,14 @@ def fill(folder, split, name, size=32, count=None):
     ],
 )
 def test_names_of_files(tmp_path, split, name, caption):
-    content = scan_folder(fill(tmp_path / "drawn", split, name), split)
+    content = scan_folder(fill(tmp_path / "generated", split, name), split)
     assert (len(content.files), content.missing, content.unexpected) == (len(split), [], [])
     wanted = [UNKNOWN if caption is None else split.captions_of(image)[caption] for image in range(len(split))]
     assert sorted(content.captions) == sorted(wanted)
 
 
 def test_what_is_missing_and_unexpected_is_reported(tmp_path, split):
-    folder = fill(tmp_path / "drawn", split, lambda key: key, count=13)
+    folder = fill(tmp_path / "generated", split, lambda key: key, count=13)
     Image.new("RGB", (32, 32)).save(folder / "stranger.png")
     Image.new("RGB", (32, 32)).save(folder / f"{split.keys[0]}_c99.png")
     (folder / "notes.txt").write_text("not an image")
@@ -78,11 +78,11 @@ def test_what_is_missing_and_unexpected_is_reported(tmp_path, split):
 
 
 def test_copies_are_counted_by_content(tmp_path, split):
-    folder = fill(tmp_path / "drawn", split, lambda key: key, count=4)
+    folder = fill(tmp_path / "generated", split, lambda key: key, count=4)
     for path in sorted(folder.rglob("*.png")):
         path.with_name(f"{path.stem}_s1.png").write_bytes(path.read_bytes())
-    drawn = ImageFolder(folder, split, allow_partial=True)
-    assert (len(drawn.content.files), drawn.card.n_distinct) == (8, 4)
+    generated = ImageFolder(folder, split, allow_partial=True)
+    assert (len(generated.content.files), generated.card.n_distinct) == (8, 4)
 
 
 def test_no_folder_and_nothing_in_it_are_one_line(tmp_path, split):
@@ -98,20 +98,20 @@ def test_no_folder_and_nothing_in_it_are_one_line(tmp_path, split):
 
 
 def test_a_folder_scores_what_a_checkpoint_scores(tmp_path, checkpoints, store, split, protocol):
-    """The checkpoint's own pictures, written out under names that tell their captions."""
-    module, folder = load_generator(checkpoints.generator), tmp_path / "drawn"
+    """The checkpoint's own images, written out under names that tell their captions."""
+    module, folder = load_generator(checkpoints.generator), tmp_path / "generated"
     ids = torch.arange(split.n_captions)
     for caption in ids.tolist():
         tokens = torch.from_numpy(split.caption_tokens(caption))[None]
         noise = caption_noise(torch.tensor([caption]), module.generator.noise_dim, protocol.noise_seed)
-        drawn = module.synthesise(noise, tokens, torch.tensor([tokens.shape[1]])).images[-1]
+        generated = module.synthesise(noise, tokens, torch.tensor([tokens.shape[1]])).images[-1]
         image = split.caption_image(caption)
         path = folder / f"{split.keys[image]}_c{caption - split.captions_of(image).start}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
-        to_picture(to_uint8(drawn)[0]).save(path)
+        to_picture(to_uint8(generated)[0]).save(path)
     specs = (*protocol.metrics, KID(flavour="classifier", subsets=3, subset_size=5))
     protocol = replace(protocol, images=split.n_captions, words=99, metrics=specs, bootstrap=20)
-    judges, classifier = (
+    damsms, classifier = (
         load_damsms([checkpoints.damsm], store),
         load_classifier(checkpoints.classifier, store),
     )
@@ -121,11 +121,13 @@ def test_a_folder_scores_what_a_checkpoint_scores(tmp_path, checkpoints, store, 
         ImageFolder(renamed, split, pattern="{sample}/{caption}/{key}"),
         load_checkpoint_subject(checkpoints.generator, "ema"),
     )
-    found, again, wanted = (evaluate(one, protocol, store, judges, classifier, Options()) for one in subjects)
+    found, again, wanted = (
+        evaluate(one, protocol, store, damsms, classifier, NetworkOptions()) for one in subjects
+    )
     # The same images under names of another order are the same images, to the last bit.
     assert again.metrics == found.metrics
     for name, value in wanted.metrics.items():
-        # One trial of 160 may fall otherwise: drawn one by one, a pixel now and then is a level off.
+        # One trial of 160 may fall otherwise: generated one by one, a pixel now and then is a level off.
         limits = {"abs": 1 / 160} if "precision" in name else {"rel": 1e-3}
         assert found.metrics[name].value == pytest.approx(value.value, **limits), name
     assert found.subject.kind == "images"
@@ -157,33 +159,33 @@ def test_draws_of_a_caption_are_told_by_their_contents_alone(tmp_path, split, pr
         plan = subject.plan(protocol, split)
         assert sorted(plan.draws.tolist()) == [0, 1, 2]
         images = torch.cat(
-            [part.images for part in subject.pictures(protocol, None, plan, range(3), 2, torch.device("cpu"))]
+            [part.images for part in subject.images(protocol, None, plan, range(3), 2, torch.device("cpu"))]
         )
         plans.append(dict(zip(plan.draws.tolist(), images[:, 0, 0, 0].tolist())))
     assert plans == [{0: 0, 1: 9, 2: 10}] * 2
 
 
 def test_without_captions_there_is_no_r_precision(tmp_path, checkpoints, store, split, protocol):
-    folder = ImageFolder(fill(tmp_path / "drawn", split, lambda key: f"{key}_s-1"), split)
-    judges, classifier = (
+    folder = ImageFolder(fill(tmp_path / "generated", split, lambda key: f"{key}_s-1"), split)
+    damsms, classifier = (
         load_damsms([checkpoints.damsm], store),
         load_classifier(checkpoints.classifier, store),
     )
-    record = evaluate(folder, protocol, store, judges, classifier)
+    record = evaluate(folder, protocol, store, damsms, classifier)
     assert set(record.metrics) == {"fd-classifier", "is-classifier"}
     assert "do not tell the captions" in record.not_computed["r-precision"]
     assert any("the names tell images, not captions" in note for note in record.notes)
 
 
 def test_wrong_size_and_broken_files_are_named_at_once(tmp_path, split, store, protocol):
-    folder = fill(tmp_path / "drawn", split, lambda key: key)
+    folder = fill(tmp_path / "generated", split, lambda key: key)
     for number in (3, 5):
         Image.new("RGB", (40, 30)).save(folder / f"{split.keys[number]}.png")
     (folder / f"{split.keys[7]}.png").write_bytes(b"no image")
     jpeg = folder / f"{split.keys[8]}_s1.jpg"
     Image.effect_noise((32, 32), 50).save(jpeg)
     jpeg.write_bytes(jpeg.read_bytes()[:-200])
-    with pytest.raises(UserError, match="4 of 17 images are not 32x32 pictures, as p wants") as caught:
+    with pytest.raises(UserError, match="4 of 17 images are not 32x32 images, as p wants") as caught:
         ImageFolder(folder, split).check(protocol, store)
     names = [split.keys[number].rpartition("/")[2] for number in (3, 5, 7, 8)]
     for words in (f"{names[0]}.png is 40x30", f"{names[1]}.png is 40x30", f"{names[2]}.png is not a readable"):
@@ -192,7 +194,7 @@ def test_wrong_size_and_broken_files_are_named_at_once(tmp_path, split, store, p
 
 
 def test_many_faults_are_counted(tmp_path, split, store, protocol):
-    folder = fill(tmp_path / "drawn", split, lambda key: key, size=40)
+    folder = fill(tmp_path / "generated", split, lambda key: key, size=40)
     with pytest.raises(UserError, match=r"16 of 16 images .* and 6 more; draw them again"):
         ImageFolder(folder, split).check(protocol, store)
 

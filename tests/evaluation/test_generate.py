@@ -10,12 +10,12 @@ from t2igan.data.datasets import EvaluationItems
 from t2igan.data.store import open_store
 from t2igan.evaluation.generate import (
     caption_tokens,
-    draw_pictures,
+    generate_images,
     planned_noise,
     protocol_noise,
     truncate_normal,
 )
-from t2igan.evaluation.plan import plan_pictures
+from t2igan.evaluation.plan import plan_images
 from t2igan.evaluation.protocol import load_protocol
 from t2igan.evaluation.subjects import load_generator
 
@@ -40,9 +40,9 @@ def module(checkpoints):
 
 
 def draw(module, split, protocol, numbers, batch_size, count=200):
-    plan = plan_pictures(split, count)
-    parts = list(draw_pictures(module, split, plan, protocol, numbers, batch_size, CPU))
-    found = [torch.cat([getattr(part, name) for part in parts]) for name in ("numbers", "images", "drawn")]
+    plan = plan_images(split, count)
+    parts = list(generate_images(module, split, plan, protocol, numbers, batch_size, CPU))
+    found = [torch.cat([getattr(part, name) for part in parts]) for name in ("numbers", "images", "generated")]
     order = found[0].argsort()
     return [column[order] for column in found]
 
@@ -113,16 +113,16 @@ def test_pictures_follow_the_noise_of_the_protocol(module, split, protocol):
 
 
 def test_a_caption_drawn_twice_gives_two_pictures(module, split, protocol):
-    drawn = draw(module, split, protocol, [0, 160], batch_size=2, count=161)[2]
-    plan = plan_pictures(split, 161)
+    generated = draw(module, split, protocol, [0, 160], batch_size=2, count=161)[2]
+    plan = plan_images(split, 161)
     assert plan.captions[0] == plan.captions[160]
-    assert (drawn[0] - drawn[1]).abs().max() > 0.01
+    assert (generated[0] - generated[1]).abs().max() > 0.01
 
 
 def test_the_protocol_chooses_quantisation_and_weights(module, split, protocol):
-    _, rounded, drawn = draw(module, split, protocol, range(4), 4)
+    _, rounded, generated = draw(module, split, protocol, range(4), 4)
     truncated = draw(module, split, replace(protocol, quantisation="truncate"), range(4), 4)[1]
-    assert torch.equal(truncated, ((drawn + 1) * 127.5).to(torch.uint8))
-    assert torch.equal(rounded, ((drawn + 1) * 127.5).round().to(torch.uint8))
+    assert torch.equal(truncated, ((generated + 1) * 127.5).to(torch.uint8))
+    assert torch.equal(rounded, ((generated + 1) * 127.5).round().to(torch.uint8))
     raw = draw(module, split, replace(protocol, weights="raw"), range(4), 4)[2]
-    assert (raw - drawn).abs().max() > 10 * TOLERANCE
+    assert (raw - generated).abs().max() > 10 * TOLERANCE

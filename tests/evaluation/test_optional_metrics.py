@@ -15,13 +15,13 @@ from torchvision.models import alexnet
 from t2igan.data.store import open_store
 from t2igan.errors import UserError
 from t2igan.evaluation.folder import ImageFolder
-from t2igan.evaluation.generate import draw_pictures
+from t2igan.evaluation.generate import generate_images
 from t2igan.evaluation.metrics.clip_score import CLIPScore
 from t2igan.evaluation.metrics.frechet import FID, FDClassifier
 from t2igan.evaluation.metrics.lpips_diversity import LPIPSDiversity
 from t2igan.evaluation.metrics.r_precision import CLIPRPrecision
-from t2igan.evaluation.networks import Options
-from t2igan.evaluation.plan import Plan, plan_pictures
+from t2igan.evaluation.networks import NetworkOptions
+from t2igan.evaluation.plan import ImagePlan, plan_images
 from t2igan.evaluation.protocol import load_protocol
 from t2igan.evaluation.subjects import RealImages, load_checkpoint_subject
 from t2igan.metrics import weights
@@ -72,17 +72,18 @@ def test_diversity_is_of_the_samples_of_a_caption(store, protocol, subject, alex
     spec = LPIPSDiversity(captions=3, samples=4)
     protocol = replace(protocol, metrics=(spec,))
     results = [
-        evaluate(subject, protocol, store, options=Options(size, weights_folder=alexnet_folder)) for size in (64, 5)
+        evaluate(subject, protocol, store, options=NetworkOptions(size, weights_folder=alexnet_folder))
+        for size in (64, 5)
     ]
     found = results[0].metrics["lpips-diversity"]
     assert found.value == pytest.approx(results[1].metrics["lpips-diversity"].value, rel=1e-3)
     split, network = store.split("test"), LpipsNetwork(folder=alexnet_folder)
-    captions = plan_pictures(split, 3).captions
+    captions = plan_images(split, 3).captions
     values = []
     for caption in captions:
-        plan = Plan(np.full(4, caption), np.arange(4))
-        (drawn,) = draw_pictures(subject.module, split, plan, protocol, range(4), 4, CPU)
-        images = to_signed(drawn.images)
+        plan = ImagePlan(np.full(4, caption), np.arange(4))
+        (generated,) = generate_images(subject.module, split, plan, protocol, range(4), 4, CPU)
+        images = to_signed(generated.images)
         pairs = [network(images[i][None], images[j][None]).item() for i, j in combinations(range(4), 2)]
         values.append(np.mean(pairs))
     assert found.value == pytest.approx(np.mean(values), rel=1e-3)
@@ -94,8 +95,10 @@ def test_diversity_is_of_the_samples_of_a_caption(store, protocol, subject, alex
 
 def test_only_a_generator_has_diversity(store, protocol, alexnet_folder):
     protocol = replace(protocol, metrics=(LPIPSDiversity(), FDClassifier()), reference="halves")
-    with pytest.raises(UserError, match="lpips-diversity: it needs several pictures of one caption"):
-        evaluate(RealImages(), protocol, store, options=Options(skip_missing=True, weights_folder=alexnet_folder))
+    with pytest.raises(UserError, match="lpips-diversity: it needs several images of one caption"):
+        evaluate(
+            RealImages(), protocol, store, options=NetworkOptions(skip_missing=True, weights_folder=alexnet_folder)
+        )
 
 
 @needs_transformers
@@ -103,14 +106,14 @@ def test_clip_scores_pictures_with_their_captions(store, protocol, subject, tmp_
     folder = write_clip(tmp_path / "clip")
     metrics = CLIPScore(), CLIPRPrecision(candidates=5, folds=3, negatives="other-image")
     protocol = replace(protocol, metrics=metrics, images=30)
-    records = [evaluate(subject, protocol, store, options=Options(size, clip=folder)) for size in (64, 7)]
+    records = [evaluate(subject, protocol, store, options=NetworkOptions(size, clip=folder)) for size in (64, 7)]
     assert set(records[0].metrics) == {"clip-score", "clip-r-precision", "clip-r-precision-shuffled"}
     split, encoder = store.split("test"), ClipEncoder(folder)
-    plan = plan_pictures(split, 30)
+    plan = plan_images(split, 30)
     cosines = []
-    for drawn in draw_pictures(subject.module, split, plan, protocol, range(30), 30, CPU):
-        texts = [split.caption_text(int(caption)) for caption in plan.captions[drawn.numbers.numpy()]]
-        cosines.append((encoder.image_vectors(drawn.images) * encoder.caption_vectors(texts)).sum(1))
+    for generated in generate_images(subject.module, split, plan, protocol, range(30), 30, CPU):
+        texts = [split.caption_text(int(caption)) for caption in plan.captions[generated.numbers.numpy()]]
+        cosines.append((encoder.image_vectors(generated.images) * encoder.caption_vectors(texts)).sum(1))
     found = records[0].metrics["clip-score"]
     assert found.value == pytest.approx(100 * torch.cat(cosines).clamp(min=0).mean().item(), rel=1e-3)
     assert (found.n, found.network_sha256) == (30, encoder.sha256)
@@ -124,7 +127,7 @@ def test_without_a_clip_there_is_one_line(store, protocol, subject, tmp_path):
     protocol = replace(protocol, metrics=(CLIPScore(), CLIPRPrecision()))
     message = "clip-score, clip-r-precision: no CLIP: give the folder of one with --clip"
     with pytest.raises(UserError, match=message) as error:
-        evaluate(subject, protocol, store, options=Options())
+        evaluate(subject, protocol, store, options=NetworkOptions())
     assert "\n" not in str(error.value)
 
 
@@ -133,12 +136,12 @@ def test_clip_needs_to_know_the_captions(store, protocol, subject, tmp_path):
 
     split = store.split("test")
     for key in split.keys:
-        path = tmp_path / "drawn" / f"{key}.png"
+        path = tmp_path / "generated" / f"{key}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.new("RGB", (32, 32)).save(path)
     protocol = replace(protocol, metrics=(CLIPScore(), CLIPRPrecision()))
     with pytest.raises(UserError, match="clip-score, clip-r-precision: the file names do not tell the captions"):
-        evaluate(ImageFolder(tmp_path / "drawn", split), protocol, store, options=Options(clip=tmp_path))
+        evaluate(ImageFolder(tmp_path / "generated", split), protocol, store, options=NetworkOptions(clip=tmp_path))
 
 
 @pytest.fixture
@@ -158,20 +161,20 @@ def small_frechet_distance(x, y):
 
 @pytest.mark.slow
 def test_a_precomputed_reference_as_dfgan_has_it(store, protocol, subject, inception_folder):
-    """Pictures as drawn, resized as tensors, against mu and sigma of a file."""
+    """Images as generated, resized as tensors, against mu and sigma of a file."""
     spec = FID(flavour="dfgan", source="float", statistics="birds.npz")
     protocol = replace(protocol, metrics=(spec,), truncation=2.0, noise_scale=0.88, bootstrap=0)
-    options = Options(weights_folder=inception_folder, download=False)
+    options = NetworkOptions(weights_folder=inception_folder, download=False)
     with pytest.raises(UserError, match=r"birds\.npz: no such file of statistics"):
         evaluate(subject, protocol, store, options=options)
     generator = torch.Generator().manual_seed(0)
     other = torch.randn(9, 2048, generator=generator).double()
     write_statistics(inception_folder / "birds.npz", other.mean(0), other.T.cov())
     record = evaluate(subject, protocol, store, options=options)
-    plan = plan_pictures(store.split("test"), 12)
-    parts = draw_pictures(subject.module, store.split("test"), plan, protocol, range(12), 12, CPU)
-    drawn = torch.cat([part.drawn for part in parts])
-    features = InceptionBackbone("dfgan", folder=inception_folder)(drawn)[0].double()
+    plan = plan_images(store.split("test"), 12)
+    parts = generate_images(subject.module, store.split("test"), plan, protocol, range(12), 12, CPU)
+    generated = torch.cat([part.generated for part in parts])
+    features = InceptionBackbone("dfgan", folder=inception_folder)(generated)[0].double()
     assert record.metrics["fid"].value == pytest.approx(small_frechet_distance(other, features), rel=1e-4)
     assert record.n_real == 0
     assert record.backbones["statistics of the reference"] == file_sha256(inception_folder / "birds.npz")

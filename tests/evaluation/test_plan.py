@@ -3,7 +3,7 @@ import pytest
 
 from t2igan.data.store import open_store
 from t2igan.errors import UserError
-from t2igan.evaluation.plan import plan_for, plan_passes, plan_pictures, share, shuffled_captions
+from t2igan.evaluation.plan import plan_for, plan_images, plan_passes, share, shuffled_captions
 from t2igan.evaluation.protocol import Protocol
 
 
@@ -14,7 +14,7 @@ def split(drawn_birds_store):
 
 @pytest.mark.parametrize("count", [3, 16, 50, 160, 165, 400])
 def test_captions_and_images_are_used_evenly(split, count):
-    plan = plan_pictures(split, count)
+    plan = plan_images(split, count)
     uses = np.bincount(plan.captions, minlength=split.n_captions)
     assert uses.sum() == count
     assert uses.max() - uses.min() <= 1
@@ -23,23 +23,23 @@ def test_captions_and_images_are_used_evenly(split, count):
 
 
 def test_few_pictures_are_not_of_the_first_classes_alone(split):
-    images = split.caption_images[plan_pictures(split, 8).captions]
+    images = split.caption_images[plan_images(split, 8).captions]
     assert len(set(split.class_ids[images])) > 2
 
 
 def test_a_caption_is_drawn_again_with_another_number(split):
-    plan = plan_pictures(split, 400)
+    plan = plan_images(split, 400)
     assert len(set(zip(plan.captions.tolist(), plan.draws.tolist()))) == 400
     assert plan.draws.tolist() == [number // 160 for number in range(400)]
 
 
 def test_a_smaller_plan_begins_a_larger_one(split):
-    small, large = plan_pictures(split, 50), plan_pictures(split, 300)
+    small, large = plan_images(split, 50), plan_images(split, 300)
     assert (large.captions[:50] == small.captions).all()
 
 
 def test_only_the_images_asked_for_are_used(split):
-    plan = plan_pictures(split, 100, range(1, len(split), 2))
+    plan = plan_images(split, 100, range(1, len(split), 2))
     assert set(split.caption_images[plan.captions]) == set(range(1, len(split), 2))
 
 
@@ -86,7 +86,7 @@ def test_passes_choose_captions_at_random(split):
 def test_the_protocol_chooses_the_plan(split):
     even = Protocol("p", "drawn-birds", 32, 50)
     random = Protocol("p", "drawn-birds", 32, 50, captions="random", loader_batch=5, passes=2, captions_seed=3)
-    assert (plan_for(even, split).captions == plan_pictures(split, 50).captions).all()
+    assert (plan_for(even, split).captions == plan_images(split, 50).captions).all()
     assert (plan_for(random, split).captions == plan_passes(split, 50, 5, 2, 3).captions).all()
     assert len(plan_for(random, split)) == 30
 
@@ -98,7 +98,7 @@ def test_a_batch_that_no_image_fills_is_refused(split):
 
 def test_no_image_no_plan(split):
     with pytest.raises(UserError, match="no caption"):
-        plan_pictures(split, 5, [])
+        plan_images(split, 5, [])
 
 
 @pytest.mark.parametrize(("count", "world"), [(10, 3), (2, 4), (0, 2), (7, 1)])
@@ -126,7 +126,7 @@ def test_shuffling_leaves_no_system():
 
 
 def test_shuffling_refuses_a_class_of_more_than_half():
-    with pytest.raises(UserError, match="31 of 60 pictures are of one class"):
+    with pytest.raises(UserError, match="31 of 60 images are of one class"):
         shuffled_captions(np.arange(60), np.repeat([0, 1], [31, 29]), seed=0)
 
 
@@ -144,8 +144,8 @@ class FiveImages:
 
 
 def test_the_first_captions_are_pinned():
-    # A change here changes what is drawn under the same hash of a protocol, and so every number of the suite.
-    even = plan_pictures(FiveImages(), 13)
+    # A change here changes what is generated under the same hash of a protocol, and so every number of the suite.
+    even = plan_images(FiveImages(), 13)
     assert even.captions.tolist() == [6, 1, 3, 10, 4, 7, 2, 9, 5, 8, 0, 6, 1]
     assert even.draws.tolist() == [0] * 11 + [1, 1]
     random = plan_passes(FiveImages(), 10, loader_batch=2, seed=4)

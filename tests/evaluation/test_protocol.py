@@ -7,7 +7,7 @@ import yaml
 
 from t2igan.errors import UserError
 from t2igan.evaluation.metrics.frechet import FID
-from t2igan.evaluation.metrics.r_precision import RPrecision
+from t2igan.evaluation.metrics.r_precision import DAMSMRPrecision
 from t2igan.evaluation.protocol import load_protocol, protocol_names
 from t2igan.metrics.backbones import Flavour, Resize
 from t2igan.metrics.negatives import NegativesPolicy
@@ -196,8 +196,8 @@ def test_every_choice_of_a_metric_changes_the_hash(tmp_path, change):
 def test_choices_are_those_of_the_metrics():
     assert get_type_hints(FID)["flavour"] == Flavour
     assert set(get_args(get_type_hints(FID)["resize"])) == {"flavour", *get_args(Resize)}
-    assert get_type_hints(RPrecision)["fold_mode"] == FoldMode
-    assert set(get_args(get_type_hints(RPrecision)["negatives"])) == set(get_args(NegativesPolicy))
+    assert get_type_hints(DAMSMRPrecision)["fold_mode"] == FoldMode
+    assert set(get_args(get_type_hints(DAMSMRPrecision)["negatives"])) == set(get_args(NegativesPolicy))
 
 
 def test_protocols_are_listed_without_torch():

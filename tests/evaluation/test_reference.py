@@ -58,7 +58,7 @@ def test_an_augmented_reference_shifts_and_flips(store, protocol):
     assert len(reference) == 160
     found = reference.images(range(160), CPU)
     assert len(np.unique(found.flatten(1).numpy(), axis=0)) > 100
-    # Every image comes as often as any other, and a picture does not depend on the batch that it comes in.
+    # Every image comes as often as any other, and an image does not depend on the batch that it comes in.
     assert torch.equal(reference.images([145], CPU)[0], found[145])
     # Some are the crops of the middle of the image, from somewhere else, flipped.
     crops = Reference(store, protocol).images(range(16), CPU)

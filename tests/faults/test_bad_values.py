@@ -409,13 +409,13 @@ FILES = [
     ),
     (
         "a checkpoint that names a class of another module",
-        checkpoint(lambda c: c["t2igan"]["recipe"].update(class_path="evil.Evil")),
+        checkpoint(lambda c: c["t2igan"]["config"].update(class_path="evil.Evil")),
         DRAW,
         ("evil.Evil",),
     ),
     (
         "a checkpoint that names no network",
-        checkpoint(lambda c: c["t2igan"]["recipe"].update(class_path="t2igan.cli.main.main")),
+        checkpoint(lambda c: c["t2igan"]["config"].update(class_path="t2igan.cli.main.main")),
         DRAW,
         ("t2igan.cli.main.main",),
     ),

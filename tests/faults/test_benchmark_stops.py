@@ -14,7 +14,7 @@ import torch
 from harness import LONG, curve, fit_words, last, run, start, wait_until
 
 from t2igan.benchmark.launchers.local import LocalLauncher
-from t2igan.benchmark.ledger import Entry, Ledger
+from t2igan.benchmark.ledger import Ledger, LedgerEntry
 from t2igan.benchmark.orphans import PARENT
 from t2igan.benchmark.runner import DONE, WAITING, Runner
 from t2igan.benchmark.steps import Step
@@ -113,7 +113,7 @@ def test_an_exit_code_of_0_is_not_believed(homes, whole, tmp_path):
     done = Step("whole", fit_words(homes.ssagan, whole), [], "fit")
     ledger = Ledger(tmp_path)
     for each in (step, done):
-        ledger.write(each.name, Entry(each.fingerprint, seconds=1.0))
+        ledger.write(each.name, LedgerEntry(each.fingerprint, seconds=1.0))
     assert [job.state for job in Runner([step, done], tmp_path, LocalLauncher(tmp_path), ledger).jobs] == [
         WAITING,
         DONE,

@@ -117,15 +117,15 @@ def test_prepare_on_a_disk_that_fills_up(good_input, tally, small_disk, stage):
 
 def test_drawing_birds_on_a_disk_that_fills_up(tmp_path, tally, small_disk):
     probe = tally("drawing birds on a file system that fills up: the file named; with room the same birds")
-    recipe = DrawnBirdsRecipe(2, 2, 2, 2, image_pixels=64)
-    write_drawn_birds(tmp_path / "whole", recipe, workers=1)
+    config = DrawnBirdsRecipe(2, 2, 2, 2, image_pixels=64)
+    write_drawn_birds(tmp_path / "whole", config, workers=1)
     for free in (0, 8, 40):
         filler, root = fill(small_disk, free), small_disk / f"birds{free}"
         with pytest.raises(OSError) as caught:
-            write_drawn_birds(root, recipe, workers=1)
+            write_drawn_birds(root, config, workers=1)
         named = str(root) in str(caught.value.filename)
         filler.unlink()
-        write_drawn_birds(root, recipe, workers=1)
+        write_drawn_birds(root, config, workers=1)
         same = content(root) == content(tmp_path / "whole")
         probe.note(named and same, f"{free} kB free: {caught.value!r}, {caught.value.filename}")
     probe.check()

@@ -17,7 +17,7 @@ from t2igan.models.attngan import AttnGANDiscriminator, AttnGANGenerator
 from t2igan.models.damsm import DAMSM
 from t2igan.models.stream import STREAM, SmallCaptionEncoder
 from t2igan.models.suite_module import load_module, read_checkpoint
-from t2igan.nn.recipe import recipe_of
+from t2igan.nn.config import config_of
 
 WORDS = Words("captions.pickle", ["<end>", "a", "small", "red", "bird", "with", "blue", "wings", "beak"])
 TEXT = {"vocabulary_size": 9, "dim": 8}
@@ -42,18 +42,18 @@ def refused(*networks, words=WORDS):
 
 @pytest.mark.parametrize("kind", [name for name, kind in KINDS.items() if kind.module])
 def test_generator_and_text_encoder_make_the_papers_module(kind, tmp_path):
-    drawn, text = network(kind, DFGAN if kind == "dfgan" else None), text_encoder()
-    generator = drawn.network
+    generated, text = network(kind, DFGAN if kind == "dfgan" else None), text_encoder()
+    generator = generated.network
     # Any discriminator does; that of DF-GAN comes with the generator.
     judging = {"image_size": generator.image_sizes[-1], "channels": 2, "sentence_dim": 8}
-    critics = [] if kind == "dfgan" else [network("ssagan-discriminator", judging)]
-    system = assemble([drawn, *critics, text], WORDS)
+    discriminators = [] if kind == "dfgan" else [network("ssagan-discriminator", judging)]
+    system = assemble([generated, *discriminators, text], WORDS)
     assert type(system.module) is KINDS[kind].module[0]
     write_checkpoint(system, tmp_path / "system.ckpt")
     module = load_module(tmp_path / "system.ckpt")
     assert type(module) is type(system.module)
     assert module.vocabulary == WORDS.words
-    assert [critic.image_size for critic in module.discriminators] == [generator.image_sizes[-1]]
+    assert [discriminator.image_size for discriminator in module.discriminators] == [generator.image_sizes[-1]]
 
     captions, lengths = torch.tensor([[1, 2, 3, 4], [4, 3, 0, 0]]), torch.tensor([4, 2])
     random = torch.randn(2, generator.random_dim)
@@ -71,7 +71,7 @@ def test_discriminators_go_in_by_size_and_give_logits():
     module = assemble([generator, finer, text_encoder(), coarser], WORDS).module
     assert list(module.discriminators) == [coarser.network, finer.network]
     assert not finer.network.probabilities
-    assert not recipe_of(finer.network)["init_args"]["probabilities"]
+    assert not config_of(finer.network)["init_args"]["probabilities"]
 
 
 def test_text_and_image_encoder_make_a_damsm(tmp_path):
@@ -103,7 +103,7 @@ def test_both_halves_of_a_captioner_make_a_stream():
     assert module.vocabulary == WORDS.words
     assert module.encoder is encoder.network
     assert_same(dict(module.decoder.state_dict()), dict(decoder.network.state_dict()))
-    assert recipe_of(module)["init_args"]["hidden_dim"] == 5
+    assert config_of(module)["init_args"]["hidden_dim"] == 5
 
 
 @pytest.mark.parametrize("kind", ["attngan-generator", "dmgan-discriminator", "stream-rnn"])
@@ -200,11 +200,11 @@ def test_what_does_not_belong_together_is_refused(networks, say):
 
 
 def test_a_discriminator_of_another_size_is_refused():
-    critic = network("ssagan-discriminator", {"image_size": 64, "channels": 2, "sentence_dim": 8})
+    discriminator = network("ssagan-discriminator", {"image_size": 64, "channels": 2, "sentence_dim": 8})
     assert "takes images of 64 px, but the generator returns [16] px" in refused(
-        network("ssagan-generator"), text_encoder(), critic
+        network("ssagan-generator"), text_encoder(), discriminator
     )
 
 
-def test_a_generator_comes_without_critics_that_nobody_gave():
+def test_a_generator_comes_without_discriminators_that_nobody_gave():
     assert not assemble([network("attngan-generator"), text_encoder()], WORDS).module.discriminators

@@ -16,7 +16,7 @@ from t2igan.models.attngan import AttnGANDiscriminator, AttnGANGenerator
 from t2igan.models.damsm import SmallImageEncoder
 from t2igan.models.dfgan import DFGANGenerator, OneWayDiscriminator
 from t2igan.models.ssagan import SSAGANGenerator
-from t2igan.nn.recipe import build, recipe_of
+from t2igan.nn.config import build, config_of
 
 RELEASED = [
     ("damsm-text-encoder", "damsm", "RNN_ENCODER vocab=5450 LSTM"),
@@ -239,7 +239,7 @@ def test_a_container_may_come_without_its_box():
 
 def test_a_network_can_be_built_again_from_its_recipe():
     network = from_official("mirrorgan-generator", released_state("mirrorgan-generator"), legacy_mask=True)
-    again = build(recipe_of(network))
+    again = build(config_of(network))
     again.load_state_dict(network.state_dict())
     assert again.stages[0].attention.words.legacy_mask
 

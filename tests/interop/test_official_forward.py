@@ -42,11 +42,11 @@ def test_cascades(component, legacy_mask):
         recorded_text(case, SINGLE),
         recorded_input(case, "ca_eps", SINGLE),
     )
-    drawn = generator(*inputs)
-    assert isinstance(drawn, Synthesis)
-    images = {f"image{image.shape[-1]}": image for image in drawn.images}
-    attention = {f"attention{weights.shape[-1]}": weights for weights in drawn.attention}
-    agree(case, mu=drawn.mu, logvar=drawn.logvar, **images, **attention)
+    generated = generator(*inputs)
+    assert isinstance(generated, Synthesis)
+    images = {f"image{image.shape[-1]}": image for image in generated.images}
+    attention = {f"attention{weights.shape[-1]}": weights for weights in generated.attention}
+    agree(case, mu=generated.mu, logvar=generated.logvar, **images, **attention)
     assert (len(images), len(attention)) == (3, 2)
 
 
@@ -71,22 +71,22 @@ def test_attndcgan_draws_what_attngan_draws_last():
         *(("dmgan-discriminator", f"D_NET{size}_df8") for size in (64, 128, 256)),
     ],
 )
-def test_critics_of_cascades_give_probabilities(kind, name):
+def test_discriminators_of_cascades_give_probabilities(kind, name):
     case = load_case(kind.replace("-", "_") + "s", name)
     size = int(case["config"]["class"].removeprefix("D_NET"))
-    critic = from_official(kind, released_state(kind, {"image_size": size, "channels": 8}))
-    critic.train(case["config"]["mode"] == "train")
-    features = critic(recorded_input(case, f"images{size}", SINGLE))
-    conditional = critic.conditional(features, recorded_input(case, "sent_emb", SINGLE))
-    agree(case, features=features, cond=conditional, uncond=critic.unconditional(features))
+    discriminator = from_official(kind, released_state(kind, {"image_size": size, "channels": 8}))
+    discriminator.train(case["config"]["mode"] == "train")
+    features = discriminator(recorded_input(case, f"images{size}", SINGLE))
+    conditional = discriminator.conditional(features, recorded_input(case, "sent_emb", SINGLE))
+    agree(case, features=features, cond=conditional, uncond=discriminator.unconditional(features))
 
 
 def test_ssagan_generator():
     case = load_case("ssagan_generator", "nf8_eval")
     state = released_state("ssagan-generator", {"channels": 8}, prefix="module.")
-    drawn = from_official("ssagan-generator", state)(*noise_and_sentence(case))
-    agree(case, image=drawn.images[0], **{f"mask{mask.shape[-1]}": mask for mask in drawn.masks})
-    assert len(drawn.masks) == 7
+    generated = from_official("ssagan-generator", state)(*noise_and_sentence(case))
+    agree(case, image=generated.images[0], **{f"mask{mask.shape[-1]}": mask for mask in generated.masks})
+    assert len(generated.masks) == 7
 
 
 def noise_and_sentence(case):
@@ -98,13 +98,15 @@ def noise_and_sentence(case):
 @pytest.mark.parametrize(
     ("component", "name", "channels"), [("ssagan_discriminator", "nf8", 8), ("dfgan_legacy", "netD_nf4_256", 4)]
 )
-def test_one_way_critics(component, name, channels):
+def test_one_way_discriminators(component, name, channels):
     case = load_case(component, name)
-    critic = from_official("ssagan-discriminator", released_state("ssagan-discriminator", {"channels": channels}))
-    features = critic(recorded_input(case, "images", SINGLE))
-    logits = critic.conditional(features, recorded_input(case, "sent_emb", SINGLE))
+    discriminator = from_official(
+        "ssagan-discriminator", released_state("ssagan-discriminator", {"channels": channels})
+    )
+    features = discriminator(recorded_input(case, "images", SINGLE))
+    logits = discriminator.conditional(features, recorded_input(case, "sent_emb", SINGLE))
     agree(case, features=features, logits=logits.view(-1, 1, 1, 1))
-    assert critic.unconditional(features) is None
+    assert discriminator.unconditional(features) is None
 
 
 def test_dfgan():

@@ -9,7 +9,7 @@ NUMBERS = torch.arange(6.0)[:, None]
 
 
 def pairs(policy, classes=CLASSES, random=None):
-    """(picture, caption) of each pair, by their places in the batch."""
+    """(image, caption) of each pair, by their places in the batch."""
     features, sentence = mismatched(NUMBERS, NUMBERS, classes, policy, random)
     return list(zip(features[:, 0].int().tolist(), sentence[:, 0].int().tolist()))
 

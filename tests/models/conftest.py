@@ -65,9 +65,9 @@ def small_ssagan(damsm_checkpoint):
 def train(birds, tmp_path):
     """Trains a module for some steps and gives its trainer."""
 
-    def run(module, data=None, **options):
+    def run(module, data=None, ckpt_path=None, **options):
         trainer = quick_trainer(tmp_path, **({"max_steps": 3} | options))
-        trainer.fit(module, datamodule=data or birds())
+        trainer.fit(module, datamodule=data or birds(), ckpt_path=ckpt_path)
         return trainer
 
     return run

@@ -24,7 +24,7 @@ DIM = 16
 
 
 class FlatGenerator(Generator):
-    """No batch normalisation, so that a chunk's pictures do not depend on the batch."""
+    """No batch normalisation, so that a chunk's images do not depend on the batch."""
 
     def __init__(self, image_size: int = 16):
         super().__init__()
@@ -89,8 +89,8 @@ def test_pictures_are_the_same_function_of_noise_and_text_in_every_mode(small_ss
     frozen.generator.load_state_dict(joint.generator.state_dict())
     frozen.text_encoder.load_state_dict(joint.text_encoder.state_dict())
     noise, captions, lengths = torch.randn(2, 8), torch.tensor([[1, 2, 3], [4, 5, 0]]), torch.tensor([3, 2])
-    drawn = [module.synthesise(noise, captions, lengths, "raw").images[0] for module in (joint, frozen)]
-    assert torch.equal(*drawn)
+    generated = [module.synthesise(noise, captions, lengths, "raw").images[0] for module in (joint, frozen)]
+    assert torch.equal(*generated)
 
 
 def test_steps_are_counted_in_batches(small_ssagan, train):
@@ -163,20 +163,20 @@ def test_a_checkpoint_alone_is_enough_to_draw(small_ssagan, train, tmp_path):
     trainer.save_checkpoint(tmp_path / "gan.ckpt")
     loaded = load_module(tmp_path / "gan.ckpt")
     assert isinstance(loaded, SSAGAN)
-    assert loaded.judge is None
+    assert loaded.scorer is None
     assert loaded.vocabulary == module.vocabulary
-    assert not any(key.startswith("judge.") for key in torch.load(tmp_path / "gan.ckpt")["state_dict"])
+    assert not any(key.startswith("scorer.") for key in torch.load(tmp_path / "gan.ckpt")["state_dict"])
     noise, captions, lengths = torch.randn(2, 8), torch.tensor([[1, 2, 3], [4, 5, 0]]), torch.tensor([3, 2])
     for weights in ("ema", "raw"):
-        drawn = [each.synthesise(noise, captions, lengths, weights).images[0] for each in (module, loaded)]
-        assert torch.equal(*drawn)
+        generated = [each.synthesise(noise, captions, lengths, weights).images[0] for each in (module, loaded)]
+        assert torch.equal(*generated)
 
 
 def test_finetuned_judge_is_saved(small_ssagan, train, tmp_path):
     trainer = train(small_ssagan(text_mode="damsm-finetune"))
     trainer.save_checkpoint(tmp_path / "gan.ckpt")
-    assert any(key.startswith("judge.") for key in torch.load(tmp_path / "gan.ckpt")["state_dict"])
-    assert load_module(tmp_path / "gan.ckpt").judge is None
+    assert any(key.startswith("scorer.") for key in torch.load(tmp_path / "gan.ckpt")["state_dict"])
+    assert load_module(tmp_path / "gan.ckpt").scorer is None
 
 
 def norm(parameters):
@@ -188,7 +188,7 @@ def test_generator_and_discriminators_are_clipped_and_encoders_are_not(small_ssa
     train(module, max_steps=1)
     assert norm(module.generator.parameters()) <= 1.001e-4
     assert norm(module.discriminators.parameters()) <= 1.001e-4
-    assert norm(module.judge.image_encoder.parameters()) > 1e-3
+    assert norm(module.scorer.image_encoder.parameters()) > 1e-3
 
 
 def test_watching_changes_nothing(small_ssagan, train, tmp_path):
@@ -327,7 +327,7 @@ def test_gammas_are_those_of_the_generators_loss(small_ssagan, train, monkeypatc
     trainer = train(module, max_steps=1, limit_val_batches=1)
     trainer.validate(module, datamodule=trainer.datamodule, verbose=False)
     assert len(seen) >= 3 and set(seen) == {(7, 6, 5)}
-    assert module.judge.gammas == Gammas()
+    assert module.scorer.gammas == Gammas()
 
 
 def test_finetuned_encoders_train_in_train_mode(small_ssagan, train):
@@ -336,14 +336,14 @@ def test_finetuned_encoders_train_in_train_mode(small_ssagan, train):
     modes = []
 
     def note(*_):
-        encoder = module.judge.image_encoder
+        encoder = module.scorer.image_encoder
         modes.append([module.text_encoder.dropout.training, *(part.training for part in encoder.modules())])
 
     step = module._encoder_phase
     module._encoder_phase = lambda *arguments: (note(), step(*arguments))
     train(module, max_steps=2)
     assert len(modes) == 2 and all(all(each) for each in modes)
-    norms = [part for part in module.judge.image_encoder.modules() if isinstance(part, nn.BatchNorm2d)]
+    norms = [part for part in module.scorer.image_encoder.modules() if isinstance(part, nn.BatchNorm2d)]
     trained = load_module(module.damsm).image_encoder.modules()
     before = [part for part in trained if isinstance(part, nn.BatchNorm2d)]
     assert norms

@@ -29,13 +29,13 @@ def filled_damsm(gain, dtype):
 
 
 class Recorded(SSAGAN):
-    """Fed with recorded float images and noise in place of uint8 images and drawn noise; keeps its logs."""
+    """Fed with recorded float images and noise in place of uint8 images and generated noise; keeps its logs."""
 
     def __init__(self, case, dtype):
         super().__init__(damsm="recorded", channels=8, text_mode="frozen", ema_decay=None)
         self.case, self.wide, self.history = case, dtype, []
 
-    def _load_judge(self):
+    def _load_scorer(self):
         return filled_damsm(self.case["config"]["image_encoder_gain"], self.wide)
 
     def _chunks(self, batch):
@@ -48,7 +48,7 @@ class Recorded(SSAGAN):
         spec = self.case["inputs"][f"captions:{it}"]
         ids = fill_captions(spec["lengths"], spec["vocab"], spec["width"], f"input:captions:{it}")
         batch.captions = torch.from_numpy(ids)
-        return [Chunk(batch, images.to(self.wide), noise.to(self.wide), self._judged_text(batch))]
+        return [Chunk(batch, images.to(self.wide), noise.to(self.wide), self._scored_text(batch))]
 
     def _log(self, chunk, **values):
         self.history[-1] |= {key: value.item() for key, value in values.items()}
@@ -90,22 +90,22 @@ def test_three_iterations_of_ssagan(levers):
 @pytest.mark.parametrize("name", ["hinge_magp_nf8", "hinge_magp_nf8_gain"])
 def test_penalty_equals_the_original(name, levers):
     case = load_case("ssagan_losses", name)
-    critic = OneWayDiscriminator(channels=8).double()
-    pull(critic, levers)
-    fill_module(critic, partial(official_name, "ssagan-discriminator"), case["config"]["gain"])
+    discriminator = OneWayDiscriminator(channels=8).double()
+    pull(discriminator, levers)
+    fill_module(discriminator, partial(official_name, "ssagan-discriminator"), case["config"]["gain"])
     images, sentence = (
         torch.from_numpy(fill_input(key, case["inputs"][key]["shape"], case["inputs"][key]["kind"])).double()
         for key in ("images", "sent_emb")
     )
     images.requires_grad_()
     sentence.requires_grad_()
-    logits = critic.conditional(critic(images), sentence)
+    logits = discriminator.conditional(discriminator(images), sentence)
     want = torch.tensor(case["outputs"]["grad_l2norm"]["float64"]["values"], dtype=torch.float64)
     assert torch.allclose(gradient_norm(logits, images, sentence), want, rtol=1e-9)
     penalty = MAGP(weight=2, power=6)(logits, images, sentence)
     assert penalty.item() == pytest.approx(case["scalars"]["d_loss (2 * MA-GP)"][1], rel=1e-9)
     penalty.backward()
-    for key, parameter in critic.named_parameters():
+    for key, parameter in discriminator.named_parameters():
         recorded = case["grads"]["d_loss/" + official_name("ssagan-discriminator", key)][1]
         got = 0.0 if parameter.grad is None else parameter.grad.norm().item()
         assert got == pytest.approx(recorded, rel=1e-9, abs=1e-12), key

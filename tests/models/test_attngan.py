@@ -111,19 +111,21 @@ def test_weights_start_orthogonal():
 
 def test_probabilities_are_the_logits_seen_through_a_sigmoid():
     torch.manual_seed(0)
-    critics = [AttnGANDiscriminator(16, 4, DIM, probabilities=flag) for flag in (False, True)]
-    critics[1].load_state_dict(critics[0].state_dict())
+    discriminators = [AttnGANDiscriminator(16, 4, DIM, probabilities=flag) for flag in (False, True)]
+    discriminators[1].load_state_dict(discriminators[0].state_dict())
     images, sentence = torch.randn(3, 3, 16, 16), torch.randn(3, DIM)
-    logits, probabilities = (critic.conditional(critic(images), sentence) for critic in critics)
+    logits, probabilities = (
+        discriminator.conditional(discriminator(images), sentence) for discriminator in discriminators
+    )
     assert torch.allclose(logits.sigmoid(), probabilities)
-    logits, probabilities = (critic.unconditional(critic(images)) for critic in critics)
+    logits, probabilities = (discriminator.unconditional(discriminator(images)) for discriminator in discriminators)
     assert torch.allclose(logits.sigmoid(), probabilities)
 
 
 def test_training_on_probabilities_is_refused():
-    critic = AttnGANDiscriminator(16, 4, DIM, probabilities=True)
+    discriminator = AttnGANDiscriminator(16, 4, DIM, probabilities=True)
     with pytest.raises(UserError, match="needs logits"):
-        AttnGAN(damsm="any", generator=small_generator(), discriminators=[critic])
+        AttnGAN(damsm="any", generator=small_generator(), discriminators=[discriminator])
 
 
 def test_no_discriminators_are_made_where_none_are_wanted():
@@ -148,14 +150,14 @@ def test_trains_and_comes_back_from_its_checkpoint(damsm_checkpoint, train, tmp_
     trainer.save_checkpoint(tmp_path / "attngan.ckpt")
     again = load_module(tmp_path / "attngan.ckpt")
     ids, lengths, random = torch.ones(2, 3, dtype=torch.long), torch.tensor([3, 2]), torch.randn(2, 14)
-    drawn = [network.synthesise(random, ids, lengths).images[-1] for network in (module, again)]
-    assert torch.equal(*drawn)
+    generated = [network.synthesise(random, ids, lengths).images[-1] for network in (module, again)]
+    assert torch.equal(*generated)
 
 
 def test_ssagans_generator_trains_under_attngans_losses(damsm_checkpoint, train):
     generator = SSAGANGenerator(16, 4, noise_dim=8, sentence_dim=DIM)
-    module = AttnGAN(damsm=damsm_checkpoint, generator=generator, critic_channels=4)
-    assert [critic.image_size for critic in module.discriminators] == [16]
+    module = AttnGAN(damsm=damsm_checkpoint, generator=generator, discriminator_channels=4)
+    assert [discriminator.image_size for discriminator in module.discriminators] == [16]
     assert [loss.name for loss in module.generator_losses] == ["damsm"]
     before = generator.fc.weight.clone()
     train(module)
@@ -164,7 +166,7 @@ def test_ssagans_generator_trains_under_attngans_losses(damsm_checkpoint, train)
 
 def test_attngans_generator_trains_under_hinge_and_penalty(damsm_checkpoint, train):
     module = SSAGAN(damsm=damsm_checkpoint, generator=small_generator(), channels=4, penalty=MAGP())
-    assert [critic.image_size for critic in module.discriminators] == [8, 16]
+    assert [discriminator.image_size for discriminator in module.discriminators] == [8, 16]
     before = module.generator.augmentation.fc.weight.clone()
     trainer = train(module)
     assert not torch.equal(before, module.generator.augmentation.fc.weight)

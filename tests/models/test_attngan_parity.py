@@ -99,9 +99,9 @@ def test_generator_at_the_papers_width(name):
     assert not disagreements(case, outputs, scalars, grads)
 
 
-def filled_critic(size, channels, dtype, gain=1.0, **options):
-    critic = AttnGANDiscriminator(size, channels, **options).to(dtype)
-    return fill_module(critic, partial(official_name, f"attngan-discriminator-{size}"), gain)
+def filled_discriminator(size, channels, dtype, gain=1.0, **options):
+    discriminator = AttnGANDiscriminator(size, channels, **options).to(dtype)
+    return fill_module(discriminator, partial(official_name, f"attngan-discriminator-{size}"), gain)
 
 
 DISCRIMINATORS = [
@@ -118,20 +118,20 @@ def test_discriminator(name, dtype):
     case = load_case("attngan_discriminators", name)
     config = case["config"]
     size = int(config["class"].removeprefix("D_NET"))
-    critic = filled_critic(size, config["DF_DIM"], dtype, config["gain"], probabilities=True)
-    critic.train(config["mode"] == "train")
+    discriminator = filled_discriminator(size, config["DF_DIM"], dtype, config["gain"], probabilities=True)
+    discriminator.train(config["mode"] == "train")
     images = recorded_input(case, f"images{size}", dtype).requires_grad_()
     sentence = recorded_input(case, "sent_emb", dtype).requires_grad_()
-    features = critic(images)
-    pair, picture = critic.conditional(features, sentence), critic.unconditional(features)
+    features = discriminator(images)
+    pair, image = discriminator.conditional(features, sentence), discriminator.unconditional(features)
     weights = [recorded_input(case, name, dtype) for name in ("grad_cond", "grad_uncond")]
-    loss = (pair * weights[0]).sum() + (picture * weights[1]).sum()
+    loss = (pair * weights[0]).sum() + (image * weights[1]).sum()
     loss.backward()
     grads = {"images": norm(images.grad), "sent_emb": norm(sentence.grad)}
     kind = f"attngan-discriminator-{size}"
-    grads |= {official_name(kind, key): norm(value.grad) for key, value in critic.named_parameters()}
-    grads |= {"buffer:" + official_name(kind, key): norm(value) for key, value in critic.named_buffers()}
-    outputs = {"features": features, "cond": pair, "uncond": picture}
+    grads |= {official_name(kind, key): norm(value.grad) for key, value in discriminator.named_parameters()}
+    grads |= {"buffer:" + official_name(kind, key): norm(value) for key, value in discriminator.named_buffers()}
+    outputs = {"features": features, "cond": pair, "uncond": image}
     assert not disagreements(case, outputs, {"loss": loss.item()}, grads, dtype)
 
 
@@ -149,25 +149,25 @@ def test_discriminator_loss(name, dtype):
     sentence, classes = recorded_input(case, "sent_emb", dtype), torch.arange(4)
     scalars, grads = {}, {}
     for size in SIZES:
-        critic = filled_critic(
+        discriminator = filled_discriminator(
             size, case["config"]["DF_DIM"], dtype, conditional_only=not case["config"]["b_jcu"]
         ).train()
-        real = critic(recorded_input(case, f"images{size}", dtype))
-        fake = critic(recorded_input(case, f"fakes{size}", dtype))
+        real = discriminator(recorded_input(case, f"images{size}", dtype))
+        fake = discriminator(recorded_input(case, f"fakes{size}", dtype))
         verdicts = [
-            critic.conditional(real, sentence),
-            critic.conditional(fake, sentence),
-            critic.conditional(*mismatched(real, sentence, classes, "neighbour")),
+            discriminator.conditional(real, sentence),
+            discriminator.conditional(fake, sentence),
+            discriminator.conditional(*mismatched(real, sentence, classes, "neighbour")),
         ]
-        real_logits = Logits(verdicts[0], critic.unconditional(real))
-        fake_logits = Logits(verdicts[1], critic.unconditional(fake))
+        real_logits = Logits(verdicts[0], discriminator.unconditional(real))
+        fake_logits = Logits(verdicts[1], discriminator.unconditional(fake))
         loss = BCE().discriminator_loss(real_logits, fake_logits, verdicts[2])
         loss.backward()
         scalars[f"errD_D_NET{size}"] = loss.item()
         kind, prefix = f"attngan-discriminator-{size}", f"D_NET{size}."
-        for key, value in critic.named_parameters():
+        for key, value in discriminator.named_parameters():
             grads[prefix + official_name(kind, key)] = norm(value.grad)
-        for key, value in critic.named_buffers():
+        for key, value in discriminator.named_buffers():
             grads["buffer:" + prefix + official_name(kind, key)] = norm(value)
     assert not disagreements(case, {}, scalars, grads, dtype)
 
@@ -184,9 +184,9 @@ def test_generator_loss(name):
     fakes = {size: recorded_input(case, f"fakes{size}").requires_grad_() for size in SIZES}
     total = torch.zeros((), dtype=torch.float64)
     for size, images in fakes.items():
-        critic = filled_critic(size, case["config"]["DF_DIM"], torch.float64).train()
-        features = critic(images)
-        verdict = Logits(critic.conditional(features, sentence), critic.unconditional(features))
+        discriminator = filled_discriminator(size, case["config"]["DF_DIM"], torch.float64).train()
+        features = discriminator(images)
+        verdict = Logits(discriminator.conditional(features, sentence), discriminator.unconditional(features))
         total = total + BCE().generator_loss(verdict)
     ids = None if classes is None else torch.tensor(classes)
     matching = damsm_loss(*damsm.image_encoder(fakes[256]), text, ids, Gammas(*case["config"]["gamma"]))
@@ -199,7 +199,7 @@ def test_generator_loss(name):
         "s_loss": weight * (matching.sentence_to_text + matching.sentence_to_image).item(),
     }
     grads = {f"fakes{size}": norm(images.grad) for size, images in fakes.items()}
-    # One thread breaks other ties of Inception's max-pools on pictures of blocks than two threads do.
+    # One thread breaks other ties of Inception's max-pools on images of blocks than two threads do.
     assert grads.pop("fakes256") == pytest.approx(case["grads"].pop("fakes256")[1], rel=1e-2)
     assert not disagreements(case, {}, scalars, grads)
 
@@ -235,11 +235,11 @@ class RecordedAttnGAN(Recorded, AttnGAN):
 @pytest.mark.parametrize("levers", [PLAIN, EXACT], ids=["plain", "exact"])
 def test_three_iterations(levers):
     case = load_case("attngan_losses", "train_3_iterations")
-    module = RecordedAttnGAN(damsm="recorded", channels=8, critic_channels=8, legacy_mask=True)
+    module = RecordedAttnGAN(damsm="recorded", channels=8, discriminator_channels=8, legacy_mask=True)
     module.levers = levers
     module.recorded_judge = filled_damsm(case["config"]["image_encoder_gain"])
     fill_module(module.generator, partial(official_name, "attngan-generator"))
-    for critic in module.discriminators:
-        fill_module(critic, partial(official_name, f"attngan-discriminator-{critic.image_size}"))
+    for discriminator in module.discriminators:
+        fill_module(discriminator, partial(official_name, f"attngan-discriminator-{discriminator.image_size}"))
     measured = train_recorded(module, case, 3)
     assert not disagreements(case, {}, measured, {})

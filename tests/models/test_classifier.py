@@ -111,9 +111,9 @@ def test_checkpoint_alone_rebuilds_it(trained):
     module, path, _ = trained
     torch.load(path, weights_only=True)
     loaded = load_module(path)
-    pictures = torch.randint(0, 256, (4, 3, 16, 16)).byte()
+    images = torch.randint(0, 256, (4, 3, 16, 16)).byte()
     assert loaded.classes == module.classes
-    for found, expected in zip(loaded(pictures), module(pictures)):
+    for found, expected in zip(loaded(images), module(images)):
         assert torch.equal(found, expected)
 
 
@@ -126,11 +126,11 @@ def test_backbone_gives_what_the_classifier_gives(trained):
         content_sha256(load_module(path)),
         32,
     )
-    pictures = torch.randint(0, 256, (4, 3, 16, 16)).byte()
-    features, logits = backbone(pictures)
+    images = torch.randint(0, 256, (4, 3, 16, 16)).byte()
+    features, logits = backbone(images)
     assert features.shape == (4, 32) and logits.shape == (4, 5) and not features.requires_grad
     with torch.no_grad():
-        assert torch.equal(logits, module(pictures)[1])
+        assert torch.equal(logits, module(images)[1])
 
 
 def test_pictures_of_other_sizes_are_reduced_with_antialias(trained):
@@ -145,8 +145,8 @@ def test_pictures_of_other_sizes_are_reduced_with_antialias(trained):
 def test_backbone_is_a_frozen_copy(trained):
     module, _, _ = trained
     backbone = module.backbone()
-    pictures = torch.randint(0, 256, (4, 3, 16, 16)).byte()
-    before = backbone(pictures)[0]
+    images = torch.randint(0, 256, (4, 3, 16, 16)).byte()
+    before = backbone(images)[0]
     weight = module.network.classifier.weight
     assert weight.requires_grad and not backbone.network.classifier.weight.requires_grad
     hash_before = backbone.sha256
@@ -154,7 +154,7 @@ def test_backbone_is_a_frozen_copy(trained):
     with torch.no_grad():
         module.network.trunk[0][0].weight.add_(1)
     try:
-        assert torch.equal(backbone(pictures)[0], before)
+        assert torch.equal(backbone(images)[0], before)
         assert module.backbone().sha256 != hash_before
     finally:
         with torch.no_grad():
@@ -179,8 +179,8 @@ def test_bad_set_ups_are_named(store, tmp_path, trained):
     with pytest.raises(UserError, match=r"trainer\.max_epochs"):
         endless.fit(EvaluationClassifier(image_size=16, width=4), datamodule=data(store))
     checkpoint = torch.load(trained[1], weights_only=True)
-    recipe = {"class_path": "t2igan.models.suite_module.SuiteModule", "init_args": {}}
-    checkpoint["t2igan"]["recipe"], checkpoint["state_dict"] = recipe, {}
+    config = {"class_path": "t2igan.models.suite_module.SuiteModule", "init_args": {}}
+    checkpoint["t2igan"]["config"], checkpoint["state_dict"] = config, {}
     seal(checkpoint)
     torch.save(checkpoint, tmp_path / "other.ckpt")
     with pytest.raises(UserError, match="holds a SuiteModule"):

@@ -157,7 +157,7 @@ def test_checkpoint_alone_is_enough(damsm_checkpoint):
 
 @pytest.mark.parametrize(
     ("content", "words"),
-    [(None, "no checkpoint at"), (b"torn", "cannot be read"), ({"state_dict": {}}, "no recipe")],
+    [(None, "no checkpoint at"), (b"torn", "cannot be read"), ({"state_dict": {}}, "no config")],
 )
 def test_files_that_are_no_checkpoint_of_ours(tmp_path, content, words):
     path = tmp_path / "x.ckpt"

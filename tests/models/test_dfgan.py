@@ -20,7 +20,7 @@ from t2igan.models.dfgan import (
 from t2igan.models.ssagan import SSAGAN
 from t2igan.models.suite_module import load_module
 from t2igan.nn.average import WeightAverage
-from t2igan.nn.recipe import build, recipe_of
+from t2igan.nn.config import build, config_of
 from t2igan.text import TextEmbedding
 
 # Relative limit of float32 gradients (float64 is the sharp test). Much cancels in the gradient of a block's gain:
@@ -89,10 +89,10 @@ def test_generator_equals_the_original(component, name, network, dtype):
     fill_module(generator, rename)
     noise, sentence, weight = (recorded_input(case, key, dtype) for key in ("noise", "sent_emb", "grad_image"))
 
-    drawn = generator(noise, embedding(sentence))
-    (drawn.images[0] * weight).sum().backward()
+    generated = generator(noise, embedding(sentence))
+    (generated.images[0] * weight).sum().backward()
 
-    assert compare(case["outputs"]["image"], drawn.images[0], float64=dtype == torch.float64) == []
+    assert compare(case["outputs"]["image"], generated.images[0], float64=dtype == torch.float64) == []
     norms = gradient_norms(generator, rename)
     norms |= {"noise": noise.grad.double().norm(), "sent_emb": sentence.grad.double().norm()}
     assert_numbers(case["grads"], norms, dtype)
@@ -105,18 +105,18 @@ def test_generator_equals_the_original(component, name, network, dtype):
 def test_discriminator_equals_the_original(component, name, widest, dtype):
     case = load_case(component, name)
     legacy = partial(official_name, "dfgan-legacy-discriminator")
-    critic = OneWayDiscriminator(256, case["config"]["ndf"], widest=widest).to(dtype)
-    fill_module(critic, own_key if component == "dfgan" else legacy)
+    discriminator = OneWayDiscriminator(256, case["config"]["ndf"], widest=widest).to(dtype)
+    fill_module(discriminator, own_key if component == "dfgan" else legacy)
     images, sentence, weight = (recorded_input(case, key, dtype) for key in ("images", "sent_emb", "grad_out"))
 
-    features = critic(images)
-    logits = critic.conditional(features, sentence)
+    features = discriminator(images)
+    logits = discriminator.conditional(features, sentence)
     (logits * weight.flatten()).sum().backward()
 
     float64 = dtype == torch.float64
     assert compare(case["outputs"]["features"], features, float64=float64) == []
     assert compare(case["outputs"]["logits"], logits.view(-1, 1, 1, 1), float64=float64) == []
-    norms = gradient_norms(critic, CURRENT_D if component == "dfgan" else legacy)
+    norms = gradient_norms(discriminator, CURRENT_D if component == "dfgan" else legacy)
     norms |= {"images": images.grad.double().norm(), "sent_emb": sentence.grad.double().norm()}
     assert_numbers(case["grads"], norms, dtype)
 
@@ -222,10 +222,10 @@ def test_a_picture_does_not_depend_on_its_batch(network):
 @pytest.mark.parametrize("network", [DFGANGenerator, DFGANLegacyGenerator])
 def test_sizes_other_than_the_papers(network, size):
     generator = network(image_size=size, channels=4, sentence_dim=8)
-    drawn = generator(torch.randn(2, 100), embedding(torch.randn(2, 8)))
-    assert generator.image_sizes == [size] and drawn.images[0].shape == (2, 3, size, size)
-    critic = OneWayDiscriminator(image_size=size, channels=4, sentence_dim=8, widest=8)
-    assert critic.conditional(critic(drawn.images[0]), torch.randn(2, 8)).shape == (2,)
+    generated = generator(torch.randn(2, 100), embedding(torch.randn(2, 8)))
+    assert generator.image_sizes == [size] and generated.images[0].shape == (2, 3, size, size)
+    discriminator = OneWayDiscriminator(image_size=size, channels=4, sentence_dim=8, widest=8)
+    assert discriminator.conditional(discriminator(generated.images[0]), torch.randn(2, 8)).shape == (2,)
 
 
 def test_a_picture_without_a_block_is_refused():
@@ -236,8 +236,8 @@ def test_a_picture_without_a_block_is_refused():
 def test_checkpoints_that_name_the_discriminator_as_ssagans_can_be_built():
     assert ssagan.OneWayDiscriminator is dfgan.OneWayDiscriminator
     old = {"image_size": 16, "channels": 4, "sentence_dim": 8}
-    critic = build({"class_path": "t2igan.models.ssagan.OneWayDiscriminator", "init_args": old})
-    assert recipe_of(critic)["init_args"] == old | {"widest": 16}
+    discriminator = build({"class_path": "t2igan.models.ssagan.OneWayDiscriminator", "init_args": old})
+    assert config_of(discriminator)["init_args"] == old | {"widest": 16}
 
 
 class TwoSizes(DFGANGenerator):
@@ -246,27 +246,27 @@ class TwoSizes(DFGANGenerator):
         self.image_sizes = [8, 16]
 
     def forward(self, noise, text):
-        drawn = super().forward(noise, text)
-        drawn.images.insert(0, nn.functional.avg_pool2d(drawn.images[0], 2))
-        return drawn
+        generated = super().forward(noise, text)
+        generated.images.insert(0, nn.functional.avg_pool2d(generated.images[0], 2))
+        return generated
 
 
 @pytest.mark.parametrize("system", [DFGAN, SSAGAN])
 def test_each_picture_size_gets_a_discriminator(system, damsm_checkpoint):
     module = system(damsm=damsm_checkpoint, generator=TwoSizes(), channels=4)
-    assert [critic.image_size for critic in module.discriminators] == [8, 16]
+    assert [discriminator.image_size for discriminator in module.discriminators] == [8, 16]
     sentence = torch.randn(2, DIM)
-    for critic in module.discriminators:
-        features = critic(torch.randn(2, 3, critic.image_size, critic.image_size))
-        assert critic.conditional(features, sentence).shape == (2,)
+    for discriminator in module.discriminators:
+        features = discriminator(torch.randn(2, 3, discriminator.image_size, discriminator.image_size))
+        assert discriminator.conditional(features, sentence).shape == (2,)
 
 
 @pytest.mark.parametrize("legacy", [False, True])
 def test_generations_are_those_of_the_released_code(legacy):
     module = DFGAN(damsm="some.ckpt", image_size=64, channels=4, legacy=legacy)
     assert type(module.generator) is (DFGANLegacyGenerator if legacy else DFGANGenerator)
-    (critic,) = module.discriminators
-    assert critic.joint[0].in_channels == (16 if legacy else 8) * 4 + 256
+    (discriminator,) = module.discriminators
+    assert discriminator.joint[0].in_channels == (16 if legacy else 8) * 4 + 256
     assert (module.penalty.weight, module.penalty.power, module.penalty.separate) == (2, 6, legacy)
     assert module.mismatch == ("neighbour" if legacy else "roll")
     assert (module.lr_generator, module.lr_discriminator, module.betas) == (1e-4, 4e-4, (0.0, 0.9))
@@ -303,10 +303,10 @@ def test_two_steps_on_drawn_birds(legacy, damsm_checkpoint, train, tmp_path):
     trainer.save_checkpoint(tmp_path / "dfgan.ckpt")
     again = load_module(tmp_path / "dfgan.ckpt")
     noise, captions, lengths = torch.randn(2, 8), torch.tensor([[1, 2, 3], [4, 5, 0]]), torch.tensor([3, 2])
-    drawn = [one.synthesise(noise, captions, lengths, "raw").images[0] for one in (module, again)]
-    assert torch.equal(*drawn)
+    generated = [one.synthesise(noise, captions, lengths, "raw").images[0] for one in (module, again)]
+    assert torch.equal(*generated)
 
 
 def test_default_discriminators_take_the_generators_sentence():
-    (critic,) = one_way_discriminators(DFGANGenerator(16, 4, sentence_dim=DIM), channels=4, widest=2)
-    assert critic.joint[0].in_channels == 2 * 4 + DIM
+    (discriminator,) = one_way_discriminators(DFGANGenerator(16, 4, sentence_dim=DIM), channels=4, widest=2)
+    assert discriminator.joint[0].in_channels == 2 * 4 + DIM

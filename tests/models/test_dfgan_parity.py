@@ -40,7 +40,7 @@ class Recorded(DFGAN):
         fill_module(self.generator, lambda name: official_name("dfgan-generator", name))
         fill_module(self.discriminators[0], own_key, case["config"].get("gain", 1.0))
 
-    def _load_judge(self):
+    def _load_scorer(self):
         return None
 
     def _chunks(self, batch):
@@ -60,7 +60,7 @@ class Recorded(DFGAN):
 def test_losses_equal_the_original(name, dtype):
     case = load_case("dfgan", name)
     module = Recorded(case, dtype)
-    critic, hinge = module.discriminators[0], module.objective
+    discriminator, hinge = module.discriminators[0], module.objective
     images, fakes, sentence = (recorded_input(case, key, dtype).detach() for key in ("images", "fakes", "sent_emb"))
     module.history.append({})
     chunk = Chunk(empty_batch(), images, None, embedding(sentence), Synthesis([fakes]), embedding(sentence))
@@ -68,19 +68,19 @@ def test_losses_equal_the_original(name, dtype):
     # Gradients add up: those of the penalty alone, then, with those of the other terms, of the whole loss.
     penalty, module.penalty = module.penalty_loss(chunk), None
     penalty.backward()
-    norms = {f"MAGP/{key}": norm for key, norm in gradient_norms(critic, CURRENT_D).items()}
+    norms = {f"MAGP/{key}": norm for key, norm in gradient_norms(discriminator, CURRENT_D).items()}
     others = module.discriminator_loss(chunk)
     others.backward()
-    norms |= {f"errD/{key}": norm for key, norm in gradient_norms(critic, CURRENT_D).items()}
+    norms |= {f"errD/{key}": norm for key, norm in gradient_norms(discriminator, CURRENT_D).items()}
     assert_numbers(case["grads"], norms, dtype)
 
     with torch.no_grad():
-        features = critic(images)
+        features = discriminator(images)
         wrong = mismatched(features, sentence, chunk.batch.class_ids, module.mismatch)
         scalars = {
-            "errD_real": hinge.real(critic.conditional(features, sentence)),
-            "errD_mis": hinge.fake(critic.conditional(*wrong)),
-            "errD_fake": hinge.fake(critic.conditional(critic(fakes), sentence)),
+            "errD_real": hinge.real(discriminator.conditional(features, sentence)),
+            "errD_mis": hinge.fake(discriminator.conditional(*wrong)),
+            "errD_fake": hinge.fake(discriminator.conditional(discriminator(fakes), sentence)),
         }
     scalars |= {"errD": others + penalty, "errD_MAGP": penalty}
     assert_numbers(case["scalars"], scalars, dtype, noise=1e-4)
@@ -96,9 +96,9 @@ def test_three_iterations_of_dfgan(levers):
 
     own = {"errD": "loss_d", "MAGP": "penalty", "errG": "loss_g"}
     measured = {f"it{it}_{name}": step[key] for it, step in enumerate(module.history) for name, key in own.items()}
-    critic = module.discriminators[0]
-    trunk = [parameter for name, parameter in critic.named_parameters() if not name.startswith("joint.")]
-    networks = {"G": module.generator.parameters(), "D": trunk, "C": critic.joint.parameters()}
+    discriminator = module.discriminators[0]
+    trunk = [parameter for name, parameter in discriminator.named_parameters() if not name.startswith("joint.")]
+    networks = {"G": module.generator.parameters(), "D": trunk, "C": discriminator.joint.parameters()}
     for letter, parameters in networks.items():
         norms = torch.stack([parameter.detach().norm() for parameter in parameters])
         measured[f"final_param_l2_{letter}"] = norms.norm()

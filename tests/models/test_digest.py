@@ -14,7 +14,7 @@ import torch
 from t2igan.errors import UserError
 from t2igan.models.digest import content_digest, is_whole, seal
 from t2igan.models.suite_module import load_module, read_checkpoint
-from t2igan.nn import recipe
+from t2igan.nn import config
 
 LONG = pytest.mark.skipif(os.environ.get("T2IGAN_FAULTS") != "long", reason="takes minutes: T2IGAN_FAULTS=long")
 
@@ -155,8 +155,8 @@ HOSTILE_PATHS = [
     "t2igan.cli.doctor.Options",
     "t2igan.data.prepare.SplitCounts",
     "t2igan.models.damsm.Path",
-    "t2igan.nn.recipe.importlib",
-    "t2igan.nn.recipe.build",
+    "t2igan.nn.config.importlib",
+    "t2igan.nn.config.build",
     "__main__.x",
     "",
     None,
@@ -165,14 +165,14 @@ HOSTILE_PATHS = [
     {"class_path": "evilmod.Evil", "init_args": {}},
 ]
 PLACES = {
-    "whole": lambda path, recipe: {"class_path": path, "init_args": {}},
-    "argument": lambda path, recipe: {
-        **recipe,
-        "init_args": recipe["init_args"] | {"encoder": {"class_path": path, "init_args": {}}},
+    "whole": lambda path, config: {"class_path": path, "init_args": {}},
+    "argument": lambda path, config: {
+        **config,
+        "init_args": config["init_args"] | {"encoder": {"class_path": path, "init_args": {}}},
     },
-    "deep": lambda path, recipe: {
-        **recipe,
-        "init_args": recipe["init_args"]
+    "deep": lambda path, config: {
+        **config,
+        "init_args": config["init_args"]
         | {"gammas": [{"a": [{"class_path": path, "init_args": {"args": "true"}}]}]},
     },
 }
@@ -182,7 +182,7 @@ PLACES = {
 @pytest.mark.parametrize("class_path", HOSTILE_PATHS, ids=str)
 def test_nothing_foreign_is_built(damsm_checkpoint, tmp_path, evil, class_path, place):
     checkpoint = read_checkpoint(damsm_checkpoint)
-    checkpoint["t2igan"]["recipe"] = PLACES[place](class_path, checkpoint["t2igan"]["recipe"])
+    checkpoint["t2igan"]["config"] = PLACES[place](class_path, checkpoint["t2igan"]["config"])
     seal(checkpoint)
     torch.save(checkpoint, tmp_path / "hostile.ckpt")
     modules = set(sys.modules)
@@ -221,25 +221,25 @@ def test_nothing_in_a_pickle_is_run(damsm_checkpoint, tmp_path, evil):
 
 
 def test_a_module_that_the_user_names_is_allowed(damsm_checkpoint, tmp_path, monkeypatch):
-    monkeypatch.setattr(recipe, "_allowed", set())
+    monkeypatch.setattr(config, "_allowed", set())
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine_of_test.py").write_text(
         "from t2igan.models.damsm import SmallImageEncoder\nclass Mine(SmallImageEncoder):\n    pass\n"
     )
     checkpoint = read_checkpoint(damsm_checkpoint)
-    arguments = checkpoint["t2igan"]["recipe"]["init_args"]
+    arguments = checkpoint["t2igan"]["config"]["init_args"]
     arguments["image_encoder"]["class_path"] = "mine_of_test.Mine"
     seal(checkpoint)
     torch.save(checkpoint, tmp_path / "own.ckpt")
     with pytest.raises(UserError, match=r"mine_of_test\.Mine, which is not of the suite.*--allow mine_of_test"):
         load_module(tmp_path / "own.ckpt")
     assert "mine_of_test" not in sys.modules
-    recipe.allow(["mine_of_test"])
+    config.allow(["mine_of_test"])
     assert "mine_of_test" not in sys.modules, "allowing alone imports nothing"
     assert type(load_module(tmp_path / "own.ckpt").image_encoder).__module__ == "mine_of_test"
     with pytest.raises(UserError, match=r"no module 'nowhere_at_all': looked for nowhere_at_all\.py in .*"):
-        recipe.allow(["nowhere_at_all"])
+        config.allow(["nowhere_at_all"])
 
 
 def test_weights_of_another_network_are_one_line(damsm_checkpoint, tmp_path):
@@ -250,5 +250,5 @@ def test_weights_of_another_network_are_one_line(damsm_checkpoint, tmp_path):
     torch.save(checkpoint, tmp_path / "other.ckpt")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        with pytest.raises(UserError, match=r"other\.ckpt: its weights do not fit its own recipe"):
+        with pytest.raises(UserError, match=r"other\.ckpt: its weights do not fit its own config"):
             load_module(tmp_path / "other.ckpt")

@@ -15,12 +15,12 @@ DIM = 16
 
 @pytest.fixture
 def small_dmgan(damsm_checkpoint):
-    """Makes small DM-GANs of two pictures, 8 and 16 pixels, always from the same initial weights."""
+    """Makes small DM-GANs of two images, 8 and 16 pixels, always from the same initial weights."""
 
     def make(**options):
         torch.manual_seed(0)
         generator = DMGANGenerator(16, 2, 4, 1, noise_dim=8, sentence_dim=DIM, eps_dim=4)
-        return DMGAN(damsm_checkpoint, generator=generator, critic_channels=4, **options)
+        return DMGAN(damsm_checkpoint, generator=generator, discriminator_channels=4, **options)
 
     return make
 
@@ -50,10 +50,10 @@ def test_a_picture_does_not_depend_on_its_batch_unless_asked_to(legacy):
 
 
 def test_sides_of_pictures_and_attention():
-    drawn = DMGANGenerator(32, 3, 4, 1, sentence_dim=DIM)(torch.randn(2, 100), ragged([5, 3]))
-    assert [image.shape for image in drawn.images] == [(2, 3, side, side) for side in (8, 16, 32)]
-    assert [weights.shape for weights in drawn.attention] == [(2, 5, side, side) for side in (8, 16)]
-    assert drawn.mu.shape == drawn.logvar.shape == (2, 100)
+    generated = DMGANGenerator(32, 3, 4, 1, sentence_dim=DIM)(torch.randn(2, 100), ragged([5, 3]))
+    assert [image.shape for image in generated.images] == [(2, 3, side, side) for side in (8, 16, 32)]
+    assert [weights.shape for weights in generated.attention] == [(2, 5, side, side) for side in (8, 16)]
+    assert generated.mu.shape == generated.logvar.shape == (2, 100)
 
 
 @pytest.mark.parametrize(("residual_blocks", "parameters"), [(2, 21_449_042), (3, 22_335_314)])
@@ -68,9 +68,9 @@ def test_memory_is_written_from_words_where_the_gate_is_open_and_from_the_pictur
     stage = DMGANGenerator(16, 2, 4, 1, sentence_dim=DIM).stages[0]
     features, words = torch.randn(2, 4, 8, 8), torch.randn(2, DIM, 3).abs()
     from_words = stage.memory_from_word(words)
-    from_picture = stage.memory_from_image(features.mean(dim=(2, 3))[..., None]).expand(-1, -1, 3)
+    from_image = stage.memory_from_image(features.mean(dim=(2, 3))[..., None]).expand(-1, -1, 3)
     nn.init.zeros_(stage.gate_from_image.weight)
-    for strength, want in ((100, from_words), (-100, from_picture), (0, (from_words + from_picture) / 2)):
+    for strength, want in ((100, from_words), (-100, from_image), (0, (from_words + from_image) / 2)):
         nn.init.constant_(stage.gate_from_word.weight, strength)
         assert torch.allclose(stage.write(features, words), want, atol=1e-6)
 
@@ -86,13 +86,13 @@ def test_a_shut_response_gate_leaves_the_picture_alone():
 
 
 def test_discriminators_are_normalised_spectrally_but_for_their_heads():
-    critic = DMGANDiscriminator(256, 4, DIM)
-    convolutions = [part for part in critic.modules() if isinstance(part, (nn.Conv2d, SpectralConv2d))]
+    discriminator = DMGANDiscriminator(256, 4, DIM)
+    convolutions = [part for part in discriminator.modules() if isinstance(part, (nn.Conv2d, SpectralConv2d))]
     plain = [part for part in convolutions if isinstance(part, nn.Conv2d)]
-    assert plain == [critic.pair_head, critic.picture_head]
+    assert plain == [discriminator.pair_head, discriminator.picture_head]
     assert len(convolutions) == 11
     assert all(part.bias is not None for part in convolutions)
-    assert not any(isinstance(part, nn.BatchNorm2d) for part in critic.modules())
+    assert not any(isinstance(part, nn.BatchNorm2d) for part in discriminator.modules())
     for part in convolutions:
         rows = (part.weight if part in plain else part.weight_bar).detach().flatten(1)
         assert torch.allclose(torch.linalg.svdvals(rows), torch.ones(1), atol=1e-4)
@@ -102,10 +102,10 @@ def test_eval_mode_of_the_legacy_discriminator_depends_on_the_number_of_calls():
     torch.manual_seed(0)
     images = torch.randn(2, 3, 16, 16)
     for legacy in (False, True):
-        critic = DMGANDiscriminator(16, 4, DIM, legacy_power_iteration=legacy).eval()
-        for parameter in critic.parameters():
+        discriminator = DMGANDiscriminator(16, 4, DIM, legacy_power_iteration=legacy).eval()
+        for parameter in discriminator.parameters():
             nn.init.normal_(parameter)
-        assert torch.equal(critic(images), critic(images)) != legacy
+        assert torch.equal(discriminator(images), discriminator(images)) != legacy
 
 
 def power_vectors(module):
@@ -128,8 +128,8 @@ def test_training_moves_all_weights_and_no_optimiser_touches_the_vectors(small_d
         assert not torch.equal(before[key], after[key]), key
         # The generator's phase switches gradients of the discriminators off and on again.
         assert value.requires_grad != key.endswith(("weight_u", "weight_v"))
-    critics = trainer.optimizers[1]
-    held = {id(parameter) for parameter in critics.state}
+    discriminators = trainer.optimizers[1]
+    held = {id(parameter) for parameter in discriminators.state}
     assert held == {id(value) for value in module.discriminators.parameters() if value.requires_grad}
     for vector in power_vectors(module).values():
         assert vector.norm().item() == pytest.approx(1, abs=1e-5)

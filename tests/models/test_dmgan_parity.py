@@ -88,13 +88,13 @@ def test_generator_at_the_papers_width():
     assert not draw("gf64_eval", torch.float64)
 
 
-def critic_key(size):
+def discriminator_key(size):
     return partial(official_name, f"dmgan-discriminator-{size}")
 
 
-def filled_critic(size, channels, dtype, **options):
-    critic = DMGANDiscriminator(size, channels, legacy_power_iteration=True, **options).to(dtype)
-    return fill_module(critic, critic_key(size))
+def filled_discriminator(size, channels, dtype, **options):
+    discriminator = DMGANDiscriminator(size, channels, legacy_power_iteration=True, **options).to(dtype)
+    return fill_module(discriminator, discriminator_key(size))
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -102,18 +102,18 @@ def filled_critic(size, channels, dtype, **options):
 @pytest.mark.parametrize("size", SIZES)
 def test_discriminator(size, channels, dtype):
     case = load_case("dmgan_discriminators", f"D_NET{size}_df{channels}")
-    critic = filled_critic(size, channels, dtype, probabilities=True)
+    discriminator = filled_discriminator(size, channels, dtype, probabilities=True)
     images, sentence = (
         recorded_input(case, name, dtype).requires_grad_() for name in (f"images{size}", "sent_emb")
     )
-    features = critic(images)
-    pair, picture = critic.conditional(features, sentence), critic.unconditional(features)
+    features = discriminator(images)
+    pair, image = discriminator.conditional(features, sentence), discriminator.unconditional(features)
     weights = [recorded_input(case, name, dtype) for name in ("grad_cond", "grad_uncond")]
-    loss = (pair * weights[0]).sum() + (picture * weights[1]).sum()
+    loss = (pair * weights[0]).sum() + (image * weights[1]).sum()
     loss.backward()
     grads = {"images": norm(images.grad), "sent_emb": norm(sentence.grad)}
-    grads |= {critic_key(size)(key): norm(value.grad) for key, value in critic.named_parameters()}
-    outputs = {"features": features, "cond": pair, "uncond": picture}
+    grads |= {discriminator_key(size)(key): norm(value.grad) for key, value in discriminator.named_parameters()}
+    outputs = {"features": features, "cond": pair, "uncond": image}
     assert not disagreements(case, outputs, {"loss": loss.item()}, grads, dtype)
 
 
@@ -122,13 +122,13 @@ class RecordedDMGAN(Recorded, DMGAN):
 
     def __init__(self, case, channels=8, dtype=torch.float64):
         legacy = {"legacy_mask": True, "legacy_power_iteration": True}
-        super().__init__("recorded", channels=channels, critic_channels=case["config"]["DF_DIM"], **legacy)
+        super().__init__("recorded", channels=channels, discriminator_channels=case["config"]["DF_DIM"], **legacy)
         self.to(dtype).case = case
         fill_module(self.generator, partial(official_name, "dmgan-generator"))
-        for critic in self.discriminators:
-            fill_module(critic, critic_key(critic.image_size))
+        for discriminator in self.discriminators:
+            fill_module(discriminator, discriminator_key(discriminator.image_size))
 
-    def _load_judge(self):
+    def _load_scorer(self):
         return filled_damsm(self.case["config"]["image_encoder_gain"], align_corners=True)
 
 
@@ -148,11 +148,11 @@ def test_discriminator_loss(channels, dtype):
     module.discriminator_loss(chunk).backward()
 
     scalars, grads = {}, {}
-    for critic in module.discriminators:
-        size = critic.image_size
+    for discriminator in module.discriminators:
+        size = discriminator.image_size
         scalars[f"errD_D_NET{size}"] = module.history[0][f"loss_d_{size}"]
-        for key, value in critic.named_parameters():
-            grads[f"D_NET{size}.{critic_key(size)(key)}"] = norm(value.grad)
+        for key, value in discriminator.named_parameters():
+            grads[f"D_NET{size}.{discriminator_key(size)(key)}"] = norm(value.grad)
     assert not disagreements(case, {}, scalars, grads, dtype)
 
 

@@ -11,7 +11,7 @@ from t2igan.models.attngan import AttnGANDiscriminator
 from t2igan.models.mirrorgan import GLAM, MirrorGAN, MirrorGANGenerator, SentenceAttention
 from t2igan.models.stream import STREAM, SmallCaptionEncoder
 from t2igan.models.suite_module import load_module
-from t2igan.nn.recipe import build, recipe_of
+from t2igan.nn.config import build, config_of
 from t2igan.text import TextEmbedding
 
 DIM = 16
@@ -28,7 +28,7 @@ def embedding(lengths=LENGTHS, dim=DIM):
 
 
 def draw(text, rows=slice(None), **options):
-    """The finest pictures of a small generator, always of the same weights, in eval mode."""
+    """The finest images of a small generator, always of the same weights, in eval mode."""
     torch.manual_seed(0)
     generator = MirrorGANGenerator(**(SMALL | options)).eval()
     random = torch.randn(len(LENGTHS), generator.random_dim, generator=torch.Generator().manual_seed(3))[rows]
@@ -108,7 +108,7 @@ def test_with_the_released_mask_it_does():
 
 def test_the_options_are_part_of_the_recipe():
     generator = MirrorGANGenerator(**SMALL, legacy_mask=True, sentence_softmax="spatial")
-    again = build(recipe_of(generator))
+    again = build(config_of(generator))
     assert again.stages[0].attention.words.legacy_mask
     assert again.stages[0].attention.sentence.softmax == "spatial"
     assert again.image_sizes == [8, 16] and again.random_dim == 8 + 6
@@ -116,7 +116,7 @@ def test_the_options_are_part_of_the_recipe():
 
 @pytest.fixture(scope="module")
 def captioner(birds, tmp_path_factory):
-    """Checkpoint of a small STREAM that has seen enough to care for the picture."""
+    """Checkpoint of a small STREAM that has seen enough to care for the image."""
     folder = tmp_path_factory.mktemp("stream")
     pl.seed_everything(0)
     stream = STREAM(SmallCaptionEncoder(dim=8, channels=4, image_size=16), hidden_dim=12, lr=0.03)
@@ -133,25 +133,25 @@ def small_mirrorgan(damsm_checkpoint, captioner):
 
     def make(**options):
         torch.manual_seed(0)
-        settings = {"damsm": damsm_checkpoint, "captioner": captioner, "critic_channels": 4}
+        settings = {"damsm": damsm_checkpoint, "captioner": captioner, "discriminator_channels": 4}
         return MirrorGAN(generator=MirrorGANGenerator(**SMALL), **(settings | options))
 
     return make
 
 
 def test_the_defaults_are_those_of_the_released_training():
-    module = MirrorGAN(damsm="some.ckpt", captioner="other.ckpt", channels=2, critic_channels=2)
+    module = MirrorGAN(damsm="some.ckpt", captioner="other.ckpt", channels=2, discriminator_channels=2)
     told, divergence = module.generator_losses
     assert (told.name, told.captioner, told.weight, told.reduction) == ("redescription", "other.ckpt", 10, "mean")
     assert (divergence.name, divergence.weight) == ("kl", 1)
-    assert [critic.image_size for critic in module.discriminators] == [64, 128, 256]
-    assert all(type(critic) is AttnGANDiscriminator for critic in module.discriminators)
+    assert [discriminator.image_size for discriminator in module.discriminators] == [64, 128, 256]
+    assert all(type(discriminator) is AttnGANDiscriminator for discriminator in module.discriminators)
     assert (module.lr_generator, module.lr_discriminator, module.betas) == (2e-4, 2e-4, (0.5, 0.999))
     assert module.ema_decay == 0.999 and module.text_mode == "frozen"
 
 
 def test_a_damsm_term_may_be_added():
-    module = MirrorGAN("some.ckpt", "other.ckpt", channels=2, critic_channels=2, damsm_weight=5)
+    module = MirrorGAN("some.ckpt", "other.ckpt", channels=2, discriminator_channels=2, damsm_weight=5)
     assert {loss.name: loss.weight for loss in module.generator_losses} == {
         "redescription": 10,
         "damsm": 5,
@@ -161,8 +161,8 @@ def test_a_damsm_term_may_be_added():
 
 def test_a_captioner_is_needed_unless_its_loss_has_no_weight():
     with pytest.raises(UserError, match=r"set model\.init_args\.captioner"):
-        MirrorGAN(damsm="some.ckpt", channels=2, critic_channels=2)
-    module = MirrorGAN(damsm="some.ckpt", channels=2, critic_channels=2, redescription_weight=0)
+        MirrorGAN(damsm="some.ckpt", channels=2, discriminator_channels=2)
+    module = MirrorGAN(damsm="some.ckpt", channels=2, discriminator_channels=2, redescription_weight=0)
     assert [loss.name for loss in module.generator_losses] == ["kl"]
 
 
@@ -181,8 +181,8 @@ def test_two_steps_on_drawn_birds(small_mirrorgan, train, tmp_path):
     assert not [key for key in saved if "stream" in key or key.startswith("judge")]
     again = load_module(tmp_path / "mirrorgan.ckpt")
     noise, captions, lengths = torch.randn(2, 14), torch.tensor([[1, 2, 3], [4, 5, 0]]), torch.tensor([3, 2])
-    drawn = [one.synthesise(noise, captions, lengths, "raw").images[-1] for one in (module, again)]
-    assert torch.equal(*drawn)
+    generated = [one.synthesise(noise, captions, lengths, "raw").images[-1] for one in (module, again)]
+    assert torch.equal(*generated)
 
 
 def validated(module, train, **options):
@@ -210,9 +210,9 @@ def test_validation_measures_the_loss_of_a_word(small_mirrorgan, train, birds):
     for number, batch in enumerate(data.val_dataloader()):
         if number == 2:
             break
-        pictures = module.predict_step(data.on_after_batch_transfer(batch, 0), number)
+        images = module.predict_step(data.on_after_batch_transfer(batch, 0), number)
         with torch.no_grad():
-            features = stream.encoder(pictures)
+            features = stream.encoder(images)
             losses -= stream.decoder.log_probabilities(features, batch.captions, batch.lengths).sum().item()
         words += int(batch.lengths.sum())
     assert told == pytest.approx(losses / words, rel=1e-5)

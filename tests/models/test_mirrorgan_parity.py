@@ -97,18 +97,18 @@ class RecordedMirrorGAN(Recorded, MirrorGAN):
             damsm="recorded",
             captioner="recorded",
             channels=config.get("GF_DIM", 8),
-            critic_channels=config["DF_DIM"],
+            discriminator_channels=config["DF_DIM"],
             legacy_mask=True,
             redescription_weight=config["LAMBDA1"],
             **options,
         )
         self.case = case
         fill_module(self.generator, partial(official_name, "mirrorgan-generator"))
-        for critic in self.discriminators:
-            fill_module(critic, partial(official_name, f"attngan-discriminator-{critic.image_size}"))
+        for discriminator in self.discriminators:
+            fill_module(discriminator, partial(official_name, f"attngan-discriminator-{discriminator.image_size}"))
         self.to(dtype)
 
-    def _load_judge(self):
+    def _load_scorer(self):
         """Only its text encoder has a part in training."""
         judge = DAMSM(SmallImageEncoder(channels=4, image_size=16), VOCABULARY)
         judge.configure_model()
@@ -140,8 +140,8 @@ def given_batch(case):
     spec = case["inputs"]["captions"]
     captions = torch.from_numpy(fill_captions(spec["lengths"], spec["vocab"], spec["width"]))
     lengths = torch.tensor(spec["lengths"])
-    pictures = torch.zeros(len(captions), 3, 1, 1, dtype=torch.uint8)
-    return CaptionedImages(pictures, captions, lengths, torch.arange(4), list("abcd"), torch.arange(4))
+    images = torch.zeros(len(captions), 3, 1, 1, dtype=torch.uint8)
+    return CaptionedImages(images, captions, lengths, torch.arange(4), list("abcd"), torch.arange(4))
 
 
 @pytest.mark.parametrize(
@@ -173,7 +173,7 @@ def test_generator_loss(name, dtype, stream_file):
     (logged,) = module.history
     total = logged["loss_g_adversarial"] + logged["loss_g_redescription"]
     scalars = {"errG_total": total, "cap_loss": logged["loss_g_redescription"]}
-    # Pictures of blocks tie in ResNet's max-pool, and rounding breaks the ties: one thread otherwise than two.
+    # Images of blocks tie in ResNet's max-pool, and rounding breaks the ties: one thread otherwise than two.
     for key in ("errG_total/fakes256", "cap_loss/fakes256"):
         assert grads.pop(key) == pytest.approx(case["grads"].pop(key)[1], rel=1e-3), key
     assert not disagreements(case, {}, scalars, grads, dtype)

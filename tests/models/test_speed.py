@@ -38,7 +38,7 @@ def make(small_ssagan, damsm_checkpoint):
             }
             return DFGAN(damsm=damsm_checkpoint, penalty=MAGP(separate=False), **networks)
         generator = AttnGANGenerator(16, stages=2, channels=4, noise_dim=8, sentence_dim=16, eps_dim=8)
-        return AttnGAN(damsm=damsm_checkpoint, generator=generator, critic_channels=4)
+        return AttnGAN(damsm=damsm_checkpoint, generator=generator, discriminator_channels=4)
 
     return module
 

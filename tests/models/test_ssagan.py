@@ -57,12 +57,12 @@ def test_generator_equals_the_original(name, dtype):
     noise.requires_grad_()
     sentence.requires_grad_()
 
-    drawn = generator(noise, embedding(sentence))
-    loss = (drawn.images[0] * weight).sum()
+    generated = generator(noise, embedding(sentence))
+    loss = (generated.images[0] * weight).sum()
     loss.backward()
 
     float64 = dtype == torch.float64
-    outputs = {"image": drawn.images[0], **{f"mask{mask.shape[-1]}": mask for mask in drawn.masks}}
+    outputs = {"image": generated.images[0], **{f"mask{mask.shape[-1]}": mask for mask in generated.masks}}
     assert set(case["outputs"]) == set(outputs)
     for key, value in outputs.items():
         assert compare(case["outputs"][key], value, float64=float64) == [], key
@@ -86,20 +86,20 @@ def test_generator_equals_the_original(name, dtype):
 )
 def test_discriminator_equals_the_original(name, dtype):
     case = load_case("ssagan_discriminator", name)
-    critic = OneWayDiscriminator(channels=case["config"]["ndf"]).to(dtype)
-    fill_module(critic, partial(official_name, "ssagan-discriminator"), case["config"]["gain"])
+    discriminator = OneWayDiscriminator(channels=case["config"]["ndf"]).to(dtype)
+    fill_module(discriminator, partial(official_name, "ssagan-discriminator"), case["config"]["gain"])
     images, sentence, weight = (recorded_input(case, key, dtype) for key in ("images", "sent_emb", "grad_out"))
     images.requires_grad_()
     sentence.requires_grad_()
 
-    features = critic(images)
-    logits = critic.conditional(features, sentence)
+    features = discriminator(images)
+    logits = discriminator.conditional(features, sentence)
     (logits * weight.flatten()).sum().backward()
 
     float64 = dtype == torch.float64
     assert compare(case["outputs"]["features"], features, float64=float64) == []
     assert compare(case["outputs"]["logits"], logits.view(-1, 1, 1, 1), float64=float64) == []
-    norms = gradient_norms(critic, "ssagan-discriminator")
+    norms = gradient_norms(discriminator, "ssagan-discriminator")
     assert_scalars(
         case["grads"],
         norms | {"images": images.grad.double().norm(), "sent_emb": sentence.grad.double().norm()},
@@ -125,12 +125,12 @@ def test_tensors_are_those_of_the_released_checkpoint(kind, network, module):
 @pytest.mark.parametrize("size", [4, 64, 128])
 def test_sizes_other_than_the_papers(size):
     generator = SSAGANGenerator(image_size=size, channels=4, sentence_dim=8)
-    drawn = generator(torch.randn(2, 100), embedding(torch.randn(2, 8)))
-    assert drawn.images[0].shape == (2, 3, size, size)
-    assert [mask.shape[-1] for mask in drawn.masks] == [4 * 2**k for k in range(len(drawn.masks))]
-    assert drawn.masks[-1].shape[-1] == size
-    critic = OneWayDiscriminator(image_size=size, channels=4, sentence_dim=8)
-    assert critic.conditional(critic(drawn.images[0]), torch.randn(2, 8)).shape == (2,)
+    generated = generator(torch.randn(2, 100), embedding(torch.randn(2, 8)))
+    assert generated.images[0].shape == (2, 3, size, size)
+    assert [mask.shape[-1] for mask in generated.masks] == [4 * 2**k for k in range(len(generated.masks))]
+    assert generated.masks[-1].shape[-1] == size
+    discriminator = OneWayDiscriminator(image_size=size, channels=4, sentence_dim=8)
+    assert discriminator.conditional(discriminator(generated.images[0]), torch.randn(2, 8)).shape == (2,)
 
 
 def test_image_size_must_be_a_power_of_two():

@@ -31,14 +31,14 @@ KIND = "ssagan-discriminator"
 )
 def test_adversarial_losses(name, dtype):
     case = load_case("ssagan_losses", name)
-    critic = OneWayDiscriminator(channels=case["config"]["ndf"]).to(dtype)
-    fill_module(critic, partial(official_name, KIND), case["config"]["gain"])
+    discriminator = OneWayDiscriminator(channels=case["config"]["ndf"]).to(dtype)
+    fill_module(discriminator, partial(official_name, KIND), case["config"]["gain"])
     images, fakes, sentence = (recorded_input(case, key, dtype) for key in ("images", "fakes", "sent_emb"))
     fakes.requires_grad_()
-    features, objective = critic(images), Hinge()
-    real = Logits(critic.conditional(features, sentence))
-    fake = Logits(critic.conditional(critic(fakes), sentence))
-    wrong = critic.conditional(*mismatched(features, sentence, torch.arange(4), "neighbour"))
+    features, objective = discriminator(images), Hinge()
+    real = Logits(discriminator.conditional(features, sentence))
+    fake = Logits(discriminator.conditional(discriminator(fakes), sentence))
+    wrong = discriminator.conditional(*mismatched(features, sentence, torch.arange(4), "neighbour"))
     loss = objective.discriminator_loss(real, fake, wrong)
     loss.backward(retain_graph=True)
     scalars = {
@@ -48,7 +48,9 @@ def test_adversarial_losses(name, dtype):
         "errD": loss.item(),
         "errG": objective.generator_loss(fake).item(),
     }
-    grads = {f"errD/{official_name(KIND, key)}": norm(value.grad) for key, value in critic.named_parameters()}
+    grads = {
+        f"errD/{official_name(KIND, key)}": norm(value.grad) for key, value in discriminator.named_parameters()
+    }
     case["scalars"] = {key: value for key, value in case["scalars"].items() if key in scalars}
     case["grads"] = {key: value for key, value in case["grads"].items() if key.startswith("errD/")}
     assert len(case["scalars"]) == 5

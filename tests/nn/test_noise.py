@@ -35,7 +35,7 @@ def test_truncation_is_half_a_level_darker():
 
 
 def test_the_first_draws_are_pinned():
-    # A change here changes every picture that an evaluation draws under the same protocol.
+    # A change here changes every image that an evaluation draws under the same protocol.
     first = torch.tensor([[-1.8005, 1.0296, -1.6448], [0.0306, -0.1318, -0.4242]])
     torch.testing.assert_close(caption_noise(torch.tensor([0, 7]), 3, seed=100), first, atol=1e-4, rtol=0)
     second = torch.tensor([[-0.8739, -1.1992, 1.7232]])

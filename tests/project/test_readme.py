@@ -83,8 +83,8 @@ def test_the_plan_that_is_shown_is_a_plan(tmp_path, monkeypatch, drawn_birds_sto
 
 def test_table_and_picture_of_the_quickstart_are_there():
     assert "QUICKSTART" not in README
-    for picture in re.findall(r"!\[[^\]]*\]\(([^)]+)\)", README):
-        assert (ROOT / picture).is_file()
+    for image in re.findall(r"!\[[^\]]*\]\(([^)]+)\)", README):
+        assert (ROOT / image).is_file()
 
 
 def test_pages_link_to_what_is_there():

@@ -51,7 +51,7 @@ def test_subjects_of_one_name_are_told_apart():
     assert [row[0] for row in board.grid()[1:]] == ["a (a)", "a (runs/b)"]
 
 
-def test_values_of_different_judges_have_columns_of_their_own():
+def test_values_of_different_damsms_have_columns_of_their_own():
     (board,) = boards([record("a"), record("b", judge="bb" * 32)])
     assert board.headers == [
         "fd-classifier ↓",
@@ -86,7 +86,7 @@ def test_every_spread_says_what_it_is_over():
         *["9.00 ± 0.50 (folds)"] * 3,
     ]
     (note,) = [note for note in board.footnotes if note.startswith("±")]
-    assert "training seeds" in note and "folds of the pictures of one run" in note
+    assert "training seeds" in note and "folds of the images of one run" in note
     (board,) = boards(runs[:1])
     assert board.headers == ["is-classifier ↑ ± folds"]
     assert board.grid()[1][2] == "9.00 ± 0.50"
@@ -115,7 +115,7 @@ def test_rows_of_another_number_of_pictures_are_a_table_of_their_own():
     few, many = record("a", n_generated=100), record("b", n_generated=1000)
     tables = boards([few, many, record("c", n_generated=100)])
     assert [(board.count, names(board)) for board in tables] == [(100, ["a", "c"]), (1000, ["b"])]
-    assert [board.title.rpartition(", ")[2] for board in tables] == ["100 pictures", "1,000 pictures"]
+    assert [board.title.rpartition(", ")[2] for board in tables] == ["100 images", "1,000 images"]
 
 
 def test_runs_on_another_number_of_pictures_are_not_averaged():
@@ -133,7 +133,7 @@ def test_copies_count_once_and_are_said():
     # One image a thousand times among others moves every value: no table with those others alone.
     tables = boards([record("", subject=folder, n_generated=1000), record("b", n_generated=200)])
     titles = [board.title.rpartition(", ")[2] for board in tables]
-    assert titles == ["200 pictures and 800 copies of these", "200 pictures"]
+    assert titles == ["200 images and 800 copies of these", "200 images"]
 
 
 def test_real_images_stand_in_every_table_with_their_number():
@@ -156,12 +156,12 @@ def test_batch_steps_and_images_seen_stand_in_the_table():
     runs = [trained(seed, global_batch=24, steps=500, images_seen=12_000 + seed) for seed in (0, 1)]
     (board,) = boards([*runs, record("b")])
     assert board.grid(runs=False) == [
-        ["subject", "pictures", "batch", "steps", "images seen", *board.headers],
+        ["subject", "images", "batch", "steps", "images seen", *board.headers],
         ["a, 2 runs", "100", "24", "500", "12,000-12,001", *board.cells(board.rows[0])],
         ["b", "100", "-", "-", "-", *board.cells(board.rows[1])],
     ]
     (board,) = boards([record("b")])
-    assert board.grid()[0][:3] == ["subject", "pictures", "fd-classifier ↓"]
+    assert board.grid()[0][:3] == ["subject", "images", "fd-classifier ↓"]
 
 
 def test_a_checkpoint_that_a_score_chose_is_said_to_be_chosen():
@@ -193,7 +193,7 @@ def test_old_records_are_said_to_have_no_digest():
     assert "without digest (written before there was one): 1 of 2 records" in board.footnotes
 
 
-def test_runs_measured_by_different_judges_have_no_common_mean():
+def test_runs_measured_by_different_damsms_have_no_common_mean():
     one, two = make_repeated("a", 0, 1.0), make_repeated("a", 1, 3.0)
     two = replace(two, metrics={"fd-classifier": MetricValue(3.0, None, 100, "dd" * 32)})
     (board,) = boards([one, two])
@@ -294,7 +294,7 @@ def test_chance_and_what_is_missing_are_said():
     (board,) = boards([record("a", not_computed={"fid": "no weights"}, notes=["half a folder"])])
     assert board.footnotes == [
         "R-precision by guessing: 1.00% (100 candidates)",
-        "±: folds: standard deviation over folds of the pictures of one run",
+        "±: folds: standard deviation over folds of the images of one run",
         "a: fid not computed: no weights",
         "a: half a folder",
     ]
@@ -319,7 +319,7 @@ def test_markdown():
     (board,) = boards([record("a|b\nc")])
     lines = markdown(board).splitlines()
     assert lines[2:5] == [
-        "| subject | pictures | fd-classifier ↓ | r-precision@damsm ↑ ± folds |",
+        "| subject | images | fd-classifier ↓ | r-precision@damsm ↑ ± folds |",
         "| --- | --- | --- | --- |",
         "| a\\|b c | 100 | 12.35 | 25.00 ± 1.25 % |",
     ]

@@ -83,7 +83,7 @@ def test_the_mean_of_several_runs_is_held_against_it(tmp_path):
     cards = []
     for seed in (0, 1):
         path = write_run(tmp_path / f"dmgan-{seed}", seed)
-        cards.append(SubjectCard("checkpoint", f"dmgan-{seed}", str(path), recipe="t2igan.models.dmgan.DMGAN"))
+        cards.append(SubjectCard("checkpoint", f"dmgan-{seed}", str(path), module="t2igan.models.dmgan.DMGAN"))
     first, second = (like(subject=card) for card in cards)
     second = replace(second, metrics={"fid": replace(second.metrics["fid"], value=18.5)})
     (board,) = boards([first, second])
@@ -156,8 +156,8 @@ def test_a_published_number_stands_beside_ours_only_where_nothing_differs(change
         ({"n_split": 600}, ["test images: 2,933, ours 600"]),
         ({"n_split": None, "n_real": 400}, ["test images: 2,933, ours 400"]),
         ({"n_split": None, "n_real": 0}, ["test images: the record does not say how many"]),
-        ({"n_generated": 2933}, ["pictures: 30,000, ours 2,933"]),
-        ({"n_generated": 40_000}, ["pictures: 30,000, ours 40,000"]),
+        ({"n_generated": 2933}, ["images: 30,000, ours 2,933"]),
+        ({"n_generated": 40_000}, ["images: 30,000, ours 40,000"]),
         ({"protocol_hash": "00" * 32}, ["the table's protocol is not one of today"]),
     ],
 )
@@ -167,10 +167,10 @@ def test_the_numbers_of_images_must_agree_exactly(changes, difference):
 
 def test_copies_are_no_pictures():
     folder = SubjectCard("images", "DM-GAN", n_distinct=6000)
-    assert differences_from(like(subject=folder)) == ["pictures: 30,000, ours 6,000 and 24,000 copies"]
+    assert differences_from(like(subject=folder)) == ["images: 30,000, ours 6,000 and 24,000 copies"]
     # As many as were published, and one of them 30,000 times more.
     record = like(subject=replace(folder, n_distinct=30_000), n_generated=60_000)
-    assert differences_from(record) == ["pictures: 30,000, ours 30,000 and 30,000 copies"]
+    assert differences_from(record) == ["images: 30,000, ours 30,000 and 30,000 copies"]
 
 
 def test_an_edited_record_does_not_speak_for_its_table():
@@ -190,9 +190,9 @@ def test_30000_pictures_do_not_pass_where_one_pass_is_published():
     """Before, any number from the protocol's on was enough."""
     record = like("cub/ssagan", "SSAGAN", n_generated=30_000)
     (found,) = differences_from(record, "fid", "SSA-GAN", "paper")
-    assert found.startswith("pictures: not said")
+    assert found.startswith("images: not said")
     record = like("cub/dfgan", "DFGAN", n_generated=30_000)
-    assert differences_from(record, "fid", "DF-GAN") == ["pictures: 29,120, ours 30,000"]
+    assert differences_from(record, "fid", "DF-GAN") == ["images: 29,120, ours 30,000"]
     assert differences_from(replace(record, n_generated=29_120), "fid", "DF-GAN") == []
 
 
@@ -203,12 +203,12 @@ def test_one_pass_over_coco_is_whole():
     assert found(record, "fid", "DF-GAN").value == 16.5
     for count in (30_000, whole + 32):
         few = replace(record, n_generated=count)
-        assert differences_from(few, system="DF-GAN") == [f"pictures: {whole:,}, ours {count:,}"]
+        assert differences_from(few, system="DF-GAN") == [f"images: {whole:,}, ours {count:,}"]
 
 
 def test_a_source_that_does_not_say_enough_stands_beside_nothing():
     record = like("cub/attngan", "AttnGAN", n_generated=2900)
-    assert differences_from(record, "is", "AttnGAN", "paper") == ["pictures: not said"]
+    assert differences_from(record, "is", "AttnGAN", "paper") == ["images: not said"]
     (board,) = boards([like("cub/tise", "AttnGAN")])
     assert {one.number.metric for one in beside(board)} == {"r-precision"}
     (board,) = boards([like("coco/tise", "AttnGAN", n_generated=5000)])
@@ -237,20 +237,20 @@ def test_the_difference_is_named_beside_the_number():
     column = grid[0].index("difference")
     assert all(len(line) == len(grid[0]) and line[column] for line in grid)
     (line,) = [line for line in grid if line[0] == "DM-GAN (released weights)" and "76.58 ± 0.53" in line]
-    assert line[column] == "from cub/dmgan, 30,000 pictures: words: 25, ours 18"
+    assert line[column] == "from cub/dmgan, 30,000 images: words: 25, ours 18"
     (line,) = [line for line in grid if line[0] == "GALIP (paper)"]
     assert line[column] == "how it was measured is not known"
     (line,) = [line for line in grid if line[0] == "AttnGAN (paper)" and "67.82 ± 4.43" in line]
-    assert line[column] == "from cub/dmgan, 30,000 pictures: negatives: not said; words: 25, ours 18"
+    assert line[column] == "from cub/dmgan, 30,000 images: negatives: not said; words: 25, ours 18"
     # What not all numbers of a line differ in is said with the metrics that do.
     (line,) = [line for line in grid if line[0] == "DM-GAN" and "15.52" in line]
     assert "is*: temperature: " in line[column] and "fid: " not in line[column]
 
 
 def test_another_system_has_no_difference():
-    one = found(like(recipe="SSAGAN"), "fid")
+    one = found(like(config="SSAGAN"), "fid")
     assert one.row is None and one.difference is None
-    untrained = SubjectCard("untrained", "dmgan", recipe="t2igan.models.dmgan.DMGAN")
+    untrained = SubjectCard("untrained", "dmgan", module="t2igan.models.dmgan.DMGAN")
     assert found(like(subject=untrained), "fid").row is None
 
 
@@ -258,13 +258,13 @@ def test_an_exchanged_generator_is_another_system(tmp_path):
     for generator, own in (("t2igan.models.dmgan.DMGANGenerator", True), ("mine.Mine", False)):
         folder = tmp_path / generator
         path = write_run(folder, 0, generator={"class_path": generator})
-        card = SubjectCard("checkpoint", "x", str(path), recipe="t2igan.models.dmgan.DMGAN")
+        card = SubjectCard("checkpoint", "x", str(path), module="t2igan.models.dmgan.DMGAN")
         assert (found(like(subject=card), "fid").row is not None) == own
 
 
 def test_a_folder_may_have_the_name_of_a_system():
     assert found(like(subject=SubjectCard("images", "DM-GAN")), "fid").value == 16.5
-    assert found(like(subject=SubjectCard("images", "pictures")), "fid").row is None
+    assert found(like(subject=SubjectCard("images", "images")), "fid").row is None
 
 
 def test_r_precision_is_that_of_a_released_damsm():

@@ -59,7 +59,7 @@ def run_folder(tmp_path):
     ):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         Image.new("RGB", (20, 10), (200, 30, 30)).save(folder / name)
-    (folder / "drawn" / "c000_s01_attention.png").write_bytes(b"no picture")
+    (folder / "drawn" / "c000_s01_attention.png").write_bytes(b"no image")
     return folder
 
 
@@ -129,7 +129,7 @@ def test_drawn_birds_never_stand_beside_published_numbers():
 
 def test_published_numbers_have_their_block_and_the_protocol_its_words(tables):
     page = Page(render_page(tables)).text
-    assert "Published, other protocol" in page and "pictures: not said" in page
+    assert "Published, other protocol" in page and "images: not said" in page
     assert "recalled from memory, to be checked" in page
     assert "fold_mode: dmgan-2999" in page
     assert "+1.16" in page

@@ -121,7 +121,7 @@ def test_rows_have_a_number_or_nothing_in_each_column():
 def test_the_layout_becomes_a_view_of_the_project():
     pytest.importorskip("wandb_workspaces")
     sections = layout_of(["train/loss_g", "train/logits_real", SCORE], [SCORE])
-    assert [one.name for one in sections] == ["quality", "pictures", "losses", "margins"]
+    assert [one.name for one in sections] == ["quality", "images", "losses", "margins"]
     view = workspace_of(sections, "me", "plan")
     assert [one.name for one in view.sections] == [one.name for one in sections]
     sent = view._to_model().model_dump_json()

@@ -16,14 +16,14 @@ _DELIMITERS = (",", ";", "\t")
 
 
 @dataclass(frozen=True)
-class Row:
+class CaptionRow:
     """One line of a table: where it stands, and its text by column name in lower case."""
 
     line: int
     fields: dict[str, str]
 
 
-def read_rows(path: Path, columns: Sequence[str], findings: Findings) -> list[Row]:
+def read_rows(path: Path, columns: Sequence[str], findings: Findings) -> list[CaptionRow]:
     """The rows of a ``.csv`` (or ``.tsv``) file with a header, or of a ``.jsonl`` file of objects.
 
     A line of JSON may have ``captions``, a list, instead of ``caption``; it becomes several rows.
@@ -77,7 +77,7 @@ def _is_utf8(line: bytes) -> bool:
     return True
 
 
-def _read_csv(path: Path, text: str, columns: Sequence[str], faults: dict[str, list[int]]) -> Iterator[Row]:
+def _read_csv(path: Path, text: str, columns: Sequence[str], faults: dict[str, list[int]]) -> Iterator[CaptionRow]:
     delimiter = next((each for each in _DELIMITERS if set(columns) <= set(_header(text, each))), ",")
     header = _header(text, delimiter)
     missing = [column for column in columns if column not in header]
@@ -93,7 +93,7 @@ def _read_csv(path: Path, text: str, columns: Sequence[str], faults: dict[str, l
         next(reader)
         for values in reader:
             if len(values) == len(header):
-                yield Row(reader.line_num, {name: value.strip() for name, value in zip(header, values)})
+                yield CaptionRow(reader.line_num, {name: value.strip() for name, value in zip(header, values)})
             elif any(values):
                 what = f"{len(values)} fields, the first line has {len(header)}; "
                 what += f"put a caption that holds {delimiter!r} in double quotes"
@@ -110,7 +110,9 @@ def _header(text: str, delimiter: str) -> list[str]:
     return [name.strip().lower() for name in first]
 
 
-def _read_json_lines(path: Path, text: str, columns: Sequence[str], faults: dict[str, list[int]]) -> Iterator[Row]:
+def _read_json_lines(
+    path: Path, text: str, columns: Sequence[str], faults: dict[str, list[int]]
+) -> Iterator[CaptionRow]:
     for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
             continue
@@ -120,7 +122,7 @@ def _read_json_lines(path: Path, text: str, columns: Sequence[str], faults: dict
             faults[str(error)].append(number)
 
 
-def _json_rows(number: int, line: str, columns: Sequence[str]) -> Iterator[Row]:
+def _json_rows(number: int, line: str, columns: Sequence[str]) -> Iterator[CaptionRow]:
     """The rows of one line; ValueError says what is wrong with it."""
     try:
         pairs = parse_json(line, "this line", object_pairs_hook=list)
@@ -140,7 +142,7 @@ def _json_rows(number: int, line: str, columns: Sequence[str]) -> Iterator[Row]:
     captions = [fields.pop("caption", "")] if several is None else several
     others = {name: _text(name, value) for name, value in fields.items()}
     for caption in captions:
-        yield Row(number, others | {"caption": _text("caption", caption)})
+        yield CaptionRow(number, others | {"caption": _text("caption", caption)})
 
 
 def _text(name: str, value: Any) -> str:

@@ -7,7 +7,7 @@ Three descriptions of the same images are read:
 * AttnGAN's metadata: ``train/`` and ``test/`` with ``filenames.pickle``, and ``text/`` or ``captions.pickle``.
 
 The images lie in ``train2014/``, ``val2014/``, ``train2017/``, ``val2017/``, in these inside ``images/``, or all
-together in ``images/``. A picture has the same number in both years, so the files of one year serve the lists of
+together in ``images/``. An image has the same number in both years, so the files of one year serve the lists of
 the other.
 """
 
@@ -198,7 +198,7 @@ class COCOSource:
 
 
 class _ImageFiles:
-    """The image files of a root, found by any name that COCO gives to a picture."""
+    """The image files of a root, found by any name that COCO gives to an image."""
 
     def __init__(self, root: Path, year: int | None) -> None:
         self.root = root

@@ -20,7 +20,7 @@ class ListedImage:
     """An image as an annotation file lists it.
 
     Attributes:
-        number: COCO's id; the same picture has the same one in 2014 and in 2017.
+        number: COCO's id; the same image has the same one in 2014 and in 2017.
         file_name: e.g. ``"000000493652.jpg"``.
         folder: where the official archive puts it, e.g. ``"train2017"``.
         captions: those that are used, each with a word.

@@ -37,14 +37,14 @@ def to_image(array: np.ndarray) -> Image.Image:
 
 def enlarge(image: Image.Image) -> Image.Image:
     """An image at ``OVERSAMPLING`` times its size."""
-    # Nearest is enough: the final averaging gives back exactly the smooth picture.
+    # Nearest is enough: the final averaging gives back exactly the smooth image.
     return image.resize((image.width * OVERSAMPLING, image.height * OVERSAMPLING), Image.Resampling.NEAREST)
 
 
 def soft_blobs(
     image: Image.Image, color: Color, circles: list[tuple[float, ...]], blur: float, strength: int
 ) -> None:
-    """Lay blurred ellipses (x, y, half width, half height as shares of the frame) over the picture, in place."""
+    """Lay blurred ellipses (x, y, half width, half height as shares of the frame) over the image, in place."""
     side = image.width
     mask = Image.new("L", image.size)
     draw = ImageDraw.Draw(mask)
@@ -103,7 +103,7 @@ def smooth(points: np.ndarray, closed: bool = True, samples: int = 7) -> np.ndar
 
 
 def rotation(degrees: float, centre: tuple[float, float] = (0.0, 0.0)) -> Callable[[np.ndarray], np.ndarray]:
-    """Return a rotation of points about a centre; positive turns clockwise on the picture (y points down)."""
+    """Return a rotation of points about a centre; positive turns clockwise on the image (y points down)."""
     angle = np.deg2rad(degrees)
     matrix = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
     middle = np.asarray(centre, float)

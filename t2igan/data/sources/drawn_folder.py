@@ -19,7 +19,7 @@ Made = TypeVar("Made")
 
 
 def claim(root: Path, what: str, wanted: Mapping[str, Any]) -> None:
-    """Mark a folder with all that determines what is drawn in it.
+    """Mark a folder with all that determines what is generated in it.
 
     Args:
         root: the folder; made if it is not there.

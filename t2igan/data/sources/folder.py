@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from PIL import Image
 
 from t2igan.data.sources.base import Findings, RawImage, first_of, has_word
-from t2igan.data.sources.caption_table import Row, at, read_rows
+from t2igan.data.sources.caption_table import CaptionRow, at, read_rows
 from t2igan.data.vocabulary import Vocabulary
 from t2igan.errors import UserError
 
@@ -188,7 +188,7 @@ class _Reading:
             faults.append(f"{table}: no {name} for {first_of(without)}")
         return {key: next(iter(values)) for key, values in told.items()}
 
-    def _other_rows(self, table: Path, name: str) -> list[Row]:
+    def _other_rows(self, table: Path, name: str) -> list[CaptionRow]:
         try:
             return read_rows(table, ("image", name), self.findings)
         except UserError as error:

@@ -84,7 +84,7 @@ class ScoredMetric(ABC):
     def obstacle(self, subject: "Subject", protocol: "Protocol") -> str:
         """Why it makes no sense for a subject, or an empty string."""
         if getattr(self, "source", "uint8") == "float" and not subject.has_floats:
-            return "the protocol scores pictures before quantisation, which these have not"
+            return "the protocol scores images before quantisation, which these have not"
         return ""
 
 
@@ -181,7 +181,7 @@ class Features:
     Attributes:
         flavour: see :class:`t2igan.metrics.backbones.InceptionBackbone`; values of two flavours do not compare.
         resize: ``flavour``: as the flavour does; or another one of that class.
-        source: whether the network sees pictures as stored (8 bits) or as drawn.
+        source: whether the network sees images as stored (8 bits) or as generated.
     """
 
     flavour: FeatureFlavour = "torchvision-affine"
@@ -191,7 +191,7 @@ class Features:
 
 @dataclass(frozen=True)
 class Inception(Features):
-    """Options of a metric that sees pictures through Inception alone."""
+    """Options of a metric that sees images through Inception alone."""
 
     flavour: InceptionFlavour = "torchvision-affine"
 

@@ -1,4 +1,4 @@
-"""How well pictures go with their captions by CLIP."""
+"""How well images go with their captions by CLIP."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 @register
 @dataclass(frozen=True)
 class CLIPScore(CaptionMetric):
-    """100 max(cosine, 0) of picture and plain caption with a CLIP, mean over pictures.
+    """100 max(cosine, 0) of image and plain caption with a CLIP, mean over images.
 
     Not the CLIPScore of Hessel et al. (2021): 2.5 max(cosine, 0) with "A photo depicts" before the caption.
     """
@@ -29,7 +29,7 @@ class CLIPScore(CaptionMetric):
         return ClipSource()
 
     def scorer(self, embedder: "Embedder", setting: "Setting") -> "Scorer":
-        """Each picture with its caption."""
+        """Each image with its caption."""
         from t2igan.evaluation.caption_scorers import ClipScorer
 
         return ClipScorer(self, embedder, setting)

@@ -1,4 +1,4 @@
-"""Frechet distances, and their limit for infinitely many pictures."""
+"""Frechet distances, and their limit for infinitely many images."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class FID(FeatureMetric, Inception):
     Attributes:
         statistics: file of the reference's ``mu`` and ``sigma`` (.npz) in the folder of weights, instead of the
             protocol's reference images.
-        loader_batch: pictures beyond the last whole batch of this size are not scored, as by the released scorers
+        loader_batch: images beyond the last whole batch of this size are not scored, as by the released scorers
             (DM-GAN, TISE: 50); 0 scores all.
     """
 
@@ -80,11 +80,11 @@ class FDClassifier(FeatureMetric):
 @register
 @dataclass(frozen=True)
 class FIDInfinity(FeatureMetric, Features):
-    """The Frechet distance that infinitely many pictures would have (Chong and Forsyth 2020, section 3.2).
+    """The Frechet distance that infinitely many images would have (Chong and Forsyth 2020, section 3.2).
 
     Attributes:
         points: subsets of growing size through which the line in 1 / N is fitted.
-        smallest: pictures of the smallest subset.
+        smallest: images of the smallest subset.
         seed: of the subsets.
     """
 

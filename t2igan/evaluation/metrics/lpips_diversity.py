@@ -1,4 +1,4 @@
-"""How much pictures of one caption differ."""
+"""How much images of one caption differ."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
@@ -12,17 +12,17 @@ if TYPE_CHECKING:
     from t2igan.evaluation.subjects import Subject
 
 
-NO_DRAWS = "it needs several pictures of one caption, which only a generator draws"
+NO_DRAWS = "it needs several images of one caption, which only a generator draws"
 
 
 @register
 @dataclass(frozen=True)
 class LPIPSDiversity(ScoredMetric):
-    """Mean LPIPS distance between pictures of the same caption, over all pairs of its samples.
+    """Mean LPIPS distance between images of the same caption, over all pairs of its samples.
 
     Attributes:
         captions: how many captions, the first of the protocol's plan.
-        samples: pictures of each.
+        samples: images of each.
     """
 
     name: ClassVar[str] = "lpips-diversity"

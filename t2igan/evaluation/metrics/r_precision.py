@@ -31,7 +31,7 @@ class Matching(CaptionMetric):
         folds: over which mean and spread are taken.
         fold_mode: see :func:`t2igan.metrics.r_precision.fold_statistics`.
         negatives: which captions may be mismatching ones; ``fixed``: of other images, and the same for every
-            picture of a caption.
+            image of a caption.
         seed: of mismatching captions, of the folds and of the control.
     """
 
@@ -52,11 +52,11 @@ class Matching(CaptionMetric):
 
 @register
 @dataclass(frozen=True)
-class RPrecision(Matching):
+class DAMSMRPrecision(Matching):
     """R-precision with each DAMSM given, and its control with shuffled captions.
 
     Attributes:
-        source: whether the DAMSM sees the pictures as stored (8 bits) or as drawn.
+        source: whether the DAMSM sees the images as stored (8 bits) or as generated.
         resize: how an Inception of a DAMSM gets its 299 pixels: ``damsm``: as its checkpoint says;
             ``align-corners``: by the corner pixels, as AttnGAN, MirrorGAN, DM-GAN and TISE ran it; ``half-pixel``:
             as SSA-GAN and DF-GAN ran it.

@@ -5,15 +5,15 @@ from t2igan.errors import UserError
 from t2igan.losses.matching import Gammas
 from t2igan.models.generator_losses import DAMSMLoss
 from t2igan.models.ssagan import SSAGAN, SSAGANGenerator
-from t2igan.nn.recipe import Recipe, build, recipe_of
+from t2igan.nn.config import Configured, build, config_of
 
 
 def test_a_network_is_built_again_from_its_recipe():
-    recipe = recipe_of(SSAGANGenerator(16, channels=4))
-    assert recipe["class_path"] == "t2igan.models.ssagan.SSAGANGenerator"
-    assert recipe["init_args"]["image_size"] == 16
-    assert recipe["init_args"]["noise_dim"] == 100
-    twin = build(recipe)
+    config = config_of(SSAGANGenerator(16, channels=4))
+    assert config["class_path"] == "t2igan.models.ssagan.SSAGANGenerator"
+    assert config["init_args"]["image_size"] == 16
+    assert config["init_args"]["noise_dim"] == 100
+    twin = build(config)
     assert {k: v.shape for k, v in twin.state_dict().items()} == {
         k: v.shape for k, v in SSAGANGenerator(16, channels=4).state_dict().items()
     }
@@ -21,20 +21,20 @@ def test_a_network_is_built_again_from_its_recipe():
 
 def test_recipes_nest_and_survive_a_checkpoint(tmp_path):
     module = SSAGAN("x.ckpt", generator=SSAGANGenerator(256, 2), generator_losses=[DAMSMLoss(0.3, Gammas(1, 2, 3))])
-    torch.save(recipe_of(module), tmp_path / "recipe.pt")
-    twin = build(torch.load(tmp_path / "recipe.pt", weights_only=True))
+    torch.save(config_of(module), tmp_path / "config.pt")
+    twin = build(torch.load(tmp_path / "config.pt", weights_only=True))
     assert twin.generator_losses[0].gammas == Gammas(1, 2, 3)
     assert twin.generator.fc.out_features == 8 * 2 * 16
     assert twin.betas == (0.0, 0.9)
-    assert recipe_of(twin) == recipe_of(module)
+    assert config_of(twin) == config_of(module)
 
 
 def test_further_keywords_are_recorded_too():
-    assert recipe_of(SSAGAN("x.ckpt", channels=2, seed=7))["init_args"]["seed"] == 7
+    assert config_of(SSAGAN("x.ckpt", channels=2, seed=7))["init_args"]["seed"] == 7
 
 
 def test_a_subclass_records_its_own_arguments():
-    class Base(Recipe):
+    class Base(Configured):
         def __init__(self, inner):
             self.inner = inner
 
@@ -42,7 +42,7 @@ def test_a_subclass_records_its_own_arguments():
         def __init__(self, outer):
             super().__init__(inner=outer + 1)
 
-    assert recipe_of(Child(1))["init_args"] == {"outer": 1}
+    assert config_of(Child(1))["init_args"] == {"outer": 1}
 
 
 def test_only_networks_are_built():
@@ -51,9 +51,9 @@ def test_only_networks_are_built():
 
 
 def test_what_cannot_be_stored_is_refused():
-    class Holder(Recipe):
+    class Holder(Configured):
         def __init__(self, value):
             self.value = value
 
-    with pytest.raises(TypeError, match="cannot be part of a recipe"):
-        recipe_of(Holder(torch.nn.Linear(1, 1)))
+    with pytest.raises(TypeError, match="cannot be part of a config"):
+        config_of(Holder(torch.nn.Linear(1, 1)))

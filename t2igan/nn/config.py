@@ -27,18 +27,18 @@ def allow(modules: Iterable[str]) -> None:
         _allowed.add(module)
 
 
-def part_of_recipes(kind: Kind) -> Kind:
-    """Decorator of a dataclass that recipes may hold."""
-    kind.is_part_of_recipes = True
+def part_of_configs(kind: Kind) -> Kind:
+    """Decorator of a dataclass that configurations may hold."""
+    kind.is_part_of_configs = True
     return kind
 
 
-class Recipe:
+class Configured:
     """Mixin: records the arguments of the outermost constructor call (further keywords are named ``kwargs``).
 
     Arguments whose annotation names a range (:mod:`t2igan.ranges`) are refused outside of it.
 
-    Put it before ``nn.Module`` among the bases. The record holds plain values and further recipes only,
+    Put it before ``nn.Module`` among the bases. The record holds plain values and further configurations only,
     so it can be stored in a checkpoint that is read with ``weights_only=True``.
     """
 
@@ -59,7 +59,7 @@ def _recording(init: Any) -> Any:
     signature = inspect.signature(init)
 
     @functools.wraps(init)
-    def wrapper(self: Recipe, *args: Any, **kwargs: Any) -> None:
+    def wrapper(self: Configured, *args: Any, **kwargs: Any) -> None:
         bound = signature.bind(self, *args, **kwargs)
         check_ranges(type(self), bound.arguments, init)
         if "_arguments" not in self.__dict__:
@@ -72,57 +72,58 @@ def _recording(init: Any) -> Any:
     return wrapper
 
 
-def recipe_of(value: Any) -> Any:
-    """``value`` as plain data: what may stand in a recipe becomes ``{"class_path": ..., "init_args": {...}}``.
+def config_of(value: Any) -> Any:
+    """``value`` as plain data: what may stand in a config becomes ``{"class_path": ..., "init_args": {...}}``.
 
     Raises:
-        TypeError: if an argument is neither plain data, nor a :class:`Recipe`, nor a :func:`part_of_recipes`.
+        TypeError: if an argument is neither plain data, nor a :class:`Configured`, nor a :func:`part_of_configs`.
     """
-    if isinstance(value, Recipe):
+    if isinstance(value, Configured):
         return _named(value, value._arguments)
     if _may_be_built(type(value)):
         return _named(value, {field.name: getattr(value, field.name) for field in dataclasses.fields(value)})
     if isinstance(value, (list, tuple)):
-        return [recipe_of(item) for item in value]
+        return [config_of(item) for item in value]
     if isinstance(value, dict):
-        return {key: recipe_of(item) for key, item in value.items()}
+        return {key: config_of(item) for key, item in value.items()}
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     raise TypeError(
-        f"{value!r} cannot be part of a recipe: use plain values, classes derived from Recipe, or dataclasses with "
-        "@part_of_recipes"
+        f"{value!r} cannot be part of a config: use plain values, classes derived from Configured or "
+        "dataclasses with "
+        "@part_of_configs"
     )
 
 
 def _named(value: Any, arguments: dict[str, Any]) -> dict[str, Any]:
     kind = type(value)
-    plain = {name: recipe_of(item) for name, item in arguments.items()}
+    plain = {name: config_of(item) for name, item in arguments.items()}
     return {"class_path": f"{kind.__module__}.{kind.__qualname__}", "init_args": plain}
 
 
-def build(recipe: Any) -> Any:
-    """The inverse of :func:`recipe_of`.
+def build(config: Any) -> Any:
+    """The inverse of :func:`config_of`.
 
     All class paths are looked at before the first module is imported.
 
     Raises:
         UserError: a class path is of a module that is neither the suite's nor :func:`allow`-ed, names nothing that
-            recipes may hold, or its arguments do not fit it.
+            configurations may hold, or its arguments do not fit it.
     """
-    for class_path in _class_paths(recipe):
+    for class_path in _class_paths(config):
         _check_module(class_path)
-    return _build(recipe)
+    return _build(config)
 
 
-def _class_paths(recipe: Any) -> Iterable[Any]:
-    items = recipe.values() if isinstance(recipe, dict) else recipe if isinstance(recipe, list) else ()
-    if _is_recipe(recipe):
-        yield recipe["class_path"]
+def _class_paths(config: Any) -> Iterable[Any]:
+    items = config.values() if isinstance(config, dict) else config if isinstance(config, list) else ()
+    if _is_config(config):
+        yield config["class_path"]
     for item in items:
         yield from _class_paths(item)
 
 
-def _is_recipe(value: Any) -> TypeGuard[dict[str, Any]]:
+def _is_config(value: Any) -> TypeGuard[dict[str, Any]]:
     return isinstance(value, dict) and set(value) == {"class_path", "init_args"}
 
 
@@ -140,19 +141,19 @@ def _check_module(class_path: Any) -> None:
         )
 
 
-def _build(recipe: Any) -> Any:
-    if isinstance(recipe, list):
-        return [_build(item) for item in recipe]
-    if not isinstance(recipe, dict):
-        return recipe
-    if not _is_recipe(recipe):
-        return {key: _build(item) for key, item in recipe.items()}
-    kind, arguments = _class_of(recipe["class_path"]), recipe["init_args"]
+def _build(config: Any) -> Any:
+    if isinstance(config, list):
+        return [_build(item) for item in config]
+    if not isinstance(config, dict):
+        return config
+    if not _is_config(config):
+        return {key: _build(item) for key, item in config.items()}
+    kind, arguments = _class_of(config["class_path"]), config["init_args"]
     try:
         return kind(**{key: _build(item) for key, item in arguments.items()})
     except (TypeError, ValueError, AttributeError, RuntimeError, ArithmeticError, LookupError) as error:
         what = next(iter(str(error).splitlines()), type(error).__name__)
-        raise UserError(f"{recipe['class_path']} cannot be built ({what})") from error
+        raise UserError(f"{config['class_path']} cannot be built ({what})") from error
 
 
 def _class_of(class_path: str) -> type:
@@ -168,4 +169,4 @@ def _class_of(class_path: str) -> type:
 
 
 def _may_be_built(kind: type) -> bool:
-    return issubclass(kind, Recipe) or (dataclasses.is_dataclass(kind) and hasattr(kind, "is_part_of_recipes"))
+    return issubclass(kind, Configured) or (dataclasses.is_dataclass(kind) and hasattr(kind, "is_part_of_configs"))

@@ -1,0 +1,28 @@
+"""What earlier versions of the suite called otherwise in checkpoints and in the configuration of a run."""
+
+from typing import Any
+
+CONFIG = "recipe"
+"""The key that ``config`` had, in checkpoints and in what content digests are made of."""
+ARGUMENTS = {"critic_channels": "discriminator_channels"}
+SCORER = "judge."
+
+
+def rename_checkpoint(checkpoint: dict[str, Any]) -> None:
+    """Give a checkpoint of an earlier version today's names, in place; one of today stays as it is."""
+    own = checkpoint["t2igan"]
+    if CONFIG in own:
+        own["config"] = own.pop(CONFIG)
+    own["config"] = renamed(own["config"])
+    weights = checkpoint["state_dict"]
+    for key in [key for key in weights if key.startswith(SCORER)]:
+        weights[f"scorer.{key.removeprefix(SCORER)}"] = weights.pop(key)
+
+
+def renamed(config: Any) -> Any:
+    """A configuration with today's names of arguments."""
+    if isinstance(config, list):
+        return [renamed(item) for item in config]
+    if isinstance(config, dict):
+        return {ARGUMENTS.get(key, key): renamed(item) for key, item in config.items()}
+    return config
