@@ -359,7 +359,9 @@ class AdversarialModule(TextConditioned):
         total = chunk.images.new_zeros(())
         with torch.autocast(self.device.type, enabled=False):
             for discriminator in (each for each in self.discriminators if each.penalised):
-                images, condition = leaves(chunk.real(discriminator.image_size), discriminator.condition(chunk.told))
+                images, condition = leaves(
+                    chunk.real(discriminator.image_size), discriminator.condition(chunk.told)
+                )
                 logits = discriminator.conditional(discriminator(images), condition)
                 total = total + self.penalty(logits, images, condition)
         return total

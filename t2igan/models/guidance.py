@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from t2igan.layout.segments import SpatioTextualMap
-from t2igan.nn.recipe import Recipe
+from t2igan.nn.config import Configured
 from t2igan.ranges import Weight
 
 
@@ -42,7 +42,7 @@ Predict = Callable[[Tensor, Tensor, SpatioTextualMap], Tensor]
 """(noisy (N, ...), text (N, ...), map of N) -> predicted noise (N, ...)."""
 
 
-class Guidance(Recipe):
+class Guidance(Configured):
     """How the predictions of branches become one."""
 
     kept: tuple[tuple[bool, bool], ...]

@@ -15,15 +15,15 @@ from t2igan.errors import UserError
 from t2igan.layout.segments import choose_segments, crop_segments
 from t2igan.models.joint_encoder import MOST_SEGMENTS, load_joint_encoder
 from t2igan.models.suite_module import SuiteModule, content_sha256, load_module
+from t2igan.nn.config import Configured
 from t2igan.nn.randomness import Purpose, StepRandom
-from t2igan.nn.recipe import Recipe
 from t2igan.ranges import Count, Rate, Share, Whole
 
 CROP = 64
 """Side in pixels at which crops reach an encoder, which brings them to its own."""
 
 
-class PriorNetwork(Recipe, nn.Module):
+class PriorNetwork(Configured, nn.Module):
     """Unit vectors of texts (N, D) -> unit vectors as images of them have, (N, D)."""
 
     def forward(self, texts: Tensor) -> Tensor:

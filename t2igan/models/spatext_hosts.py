@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from t2igan.errors import UserError
 from t2igan.layout.segments import SpatioTextualMap
 from t2igan.models.conditioner import Conditioner
-from t2igan.nn.recipe import Recipe
+from t2igan.nn.config import Configured
 from t2igan.ranges import Count, Whole
 
 
@@ -30,7 +30,7 @@ def diffusers() -> Any:
     return diffusers
 
 
-class DiffusionHost(Recipe, nn.Module):
+class DiffusionHost(Configured, nn.Module):
     """What is denoised, and the network that does it.
 
     Attributes:

@@ -41,11 +41,11 @@ def test_where_nothing_is_said_it_is_the_text_gan_exactly():
     lacking = host.load_state_dict(own.state_dict(), strict=False)
     assert not lacking.missing_keys
     assert all(".local." in key or key.startswith("project.") for key in lacking.unexpected_keys)
-    drawn = host(noise, embedding).images[0]
+    generated = host(noise, embedding).images[0]
     for st_map in (None, told().nothing()):
-        assert torch.equal(own(noise, conditions(embedding, st_map)).images[0], drawn)
-    assert torch.equal(own(noise, embedding).images[0], drawn)
-    assert not torch.allclose(own(noise, conditions(embedding, told())).images[0], drawn, atol=1e-4)
+        assert torch.equal(own(noise, conditions(embedding, st_map)).images[0], generated)
+    assert torch.equal(own(noise, embedding).images[0], generated)
+    assert not torch.allclose(own(noise, conditions(embedding, told())).images[0], generated, atol=1e-4)
 
 
 def test_what_is_said_acts_on_its_own_image_and_on_its_place():
@@ -55,8 +55,10 @@ def test_what_is_said_acts_on_its_own_image_and_on_its_place():
     after = own(noise, conditions(embedding, st_map)).images[0]
     assert not torch.allclose(before[0], after[0], atol=1e-4)
     other = SpatioTextualMap(st_map.embeddings, torch.cat([st_map.index[:1], torch.zeros_like(st_map.index[:1])]))
-    drawn = own(noise, conditions(embedding, other)).images[0]
-    assert torch.allclose(drawn[0], after[0], atol=1e-6) and not torch.allclose(drawn[1], after[1], atol=1e-4)
+    generated = own(noise, conditions(embedding, other)).images[0]
+    assert torch.allclose(generated[0], after[0], atol=1e-6) and not torch.allclose(
+        generated[1], after[1], atol=1e-4
+    )
 
 
 def test_the_segment_discriminator_speaks_of_places_where_something_is_said():

@@ -73,14 +73,16 @@ def test_all_planes_or_projected_ones(encoder):
 def test_guidance_of_a_trained_sampler_is_chosen_in_yaml(encoder):
     torch.manual_seed(0)
     host = PixelHost(32, planes=4, **SMALL)
-    batch, drawn = toy_batch(2, 5), []
+    batch, generated = toy_batch(2, 5), []
     for guidance in (Fast(0.0), Multi(0.0, 0.0), Fast(4.0), Multi(4.0, 0.0)):
         module = SpaTextDiffusion(host, encoder, steps=3, guidance=guidance)
         module.vocabulary = ["<end>", *"abcdefghijklmnopqrstuvwxyz"]
         module.configure_model()
-        drawn.append(draw(module, batch, batch.layouts))
-    assert torch.allclose(drawn[0], drawn[1], atol=1e-5)
-    assert not torch.allclose(drawn[0], drawn[2], atol=1e-4) and not torch.allclose(drawn[2], drawn[3], atol=1e-4)
+        generated.append(draw(module, batch, batch.layouts))
+    assert torch.allclose(generated[0], generated[1], atol=1e-5)
+    assert not torch.allclose(generated[0], generated[2], atol=1e-4) and not torch.allclose(
+        generated[2], generated[3], atol=1e-4
+    )
 
 
 def stable_diffusion(folder):
@@ -167,5 +169,7 @@ def test_the_samplers_undo_the_noise_that_they_are_told():
         st_map = SpatioTextualMap(torch.zeros(1, 1, DIM), torch.zeros(1, 32, 32, dtype=torch.int64))
         from t2igan.models.guidance import Wanted
 
-        drawn = denoiser(torch.randn(1, denoiser.noise_dim), Wanted(torch.zeros(1, 1), torch.zeros(1, 1), st_map))
-        assert torch.allclose(drawn.images[0], clean, atol=2e-2)
+        generated = denoiser(
+            torch.randn(1, denoiser.noise_dim), Wanted(torch.zeros(1, 1), torch.zeros(1, 1), st_map)
+        )
+        assert torch.allclose(generated.images[0], clean, atol=2e-2)
