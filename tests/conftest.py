@@ -50,6 +50,27 @@ def drawn_birds_store(drawn_birds_root: Path, tmp_path_factory: pytest.TempPathF
 
 
 @pytest.fixture(scope="session")
+def scenes_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small set of drawn scenes in COCO's layout: 24 training and 12 validation images."""
+    from t2igan.data.sources.scenes.source import ScenesRecipe, write_scenes
+
+    root = tmp_path_factory.mktemp("drawn") / "scenes"
+    write_scenes(root, ScenesRecipe(train_images=24, val_images=12, image_pixels=80), workers=1)
+    return root
+
+
+@pytest.fixture(scope="session")
+def scenes_store(scenes_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Path of the store of the small set of drawn scenes, prepared at 64 pixels, raw."""
+    from t2igan.data.prepare import prepare
+    from t2igan.data.sources import make_source
+
+    out = tmp_path_factory.mktemp("store") / "scenes.h5"
+    prepare(make_source("scenes", scenes_root), out, image_size=64, workers=1)
+    return out
+
+
+@pytest.fixture(scope="session")
 def trecs_tags() -> Path:
     """Beginning of the released tag files of TReCS; the test skips where they are not at hand."""
     prefix = _CUB10.parent / "trecs" / "sequence_labels" / "val_coco"

@@ -227,16 +227,11 @@ def _write_tables(root: Path, recipe: ScenesRecipe, part: str, told: Sequence[tu
         {"id": picture.number, "file_name": f"{picture.number:012d}.jpg", "width": side, "height": side}
         for picture, _ in told
     ]
-    names = {COCO_STUFF.value(name) + 1: name for name in COCO_STUFF.names}
     captions = [{"image_id": picture.number, "caption": text} for picture, each in told for text in each.captions]
     segments = [{"image_id": picture.number, **one} for picture, each in told for one in each.annotations]
     used = sorted({one["category_id"] for one in segments})
     categories = [
-        {
-            "id": number,
-            "name": names[number].replace("-", " "),
-            "supercategory": "thing" if number < 92 else "stuff",
-        }
+        {"id": number, "name": COCO_STUFF.names[number - 1], "supercategory": "thing" if number < 92 else "stuff"}
         for number in used
     ]
     for name, content in (

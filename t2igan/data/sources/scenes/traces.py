@@ -12,7 +12,7 @@ import numpy as np
 from t2igan.data.sources.drawing import smooth
 from t2igan.data.sources.scenes.sentences import Mention
 
-_STEP = 0.08  # seconds between points
+_STEP = 0.05  # seconds between points
 Utterance = dict[str, str | float]
 Stroke = list[dict[str, float]]
 
@@ -94,7 +94,7 @@ def _circle(mask: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarra
         angles = angles[::-1]
     directions = np.stack([np.cos(angles), np.sin(angles)], 1)
     corners = places[(places @ directions.T).argmax(0)]
-    corners = centre + (corners - centre) * rng.uniform(0.98, 1.12, (10, 1)) + rng.normal(0, 0.012, (10, 2))
+    corners = centre + (corners - centre) * rng.uniform(0.97, 1.07, (10, 1)) + rng.normal(0, 0.012, (10, 2))
     curve = smooth(corners, samples=8)
     turns = rng.uniform(0.9, 1.4)
     at = (np.linspace(0, turns, count) * len(curve)).astype(int) % len(curve)
