@@ -43,6 +43,7 @@ setup(
         "jinja2>=3.1",
         "xxhash>=3.4",
         "safetensors>=0.4",
+        "pycocotools>=2.0.8",
     ],
     extras_require={
         "test": [

@@ -1,28 +1,30 @@
-"""Checksums of a store: each image's, looked at whenever it is read, and one of everything else, at open."""
+"""Checksums of a store: each record's, looked at whenever it is read, and one of everything else, at open."""
 
 import h5py
 import numpy as np
 from xxhash import xxh3_64_intdigest, xxh3_128
 
-PIXELS = "pixels"
+PIXELS, LAYOUTS, NARRATIVES = "pixels", "layouts", "narratives"
+RECORDS = (PIXELS, LAYOUTS, NARRATIVES)
+"""Data sets of records that are read one by one, each with a checksum of its own."""
 DESCRIPTION = "description_xxh3"
-"""The attribute that holds the checksum of everything but the pixels."""
+"""The attribute that holds the checksum of everything but the records."""
 
 Content = dict[str, np.ndarray]
-"""The data sets of a store by path, pixels left out."""
+"""The data sets of a store by path, records left out."""
 
 
-def image_checksum(data: bytes | np.ndarray) -> int:
-    """XXH3 (64 bits) of an image's stored bytes, found at the speed of memory: every read can be checked."""
+def record_checksum(data: bytes | np.ndarray) -> int:
+    """XXH3 (64 bits) of a record's stored bytes, found at the speed of memory: every read can be checked."""
     return xxh3_64_intdigest(data.data if isinstance(data, np.ndarray) else data)
 
 
 def read_content(file: h5py.File) -> Content:
-    """Everything that a store holds beside its attributes and pixels."""
+    """Everything that a store holds beside its attributes and records."""
     content: Content = {}
 
     def add(name: str, item: h5py.Group | h5py.Dataset) -> None:
-        if isinstance(item, h5py.Dataset) and name.rpartition("/")[2] != PIXELS:
+        if isinstance(item, h5py.Dataset) and name.rpartition("/")[2] not in RECORDS:
             content[name] = item[()]
 
     file.visititems(add)
@@ -30,7 +32,7 @@ def read_content(file: h5py.File) -> Content:
 
 
 def description_checksum(file: h5py.File, content: Content) -> str:
-    """XXH3 (128 bits, hex) of the attributes and of everything but the pixels.
+    """XXH3 (128 bits, hex) of the attributes and of everything but the records.
 
     Args:
         file: the store.

@@ -9,21 +9,27 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal
 
 from t2igan.cpus import available_cpus
+from t2igan.data.checksums import LAYOUTS, NARRATIVES
 from t2igan.data.journal import Journal
 from t2igan.data.layout import SPLITS, partial_path
-from t2igan.data.rendering import Rendered, RenderJob, render, serve_the_parent, short_side
+from t2igan.data.layout_rendering import LayoutJob
+from t2igan.data.packing import unpack_narrative
+from t2igan.data.rendering import Rendered, RenderJob, serve_the_parent, short_side
 from t2igan.data.sources.base import RawImage, Source, first_of, is_name
 from t2igan.data.vocabulary import Vocabulary
-from t2igan.data.writing import StoredImage, StoreHeader, unfinished_path, write_store
+from t2igan.data.writing import Piece, StoredImage, StoredRecord, StoreHeader, unfinished_path, write_store
 from t2igan.errors import UserError
 
+Job = RenderJob | LayoutJob
 Progress = Callable[[int, int], None]
 """Called with (images done, images in all)."""
 
+_LAYOUT = "\0layout"  # no name of an image holds a NUL
 _BACKLOG = 4  # rendered images waiting for the journal, per worker: bounds the memory
 _SERIAL_BELOW = 200  # images: done before a pool of processes has started
 
@@ -127,7 +133,7 @@ def prepare(
         usable = [image for image in images if image.key not in failures]
         if not usable:
             raise UserError(f"{out}: no usable image in the data set, nothing to write")
-        _require_space(out, sum(journal.entries[image.key].length for image in usable))
+        _require_space(out, sum(_bytes(image, journal) for image in usable))
         vocabulary, splits, value = _assemble(out, source, header, usable, journal)
         journal.remove()
     return PrepareSummary(
@@ -164,37 +170,37 @@ def _render_all(
 ) -> tuple[int, dict[str, str]]:
     """Bring every image into the journal; gives how many were there, and the problem of each that failed."""
     stamps = {image.key: _stamp(image, header.crop_by_box) for image in images}
+    stamps |= {image.key + _LAYOUT: [*stamps[image.key], image.layout.stamp()] for image in images if image.layout}
     known = {key for key, entry in journal.entries.items() if stamps.get(key) == entry.stamp}
-    jobs = [
-        RenderJob(
-            image.key,
-            image.path,
-            image.box if header.crop_by_box else None,
-            header.short_side,
-            header.encoding,
-        )
-        for image in images
-        if image.key not in known
-    ]
-    done, failures = len(images) - len(jobs), {}
-    resumed = done
+    jobs = [job for image in images for job in _jobs(image, header) if job.key not in known]
+    total = len(stamps)
+    done, failures = total - len(jobs), {}
+    resumed = sum(image.key in known for image in images)
     if progress:
-        progress(done, len(images))
+        progress(done, total)
     for rendered in _rendered(jobs, workers):
         if rendered.problem:
-            failures[rendered.key] = rendered.problem
+            failures[rendered.key.removesuffix(_LAYOUT)] = rendered.problem
         else:
             journal.append(rendered, stamps[rendered.key])
         done += 1
         if progress:
-            progress(done, len(images))
+            progress(done, total)
     return resumed, failures
 
 
-def _rendered(jobs: list[RenderJob], workers: int) -> Iterator[Rendered]:
+def _jobs(image: RawImage, header: StoreHeader) -> Iterator[Job]:
+    """What is to be rendered of an image."""
+    box = image.box if header.crop_by_box else None
+    yield RenderJob(image.key, image.path, box, header.short_side, header.encoding)
+    if image.layout:
+        yield LayoutJob(image.key + _LAYOUT, image.path, image.layout, header.short_side)
+
+
+def _rendered(jobs: list[Job], workers: int) -> Iterator[Rendered]:
     """The results of the jobs, in their order."""
     if workers == 1 or len(jobs) < _SERIAL_BELOW:
-        yield from map(render, jobs)
+        yield from (job.render() for job in jobs)
         return
     # Spawned, not forked: the caller may hold threads (progress bar, OpenMP) that a fork would break.
     context = multiprocessing.get_context("spawn")
@@ -210,14 +216,20 @@ def _rendered(jobs: list[RenderJob], workers: int) -> Iterator[Rendered]:
         pool.shutdown(cancel_futures=True)
 
 
-def _bounded(pool: ProcessPoolExecutor, jobs: Iterable[RenderJob], backlog: int) -> Iterator[Rendered]:
+def _bounded(pool: ProcessPoolExecutor, jobs: Iterable[Job], backlog: int) -> Iterator[Rendered]:
     pending: deque = deque()
     for job in jobs:
-        pending.append(pool.submit(render, job))
+        pending.append(pool.submit(job.render))
         if len(pending) >= backlog:
             yield pending.popleft().result()
     while pending:
         yield pending.popleft().result()
+
+
+def _bytes(image: RawImage, journal: Journal) -> int:
+    """What an image takes in the store."""
+    layout = journal.entries[image.key + _LAYOUT].length if image.layout else 0
+    return journal.entries[image.key].length + layout + sum(map(len, image.narratives))
 
 
 def _require_space(out: Path, size: int) -> None:
@@ -242,21 +254,39 @@ def _assemble(
     out: Path, source: Source, header: StoreHeader, images: list[RawImage], journal: Journal
 ) -> tuple[Vocabulary, dict[str, list[StoredImage]], str]:
     """Write the store from the journal; gives what is in it and its fingerprint."""
-    vocabulary = source.vocabulary or Vocabulary.build(text for image in images for text in image.captions)
+    told = {image.key: [unpack_narrative(each).caption for each in image.narratives] for image in images}
+    texts = (text for image in images for text in [*image.captions, *told[image.key]])
+    vocabulary = source.vocabulary or Vocabulary.build(texts)
+    # Of a released vocabulary a narrative may have no word.
+    narratives = {
+        image.key: [each for each in zip(image.narratives, map(vocabulary.encode, told[image.key])) if each[1]]
+        for image in images
+    }
     numbers = sorted({image.class_id for image in images})
-    splits = _stored(images, numbers, journal, vocabulary)
+    splits = _stored(images, numbers, journal, vocabulary, narratives)
     names = [source.class_names[number] for number in numbers]
-    return vocabulary, splits, write_store(out, header, vocabulary, names, splits, journal.payload)
+
+    def payload(piece: Piece) -> bytes:
+        if piece.kind == NARRATIVES:
+            return narratives[piece.key][piece.number][0]
+        return journal.payload(piece.key + (_LAYOUT if piece.kind == LAYOUTS else ""))
+
+    return vocabulary, splits, write_store(out, header, vocabulary, names, splits, payload)
 
 
 def _stored(
-    images: list[RawImage], class_numbers: list[int], journal: Journal, vocabulary: Vocabulary
+    images: list[RawImage],
+    class_numbers: list[int],
+    journal: Journal,
+    vocabulary: Vocabulary,
+    narratives: dict[str, list[tuple[bytes, list[int]]]],
 ) -> dict[str, list[StoredImage]]:
     """The images of each split as the store keeps them."""
     rows = {number: row for row, number in enumerate(class_numbers)}
     splits: dict[str, list[StoredImage]] = {name: [] for name in SPLITS}
     for image in images:
         entry = journal.entries[image.key]
+        layout = journal.entries[image.key + _LAYOUT] if image.layout else None
         splits[image.split].append(
             StoredImage(
                 key=image.key,
@@ -267,6 +297,12 @@ def _stored(
                 sha256=entry.sha256,
                 texts=image.captions,
                 tokens=image.tokens or [vocabulary.encode(text) for text in image.captions],
+                layout=layout and StoredRecord(layout.length, layout.sha256),
+                segments=image.layout.texts if image.layout else [],
+                narratives=[
+                    StoredRecord(len(data), sha256(data).hexdigest(), tokens)
+                    for data, tokens in narratives[image.key]
+                ],
             )
         )
     return splits

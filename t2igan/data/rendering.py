@@ -72,21 +72,18 @@ def box_problem(box: Box, width: int, height: int) -> str | None:
 
 def resize_short_side(image: Image.Image, size: int) -> Image.Image:
     """The image with its shorter side at ``size``, aspect kept, PIL's bilinear filter."""
-    width, height = image.size
-    scale_to = (size, int(size * height / width)), (int(size * width / height), size)
-    target = scale_to[0] if width <= height else scale_to[1]
+    target = stored_size(*image.size, size)
     return image if target == image.size else image.resize(target, Image.Resampling.BILINEAR)
 
 
-@dataclass(frozen=True)
-class RenderJob:
-    """What a worker needs to know about one image. ``box`` is None where the whole image is used."""
+def stored_size(width: int, height: int, size: int) -> tuple[int, int]:
+    """(width, height) of an image once its shorter side is ``size``."""
+    return (size, int(size * height / width)) if width <= height else (int(size * width / height), size)
 
-    key: str
-    path: Path
-    box: Box | None
-    short_side: int
-    encoding: str
+
+def turns_of(image: Image.Image) -> tuple[Image.Transpose, ...]:
+    """What puts an image upright, as its EXIF orientation says."""
+    return _UPRIGHT.get(image.getexif().get(_EXIF_ORIENTATION, 1), ())
 
 
 @dataclass(frozen=True)
@@ -108,10 +105,41 @@ class Rendered:
     problem: str | None = None
 
 
+@dataclass(frozen=True)
+class RenderJob:
+    """What a worker needs to know about one image. ``box`` is None where the whole image is used."""
+
+    key: str
+    path: Path
+    box: Box | None
+    short_side: int
+    encoding: str
+
+    def render(self) -> Rendered:
+        """Decode, cut, turn and resize one image. Never raises for a bad file: the problem is in the answer."""
+        try:
+            with Image.open(self.path) as image:
+                problem = size_problem(*image.size)
+                if not problem and self.box is not None:
+                    problem = box_problem(self.box, *image.size)
+            if problem:
+                return Rendered(self.key, problem=f"{self.path}: {problem}")
+            image = resize_short_side(open_upright_rgb(self.path, self.box), self.short_side)
+        except Exception as error:  # PIL raises OSError, SyntaxError, ValueError, DecompressionBombError, ...
+            return Rendered(self.key, problem=f"{self.path}: does not decode ({error})")
+        if self.encoding == "jpeg":
+            buffer = io.BytesIO()
+            image.save(buffer, "JPEG", quality=JPEG_QUALITY, subsampling=0)
+            payload = buffer.getvalue()
+        else:
+            payload = image.tobytes()
+        return Rendered(self.key, (image.height, image.width), payload, hashlib.sha256(payload).hexdigest())
+
+
 def open_upright_rgb(path: Path, box: Box | None) -> Image.Image:
     """The image as RGB, cut to the window of ``box`` and then turned as its EXIF orientation says."""
     with Image.open(path) as image:
-        turns = _UPRIGHT.get(image.getexif().get(_EXIF_ORIENTATION, 1), ())
+        turns = turns_of(image)
         rgb = _to_rgb(image)
     if box is not None:
         rgb = rgb.crop(crop_window(box, *rgb.size))
@@ -146,27 +174,6 @@ def _to_rgb(image: Image.Image) -> Image.Image:
         layer = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer)
     return image.convert("RGB")
-
-
-def render(job: RenderJob) -> Rendered:
-    """Decode, cut, turn and resize one image. Never raises for a bad file: the problem is in the answer."""
-    try:
-        with Image.open(job.path) as image:
-            problem = size_problem(*image.size)
-            if not problem and job.box is not None:
-                problem = box_problem(job.box, *image.size)
-        if problem:
-            return Rendered(job.key, problem=f"{job.path}: {problem}")
-        image = resize_short_side(open_upright_rgb(job.path, job.box), job.short_side)
-    except Exception as error:  # PIL raises OSError, SyntaxError, ValueError, DecompressionBombError, ...
-        return Rendered(job.key, problem=f"{job.path}: does not decode ({error})")
-    if job.encoding == "jpeg":
-        buffer = io.BytesIO()
-        image.save(buffer, "JPEG", quality=JPEG_QUALITY, subsampling=0)
-        payload = buffer.getvalue()
-    else:
-        payload = image.tobytes()
-    return Rendered(job.key, (image.height, image.width), payload, hashlib.sha256(payload).hexdigest())
 
 
 def serve_the_parent() -> None:

@@ -6,7 +6,7 @@ from itertools import cycle, islice
 from pathlib import Path
 
 from t2igan.data.store import open_store
-from t2igan.data.verifying import header_of, read_digests, stored_images
+from t2igan.data.verifying import header_of, read_digests, stored_images, stored_payloads
 from t2igan.data.writing import StoredImage, write_store
 
 _MARK = "~"
@@ -23,11 +23,7 @@ def repeat_store(store_path: Path, out: Path, records: int) -> None:
     store = open_store(store_path)
     digests = read_digests(store_path)
     splits = {name: list(stored_images(store.split(name), digests[name])) for name in digests}
-    payloads = {
-        image.key: store.split(name).stored(number).tobytes()
-        for name, images in splits.items()
-        for number, image in enumerate(images)
-    }
+    payloads = {piece: data for name in digests for piece, data in stored_payloads(store.split(name))}
     repeated = {"train": list(_repeated(splits["train"], records)), "test": splits["test"]}
     write_store(
         out,
@@ -35,7 +31,7 @@ def repeat_store(store_path: Path, out: Path, records: int) -> None:
         store.vocabulary,
         store.class_names,
         repeated,
-        payload=lambda key: payloads[key.rpartition(_MARK)[0] or key],
+        payload=lambda piece: payloads[piece._replace(key=piece.key.rpartition(_MARK)[0] or piece.key)],
     )
     store.close()
 

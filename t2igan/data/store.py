@@ -1,9 +1,9 @@
 """The caption-image store: one HDF5 file that holds everything training and scoring need of a data set.
 
-Layout (``SCHEMA_VERSION`` 3). Attributes of the file: ``schema_version``, ``name``, ``split_scheme``,
+Layout (``SCHEMA_VERSION`` 4). Attributes of the file: ``schema_version``, ``name``, ``split_scheme``,
 ``image_size`` (the training resolution S), ``short_side`` (int(S * 76 / 64)), ``encoding`` (``raw`` or ``jpeg``),
 ``crop_by_box``, ``vocabulary_hash``, ``fingerprint``, ``description_xxh3`` (:mod:`t2igan.data.checksums`: of
-everything but the pixels, compared at open). Data sets ``vocabulary`` and ``class_names``. In each of the
+everything but the records, compared at open). Data sets ``vocabulary`` and ``class_names``. In each of the
 groups ``train`` and ``test``, for N images and M captions:
 
 ======================  ==================  =====================================================================
@@ -22,16 +22,35 @@ groups ``train`` and ``test``, for N images and M captions:
 ``text_offsets``        int64 (M + 1,)
 ======================  ==================  =====================================================================
 
-``pixels`` lies in one uncompressed piece, so a reader takes bytes from the file at their position instead of going
-through HDF5: no HDF5 handle, lock or file position is shared with a forked worker, and, the file not being mapped
-into memory, no process grows with what it has read. A window is cut from the whole image: that costs a fifth more
-reading than its rows alone, and allows to compare the image with its checksum while it lies in the cache.
+and, where the data set has layouts or narratives, for S segments and K narratives:
+
+===========================  ================  ==================================================================
+``layouts``                  uint8 (bytes,)    packed maps of all images (:mod:`t2igan.data.packing`)
+``layout_offsets``           int64 (N + 1,)    empty: the image has none
+``layout_sha256``            uint8 (N, 32)
+``layout_xxh3``              uint64 (N,)
+``segment_offsets``          int64 (N + 1,)    segment k of image i is [i] + k - 1
+``segment_texts``            uint8 (bytes,)    what each segment is, in free words, UTF-8
+``segment_text_offsets``     int64 (S + 1,)
+``narratives``               uint8 (bytes,)    packed narratives (:mod:`t2igan.data.packing`)
+``narrative_offsets``        int64 (N + 1,)    the narratives of image i are [i] ... [i + 1] - 1
+``narrative_byte_offsets``   int64 (K + 1,)
+``narrative_sha256``         uint8 (K, 32)
+``narrative_xxh3``           uint64 (K,)
+``narrative_tokens``         int32 (words,)    word ids of the narratives' captions
+``narrative_token_offsets``  int64 (K + 1,)
+===========================  ================  ==================================================================
+
+``pixels``, ``layouts`` and ``narratives`` each lie in one uncompressed piece, so a reader takes bytes from the file
+at their position instead of going through HDF5: no HDF5 handle, lock or file position is shared with a forked
+worker, and, the file not being mapped into memory, no process grows with what it has read. A window is cut from the
+whole image: that costs a fifth more reading than its rows alone, and allows to compare the image with its checksum
+while it lies in the cache.
 
 Stores of version 2, which have no ``xxh3`` and no ``description_xxh3``, are read without these comparisons.
+Those of versions 2 and 3 know neither layouts nor narratives.
 """
 
-import io
-import os
 import threading
 import warnings
 from functools import cached_property
@@ -41,12 +60,15 @@ from typing import Any
 import h5py
 import numpy as np
 
-from t2igan.data.checksums import DESCRIPTION, PIXELS, Content, description_checksum, image_checksum, read_content
+from t2igan.data.annotations import Annotations
+from t2igan.data.checksums import DESCRIPTION, PIXELS, Content, description_checksum, read_content
 from t2igan.data.layout import READABLE_VERSIONS, SPLITS, partial_path
+from t2igan.data.records import AGAIN, Records, starts_of_records
 from t2igan.data.vocabulary import Vocabulary
 from t2igan.errors import UserError
+from t2igan.layout.layout import Layout
+from t2igan.layout.narratives import Narrative
 
-_AGAIN = "make it again with `t2igan prepare`"
 _OLDER = (
     "written before stores kept checksums, so damage is not noticed while it is read: look with `t2igan doctor "
     "--verify`, or make it again with `t2igan prepare` (its fingerprint stays)"
@@ -62,31 +84,34 @@ class StoreSplit:
         name: ``"train"`` or ``"test"``.
         class_ids: int64 (N,), 0-based over the whole store.
         boxes: float64 (N, 4), NaN where an image has no box.
+        annotations: layouts and narratives as they are stored.
     """
 
-    def __init__(self, path: Path, name: str, content: Content, start: int | None, encoding: str) -> None:
-        """Take the part of ``content`` under ``name``; the pixels begin at byte ``start`` of the file."""
+    def __init__(
+        self, path: Path, name: str, content: Content, starts: dict[str, int | None], encoding: str
+    ) -> None:
+        """Take the part of ``content`` under ``name``; ``starts``: where its records begin in the file."""
         part = {
             key.removeprefix(f"{name}/"): values for key, values in content.items() if key.startswith(f"{name}/")
         }
         self.name = name
         self.class_ids: np.ndarray = part["class_ids"]
         self.boxes: np.ndarray = part["boxes"]
-        self._path, self._encoding, self._start = path, encoding, start or 0
+        self._path, self._encoding = path, encoding
         # No list of strings: using one in a forked worker would copy the memory that it lies in.
         keys = part["keys"]
         self._keys = np.frombuffer(b"".join(keys), np.uint8)
         self._key_offsets = np.cumsum([0, *map(len, keys)])
-        self._offsets, self._shapes = part["offsets"], part["shapes"]
-        self._checksums = part.get("xxh3")
+        self._shapes = part["shapes"]
+        self._records = Records(
+            path, starts[PIXELS], part["offsets"], part.get("xxh3"), lambda image: f"{name} image {self.key(image)}"
+        )
+        self.annotations = Annotations(path, part, starts, self.key)
         self._captions = part["caption_offsets"]
         self._tokens, self._token_offsets = part["tokens"], part["token_offsets"]
         self._texts, self._text_offsets = part["texts"], part["text_offsets"]
         self._images_of_captions = np.repeat(np.arange(len(self)), np.diff(self._captions))
-        self._file: io.FileIO | None = None
         self._scratch = threading.local()
-        if len(self) and start is None:
-            raise UserError(f"{path}: {name}/pixels is compressed or chunked (repacked?); {_AGAIN}")
 
     def __reduce__(self) -> tuple:
         return _open_split, (self._path, self.name)
@@ -118,7 +143,7 @@ class StoreSplit:
 
     def stored_bytes(self, image: int) -> int:
         """How many bytes an image takes in the store."""
-        return int(self._offsets[image + 1] - self._offsets[image])
+        return self._records.size(image)
 
     def stored(self, image: int) -> np.ndarray:
         """uint8 (bytes,): an image as it is stored, pixels or a JPEG file.
@@ -126,7 +151,7 @@ class StoreSplit:
         Raises:
             UserError: its bytes are not those that were written.
         """
-        return self._checked(image, np.empty(self.stored_bytes(image), np.uint8))
+        return self._records.read(image)
 
     def image(self, image: int) -> np.ndarray:
         """uint8 (3, height, width)."""
@@ -170,11 +195,38 @@ class StoreSplit:
         """The captions of an image."""
         return range(int(self._captions[image]), int(self._captions[image + 1]))
 
+    def holding(self, what: str) -> np.ndarray:
+        """Which images have ``layouts``, ``segments`` or ``narratives``, bool (N,); all have ``captions``."""
+        return np.ones(len(self), bool) if what == "captions" else self.annotations.holding(what)
+
+    def layout(self, image: int) -> Layout:
+        """The label and instance maps of an image, of its stored (height, width).
+
+        Raises:
+            UserError: it has none, or the file is damaged.
+        """
+        return self.annotations.layout(image, self.shape(image))
+
+    def segment_texts(self, image: int) -> tuple[str, ...]:
+        """What each segment of an image is, in free words; the first is of segment 1."""
+        return self.annotations.segment_texts(image)
+
+    def narratives_of(self, image: int) -> range:
+        """The numbers of an image's narratives."""
+        return self.annotations.narratives_of(image)
+
+    def narrative(self, number: int) -> Narrative:
+        """A narrative, its traces in sides of the whole stored image."""
+        return self.annotations.narrative(number)
+
+    def narrative_tokens(self, number: int) -> np.ndarray:
+        """int64 (words,): all word ids of a narrative's caption."""
+        return self.annotations.narrative_tokens(number)
+
     def close(self) -> None:
         """Let go of the file; the next read opens it again."""
-        if self._file is not None:
-            self._file.close()
-        self._file = None
+        self._records.close()
+        self.annotations.close()
 
     def _pixels(self, image: int) -> np.ndarray:
         """uint8 (height, width, 3), to be used before the next image is read by this thread."""
@@ -183,25 +235,7 @@ class StoreSplit:
         count = self.stored_bytes(image)
         if getattr(self._scratch, "bytes", np.empty(0)).size < count:
             self._scratch.bytes = np.empty(count, np.uint8)
-        return self._checked(image, self._scratch.bytes[:count]).reshape(*self.shape(image), 3)
-
-    def _checked(self, image: int, out: np.ndarray) -> np.ndarray:
-        """Fill ``out`` with an image's bytes, which must be those that were written."""
-        # Another thread may open the file at the same time: this one keeps its own handle alive.
-        file = self._file
-        if file is None:
-            file = self._file = io.FileIO(self._path)
-        position, rest = self._start + int(self._offsets[image]), out.data
-        while rest:
-            count = os.preadv(file.fileno(), [rest], position)
-            if not count:
-                raise UserError(f"{self._path}: truncated; {_AGAIN}")
-            position, rest = position + count, rest[count:]
-        if self._checksums is not None and image_checksum(out) != self._checksums[image]:
-            raise UserError(
-                f"{self._path}: damaged, {self.name} image {self.key(image)} is not what was written; {_AGAIN}"
-            )
-        return out
+        return self._records.read(image, self._scratch.bytes[:count]).reshape(*self.shape(image), 3)
 
     def _decoded(self, image: int) -> np.ndarray:
         """uint8 (height, width, 3) of a JPEG."""
@@ -213,7 +247,7 @@ class StoreSplit:
             [picture] = decode_jpegs([torch.from_numpy(self.stored(image))])
         except RuntimeError as error:
             problem = f"{self.key(image)} does not decode ({_first_line(error)})"
-            raise UserError(f"{self._path}: damaged, {problem}; {_AGAIN}") from error
+            raise UserError(f"{self._path}: damaged, {problem}; {AGAIN}") from error
         return picture.permute(1, 2, 0).numpy()
 
     @staticmethod
@@ -234,6 +268,7 @@ class Store:
         vocabulary: the words; ``vocabulary.hash`` must be the text encoder's.
         class_names: the names of the 0-based classes, both splits together.
         fingerprint: sha256 (hex) of the content; it does not depend on how often preparing was interrupted.
+        schema_version: of the file.
     """
 
     def __init__(self, path: Path, file: h5py.File) -> None:
@@ -241,7 +276,7 @@ class Store:
         content = read_content(file)
         if attributes.get(DESCRIPTION, "") != description_checksum(file, content) and not _is_older(file):
             raise UserError(
-                f"{path}: damaged, its captions, words, classes or sizes are not what was written; {_AGAIN}"
+                f"{path}: damaged, its captions, words, classes or sizes are not what was written; {AGAIN}"
             )
         self.path = path
         self.name = str(attributes["name"])
@@ -251,13 +286,14 @@ class Store:
         self.split_scheme = str(attributes["split_scheme"])
         self.crop_by_box = bool(attributes["crop_by_box"])
         self.fingerprint = str(attributes["fingerprint"])
+        self.schema_version = int(attributes["schema_version"])
         self.vocabulary = Vocabulary(_strings(content["vocabulary"]))
         self.class_names: list[str] = _strings(content["class_names"])
         self._splits = {
-            name: StoreSplit(path, name, content, _start_of_pixels(file, name), self.encoding) for name in SPLITS
+            name: StoreSplit(path, name, content, starts_of_records(file, name), self.encoding) for name in SPLITS
         }
         if self.vocabulary.hash != attributes["vocabulary_hash"]:
-            raise UserError(f"{path}: its vocabulary does not match its own hash, the file is damaged; {_AGAIN}")
+            raise UserError(f"{path}: its vocabulary does not match its own hash, the file is damaged; {AGAIN}")
 
     def __reduce__(self) -> tuple:
         return open_store, (self.path,)
@@ -269,7 +305,9 @@ class Store:
     @property
     def holds(self) -> frozenset[str]:
         """What a batch of it may carry, of ``captions``, ``layouts``, ``segments`` and ``narratives``."""
-        return frozenset({"captions"})
+        kinds = ("captions", "layouts", "segments", "narratives")
+        splits = [self.split(name) for name in SPLITS]
+        return frozenset(kind for kind in kinds if any(split.holding(kind).any() for split in splits))
 
     def split(self, name: str) -> StoreSplit:
         """The images of ``"train"`` or ``"test"``."""
@@ -314,46 +352,29 @@ def open_store(path: str | Path) -> Store:
         state = f"{partial.name} beside it is unfinished; run the same" if partial.is_file() else "make it with"
         raise UserError(f"{path}: no such store; {state} `t2igan prepare`")
     if not h5py.is_hdf5(path):
-        raise UserError(f"{path}: not an HDF5 file; {_AGAIN}")
+        raise UserError(f"{path}: not an HDF5 file; {AGAIN}")
     try:
         # Without locking, so that a store on a read-only or network disk opens too.
         with h5py.File(path, "r", locking=False) as file:
             version = _schema_version(path, file)
             if version not in READABLE_VERSIONS:
                 read = " and ".join(map(str, READABLE_VERSIONS))
-                raise UserError(f"{path}: store of schema version {version}, this t2igan reads {read}; {_AGAIN}")
+                raise UserError(f"{path}: store of schema version {version}, this t2igan reads {read}; {AGAIN}")
             if _is_older(file):
                 warnings.warn(f"{path}: {_OLDER}", stacklevel=2)
             return Store(path, file)
     except KeyError as error:
-        raise UserError(f"{path}: not a complete store ({_first_line(error)}); {_AGAIN}") from error
+        raise UserError(f"{path}: not a complete store ({_first_line(error)}); {AGAIN}") from error
     except UserError:
         raise
     except Exception as error:  # h5py raises almost anything at a damaged file
-        raise UserError(f"{path}: truncated or damaged ({_first_line(error)}); {_AGAIN}") from error
+        raise UserError(f"{path}: truncated or damaged ({_first_line(error)}); {AGAIN}") from error
 
 
 def _is_older(file: h5py.File) -> bool:
     """Whether a store was written before checksums were kept; none of it may be there then."""
     with_checksums = DESCRIPTION in file.attrs or any(f"{name}/xxh3" in file for name in SPLITS)
     return file.attrs["schema_version"] == READABLE_VERSIONS[0] and not with_checksums
-
-
-def dataset_in(file: h5py.File, path: str) -> h5py.Dataset:
-    """A data set of an HDF5 file.
-
-    Raises:
-        KeyError: there is none at ``path``.
-    """
-    found = file[path]
-    if not isinstance(found, h5py.Dataset):
-        raise KeyError(f"{path} is no data set")
-    return found
-
-
-def _start_of_pixels(file: h5py.File, split: str) -> int | None:
-    """Where they begin in the file; None where they are in several pieces."""
-    return dataset_in(file, f"{split}/{PIXELS}").id.get_offset()
 
 
 def _strings(values: np.ndarray) -> list[str]:
@@ -366,7 +387,7 @@ def _open_split(path: Path, name: str) -> StoreSplit:
 
 def _schema_version(path: Path, file: h5py.File) -> Any:
     if "schema_version" not in file.attrs:
-        raise UserError(f"{path}: an HDF5 file, but not a t2igan store; {_AGAIN}")
+        raise UserError(f"{path}: an HDF5 file, but not a t2igan store; {AGAIN}")
     return file.attrs["schema_version"]
 
 

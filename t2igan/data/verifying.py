@@ -8,10 +8,15 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from t2igan.data.checksums import LAYOUTS, NARRATIVES, PIXELS
 from t2igan.data.layout import SPLITS
-from t2igan.data.store import Store, StoreSplit, dataset_in, open_store
-from t2igan.data.writing import StoredImage, StoreHeader, fingerprint
+from t2igan.data.records import dataset_in
+from t2igan.data.store import Store, StoreSplit, open_store
+from t2igan.data.writing import Piece, StoredImage, StoredRecord, StoreHeader, fingerprint
 from t2igan.errors import UserError
+
+Digests = dict[str, np.ndarray]
+"""By kind of record the SHA-256 of each, uint8 (N, 32)."""
 
 _THREADS = 4  # hashing lets go of the interpreter's lock
 _ROUND = 256  # images handed to the threads at a time: bounds the memory
@@ -20,12 +25,12 @@ _ROUND = 256  # images handed to the threads at a time: bounds the memory
 def verify_store(path: Path, progress: Callable[[int, int], None] | None = None) -> list[str]:
     """Read a whole store and compare it with the checksums that were written with it.
 
-    The fingerprint is that of everything but the images, their digests included; so it is compared first, and then
-    each image with its digest.
+    The fingerprint is that of everything but the records, their digests included; so it is compared first, and then
+    each record with its digest.
 
     Args:
         path: of the store.
-        progress: called with (images read, images in all).
+        progress: called with (records read, records in all).
 
     Returns:
         One line for each thing that is damaged; none: the store is whole.
@@ -37,10 +42,12 @@ def verify_store(path: Path, progress: Callable[[int, int], None] | None = None)
     digests = read_digests(path)
     if not _is_described_as_written(store, digests):
         return [f"{path}: captions, words, classes or sizes are not those that were written"]
-    damaged, done, total = [], 0, sum(map(len, digests.values()))
-    for name, expected in digests.items():
-        for image, intact in enumerate(_intact(store.split(name), expected)):
-            damaged += [] if intact else [f"{path}: {name} image {image} is damaged"]
+    damaged, done = [], 0
+    checks = [(name, *check) for name in SPLITS for check in _checks(name, store.split(name), digests[name])]
+    total = sum(len(expected) for _, _, _, expected in checks)
+    for name, what, read, expected in checks:
+        for number, intact in enumerate(_intact(read, expected)):
+            damaged += [] if intact else [f"{path}: {name} {what} {number} is damaged"]
             done += 1
             if progress:
                 progress(done, total)
@@ -48,22 +55,33 @@ def verify_store(path: Path, progress: Callable[[int, int], None] | None = None)
     return damaged
 
 
-def _intact(split: StoreSplit, digests: np.ndarray) -> Iterator[bool]:
-    """For each image whether its bytes are those that were written."""
+Read = Callable[[int], np.ndarray]
 
-    def check(image: int) -> bool:
+
+def _checks(name: str, split: StoreSplit, digests: Digests) -> Iterator[tuple[str, Read, np.ndarray]]:
+    """What there is to be compared: what it is called, how it is read, and its digests."""
+    yield "image", split.stored, digests[PIXELS]
+    for what, records in (("layout", split.annotations.layouts), ("narrative", split.annotations.narratives)):
+        if records is not None:
+            yield what, records.read, digests[f"{what}s"]
+
+
+def _intact(read: Read, digests: np.ndarray) -> Iterator[bool]:
+    """For each record whether its bytes are those that were written."""
+
+    def check(number: int) -> bool:
         try:
-            return sha256(split.stored(image).data).digest() == digests[image].tobytes()
+            return sha256(read(number).data).digest() == digests[number].tobytes()
         except UserError:
             return False
 
     with ThreadPoolExecutor(_THREADS) as pool:
-        for start in range(0, len(split), _ROUND):
-            yield from pool.map(check, range(start, min(start + _ROUND, len(split))))
+        for start in range(0, len(digests), _ROUND):
+            yield from pool.map(check, range(start, min(start + _ROUND, len(digests))))
 
 
-def _is_described_as_written(store: Store, digests: dict[str, np.ndarray]) -> bool:
-    """Whether everything but the images gives the fingerprint."""
+def _is_described_as_written(store: Store, digests: dict[str, Digests]) -> bool:
+    """Whether everything but the records gives the fingerprint."""
     images = {name: stored_images(store.split(name), digests[name]) for name in SPLITS}
     try:
         return fingerprint(header_of(store), store.vocabulary, store.class_names, images) == store.fingerprint
@@ -78,29 +96,63 @@ def header_of(store: Store) -> StoreHeader:
     )
 
 
-def read_digests(path: Path) -> dict[str, np.ndarray]:
-    """The SHA-256 of every image of each split, uint8 (N, 32), as it was written."""
+def read_digests(path: Path) -> dict[str, Digests]:
+    """The SHA-256 of every record of each split, as it was written."""
+    names = {PIXELS: "sha256", LAYOUTS: "layout_sha256", NARRATIVES: "narrative_sha256"}
     with h5py.File(path, "r", locking=False) as file:
-        return {name: dataset_in(file, f"{name}/sha256")[:] for name in SPLITS}
+        return {
+            split: {
+                kind: dataset_in(file, f"{split}/{name}")[:] for kind, name in names.items() if kind in file[split]
+            }
+            for split in SPLITS
+        }
 
 
-def stored_images(split: StoreSplit, digests: np.ndarray) -> Iterator[StoredImage]:
+def stored_images(split: StoreSplit, digests: Digests) -> Iterator[StoredImage]:
     """The images of a split as they were handed to the writer.
 
     Args:
         split: of a store.
-        digests: of its images, see :func:`read_digests`.
+        digests: of its records, see :func:`read_digests`.
     """
+    layouts, narratives = split.annotations.layouts, split.annotations.narratives
     for image in range(len(split)):
         box = tuple(split.boxes[image].tolist())
         captions = split.captions_of(image)
+        layout = None
+        if layouts is not None and layouts.size(image):
+            layout = StoredRecord(layouts.size(image), digests[LAYOUTS][image].tobytes().hex())
         yield StoredImage(
             key=split.key(image),
             class_id=int(split.class_ids[image]),
             box=None if np.isnan(box).any() else box,
             shape=split.shape(image),
             length=split.stored_bytes(image),
-            sha256=digests[image].tobytes().hex(),
+            sha256=digests[PIXELS][image].tobytes().hex(),
             texts=[split.caption_text(caption) for caption in captions],
             tokens=[split.caption_tokens(caption).tolist() for caption in captions],
+            layout=layout,
+            segments=list(split.segment_texts(image)),
+            narratives=[
+                StoredRecord(
+                    narratives.size(number),
+                    digests[NARRATIVES][number].tobytes().hex(),
+                    split.narrative_tokens(number).tolist(),
+                )
+                for number in split.narratives_of(image)
+            ]
+            if narratives is not None
+            else [],
         )
+
+
+def stored_payloads(split: StoreSplit) -> Iterator[tuple[Piece, bytes]]:
+    """The records of a split as they were handed to the writer."""
+    layouts, narratives = split.annotations.layouts, split.annotations.narratives
+    for image in range(len(split)):
+        key = split.key(image)
+        yield Piece(key), split.stored(image).tobytes()
+        if layouts is not None and layouts.size(image):
+            yield Piece(key, LAYOUTS), layouts.read(image).tobytes()
+        for place, number in enumerate(split.narratives_of(image) if narratives else ()):
+            yield Piece(key, NARRATIVES, place), narratives.read(number).tobytes()

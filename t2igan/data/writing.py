@@ -3,20 +3,31 @@
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from hashlib import sha256
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import h5py
 import numpy as np
 
-from t2igan.data.checksums import DESCRIPTION, PIXELS, description_checksum, image_checksum, read_content
+from t2igan.data.checksums import (
+    DESCRIPTION,
+    LAYOUTS,
+    NARRATIVES,
+    PIXELS,
+    description_checksum,
+    read_content,
+    record_checksum,
+)
 from t2igan.data.layout import FINGERPRINT_VERSION, SCHEMA_VERSION
 from t2igan.data.rendering import Box
 from t2igan.data.vocabulary import Vocabulary
 from t2igan.files import naming, sync
 
 _BLOCK_BYTES = 2**23
+_OF_NOTHING = sha256(b"").hexdigest()
+_ANNOTATIONS = ("layout", "segments", "narratives")
 
 
 @dataclass(frozen=True)
@@ -29,6 +40,35 @@ class StoreHeader:
     short_side: int
     encoding: str
     crop_by_box: bool
+
+
+class Piece(NamedTuple):
+    """Names a record: the pixels or the layout of an image, or one of its narratives.
+
+    Attributes:
+        key: of the image.
+        kind: :data:`PIXELS`, ``LAYOUTS`` or ``NARRATIVES``.
+        number: of the narrative among those of the image.
+    """
+
+    key: str
+    kind: str = PIXELS
+    number: int = 0
+
+
+@dataclass(frozen=True)
+class StoredRecord:
+    """A packed layout or narrative (:mod:`t2igan.data.packing`) as it enters a store.
+
+    Attributes:
+        length: bytes of the payload.
+        sha256: hex digest of the payload.
+        tokens: word ids of a narrative's caption.
+    """
+
+    length: int
+    sha256: str
+    tokens: list[int] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -44,6 +84,9 @@ class StoredImage:
         sha256: hex digest of the payload.
         texts: captions as written.
         tokens: word ids of each caption.
+        layout: of the same shape, or None.
+        segments: what each segment of the layout is, in free words.
+        narratives: of the image.
     """
 
     key: str
@@ -54,6 +97,18 @@ class StoredImage:
     sha256: str
     texts: list[str]
     tokens: list[list[int]]
+    layout: StoredRecord | None = None
+    segments: list[str] = field(default_factory=list)
+    narratives: list[StoredRecord] = field(default_factory=list)
+
+    def told(self) -> dict[str, Any]:
+        """What the fingerprint says of it; the fingerprints of images without annotations stay what they were."""
+        told = {name: value for name, value in vars(self).items() if value or name not in _ANNOTATIONS}
+        if self.layout:
+            told["layout"] = vars(self.layout)
+        if self.narratives:
+            told["narratives"] = [vars(each) for each in self.narratives]
+        return told
 
 
 def fingerprint(
@@ -65,7 +120,7 @@ def fingerprint(
         name, images = (part[0], part[1]) if isinstance(part, tuple) else (None, [])
         digest.update(json.dumps(name or part, sort_keys=True).encode() + b"\n")
         for image in images:
-            digest.update(json.dumps(vars(image), sort_keys=True).encode() + b"\n")
+            digest.update(json.dumps(image.told(), sort_keys=True).encode() + b"\n")
     return digest.hexdigest()
 
 
@@ -75,7 +130,7 @@ def write_store(
     vocabulary: Vocabulary,
     class_names: list[str],
     splits: dict[str, list[StoredImage]],
-    payload: Callable[[str], bytes],
+    payload: Callable[[Piece], bytes],
 ) -> str:
     """Write a store; it appears under its name only when it is complete.
 
@@ -85,7 +140,7 @@ def write_store(
         vocabulary: the words that the images' tokens refer to.
         class_names: names of the 0-based classes.
         splits: ``{"train": images, "test": images}``.
-        payload: gives the stored bytes of an image by its key.
+        payload: gives the stored bytes of a record.
 
     Returns:
         The fingerprint.
@@ -114,13 +169,19 @@ def _write(
     vocabulary: Vocabulary,
     class_names: list[str],
     splits: dict[str, list[StoredImage]],
-    payload: Callable[[str], bytes],
+    payload: Callable[[Piece], bytes],
     value: str,
 ) -> None:
     # The file format since HDF5 1.10 has checksums of its own over what holds the file together.
     with h5py.File(path, "w", libver=("v110", "v110")) as file:
         for name, images in splits.items():
-            _write_split(file.create_group(name), images, payload)
+            group = file.create_group(name)
+            _write_split(group, images, payload)
+            # In both splits or in none.
+            if any(image.layout for images in splits.values() for image in images):
+                _write_layouts(group, images, payload)
+            if any(image.narratives for images in splits.values() for image in images):
+                _write_narratives(group, images, payload)
         for name, words in (("vocabulary", vocabulary.words), ("class_names", class_names)):
             file.create_dataset(name, data=np.array(words, dtype=object), dtype=h5py.string_dtype())
         file.attrs.update(
@@ -132,37 +193,71 @@ def _write(
         file.attrs[DESCRIPTION] = description_checksum(file, read_content(file))
 
 
-def _write_split(group: h5py.Group, images: Sequence[StoredImage], payload: Callable[[str], bytes]) -> None:
-    offsets = _offsets(image.length for image in images)
-    pixels = group.create_dataset(PIXELS, (int(offsets[-1]),), np.uint8)
-    written, checksums = 0, []
-
-    def payloads() -> Iterator[bytes]:
-        for image in images:
-            data = payload(image.key)
-            checksums.append(image_checksum(data))
-            yield data
-
-    for block in _blocks(payloads()):
-        pixels[written : written + len(block)] = np.frombuffer(block, np.uint8)
-        written += len(block)
+def _write_split(group: h5py.Group, images: Sequence[StoredImage], payload: Callable[[Piece], bytes]) -> None:
+    group["offsets"] = _offsets(image.length for image in images)
+    group["sha256"] = _digests(image.sha256 for image in images)
+    group["xxh3"] = _write_records(group, PIXELS, group["offsets"], [Piece(image.key) for image in images], payload)
     nothing = (np.nan,) * 4
     texts = [text.encode() for image in images for text in image.texts]
     tokens = [ids for image in images for ids in image.tokens]
     keys = np.array([image.key for image in images], dtype=object)
-    group["offsets"] = offsets
     group["shapes"] = np.array([image.shape for image in images], np.int32).reshape(-1, 2)
-    digests = b"".join(bytes.fromhex(image.sha256) for image in images)
-    group["sha256"] = np.frombuffer(digests, np.uint8).reshape(-1, 32)
-    group["xxh3"] = np.array(checksums, np.uint64)
     group.create_dataset("keys", data=keys, dtype=h5py.string_dtype())
     group["class_ids"] = np.array([image.class_id for image in images], np.int64)
     group["boxes"] = np.array([image.box or nothing for image in images], np.float64).reshape(-1, 4)
     group["caption_offsets"] = _offsets(len(image.texts) for image in images)
-    group["tokens"] = np.array([index for ids in tokens for index in ids], np.int32)
-    group["token_offsets"] = _offsets(len(ids) for ids in tokens)
+    group["tokens"], group["token_offsets"] = _joined(tokens)
     group["texts"] = np.frombuffer(b"".join(texts), np.uint8)
     group["text_offsets"] = _offsets(len(text) for text in texts)
+
+
+def _write_layouts(group: h5py.Group, images: Sequence[StoredImage], payload: Callable[[Piece], bytes]) -> None:
+    layouts = [image.layout or StoredRecord(0, _OF_NOTHING) for image in images]
+    texts = [text.encode() for image in images for text in image.segments]
+    pieces = [Piece(image.key, LAYOUTS) for image in images if image.layout]
+    group["layout_offsets"] = _offsets(each.length for each in layouts)
+    group["layout_sha256"] = _digests(each.sha256 for each in layouts)
+    checksums = np.full(len(images), record_checksum(b""), np.uint64)
+    held = [image.layout is not None for image in images]
+    checksums[held] = _write_records(group, LAYOUTS, group["layout_offsets"], pieces, payload)
+    group["layout_xxh3"] = checksums
+    group["segment_offsets"] = _offsets(len(image.segments) for image in images)
+    group["segment_texts"] = np.frombuffer(b"".join(texts), np.uint8)
+    group["segment_text_offsets"] = _offsets(len(text) for text in texts)
+
+
+def _write_narratives(group: h5py.Group, images: Sequence[StoredImage], payload: Callable[[Piece], bytes]) -> None:
+    narratives = [each for image in images for each in image.narratives]
+    pieces = [Piece(image.key, NARRATIVES, n) for image in images for n in range(len(image.narratives))]
+    group["narrative_offsets"] = _offsets(len(image.narratives) for image in images)
+    group["narrative_byte_offsets"] = _offsets(each.length for each in narratives)
+    group["narrative_sha256"] = _digests(each.sha256 for each in narratives)
+    offsets = group["narrative_byte_offsets"]
+    group["narrative_xxh3"] = _write_records(group, NARRATIVES, offsets, pieces, payload)
+    group["narrative_tokens"], group["narrative_token_offsets"] = _joined([each.tokens for each in narratives])
+
+
+def _write_records(
+    group: h5py.Group,
+    name: str,
+    offsets: h5py.Dataset,
+    pieces: Sequence[Piece],
+    payload: Callable[[Piece], bytes],
+) -> np.ndarray:
+    """Write records one after another; gives the checksum of each."""
+    records = group.create_dataset(name, (int(offsets[-1]),), np.uint8)
+    written, checksums = 0, []
+
+    def payloads() -> Iterator[bytes]:
+        for piece in pieces:
+            data = payload(piece)
+            checksums.append(record_checksum(data))
+            yield data
+
+    for block in _blocks(payloads()):
+        records[written : written + len(block)] = np.frombuffer(block, np.uint8)
+        written += len(block)
+    return np.array(checksums, np.uint64)
 
 
 def _blocks(payloads: Iterable[bytes]) -> Iterator[bytes]:
@@ -175,6 +270,15 @@ def _blocks(payloads: Iterable[bytes]) -> Iterator[bytes]:
             block.clear()
     if block:
         yield bytes(block)
+
+
+def _joined(rows: Sequence[Sequence[int]]) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers of all rows, and where each row begins."""
+    return np.array([number for row in rows for number in row], np.int32), _offsets(len(row) for row in rows)
+
+
+def _digests(digests: Iterable[str]) -> np.ndarray:
+    return np.frombuffer(b"".join(map(bytes.fromhex, digests)), np.uint8).reshape(-1, 32)
 
 
 def _offsets(lengths: Iterable[int]) -> np.ndarray:

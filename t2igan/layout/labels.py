@@ -4,6 +4,10 @@ from dataclasses import dataclass
 
 VOID = 255
 """Value of an unlabelled pixel in a label map."""
+NO_SEGMENT = 0
+"""Value of a pixel without a segment in an instance map."""
+MOST_SEGMENTS = 255
+"""Of an image: instance maps are bytes."""
 
 # Ids 1 to 91; eleven of them were never annotated (street-sign, hat, shoe, ...).
 _THINGS = """

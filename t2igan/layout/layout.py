@@ -7,12 +7,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from t2igan.layout.labels import VOID
+from t2igan.layout.labels import MOST_SEGMENTS, NO_SEGMENT, VOID
 
-NO_SEGMENT = 0
-"""Instance of a pixel that belongs to no segment."""
-MOST_SEGMENTS = 255
-"""Of an image: instances are bytes."""
+__all__ = ["MOST_SEGMENTS", "NO_SEGMENT", "Layout", "Layouts", "resize_maps"]
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,4 +1,4 @@
-"""What is wrong with the lines of a file: the first ten are listed, the others counted."""
+"""What is wrong with the lines or entries of a file: the first ten are listed, the others counted."""
 
 from pathlib import Path
 
@@ -11,14 +11,15 @@ class LineFaults:
 
     Args:
         path: of the file, which every line names.
+        unit: what is numbered.
 
     Attributes:
         count: of all faults.
         listed: number and fault of the first ones.
     """
 
-    def __init__(self, path: Path | str) -> None:
-        self.path = path
+    def __init__(self, path: Path | str, unit: str = "line") -> None:
+        self.path, self.unit = path, unit
         self.count = 0
         self.listed: list[tuple[int, str]] = []
 
@@ -26,17 +27,17 @@ class LineFaults:
         return self.count > 0
 
     def __str__(self) -> str:
-        listed = "; ".join(f"line {number}: {what}" for number, what in self.listed)
+        listed = "; ".join(f"{self.unit} {number}: {what}" for number, what in self.listed)
         more = f"; and {self.count - LISTED:,} more" if self.count > LISTED else ""
         return f"{self.path}: {listed}{more}"
 
     def add(self, number: int, what: str) -> None:
-        """Note a fault of the line with this number, counted from 1."""
+        """Note a fault of the line with this number."""
         self.count += 1
         if len(self.listed) < LISTED:
             self.listed.append((number, what))
 
     def lines(self) -> list[str]:
         """One line for each of the first ten, and one for the others; none where nothing is wrong."""
-        told = [f"{self.path}, line {number}: {what}" for number, what in self.listed]
-        return [*told, f"{self.path}: {self.count - LISTED:,} more lines"] if self.count > LISTED else told
+        told = [f"{self.path}, {self.unit} {number}: {what}" for number, what in self.listed]
+        return [*told, f"{self.path}: {self.count - LISTED:,} more"] if self.count > LISTED else told

@@ -47,7 +47,9 @@ def write_synthetic_store(
         for split, count in (("train", images), ("test", max(1, images // 2)))
     }
     header = StoreHeader(name, "zero-shot", image_size, side, "raw", crop_by_box=False)
-    write_store(path, header, vocabulary, [f"class {k}" for k in range(CLASSES)], splits, payloads.__getitem__)
+    write_store(
+        path, header, vocabulary, [f"class {k}" for k in range(CLASSES)], splits, lambda piece: payloads[piece.key]
+    )
 
 
 def save_untrained(module: SuiteModule, words: list[str], path: Path) -> None:

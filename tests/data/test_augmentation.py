@@ -12,7 +12,7 @@ from t2igan.data.datamodule import CaptionedImagesModule
 from t2igan.data.datasets import resize_images
 from t2igan.data.jpeg import decode_jpegs
 from t2igan.data.prepare import prepare
-from t2igan.data.rendering import RenderJob, render, short_side
+from t2igan.data.rendering import RenderJob, short_side
 from t2igan.data.sources import make_source
 from t2igan.errors import UserError
 from t2igan.nn.images import resize, to_signed
@@ -54,7 +54,7 @@ def pil_road(path, size, top, left, mirrored, levels):
 
 def stored_pixels(path, size, encoding):
     """uint8 (3, h, w) as a store keeps the picture."""
-    rendered = render(RenderJob("key", path, None, short_side(size), encoding))
+    rendered = RenderJob("key", path, None, short_side(size), encoding).render()
     data = torch.frombuffer(bytearray(rendered.payload), dtype=torch.uint8)
     if encoding == "jpeg":
         return decode_jpegs([data])[0]

@@ -11,7 +11,7 @@ import pytest
 from t2igan.data import prepare as module
 from t2igan.data.journal import Journal
 from t2igan.data.prepare import UnusableFilesError, prepare
-from t2igan.data.rendering import render
+from t2igan.data.rendering import RenderJob
 from t2igan.data.sources import RawImage, make_source
 from t2igan.data.store import open_store, partial_path
 from t2igan.errors import UserError
@@ -140,8 +140,8 @@ def test_kill_and_go_on_gives_the_same_store(tiny_cub, tmp_path, monkeypatch, wo
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert not out.exists() and partial_path(out).exists()
-    rendered = []
-    monkeypatch.setattr(module, "render", lambda job: rendered.append(job.key) or render(job))
+    rendered, render = [], RenderJob.render
+    monkeypatch.setattr(RenderJob, "render", lambda job: rendered.append(job.key) or render(job))
     summary = prepare(make_source("cub", tiny_cub), out, 512, workers=1)
     assert 0 < summary.resumed < 25 and len(rendered) == 25 - summary.resumed
     assert summary.fingerprint == reference.fingerprint

@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from t2igan.data.rendering import RenderJob, box_problem, crop_window, open_upright_rgb, render, short_side
+from t2igan.data.rendering import RenderJob, box_problem, crop_window, open_upright_rgb, short_side
 
 
 def rendered(path: Path, box=None, size=20, encoding="raw"):
-    result = render(RenderJob("key", path, box, size, encoding))
+    result = RenderJob("key", path, box, size, encoding).render()
     assert result.problem is None
     if encoding == "jpeg":
         return np.asarray(Image.open(io.BytesIO(result.payload)))
@@ -123,13 +123,13 @@ def test_a_bad_file_is_a_problem_not_an_exception(tmp_path, content):
         quadrants().resize((300, 300)).save(path)
         content = path.read_bytes()[:2000]
     path.write_bytes(content)
-    result = render(RenderJob("key", path, None, 20, "raw"))
+    result = RenderJob("key", path, None, 20, "raw").render()
     assert "bad.jpg: does not decode" in result.problem
 
 
 def test_a_box_outside_is_a_problem(tmp_path):
     quadrants().save(tmp_path / "image.png")
-    result = render(RenderJob("key", tmp_path / "image.png", (100.0, 100.0, 9.0, 9.0), 20, "raw"))
+    result = RenderJob("key", tmp_path / "image.png", (100.0, 100.0, 9.0, 9.0), 20, "raw").render()
     assert "image.png: box" in result.problem and "outside" in result.problem
 
 
@@ -154,5 +154,5 @@ def test_transparent_places_are_white_and_deep_greys_keep_their_level(tmp_path):
 )
 def test_what_is_no_picture_is_refused(tmp_path, image, line):
     image.save(tmp_path / "odd.tif")
-    result = render(RenderJob("odd", tmp_path / "odd.tif", None, 38, "raw"))
+    result = RenderJob("odd", tmp_path / "odd.tif", None, 38, "raw").render()
     assert line in result.problem and str(tmp_path / "odd.tif") in result.problem and "\n" not in result.problem

@@ -11,7 +11,7 @@ from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
 from t2igan.data.prepare import prepare
-from t2igan.data.rendering import RenderJob, render
+from t2igan.data.rendering import RenderJob
 from t2igan.data.sources import make_source
 from t2igan.data.store import open_store
 from t2igan.data.verifying import verify_store
@@ -40,7 +40,7 @@ def test_what_went_in_comes_out(tiny_store):
         for index, image in enumerate(raw):
             assert store.class_names[split.class_ids[index]] == image.key.split("/")[0]
             assert tuple(split.boxes[index]) == image.box
-            expected = render(RenderJob(image.key, image.path, image.box, 38, "raw"))
+            expected = RenderJob(image.key, image.path, image.box, 38, "raw").render()
             pixels = np.frombuffer(expected.payload, np.uint8).reshape(*expected.shape, 3)
             assert split.shape(index) == expected.shape and min(expected.shape) == 38
             assert (split.image(index) == pixels.transpose(2, 0, 1)).all()

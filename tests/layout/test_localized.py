@@ -143,7 +143,7 @@ def test_bad_lines_are_left_out_listed_and_counted(tmp_path):
     refused, noted = LineFaults(path), LineFaults(path)
     assert [each.annotator_id for each in iterate_localized(path, refused, noted)] == ["0", "1", "2"]
     assert refused.count == 13 and len(refused.listed) == 10 and refused.listed[0][0] == 3
-    assert str(refused).endswith("; and 3 more") and refused.lines()[-1] == f"{path}: 3 more lines"
+    assert str(refused).endswith("; and 3 more") and refused.lines()[-1] == f"{path}: 3 more"
     assert not noted and LineFaults(path).lines() == []
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from t2igan.data.layout_rendering import RawLayout
 from t2igan.data.rendering import Box
 from t2igan.data.vocabulary import Vocabulary
 from t2igan.errors import UserError
@@ -25,6 +26,8 @@ class RawImage:
         captions: the captions that are used, as written, each with at least one word.
         split: ``"train"`` or ``"test"``.
         tokens: word ids of the captions where the data set brings its own vocabulary, else None.
+        layout: where its label and instance maps are, or None.
+        narratives: packed (:func:`t2igan.data.packing.pack_narrative`).
     """
 
     key: str
@@ -34,6 +37,8 @@ class RawImage:
     captions: list[str]
     split: str
     tokens: list[list[int]] | None = None
+    layout: RawLayout | None = None
+    narratives: tuple[bytes, ...] = ()
 
 
 class Source(Protocol):
@@ -45,6 +50,7 @@ class Source(Protocol):
         crop_by_box: whether images are cut to the surroundings of their box.
         vocabulary: the vocabulary that the data set brings (``tokens`` refer to it), or None.
         class_names: the name of each class number.
+        notes: once scanned, one line for each thing that is odd, but kept.
     """
 
     name: str
@@ -52,6 +58,7 @@ class Source(Protocol):
     crop_by_box: bool
     vocabulary: Vocabulary | None
     class_names: dict[int, str]
+    notes: Sequence[str]
 
     def scan(self) -> tuple[list[RawImage], list[str]]:
         """Every usable image in reading order (train, then test), and one line per missing or bad file.
@@ -80,6 +87,7 @@ class Listing:
         self.images, self.problems = source.scan()
         self.name, self.split_scheme, self.crop_by_box = source.name, source.split_scheme, source.crop_by_box
         self.vocabulary, self.class_names = source.vocabulary, source.class_names
+        self.notes = source.notes
 
     def scan(self) -> tuple[list[RawImage], list[str]]:
         """See :meth:`Source.scan`; the lists are new ones at every call."""
@@ -93,10 +101,12 @@ class Findings:
     Attributes:
         faults: of the files that describe the data set; what they mean cannot be known.
         problems: of single images and captions, which can be left out.
+        notes: what is odd, but kept.
     """
 
     faults: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     def stop_at_faults(self) -> None:
         """Say everything that was found, if any of it is a fault.

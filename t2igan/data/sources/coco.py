@@ -13,7 +13,7 @@ the other.
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -25,6 +25,8 @@ from t2igan.data.sources.coco_files import (
     read_karpathy,
     read_largest_objects,
 )
+from t2igan.data.sources.coco_segments import NO_LAYOUTS, LayoutFiles, LayoutFolders
+from t2igan.data.sources.localized import read_narratives
 from t2igan.data.sources.metadata import Metadata
 from t2igan.data.vocabulary import Vocabulary
 from t2igan.errors import UserError
@@ -51,6 +53,8 @@ class COCOSource:
             the one in ``root``, if there is one.
         captions_per_image: captions used of each image: the first ones by ascending annotation id (of the metadata:
             the first lines).
+        layouts: folders of label maps and segments, see :class:`LayoutFolders`.
+        narratives: folder of Localized Narratives, ``*.jsonl``; those of other images are passed over.
 
     Raises:
         UserError: an unknown option, none of the three descriptions is in ``root``, it is incomplete, or the
@@ -69,6 +73,8 @@ class COCOSource:
         classes: COCOClasses = "index",
         captions_pickle: str | Path | None = None,
         captions_per_image: int = 5,
+        layouts: LayoutFolders = NO_LAYOUTS,
+        narratives: str | Path | None = None,
     ) -> None:
         for what, given, known in (("split", split, COCOSplit), ("classes", classes, COCOClasses)):
             if given not in get_args(known):
@@ -76,9 +82,11 @@ class COCOSource:
         self.root = Path(root)
         self.classes = classes
         self.captions_per_image = captions_per_image
+        self._layouts, self._narratives = layouts, narratives
         self.vocabulary: Vocabulary | None = None
         self.class_names: dict[int, str] = {}
         self._year, self._metadata, self._karpathy = year, None, None
+        self.notes: Sequence[str] = ()
         if split == "karpathy":
             self.split_scheme = "karpathy"
             self._karpathy = self._find_karpathy(karpathy)
@@ -100,7 +108,10 @@ class COCOSource:
         findings = Findings()
         listed = self._listed(findings)
         objects = self._objects(findings) if self.classes == "largest-object" else {}
+        layouts = LayoutFiles(self._layouts, self._year, findings)
         findings.stop_at_faults()
+        ids = {str(entry.number) for entries in listed.values() for entry in entries}
+        narratives = read_narratives(Path(self._narratives), ids, findings) if self._narratives else {}
         _check_disjoint(listed, findings)
         files = _ImageFiles(self.root, self._year)
         numbers = {name: number for number, name in enumerate([*sorted(set(objects.values())), NO_OBJECT])}
@@ -114,8 +125,11 @@ class COCOSource:
                 number = numbers[name] if objects else index
                 self.class_names[number] = name
                 key = os.path.splitext(entry.file_name)[0]
-                images.append(RawImage(key, path, number, None, entry.captions, split, entry.tokens))
+                layout = layouts.of(entry.number, path.stem)
+                told = tuple(narratives.get(str(entry.number), ()))
+                images.append(RawImage(key, path, number, None, entry.captions, split, entry.tokens, layout, told))
         findings.stop_at_faults()
+        self.notes = findings.notes
         return images, findings.problems
 
     def _listed(self, findings: Findings) -> dict[str, list[ListedImage]]:

@@ -48,9 +48,9 @@ def read_captions(path: Path, folder: str, limit: int, findings: Findings) -> li
     """
     content = read_json(path)
     count = len(findings.faults)
-    images = _table(path, content, "images", {"id": int, "file_name": str}, findings)
+    images = table(path, content, "images", {"id": int, "file_name": str}, findings)
     columns = {"id": int, "image_id": int, "caption": str}
-    annotations = _table(path, content, "annotations", columns, findings)
+    annotations = table(path, content, "annotations", columns, findings)
     if len(findings.faults) > count:
         return []
     _check_unique(path, "images", images, "id", findings)
@@ -84,7 +84,7 @@ def read_karpathy(path: Path, limit: int, findings: Findings) -> dict[str, list[
     """
     content, wanted = read_json(path), "dataset_coco.json of Karpathy's split"
     columns = {"cocoid": int, "filename": str, "filepath": str, "split": str, "sentences": list}
-    images = _table(path, content, "images", columns, findings, wanted)
+    images = table(path, content, "images", columns, findings, wanted)
     listed: dict[str, list[ListedImage]] = {"train": [], "test": []}
     if findings.faults:
         return listed
@@ -94,7 +94,7 @@ def read_karpathy(path: Path, limit: int, findings: Findings) -> dict[str, list[
         findings.faults.append(f"{path}: has splits {', '.join(unknown)}; it knows {', '.join(_KARPATHY_SPLITS)}")
         return listed
     sentences = [sentence for image in images for sentence in image["sentences"]]
-    _check_columns(path, "sentences", sentences, {"sentid": int, "raw": str}, findings, wanted)
+    check_columns(path, "sentences", sentences, {"sentid": int, "raw": str}, findings, wanted)
     if findings.faults:
         return listed
     for image in images:
@@ -115,9 +115,9 @@ def read_largest_objects(path: Path, findings: Findings) -> dict[int, str]:
     """
     content, wanted = read_json(path), "instances_*.json of the official annotations"
     count = len(findings.faults)
-    categories = _table(path, content, "categories", {"id": int, "name": str}, findings, wanted)
+    categories = table(path, content, "categories", {"id": int, "name": str}, findings, wanted)
     columns = {"image_id": int, "category_id": int, "area": (int, float)}
-    objects = _table(path, content, "annotations", columns, findings, wanted)
+    objects = table(path, content, "annotations", columns, findings, wanted)
     if len(findings.faults) > count:
         return {}
     names = {category["id"]: category["name"] for category in categories}
@@ -133,7 +133,7 @@ def read_largest_objects(path: Path, findings: Findings) -> dict[int, str]:
     return {number: names[each["category_id"]] for number, each in largest.items()}
 
 
-def _table(
+def table(
     path: Path,
     content: Any,
     name: str,
@@ -146,13 +146,14 @@ def _table(
     if not isinstance(rows, list) or not rows:
         found = first_of(list(content)) if isinstance(content, dict) else f"a {type(content).__name__}"
         raise UserError(f"{path}: holds no list {name!r} (found: {found or 'nothing'}); it should be {wanted}")
-    _check_columns(path, name, rows, columns, findings, wanted)
+    check_columns(path, name, rows, columns, findings, wanted)
     return rows
 
 
-def _check_columns(
+def check_columns(
     path: Path, name: str, rows: list, columns: dict[str, Kind], findings: Findings, wanted: str
 ) -> None:
+    """Entries of a list without one of the columns are faults."""
     for column, kind in columns.items():
         bad = [
             number

@@ -8,6 +8,7 @@ Two layouts are read, and both may hold any part of the classes:
 """
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -39,6 +40,8 @@ class CUBSource:
     Raises:
         UserError: unknown split, no CUB in ``root``, or a file that describes it is missing.
     """
+
+    notes: Sequence[str] = ()
 
     def __init__(
         self,

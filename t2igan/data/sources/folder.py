@@ -1,6 +1,7 @@
 """One's own folder of images with a table of captions."""
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
@@ -48,6 +49,7 @@ class FolderSource:
 
     name = "folder"
     crop_by_box = False
+    notes: Sequence[str] = ()
     vocabulary: Vocabulary | None = None
 
     def __init__(
