@@ -14,6 +14,7 @@ from t2igan.data.card import CARD, LEFT_OUT, PAGE, card_folder, describe, summar
 from t2igan.data.prepare import PrepareSummary, UnusableFilesError, prepare
 from t2igan.data.sources import Listing, Source, make_source
 from t2igan.data.sources.base import several
+from t2igan.data.sources.coco_segments import LayoutFolders
 from t2igan.data.sources.scenes.source import ScenesRecipe
 from t2igan.data.store import SPLITS, Store, open_store
 from t2igan.errors import UserError
@@ -158,6 +159,10 @@ def prepare_coco(
     image_size: Side = 256,
     captions_pickle: str | None = None,
     captions_per_image: Count = 5,
+    stuff: str | None = None,
+    instances: str | None = None,
+    panoptic: str | None = None,
+    narratives: str | None = None,
     strict: bool = False,
     **writing: Any,
 ) -> None:
@@ -175,11 +180,16 @@ def prepare_coco(
         captions_pickle: vocabulary of the original release (metadata only); default: the one in ``root`` if there
             is one.
         captions_per_image: captions kept of each image, the first ones by annotation id.
+        stuff: folder of COCO-Stuff's pixel maps (train2017/*.png, val2017/*.png), the labels of layouts.
+        instances: folder of instances_*.json, the segments of layouts (and their labels without --stuff).
+        panoptic: folder of panoptic_*.json and of the folders of its PNG files, in the place of --instances.
+        narratives: folder of the .jsonl files of Localized Narratives.
         strict: stop if anything is missing or unreadable; false: leave it out and say so.
         **writing: see :func:`write`.
     """
     options = {"year": year, "karpathy": karpathy, "classes": classes}
     options |= {"captions_pickle": captions_pickle, "captions_per_image": captions_per_image}
+    options |= {"layouts": LayoutFolders(stuff, instances, panoptic), "narratives": narratives}
     write(
         source=lambda _: make_source("coco", root, split, **options),
         target=_target(out, root, "coco", "" if split == "official" else split, image_size),
@@ -284,6 +294,8 @@ def write(
     for line in _make_card(open_store(target), listing, summary.left_out):
         console.print(line, soft_wrap=True)
     _say_left_out(summary.left_out, card_folder(target))
+    for line in listing.notes:
+        console.print(f"kept, though odd: {line}", soft_wrap=True)
     console.print(f"wrote {target} and {card_folder(target) / PAGE}", soft_wrap=True)
     console.print(f"next: t2igan fit {fit} --data.store {target}", soft_wrap=True)
 

@@ -12,6 +12,7 @@ from PIL import Image
 
 from t2igan.data.sources.base import Findings
 from t2igan.data.sources.coco import COCOSource
+from t2igan.data.sources.coco_segments import LayoutFolders
 from t2igan.data.sources.drawn_folder import as_json, claim, make_all, replace, write_bytes
 from t2igan.data.sources.scenes.painter import paint_scene
 from t2igan.data.sources.scenes.sentences import describe, write_captions, write_narrative
@@ -270,7 +271,14 @@ class ScenesSource(COCOSource):
     name = "scenes"
 
     def __init__(self, root: str | Path, captions_per_image: int = 5) -> None:
-        super().__init__(root, year=2017, classes="largest-object", captions_per_image=captions_per_image)
+        super().__init__(
+            root,
+            year=2017,
+            classes="largest-object",
+            captions_per_image=captions_per_image,
+            layouts=LayoutFolders(stuff=Path(root) / "stuffthingmaps", instances=Path(root) / "annotations"),
+            narratives=Path(root) / "annotations",
+        )
         self.split_scheme = "held-out-pairs"
 
     def _objects(self, findings: Findings) -> dict[int, str]:
