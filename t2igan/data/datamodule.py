@@ -4,56 +4,26 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, Literal, cast
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
 from pytorch_lightning import LightningDataModule
-from pytorch_lightning.utilities import rank_zero_warn
+from pytorch_lightning.utilities import rank_zero_info, rank_zero_warn
 from torch.utils.data import DataLoader
 
-from t2igan.cpus import available_cpus
 from t2igan.data.batch import CaptionedImages
 from t2igan.data.datasets import EvaluationItems, TrainingItems, UncutBatch, resize_images
+from t2igan.data.loader import TrainingLoader, loading
 from t2igan.data.requirements import refuse_lack
 from t2igan.data.resume import resumable_position
 from t2igan.data.sampler import EvaluationBatches, TrainingBatches
-from t2igan.data.selection import HeldOutClasses, ImageSplit
+from t2igan.data.selection import HeldOutClasses, ImageSplit, NarrativesAsCaptions, only_with
 from t2igan.data.store import Store, open_store
 from t2igan.data.vocabulary import Vocabulary
-from t2igan.data.workers import leave_signals_to_the_parent
 from t2igan.errors import UserError
 from t2igan.lightning_private import overfits
 from t2igan.ranges import Count, Side, Whole, check_ranges
-
-WORKERS = 2  # that read ahead for a device where the CPUs go round
-
-
-class TrainingLoader(DataLoader):
-    """A loader of :class:`TrainingBatches` that Lightning can resume in the middle of an epoch.
-
-    Where to go on is told by the trainer's counters (:mod:`t2igan.data.resume`); the state kept here only tells
-    whether "batch 17 of epoch 3" still means the same images.
-    """
-
-    def state_dict(self) -> dict[str, Any]:
-        """What the order of the images depends on."""
-        sampler = cast(TrainingBatches, self.sampler)
-        return {
-            "images": sampler.images,
-            "images per batch": sampler.batch_size * sampler.num_replicas,
-            "seed": sampler.seed,
-        }
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Say so if the rest of the epoch will not be what it would have been."""
-        now = self.state_dict()
-        changes = [f"{key} {state[key]} -> {now[key]}" for key in now if state.get(key) != now[key]]
-        if changes:
-            rank_zero_warn(
-                f"resumed in the middle of an epoch with another {', '.join(changes)}: this epoch repeats or "
-                "misses some images; the next one is whole"
-            )
 
 
 class CaptionedImagesModule(LightningDataModule):
@@ -79,6 +49,10 @@ class CaptionedImagesModule(LightningDataModule):
         allow_upsampling: accept a store of a smaller training resolution than ``image_size``.
         decode: who decodes the training images of a JPEG store: the workers, or the device (CUDA does so by nvJPEG,
             which rounds a little differently).
+        captions: what stands for captions: the data set's, or the narratives of its images; images without one are
+            left out then. Set ``words`` with it: a narrative has forty words on average.
+        carry: what batches hold beside what the model requires: ``layouts``, ``narratives``. Images that have none
+            are left out.
         val_classes: training classes that are held out of the training, so that a checkpoint can be chosen by them
             and not by the test split (``Scores.selection: val-classes``); which ones, their names decide.
     """
@@ -99,6 +73,8 @@ class CaptionedImagesModule(LightningDataModule):
         allow_upsampling: bool = False,
         decode: Literal["worker", "device"] = "worker",
         val_classes: int = 0,
+        captions: Literal["captions", "narratives"] = "captions",
+        carry: list[Literal["layouts", "narratives"]] | None = None,
     ) -> None:
         arguments = dict(locals())
         super().__init__()
@@ -109,17 +85,20 @@ class CaptionedImagesModule(LightningDataModule):
         self.eval_batch_size = eval_batch_size or batch_size
         self.num_workers, self.seed = num_workers, seed
         self.sort_by_length, self.allow_upsampling, self.decode = sort_by_length, allow_upsampling, decode
-        self.val_classes = val_classes
+        self.val_classes, self.captions = val_classes, captions
+        self._carried = frozenset[str](carry or ())
+        self._complete: dict[tuple[str, frozenset[str]], ImageSplit] = {}
         # In distributed evaluation a rank may have nothing to do; its share is exact all the same.
         self.allow_zero_length_dataloader_with_multiple_devices = True
         self._store: Store | None = None
 
     @property
     def store(self) -> Store:
-        """The store, opened at first use.
+        """The store, opened at first use; with ``captions: narratives`` seen as one whose captions these are.
 
         Raises:
-            UserError: it cannot be opened, holds another data set, or its images are too small.
+            UserError: it cannot be opened, holds another data set, its images are too small, or it lacks what is to
+                be carried.
         """
         if self._store is None:
             store = open_store(self.store_path)
@@ -134,7 +113,10 @@ class CaptionedImagesModule(LightningDataModule):
                     f"{self.image_size}; prepare it with --image_size {self.image_size}, or set "
                     "data.allow_upsampling: true"
                 )
-            self._store = store
+            if self._carried or self.captions == "narratives":
+                asked = self._carried | ({self.captions} - {"captions"})
+                refuse_lack(asked, store.holds, "the configuration", _named(store))
+            self._store = NarrativesAsCaptions(store) if self.captions == "narratives" else store
         return self._store
 
     def require(self, needed: Collection[str], who: str) -> None:
@@ -147,7 +129,25 @@ class CaptionedImagesModule(LightningDataModule):
         Raises:
             UserError: the store does not hold it.
         """
-        refuse_lack(needed, self.store.holds, who, f"{self.store.path} ({self.store.name})")
+        refuse_lack(needed, self.store.holds, who, _named(self.store))
+        self._carried |= set(needed) - {"captions"}
+
+    @property
+    def carried(self) -> frozenset[str]:
+        """What batches hold beside captions; ``segments`` are the texts of ``layouts``."""
+        return self._carried | ({"layouts"} if "segments" in self._carried else set())
+
+    def _with_all(self, split: ImageSplit) -> ImageSplit:
+        """The images of a split that have all that batches carry."""
+        known = (split.name, self.carried)
+        if known not in self._complete:
+            self._complete[known] = only_with(split, self.carried)
+            if lacking := len(split) - len(self._complete[known]):
+                lost = f"{lacking:,} of {len(split):,} {split.name} images"
+                rank_zero_info(
+                    f"{self.store_path}: {lost} are left out, without {' or '.join(sorted(self.carried))}"
+                )
+        return self._complete[known]
 
     @property
     def vocabulary(self) -> Vocabulary:
@@ -176,17 +176,17 @@ class CaptionedImagesModule(LightningDataModule):
     @property
     def train_split(self) -> ImageSplit:
         """The training images, without those of held-out classes."""
-        return (self.held_out or self.store).split("train")
+        return self._with_all((self.held_out or self.store).split("train"))
 
     @property
     def test_split(self) -> ImageSplit:
         """The test images."""
-        return self.store.split("test")
+        return self._with_all(self.store.split("test"))
 
     @property
     def val_split(self) -> ImageSplit:
         """What a training is watched on: the images of held-out classes, else the test images."""
-        return self.held_out.split("test") if self.held_out else self.test_split
+        return self._with_all(self.held_out.split("test")) if self.held_out else self.test_split
 
     def setup(self, stage: str | None = None) -> None:
         """Open the store, so that what is wrong with it is said before anything else happens.
@@ -222,12 +222,14 @@ class CaptionedImagesModule(LightningDataModule):
             not encoded,
             rank,
             world_size,
+            self.carried,
         )
         return TrainingLoader(items, sampler=sampler, **self._loading())
 
     def eval_dataset(self, split: str = "test") -> EvaluationItems:
         """All pairs of a split; ``dataset[[caption_id, ...]]`` is a batch of them."""
-        return EvaluationItems(self._images(split), self.store.image_size, self.eval_words, self.seed)
+        images = self._images(split)
+        return EvaluationItems(images, self.store.image_size, self.eval_words, self.seed, self.carried)
 
     def eval_dataloader(
         self, split: str = "test", caption_ids: Sequence[int] | None = None, batch_size: int | None = None
@@ -268,7 +270,7 @@ class CaptionedImagesModule(LightningDataModule):
         return self.eval_dataloader(split, captions.tolist())
 
     def _images(self, split: str) -> ImageSplit:
-        return self.val_split if split == "val" else self.store.split(split)
+        return self.val_split if split == "val" else self._with_all(self.store.split(split))
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
         """Bring a batch to the device, while the device still works on the one before."""
@@ -277,12 +279,13 @@ class CaptionedImagesModule(LightningDataModule):
         return super().transfer_batch_to_device(batch, device, dataloader_idx)
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
-        """Crop, flip and bring the images to ``image_size``, on the device."""
+        """Crop, flip and bring images and layouts to ``image_size``, on the device."""
         if isinstance(batch, UncutBatch):
             batch = batch.cut()
         if not isinstance(batch, CaptionedImages):
             return batch
-        return replace(batch, images=resize_images(batch.images, self.image_size))
+        layouts = batch.layouts and batch.layouts.resized(self.image_size)
+        return replace(batch, images=resize_images(batch.images, self.image_size), layouts=layouts)
 
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint remembers of the data."""
@@ -303,20 +306,15 @@ class CaptionedImagesModule(LightningDataModule):
         trainer = self.trainer
         return (0, 1) if trainer is None else (trainer.global_rank, trainer.world_size)
 
-    def _read_ahead(self) -> int:
-        """Workers of each device: one CPU is the training's own."""
-        devices = 1 if self.trainer is None else self.trainer.num_devices
-        return max(0, min(WORKERS, available_cpus() // devices - 1))
-
     def _loading(self) -> dict[str, Any]:
-        workers = self._read_ahead() if self.num_workers is None else self.num_workers
-        return {
-            "batch_size": None,
-            "num_workers": workers,
-            "persistent_workers": workers > 0,
-            "pin_memory": torch.cuda.is_available(),
-            "worker_init_fn": leave_signals_to_the_parent,
-        }
+        devices = 1 if self.trainer is None else self.trainer.num_devices
+        return loading(devices, self.num_workers)
+
+
+def _named(store: Store) -> str:
+    """The store as refusals name it."""
+    older = f", schema version {store.schema_version}: prepare it again" if store.schema_version < 4 else ""
+    return f"{store.path} ({store.name}{older})"
 
 
 class CUB(CaptionedImagesModule):

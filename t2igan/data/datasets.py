@@ -1,6 +1,6 @@
 """Store -> items -> batches, without Lightning."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, TypedDict
 
@@ -15,6 +15,8 @@ from t2igan.data.batch import CaptionedImages
 from t2igan.data.sampler import share_of
 from t2igan.data.selection import ImageSplit, Numbers
 from t2igan.data.vocabulary import subsample_words
+from t2igan.layout.layout import Layout, Layouts
+from t2igan.layout.narratives import Narrative
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,9 @@ class Item:
     class_id: int
     key: str
     caption_id: int
+    layout: Layout | None = None
+    texts: tuple[str, ...] = ()
+    narrative: Narrative | None = None
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,7 @@ class CaptionChoice:
         top: first row of the window.
         left: first column of the window.
         mirrored: whether the window is turned left to right.
+        narrative: one of its narratives, None where none are carried.
     """
 
     image: int
@@ -47,6 +53,7 @@ class CaptionChoice:
     top: int
     left: int
     mirrored: bool
+    narrative: int | None = None
 
 
 @dataclass
@@ -68,12 +75,15 @@ class UncutBatch:
     class_ids: Tensor
     keys: list[str]
     caption_ids: Tensor
+    layouts: Layouts | None = None
+    narratives: list[Narrative] | None = None
 
     def __len__(self) -> int:
         return len(self.keys)
 
     def _map(self, function: Callable[[Any], Any]) -> "UncutBatch":
-        return replace(self, **{f.name: function(getattr(self, f.name)) for f in fields(self) if f.name != "keys"})
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return replace(self, **{name: function(each) for name, each in values.items() if hasattr(each, "to")})
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> "UncutBatch":
         """The same batch on ``device``; JPEG files are decoded there."""
@@ -109,6 +119,7 @@ class TrainingItems(Dataset):
         decode: False leaves the images as they are stored, JPEG files, for the device to decode.
         rank: of this device.
         world_size: how many devices share a batch.
+        carried: what batches hold beside captions: ``layouts``, ``narratives``. Every image must have it.
     """
 
     def __init__(
@@ -121,8 +132,10 @@ class TrainingItems(Dataset):
         decode: bool = True,
         rank: int = 0,
         world_size: int = 1,
+        carried: Collection[str] = (),
     ) -> None:
         self.split, self.window, self.words, self.decode = split, window, words, decode
+        self.carried = frozenset(carried)
         self.seed, self.sort_by_length = seed, sort_by_length
         self.rank, self.world_size = rank, world_size
 
@@ -140,6 +153,8 @@ class TrainingItems(Dataset):
             class_ids=torch.from_numpy(self.split.class_ids[images]),
             keys=[self.split.key(image) for image in images],
             caption_ids=torch.tensor([choice.caption_id for choice in choices]),
+            layouts=self._layouts(choices) if "layouts" in self.carried else None,
+            narratives=self._narratives(choices) if "narratives" in self.carried else None,
             **padded([choice.tokens for choice in choices]),
         )
 
@@ -152,7 +167,28 @@ class TrainingItems(Dataset):
         height, width = self.split.shape(image)
         top = int(generator.integers(height - self.window + 1))
         left = int(generator.integers(width - self.window + 1))
-        return CaptionChoice(image, caption, tokens, top, left, mirrored=bool(generator.random() < 0.5))
+        mirrored, narrative = bool(generator.random() < 0.5), None
+        if "narratives" in self.carried:
+            own = self.split.narratives_of(image)
+            narrative = caption if self.split.narrated else own[int(generator.integers(len(own)))]
+        return CaptionChoice(image, caption, tokens, top, left, mirrored, narrative)
+
+    def _layouts(self, choices: Sequence[CaptionChoice]) -> Layouts:
+        """Cut in the worker: they are small, and the device has nothing to gain from the rest of them."""
+        windows = [
+            layout_window(self.split, each.image, each.top, each.left, self.window, each.mirrored)
+            for each in choices
+        ]
+        return Layouts.of(windows, [self.split.segment_texts(each.image) for each in choices])
+
+    def _narratives(self, choices: Sequence[CaptionChoice]) -> list[Narrative]:
+        return [
+            narrative_window(
+                self.split, each.narrative, each.image, each.top, each.left, self.window, each.mirrored
+            )
+            for each in choices
+            if each.narrative is not None
+        ]
 
     def _windows(self, choices: Sequence[CaptionChoice]) -> Windows:
         side = self.window
@@ -189,10 +225,15 @@ class EvaluationItems(Dataset):
         window: side of the crop, at most the short side of the stored images.
         words: the most words of a caption.
         seed: of the choice of words.
+        carried: what batches hold beside captions: ``layouts``, ``narratives`` (the first of each image). Every
+            image that is asked for must have it.
     """
 
-    def __init__(self, split: ImageSplit, window: int, words: int = 18, seed: int = 0) -> None:
+    def __init__(
+        self, split: ImageSplit, window: int, words: int = 18, seed: int = 0, carried: Collection[str] = ()
+    ) -> None:
         self.split, self.window, self.words, self.seed = split, window, words, seed
+        self.carried = frozenset(carried)
 
     def __len__(self) -> int:
         return self.split.n_captions
@@ -208,16 +249,43 @@ class EvaluationItems(Dataset):
         pixels = self.split.crop(image, top, left, self.window)
         generator = np.random.default_rng([self.seed, caption])
         tokens = subsample_words(self.split.caption_tokens(caption), self.words, generator)
-        return Item(pixels, tokens, int(self.split.class_ids[image]), self.split.key(image), caption)
+        item = Item(pixels, tokens, int(self.split.class_ids[image]), self.split.key(image), caption)
+        if "layouts" in self.carried:
+            layout = layout_window(self.split, image, top, left, self.window)
+            item = replace(item, layout=layout, texts=self.split.segment_texts(image))
+        if "narratives" in self.carried:
+            number = caption if self.split.narrated else self.split.narratives_of(image).start
+            item = replace(item, narrative=narrative_window(self.split, number, image, top, left, self.window))
+        return item
+
+
+def layout_window(split: ImageSplit, image: int, top: int, left: int, size: int, mirrored: bool = False) -> Layout:
+    """A window of the layout of an image: uint8 (size, size) maps, turned left to right where the image is."""
+    whole = split.layout(image)
+    columns = slice(left, left + size)
+    maps = (each[top : top + size, columns] for each in (whole.labels, whole.instances))
+    return Layout(*(np.ascontiguousarray(each[:, ::-1] if mirrored else each) for each in maps))
+
+
+def narrative_window(
+    split: ImageSplit, number: int, image: int, top: int, left: int, size: int, mirrored: bool = False
+) -> Narrative:
+    """A narrative of an image, its traces in sides of a window of it."""
+    height, width = split.shape(image)
+    return split.narrative(number).in_window(left / width, top / height, size / width, size / height, mirrored)
 
 
 def collate(items: Sequence[Item]) -> CaptionedImages:
-    """Items to a batch."""
+    """Items to a batch; all of them have a layout or none, and so it is with narratives."""
+    layouts = [item.layout for item in items if item.layout is not None]
+    narratives = [item.narrative for item in items if item.narrative is not None]
     return CaptionedImages(
         images=torch.from_numpy(np.stack([item.image for item in items])),
         class_ids=torch.tensor([item.class_id for item in items]),
         keys=[item.key for item in items],
         caption_ids=torch.tensor([item.caption_id for item in items]),
+        layouts=Layouts.of(layouts, [item.texts for item in items]) if layouts else None,
+        narratives=narratives or None,
         **padded([item.tokens for item in items]),
     )
 

@@ -1,23 +1,27 @@
 """Some of a store's images: a part of its splits, and a store whose test images are held-out training classes."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import cached_property
 
 import numpy as np
 
+from t2igan.data.layout import SPLITS
 from t2igan.data.store import Store, StoreSplit
 from t2igan.errors import UserError
+from t2igan.layout.layout import Layout
+from t2igan.layout.narratives import Narrative
 
 
 class SelectedImages:
     """Some images of several splits, read like one :class:`t2igan.data.store.StoreSplit`.
 
-    Images and captions are numbered anew, in the order given.
+    Images, captions and narratives are numbered anew, in the order given.
 
     Args:
         name: of the selection.
         parts: splits, and which of their images, int64 (n,).
+        narrated: whether the narratives stand for the captions, under the same numbers.
 
     Attributes:
         keys: names of the images.
@@ -25,13 +29,15 @@ class SelectedImages:
         n_captions: captions of all images together.
     """
 
-    def __init__(self, name: str, parts: list[tuple[StoreSplit, np.ndarray]]) -> None:
-        self.name = name
+    def __init__(self, name: str, parts: "list[tuple[ImageSplit, np.ndarray]]", narrated: bool = False) -> None:
+        self.name, self.narrated = name, narrated or all(split.narrated for split, _ in parts)
+        self._retold = narrated
         self._members = [(split, int(image)) for split, images in parts for image in images]
         self.keys = [split.keys[image] for split, image in self._members]
         self.class_ids = np.array([split.class_ids[image] for split, image in self._members], np.int64)
-        counts = [len(split.captions_of(image)) for split, image in self._members]
-        self._caption_starts = np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
+        told = [split.narratives_of(image) for split, image in self._members]
+        captions = told if narrated else [split.captions_of(image) for split, image in self._members]
+        self._narrative_starts, self._caption_starts = (_starts(ranges) for ranges in (told, captions))
         self.n_captions = int(self._caption_starts[-1])
 
     def __len__(self) -> int:
@@ -81,20 +87,59 @@ class SelectedImages:
 
     def caption_tokens(self, caption: int) -> np.ndarray:
         """int64 (words,): all word ids of a caption."""
+        if self._retold:
+            return self.narrative_tokens(caption)
         split, own = self._caption(caption)
         return split.caption_tokens(own)
 
     def caption_text(self, caption: int) -> str:
         """A caption as it was written."""
+        if self._retold:
+            return self.narrative(caption).caption
         split, own = self._caption(caption)
         return split.caption_text(own)
+
+    def holding(self, what: str) -> np.ndarray:
+        """See :meth:`t2igan.data.store.StoreSplit.holding`."""
+        whole = {id(split): split.holding(what) for split, _ in self._members}
+        return np.array([whole[id(split)][own] for split, own in self._members], bool)
+
+    def layout(self, image: int) -> Layout:
+        """See :meth:`t2igan.data.store.StoreSplit.layout`."""
+        split, own = self._members[image]
+        return split.layout(own)
+
+    def segment_texts(self, image: int) -> tuple[str, ...]:
+        """See :meth:`t2igan.data.store.StoreSplit.segment_texts`."""
+        split, own = self._members[image]
+        return split.segment_texts(own)
+
+    def narratives_of(self, image: int) -> range:
+        """The numbers of an image's narratives."""
+        return range(int(self._narrative_starts[image]), int(self._narrative_starts[image + 1]))
+
+    def narrative(self, number: int) -> Narrative:
+        """See :meth:`t2igan.data.store.StoreSplit.narrative`."""
+        split, own = self._narrative(number)
+        return split.narrative(own)
+
+    def narrative_tokens(self, number: int) -> np.ndarray:
+        """int64 (words,): all word ids of a narrative's caption."""
+        split, own = self._narrative(number)
+        return split.narrative_tokens(own)
 
     def close(self) -> None:
         """Let go of the file; the next read opens it again."""
         for split in {id(split): split for split, _ in self._members}.values():
             split.close()
 
-    def _caption(self, caption: int) -> tuple[StoreSplit, int]:
+    def _narrative(self, number: int) -> "tuple[ImageSplit, int]":
+        """The split of a narrative, and its number there."""
+        image = int(np.searchsorted(self._narrative_starts, number, "right")) - 1
+        split, own = self._members[image]
+        return split, split.narratives_of(own)[number - int(self._narrative_starts[image])]
+
+    def _caption(self, caption: int) -> "tuple[ImageSplit, int]":
         """The split of a caption, and its number there."""
         image = self.caption_image(caption)
         split, own = self._members[image]
@@ -106,6 +151,42 @@ Numbers = Sequence[int] | np.ndarray
 
 ImageSplit = StoreSplit | SelectedImages
 """Captioned images to learn from or to look at."""
+
+
+def _starts(ranges: list[range]) -> np.ndarray:
+    return np.cumsum([0, *map(len, ranges)], dtype=np.int64)
+
+
+def only_with(split: ImageSplit, needed: Collection[str]) -> ImageSplit:
+    """The images of a split that hold all that is needed.
+
+    Args:
+        split: the images.
+        needed: of ``layouts``, ``segments``, ``narratives``.
+    """
+    held = np.logical_and.reduce([np.ones(len(split), bool), *(split.holding(what) for what in needed)])
+    return split if held.all() else SelectedImages(split.name, [(split, np.flatnonzero(held))])
+
+
+class NarrativesAsCaptions(Store):
+    """A store whose captions are its narratives, and whose images are those that have one.
+
+    Args:
+        store: the whole.
+    """
+
+    def __init__(self, store: Store) -> None:
+        vars(self).update(vars(store))
+        self._whole = store
+        whole = [(name, store.split(name)) for name in SPLITS]
+        self._splits = {
+            name: SelectedImages(name, [(split, np.flatnonzero(split.holding("narratives")))], narrated=True)
+            for name, split in whole
+        }
+        self.fingerprint = _digest(f"{store.fingerprint} narratives")
+
+    def __reduce__(self) -> tuple:
+        return NarrativesAsCaptions, (self._whole,)
 
 
 class HeldOutClasses(Store):

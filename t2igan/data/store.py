@@ -85,7 +85,10 @@ class StoreSplit:
         class_ids: int64 (N,), 0-based over the whole store.
         boxes: float64 (N, 4), NaN where an image has no box.
         annotations: layouts and narratives as they are stored.
+        narrated: whether its captions are the narratives.
     """
+
+    narrated = False
 
     def __init__(
         self, path: Path, name: str, content: Content, starts: dict[str, int | None], encoding: str

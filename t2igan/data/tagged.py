@@ -13,7 +13,7 @@ from pytorch_lightning import LightningDataModule
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from t2igan.data.datamodule import TrainingLoader
+from t2igan.data.loader import TrainingLoader
 from t2igan.data.requirements import refuse_lack
 from t2igan.data.resume import resumable_position
 from t2igan.data.sampler import EvaluationBatches, TrainingBatches

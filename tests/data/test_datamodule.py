@@ -53,7 +53,7 @@ def test_workers_do_not_change_what_is_seen(tiny_store, workers):
 
 @pytest.mark.parametrize(("cpus", "workers"), [(1, 0), (2, 1), (3, 2), (64, 2)])
 def test_one_cpu_is_left_to_the_training(tiny_store, monkeypatch, cpus, workers):
-    monkeypatch.setattr("t2igan.data.datamodule.available_cpus", lambda: cpus)
+    monkeypatch.setattr("t2igan.data.loader.available_cpus", lambda: cpus)
     assert module(tiny_store, num_workers=None).train_dataloader().num_workers == workers
     assert module(tiny_store, num_workers=5).train_dataloader().num_workers == 5, "what is asked for is done"
 

@@ -108,8 +108,8 @@ class COCOSource:
         findings = Findings()
         listed = self._listed(findings)
         objects = self._objects(findings) if self.classes == "largest-object" else {}
-        layouts = LayoutFiles(self._layouts, self._year, findings)
         findings.stop_at_faults()
+        layouts = LayoutFiles(self._layouts, self._year, findings)
         ids = {str(entry.number) for entries in listed.values() for entry in entries}
         narratives = read_narratives(Path(self._narratives), ids, findings) if self._narratives else {}
         _check_disjoint(listed, findings)

@@ -1,0 +1,58 @@
+"""The loader of training batches, and how loaders read."""
+
+from typing import Any, cast
+
+import torch
+from pytorch_lightning.utilities import rank_zero_warn
+from torch.utils.data import DataLoader
+
+from t2igan.cpus import available_cpus
+from t2igan.data.sampler import TrainingBatches
+from t2igan.data.workers import leave_signals_to_the_parent
+
+WORKERS = 2  # that read ahead for a device where the CPUs go round
+
+
+def loading(devices: int, workers: int | None) -> dict[str, Any]:
+    """Arguments of a loader whose batches come whole from its data set.
+
+    Args:
+        devices: that share the CPUs of this process; one CPU of each is the training's own.
+        workers: processes that read ahead for each; None: two, as far as the CPUs go round.
+    """
+    if workers is None:
+        workers = max(0, min(WORKERS, available_cpus() // devices - 1))
+    return {
+        "batch_size": None,
+        "num_workers": workers,
+        "persistent_workers": workers > 0,
+        "pin_memory": torch.cuda.is_available(),
+        "worker_init_fn": leave_signals_to_the_parent,
+    }
+
+
+class TrainingLoader(DataLoader):
+    """A loader of :class:`TrainingBatches` that Lightning can resume in the middle of an epoch.
+
+    Where to go on is told by the trainer's counters (:mod:`t2igan.data.resume`); the state kept here only tells
+    whether "batch 17 of epoch 3" still means the same images.
+    """
+
+    def state_dict(self) -> dict[str, Any]:
+        """What the order of the images depends on."""
+        sampler = cast(TrainingBatches, self.sampler)
+        return {
+            "images": sampler.images,
+            "images per batch": sampler.batch_size * sampler.num_replicas,
+            "seed": sampler.seed,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Say so if the rest of the epoch will not be what it would have been."""
+        now = self.state_dict()
+        changes = [f"{key} {state[key]} -> {now[key]}" for key in now if state.get(key) != now[key]]
+        if changes:
+            rank_zero_warn(
+                f"resumed in the middle of an epoch with another {', '.join(changes)}: this epoch repeats or "
+                "misses some images; the next one is whole"
+            )
