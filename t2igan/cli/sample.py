@@ -1,7 +1,7 @@
 """``t2igan sample``: images of captions of your own."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+import json
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -11,45 +11,40 @@ from rich.console import Console
 from rich.progress import track
 
 from t2igan.cli.parsing import call
-from t2igan.data.vocabulary import Vocabulary, tokenize
+from t2igan.cli.sample_folder import SampleFolder
 from t2igan.errors import UserError
 from t2igan.evaluation.chosen import checkpoint_of
 from t2igan.evaluation.evaluation import choose_device
+from t2igan.evaluation.sampling import Sampler, Samples, sweep_of, understand, unknown_words
 from t2igan.evaluation.subjects import load_generator
-from t2igan.models.adversarial import AdversarialModule
-from t2igan.models.synthesis import Synthesis
-from t2igan.nn.images import to_uint8
-from t2igan.nn.noise import caption_noise
-from t2igan.plotting.grids import captioned_grid, save_png, to_picture
+from t2igan.models.suite_module import content_sha256
+from t2igan.plotting.grids import captioned_grid, rows_grid, save_png, to_picture
 from t2igan.plotting.overlays import attention_overlay, mask_strip
 from t2igan.ranges import Count, Whole
 
 Overlay = Literal["none", "masks", "attention"]
 COLUMNS = 4
+PAIR = "--interpolate"
 
 console = Console()
 
 
 def run(verb: str, argv: Sequence[str]) -> None:
     """Run the verb."""
-    call(sample_verb, argv, verb)
+    call(sample_verb, list(_paired(argv)), verb)
 
 
-@dataclass(frozen=True)
-class KnownCaption:
-    """A caption as a checkpoint understands it.
-
-    Attributes:
-        text: as given.
-        words: those that the vocabulary has.
-        ids: their ids.
-        unknown: words left out.
-    """
-
-    text: str
-    words: list[str]
-    ids: list[int]
-    unknown: list[str] = field(default_factory=list)
+def _paired(argv: Sequence[str]) -> Iterator[str]:
+    """``--interpolate A B`` as the parser wants a list to be given."""
+    words = iter(argv)
+    for word in words:
+        if word != PAIR:
+            yield word
+            continue
+        pair = [next(words, None), next(words, None)]
+        if None in pair or any(each.startswith("--") for each in pair):
+            raise UserError(f'{PAIR} takes two captions: {PAIR} "a small red bird" "a large blue bird"')
+        yield f"{PAIR}={json.dumps(pair)}"
 
 
 def sample_verb(
@@ -58,50 +53,65 @@ def sample_verb(
     out: str,
     caption: str | None = None,
     captions: str | None = None,
+    interpolate: list[str] | None = None,
+    sweep: str | None = None,
     n: Count = 4,
+    steps: Count = 8,
     seed: Whole = 0,
+    to_seed: Whole | None = None,
     overlay: Overlay = "none",
     weights: Literal["ema", "raw"] = "ema",
     device: str = "auto",
 ) -> None:
-    """Draw captions of your own; one PNG an image, and a grid of all.
+    """Generate images of captions of your own; one PNG each, and a grid of all.
 
     Args:
-        checkpoint: of a generator, or the folder of its run: then the best one that it kept, else the last.
-        out: folder to write to.
-        caption: what to draw.
+        checkpoint: of a generator, the folder of its run (then the best one that it kept, else the last), or a name
+            of the zoo such as zoo:drawn-birds/ssagan (`t2igan list zoo`).
+        out: folder to write to; images of another model in it are never mixed with these.
+        caption: what to show.
         captions: file with one caption a line; a caption given with --caption comes first.
-        n: images of each caption.
+        interpolate: two captions, --interpolate "A" "B": a row of images on the way from one to the other.
+        sweep: a caption with one or two slots, such as "a bird with {red|blue} {wings|belly}", or "a bird with
+            {colour} {part}": a table of images, the same noise in all.
+        n: images of each caption; rows of an interpolation.
+        steps: images of an interpolation, both ends among them.
         seed: of the noise; an image depends on it, on the caption's place and on the image's number alone.
+        to_seed: interpolate the noise too, from that of --seed to that of this one.
         overlay: masks: beside each image its fusion masks; attention: where each word looks.
         weights: averaged weights (ema), or those that training moved (raw).
         device: auto, cpu, cuda, cuda:1.
     """
-    texts = read_captions(caption, captions)
-    where = choose_device(device)
+    _require_one_way(caption or captions, interpolate, sweep)
+    texts = [] if interpolate or sweep else read_captions(caption, captions)
     checkpoint = str(checkpoint_of(checkpoint))
-    module = load_generator(checkpoint).to(where)
-    known = understand(texts, _vocabulary(module, checkpoint))
-    folder = Path(out)
-    pictures = []
-    for index, entry in enumerate(track(known, "captions", console=console)):
-        generated = _draw(module, entry, index, n, seed, weights, where)
-        images = to_uint8(generated.images[-1]).cpu()
-        _write(folder, index, images, generated, entry, overlay)
-        pictures.extend(images)
-    save_png(_grid(pictures, texts, n), folder / "grid.png")
+    module = load_generator(checkpoint).to(choose_device(device))
+    sampler = Sampler(module, checkpoint, weights)
+    with SampleFolder(Path(out), content_sha256(module), checkpoint) as folder:
+        if interpolate:
+            seeds = seed, seed if to_seed is None else to_seed
+            grid = _interpolation(sampler, folder, interpolate, seeds, steps, n)
+        elif sweep:
+            grid = _sweep(sampler, folder, sweep, seed)
+        else:
+            grid = _captions(sampler, folder, texts, n, seed, overlay)
+        save_png(grid, folder.file("grid.png"))
     beside = "" if overlay == "none" else f", {overlay} beside each"
-    console.print(f"wrote {folder}/grid.png and {len(pictures)} images c000_s00.png ...{beside}", soft_wrap=True)
+    console.print(
+        f"wrote {out}/grid.png and {folder.images} images c000_s00.png ...{beside}", soft_wrap=True, markup=False
+    )
     console.print(
         f"next: t2igan evaluate --checkpoint {checkpoint} --protocol ... --store ... scores it",
         soft_wrap=True,
+        markup=False,
     )
 
 
-def _vocabulary(module: AdversarialModule, checkpoint: str) -> Vocabulary:
-    if not module.vocabulary:
-        raise UserError(f"{checkpoint} holds no vocabulary, it never saw a data set; train it with t2igan fit")
-    return Vocabulary(module.vocabulary)
+def _require_one_way(texts: str | None, interpolate: list[str] | None, sweep: str | None) -> None:
+    if sum(map(bool, (texts, interpolate, sweep))) > 1:
+        raise UserError("give --caption and --captions, or --interpolate, or --sweep: one of the three at a time")
+    if interpolate is not None and len(interpolate) != 2:
+        raise UserError(f"{PAIR} takes two captions, {len(interpolate)} were given")
 
 
 def read_captions(caption: str | None, file: str | None) -> list[str]:
@@ -122,67 +132,68 @@ def read_captions(caption: str | None, file: str | None) -> list[str]:
     return texts
 
 
-def understand(texts: Sequence[str], vocabulary: Vocabulary) -> list[KnownCaption]:
-    """Look captions up in a vocabulary, and say which words it lacks.
-
-    Raises:
-        UserError: a caption has no word that the vocabulary knows.
-    """
-    known = []
-    for index, text in enumerate(texts):
-        tokens = tokenize(text)
-        words = [word for word in tokens if vocabulary.encode([word])]
-        unknown = [word for word in tokens if word not in words]
-        if not words:
-            raise UserError(
-                f"caption {index} ({text!r}) has no word that the checkpoint knows; "
-                f"it knows {len(vocabulary) - 1} words, such as {', '.join(vocabulary.words[1:8])}"
-            )
-        if unknown:
-            console.print(
-                f"caption {index}: words the checkpoint does not know were dropped: {', '.join(unknown)}",
-                soft_wrap=True,
-            )
-        known.append(KnownCaption(text, words, vocabulary.encode(words), unknown))
-    return known
-
-
-@torch.no_grad()
-def _draw(
-    module: AdversarialModule,
-    caption: KnownCaption,
-    index: int,
-    n: int,
-    seed: int,
-    weights: Literal["ema", "raw"],
-    device: torch.device,
-) -> Synthesis:
-    """``n`` images of one caption."""
-    place, dim = torch.tensor([index]), module.generator.random_dim
-    noise = torch.cat([caption_noise(place, dim, seed, draw) for draw in range(n)])
-    ids = torch.tensor([caption.ids]).expand(n, -1)
-    lengths = torch.full((n,), len(caption.ids))
-    return module.synthesise(noise.to(device), ids.to(device), lengths.to(device), weights)
-
-
-def _write(
-    folder: Path, index: int, images: torch.Tensor, generated: Synthesis, caption: KnownCaption, overlay: Overlay
-) -> None:
-    if overlay != "none" and not getattr(generated, overlay):
-        raise UserError(f"--overlay: this generator has no {overlay}; take another overlay, or none")
-    for number, image in enumerate(images):
-        stem = f"c{index:03d}_s{number:02d}"
-        save_png(to_picture(image), folder / f"{stem}.png")
-        if overlay == "masks":
-            masks = [mask[number].cpu() for mask in generated.masks]
-            save_png(mask_strip(image, masks), folder / f"{stem}_masks.png")
-        if overlay == "attention":
-            looked = generated.attention[-1][number].cpu()
-            save_png(attention_overlay(image, looked, caption.words), folder / f"{stem}_attention.png")
-
-
-def _grid(pictures: list[torch.Tensor], texts: list[str], n: int) -> Image.Image:
-    """One row a caption; single images have their captions beneath instead."""
+def _captions(
+    sampler: Sampler, folder: SampleFolder, texts: list[str], n: int, seed: int, overlay: Overlay
+) -> Image.Image:
+    """``n`` images of each caption; one row a caption, single images with their captions beneath."""
+    known = understand(texts, sampler.vocabulary)
+    _say(unknown_words(known))
+    images: list[torch.Tensor] = []
+    for index, caption in enumerate(track(known, "captions", console=console)):
+        samples = sampler.sample([caption] * n, sampler.noise(index, n, seed))
+        _write(folder, index, samples, overlay)
+        images.extend(samples.images)
     if n == 1:
-        return captioned_grid(pictures, texts, columns=min(COLUMNS, len(pictures)))
-    return captioned_grid(pictures, [""] * len(pictures), columns=n, row_labels=texts)
+        return captioned_grid(images, texts, columns=min(COLUMNS, len(images)))
+    return captioned_grid(images, [""] * len(images), columns=n, row_labels=texts)
+
+
+def _interpolation(
+    sampler: Sampler, folder: SampleFolder, texts: list[str], seeds: tuple[int, int], steps: int, n: int
+) -> Image.Image:
+    """``n`` rows of images on the way from one caption, and noise, to another."""
+    if steps < 2:
+        raise UserError("--steps is 1: an interpolation has at least its two ends")
+    first, second = known = understand(texts, sampler.vocabulary)
+    _say(unknown_words(known))
+    starts, ends = (sampler.noise(0, n, seed) for seed in seeds)
+    rows = []
+    for number in range(n):
+        noise = starts[number : number + 1], ends[number : number + 1]
+        samples = sampler.interpolate(first, second, noise, steps)
+        _write(folder, number, samples, "none")
+        rows.append((f"{number}", samples.images))
+    return rows_grid(rows, [texts[0], *[""] * (steps - 2), texts[1]])
+
+
+def _sweep(sampler: Sampler, folder: SampleFolder, template: str, seed: int) -> Image.Image:
+    """A row for each word of the first slot, a column for each of the second."""
+    sweep = sweep_of(template, sampler.vocabulary)
+    known = understand(sweep.captions, sampler.vocabulary)
+    _say(unknown_words(known))
+    noise, width = sampler.noise(0, 1, seed), len(sweep.columns)
+    rows = []
+    for number, word in enumerate(sweep.rows):
+        samples = sampler.sample(known[number * width : (number + 1) * width], noise.expand(width, -1))
+        _write(folder, number, samples, "none")
+        rows.append((word, samples.images))
+    return rows_grid(rows, sweep.columns, title=template)
+
+
+def _say(lines: Iterator[str]) -> None:
+    for line in lines:
+        console.print(line, soft_wrap=True, markup=False)
+
+
+def _write(folder: SampleFolder, index: int, samples: Samples, overlay: Overlay) -> None:
+    if overlay != "none" and not getattr(samples, overlay):
+        raise UserError(f"--overlay: this generator has no {overlay}; take another overlay, or none")
+    for number, image in enumerate(samples.images):
+        stem = f"c{index:03d}_s{number:02d}"
+        save_png(to_picture(image), folder.image(f"{stem}.png"))
+        if overlay == "masks":
+            masks = [mask[number] for mask in samples.masks]
+            save_png(mask_strip(image, masks), folder.file(f"{stem}_masks.png"))
+        if overlay == "attention":
+            looked, words = samples.attention[-1][number], samples.captions[number].words
+            save_png(attention_overlay(image, looked, words), folder.file(f"{stem}_attention.png"))

@@ -23,3 +23,19 @@ def caption_noise(caption_ids: Tensor, dim: int, seed: int, draw: int = 0) -> Te
         for caption in caption_ids.tolist()
     ]
     return torch.from_numpy(np.stack(rows).astype(np.float32))
+
+
+def between(first: Tensor, second: Tensor, shares: Tensor) -> Tensor:
+    """Noises (N, dim) on the way from one to another, along the arc: their length stays what noise has.
+
+    Args:
+        first: (1, dim).
+        second: (1, dim).
+        shares: (N,), 0 for the first, 1 for the second.
+    """
+    cosine = torch.nn.functional.cosine_similarity(first, second)
+    angle = torch.arccos(cosine.clamp(-1, 1))
+    share = shares[:, None]
+    if angle < 1e-4:  # the same noise, to rounding
+        return torch.lerp(first, second, share)
+    return (torch.sin((1 - share) * angle) * first + torch.sin(share * angle) * second) / torch.sin(angle)

@@ -43,6 +43,22 @@ class TextEmbedding:
         """Rows ``index`` (int64 (N,)) of the embedding."""
         return TextEmbedding(self.sentence[index], self.words[index], self.padding[index])
 
+    def between(self, shares: Tensor) -> "TextEmbedding":
+        """Embeddings (N) on the way from the first row to the second.
+
+        Between the ends a place has a word where one of the two has one; at the ends they are as they were.
+
+        Args:
+            shares: (N,), 0 for the first, 1 for the second.
+        """
+        first, second = self.padding[:1], self.padding[1:2]
+        padding = torch.where(
+            shares[:, None] == 0, first, torch.where(shares[:, None] == 1, second, first & second)
+        )
+        sentence = torch.lerp(self.sentence[:1], self.sentence[1:2], shares[:, None])
+        words = torch.lerp(self.words[:1], self.words[1:2], shares[:, None, None])
+        return TextEmbedding(sentence, words, padding)
+
     def gathered(self) -> "TextEmbedding":
         """The captions of all devices, in their order; gradients flow back to where they come from."""
         if across.devices() == 1:

@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -100,3 +102,67 @@ def test_mistakes_are_one_line(checkpoints, words, tmp_path, capsys):
         lines = capsys.readouterr().err.splitlines()
         assert len(lines) == 1 and part in lines[0], lines
     assert not (tmp_path / "drawn").exists()
+
+
+def images(folder):
+    return np.stack([picture.astype(int) for picture in pixels(folder).values()])
+
+
+def test_interpolation_goes_from_one_caption_and_noise_to_the_other(sample, words):
+    one, two = words[0], f"{words[9]} {words[11]} {words[12]}"
+    way = images(sample("--interpolate", one, two, "--steps", 4, "--n", 1, "--to_seed", 3, out="way"))
+    first = images(sample("--caption", one, "--n", 1, out="first"))[0]
+    last = images(sample("--caption", two, "--n", 1, "--seed", 3, out="last"))[0]
+    assert len(way) == 4
+    assert abs(way[0] - first).max() <= 1 and abs(way[3] - last).max() <= 1
+    steps = [abs(a - b).mean() for a, b in pairwise(way)]
+    assert min(steps) > 0 and max(steps) < abs(way[0] - way[3]).mean()
+
+
+def test_a_sweep_changes_words_and_nothing_else(sample, words):
+    folder = sample(
+        "--sweep", f"{words[0]} {{{words[3]}|{words[5]}}} {{{words[9]}|{words[11]}|{words[12]}}}", "--seed", 2
+    )
+    table = images(folder)
+    assert len(table) == 6 and len({each.tobytes() for each in table}) == 6
+    alone = images(sample("--caption", f"{words[0]} {words[5]} {words[9]}", "--n", 1, "--seed", 2, out="alone"))
+    assert abs(table[3] - alone[0]).max() <= 1
+
+
+def test_named_slots_take_what_the_vocabulary_has(sample, words):
+    from t2igan.data.vocabulary import Vocabulary
+    from t2igan.evaluation.sampling import sweep_of
+
+    sweep = sweep_of("a bird with {colour} {part}", Vocabulary(["<end>", "red", "blue", "wings"]))
+    assert (sweep.rows, sweep.columns) == (["red", "blue"], ["wings"])
+    assert sweep.captions == ["a bird with red wings", "a bird with blue wings"]
+
+
+def test_a_folder_holds_images_of_one_model_and_one_call(sample, words, checkpoints, capsys):
+    folder = sample("--caption", words[0], "--n", 3)
+    (folder / "mine.png").write_bytes(b"kept")
+    sample("--caption", words[0], "--n", 1)
+    assert {path.name for path in folder.iterdir()} == {"c000_s00.png", "grid.png", "mine.png", "sample.json"}
+    (folder / "sample.json").write_text('{"sha256": "another", "checkpoint": "zoo:birds/dfgan"}')
+    for told in ("zoo:birds/dfgan", "a model that is not known"):
+        with pytest.raises(SystemExit):
+            sample("--caption", words[0])
+        assert f"holds images of {told}; give another folder" in capsys.readouterr().err
+        (folder / "sample.json").unlink(missing_ok=True)
+    assert len(pixels(folder)) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--interpolate", "a"], "--interpolate takes two captions"),
+        (["--interpolate", "a", "b", "--caption", "a"], "one of the three at a time"),
+        (["--interpolate", "bird", "bird", "--steps", "1"], "at least its two ends"),
+        (["--sweep", "no slot"], "has one or two slots, 'no slot' has 0"),
+        (["--sweep", "a {|} bird"], "has no words"),
+    ],
+)
+def test_ways_that_lead_nowhere(sample, options, told, capsys):
+    with pytest.raises(SystemExit) as stop:
+        sample(*options)
+    assert stop.value.code == 2 and told in capsys.readouterr().err

@@ -1,0 +1,73 @@
+"""The folder that ``t2igan sample`` writes to: images of one model, of one call."""
+
+import json
+import re
+from pathlib import Path
+from types import TracebackType
+
+from t2igan.errors import UserError
+from t2igan.files import write_whole
+from t2igan.plain_files import parse_json, read_text
+
+NAME = "sample.json"
+OURS = re.compile(r"grid\.png|c\d{3,}_s\d{2,}(_masks|_attention)?\.png")
+
+
+class SampleFolder:
+    """Keeps the images of one call apart from those of others.
+
+    Images that an earlier call of the same model left are taken away once those of this one are written.
+
+    Args:
+        path: of the folder; made when the first file is written.
+        sha256: of the model.
+        checkpoint: its path or name, for people.
+
+    Attributes:
+        images: how many were written.
+
+    Raises:
+        UserError: another model's images lie there, or images of nobody knows which.
+    """
+
+    def __init__(self, path: Path, sha256: str, checkpoint: str) -> None:
+        self.path, self.images = path, 0
+        self._own = {"sha256": sha256, "checkpoint": checkpoint}
+        self._names: list[str] = []
+        self._before = self._ours()
+        if not self._before:
+            return
+        made_by = self._made_by()
+        if made_by.get("sha256") != sha256:
+            whose = made_by.get("checkpoint", "a model that is not known")
+            raise UserError(f"--out: {path} holds images of {whose}; give another folder, or empty this one")
+
+    def image(self, name: str) -> Path:
+        """Where to write an image."""
+        self.images += 1
+        return self.file(name)
+
+    def file(self, name: str) -> Path:
+        """Where to write anything else."""
+        if not self._names:  # before the first of them: a call that is cut off leaves nothing of an unknown model
+            write_whole(self.path / NAME, json.dumps(self._own).encode())
+        self._names.append(name)
+        return self.path / name
+
+    def __enter__(self) -> "SampleFolder":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        if kind is None:
+            for name in set(self._before) - set(self._names):
+                (self.path / name).unlink(missing_ok=True)
+
+    def _ours(self) -> list[str]:
+        return [file.name for file in self.path.glob("*.png") if OURS.fullmatch(file.name)]
+
+    def _made_by(self) -> dict[str, str]:
+        file = self.path / NAME
+        content = parse_json(read_text(file), str(file)) if file.is_file() else {}
+        return content if isinstance(content, dict) else {}

@@ -1,0 +1,207 @@
+"""Images of captions of one's own: for ``t2igan sample``, ``t2igan demo`` and Python."""
+
+import itertools
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from t2igan.data.vocabulary import Vocabulary, tokenize
+from t2igan.errors import UserError
+from t2igan.models.adversarial import AdversarialModule
+from t2igan.models.synthesis import Synthesis
+from t2igan.nn.images import to_uint8
+from t2igan.nn.noise import between, caption_noise
+
+Weights = Literal["ema", "raw"]
+SLOT = re.compile(r"\{([^{}]*)\}")
+# What stands for a list of words in a slot, as far as the vocabulary has them.
+NAMED_SLOTS = {
+    "colour": ("red", "orange", "yellow", "green", "blue", "purple", "pink", "brown", "black", "white", "grey"),
+    "part": ("crown", "back", "wings", "belly", "breast", "tail", "bill", "legs"),
+}
+MOST_SLOTS = 2
+
+
+@dataclass(frozen=True)
+class KnownCaption:
+    """A caption as a checkpoint understands it.
+
+    Attributes:
+        text: as given.
+        words: those that the vocabulary has.
+        ids: their ids.
+        unknown: words left out.
+    """
+
+    text: str
+    words: list[str]
+    ids: list[int]
+    unknown: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Images of captions.
+
+    Attributes:
+        captions: one for each image.
+        images: uint8 (B, 3, S, S).
+        masks: float (B, 1, s, s) in [0, 1] each, coarse to fine; empty where the generator has none.
+        attention: float (B, T, s, s) each, coarse to fine; empty where the generator has none.
+    """
+
+    captions: list[KnownCaption]
+    images: Tensor
+    masks: list[Tensor]
+    attention: list[Tensor]
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """Captions that differ by the words in one or two slots.
+
+    Attributes:
+        rows: words of the first slot.
+        columns: words of the second slot; one empty word where there is none.
+        captions: row by row.
+    """
+
+    rows: list[str]
+    columns: list[str]
+    captions: list[str]
+
+
+def understand(texts: Sequence[str], vocabulary: Vocabulary) -> list[KnownCaption]:
+    """Look captions up in a vocabulary.
+
+    Raises:
+        UserError: a caption has no word that the vocabulary knows.
+    """
+    known = []
+    for index, text in enumerate(texts):
+        tokens = tokenize(text)
+        words = [word for word in tokens if vocabulary.encode([word])]
+        if not words:
+            raise UserError(
+                f"caption {index} ({text!r}) has no word that the checkpoint knows; "
+                f"it knows {len(vocabulary) - 1} words, such as {', '.join(vocabulary.words[1:8])}"
+            )
+        unknown = [word for word in tokens if word not in words]
+        known.append(KnownCaption(text, words, vocabulary.encode(words), unknown))
+    return known
+
+
+def sweep_of(template: str, vocabulary: Vocabulary) -> Sweep:
+    """The captions of a template such as ``a bird with {red|blue} {wings|belly}``.
+
+    Args:
+        template: with one or two slots; ``{colour}`` and ``{part}`` stand for those that the vocabulary has.
+        vocabulary: of the checkpoint.
+
+    Raises:
+        UserError: there are no slots, more than two, or one has no words.
+    """
+    slots = SLOT.findall(template)
+    if not 1 <= len(slots) <= MOST_SLOTS:
+        raise UserError(
+            f"a sweep has one or two slots, {template!r} has {len(slots)}: such as "
+            "'a bird with {red|blue} {wings|belly}' or 'a bird with {colour} {part}'"
+        )
+    found = [_words_of(slot, vocabulary) for slot in slots]
+    rows, columns = found[0], found[1] if len(found) > 1 else [""]
+    captions = []
+    for words in itertools.product(*found):
+        left = iter(words)
+        captions.append(SLOT.sub(lambda _, left=left: next(left), template))
+    return Sweep(rows, columns, captions)
+
+
+def _words_of(slot: str, vocabulary: Vocabulary) -> list[str]:
+    if slot in NAMED_SLOTS:
+        words = [word for word in NAMED_SLOTS[slot] if vocabulary.encode([word])]
+    else:
+        words = [word.strip() for word in slot.split("|") if word.strip()]
+    if not words:
+        raise UserError(f"a sweep's slot {{{slot}}} has no words that the checkpoint knows")
+    return words
+
+
+class Sampler:
+    """Generates images of captions with one model.
+
+    Args:
+        module: generates; in eval mode, on its device.
+        name: of the checkpoint, for errors.
+        weights: averaged weights, or those that training moved.
+
+    Raises:
+        UserError: the module never saw a data set, or holds no other than averaged weights.
+    """
+
+    def __init__(self, module: AdversarialModule, name: str, weights: Weights = "ema") -> None:
+        if not module.vocabulary:
+            raise UserError(f"{name} holds no vocabulary, it never saw a data set; train it with t2igan fit")
+        if module.averaged and weights == "raw":
+            raise UserError(f"{name} holds averaged weights only: leave --weights raw out")
+        self.module, self.weights = module, weights
+        self.vocabulary = Vocabulary(module.vocabulary)
+
+    def noise(self, index: int, n: int, seed: int) -> Tensor:
+        """(n, Z + E): a function of the caption's place, of each image's number and of the seed."""
+        place, dim = torch.tensor([index]), self.module.generator.random_dim
+        return torch.cat([caption_noise(place, dim, seed, draw) for draw in range(n)])
+
+    @torch.no_grad()
+    def sample(self, captions: Sequence[KnownCaption], noise: Tensor) -> Samples:
+        """One image for each caption and row of ``noise`` (B, Z + E)."""
+        ids, lengths = self._numbered(captions)
+        made = self.module.synthesise(noise.to(self.module.device), ids, lengths, self.weights)
+        return _samples(captions, made)
+
+    @torch.no_grad()
+    def interpolate(
+        self, first: KnownCaption, second: KnownCaption, noise: tuple[Tensor, Tensor], steps: int
+    ) -> Samples:
+        """Images on the way from one caption and noise to another.
+
+        The embeddings of the captions are mixed in equal steps, the noises along the sphere on which they lie.
+        Between the ends a place has a word where one of the captions has one.
+
+        Args:
+            first: at the start.
+            second: at the end.
+            noise: (1, Z + E) of the start and of the end.
+            steps: images, both ends among them; at least 2.
+        """
+        ids, lengths = self._numbered((first, second))
+        shares = torch.linspace(0, 1, steps)
+        rows = between(*noise, shares).to(self.module.device)
+        text = self.module.embed(ids, lengths, self.weights).between(shares.to(self.module.device))
+        nearer = [first if share < 0.5 else second for share in shares]
+        return _samples(nearer, self.module.synthesise_from(rows, text, self.weights))
+
+    def _numbered(self, captions: Sequence[KnownCaption]) -> tuple[Tensor, Tensor]:
+        """Ids (B, T), 0 = padding, and lengths (B,), on the module's device."""
+        ids = pad_sequence([torch.tensor(each.ids) for each in captions], batch_first=True)
+        return ids.to(self.module.device), torch.tensor([len(each.ids) for each in captions]).to(self.module.device)
+
+
+def _samples(captions: Sequence[KnownCaption], made: Synthesis) -> Samples:
+    masks, attention = ([each.float().cpu() for each in maps] for maps in (made.masks, made.attention))
+    return Samples(list(captions), to_uint8(made.images[-1]).cpu(), masks, attention)
+
+
+def unknown_words(captions: Sequence[KnownCaption]) -> Iterator[str]:
+    """A line for each caption with words that the checkpoint does not know."""
+    for index, caption in enumerate(captions):
+        if caption.unknown:
+            words = ", ".join(caption.unknown)
+            yield f"caption {index}: words the checkpoint does not know were dropped: {words}"
