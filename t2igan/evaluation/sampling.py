@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
 from t2igan.data.vocabulary import Vocabulary, tokenize
@@ -15,6 +15,7 @@ from t2igan.errors import UserError
 from t2igan.models.adversarial import AdversarialModule
 from t2igan.models.synthesis import Synthesis
 from t2igan.nn.images import to_uint8
+from t2igan.nn.modes import evaluating
 from t2igan.nn.noise import between, caption_noise
 
 Weights = Literal["ema", "raw"]
@@ -184,9 +185,16 @@ class Sampler:
         ids, lengths = self._numbered((first, second))
         shares = torch.linspace(0, 1, steps)
         rows = between(*noise, shares).to(self.module.device)
-        text = self.module.embed(ids, lengths, self.weights).between(shares.to(self.module.device))
-        nearer = [first if share < 0.5 else second for share in shares]
-        return _samples(nearer, self.module.synthesise_from(rows, text, self.weights))
+        encoder, generator = self._network("text_encoder"), self._network("generator")
+        with evaluating(encoder, generator):
+            text = encoder(ids, lengths).between(shares.to(self.module.device))
+            made = generator.from_random(rows, self.module.conditions(text, None))
+        return _samples([first if share < 0.5 else second for share in shares], made)
+
+    def _network(self, name: str) -> nn.Module:
+        """A network of the module, averaged where that is asked for and there is an average."""
+        averaged = self.weights == "ema" and name in self.module.averages
+        return self.module.averages[name].module if averaged else getattr(self.module, name)
 
     def _numbered(self, captions: Sequence[KnownCaption]) -> tuple[Tensor, Tensor]:
         """Ids (B, T), 0 = padding, and lengths (B,), on the module's device."""

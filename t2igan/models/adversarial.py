@@ -219,30 +219,12 @@ class AdversarialModule(TextConditioned):
             weights: averaged weights, or those that training moves; the same where there is no average.
             layouts: of the images, at the generator's size; for generators that require them.
         """
-        return self.synthesise_from(noise, self.embed(captions, lengths, weights), weights, layouts)
-
-    def embed(self, captions: Tensor, lengths: Tensor, weights: Literal["ema", "raw"] = "ema") -> TextEmbedding:
-        """What captions are to the generator; arguments as of :meth:`synthesise`."""
-        encoder = self._of(weights, "text_encoder")
-        with evaluating(encoder):
-            return encoder(captions, lengths)
-
-    def synthesise_from(
-        self,
-        noise: Tensor,
-        text: TextEmbedding,
-        weights: Literal["ema", "raw"] = "ema",
-        layouts: Layouts | None = None,
-    ) -> Synthesis:
-        """As :meth:`synthesise`, of captions that are embedded already."""
-        generator = self._of(weights, "generator")
-        with evaluating(generator):
-            return generator.from_random(noise, self.conditions(text, layouts))
-
-    def _of(self, weights: Literal["ema", "raw"], name: str) -> nn.Module:
-        """A network, averaged where that is asked for and there is an average."""
-        averaged = weights == "ema" and name in self.averages
-        return self.averages[name].module if averaged else getattr(self, name)
+        networks = {"generator": self.generator, "text_encoder": self.text_encoder}
+        if weights == "ema":
+            networks |= {name: average.module for name, average in self.averages.items()}
+        with evaluating(*networks.values()):
+            text = networks["text_encoder"](captions, lengths)
+            return networks["generator"].from_random(noise, self.conditions(text, layouts))
 
     def conditions(self, text: TextEmbedding, layouts: Layouts | None) -> Conditions:
         """What generator and discriminators are told, in training and everywhere else.
