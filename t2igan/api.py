@@ -16,7 +16,7 @@ from t2igan.data.store import Store, open_store
 from t2igan.errors import UserError
 from t2igan.evaluation.chosen import checkpoint_of
 from t2igan.evaluation.evaluation import Evaluation, choose_device
-from t2igan.evaluation.networks import Options, load_classifier, load_damsms
+from t2igan.evaluation.networks import NetworkOptions, load_classifier, load_damsms
 from t2igan.evaluation.protocol import load_protocol
 from t2igan.evaluation.record import ResultRecord
 from t2igan.evaluation.sampling import Sampler, Samples, understand
@@ -172,5 +172,5 @@ def evaluate(
     subject = load_checkpoint_subject(str(checkpoint_of(checkpoint)), pinned.weights)
     backbone = load_classifier(classifier, opened) if classifier else None
     folder = None if cache is None else Path(cache)
-    options = Options(batch_size, device, skip_missing=skip_missing, cache=folder)
+    options = NetworkOptions(batch_size, device, skip_missing=skip_missing, cache=folder)
     return Evaluation(subject, pinned, opened, load_damsms(damsms, opened), backbone, options).run()
