@@ -1,4 +1,4 @@
-"""CLIP (Radford et al. 2021) from a local folder, as a judge of images and captions."""
+"""CLIP (Radford et al. 2021) from a local folder, which scores images and captions."""
 
 import hashlib
 import json

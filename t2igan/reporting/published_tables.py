@@ -15,7 +15,7 @@ CERTAINTIES = {
 }
 JUDGE_NOTE = (
     "published R-precision was judged by AttnGAN's released DAMSM; "
-    "ours is held against it where the judge was imported from released files"
+    "ours is held against it where that DAMSM was imported from released files"
 )
 SPREAD_NOTE = "published ±: over folds (R-precision) or parts (IS) of one run's images, as released scorers do"
 
