@@ -15,6 +15,7 @@ from t2igan.data.prepare import PrepareSummary, UnusableFilesError, prepare
 from t2igan.data.sources import Listing, Source, make_source
 from t2igan.data.sources.base import several
 from t2igan.data.sources.coco_segments import LayoutFolders
+from t2igan.data.sources.drawn_birds.source import DrawnBirdsRecipe
 from t2igan.data.sources.scenes.source import ScenesRecipe
 from t2igan.data.store import SPLITS, Store, open_store
 from t2igan.errors import UserError
@@ -93,8 +94,8 @@ def prepare_drawn_birds(
     """
 
     def source(progress: Progress) -> Source:
-        _draw_birds(Path(root), progress)
-        return make_source("drawn-birds", root, split, captions_per_image=captions_per_image)
+        drawing = {"recipe": DrawnBirdsRecipe(), "progress": _teller(progress, "drawing birds")}
+        return make_source("drawn-birds", root, split, captions_per_image=captions_per_image, **drawing)
 
     write(
         source=source,
@@ -130,14 +131,9 @@ def prepare_scenes(
     """
 
     def source(progress: Progress) -> Source:
-        task = progress.add_task("drawing scenes", total=None)
-        return make_source(
-            "scenes",
-            root,
-            recipe=ScenesRecipe(train_images, val_images),
-            progress=lambda done, total: progress.update(task, completed=done, total=total),
-            captions_per_image=captions_per_image,
-        )
+        recipe = ScenesRecipe(train_images, val_images)
+        drawing = {"recipe": recipe, "progress": _teller(progress, "drawing scenes")}
+        return make_source("scenes", root, captions_per_image=captions_per_image, **drawing)
 
     write(
         source=source,
@@ -347,13 +343,10 @@ def _target(out: str | None, root: str | Path, name: str, variant: str, image_si
     return Path(out) if out else Path(root) / f"{name}{'-' + variant if variant else ''}-{image_size}.h5"
 
 
-def _draw_birds(folder: Path, progress: Progress) -> None:
-    from t2igan.data.sources.drawn_birds.source import DrawnBirdsRecipe, write_drawn_birds
-
-    task = progress.add_task("drawing birds", total=None)
-    write_drawn_birds(
-        folder, DrawnBirdsRecipe(), progress=lambda done, total: progress.update(task, completed=done, total=total)
-    )
+def _teller(progress: Progress, what: str) -> Callable[[int, int], None]:
+    """A new bar of the progress, to be called with (done, total)."""
+    task = progress.add_task(what, total=None)
+    return lambda done, total: progress.update(task, completed=done, total=total)
 
 
 def _progress() -> Progress:

@@ -1,11 +1,13 @@
 """One reader per raw data set."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from t2igan.data.sources.base import Listing, RawImage, Source
 from t2igan.data.sources.coco import COCOSource
 from t2igan.data.sources.cub import CUBSource, SplitScheme
+from t2igan.data.sources.drawn_birds.source import DrawnBirdsRecipe, write_drawn_birds
 from t2igan.data.sources.folder import FolderSource
 from t2igan.data.sources.scenes.source import FACTS, ScenesRecipe, ScenesSource, write_scenes
 from t2igan.errors import UserError
@@ -26,6 +28,12 @@ __all__ = [
 
 Kind = Literal["cub", "drawn-birds", "coco", "scenes", "folder"]
 KINDS: tuple[str, ...] = get_args(Kind)
+
+# What draws a data set, how by default, and the last file that it writes.
+_DRAWN: dict[str, tuple[Callable[..., None], Callable[[], Any], str]] = {
+    "drawn-birds": (write_drawn_birds, DrawnBirdsRecipe, "attributes.json"),
+    "scenes": (write_scenes, ScenesRecipe, FACTS),
+}
 
 
 def make_source(kind: Kind, root: str | Path, split: str | None = None, **options: Any) -> Source:
@@ -53,24 +61,11 @@ def make_source(kind: Kind, root: str | Path, split: str | None = None, **option
         return FolderSource(root, **options)
     if kind == "coco":
         return COCOSource(root, **options)
-    drawing = {name: options.pop(name) for name in ("recipe", "workers", "progress") if name in options}
-    if kind == "scenes":
-        if split is not None:
-            raise UserError(f"drawn scenes have one split, not {split!r}; leave split out")
-        # Its facts are the last file to be written.
-        if "recipe" in drawing or not (Path(root) / FACTS).is_file():
-            write_scenes(Path(root), **{"recipe": ScenesRecipe(), **drawing})
-        return ScenesSource(root, **options)
-    if kind == "drawn-birds":
-        _draw_unless_complete(Path(root), **drawing)
-    return CUBSource(root, name=kind, **options)
-
-
-def _draw_unless_complete(root: Path, **drawing: Any) -> None:
-    from t2igan.data.sources.drawn_birds.source import DrawnBirdsRecipe, write_drawn_birds
-
-    recipe = drawing.pop("recipe", None)
-    # The attributes are the last file to be written.
-    if recipe is None and (root / "attributes.json").is_file():
-        return
-    write_drawn_birds(root, recipe or DrawnBirdsRecipe(), **drawing)
+    if kind == "scenes" and split is not None:
+        raise UserError(f"drawn scenes have one split, not {split!r}; leave split out")
+    if kind in _DRAWN:
+        write, recipe, last = _DRAWN[kind]
+        drawing = {name: options.pop(name) for name in ("recipe", "workers", "progress") if name in options}
+        if "recipe" in drawing or not (Path(root) / last).is_file():
+            write(Path(root), **{"recipe": recipe(), **drawing})
+    return ScenesSource(root, **options) if kind == "scenes" else CUBSource(root, name=kind, **options)

@@ -149,7 +149,7 @@ def write_captions(scene: Scene, count: int, rng: np.random.Generator) -> list[s
     """
     captions: list[str] = []
     while len(captions) < count:
-        # The main thing comes first in half of the captions, and is in nearly all of them.
+        # The main thing comes first in most captions.
         things = sorted(
             scene.things, key=lambda thing: (thing != scene.main) * (0.5 + rng.random()) + rng.random() * 0.7
         )
