@@ -12,9 +12,11 @@ from pytorch_lightning.loggers import TensorBoardLogger, WandbLogger
 from pytorch_lightning.utilities import rank_zero_only
 
 from t2igan.callbacks.guards import warn_of_equal_images
+from t2igan.layout.layout import Layouts
 from t2igan.nn.images import to_uint8
 from t2igan.nn.noise import caption_noise
 from t2igan.plotting.grids import rows_grid, save_png, to_picture
+from t2igan.plotting.layouts import coloured
 from t2igan.plotting.overlays import attention_overlay, mask_overlay
 
 MOST_ATTENTION = 4
@@ -36,8 +38,8 @@ class SampleGrid(Callback):
 
     Writes ``samples/step_<n>.png`` into the run's folder and logs the image to TensorBoard and wandb, and where
     the words look, if the generator has attention. wandb gets each image with its caption too, and under its
-    mask. The captions are the first of test images spread evenly over the split; real images stand below. Modules
-    that draw nothing are left alone.
+    mask. The captions are the first of test images spread evenly over the split; real images stand below, and
+    layouts above where the model makes its images of them. Modules that draw nothing are left alone.
 
     Args:
         every_n_steps: steps between two images; one more is made at the end.
@@ -70,21 +72,26 @@ class SampleGrid(Callback):
         ids = [split.captions_of(image)[0] for image in images]
         batch = data.eval_dataset("test")[ids].to(pl_module.device)
         noise = caption_noise(batch.caption_ids, pl_module.generator.random_dim, self.seed).to(pl_module.device)
+        shaped = data.on_after_batch_transfer(batch, 0)
         with torch.no_grad():
-            generated = pl_module.synthesise(noise, batch.captions, batch.lengths)
-        real = data.on_after_batch_transfer(batch, 0).images.cpu()
+            generated = pl_module.synthesise(noise, batch.captions, batch.lengths, layouts=shaped.layouts)
+        real = shaped.images.cpu()
         captions = [split.caption_text(caption) for caption in ids]
         words = [data.vocabulary.decode(row) for row in batch.captions.tolist()]
         images = to_uint8(generated.images[-1]).cpu()
         warn_of_equal_images(images, real, trainer.global_step)
         shown = self._shown(images, generated, words)
-        sheet = self._sheet(images, real, generated, captions)
+        sheet = self._sheet(images, real, generated, captions, shaped.layouts)
         save_png(sheet, Path(trainer.default_root_dir) / "samples" / f"step_{trainer.global_step:06d}.png")
         self._log(trainer, sheet, shown, captions)
 
     @staticmethod
-    def _sheet(images: torch.Tensor, real: torch.Tensor, generated: Drawing, captions: list[str]) -> Image.Image:
+    def _sheet(
+        images: torch.Tensor, real: torch.Tensor, generated: Drawing, captions: list[str], layouts: Layouts | None
+    ) -> Image.Image:
         rows = [("generated", images), ("real", real)]
+        if layouts is not None:
+            rows.insert(0, ("layout", torch.stack([coloured(each) for each in layouts.labels.cpu().numpy()])))
         if generated.masks:
             rows.append(("mask", torch.stack(_under_masks(images, generated))))
         return rows_grid(rows, captions)

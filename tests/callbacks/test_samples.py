@@ -32,7 +32,7 @@ class Painter:
     def __init__(self, attention=True, masks=True):
         self.attention, self.masks = attention, masks
 
-    def synthesise(self, noise, captions, lengths):
+    def synthesise(self, noise, captions, lengths, layouts=None):
         count, words = captions.shape
         attention = torch.zeros(count, words, 4, 4)
         attention[..., :2] = 1 / 8

@@ -1,0 +1,221 @@
+"""SPADE: semantic image synthesis with spatially-adaptive normalisation (Park et al., CVPR 2019).
+
+Images of layouts: a label map goes in, an image comes out. Each normalisation is scaled and shifted at every pixel
+by what convolutions make of the map there. Written from the paper's formulas; the released code is not free.
+"""
+
+from itertools import pairwise
+from math import log2
+from typing import Any, ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from t2igan.errors import UserError
+from t2igan.layout.planes import LayoutPlanes, layout_maps
+from t2igan.losses.adversarial import Hinge, Objective
+from t2igan.models.adversarial import AdversarialModule, TextMode
+from t2igan.models.generator_losses import GeneratorLoss
+from t2igan.models.layout_discriminators import PatchDiscriminator
+from t2igan.models.layout_losses import FeatureMatching, VGGLoss
+from t2igan.models.synthesis import Conditions, Discriminator, Generator, Synthesis
+from t2igan.nn.convolution import double
+from t2igan.nn.spectral import SpectralConv2d
+from t2igan.ranges import Count, Decay, Rate, Side, Weight, Whole
+
+WIDEST = 16
+
+
+class SPADE(nn.Module):
+    """Spatially-adaptive normalisation (Eqs. 1 to 3): x^ (1 + gamma(m)) + beta(m), x^ being normalised.
+
+    Args:
+        channels: width of the features.
+        planes: of the map.
+        hidden: width inside the two small networks, which share their first layer (128 in the paper).
+    """
+
+    def __init__(self, channels: int, planes: int, hidden: int) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm2d(channels, affine=False)
+        self.shared = nn.Conv2d(planes, hidden, 3, padding=1)
+        self.modulation = nn.Conv2d(hidden, 2 * channels, 3, padding=1)
+
+    def forward(self, features: Tensor, planes: Tensor) -> Tensor:
+        """``features`` (B, C, s, s) and ``planes`` (B, P, s, s) -> (B, C, s, s)."""
+        gamma, beta = self.modulation(F.relu(self.shared(planes))).chunk(2, dim=1)
+        return torch.addcmul(beta, self.norm(features), 1 + gamma)
+
+
+class SPADEBlock(nn.Module):
+    """SPADE residual block (Fig. 4): twice SPADE, LReLU, convolution, beside a shortcut.
+
+    Convolutions are spectrally normalised. Where the width changes the shortcut is learned, and modulated too.
+
+    Args:
+        channels: width of the features.
+        out_channels: width of what comes out.
+        planes: of the map.
+        hidden: as of :class:`SPADE`.
+    """
+
+    def __init__(self, channels: int, out_channels: int, planes: int, hidden: int) -> None:
+        super().__init__()
+        middle = min(channels, out_channels)
+        self.spade1, self.conv1 = SPADE(channels, planes, hidden), SpectralConv2d(channels, middle, 3, padding=1)
+        self.spade2, self.conv2 = SPADE(middle, planes, hidden), SpectralConv2d(middle, out_channels, 3, padding=1)
+        self.learned = channels != out_channels
+        if self.learned:
+            self.spade_shortcut = SPADE(channels, planes, hidden)
+            self.conv_shortcut = SpectralConv2d(channels, out_channels, 1)
+
+    def forward(self, features: Tensor, planes: Tensor) -> Tensor:
+        """``features`` (B, C, s, s) and ``planes`` (B, P, s, s) -> (B, C', s, s)."""
+        residual = self.conv1(F.leaky_relu(self.spade1(features, planes), 0.2))
+        residual = self.conv2(F.leaky_relu(self.spade2(residual, planes), 0.2))
+        if self.learned:
+            features = self.conv_shortcut(self.spade_shortcut(features, planes))
+        return features + residual
+
+
+class SPADEGenerator(Generator):
+    """Layouts -> images (Fig. 4): a SPADE block at each resolution, nearest upsampling between them.
+
+    Text is not used. At 256 px with ``start`` 8, ``middle_blocks`` 2, ``channels`` 64, ``hidden`` 128 and without
+    ``embed`` it is the paper's: blocks of 1024, 1024, 1024, 512, 256, 128, 64.
+
+    Args:
+        image_size: side of the images, a power of two times ``start``.
+        channels: base width, that of the last block; 16 times it is the widest.
+        start: side of the first features.
+        middle_blocks: number of blocks at the second resolution; the others have one.
+        hidden: width inside the modulations.
+        embed: bring the 184 one-hot planes down to so many by a 1x1 convolution first, which makes them cheap;
+            None leaves them one-hot.
+        noise_dim: the first features are made of so many random numbers; 0: of the map.
+    """
+
+    requires: ClassVar[frozenset[str]] = frozenset({"layouts"})
+    sentence_dim = 0
+
+    def __init__(
+        self,
+        image_size: Side = 256,
+        channels: Count = 64,
+        start: Count = 8,
+        middle_blocks: Count = 2,
+        hidden: Count = 128,
+        embed: Count | None = None,
+        noise_dim: Whole = 0,
+    ) -> None:
+        super().__init__()
+        doublings = log2(image_size / start)
+        if doublings < 1 or not doublings.is_integer():
+            raise UserError(f"SPADEGenerator: image_size {image_size} is no start {start} doubled once or more")
+        self.noise_dim, self.image_sizes, self.start = noise_dim, [image_size], start
+        self.planes = LayoutPlanes(embed)
+        places = [min(2**place, WIDEST) * channels for place in range(int(doublings), -1, -1)]
+        widths = [places[0], places[0], *[places[1]] * middle_blocks, *places[2:]]
+        if noise_dim:
+            self.first = nn.Linear(noise_dim, widths[0] * start**2)
+        else:
+            self.first = nn.Conv2d(self.planes.channels, widths[0], 3, padding=1)
+        self.blocks = nn.ModuleList(
+            SPADEBlock(width, out, self.planes.channels, hidden) for width, out in pairwise(widths)
+        )
+        self.same_side = range(2, 1 + middle_blocks)
+        self.to_image = nn.Sequential(nn.LeakyReLU(0.2), nn.Conv2d(channels, 3, 3, padding=1), nn.Tanh())
+
+    def forward(self, noise: Tensor, text: Conditions) -> Synthesis:
+        """Generate one image for each row of ``noise`` (B, Z) and of ``text.layouts``."""
+        maps = layout_maps(text.layouts)
+        planes = self.planes(maps, self.start)
+        if self.noise_dim:
+            features = self.first(noise).view(len(noise), -1, self.start, self.start)
+        else:
+            features = self.first(planes)
+        for number, block in enumerate(self.blocks):
+            if number and number not in self.same_side:
+                features = double(features)
+                planes = self.planes(maps, features.shape[-1])
+            features = block(features, planes)
+        return Synthesis(images=[self.to_image(features)])
+
+
+class SPADEGAN(AdversarialModule):
+    """SPADE's training: hinge on patches at two scales, feature matching, VGG loss where weights are given, TTUR.
+
+    Args:
+        image_size: side of the images.
+        channels: base width of the generator (64 in the paper).
+        discriminator_channels: base width of the discriminators (64 in the paper).
+        hidden: width inside the modulations (128 in the paper).
+        embed: see :class:`SPADEGenerator`; of the discriminators too.
+        feature_matching: weight of the feature matching; 0 takes none.
+        vgg: file of VGG19's weights for the perceptual loss of weight 10; None: there is none.
+        generator: any other generator.
+        discriminators: any other discriminators; None is a patch discriminator at the images' side and one at half.
+        objective: any other objective; None is hinge.
+        generator_losses: any other terms in place of feature matching and VGG loss.
+        text_mode: ``none`` where neither side takes text.
+        mismatch: layouts that count as wrong for a real image; the paper has none.
+        lr_generator: learning rate of the generator.
+        lr_discriminator: learning rate of the discriminators.
+        betas: of Adam.
+        ema_decay: of the averaged weights; the paper keeps none.
+        kwargs: as of :class:`AdversarialModule`.
+    """
+
+    VOID = (
+        (("generator",), ("image_size", "channels", "hidden")),
+        (("discriminators",), ("discriminator_channels",)),
+        (("generator", "discriminators"), ("embed",)),
+        (("generator_losses",), ("feature_matching", "vgg")),
+    )
+
+    def __init__(
+        self,
+        image_size: Side = 256,
+        channels: Count = 64,
+        discriminator_channels: Count = 64,
+        hidden: Count = 128,
+        embed: Count | None = None,
+        feature_matching: Weight = 10.0,
+        vgg: str | None = None,
+        generator: Generator | None = None,
+        discriminators: list[Discriminator] | None = None,
+        objective: Objective | None = None,
+        generator_losses: list[GeneratorLoss] | None = None,
+        text_mode: TextMode = "none",
+        mismatch: Any = "none",
+        lr_generator: Rate = 1e-4,
+        lr_discriminator: Rate = 4e-4,
+        betas: tuple[Decay, Decay] = (0.0, 0.9),
+        ema_decay: Decay | None = 0.999,
+        **kwargs: Any,
+    ) -> None:
+        if generator is None:
+            generator = SPADEGenerator(image_size, channels, hidden=hidden, embed=embed)
+        if discriminators is None:
+            size = generator.image_sizes[-1]
+            discriminators = [
+                PatchDiscriminator(size, discriminator_channels, scale=scale, embed=embed, adversarial_weight=0.5)
+                for scale in (1, 2)
+            ]
+        if generator_losses is None:
+            generator_losses = [FeatureMatching(feature_matching)] if feature_matching else []
+            generator_losses += [VGGLoss(vgg)] if vgg else []
+        super().__init__(
+            generator=generator,
+            discriminators=discriminators,
+            objective=objective or Hinge(),
+            generator_losses=generator_losses,
+            text_mode=text_mode,
+            mismatch=mismatch,
+            lr_generator=lr_generator,
+            lr_discriminator=lr_discriminator,
+            betas=betas,
+            ema_decay=ema_decay,
+            **kwargs,
+        )
