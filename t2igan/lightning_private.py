@@ -28,6 +28,21 @@ def scales_losses(trainer: pl.Trainer) -> bool:
     return getattr(trainer.precision_plugin, "scaler", None) is not None
 
 
+def datamodule_of(trainer: pl.Trainer) -> Any:
+    """The data module, which the trainer is given by its ``connectors/data_connector.py``."""
+    return vars(trainer)["datamodule"]
+
+
+def callbacks_of(trainer: pl.Trainer) -> list[pl.Callback]:
+    """All callbacks (``connectors/callback_connector.py``); the list itself, which may be changed."""
+    return vars(trainer)["callbacks"]
+
+
+def log_every_n_steps(trainer: pl.Trainer) -> int:
+    """How many steps lie between two rows (``connectors/logger_connector/logger_connector.py``)."""
+    return vars(trainer)["log_every_n_steps"]
+
+
 def overfits(trainer: pl.Trainer) -> bool:
     """Whether the trainer replaces samplers, to overfit some batches (``connectors/data_connector.py``)."""
     return bool(vars(trainer)["overfit_batches"])

@@ -87,7 +87,9 @@ class Guards(Callback):
         rank_zero_warn(f"step {trainer.global_step}: {wrong[0]} is not finite; skipped, {self.skipped} in all")
         optimizer.zero_grad(set_to_none=True)  # optimisers leave alone what has no gradient
 
-    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: object) -> None:
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
         """Have the step's values read, and look at those that have been."""
         logged = {name: value for name, value in logged_in_step(trainer).items() if name.startswith(OF_A_STEP)}
         if self.non_finite == "skip":

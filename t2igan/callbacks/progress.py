@@ -64,8 +64,9 @@ class LineProgress(ProgressBar):
         self._since = (time.monotonic(), trainer.global_step)
         total = trainer.estimated_stepping_batches
         left = per_step * (total - trainer.global_step)
-        losses = {key: value for key, value in self.get_metrics(trainer, pl_module).items() if "loss" in key}
-        words = " ".join(f"{key.removeprefix('train/')} {float(value):.2f}" for key, value in losses.items())
+        metrics = self.get_metrics(trainer, pl_module).items()
+        losses = {key: float(value) for key, value in metrics if "loss" in key and not isinstance(value, dict)}
+        words = " ".join(f"{key.removeprefix('train/')} {value:.2f}" for key, value in losses.items())
         print(
             f"step {trainer.global_step}/{total:.0f}, {per_step:.2f} s each, {left / 60:.1f} min left, {words}",
             flush=True,

@@ -2,6 +2,7 @@
 
 import csv
 from pathlib import Path
+from typing import Any
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
@@ -9,7 +10,7 @@ from pytorch_lightning.loggers import CSVLogger
 from pytorch_lightning.loggers.csv_logs import ExperimentWriter
 from pytorch_lightning.utilities import rank_zero_only
 
-from t2igan.lightning_private import set_loggers_step
+from t2igan.lightning_private import log_every_n_steps, set_loggers_step
 
 CURVES = "metrics.csv"
 # What a step says of itself, the same whenever it is done; how fast it was is not.
@@ -50,9 +51,10 @@ class RunCurves(CSVLogger):
     @property
     def experiment(self) -> _KeepingWriter:
         """The writer."""
-        if self._experiment is None:
-            self._experiment = _KeepingWriter(self.log_dir)
-        return self._experiment
+        writer = self._experiment
+        if not isinstance(writer, _KeepingWriter):
+            writer = self._experiment = _KeepingWriter(self.log_dir)
+        return writer
 
     @rank_zero_only
     def rewind(self, step: int, last: dict[str, float] | None = None) -> None:
@@ -95,7 +97,7 @@ class ContinueCurves(Callback):
     def on_save_checkpoint(self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict) -> None:
         """Note the values of the last step, if it is one that is logged."""
         step = trainer.global_step - 1
-        if trainer.training and (step + 1) % trainer.log_every_n_steps == 0:
+        if trainer.training and (step + 1) % log_every_n_steps(trainer) == 0:
             logged = trainer.logged_metrics.items()
             values = {key: float(value) for key, value in logged if key.startswith(OF_A_STEP)}
             checkpoint[self.KEY] = values | {"step": step, "epoch": trainer.current_epoch}
@@ -119,6 +121,8 @@ class ContinueCurves(Callback):
             if isinstance(logger, RunCurves):
                 logger.rewind(trainer.global_step, self._last)
 
-    def on_train_batch_start(self, trainer: pl.Trainer, *_: object) -> None:
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
         """Log under ``global_step``: after some resumes Lightning's own counter for loggers lags behind it."""
         set_loggers_step(trainer, trainer.global_step)

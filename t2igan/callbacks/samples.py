@@ -1,7 +1,7 @@
 """Images of a training in progress."""
 
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import pytorch_lightning as pl
@@ -13,6 +13,8 @@ from pytorch_lightning.utilities import rank_zero_only
 
 from t2igan.callbacks.guards import warn_of_equal_images
 from t2igan.layout.layout import Layouts
+from t2igan.lightning_private import datamodule_of
+from t2igan.models.adversarial import AdversarialModule
 from t2igan.nn.images import to_uint8
 from t2igan.nn.noise import caption_noise
 from t2igan.plotting.grids import rows_grid, save_png, to_picture
@@ -52,7 +54,9 @@ class SampleGrid(Callback):
         self.captions = captions
         self.seed = seed
 
-    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: object) -> None:
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
         """Draw when it is time."""
         if trainer.global_step % self.every_n_steps == 0:
             self._draw(trainer, pl_module)
@@ -64,9 +68,9 @@ class SampleGrid(Callback):
 
     @rank_zero_only
     def _draw(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if not hasattr(pl_module, "synthesise") or trainer.sanity_checking:
+        if not isinstance(pl_module, AdversarialModule) or trainer.sanity_checking:
             return
-        data = trainer.datamodule
+        data = datamodule_of(trainer)
         split = data.test_split
         images = [round(k * (len(split) - 1) / max(self.captions - 1, 1)) for k in range(self.captions)]
         ids = [split.captions_of(image)[0] for image in images]

@@ -13,6 +13,7 @@ from pytorch_lightning.plugins.io import TorchCheckpointIO
 
 from t2igan.errors import UserError
 from t2igan.files import whole_file
+from t2igan.lightning_private import log_every_n_steps
 from t2igan.models.suite_module import read_checkpoint, require_finite
 from t2igan.progress import LAST
 
@@ -74,7 +75,9 @@ class RunCheckpoints(Checkpoint):
         """Start the clock."""
         self._since, self._step = time.monotonic(), trainer.global_step
 
-    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: object) -> None:
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
         """Save when it is time, between two steps of the optimisers: accumulated gradients are in no checkpoint."""
         step = trainer.global_step
         if step == self._step:
@@ -87,7 +90,7 @@ class RunCheckpoints(Checkpoint):
         late = time.monotonic() - self._since > 60 * self.every_minutes
         # Clocks of several processes differ, and asking each other at every step would make the devices wait.
         if trainer.world_size > 1:
-            return self._step % trainer.log_every_n_steps == 0 and trainer.strategy.broadcast(late)
+            return self._step % log_every_n_steps(trainer) == 0 and trainer.strategy.broadcast(late)
         return late
 
     def save(self, trainer: pl.Trainer) -> Path:
@@ -99,7 +102,7 @@ class RunCheckpoints(Checkpoint):
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Save the very end, wherever the last regular checkpoint was made."""
-        pl_module.finished = True
+        vars(pl_module)["finished"] = True
         self.save(trainer)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import pytorch_lightning as pl
 import torch
@@ -26,6 +26,7 @@ from t2igan.evaluation.networks import NetworkOptions, load_classifier, load_dam
 from t2igan.evaluation.processes import processes
 from t2igan.evaluation.protocol import Protocol, load_protocol
 from t2igan.evaluation.record import MetricValue, ResultRecord, append_record, read_records
+from t2igan.lightning_private import callbacks_of, datamodule_of
 from t2igan.models.adversarial import AdversarialModule
 from t2igan.reporting.numbers import direction, format_number
 
@@ -104,7 +105,6 @@ class Scores(Callback):
             _require_metric(best, self.protocol)
         self.keeper = None if best is None else BestCheckpoint(best)
         self._scored: int | None = None
-        self._evaluation: Evaluation | None = None
         self._began, self._seconds = 0.0, 0.0
 
     # ---------------------------------------------------------------------------------------------- set-up
@@ -113,14 +113,14 @@ class Scores(Callback):
         """Find all that the metrics need, so that what is missing is said before training."""
         if not isinstance(pl_module, AdversarialModule):
             raise UserError(f"Scores: {type(pl_module).__name__} draws nothing that could be scored: take it out")
-        store, folder = self._store(trainer.datamodule), Path(trainer.default_root_dir)
+        store, folder = self._store(datamodule_of(trainer)), Path(trainer.default_root_dir)
         options = replace(self._options, device=str(pl_module.device), cache=folder / FEATURES)
         own = [] if pl_module.damsm is None else [pl_module.damsm]
         with isolate_rng():
             damsms = load_damsms([*own, *self.independent_damsm], store)
             classifier = load_classifier(self.classifier, store) if self.classifier else None
-            subject = TrainingSubject(pl_module, folder, self.protocol.weights)
-            self._evaluation = Evaluation(subject, self.protocol, store, damsms, classifier, options)
+            self._subject = TrainingSubject(pl_module, folder, self.protocol.weights)
+            self._evaluation = Evaluation(self._subject, self.protocol, store, damsms, classifier, options)
         left_out = self._evaluation.not_computed
         if left_out and trainer.is_global_zero:
             print(f"scores of {self.protocol.name} without " + "; ".join(f"{k}: {v}" for k, v in left_out.items()))
@@ -139,32 +139,36 @@ class Scores(Callback):
         if trainer.global_step == 0 and self.keeper is not None and trainer.is_global_zero:
             self.keeper.path(trainer).unlink(missing_ok=True)  # of a run that this one begins anew
         if trainer.global_step and trainer.global_step != self._scored and self._ends_a_turn(trainer):
-            self._score(trainer, pl_module)
+            self._score(trainer, cast(AdversarialModule, pl_module))
 
     # --------------------------------------------------------------------------------------------- scoring
 
-    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: object) -> None:
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
         """Score when it is time; before the checkpoints of this step are saved."""
         if self._is_due(trainer):
             # To the progress display, and to callbacks that watch a metric; loggers have it already.
-            pl_module.log_dict(self._score(trainer, pl_module), logger=False, prog_bar=True)
+            pl_module.log_dict(
+                self._score(trainer, cast(AdversarialModule, pl_module)), logger=False, prog_bar=True
+            )
 
     def _is_due(self, trainer: pl.Trainer) -> bool:
         if self.every_n_steps is not None:
             return trainer.global_step % self.every_n_steps == 0
-        return trainer.is_last_batch and (trainer.current_epoch + 1) % self.every_n_epochs == 0
+        return trainer.is_last_batch and (trainer.current_epoch + 1) % (self.every_n_epochs or 1) == 0
 
     def _ends_a_turn(self, trainer: pl.Trainer) -> bool:
         """The same of the step at which a resumed training begins."""
         if self.every_n_steps is not None:
             return self._is_due(trainer)
-        return trainer.global_step % (self.every_n_epochs * trainer.num_training_batches) == 0
+        return trainer.global_step % ((self.every_n_epochs or 1) * trainer.num_training_batches) == 0
 
     def _score(self, trainer: pl.Trainer, module: AdversarialModule) -> dict[str, float]:
         """Score, keep the checkpoint if it is the best, and log."""
         _wait_for(module.device)
         begin, step = time.perf_counter(), trainer.global_step
-        self._evaluation.subject.at(step)
+        self._subject.at(step)
         networks = module.generator, module.text_encoder, *module.averages.values()
         with undisturbed(), of_the_first_process(*networks):
             record = only_finite(self._evaluation.run())
@@ -175,7 +179,7 @@ class Scores(Callback):
         except BaseException:  # a stop signal too: the run that goes on from here does it again
             self._scored = None
             raise
-        for callback in trainer.callbacks:
+        for callback in callbacks_of(trainer):
             if isinstance(callback, Speed):
                 callback.leave_out()
         return {f"val/{name}": value.value for name, value in values.items()}
@@ -186,17 +190,19 @@ class Scores(Callback):
         """Write the record, keep the checkpoint if it is the best, log the values and what they cost."""
         if trainer.is_global_zero:
             _append_once(Path(trainer.default_root_dir) / RECORDS, record)
-        step = record.subject.training.steps
+        step, training = trainer.global_step, record.subject.training
         self._keep(trainer, values, step)
         now = time.perf_counter()
         self._seconds += now - begin
         share = self._seconds / (now - self._began)
-        seen = float(record.subject.training.images_seen or 0)
+        seen = 0.0 if training is None else float(training.images_seen or 0)
         self._log(trainer, values, {"val/images_seen": seen, SHARE: share}, step)
         self._say(trainer, values, f"{now - begin:.1f} s; scoring took {share:.1%} of the training's time", step)
 
     def _keep(self, trainer: pl.Trainer, values: dict[str, MetricValue], step: int) -> None:
-        name = None if self.keeper is None else f"{self.keeper.metric}{self.suffix}"
+        if self.keeper is None:
+            return
+        name = f"{self.keeper.metric}{self.suffix}"
         if name in values:
             choice = Choice(name, values[name].value, step, self.protocol.name, self.selection)
             self.keeper.offer(trainer, choice)

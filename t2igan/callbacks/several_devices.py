@@ -7,7 +7,9 @@ import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.plugins.layer_sync import LayerSync
 from pytorch_lightning.utilities import rank_zero_warn
+from torch import nn
 
+from t2igan.models.adversarial import AdversarialModule
 from t2igan.nn.synced_norm import separate, synchronise, unsynchronised
 
 
@@ -17,14 +19,14 @@ class BatchNormOfAllDevices(LayerSync):
     ``t2igan fit`` sets it unless ``trainer.sync_batchnorm`` is false.
     """
 
-    def apply(self, model: pl.LightningModule) -> pl.LightningModule:
+    def apply(self, model: nn.Module) -> nn.Module:
         """Synchronise; discriminators under a gradient penalty so that they can be differentiated twice."""
-        if getattr(model, "penalty", None) is not None:
+        if isinstance(model, AdversarialModule) and model.penalty is not None:
             synchronise(model.discriminators, by_formula=True)
         synchronise(model)
         return model
 
-    def revert(self, model: pl.LightningModule) -> pl.LightningModule:
+    def revert(self, model: nn.Module) -> nn.Module:
         """Leave the model as it was."""
         separate(model)
         return model

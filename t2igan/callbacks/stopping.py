@@ -5,7 +5,7 @@ import signal
 import subprocess
 import threading
 from types import FrameType
-from typing import Any
+from typing import Any, cast
 
 import pytorch_lightning as pl
 import torch
@@ -16,6 +16,7 @@ from t2igan.callbacks.reading import LateReader
 from t2igan.callbacks.saving import RunCheckpoints
 from t2igan.errors import Stopped
 from t2igan.lightning_private import loops_state, requeues_itself
+from t2igan.models.suite_module import SuiteModule
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2)
 WARNINGS = (signal.SIGUSR1, signal.SIGUSR2)
@@ -54,7 +55,7 @@ class StopSignals(Callback):
         self._step = 0
         self._position: dict[str, Any] | None = None
         self._stopping = False
-        self._agreed: LateReader | None = None
+        self._agreed = LateReader()
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Listen from here on; Lightning has set up its own handlers, and will put back those from before."""
@@ -92,13 +93,17 @@ class StopSignals(Callback):
             signal.setitimer(signal.ITIMER_REAL, _SOON)
             return
         self._working = True  # stops once
-        raise Stopped(self.received)
+        raise Stopped(number)
 
-    def on_train_batch_start(self, *_: object) -> None:
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
         """A step begins; it is not left in the midst of."""
         self._working = True
 
-    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: object) -> None:
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
         """Stop if asked to; on several processes, if one of them was. Accumulated gradients are not left behind."""
         if trainer.global_step == self._step:
             return
@@ -127,7 +132,9 @@ class StopSignals(Callback):
         if self._position is None:
             return
         path = self.saver.save(trainer)
-        exception.left = f"saved {path} at {pl_module.progress()}; the same command goes on from there"
+        exception.left = (
+            f"saved {path} at {cast(SuiteModule, pl_module).progress()}; the same command goes on from there"
+        )
         if exception.number in WARNINGS and requeues_itself(trainer) and trainer.is_global_zero:
             _requeue()
 

@@ -66,12 +66,12 @@ def start(loggers: list[Logger], folder: Path) -> None:
     for logger in loggers:
         if not isinstance(logger, WandbLogger):
             continue
-        import wandb  # only where it was asked for: its import takes a moment
+        from wandb.errors import Error as WandbError  # only where it was asked for: its import takes a moment
 
         folder.mkdir(parents=True, exist_ok=True)
         try:
             run = logger.experiment
-        except wandb.errors.Error as error:
+        except WandbError as error:
             what = str(error).splitlines()[0]
             raise UserError(
                 f"wandb: {what} Or set WANDB_MODE=offline, and send the run later with `wandb sync`"

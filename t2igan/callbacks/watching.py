@@ -70,7 +70,9 @@ class GradientNorms(Callback):
             key = f"gradients/{name}"
             self._values[f"{key}_second" if key in self._values else key] = get_total_norm(each)
 
-    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: object) -> None:
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
         """Log it; in the midst of a step Lightning would forget what that step has logged so far."""
         if self._values:
             pl_module.log_dict(self._values)
@@ -88,12 +90,14 @@ class Speed(Callback):
         self._since = 0.0
         self._only_waits = False
 
-    def on_train_start(self, *_: object) -> None:
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Begin; what comes before the first batch is preparation."""
         self._images, self._working, self._waiting = 0, 0.0, 0.0
         self._only_waits = False
 
-    def on_train_batch_start(self, *_: object) -> None:
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
         """A batch is there."""
         now = time.perf_counter()
         if self._only_waits:
@@ -114,11 +118,21 @@ class Speed(Callback):
             pl_module.log_dict({f"speed/{name}": value for name, value in values.items()})
             self._images, self._working, self._waiting = 0, 0.0, 0.0
 
-    def leave_out(self, *_: object) -> None:
+    def leave_out(self) -> None:
         """Something else happens until the next batch: that time is neither work nor waiting."""
         self._only_waits = False
 
-    on_validation_start = on_save_checkpoint = on_train_epoch_end = leave_out
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """See :meth:`leave_out`."""
+        self.leave_out()
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """See :meth:`leave_out`."""
+        self.leave_out()
+
+    def on_save_checkpoint(self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict) -> None:
+        """See :meth:`leave_out`."""
+        self.leave_out()
 
 
 class BestSoFar(Callback):

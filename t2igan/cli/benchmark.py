@@ -1,9 +1,10 @@
 """``t2igan benchmark``: runs a plan, several steps at a time, and leaves out what is done."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
 from rich.console import Console
@@ -56,7 +57,7 @@ def benchmark(plan: str, fresh: bool = False, launcher: str | None = None, dry_r
         raise UserError(f"another `t2igan benchmark` works in {todo.folder}: wait for it, or stop it") from error
 
 
-def _run(plan: Plan, settings: dict, fresh: bool) -> None:
+def _run(plan: Plan, settings: Mapping[str, Any], fresh: bool) -> None:
     ledger = Ledger(plan.folder, fresh)
     place = make_launcher(settings, plan.folder)
     jobs: list[Job] = []

@@ -80,7 +80,7 @@ def caption_verb(
         rows = list(caption_files(captioner, image_files(Path(images)), batch_size))
         _print_captions(rows)
     else:
-        opened = open_store(store)
+        opened = open_store(str(store))
         require_same_words(captioner, opened, checkpoint)
         rows = _measure(captioner, ChosenCaptions(opened, count, words, batch_size), generator, seed, weights)
         _print_quality(rows, captioner)
@@ -163,7 +163,7 @@ def caption_files(captioner: STREAM, files: Sequence[Path], batch_size: int) -> 
         unreadable += [str(file) for file, pixels in read if pixels is None]
         if unreadable:
             continue
-        pixels = torch.stack([pixels for _, pixels in read]).to(captioner.device)
+        pixels = torch.stack([pixels for _, pixels in read if pixels is not None]).to(captioner.device)
         captions, probabilities = captioner.say(captioner.encoder(to_signed(pixels)))
         for (file, _), caption, probability in zip(read, captions, probabilities.tolist()):
             yield {"image": str(file), "caption": caption, "log_probability": round(probability, 4)}
@@ -231,17 +231,17 @@ class ChosenCaptions:
         for part, (captions, lengths) in zip(self.parts, self.tokens):
             own, draws = self.plan.captions[part], self.plan.draws[part]
             noise = planned_noise(own, draws, module.generator.random_dim, seed)
-            inputs = (each.to(module.device) for each in (noise, captions, lengths))
-            yield to_uint8(module.synthesise(*inputs, weights).images[-1])
+            noise, captions, lengths = (each.to(module.device) for each in (noise, captions, lengths))
+            yield to_uint8(module.synthesise(noise, captions, lengths, weights).images[-1])
 
     @torch.no_grad()
     def quality(self, captioner: STREAM, pictures: Iterator[Tensor]) -> dict[str, float]:
         """How well a captioner tells the captions back from ``pictures``; see :class:`CaptionQuality`."""
         quality = CaptionQuality().to(captioner.device)
         for part, (captions, lengths), images in zip(self.parts, self.tokens, pictures):
-            inputs = (each.to(captioner.device) for each in (to_signed(images), captions, lengths))
+            inputs = [each.to(captioner.device) for each in (to_signed(images), captions, lengths)]
             references = reference_captions(self.split, self.plan.captions[part].tolist())
-            captioner.measure(quality, *inputs, references)
+            captioner.measure(quality, inputs[0], inputs[1], inputs[2], references)
         return {"count": len(self.plan)} | {name: value.item() for name, value in quality.compute().items()}
 
 

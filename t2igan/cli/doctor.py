@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, NoReturn
 
 from rich.console import Console
 from rich.table import Table
@@ -160,7 +160,7 @@ def _own_data(datasets: Path) -> list[str]:
 class _Parser(argparse.ArgumentParser):
     """Says what is wrong with the arguments in one line, as every verb does."""
 
-    def error(self, message: str) -> None:
+    def error(self, message: str) -> NoReturn:
         raise UserError(message)
 
 
@@ -260,6 +260,8 @@ def _store(name: str, path: Path, verify: bool) -> Finding:
     """What the header of a store tells, and with ``verify`` its content."""
     import h5py
 
+    from t2igan.data.store import dataset_in
+
     size, again = path.stat().st_size, f"make {path} again with t2igan prepare and --force true"
 
     def damaged(why: str) -> Finding:
@@ -267,8 +269,8 @@ def _store(name: str, path: Path, verify: bool) -> Finding:
 
     try:
         with h5py.File(path, "r", locking=False) as file:
-            header = dict(file.attrs)
-            images = [len(file[split]["class_ids"]) for split in SPLITS]
+            header: dict[str, Any] = dict(file.attrs)
+            images = [len(dataset_in(file, f"{split}/class_ids")) for split in SPLITS]
             check = f"{header['name']}, {header['image_size']} px, {header['encoding']}, " + " + ".join(
                 f"{count:,} {split}" for count, split in zip(images, SPLITS)
             )
@@ -362,7 +364,8 @@ def _package(name: str, at_least: str = "0", purpose: str = "") -> Finding:
 
 def _numbers(version: str) -> tuple[int, ...]:
     """(2, 15, 0) of "2.15.0+cpu"."""
-    return tuple(int(part) for part in re.match(r"[0-9.]*[0-9]", version)[0].split("."))
+    found = re.match(r"[0-9.]*[0-9]", version)
+    return tuple(int(part) for part in found[0].split(".")) if found else ()
 
 
 OTHERS: dict[str, Callable[[DoctorOptions], Iterator[Finding]]] = {

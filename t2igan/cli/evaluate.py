@@ -118,7 +118,7 @@ def evaluate_verb(
     require_writable(target)
     with joined(device) as own:
         console.quiet = processes()[0] > 0
-        if given != checkpoint:
+        if given and checkpoint and given != checkpoint:
             _tell_choice(given, checkpoint)
         generated = _folder(images, pattern, pinned, opened, allow_partial) if images else None
         damsms = load_damsms(damsm, opened)

@@ -9,17 +9,17 @@ import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import jsonargparse
 import pytorch_lightning as pl
 import torch
 from jsonargparse import Namespace
+from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.callbacks import Callback, ModelCheckpoint, ProgressBar
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 from pytorch_lightning.loggers import Logger, TensorBoardLogger, WandbLogger
 from pytorch_lightning.utilities import rank_zero_only
-from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 import t2igan.data
 import t2igan.losses
@@ -142,11 +142,11 @@ class SuiteCLI(LightningCLI):
     options: ClassVar[list[str]] = []
     lock: ClassVar[FolderLock | None] = None
 
-    @classmethod
-    def subcommands(cls) -> dict[str, set[str]]:
+    @staticmethod
+    def subcommands() -> dict[str, set[str]]:
         """The one that was asked for: each parser costs a second to build."""
-        every = LightningCLI.subcommands()
-        return {cls.words[1]: every[cls.words[1]]}
+        verb = SuiteCLI.words[1]
+        return {verb: LightningCLI.subcommands()[verb]}
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Options of the house."""
@@ -169,7 +169,7 @@ class SuiteCLI(LightningCLI):
 
     def before_instantiate_classes(self) -> None:
         """Refuse what cannot work, then settle the run's folder."""
-        config = self.config[self.subcommand]
+        config = self.config[self.words[1]]
         named = {path.rpartition(".")[0] for path in class_paths(config.model.as_dict())}
         config.allow = sorted({*config.allow, *(name for name in named if not name.startswith("t2igan."))})
         allow(config.allow)
@@ -209,7 +209,7 @@ class SuiteCLI(LightningCLI):
         kind = pkgutil.resolve_name(config.model.class_path)
         if issubclass(kind, AdversarialModule):
             given = self.parser.parse_args(self.words[1:], defaults=False)
-            settle_seams(config, given[self.subcommand].as_dict(), kind)
+            settle_seams(config, given[self.words[1]].as_dict(), kind)
 
     def _settle_speed(self, config: Namespace) -> None:
         """Levers of the process and of the trainer; those of the model wait until there is one."""
@@ -248,7 +248,7 @@ class SuiteCLI(LightningCLI):
 
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
         """The Trainer with the house's loggers and callbacks where the YAML names none of their kind."""
-        trainer = self.config_init[self.subcommand].trainer
+        trainer = self.config_init[self.words[1]].trainer
         callbacks = list(trainer.callbacks or [])
         progress = StepBar() if sys.stdout.isatty() else LineProgress()
         own = [each for each in callbacks if isinstance(each, RunCheckpoints)]
@@ -286,7 +286,7 @@ class SuiteCLI(LightningCLI):
 
     @rank_zero_only
     def _keep_earlier(self) -> None:
-        if not self.config[self.subcommand].get("ckpt_path"):
+        if not self.config[self.words[1]].get("ckpt_path"):
             for path in self.folder.glob(BEFORE.format("*")):
                 path.unlink()
         elif kept := keep_earlier(self.folder, self._resolved()):
@@ -294,10 +294,10 @@ class SuiteCLI(LightningCLI):
 
     def _resolved(self) -> dict[str, Any]:
         """The configuration as plain values, defaults and the command line's included."""
-        text = self._parser(self.subcommand).dump(self.config[self.subcommand], skip_none=False)
+        text = self._parser(self.words[1]).dump(self.config[self.words[1]], skip_none=False)
         return parse_yaml(text, "the configuration")
 
-    def _loggers(self, chosen: Any) -> list[Logger] | bool:
+    def _loggers(self, chosen: Any) -> list[Logger] | Literal[False]:
         if chosen is False:
             return False
         loggers = [] if chosen in (None, True) else list(chosen) if isinstance(chosen, list) else [chosen]
@@ -305,7 +305,7 @@ class SuiteCLI(LightningCLI):
             if isinstance(logger, WandbLogger):
                 store = getattr(self.datamodule, "store", None)
                 dataset = type(self.datamodule).__name__ if store is None else store.name
-                fresh = self.config[self.subcommand].fresh
+                fresh = self.config[self.words[1]].fresh
                 wandb_run.settle(logger, self.folder, type(self.model).__name__, dataset, fresh)
         if not loggers:
             loggers.append(TensorBoardLogger(str(self.folder), name="tensorboard", version=""))

@@ -40,10 +40,10 @@ def parse(function: Callable, argv: Sequence[str], verb: str) -> dict[str, Any]:
     parser = ArgumentParser(prog=f"t2igan {verb}", exit_on_error=False, allow_abbrev=False)
     # What has no default stands alone on the command line, unless the function takes it by its keyword only.
     every = inspect.signature(function).parameters.values()
-    by_keyword = {each.name for each in every if each.kind is each.KEYWORD_ONLY}
+    by_keyword: set[str | int] = {each.name for each in every if each.kind is each.KEYWORD_ONLY}
     parser.add_function_arguments(function, as_group=False, as_positional=True, skip=by_keyword, fail_untyped=True)
     if by_keyword:
-        others = {each.name for each in every} - by_keyword
+        others: set[str | int] = {each.name for each in every if each.name not in by_keyword}
         parser.add_function_arguments(function, as_group=False, skip=others, fail_untyped=True)
     parser.add_argument("--allow", type=str, action="append", default=[], help=ALLOW_HELP)
     try:

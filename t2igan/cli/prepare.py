@@ -377,7 +377,8 @@ def _say_left_out(lines: Sequence[str], folder: Path) -> None:
 
 
 def _usage() -> str:
-    lines = [f"  {name:<12} {inspect.getdoc(verb).splitlines()[0]}" for name, verb in _DATA_SETS.items()]
+    firsts = {name: (inspect.getdoc(verb) or "").partition("\n")[0] for name, verb in _DATA_SETS.items()}
+    lines = [f"  {name:<12} {first}" for name, first in firsts.items()]
     return "\n".join(
         [
             "usage: t2igan prepare DATASET [--help] [options]",

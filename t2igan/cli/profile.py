@@ -23,7 +23,8 @@ from t2igan.cli.profile_loader import profile_loader
 from t2igan.data.datamodule import CaptionedImagesModule
 from t2igan.data.store import open_store
 from t2igan.errors import UserError
-from t2igan.models.suite_module import read_checkpoint
+from t2igan.lightning_private import callbacks_of
+from t2igan.models.suite_module import SuiteModule, read_checkpoint
 from t2igan.profiling import showing
 from t2igan.profiling.steps import ProfileSteps
 from t2igan.profiling.synthetic import save_untrained, without_downloads, write_synthetic_store
@@ -122,11 +123,12 @@ class ProfileCLI(SuiteCLI):
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
         """The Trainer with what belongs to a step, and the measuring."""
         trainer = super().instantiate_trainer(**kwargs)
-        kept = [callback for callback in trainer.callbacks if type(callback).__name__ not in LEFT_OUT]
-        trainer.callbacks = [self.measuring, *kept]
+        callbacks = callbacks_of(trainer)
+        kept = [callback for callback in callbacks if type(callback).__name__ not in LEFT_OUT]
+        callbacks[:] = [self.measuring, *kept]
         return trainer
 
-    def fit(self, model: pl.LightningModule, **kwargs: Any) -> None:
+    def fit(self, model: SuiteModule, **kwargs: Any) -> None:
         """Measure."""
         self._guarded(self.trainer.fit, model, **kwargs)
 
@@ -137,7 +139,7 @@ class UntrainedCLI(SuiteCLI):
     words_of_data: list[str]
     target: Path
 
-    def fit(self, model: pl.LightningModule, **kwargs: Any) -> None:
+    def fit(self, model: SuiteModule, **kwargs: Any) -> None:
         """Save in place of training."""
         save_untrained(model, self.words_of_data, self.target)
 

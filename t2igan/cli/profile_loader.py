@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from multiprocessing import get_context
 from pathlib import Path
+from typing import cast
 
 import torch
 from PIL import Image
@@ -20,6 +21,7 @@ from t2igan.data.datamodule import CaptionedImagesModule
 from t2igan.data.datasets import TrainingItems, resize_images
 from t2igan.data.rendering import short_side
 from t2igan.data.repeating import repeat_store
+from t2igan.data.sampler import TrainingBatches
 from t2igan.data.store import open_store
 from t2igan.errors import UserError
 from t2igan.nn.images import to_signed
@@ -111,7 +113,7 @@ def _side_by_side(
     """CPU time of both ways, batch by batch in turn, so that both meet the same machine."""
     files = _files(Path(images)) if images else []
     ours, theirs = _StageClock(), _StageClock()
-    batches, items = _training_batches(data), data.train_dataloader().dataset
+    batches, items = _training_batches(data), cast(TrainingItems, data.train_dataloader().dataset)
     for number in range(WARM_UP + -(-count // data.batch_size)):
         if number == WARM_UP:
             ours.reset()
@@ -131,7 +133,7 @@ def _files(folder: Path) -> list[Path]:
 
 def _training_batches(data: CaptionedImagesModule) -> Iterator[list[tuple[int, int]]]:
     """(epoch, image) of one batch after another, without end."""
-    sampler = data.train_dataloader().sampler
+    sampler = cast(TrainingBatches, data.train_dataloader().sampler)
     epoch = 0
     while True:
         sampler.set_epoch(epoch)

@@ -113,8 +113,10 @@ def read_signature(module: str, function: str) -> tuple[str, list[Option]]:
     return summary, options
 
 
-def _kind(annotation: ast.expr, aliases: dict[str, ast.expr]) -> str:
+def _kind(annotation: ast.expr | None, aliases: dict[str, ast.expr]) -> str:
     """A type as help shows it: choices as ``a|b``, a module's name for a type resolved."""
+    if annotation is None:
+        return ""
     if isinstance(annotation, ast.Name) and annotation.id in aliases:
         annotation = aliases[annotation.id]
     text = ast.unparse(annotation).removesuffix(" | None")

@@ -72,13 +72,13 @@ def full_help(argv: Sequence[str]) -> list[str]:
 def root_keys(verb: str) -> set[str]:
     """Keys at the top of a configuration: LightningCLI's, the Trainer's for the verb, the suite's own."""
     tree = ast.parse((PACKAGE / "cli" / "fit.py").read_text())
-    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)]
     own = {
         word.value.removeprefix("--")
-        for node in calls
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
         if node.func.attr in ("add_argument", "add_class_arguments")
         for word in node.args
-        if isinstance(word, ast.Constant)
+        if isinstance(word, ast.Constant) and isinstance(word.value, str)
     }
     return OF_EVERY_VERB | own | (set(_trainer_arguments(verb)) - {"self", "datamodule", "dataloaders"})
 
@@ -137,7 +137,8 @@ def _config_files(argv: Sequence[str]) -> list[str]:
 @cache
 def _trainer_arguments(method: str) -> list[str]:
     """Names of the arguments of a method of Lightning's Trainer."""
-    folder = Path(importlib.util.find_spec("pytorch_lightning").origin).parent
+    found = importlib.util.find_spec("pytorch_lightning")
+    folder = Path(found.origin).parent if found and found.origin else Path()
     kinds = _class_definitions([folder / "trainer" / "trainer.py"])
     return [name for name in _own_arguments(kinds["Trainer"], method) or [] if name != "self"]
 
@@ -183,4 +184,5 @@ def _own_arguments(node: ast.ClassDef, method: str) -> list[str] | None:
 
 def _hands_on(node: ast.ClassDef) -> bool:
     """Whether further keywords go to the bases."""
-    return _constructor(node, "__init__").args.kwarg is not None
+    constructor = _constructor(node, "__init__")
+    return constructor is not None and constructor.args.kwarg is not None

@@ -6,7 +6,7 @@ reaches; :class:`Composer` says what happens here.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from scipy import ndimage
@@ -210,8 +210,8 @@ def fill(behind: Layout, seen: np.ndarray, stuff: dict[int, int], best: np.ndarr
     filler[fits] = SHARES.index("retrieved")
     empty &= ~fits
     if (labels != VOID).any():
-        rows, columns = ndimage.distance_transform_edt(labels == VOID, return_distances=False, return_indices=True)
-        near = rows[empty], columns[empty]
+        places: Any = ndimage.distance_transform_edt(labels == VOID, return_distances=False, return_indices=True)
+        near = places[0][empty], places[1][empty]
         labels[empty], instances[empty], filler[empty] = labels[near], instances[near], SHARES.index("nearest")
     elif stuff:
         labels[empty], filler[empty] = max(stuff, key=lambda value: stuff[value]), SHARES.index("frequent")

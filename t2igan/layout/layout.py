@@ -100,11 +100,9 @@ class Layouts:
     @classmethod
     def of(cls, layouts: Sequence[Layout], texts: Sequence[Sequence[str]]) -> "Layouts":
         """A batch of layouts of one size with the texts of their segments."""
-        maps = [
-            torch.from_numpy(np.stack([getattr(each, name) for each in layouts]))
-            for name in ("labels", "instances")
-        ]
-        return cls(*maps, [tuple(each) for each in texts])
+        labels = torch.from_numpy(np.stack([each.labels for each in layouts]))
+        instances = torch.from_numpy(np.stack([each.instances for each in layouts]))
+        return cls(labels, instances, [tuple(each) for each in texts])
 
 
 def resize_maps(maps: Tensor, size: int) -> Tensor:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from scipy import ndimage
@@ -108,7 +109,8 @@ class MaskBank:
         numbers = np.unique(layout.instances[region])
         parts = [region & (layout.instances == number) for number in numbers if number != NO_SEGMENT]
         # Where things are not told apart, pieces that hang together pass for one.
-        pieces, count = ndimage.label(region & (layout.instances == NO_SEGMENT))
+        found: Any = ndimage.label(region & (layout.instances == NO_SEGMENT))
+        pieces, count = found
         return parts + [pieces == number for number in range(1, count + 1)]
 
 

@@ -140,14 +140,13 @@ def _trace(steps: Steps, labels: LabelSet, colours: np.ndarray, side: int) -> Im
 
 def _tiles(placed: Sequence[Placed], bank: MaskBank, colours: np.ndarray, side: int) -> Image.Image:
     """The maps that masks come from, each with its mask in full colour."""
-    own = [each for each in placed if each.image is not None][:_MOST_TILES]
+    own = [(each.image, each.source) for each in placed if each.image is not None and each.source]
     columns = 1 if len(own) < 2 else 2 if len(own) < 5 else 3
     image, tile = Image.new("RGB", (side, side), PAPER), (side - 4 * (columns - 1)) // columns
-    for place, each in enumerate(own):
-        labels = bank.layout(each.image).labels
+    for place, (number, mask) in enumerate(own[:_MOST_TILES]):
+        labels = bank.layout(number).labels
         pixels = colours[labels] * 0.25 + 255 * 0.75
         chosen = np.zeros(labels.shape, bool)
-        mask = each.source
         chosen[mask.top : mask.top + mask.bits.shape[0], mask.left : mask.left + mask.bits.shape[1]] = mask.bits
         pixels[chosen] = colours[mask.label]
         small = Image.fromarray(pixels.astype(np.uint8)).resize((tile, tile), Image.Resampling.NEAREST)

@@ -6,7 +6,7 @@ from functools import cache
 from typing import Any
 
 from t2igan.errors import UserError
-from t2igan.evaluation.metrics import METRICS
+from t2igan.evaluation.metrics import METRICS, ScoredMetric
 from t2igan.evaluation.protocol import Protocol, load_protocol, protocol_names, protocol_of
 from t2igan.evaluation.record import ResultRecord
 from t2igan.reporting.leaderboard import Board
@@ -55,18 +55,22 @@ def differences(measured: Measured, board: Board) -> list[str]:
     theirs, ours = _pinned(measured.protocol), protocol_of_record(_witness(board))
     if ours is None:
         return ["the table's protocol is not one of today"]
-    specs = [next((spec for spec in each.metrics if spec.name == measured.metric), None) for each in (theirs, ours)]
-    if specs[1] is None:
+    their_spec, our_spec = (_spec(each, measured.metric) for each in (theirs, ours))
+    if their_spec is None or our_spec is None:
         return [NOT_MEASURED]
     skipped = UNIMPORTANT
-    if measured.metric in WITHOUT_REFERENCE or getattr(specs[0], "statistics", ""):
+    if measured.metric in WITHOUT_REFERENCE or getattr(their_spec, "statistics", ""):
         skipped = skipped | set(REFERENCE)
-    keys = {own.name for each in (theirs, specs[0]) for own in fields(each)} | {PICTURES}
+    keys = {own.name for each in (theirs, their_spec) for own in fields(each)} | {PICTURES}
     but = {key: text for key, text in measured.but if key in keys}
     found = [f"{key}: {text}" for key, text in but.items()]
     found += _of_fields(theirs, ours, skipped | but.keys())
-    found += _of_fields(*specs, (UNIMPORTANT - {"loader_batch"}) | but.keys())
+    found += _of_fields(their_spec, our_spec, (UNIMPORTANT - {"loader_batch"}) | but.keys())
     return found + list(_of_counts(theirs, board, measured.test_images, PICTURES not in but))
+
+
+def _spec(protocol: Protocol, metric: str) -> ScoredMetric | None:
+    return next((spec for spec in protocol.metrics if spec.name == metric), None)
 
 
 @cache

@@ -214,11 +214,13 @@ def _beside(found: Sequence[Beside]) -> dict[str, Any]:
     for one in found:
         line = lines.setdefault(line_key(one.number), _published_line(one.number, one.number.note) | {"cells": {}})
         cell = line["cells"].setdefault(one.number.metric, {"text": one.number.text, "ours": []})
-        if one.difference is not None:
+        if one.row is not None and one.difference is not None:
             digits = METRICS[one.number.metric].decimals
             cell["ours"].append(f"{one.row.name} {one.value:.{digits}f}: {one.difference:+.{digits}f}")
     reasons = [
-        f"{one.row.title}, {one.number.metric}: not held against it: {one.why_not}" for one in found if one.why_not
+        f"{one.row.title}, {one.number.metric}: not held against it: {one.why_not}"
+        for one in found
+        if one.row and one.why_not
     ]
     notes = [*dict.fromkeys(reasons), *beside_notes(found)]
     return {"headers": metrics, "lines": list(lines.values()), "notes": notes}

@@ -7,7 +7,7 @@ from itertools import takewhile
 from pathlib import Path
 from statistics import fmean, stdev
 
-from t2igan.evaluation.record import ResultRecord, SubjectCard, TrainingCard, by_reason
+from t2igan.evaluation.record import MetricValue, ResultRecord, SubjectCard, TrainingCard, by_reason
 from t2igan.identity import identity_of
 from t2igan.reporting.numbers import SPREADS, Summary, direction, format_summary, is_better, spread_over
 
@@ -74,13 +74,13 @@ class BoardRow:
         """A metric over its runs, None where no run has it."""
         name, network = column
         found = [record.metrics[name] for record in self.records if name in record.metrics]
-        values = tuple(value for value in found if value.network_sha256 == network)
+        values: Sequence[MetricValue] = [value for value in found if value.network_sha256 == network]
         if not values:
             return None
         numbers = [value.value for value in values]
         if len(values) > 1:
-            return Summary(values, fmean(numbers), stdev(numbers), "seeds")
-        return Summary(values, numbers[0], values[0].spread, spread_over(name, values[0]))
+            return Summary(tuple(values), fmean(numbers), stdev(numbers), "seeds")
+        return Summary(tuple(values), numbers[0], values[0].spread, spread_over(name, values[0]))
 
 
 @dataclass(frozen=True)

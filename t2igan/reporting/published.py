@@ -172,7 +172,7 @@ def _read_block(
             protocol = row.get("protocol", block.get("protocol"))
             but = {**block.get("but", {}), **row.get("but", {})}
             wrong = _objection(dataset, metric, protocol, but) if parts else f"{value!r} is no value"
-            if wrong:
+            if wrong or parts is None:
                 problems.append(f"{here}: {metric}: {wrong}")
                 continue
             yield PublishedNumber(
@@ -209,8 +209,9 @@ def _objection(dataset: str, metric: str, protocol: str | None, but: Mapping[str
         return f"{protocol} is for {pinned.dataset}"
     if spec is None:
         return f"{protocol} does not measure it"
-    if metric in ("is", "is*") and (spec.temperature != 1) != (metric == "is*"):
-        return f"{protocol} has the temperature {spec.temperature}"
+    temperature = getattr(spec, "temperature", 1)
+    if metric in ("is", "is*") and (temperature != 1) != (metric == "is*"):
+        return f"{protocol} has the temperature {temperature}"
     return ""
 
 

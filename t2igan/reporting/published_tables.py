@@ -29,7 +29,7 @@ def _beside_line(one: Beside) -> list[str]:
     number = one.number
     digits = METRICS[number.metric].decimals
     ours = (f"not held against it: {one.why_not}" if one.why_not else "-") if one.value is None else ""
-    if one.value is not None:
+    if one.row is not None and one.value is not None:
         ours = f"{one.value:.{digits}f}, {one.row.title}"
     difference = "" if one.difference is None else f"{one.difference:+.{digits}f}"
     return [

@@ -3,10 +3,11 @@
 import base64
 import re
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from t2igan.plotting.curves import Rows
 from t2igan.plotting.vector import curve_svg
@@ -147,14 +148,11 @@ def read_images(entries: Sequence[tuple[Path, str]], notes: list[str]) -> list[P
     """PNG files as parts of the page; one that cannot be read is noted and left out."""
     found = []
     for path, caption in entries:
-        try:
-            content = path.read_bytes()
-            with Image.open(path) as image:
-                image.verify()
-                size, kind = image.size, image.format
-        except (OSError, UnidentifiedImageError, SyntaxError):
-            kind = None
-        if kind != "PNG":
+        content, size = b"", (0, 0)
+        with suppress(OSError, SyntaxError), Image.open(path, formats=["PNG"]) as image:
+            image.verify()
+            size, content = image.size, path.read_bytes()
+        if not content:
             notes.append(f"{path}: not a readable PNG, left out")
             continue
         uri = f"data:image/png;base64,{base64.b64encode(content).decode()}"

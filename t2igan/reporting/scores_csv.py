@@ -55,7 +55,7 @@ def _of_board(board: Board) -> Iterator[dict[str, Any]]:
             yield from _of_means(board, row)
     for one in beside(board):
         line = _of_published(one.number) | {"protocol_hash": board.protocol_hash}
-        if one.difference is not None:
+        if one.row is not None and one.difference is not None:
             line["ours"] = one.row.name
             line["ours_minus_published"] = one.difference / METRICS[one.number.metric].factor
         yield line

@@ -95,7 +95,7 @@ def workspace_of(sections: list[Section], entity: str, project: str) -> Any:
     def panel(one: Panel) -> Any:
         if one.kind == "media":
             return panels.MediaBrowser(title=one.title, media_keys=one.keys)
-        return panels.LinePlot(title=one.title, x=one.x, y=one.keys)
+        return panels.LinePlot(title=one.title, x=one.x, y=list(one.keys))
 
     made = [
         workspaces.Section(name=one.name, panels=[panel(each) for each in one.panels], is_open=place < 3)

@@ -33,6 +33,7 @@ def opened(folder: Path, mode: Mode, **settings: Any) -> Iterator[Any]:
         UserError: wandb cannot be reached, or knows no user.
     """
     import wandb  # only where it was asked for: its import takes a moment
+    from wandb.errors import Error as WandbError
 
     variables = {"project": "PROJECT", "name": "NAME", "group": "RUN_GROUP", "tags": "TAGS", "id": "RUN_ID"}
     given = {
@@ -43,7 +44,7 @@ def opened(folder: Path, mode: Mode, **settings: Any) -> Iterator[Any]:
     folder.mkdir(parents=True, exist_ok=True)
     try:
         run = wandb.init(dir=str(folder), mode=mode, **given)
-    except wandb.errors.Error as error:
+    except WandbError as error:
         what = str(error).splitlines()[0]
         raise UserError(f"wandb: {what} Or give --wandb offline, and send it later with `wandb sync`") from error
     failed = True
@@ -65,7 +66,7 @@ def log_scores(record: ResultRecord, mode: Mode) -> None:
     folder = run_folder_of(subject.path) if subject.kind == "checkpoint" and subject.path else None
     address = {} if folder is None else read_address(folder)
     if "id" in address:
-        page = {"id": address["id"], "project": address.get("project"), "resume": "allow"}
+        page: dict[str, Any] = {"id": address["id"], "project": address.get("project"), "resume": "allow"}
     else:
         page = {"name": f"{subject.name}, {record.protocol}", "project": PROJECT, "job_type": "evaluate"}
         page["tags"] = [record.dataset]
@@ -114,7 +115,9 @@ def log_report(
         row: dict[str, Any] = {}
         for board in tables:
             alone = [one.protocol for one in tables].count(board.protocol) == 1
-            row[f"leaderboard/{board.protocol if alone else board.title}"] = wandb.Table(*leaderboard_rows(board))
+            headers, lines = leaderboard_rows(board)
+            table = wandb.Table(columns=list(headers), data=list(lines))
+            row[f"leaderboard/{board.protocol if alone else board.title}"] = table
         for name, path in sheets.items():
             row[f"sheets/{name}"] = wandb.Image(str(path))
         if page is not None:
