@@ -4,12 +4,14 @@ import signal
 import subprocess
 import sys
 import time
+import types
 
 import pytest
 
 from t2igan.benchmark.launchers import make_launcher
 from t2igan.benchmark.launchers.base import INTERRUPTED
 from t2igan.benchmark.launchers.local import LocalLauncher, visible_gpus
+from t2igan.benchmark.launchers.slurm import SlurmHandle
 from t2igan.benchmark.steps import Step
 from t2igan.errors import UserError
 
@@ -141,6 +143,60 @@ def test_a_job_of_slurm_that_is_cancelled(slurm_launcher, tmp_path, monkeypatch)
     assert handle.token in slurm_launcher.close()
     subprocess.run(["scancel", handle.token], check=True)
     assert finish(handle) == 1
+
+
+class JobOfSubmitit:
+    """What a handle asks of a job of submitit."""
+
+    job_id = 7
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    @property
+    def paths(self):
+        return types.SimpleNamespace(result_pickle=self.folder / "result")
+
+    def exception(self):
+        return None
+
+    def result(self):
+        return int(self.paths.result_pickle.read_text())
+
+
+@pytest.fixture
+def queued(tmp_path, monkeypatch):
+    """A handle of a job; whether `squeue` knows it, and what it left, are files."""
+    monkeypatch.setattr("t2igan.benchmark.launchers.slurm.QUEUE_SECONDS", -1.0)
+    squeue = tmp_path / "bin" / "squeue"
+    squeue.parent.mkdir()
+    squeue.write_text(f"#!/bin/sh\ncat {tmp_path}/state || {{ echo Invalid job id specified >&2; exit 1; }}\n")
+    squeue.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{squeue.parent}:{os.environ['PATH']}")
+    return SlurmHandle(JobOfSubmitit(tmp_path))
+
+
+def test_a_job_that_is_queued_again_has_not_failed(queued, tmp_path):
+    """`scontrol requeue` ends a training, which saves and gives 143; SLURM starts the same job once more."""
+    (tmp_path / "result").write_text("143")
+    (tmp_path / "state").write_text("PENDING\n")
+    assert [queued.poll() for _ in range(3)] == [None] * 3
+    (tmp_path / "result").write_text("0")
+    assert queued.poll() == 0
+
+
+def test_a_job_that_failed_and_is_not_in_the_queue(queued, tmp_path):
+    (tmp_path / "result").write_text("143")
+    (tmp_path / "state").write_text("COMPLETING\n")
+    assert queued.poll() is None
+    (tmp_path / "state").unlink()
+    assert queued.poll() == 143
+
+
+def test_a_job_that_leaves_nothing(queued, tmp_path):
+    """Its files may arrive later than the news that it is gone."""
+    (tmp_path / "state").write_text("")  # a queue that has forgotten it
+    assert [queued.poll(), queued.poll()] == [None, 1]
 
 
 def test_an_interrupt_reaches_the_command(tmp_path):

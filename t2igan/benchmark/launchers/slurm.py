@@ -123,8 +123,10 @@ class SlurmHandle(Handle):
     """A job.
 
     A job that is cancelled leaves no result: it is given up once the queue does not know it (twice, because files
-    may arrive later than news). The queue itself is asked: not every cluster keeps the accounts that submitit
-    reads.
+    may arrive later than news). One that failed may be queued again by the cluster (``scontrol requeue``, another
+    job that comes first, a node that goes down), and is given up once the queue does not know it either: else a
+    second job would be sent after it. The queue itself is asked: not every cluster keeps the accounts that
+    submitit reads.
 
     Args:
         job: submitit's.
@@ -137,13 +139,21 @@ class SlurmHandle(Handle):
 
     def poll(self) -> int | None:
         """Its exit code; 1 where it ended without one (cancelled, node lost)."""
-        if self.job.paths.result_pickle.exists():
-            failure = self.job.exception()
-            return self.job.result() if failure is None else 1
+        code = self._result()
+        if code == 0:
+            return 0
         if time.monotonic() - self._asked > QUEUE_SECONDS:
             self._asked = time.monotonic()
             self._absent = self._absent + 1 if self._is_gone() else 0
-        return 1 if self._absent > 1 else None
+        needed = 1 if code is None else 0
+        return (code or 1) if self._absent > needed else None
+
+    def _result(self) -> int | None:
+        """What the job has left; a job that is queued again leaves its own in place of that."""
+        if not self.job.paths.result_pickle.exists():
+            return None
+        failure = self.job.exception()
+        return self.job.result() if failure is None else 1
 
     def _is_gone(self) -> bool:
         asked = subprocess.run(
