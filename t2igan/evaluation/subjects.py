@@ -252,12 +252,9 @@ def build_untrained_subject(path: str | Path, seed: int, damsm: DAMSM | None = N
         UserError: the checkpoint cannot be read, is of another kind, or the DAMSM's text encoder does not fit.
     """
     checkpoint = read_checkpoint(path)
-    content = checkpoint["t2igan"]
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         module = _adversarial(build_module(path, checkpoint), path)
-        module.vocabulary, module.dataset = content["vocabulary"], content["dataset"]
-        module.configure_model()
     if damsm is not None and module.damsm is not None:
         try:
             module.text_encoder.load_state_dict(damsm.text_encoder.state_dict())

@@ -21,7 +21,8 @@ from t2igan.errors import UserError
 from t2igan.models.digest import OWN, archive_problem, is_sealed, is_whole, seal
 from t2igan.models.weights_file import SUFFIX, read_weights
 from t2igan.nn import across
-from t2igan.nn.config import Configured, build, config_of
+from t2igan.nn.bounded import NoLargerThan
+from t2igan.nn.config import WRONG_ARGUMENTS, Configured, build, config_of
 from t2igan.nn.finite import first_non_finite
 from t2igan.nn.levers import PLAIN, Levers
 from t2igan.nn.randomness import StepRandom, seed_weights, step_seed
@@ -330,7 +331,6 @@ def load_module(path: str | Path) -> SuiteModule:
     require_finite(path, checkpoint["state_dict"])
     module = build_module(path, checkpoint)
     module.on_load_checkpoint(checkpoint)
-    module.configure_model()
     try:
         module.load_state_dict(checkpoint["state_dict"])
     except RuntimeError as error:
@@ -343,15 +343,24 @@ def load_module(path: str | Path) -> SuiteModule:
 
 
 def build_module(path: str | Path, checkpoint: dict[str, Any]) -> SuiteModule:
-    """The module that a checkpoint's config describes, with new weights.
+    """The module that a checkpoint's config describes, all of its networks built, with new weights.
 
     Raises:
-        UserError: the config is not that of a module of the suite.
+        UserError: the config is not that of a module of the suite, or of networks that the checkpoint cannot fill.
     """
     try:
-        module = build(checkpoint[OWN]["config"])
+        with NoLargerThan(checkpoint["state_dict"].values()):
+            return _built(checkpoint[OWN])
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
+    except WRONG_ARGUMENTS as error:
+        raise UserError(f"{path}: its networks cannot be built ({_reason(error)})") from error
+
+
+def _built(own: dict[str, Any]) -> SuiteModule:
+    module = build(own["config"])
     if not isinstance(module, SuiteModule):
-        raise UserError(f"{path}: its config describes {type(module).__name__}, which is not trained by itself")
+        raise UserError(f"its config describes {type(module).__name__}, which is not trained by itself")
+    module.vocabulary, module.dataset = own["vocabulary"], own["dataset"]
+    module.configure_model()
     return module

@@ -13,6 +13,8 @@ from t2igan.user_modules import find_user_module
 
 Kind = TypeVar("Kind", bound=type)
 SUITE = "t2igan"
+WRONG_ARGUMENTS = (TypeError, ValueError, AttributeError, RuntimeError, ArithmeticError, LookupError)
+"""What networks raise that are built with arguments which do not fit them."""
 _allowed: set[str] = set()
 
 
@@ -151,7 +153,7 @@ def _build(config: Any) -> Any:
     kind, arguments = _class_of(config["class_path"]), config["init_args"]
     try:
         return kind(**{key: _build(item) for key, item in arguments.items()})
-    except (TypeError, ValueError, AttributeError, RuntimeError, ArithmeticError, LookupError) as error:
+    except WRONG_ARGUMENTS as error:
         what = next(iter(str(error).splitlines()), type(error).__name__)
         raise UserError(f"{config['class_path']} cannot be built ({what})") from error
 

@@ -419,6 +419,12 @@ FILES = [
         DRAW,
         ("t2igan.cli.main.main",),
     ),
+    (
+        "a checkpoint that describes networks of 300 GB",
+        checkpoint(lambda c: c["t2igan"]["config"]["init_args"].update(vocabulary_size=10**9)),
+        DRAW,
+        ("ssagan.ckpt",),
+    ),
     ("a checkpoint without weights", checkpoint(lambda c: c["state_dict"].clear()), DRAW, ("ssagan.ckpt",)),
     (
         "a checkpoint with one weight of another shape",
