@@ -81,6 +81,8 @@ class CascadedGenerator(Generator, ABC):
         finest_only: bool = False,
     ) -> None:
         super().__init__()
+        if image_size.bit_length() < stages:
+            raise ValueError(f"{stages} stages of {image_size} pixels: the coarsest would have none")
         sizes = [image_size // 2**k for k in reversed(range(stages))]
         self.noise_dim, self.sentence_dim, self.eps_dim = noise_dim, sentence_dim, eps_dim
         self.image_sizes = sizes[-1:] if finest_only else sizes

@@ -9,9 +9,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from t2igan.errors import UserError
 
-_ROOM = 2**24
+_ROOM = 2**22
 """Numbers that may be made beside the weights: tables, first values of what is then loaded."""
-_TENSORS = 10_000
+_TENSORS = 1_000
 """Tensors that may be made beside those, so that millions of empty layers are refused too."""
 _COPIES = 4
 """How often each weight may be made: some are set once more while a network is built."""
