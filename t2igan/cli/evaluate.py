@@ -13,7 +13,7 @@ from t2igan.data.store import Store, open_store
 from t2igan.errors import UserError
 from t2igan.evaluation.chosen import Choice, checkpoint_of
 from t2igan.evaluation.embedders import ScoringDamsm
-from t2igan.evaluation.evaluation import Evaluation
+from t2igan.evaluation.evaluation import Evaluation, store_for
 from t2igan.evaluation.folder import ImageFolder
 from t2igan.evaluation.networks import NetworkOptions, load_classifier, load_damsms
 from t2igan.evaluation.processes import joined, processes
@@ -22,7 +22,7 @@ from t2igan.evaluation.record import append_record, read_records, require_writab
 from t2igan.evaluation.subjects import RealImages, Subject, build_untrained_subject, load_checkpoint_subject
 from t2igan.evaluation.timing import Timing
 from t2igan.models.suite_module import SELECTED, read_checkpoint
-from t2igan.ranges import Count, Whole
+from t2igan.ranges import Count, Share, Whole
 from t2igan.reporting.leaderboard import boards
 from t2igan.reporting.tables import rich_table
 from t2igan.reporting.wandb_pages import Mode, log_scores
@@ -72,7 +72,7 @@ def evaluate_verb(
     skip_missing: bool = False,
     cache: str | None = None,
     clip: str | None = None,
-    allow_partial: bool = False,
+    coverage: Share = 1.0,
     seed: Whole = 0,
     once: bool = False,
     timing: bool = False,
@@ -104,14 +104,15 @@ def evaluate_verb(
         cache: folder where features are kept, so that none is generated or shown to a network twice, about 12 kB
             an image and Inception; default: features beside the records; none keeps nothing.
         clip: folder of a CLIP, as transformers saves it.
-        allow_partial: score a folder that has not all images.
+        coverage: the share of the expected images, or narratives, that a folder must have; scores of fewer do not
+            compare with those of all.
         seed: of the untrained network's weights.
         once: leave out what the file of records holds already: the same images, protocol, store and networks.
         timing: print where the time went.
         wandb: put the scores into the summary of the run's page at wandb too; offline, for `wandb sync` later.
     """
     pinned = load_protocol(protocol)
-    opened = open_store(store)
+    opened = store_for(pinned, open_store(store))
     _require_subject(checkpoint, images, real, untrained)
     given, checkpoint = checkpoint, checkpoint and str(checkpoint_of(checkpoint))
     target = Path(records) if records else _default_records(checkpoint)
@@ -120,7 +121,7 @@ def evaluate_verb(
         console.quiet = processes()[0] > 0
         if given and checkpoint and given != checkpoint:
             _tell_choice(given, checkpoint)
-        generated = _folder(images, pattern, pinned, opened, allow_partial) if images else None
+        generated = _folder(images, pattern, pinned, opened, coverage) if images else None
         damsms = load_damsms(damsm, opened)
         backbone = load_classifier(classifier, opened) if classifier else None
         folders = _cache_folder(cache, target), Path(clip) if clip else None
@@ -222,10 +223,12 @@ def _subjects(
         yield RealImages()
 
 
-def _folder(path: str, pattern: str | None, protocol: Protocol, store: Store, allow_partial: bool) -> ImageFolder:
-    folder = ImageFolder(path, store.split(protocol.split), allow_partial, pattern)
+def _folder(path: str, pattern: str | None, protocol: Protocol, store: Store, coverage: float) -> ImageFolder:
+    folder = ImageFolder(path, store.split(protocol.split), coverage, pattern)
     folder.check(protocol, store)  # before anything else is measured for nothing
     console.print(f"{path}: {folder.content.summary()}", soft_wrap=True)
+    for missing in folder.content.missing:
+        console.print(f"missing: {missing}", soft_wrap=True, highlight=False)
     for unexpected in folder.content.unexpected:
         console.print(f"not scored, of no image of the split: {unexpected}", soft_wrap=True)
     return folder

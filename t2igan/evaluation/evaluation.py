@@ -8,7 +8,8 @@ from functools import partial
 import numpy as np
 import torch
 
-from t2igan.data.selection import Numbers
+from t2igan.data.requirements import refuse_lack
+from t2igan.data.selection import NarrativesAsCaptions, Numbers
 from t2igan.data.store import Store
 from t2igan.errors import UserError
 from t2igan.evaluation.cache import shelf_for
@@ -124,6 +125,18 @@ class Evaluation:
         )
 
 
+def store_for(protocol: Protocol, store: Store) -> Store:
+    """The store as a protocol wants it: with its narratives as captions, or as it is.
+
+    Raises:
+        UserError: there are no narratives.
+    """
+    if protocol.told == "captions":
+        return store
+    refuse_lack({protocol.told}, store.holds, f"protocol {protocol.name}", f"{store.path} ({store.name})")
+    return NarrativesAsCaptions(store)
+
+
 def choose_device(name: str) -> torch.device:
     """The device of a name; ``auto`` is the GPU where there is one.
 
@@ -150,6 +163,11 @@ def _check(protocol: Protocol, store: Store, options: NetworkOptions) -> None:
         raise UserError(
             f"{store.path}: holds {store.name!r}, protocol {protocol.name} is for {protocol.dataset!r}: "
             "choose another protocol or store"
+        )
+    if (protocol.told == "narratives") != store.split(protocol.split).narrated:
+        raise UserError(
+            f"{protocol.name} is for {protocol.told}: set data.init_args.captions: {protocol.told}, or choose "
+            "another protocol"
         )
     if store.image_size < protocol.image_size:
         raise UserError(

@@ -26,7 +26,7 @@ SUFFIXES = {".png", ".jpg", ".jpeg"}
 # What a pattern may hold, as regular expressions.
 FIELDS = {
     "key": r".+?",
-    "image_id": r"\d+",
+    "image_id": r".+",
     "caption": r"\d+",
     "annotation_id": r"\d+",
     "annotator_id": r"\d+",
@@ -52,12 +52,14 @@ class FolderContent:
     Attributes:
         files: the images that belong to the split, in the order of their names.
         images: the image of the split that each stands for.
-        captions: the caption of each, ``UNKNOWN`` where the name does not tell.
+        captions: the caption of each, ``UNKNOWN`` where the name does not tell. Of a data set of narratives, its
+            narrative.
         turns: of each file the numbers of its sample and pass, as far as the name tells.
-        expected: images of the split.
+        expected: images of the split, or its narratives where the names tell those.
         missing: keys without a file.
         unexpected: files that belong to no key.
-        annotated: whether a name has the id of an annotation.
+        annotated: whether a name has the id of an annotation that the store does not know.
+        unit: what is expected, in the plural.
     """
 
     files: list[Path]
@@ -68,12 +70,18 @@ class FolderContent:
     missing: list[str]
     unexpected: list[Path]
     annotated: bool = False
+    unit: str = "images"
+
+    @property
+    def coverage(self) -> float:
+        """The share of what is expected that has a file."""
+        return 1 - len(self.missing) / self.expected
 
     def summary(self) -> str:
         """One line."""
         found = self.expected - len(self.missing)
         return (
-            f"{self.expected} images expected, {found} found in {len(self.files)} files, "
+            f"{self.expected} {self.unit} expected, {found} found in {len(self.files)} files, "
             f"{len(self.missing)} missing, {len(self.unexpected)} unexpected"
         )
 
@@ -124,6 +132,10 @@ class _Names:
                 self._by_key.setdefault(name, image)
         numbers = ((image, COCO_KEY.fullmatch(name)) for image, name in enumerate(last_parts))
         self._by_number = {int(found[1]): image for image, found in numbers if found}
+        self.narrators: dict[tuple[int, str], int] = {}
+        if split.narrated:
+            told = ((image, number) for image in range(len(split)) for number in split.captions_of(image))
+            self.narrators = {(image, split.narrative(number).annotator_id): number for image, number in told}
 
     def find(self, stem: str) -> _Name | None:
         """What a name says; None for a name of no image."""
@@ -142,10 +154,16 @@ class _Names:
         key, number = parts.get("key"), parts.get("image_id")
         if key is not None:
             return self._by_key.get(key)
-        return None if number is None else self._by_number.get(int(number))
+        if number is None:
+            return None
+        by_number = self._by_number.get(int(number)) if number.isdecimal() else None
+        return self._by_key.get(number) if by_number is None else by_number
 
     def _with_caption(self, image: int, parts: dict[str, str | None]) -> _Name | None:
         annotated = any(parts.get(name) is not None for name in ("annotation_id", "annotator_id"))
+        if self.narrators and parts.get("annotator_id") is not None:
+            narrative = self.narrators.get((image, parts["annotator_id"]))
+            return None if narrative is None else _Name(image, narrative, (), False)
         turns = tuple(int(value) for name in ("sample", "turn") if (value := parts.get(name)) is not None)
         caption = parts.get("caption")
         if caption is None:
@@ -174,16 +192,21 @@ def scan_folder(folder: Path, split: StoreSplit, pattern: str | None = None) -> 
         raise UserError(f"--images: no image in {folder}: give a folder with {', '.join(sorted(SUFFIXES))} in it")
     found = [names.find(path.relative_to(folder).with_suffix("").as_posix()) for path in paths]
     known = [each for each in found if each is not None]
-    seen = {each.image for each in known}
+    told = names.narrators if pattern and "{annotator_id}" in pattern else {}
+    seen = {each.caption if told else each.image for each in known}
+    expected = dict(enumerate(split.keys))
+    if told:
+        expected = {number: f"{split.keys[image]}_{annotator}" for (image, annotator), number in told.items()}
     return FolderContent(
         [path for path, each in zip(paths, found) if each is not None],
         [each.image for each in known],
         [each.caption for each in known],
         [each.turns for each in known],
-        len(split),
-        [key for image, key in enumerate(split.keys) if image not in seen],
+        len(expected),
+        [key for number, key in expected.items() if number not in seen],
         [path for path, each in zip(paths, found) if each is None],
         any(each.annotated for each in known),
+        "narratives" if told else "images",
     )
 
 
@@ -205,7 +228,7 @@ class ImageFolder(Subject):
     Args:
         folder: path.
         split: of the data set that they are drawings of.
-        allow_partial: score them though some of the split's images have no drawing.
+        coverage: the share of the split's images, or narratives, that must have a drawing.
         pattern: how the files are named, see :func:`scan_folder`.
 
     Raises:
@@ -213,7 +236,7 @@ class ImageFolder(Subject):
     """
 
     def __init__(
-        self, folder: str | Path, split: StoreSplit, allow_partial: bool = False, pattern: str | None = None
+        self, folder: str | Path, split: StoreSplit, coverage: float = 1.0, pattern: str | None = None
     ) -> None:
         folder = Path(folder)
         self.content = scan_folder(folder, split, pattern)
@@ -226,9 +249,10 @@ class ImageFolder(Subject):
                 f"{strangers[0].name}; a key: {split.keys[0]}): name the files after the store's keys, or say with "
                 "--pattern how they are named"
             )
-        if self.content.missing and not allow_partial:
+        if self.content.coverage < coverage:
             raise UserError(
-                f"{folder}: {summary} (the first: {self.content.missing[0]}); draw them, or --allow_partial true"
+                f"{folder}: {summary} (the first: {self.content.missing[0]}); draw them, or lower "
+                f"--coverage {coverage:g} (these are {self.content.coverage:.4f})"
             )
         digests = [hashlib.sha256(path.read_bytes()).digest() for path in self.content.files]
         sha256, distinct = self._sha256(folder, pattern, digests), len(set(digests))

@@ -8,11 +8,12 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from t2igan.data.selection import Numbers
-from t2igan.data.store import StoreSplit
+from t2igan.data.datasets import EvaluationItems
+from t2igan.data.selection import ImageSplit, Numbers
 from t2igan.data.vocabulary import subsample_words
 from t2igan.evaluation.plan import ImagePlan
 from t2igan.evaluation.protocol import Protocol
+from t2igan.layout.layout import Layouts
 from t2igan.models.adversarial import AdversarialModule
 from t2igan.nn.images import to_uint8
 from t2igan.nn.noise import caption_noise
@@ -53,12 +54,12 @@ def batches(numbers: Numbers, batch_size: int) -> Iterator[np.ndarray]:
         yield np.asarray(numbers[start : start + batch_size], np.int64)
 
 
-def caption_words(split: StoreSplit, caption: int, words: int, seed: int) -> np.ndarray:
+def caption_words(split: ImageSplit, caption: int, words: int, seed: int) -> np.ndarray:
     """The ids of at most ``words`` words of a caption; the choice depends on seed and caption alone."""
     return subsample_words(split.caption_tokens(caption), words, np.random.default_rng([seed, caption]))
 
 
-def caption_tokens(split: StoreSplit, captions: Numbers, words: int, seed: int) -> tuple[Tensor, Tensor]:
+def caption_tokens(split: ImageSplit, captions: Numbers, words: int, seed: int) -> tuple[Tensor, Tensor]:
     """Captions as :class:`t2igan.data.datasets.EvaluationItems` gives them, without reading their images.
 
     Args:
@@ -124,12 +125,13 @@ def protocol_noise(
 @torch.no_grad()
 def generate_images(
     module: AdversarialModule,
-    split: StoreSplit,
+    split: ImageSplit,
     plan: ImagePlan,
     protocol: Protocol,
     numbers: Numbers,
     batch_size: int,
     device: torch.device,
+    window: int | None = None,
 ) -> Iterator[NumberedImages]:
     """Draw images of a plan.
 
@@ -141,6 +143,7 @@ def generate_images(
         numbers: which images of the plan to draw.
         batch_size: images at a time, in truth the next multiple of 16; it changes nothing.
         device: where to draw.
+        window: side of the stored images' crop, for modules that require layouts.
 
     Yields:
         The images, those of short captions first; of equally long ones in the order of ``numbers``.
@@ -152,13 +155,33 @@ def generate_images(
         noise = protocol_noise(
             plan.captions[whole], plan.draws[whole], generator.noise_dim, generator.eps_dim, protocol
         )
-        generated = module.synthesise(noise.to(device), captions.to(device), lengths.to(device), protocol.weights)
+        inputs = noise.to(device), captions.to(device), lengths.to(device)
+        layouts = layouts_of(module, split, plan.captions[whole], window, device)
+        generated = module.synthesise(*inputs, protocol.weights, layouts)
         images = generated.images[-1][: len(batch)]
         yield NumberedImages(torch.from_numpy(batch), to_uint8(images, protocol.quantisation), images.float())
 
 
+def layouts_of(
+    module: AdversarialModule, split: ImageSplit, captions: np.ndarray, window: int | None, device: torch.device
+) -> Layouts | None:
+    """The layouts of captions' images at the generator's size, for a module that requires them.
+
+    Args:
+        module: requires them, or not.
+        split: of the captions.
+        captions: int64 (B,).
+        window: side of the stored images' crop.
+        device: where they are wanted.
+    """
+    if window is None or not module.requires & {"layouts", "segments"}:
+        return None
+    layouts = EvaluationItems(split, window, carried=["layouts"])[captions].layouts
+    return layouts and layouts.resized(module.generator.image_sizes[-1]).to(device)
+
+
 def _of_equal_length(
-    split: StoreSplit, plan: ImagePlan, numbers: np.ndarray, words: int, batch_size: int
+    split: ImageSplit, plan: ImagePlan, numbers: np.ndarray, words: int, batch_size: int
 ) -> Iterator[np.ndarray]:
     """Batches of equally long captions: recurrent layers then have equally many rows at every word."""
     lengths = np.array([min(len(split.caption_tokens(int(caption))), words) for caption in plan.captions[numbers]])

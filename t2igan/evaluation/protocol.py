@@ -23,7 +23,7 @@ RULES = 1
 # Fields that choose which images there are, or what is made of them; the image of a caption depends on all others.
 CHOICES = {
     *("name", "source", "dataset", "images", "metrics", "captions", "captions_seed", "passes", "loader_batch"),
-    *("reference", "reference_split", "reference_images", "reference_count", "reference_seed"),
+    *("told", "reference", "reference_split", "reference_images", "reference_count", "reference_seed"),
     *("bootstrap", "bootstrap_seed", "confidence"),
 }
 
@@ -67,6 +67,7 @@ class Protocol:
         bootstrap: replicates for the confidence intervals of all metrics, 0 for none.
         bootstrap_seed: of the replicates.
         confidence: that an interval is meant to have.
+        told: what stands for captions: the data set's, or its narratives; images without one are left out.
     """
 
     name: str
@@ -96,6 +97,7 @@ class Protocol:
     bootstrap: int = added(0, minimum=0)
     bootstrap_seed: int = added(0, minimum=0)
     confidence: float = added(0.95, minimum=0.5)
+    told: Literal["captions", "narratives"] = added("captions")
 
     @property
     def hash(self) -> str:

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from t2igan.data.datasets import EvaluationItems, resize_images
+from t2igan.data.requirements import refuse_lack
 from t2igan.data.selection import Numbers
 from t2igan.data.store import Store, StoreSplit
 from t2igan.data.vocabulary import Vocabulary
@@ -100,6 +101,7 @@ class GeneratedSubject(Subject):
                 "choose a protocol of that size"
             )
         require_same_words(self.module, store, who)
+        refuse_lack(self.module.requires, store.holds, who, f"{store.path} ({store.name})")
         trained_on = self.module.dataset.get("fingerprint")
         if trained_on and trained_on != store.fingerprint:
             self.notes.append(f"trained on a store of fingerprint {trained_on[:12]}, not on this one")
@@ -114,8 +116,8 @@ class GeneratedSubject(Subject):
         device: torch.device,
     ) -> Iterator[NumberedImages]:
         """Draw."""
-        module = self.module.to(device)
-        yield from generate_images(module, store.split(protocol.split), plan, protocol, numbers, batch_size, device)
+        module, split = self.module.to(device), store.split(protocol.split)
+        yield from generate_images(module, split, plan, protocol, numbers, batch_size, device, store.image_size)
 
 
 class RealImages(Subject):

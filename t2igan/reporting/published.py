@@ -20,7 +20,7 @@ from t2igan.reporting.comparison import KEYS, NOT_MEASURED, PICTURES, Measured, 
 from t2igan.reporting.leaderboard import Board, BoardRow, Column, count_of
 
 FOLDER = Path(__file__).parent / "published"
-Certainty = Literal["stated", "listed", "recalled", "user"]
+Certainty = Literal["stated", "listed", "quoted", "recalled", "user"]
 VALUE = re.compile(r"(?P<round>about )?(?P<value>\d+(\.\d+)?)( ± (?P<spread>\d+(\.\d+)?))?")
 TEXT_KEYS = ("variant", "note", "protocol", "but")
 # Modules of the suite -> the systems that papers and users know.
@@ -30,6 +30,7 @@ SYSTEMS = {
     "SSAGAN": "SSA-GAN",
     "DFGAN": "DF-GAN",
     "DMGAN": "DM-GAN",
+    "SPADEGAN": "SPADE",
 }
 
 
@@ -78,9 +79,10 @@ class PublishedNumber:
         but: (key, text) of what the source does otherwise than that protocol, or does not say.
         source: where it was published.
         link: to it.
-        certainty: stated: read in the source; listed: read in a list of the paper's results; recalled: from memory;
-            user: measured by a user.
+        certainty: stated: read in the source; listed: read in a list of the paper's results; quoted: read in
+            another paper; recalled: from memory; user: measured by a user.
         note: what a reader should know.
+        test_images: fewest and most images that it was measured on, where they are not those of the whole file.
     """
 
     dataset: str
@@ -96,6 +98,7 @@ class PublishedNumber:
     certainty: Certainty
     note: str
     but: tuple[tuple[str, str], ...] = ()
+    test_images: tuple[int, int] | None = None
 
     @property
     def text(self) -> str:
@@ -154,7 +157,7 @@ def read_published(path: Path) -> PublishedSet:
 def _read_block(
     dataset: str, block: Mapping[str, Any], where: str, problems: list[str]
 ) -> Iterator[PublishedNumber]:
-    unknown = set(block) - {"source", "link", "certainty", "protocol", "but", "note", "rows"}
+    unknown = set(block) - {"source", "link", "certainty", "protocol", "but", "note", "rows", "test_images"}
     missing = {"source", "certainty", "rows"} - set(block)
     if unknown or missing:
         problems.append(f"{where}: unknown keys {sorted(unknown)}, missing keys {sorted(missing)}")
@@ -189,6 +192,7 @@ def _read_block(
                 block["certainty"],
                 "; ".join(text for text in (row.get("note"), block.get("note")) if text),
                 tuple(but.items()),
+                tuple(block["test_images"]) if "test_images" in block else None,
             )
 
 
@@ -265,7 +269,7 @@ def elsewhere(tables: Sequence[Board]) -> list[PublishedNumber]:
 
 def differences_of(number: PublishedNumber, board: Board) -> list[str]:
     """In what a published number was measured otherwise than a table of its data set."""
-    images = load_published()[number.dataset].test_images
+    images = number.test_images or load_published()[number.dataset].test_images
     return differences(Measured(METRICS[number.metric].recorded, number.protocol, number.but, images), board)
 
 

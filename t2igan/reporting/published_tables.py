@@ -10,7 +10,8 @@ BESIDE_HEADERS = ["published", "metric", "value", "ours", "ours - published", "c
 CERTAINTIES = {
     "stated": "stated by the source",
     "listed": "as Papers with Code lists the paper's results",
-    "recalled": "recalled from memory, to be checked",
+    "quoted": "quoted by another paper",
+    "recalled": "recalled from memory, unconfirmed",
     "user": "measured by users",
 }
 JUDGE_NOTE = (

@@ -220,7 +220,7 @@ def folder(checkpoints, tmp_path):
 
 def test_a_folder_of_images(arguments, folder, records, capsys):
     assert "16 images expected, 10 found" in fails(capsys, *arguments, "--images", folder)
-    partly = [*arguments, "--images", str(folder), "--allow_partial", "true"]
+    partly = [*arguments, "--images", str(folder), "--coverage", "0"]
     main(partly)
     printed = " ".join(capsys.readouterr().out.split())
     assert "16 images expected, 10 found in 10 files, 6 missing, 0 unexpected" in printed
@@ -239,7 +239,7 @@ def test_all_faults_of_a_folder_are_named_before_anything_is_scored(
         path.write_bytes(path.read_bytes()[:60])
     files[4].write_bytes(b"no image")
     Image.new("RGB", (40, 32)).save(files[7])
-    subject = ("--checkpoint", checkpoints.generator, "--images", folder, "--allow_partial", "true")
+    subject = ("--checkpoint", checkpoints.generator, "--images", folder, "--coverage", "0")
     line = fails(capsys, *arguments, *subject)
     assert "4 of 10 images are not 32x32 images" in line
     for path in files[2:5]:

@@ -12,6 +12,7 @@ from t2igan.evaluation.metrics.kernel_distance import KID
 from t2igan.evaluation.networks import NetworkOptions, load_classifier, load_damsms
 from t2igan.evaluation.protocol import load_protocol
 from t2igan.evaluation.subjects import load_checkpoint_subject, load_generator
+from t2igan.layout.narratives import Narrative
 from t2igan.nn.images import to_uint8
 from t2igan.nn.noise import caption_noise
 from t2igan.plotting.grids import to_picture
@@ -72,16 +73,16 @@ def test_what_is_missing_and_unexpected_is_reported(tmp_path, split):
         "stranger.png",
     ]
     assert content.summary() == "16 images expected, 13 found in 13 files, 3 missing, 2 unexpected"
-    with pytest.raises(UserError, match=r"3 missing.*--allow_partial true"):
+    with pytest.raises(UserError, match=r"3 missing.*--coverage 1 "):
         ImageFolder(folder, split)
-    assert len(ImageFolder(folder, split, allow_partial=True).content.files) == 13
+    assert len(ImageFolder(folder, split, coverage=0.0).content.files) == 13
 
 
 def test_copies_are_counted_by_content(tmp_path, split):
     folder = fill(tmp_path / "generated", split, lambda key: key, count=4)
     for path in sorted(folder.rglob("*.png")):
         path.with_name(f"{path.stem}_s1.png").write_bytes(path.read_bytes())
-    generated = ImageFolder(folder, split, allow_partial=True)
+    generated = ImageFolder(folder, split, coverage=0.0)
     assert (len(generated.content.files), generated.card.n_distinct) == (8, 4)
 
 
@@ -155,7 +156,7 @@ def test_draws_of_a_caption_are_told_by_their_contents_alone(tmp_path, split, pr
             path = folder / name.format(key=key, turn=turn)
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.new("RGB", (32, 32), (turn, 0, 0)).save(path)
-        subject = ImageFolder(folder, split, allow_partial=True)
+        subject = ImageFolder(folder, split, coverage=0.0)
         plan = subject.plan(protocol, split)
         assert sorted(plan.draws.tolist()) == [0, 1, 2]
         images = torch.cat(
@@ -203,6 +204,7 @@ class Coco:
     """The names of a split of COCO, whose captions all images share alike."""
 
     name = "test"
+    narrated = False
 
     def __init__(self, keys):
         self.keys = keys
@@ -212,6 +214,19 @@ class Coco:
 
     def captions_of(self, image):
         return range(5 * image, 5 * image + 5)
+
+
+class Narrated(Coco):
+    """Two images with two and one narratives."""
+
+    narrated = True
+    annotators = ("7", "12", "7")
+
+    def captions_of(self, image):
+        return range(2) if image == 0 else range(2, 3)
+
+    def narrative(self, number):
+        return Narrative(self.keys[number // 2], self.annotators[number], ("a",))
 
 
 KEYS_2014 = ["COCO_val2014_000000000042", "COCO_val2014_000000203564"]
@@ -235,6 +250,32 @@ def test_cocos_numbers_find_their_images(tmp_path, keys, pattern):
     assert subject.content.missing == []
     assert not subject.knows_captions
     assert "the store keeps no ids of annotations" in subject.notes[1]
+
+
+NARRATIVES = "{image_id}_{annotator_id}"
+
+
+@pytest.mark.parametrize("keys", [KEYS_2014, KEYS_2017])
+def test_files_of_narratives_are_held_against_them(tmp_path, keys):
+    """As TReCS's images are named; one is missing, one is of a narrator that the image has not."""
+    folder, split = touch(tmp_path, "42_7.png", "203564_7.png", "203564_12.png"), Narrated(keys)
+    content = scan_folder(folder, split, NARRATIVES)
+    assert content.summary() == "3 narratives expected, 2 found in 2 files, 1 missing, 1 unexpected"
+    assert content.missing == [f"{keys[0]}_12"]
+    assert [path.name for path in content.unexpected] == ["203564_12.png"]
+    assert sorted(content.captions) == [0, 2]
+    with pytest.raises(UserError, match=r"3 narratives expected.* or lower --coverage 1 \(these are 0\.6667\)"):
+        ImageFolder(folder, split, pattern=NARRATIVES)
+    subject = ImageFolder(folder, split, coverage=0.6, pattern=NARRATIVES)
+    assert subject.knows_captions
+    assert not subject.content.annotated
+
+
+def test_images_without_a_number_are_known_by_their_name(tmp_path):
+    """As those of Open Images, whose names hold underscores too."""
+    split = Narrated(["ab_c4", "0f_9"])
+    content = scan_folder(touch(tmp_path, "ab_c4_7.png", "ab_c4_12.png", "0f_9_7.png"), split, NARRATIVES)
+    assert (sorted(content.captions), content.missing, content.unexpected) == ([0, 1, 2], [], [])
 
 
 @pytest.mark.parametrize(

@@ -49,6 +49,7 @@ HASHES = {
     "coco/ssagan": "6e3e4fd5814622aa9c803269dc1e63f7d42138f3605d56d6fb95de3a99529bd0",
     "coco/t2igan": "454c46409a889534d1aaeb19f87bde19a0818c28cb8b530197566179c5afe057",
     "coco/tise": "e7e07dce267c460701e86a3c8b8a21c50d4ed541d60f9a1f94adf5e4683b93ee",
+    "coco/trecs": "b3b4f4531a9b91426369595cd6967d290bba3abcd7cbd0f03507299f467e1f10",
     "cub/attngan": "d5c3dc843c1126feae19da86eb0531db204cff447808fbeb5a57c597c37d0924",
     "cub/dfgan": "5c7c1d7f918e4138693f4820224f15fd17f42859670ba39c41ac769f7ba3d6d5",
     "cub/dmgan": "8c000856db86416bd62af93253cd6737a9e87ec4bf15d8af11580ed931b632fe",
@@ -61,6 +62,7 @@ HASHES = {
     "drawn-birds/zoo": "b1c20c82a334e9c69bb86ed103b8c7ad5e232b276ce53d3645e3587bd780656a",
     "folder/t2igan": "d11c6b15e1c71eb9baae2715ef22d23a557086d25f78710b1791e24010ab2133",
     "scenes/quick": "ce1c24934d34201ce5ca3be70bfaaf9d12305921b8b7af8dfb3a11ebadb2b60c",
+    "scenes/trecs": "adc80d96318b852d0a3025700cbd9ae75b8ee7702f9e01b8a3cec285412ba787",
 }
 
 

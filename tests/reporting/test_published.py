@@ -27,6 +27,9 @@ RECALLED = {
     *(("coco", "MirrorGAN", value) for value in (26.47, 74.52, 76.87, 80.21, 21.85, 24.11, 34.71)),
     *(("cub", "AttnGAN", 53.31), ("cub", "DF-GAN", 44.83), ("cub", "DF-GAN", 5.10), ("cub", "SSA-GAN", 85.4)),
     *(("coco", "DF-GAN", 67.97), ("coco", "DF-GAN", 21.42), ("coco", "SSA-GAN", 90.6)),
+    *(("coco", "Obj-GAN", value) for value in (16.5, 66.5)),
+    *(("coco", "AttnGAN", value) for value in (20.8, 51.8)),
+    *(("coco", "TReCS", 21.3), ("coco", "XMC-GAN", 28.37), ("coco", "SPADE", 22.6)),
 }
 
 
