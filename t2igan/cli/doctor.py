@@ -2,6 +2,7 @@
 
 import argparse
 import importlib.metadata
+import json
 import os
 import re
 import warnings
@@ -274,7 +275,7 @@ def _store(name: str, path: Path, verify: bool) -> Finding:
             check = f"{header['name']}, {header['image_size']} px, {header['encoding']}, " + " + ".join(
                 f"{count:,} {split}" for count, split in zip(images, SPLITS)
             )
-            check += f", fingerprint {header['fingerprint'][:12]}"
+            check += _annotations(file, path) + f", fingerprint {header['fingerprint'][:12]}"
     except Exception as error:  # h5py raises almost anything at a damaged file
         return damaged(f"not a whole store ({next(iter(str(error).splitlines()), type(error).__name__)})")
     if name in RAW_PARTS and header["name"] != name:
@@ -292,6 +293,31 @@ def _store(name: str, path: Path, verify: bool) -> Finding:
             return damaged(problems[0].removeprefix(f"{path}: ") + more)
         check += ", checksums right"
     return Finding(f"{name} store", "present", str(path), size, check)
+
+
+def _annotations(file: Any, path: Path) -> str:
+    """Counts of layouts and narratives; classes and void where the store's card lies beside it."""
+    groups = [file[split] for split in SPLITS]
+    told = ""
+    if "layouts" in groups[0]:
+        offsets = [group["layout_offsets"][:] for group in groups]
+        layouts = sum(int((each[1:] > each[:-1]).sum()) for each in offsets)
+        segments = sum(len(group["segment_text_offsets"]) - 1 for group in groups)
+        told += f", {layouts:,} layouts of {segments:,} segments{_classes_and_void(file, path)}"
+    if "narratives" in groups[0]:
+        told += f", {sum(len(group['narrative_byte_offsets']) - 1 for group in groups):,} narratives"
+    return told
+
+
+def _classes_and_void(file: Any, path: Path) -> str:
+    try:
+        card = json.loads((path.with_name(f"{path.stem}.card") / "card.json").read_text(encoding="utf-8"))
+        splits = [each for each in (split["layouts"] for split in card["splits"].values()) if each]
+        classes = len(set().union(*(each["classes"] for each in splits)))
+        void = sum(each["void"] * each["images"] for each in splits) / sum(each["images"] for each in splits)
+        return f" ({classes} classes, {void:.1%} void)" if card["fingerprint"] == file.attrs["fingerprint"] else ""
+    except (OSError, ValueError, KeyError, TypeError, ZeroDivisionError):
+        return ""  # without a card, or with one of an earlier version
 
 
 def _verify(path: Path) -> list[str]:

@@ -8,6 +8,15 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from t2igan.data.annotation_card import (
+    LayoutCard,
+    NarrativeCard,
+    annotation_lines,
+    describe_layouts,
+    describe_narratives,
+    spread,
+    spread_evenly,
+)
 from t2igan.data.rendering import crop_window
 from t2igan.data.sources.base import RawImage, first_of
 from t2igan.data.store import SPLITS, Store, StoreSplit
@@ -34,6 +43,8 @@ class SplitCard:
         lengths: how many captions have 1, 2, 3, ... words.
         longer: by word limit, the share of the captions that is longer, so that words are drawn from it.
         words: different words.
+        layouts: None where there is none.
+        narratives: None where there is none.
     """
 
     images: int
@@ -44,6 +55,8 @@ class SplitCard:
     lengths: list[int]
     longer: dict[int, float]
     words: int
+    layouts: LayoutCard | None = None
+    narratives: NarrativeCard | None = None
 
 
 @dataclass(frozen=True)
@@ -133,11 +146,6 @@ def describe(store: Store, raw: Sequence[RawImage] = (), left_out: Sequence[str]
     )
 
 
-def spread_evenly(images: int, count: int) -> list[int]:
-    """At most ``count`` of the numbers below ``images``, evenly over them."""
-    return np.linspace(0, images - 1, min(count, images)).round().astype(int).tolist()
-
-
 def card_folder(store: Path) -> Path:
     """Where the card of a store lies: ``birds-64.h5`` has ``birds-64.card``."""
     return store.with_name(f"{store.stem}.card")
@@ -173,6 +181,8 @@ def summary_lines(card: Card) -> list[str]:
             f"{name}: {least if least == most else f'{least} to {most}'} captions an image, "
             f"{mean:.1f} words a caption ({low} to {high}{longer})"
         )
+    for name, split in card.splits.items():
+        lines += annotation_lines(name, split.images, split.layouts, split.narratives)
     if card.only_in_test:
         count, words = len(card.only_in_test), first_of(card.only_in_test)
         lines.append(f"{count:,} of {card.vocabulary:,} words are in test captions only: {words}")
@@ -225,16 +235,14 @@ def _split_card(split: StoreSplit, lengths: np.ndarray, words: int) -> SplitCard
         images=len(split),
         captions=split.n_captions,
         classes=len(np.unique(split.class_ids)),
-        captions_per_image=_spread(per_image),
-        words_per_caption=_spread(lengths),
+        captions_per_image=spread(per_image),
+        words_per_caption=spread(lengths),
         lengths=np.bincount(lengths)[1:].tolist(),
         longer={limit: float((lengths > limit).mean()) if len(lengths) else 0.0 for limit in WORD_LIMITS},
         words=words,
+        layouts=describe_layouts(split),
+        narratives=describe_narratives(split),
     )
-
-
-def _spread(counts: np.ndarray) -> tuple[int, float, int]:
-    return (int(counts.min()), float(counts.mean()), int(counts.max())) if len(counts) else (0, 0.0, 0)
 
 
 def _is_reduced(text: str) -> bool:

@@ -3,7 +3,7 @@
 import torch
 from PIL import Image
 
-from t2igan.data.card import spread_evenly
+from t2igan.data.annotation_card import spread_evenly
 from t2igan.data.store import SPLITS, Store
 from t2igan.plotting.grids import PAPER, captioned_grid
 

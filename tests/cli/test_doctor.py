@@ -59,6 +59,24 @@ def test_a_store_is_enough(look, drawn_birds_store, tmp_path):
     assert code == 0 and "checksums right" in output
 
 
+def test_layouts_and_narratives_are_counted(look, scenes_store, tmp_path):
+    from PIL import Image
+
+    from t2igan.data.card import card_folder, describe, write_card
+    from t2igan.data.store import open_store
+
+    folder = tmp_path / "datasets" / "scenes"
+    folder.mkdir(parents=True)
+    path = shutil.copy(scenes_store, folder / "scenes.h5")
+    _, output = look("scenes", "--verify")
+    assert "36 layouts" in output and re.search("[0-9]+ narratives", output) and "checksums right" in output
+    write_card(describe(open_store(path)), card_folder(folder / "scenes.h5"), Image.new("RGB", (9, 9)))
+    _, output = look("scenes")
+    assert re.search(r"\([0-9]+ classes", output)
+    (card_folder(folder / "scenes.h5") / "card.json").write_text("{}")
+    assert "classes" not in look("scenes")[1]
+
+
 def test_the_raw_files_alone_want_a_store(look, tmp_path):
     folder = tmp_path / "datasets" / "coco"
     for place in ("annotations", "images"):

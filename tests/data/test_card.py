@@ -1,14 +1,17 @@
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from PIL import Image
 
-from t2igan.data.card import as_markdown, card_folder, describe, spread_evenly, summary_lines, write_card
+from t2igan.data.annotation_card import spread_evenly
+from t2igan.data.card import as_markdown, card_folder, describe, summary_lines, write_card
 from t2igan.data.prepare import prepare
 from t2igan.data.rendering import crop_window
 from t2igan.data.sources import FolderSource, make_source
 from t2igan.data.store import open_store
+from t2igan.layout.labels import COCO_STUFF
 
 CAPTIONS = {
     "train": {"a": ["one two three", "one two"], "b": ["three " * 20], "c": ["two"]},
@@ -126,3 +129,22 @@ def test_the_files_of_a_card(store, tmp_path):
 )
 def test_spread_evenly(images, count, chosen):
     assert spread_evenly(images, count) == chosen
+
+
+def test_layouts_and_narratives_are_counted(scenes_store, store):
+    card = describe(open_store(scenes_store))
+    split, train = open_store(scenes_store).split("train"), card.splits["train"]
+    labels = np.concatenate([split.layout(image).labels.ravel() for image in range(len(split))])
+    assert train.layouts.images == train.layouts.looked_at == len(split) and train.layouts.void == 0.0
+    assert train.layouts.segments == sum(len(split.segment_texts(image)) for image in range(len(split)))
+    assert sum(train.layouts.classes.values()) == pytest.approx(1)
+    values, counts = np.unique(labels, return_counts=True)
+    assert next(iter(train.layouts.classes)) == COCO_STUFF.names[values[counts.argmax()]]
+    assert len(train.layouts.classes) == len(values)
+    words = [len(split.narrative(n).words) for n in range(train.narratives.narratives)]
+    assert train.narratives.words == (min(words), np.mean(words), max(words))
+    assert train.narratives.timed == train.narratives.traced == 1.0 and train.narratives.points[0] > 10
+    lines = "\n".join(summary_lines(card))
+    assert "segments each" in lines and "0.0% of the pixels void" in lines and "100% timed" in lines
+    bare = describe(store).splits["train"]
+    assert bare.layouts is None and bare.narratives is None
