@@ -59,20 +59,21 @@ def test_a_store_is_enough(look, drawn_birds_store, tmp_path):
     assert code == 0 and "checksums right" in output
 
 
-def test_layouts_and_narratives_are_counted(look, scenes_store, tmp_path):
+def test_layouts_and_narratives_are_counted(look, scenes_store, tmp_path, monkeypatch):
     from PIL import Image
 
     from t2igan.data.card import card_folder, describe, write_card
     from t2igan.data.store import open_store
 
+    monkeypatch.setattr(doctor, "_WIDTH_IN_FILES", 500)
     folder = tmp_path / "datasets" / "scenes"
     folder.mkdir(parents=True)
     path = shutil.copy(scenes_store, folder / "scenes.h5")
     _, output = look("scenes", "--verify")
-    assert "36 layouts" in output and re.search("[0-9]+ narratives", output) and "checksums right" in output
+    assert re.search(r"12 test, 36 layouts of [0-9]+ segments, [0-9]+ narratives, fing.*checksums right", output)
     write_card(describe(open_store(path)), card_folder(folder / "scenes.h5"), Image.new("RGB", (9, 9)))
     _, output = look("scenes")
-    assert re.search(r"\([0-9]+ classes", output)
+    assert re.search(r"segments \([0-9]+ classes, 0\.0% void\), [0-9]+ narratives", output)
     (card_folder(folder / "scenes.h5") / "card.json").write_text("{}")
     assert "classes" not in look("scenes")[1]
 

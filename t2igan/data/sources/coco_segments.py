@@ -125,8 +125,8 @@ def _parts(folder: Path, kind: str, years: tuple[str, ...]) -> list[Path]:
 def read_instances(path: Path, findings: Findings) -> dict[int, RawLayout]:
     """The segments of the images of an ``instances_*.json``, by the image's id.
 
-    Images without an annotation have no layout: in an excerpt of COCO that means unknown, not empty. A segment's
-    text is its ``description`` where it has one (a key of ours), else "a {category}".
+    Images without an annotation have no layout, of which nothing would be labelled. A segment's text is its
+    ``description`` where it has one (a key of ours), else "a {category}".
 
     Args:
         path: of the file.
