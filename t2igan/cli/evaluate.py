@@ -16,6 +16,7 @@ from t2igan.evaluation.embedders import ScoringDamsm
 from t2igan.evaluation.evaluation import Evaluation, store_for
 from t2igan.evaluation.folder import ImageFolder
 from t2igan.evaluation.networks import NetworkOptions, load_classifier, load_damsms
+from t2igan.evaluation.pipeline import PipelineSubject
 from t2igan.evaluation.processes import joined, processes
 from t2igan.evaluation.protocol import Protocol, load_protocol
 from t2igan.evaluation.record import append_record, read_records, require_writable
@@ -62,6 +63,7 @@ def evaluate_verb(
     classifier: str | None = None,
     images: str | None = None,
     pattern: str | None = None,
+    pipeline: str | None = None,
     real: bool = False,
     untrained: bool = False,
     records: str | None = None,
@@ -93,6 +95,8 @@ def evaluate_verb(
         images: folder of images generated elsewhere, named after the store's keys.
         pattern: how their names are made, e.g. "{key}_s{sample}" or "{image_id}_{annotation_id}"; default: the
             store's key, perhaps with _c<caption>, _s<stage> and _<pass> behind it.
+        pipeline: YAML file of a trecs-lite (keys: tagger, bank, generator, retriever, trace, k, scale); its images
+            of the split's narratives are scored.
         real: score real images too.
         untrained: score the checkpoint's network as it was before training, too.
         records: file that the records are appended to; default: records.jsonl in the run's folder.
@@ -113,7 +117,7 @@ def evaluate_verb(
     """
     pinned = load_protocol(protocol)
     opened = store_for(pinned, open_store(store))
-    _require_subject(checkpoint, images, real, untrained)
+    _require_subject(checkpoint, images or pipeline, real, untrained)
     given, checkpoint = checkpoint, checkpoint and str(checkpoint_of(checkpoint))
     target = Path(records) if records else _default_records(checkpoint)
     require_writable(target)
@@ -127,7 +131,7 @@ def evaluate_verb(
         folders = _cache_folder(cache, target), Path(clip) if clip else None
         options = NetworkOptions(batch_size, own, Path(checkpoints), download, skip_missing, *folders)
         new_seed = seed if untrained else None
-        subjects = list(_subjects(pinned, damsms, checkpoint, generated, real, new_seed))
+        subjects = list(_subjects(pinned, damsms, checkpoint, pipeline, generated, real, new_seed))
         parts = [partial(Evaluation, one, pinned, opened, damsms, backbone, options) for one in subjects]
         written = _measure(parts, target, once, timing, wandb)
         first = processes()[0] == 0
@@ -181,7 +185,7 @@ def _print_cache(folder: Path | None) -> None:
 
 def _require_subject(checkpoint: str | None, images: str | None, real: bool, untrained: bool) -> None:
     if not (checkpoint or images or real):
-        raise UserError("nothing to score: give --checkpoint, --images or --real true")
+        raise UserError("nothing to score: give --checkpoint, --pipeline, --images or --real true")
     if untrained and not checkpoint:
         raise UserError("--untrained: needs the --checkpoint whose network is built anew")
 
@@ -208,6 +212,7 @@ def _subjects(
     protocol: Protocol,
     damsms: Sequence[ScoringDamsm],
     checkpoint: str | None,
+    pipeline: str | None,
     images: ImageFolder | None,
     real: bool,
     untrained_seed: int | None,
@@ -217,6 +222,8 @@ def _subjects(
     if checkpoint and untrained_seed is not None:
         damsm = damsms[0].module if damsms else None
         yield build_untrained_subject(checkpoint, untrained_seed, damsm)
+    if pipeline:
+        yield PipelineSubject(pipeline, protocol.weights)
     if images:
         yield images
     if real:

@@ -26,6 +26,12 @@ VERBS = {
     "sample": ("t2igan.cli.sample", "draw captions of your own"),
     "caption": ("t2igan.cli.caption", "what a STREAM sees in images, and how well it does"),
     "tag": ("t2igan.cli.tag", "a label for every word of narratives, and how well a tagger does"),
+    "refine": ("t2igan.cli.refine", "labels of words out of traces and gold maps, for a tagger to learn from"),
+    "retrieve": ("t2igan.cli.retrieve", "how often a text finds its image: recall@1, 5, 10"),
+    "compose": (
+        "t2igan.cli.compose",
+        "label maps of narratives and traces, and how far they agree with gold maps",
+    ),
     "evaluate": ("t2igan.cli.evaluate", "scores of a checkpoint or of a folder of images, with their record"),
     "benchmark": ("t2igan.cli.benchmark", "run a whole plan: data, training, scores, report"),
     "import": ("t2igan.cli.import_", "released weights -> a checkpoint of the suite"),

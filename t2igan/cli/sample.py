@@ -12,6 +12,7 @@ from rich.progress import track
 
 from t2igan.cli.parsing import call
 from t2igan.cli.sample_folder import SampleFolder
+from t2igan.cli.sample_narratives import sample_narratives
 from t2igan.errors import UserError
 from t2igan.evaluation.chosen import checkpoint_of
 from t2igan.evaluation.evaluation import choose_device
@@ -30,7 +31,10 @@ console = Console()
 
 
 def run(verb: str, argv: Sequence[str]) -> None:
-    """Run the verb."""
+    """Run the verb: a pipeline generates of narratives, a checkpoint of captions."""
+    if any(word.partition("=")[0] in ("--pipeline", "--narratives") for word in argv):
+        call(sample_narratives, argv, verb)
+        return
     call(sample_verb, list(_paired(argv)), verb)
 
 
@@ -64,6 +68,8 @@ def sample_verb(
     device: str = "auto",
 ) -> None:
     """Generate images of captions of your own; one PNG each, and a grid of all.
+
+    Narratives with traces: t2igan sample --pipeline trecs-lite.yaml --narratives FILE.jsonl --out FOLDER.
 
     Args:
         checkpoint: of a generator, the folder of its run (then the best one that it kept, else the last), or a name

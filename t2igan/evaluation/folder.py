@@ -45,6 +45,12 @@ UNKNOWN = -1
 NAMED_AT_ONCE = 10
 
 
+def image_number(key: str) -> int | None:
+    """COCO's number of an image by the last part of its key; None for other keys."""
+    found = COCO_KEY.fullmatch(key.rpartition("/")[2])
+    return int(found[1]) if found else None
+
+
 @dataclass(frozen=True)
 class FolderContent:
     """What lies in a folder of images, held against the images of a split.
@@ -130,8 +136,8 @@ class _Names:
         for image, name in enumerate(last_parts):
             if counts[name] == 1:
                 self._by_key.setdefault(name, image)
-        numbers = ((image, COCO_KEY.fullmatch(name)) for image, name in enumerate(last_parts))
-        self._by_number = {int(found[1]): image for image, found in numbers if found}
+        numbers = ((image, image_number(name)) for image, name in enumerate(last_parts))
+        self._by_number = {number: image for image, number in numbers if number is not None}
         self.narrators: dict[tuple[int, str], int] = {}
         if split.narrated:
             told = ((image, number) for image in range(len(split)) for number in split.captions_of(image))

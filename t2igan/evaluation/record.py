@@ -81,7 +81,7 @@ class SubjectCard:
     """What was scored.
 
     Attributes:
-        kind: ``checkpoint``, ``untrained``, ``real`` or ``images``.
+        kind: ``checkpoint``, ``untrained``, ``pipeline``, ``real`` or ``images``.
         name: for tables.
         path: of the checkpoint or folder.
         sha256: of configuration, vocabulary and weights of a checkpoint, or over all files of the folder.
@@ -95,6 +95,7 @@ class SubjectCard:
         selection: what chose this checkpoint among those of its run, e.g. ``fid on the test split``; None where
             nothing did (the last one) or it is not known.
         n_distinct: images of a folder that differ in content, None where that was not counted.
+        parts: sha256 of the content of each part of a pipeline, by its name.
     """
 
     kind: str
@@ -110,6 +111,7 @@ class SubjectCard:
     training: TrainingCard | None = None
     selection: str | None = None
     n_distinct: int | None = None
+    parts: dict[str, str] = field(default_factory=dict)
 
     def same_images(self, other: "SubjectCard") -> bool:
         """Whether the other subject draws the same, as far as content and not names decide."""
@@ -266,6 +268,15 @@ def append_record(path: str | Path, record: ResultRecord) -> None:
     Raises:
         UserError: the file cannot be written.
     """
+    append_line(path, record.to_json())
+
+
+def append_line(path: str | Path, line: str) -> None:
+    """Append a line to a file of records, all of it or nothing; several processes may do so at once.
+
+    Raises:
+        UserError: the file cannot be written.
+    """
     path = Path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -273,7 +284,7 @@ def append_record(path: str | Path, record: ResultRecord) -> None:
             fcntl.flock(file, fcntl.LOCK_EX)
             # A line that was cut off must not swallow the record that follows it.
             start = "\n" if _ends_inside_a_line(file) else ""
-            _append_whole(file, f"{start}{record.to_json()}\n".encode())
+            _append_whole(file, f"{start}{line}\n".encode())
     except OSError as error:
         raise UserError(f"{path}: record not written ({error.strerror}): give another --records") from error
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import nn
 
 from t2igan.data.datasets import EvaluationItems, resize_images
 from t2igan.data.requirements import refuse_lack
@@ -218,9 +217,9 @@ def load_checkpoint_subject(path: str | Path, weights: str) -> GeneratedSubject:
         label_of(path),
         str(path),
         content_sha256(module),
-        _class_path(module),
+        class_path(module),
         used,
-        generator=_class_path(module.generator),
+        generator=class_path(module.generator),
         experiment=identity.experiment,
         training_seed=identity.training_seed,
         training=TrainingCard(
@@ -271,7 +270,7 @@ def build_untrained_subject(path: str | Path, seed: int, damsm: DAMSM | None = N
         f"{label_of(path)}, untrained",
         str(path),
         content_sha256(module),
-        module=_class_path(module),
+        module=class_path(module),
         weights="raw",
         seed=seed,
     )
@@ -287,5 +286,6 @@ def _adversarial(module: SuiteModule, path: str | Path) -> AdversarialModule:
     return module
 
 
-def _class_path(module: nn.Module) -> str:
+def class_path(module: object) -> str:
+    """Module and name of an object's class."""
     return f"{type(module).__module__}.{type(module).__qualname__}"

@@ -110,7 +110,7 @@ class Composer:
     """
 
     k: int = 5
-    scale: Scale = "fitted"
+    scale: Scale = "kept"
     labels: LabelSet = COCO_STUFF
 
     def compose(

@@ -56,7 +56,7 @@ def hull_mask(points: np.ndarray, shape: tuple[int, int], radius: float = RADIUS
     if not len(points):
         raise ValueError("no point has no hull")
     height, width = shape
-    places = np.unique(np.clip(points, 0, 1).astype(np.float64) * (width, height), axis=0)
+    places = np.clip(points, 0, 1).astype(np.float64) * (width, height)
     x, y = np.arange(width) + 0.5, np.arange(height)[:, None] + 0.5
     mask = _within(places, x, y)
     # A sliver may pass between the centres of all pixels.
@@ -77,8 +77,9 @@ def _within(places: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 def _near_segment(places: np.ndarray, x: np.ndarray, y: np.ndarray, radius: float) -> np.ndarray:
     """Bool (H, W): pixels nearer than ``radius`` to the segment that places of one line span."""
-    # Places are sorted by x and then by y, so the first and the last are the outermost of a line.
-    (x0, y0), (x1, y1) = places[0], places[-1]
+    # By x and then by y, so that the first and the last are the outermost of a line.
+    order = np.lexsort(places.T[::-1])
+    (x0, y0), (x1, y1) = places[order[0]], places[order[-1]]
     along, length = (x1 - x0, y1 - y0), np.hypot(x1 - x0, y1 - y0)
     share = ((x - x0) * along[0] + (y - y0) * along[1]) / max(length**2, 1e-12)
     share = np.clip(share, 0, 1)

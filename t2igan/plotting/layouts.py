@@ -11,6 +11,7 @@ from scipy import ndimage
 
 from t2igan.layout.composing import Canvas, Placed
 from t2igan.layout.labels import COCO_STUFF, VOID, LabelSet
+from t2igan.layout.layout import Layout
 from t2igan.layout.mask_bank import MaskBank
 from t2igan.layout.narratives import Narrative
 from t2igan.plotting.grids import FAINT, INK, PAPER, font, to_picture
@@ -52,18 +53,20 @@ class Steps:
         tags: label of each word.
         canvas: composed.
         image: uint8 (3, S, S), synthesised; None where nothing was.
-        real: uint8 (3, S, S), the narrative's own image; None where it is not known.
+        gold: layout of the narrative's own image; None where it is not known.
+        real: uint8 (3, S, S), that image; None where it is not known.
     """
 
     narrative: Narrative
     tags: Sequence[str]
     canvas: Canvas
     image: torch.Tensor | None = None
+    gold: Layout | None = None
     real: torch.Tensor | None = None
 
 
 def steps_sheet(steps: Steps, bank: MaskBank, cell_pixels: int = 220) -> Image.Image:
-    """Words coloured by their labels; then trace and hulls, retrieved masks, canvas, image, real image.
+    """Words coloured by their labels; then trace and hulls, retrieved masks, canvas, image, gold map, real image.
 
     Args:
         steps: of one narrative.
@@ -77,6 +80,7 @@ def steps_sheet(steps: Steps, bank: MaskBank, cell_pixels: int = 220) -> Image.I
         ("canvas", to_picture(coloured(steps.canvas.layout.labels, labels), cell_pixels)),
     ]
     cells += [("image", to_picture(steps.image, cell_pixels))] if steps.image is not None else []
+    cells += [("gold map", to_picture(coloured(steps.gold.labels, labels), cell_pixels))] if steps.gold else []
     cells += [("real image", to_picture(steps.real, cell_pixels))] if steps.real is not None else []
     width = 2 * _MARGIN + len(cells) * (cell_pixels + _GAP) - _GAP
     words = _words(steps.narrative.words, steps.tags, labels, colours, width - 2 * _MARGIN)
@@ -132,10 +136,19 @@ def _trace(steps: Steps, labels: LabelSet, colours: np.ndarray, side: int) -> Im
     image = Image.fromarray(pixels.astype(np.uint8))
     draw = ImageDraw.Draw(image)
     for stroke in steps.narrative.traces or ():
-        line = [(float(x) * side, float(y) * side) for x, y, _ in stroke]
-        if len(line) > 1:
-            draw.line(line, INK, 2, joint="curve")
+        places = [tuple(each) for each in (stroke[:, :2] * side).tolist()]
+        for start, end, time in zip(places, places[1:], stroke[1:, 2]):
+            draw.line((start, end), _line_colour(steps, float(time), labels, colours), 2)
     return image
+
+
+def _line_colour(steps: Steps, time: float, labels: LabelSet, colours: np.ndarray) -> tuple[int, ...]:
+    """A darker shade of the colour of what is said at a time; grey where nothing is."""
+    for span in steps.narrative.spans or ():
+        if span.t0 <= time <= span.t1:
+            shade = colours[labels.value(steps.tags[span.start])]
+            return tuple((shade * 0.6).astype(int).tolist())
+    return FAINT
 
 
 def _tiles(placed: Sequence[Placed], bank: MaskBank, colours: np.ndarray, side: int) -> Image.Image:

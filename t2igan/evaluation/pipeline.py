@@ -1,0 +1,224 @@
+"""The parts of a ``trecs-lite`` out of a YAML file, and the pipeline as something that can be scored."""
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, Literal, get_type_hints
+
+import torch
+
+from t2igan.data.selection import Numbers
+from t2igan.data.store import Store, open_store
+from t2igan.errors import UserError
+from t2igan.evaluation.gallery import Gallery
+from t2igan.evaluation.generate import NumberedImages, batches, protocol_noise
+from t2igan.evaluation.plan import ImagePlan
+from t2igan.evaluation.protocol import Protocol, hash_of
+from t2igan.evaluation.record import SubjectCard
+from t2igan.evaluation.subjects import Subject, class_path, load_generator
+from t2igan.layout.composing import Composer, Scale
+from t2igan.layout.mask_bank import MaskBank
+from t2igan.layout.retrieval import TfidfIndex
+from t2igan.models.adversarial import AdversarialModule
+from t2igan.models.dual_encoders import EncodedImages, load_dual_encoder
+from t2igan.models.suite_module import content_sha256, load_module
+from t2igan.models.tagger import Tagger
+from t2igan.models.trecs import Retriever, Trace, TrecsPipeline
+from t2igan.nn.images import to_uint8
+from t2igan.plain_files import read_yaml
+from t2igan.typed import fits
+
+TFIDF = "tfidf"
+
+
+@dataclass(frozen=True)
+class PipelineFile:
+    """What stands in the YAML file of a pipeline; paths are relative to the file's folder.
+
+    Attributes:
+        tagger: checkpoint of a tagger.
+        bank: store whose training images give the masks, and are searched.
+        generator: checkpoint of a layout generator.
+        retriever: ``tfidf``, the checkpoint of a DAMSM, or the folder of a CLIP.
+        trace: where hulls come from: ``real``, ``oracle`` or ``none``.
+        k: retrieved images whose masks are candidates.
+        scale: of things: ``kept`` or ``fitted``.
+    """
+
+    tagger: str
+    bank: str
+    generator: str
+    retriever: str = TFIDF
+    trace: Trace = "real"
+    k: int = 5
+    scale: Scale = "kept"
+
+
+def read_pipeline_file(path: str | Path) -> PipelineFile:
+    """Read a pipeline's parts.
+
+    Raises:
+        UserError: the file is missing, or a key is missing, unknown or of a wrong kind.
+    """
+    path, content = Path(path), read_yaml(path)
+    if not isinstance(content, dict):
+        raise UserError(f"{path}: must hold keys and values, such as `tagger: runs/tagger/checkpoints/last.ckpt`")
+    hints, known = get_type_hints(PipelineFile), [own.name for own in fields(PipelineFile)]
+    for key, value in content.items():
+        if key not in known:
+            raise UserError(f"{path}: {key}: unknown key; there are {', '.join(known)}")
+        if not fits(value, hints[key]) or (key == "k" and value < 1):
+            raise UserError(f"{path}: {key}: {value!r} is not allowed; see `t2igan evaluate --help`, --pipeline")
+    if missing := [key for key in ("tagger", "bank", "generator") if key not in content]:
+        raise UserError(f"{path}: {missing[0]} is missing")
+    at = {key: str(path.parent / content[key]) for key in ("tagger", "bank", "generator")}
+    if content.get("retriever", TFIDF) != TFIDF:
+        at["retriever"] = str(path.parent / content["retriever"])
+    return PipelineFile(**content | at)
+
+
+def load_tagger(path: str | Path) -> Tagger:
+    """The tagger in a checkpoint.
+
+    Raises:
+        UserError: it holds something else.
+    """
+    module = load_module(path)
+    if not isinstance(module, Tagger):
+        raise UserError(f"{path} holds a {type(module).__name__}, not a Tagger")
+    return module
+
+
+def load_retriever(name: str, gallery: Gallery) -> tuple[Retriever, str]:
+    """What finds images of a gallery by texts, and the sha256 of what it is made of (beside the gallery).
+
+    Args:
+        name: ``tfidf``, the checkpoint of a DAMSM, or the folder of a CLIP.
+        gallery: what is searched.
+    """
+    if name == TFIDF:
+        return TfidfIndex(gallery.texts()), hash_of({"retriever": TFIDF})
+    encoder = load_dual_encoder(name)
+    return EncodedImages(encoder, gallery.batches()), encoder.sha256
+
+
+@dataclass(frozen=True)
+class LoadedPipeline:
+    """A pipeline with what it is made of.
+
+    Attributes:
+        pipeline: ready to run.
+        generator: of the pipeline.
+        parts: sha256 (hex) of each part's content by name; ``bank`` is a store's fingerprint.
+        options: the choices of its file that are no part.
+    """
+
+    pipeline: TrecsPipeline
+    generator: AdversarialModule
+    parts: dict[str, str]
+    options: dict[str, Any]
+
+    @property
+    def sha256(self) -> str:
+        """Of all that its images depend on."""
+        return hash_of({"parts": self.parts, "options": self.options})
+
+
+def load_pipeline(path: str | Path) -> LoadedPipeline:
+    """The pipeline whose parts a YAML file names.
+
+    Raises:
+        UserError: the file or one of its parts is missing, damaged or of another kind; or they do not fit together.
+    """
+    named = read_pipeline_file(path)
+    generator, tagger = load_generator(named.generator), load_tagger(named.tagger)
+    gallery = Gallery(open_store(named.bank), "train", generator.generator.image_sizes[-1])
+    retriever, retriever_sha256 = load_retriever(named.retriever, gallery)
+    pipeline = TrecsPipeline(
+        tagger,
+        retriever,
+        MaskBank(gallery, gallery.size),
+        Composer(named.k, named.scale),
+        named.trace,
+        generator,
+    )
+    parts = {
+        "tagger": content_sha256(tagger),
+        "retriever": retriever_sha256,
+        "bank": gallery.store.fingerprint,
+        "generator": content_sha256(generator),
+    }
+    options = {key: value for key, value in asdict(named).items() if key in ("trace", "k", "scale")}
+    return LoadedPipeline(pipeline, generator, parts, options)
+
+
+class PipelineSubject(Subject):
+    """The images of a pipeline: of each planned caption's image it is told a narrative.
+
+    The j-th caption of an image stands for its j-th narrative, beginning anew after the last.
+
+    Args:
+        path: of the YAML file.
+        weights: of the generator, ``ema`` or ``raw``.
+    """
+
+    has_floats = True
+
+    def __init__(self, path: str | Path, weights: Literal["ema", "raw"]) -> None:
+        self._loaded = load_pipeline(path)
+        module = self._loaded.generator
+        self._noise_dims = module.generator.noise_dim, module.generator.eps_dim
+        self._weights: Literal["ema", "raw"] = weights if module.averages else "raw"
+        self.card = SubjectCard(
+            "pipeline",
+            Path(path).stem,
+            str(path),
+            self._loaded.sha256,
+            class_path(self._loaded.pipeline),
+            self._weights,
+            generator=class_path(module.generator),
+            parts=self._loaded.parts,
+        )
+        self.notes = [f"{name}: {value}" for name, value in self._loaded.options.items()]
+        if self._loaded.pipeline.trace == "oracle":
+            self.notes.append("hulls come from the gold maps of the very images that are scored")
+
+    def check(self, protocol: Protocol, store: Store) -> None:
+        """The canvas must be of the protocol's size, and all images of the split must have narratives."""
+        size = self._loaded.pipeline.bank.size
+        if size != protocol.image_size:
+            raise UserError(
+                f"{self.card.path} makes {size} px, protocol {protocol.name} is for {protocol.image_size} px: "
+                "choose a protocol of that size"
+            )
+        split = store.split(protocol.split)
+        told = Gallery(store, protocol.split, size)
+        if len(told) < len(split):
+            raise UserError(
+                f"{store.path}: {len(split) - len(told)} of {len(split)} {protocol.split} images have no "
+                "narrative or no layout; prepare a store where all have"
+            )
+
+    def images(
+        self,
+        protocol: Protocol,
+        store: Store,
+        plan: ImagePlan,
+        numbers: Numbers,
+        batch_size: int,
+        device: torch.device,
+    ) -> Iterator[NumberedImages]:
+        """Tag, retrieve, compose, synthesise."""
+        pipeline = self._loaded.pipeline
+        pipeline.to(device)
+        told_of = Gallery(store, protocol.split, pipeline.bank.size)
+        for batch in batches(numbers, batch_size):
+            captions, draws = plan.captions[batch], plan.draws[batch]
+            noise = protocol_noise(captions, draws, *self._noise_dims, protocol)
+            told = [told_of.narrative(int(caption)) for caption in captions]
+            gold = None
+            if pipeline.trace == "oracle":
+                gold = [told_of[int(image)] for image in told_of.split.caption_images[captions]]
+            composed = pipeline.compose(told, gold)
+            images = pipeline.synthesise(composed, noise, [each.words for each in told], self._weights)
+            yield NumberedImages(torch.from_numpy(batch), to_uint8(images, protocol.quantisation), images.float())
