@@ -19,6 +19,7 @@ from t2igan.nn.noise import caption_noise
 from t2igan.plotting.grids import rows_grid, save_png, to_picture
 from t2igan.plotting.layouts import coloured
 from t2igan.plotting.overlays import attention_overlay, mask_overlay
+from t2igan.plotting.sample_file import SUFFIX, SampleImages, write_samples
 
 MOST_ATTENTION = 4
 
@@ -37,10 +38,11 @@ class Drawing(Protocol):
 class SampleGrid(Callback):
     """Every so often, draws the same captions from the same noise with averaged weights.
 
-    Writes ``samples/step_<n>.png`` into the run's folder and logs the image to TensorBoard and wandb, and where
-    the words look, if the generator has attention. wandb gets each image with its caption too, and under its
-    mask. The captions are the first of test images spread evenly over the split; real images stand below, and
-    layouts above where the model makes its images of them. Modules that draw nothing are left alone.
+    Writes ``samples/step_<n>.png`` into the run's folder, with the bare images beside it (``.npz``), and logs the
+    image to TensorBoard and wandb, and where the words look, if the generator has attention. wandb gets each image
+    with its caption too, and under its mask. The captions are the first of test images spread evenly over the
+    split; real images stand below, and layouts above where the model makes its images of them. Modules that draw
+    nothing are left alone.
 
     Args:
         every_n_steps: steps between two images; one more is made at the end.
@@ -85,7 +87,9 @@ class SampleGrid(Callback):
         warn_of_equal_images(images, real, trainer.global_step)
         shown = self._shown(images, generated, words)
         sheet = self._sheet(images, real, generated, captions, shaped.layouts)
-        save_png(sheet, Path(trainer.default_root_dir) / "samples" / f"step_{trainer.global_step:06d}.png")
+        path = Path(trainer.default_root_dir) / "samples" / f"step_{trainer.global_step:06d}.png"
+        save_png(sheet, path)
+        write_samples(path.with_suffix(SUFFIX), SampleImages(tuple(captions), images, real))
         self._log(trainer, sheet, shown, captions)
 
     @staticmethod

@@ -18,8 +18,9 @@ from t2igan.reporting.html import render_page
 from t2igan.reporting.leaderboard import Board, boards
 from t2igan.reporting.published import beside, elsewhere
 from t2igan.reporting.published_tables import beside_grid, beside_notes, elsewhere_grid
-from t2igan.reporting.report_runs import first_curves, quality_curves, read_run
+from t2igan.reporting.report_runs import as_picture, first_curves, quality_curves, read_run
 from t2igan.reporting.scores_csv import write_csv
+from t2igan.reporting.sheets import systems_sheet
 from t2igan.reporting.tables import grid_table, markdown, markdown_table, rich_table
 from t2igan.reporting.wandb_layout import layout_of, workspace_of, write_layout
 from t2igan.reporting.wandb_pages import Mode, log_report
@@ -80,7 +81,10 @@ def report(
     for path, rows in curves.items():
         written += _pictures(path, rows, folder)
     if html:
-        page = render_page(tables, [read_run(path, rows) for path, rows in curves.items()], notes)
+        sheet = systems_sheet(folders)
+        systems = None if sheet is None else as_picture(sheet, "averaged weights, the same captions")
+        runs_read = [read_run(path, rows) for path, rows in curves.items()]
+        page = render_page(tables, runs_read, notes, systems)
         (folder / "index.html").write_text(page, encoding="utf-8")
         written.append(folder / "index.html")
     if wandb is not None:

@@ -17,6 +17,7 @@ from t2igan.evaluation.protocol import FOLDER as PROTOCOLS
 from t2igan.evaluation.protocol import load_protocol, protocol_names
 from t2igan.evaluation.record import ResultRecord, TrainingCard
 from t2igan.reporting.leaderboard import Board, BoardRow, Column, winners
+from t2igan.reporting.names import system_name
 from t2igan.reporting.numbers import format_number, spread_over
 from t2igan.reporting.published import METRICS, Beside, PublishedNumber, beside, elsewhere
 from t2igan.reporting.published_tables import (
@@ -28,7 +29,7 @@ from t2igan.reporting.published_tables import (
     metrics_of,
     note_of,
 )
-from t2igan.reporting.report_runs import RunPage
+from t2igan.reporting.report_runs import Picture, RunPage
 
 FOLDER = Path(__file__).parent / "report"
 
@@ -52,13 +53,19 @@ class Cell:
     runs: list[tuple[str, str, str]]
 
 
-def render_page(tables: Sequence[Board], runs: Sequence[RunPage] = (), notes: Sequence[str] = ()) -> str:
+def render_page(
+    tables: Sequence[Board],
+    runs: Sequence[RunPage] = (),
+    notes: Sequence[str] = (),
+    systems: Picture | None = None,
+) -> str:
     """The whole page.
 
     Args:
         tables: leaderboards.
         runs: what the folders of runs have to show.
         notes: what a reader should know of how the report was made, e.g. lines that could not be read.
+        systems: one sheet of all systems under the same captions.
     """
     records = [record for board in tables for record in board.records]
     anchors = {id(record): f"record-{number}" for number, record in enumerate(records, start=1)}
@@ -83,6 +90,7 @@ def render_page(tables: Sequence[Board], runs: Sequence[RunPage] = (), notes: Se
         runs=[_run(run) for run in runs],
         records=[_record(record, anchors[id(record)]) for record in records],
         notes=list(notes),
+        systems=systems,
     )
 
 
@@ -124,7 +132,7 @@ def _interval_notes(board: Board) -> list[str]:
 
 def _row(board: Board, row: BoardRow, best: dict[Column, BoardRow], anchors: dict[int, str]) -> dict[str, Any]:
     return {
-        "name": row.name,
+        "name": system_name(row.name),
         "kind": row.kind,
         "runs": len(row.records),
         "images": row.images,

@@ -9,6 +9,7 @@ from statistics import fmean, stdev
 
 from t2igan.evaluation.record import MetricValue, ResultRecord, SubjectCard, TrainingCard, by_reason
 from t2igan.identity import identity_of
+from t2igan.reporting.names import metric_name, system_name
 from t2igan.reporting.numbers import SPREADS, Summary, direction, format_summary, is_better, spread_over
 
 KIND_ORDER = ("untrained", "checkpoint", "images", "real")
@@ -68,7 +69,8 @@ class BoardRow:
     @property
     def title(self) -> str:
         """Its name, with the number of runs where there are several."""
-        return f"{self.name}, {len(self.records)} runs" if len(self.records) > 1 else self.name
+        name = system_name(self.name)
+        return f"{name}, {len(self.records)} runs" if len(self.records) > 1 else name
 
     def summary(self, column: Column) -> Summary | None:
         """A metric over its runs, None where no run has it."""
@@ -345,7 +347,7 @@ def _told_apart(record: ResultRecord) -> str:
 def _header(name: str, network: str | None) -> str:
     arrow = {1: "↑", -1: "↓", 0: ""}[direction(name)]
     told_apart = f" [{network[:8]}]" if network else ""
-    return f"{name}{told_apart} {arrow}".rstrip()
+    return f"{metric_name(name)}{told_apart} {arrow}".rstrip()
 
 
 def _range(numbers: Iterable[int]) -> str:

@@ -11,6 +11,8 @@ from PIL import Image
 
 from t2igan.plotting.curves import Rows
 from t2igan.plotting.vector import curve_svg
+from t2igan.reporting.names import system_name
+from t2igan.reporting.sheets import film, png_bytes
 from t2igan.reporting.tracking import page_of, sync_command
 
 # Curves shown first, as far as a run has them; the others follow.
@@ -56,7 +58,7 @@ class RunPage:
         quality: ``<svg>`` elements of scores while it trained, against steps and against images seen.
         curves: ``<svg>`` elements of all else.
         samples: the last sheet of samples, and sheets of captions of one's own.
-        earlier: sheets from earlier in training, in their order.
+        earlier: the training step by step: one sheet, or those of before there were such.
         overlays: images with masks or attention.
         notes: images that cannot be read.
         page: https address of its page at wandb, None where it has none.
@@ -87,20 +89,27 @@ def read_run(folder: Path, rows: Rows) -> RunPage:
     last = [(path, f"{folder.name} after {_steps(path)} steps, averaged weights") for path in sheets[-1:]]
     drawn = sorted(path for path in folder.rglob("grid.png"))
     own = [(path, f"{folder.name}, captions of one's own ({path.parent.name})") for path in drawn]
-    between = _spread(sheets[:-1], MOST_EARLIER)
+    between = [(path, f"after {_steps(path)} steps") for path in _spread(sheets[:-1], MOST_EARLIER)]
+    steps = film(folder)
     overlays = sorted(path for kind in ("masks", "attention") for path in folder.rglob(f"*_{kind}.png"))
     return RunPage(
-        folder.name,
+        system_name(folder.name),
         folder,
         quality_of(rows),
         curves_of(rows),
         read_images([*last, *own], notes),
-        read_images([(path, f"after {_steps(path)} steps") for path in between], notes),
+        read_images(between, notes) if steps is None else [as_picture(steps, "step by step")],
         read_images([(path, _overlay_caption(path)) for path in _spread(overlays, MOST_OVERLAYS)], notes),
         notes,
         page_of(folder),
         sync_command(folder),
     )
+
+
+def as_picture(sheet: Image.Image, caption: str) -> Picture:
+    """A sheet as a part of the page."""
+    uri = f"data:image/png;base64,{base64.b64encode(png_bytes(sheet)).decode()}"
+    return Picture(caption, uri, *sheet.size)
 
 
 def quality_curves(rows: Rows) -> list[str]:

@@ -65,7 +65,8 @@ def test_wandb_gets_each_picture_with_its_caption(trainer, tmp_path):
     assert {one.step for one in images.values()} == {7}
     assert images["images"].images[0].size == (16, 16)
     assert images["masks"].images[0].getpixel((8, 8)) != images["images"].images[0].getpixel((8, 8))
-    assert [path.name for path in (tmp_path / "samples").iterdir()] == ["step_000007.png"]
+    names = sorted(path.name for path in (tmp_path / "samples").iterdir())
+    assert names == ["step_000007.npz", "step_000007.png"]
 
 
 def test_tensorboard_gets_the_sheet_and_where_words_look(trainer, tmp_path):

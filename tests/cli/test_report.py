@@ -42,7 +42,7 @@ def test_everything_is_written_beside_the_records(records, run_folder, capsys):
     }
     printed = capsys.readouterr().out
     assert "10.00" in printed and f"next: open {folder / 'index.html'}" in printed
-    assert "| ssagan-0 | 100 | 10.00 |" in (folder / "scores.md").read_text()
+    assert "| SSA-GAN 0 | 100 | 10.00 |" in (folder / "scores.md").read_text()
     assert "train/loss_d" in (folder / "index.html").read_text()
 
 
@@ -56,7 +56,7 @@ def test_several_files_add_up_and_a_record_counts_once(records, tmp_path, capsys
     append_record(more, make_repeated("ssagan", 1, 12.0))
     more.write_text(more.read_text() + records.read_text())
     main(["report", str(records), str(more.parent), "--out", str(tmp_path / "out")])
-    assert "ssagan, 2 runs" in (tmp_path / "out" / "scores.md").read_text()
+    assert "SSA-GAN, 2 runs" in (tmp_path / "out" / "scores.md").read_text()
     with (tmp_path / "out" / "scores.csv").open() as file:
         assert [line["row"] for line in csv.DictReader(file)].count("run") == 4
 
@@ -101,9 +101,9 @@ def test_records_of_the_first_version_are_read(tmp_path):
 def test_an_edited_record_is_shown_as_edited(records, tmp_path, capsys):
     records.write_text(records.read_text().replace('"value": 10.0', '"value": 1.0'))
     main(["report", str(records), "--out", str(tmp_path / "out")])
-    assert "ssagan-0 (edited)" in capsys.readouterr().out
+    assert "SSA-GAN 0 (edited)" in capsys.readouterr().out
     for name in ("scores.md", "index.html"):
-        assert "ssagan-0 (edited)" in (tmp_path / "out" / name).read_text()
+        assert "SSA-GAN 0 (edited)" in (tmp_path / "out" / name).read_text()
     with (tmp_path / "out" / "scores.csv").open() as file:
         assert [line["integrity"] for line in csv.DictReader(file)][:2] == ["edited", "intact"]
 

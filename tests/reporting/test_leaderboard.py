@@ -54,9 +54,9 @@ def test_subjects_of_one_name_are_told_apart():
 def test_values_of_different_damsms_have_columns_of_their_own():
     (board,) = boards([record("a"), record("b", judge="bb" * 32)])
     assert board.headers == [
-        "fd-classifier ↓",
-        "r-precision@damsm [aaaaaaaa] ↑ ± folds",
-        "r-precision@damsm [bbbbbbbb] ↑ ± folds",
+        "FD, classifier ↓",
+        "R-precision, DAMSM [aaaaaaaa] ↑ ± folds",
+        "R-precision, DAMSM [bbbbbbbb] ↑ ± folds",
     ]
     assert [board.cells(row) for row in board.rows] == [
         ["12.35", "25.00 ± 1.25 %", "-"],
@@ -67,7 +67,7 @@ def test_values_of_different_damsms_have_columns_of_their_own():
 def test_runs_of_one_experiment_are_one_row_with_mean_and_sample_deviation():
     (board,) = boards([make_repeated("ssagan", seed, fd) for seed, fd in enumerate((10.0, 12.0, 14.0))])
     assert [line[:3] for line in board.grid()[1:]] == [
-        ["ssagan, 3 runs", "100", "12.00 ± 2.00"],
+        ["SSA-GAN, 3 runs", "100", "12.00 ± 2.00"],
         ["· seed 0", "100", "10.00"],
         ["· seed 1", "100", "12.00"],
         ["· seed 2", "100", "14.00"],
@@ -80,7 +80,7 @@ def test_every_spread_says_what_it_is_over():
     value = MetricValue(9.0, 0.5, 100, CLASSIFIER, spread_over="folds")
     runs = [replace(make_repeated("a", seed, 1.0), metrics={"is-classifier": value}) for seed in (0, 1)]
     (board,) = boards([*runs, record("b", metrics={"is-classifier": value})])
-    assert board.headers == ["is-classifier ↑"]
+    assert board.headers == ["IS, classifier ↑"]
     assert [line[2] for line in board.grid()[1:]] == [
         "9.00 ± 0.00 (seeds)",
         *["9.00 ± 0.50 (folds)"] * 3,
@@ -88,7 +88,7 @@ def test_every_spread_says_what_it_is_over():
     (note,) = [note for note in board.footnotes if note.startswith("±")]
     assert "training seeds" in note and "folds of the images of one run" in note
     (board,) = boards(runs[:1])
-    assert board.headers == ["is-classifier ↑ ± folds"]
+    assert board.headers == ["IS, classifier ↑ ± folds"]
     assert board.grid()[1][2] == "9.00 ± 0.50"
 
 
@@ -161,7 +161,7 @@ def test_batch_steps_and_images_seen_stand_in_the_table():
         ["b", "100", "-", "-", "-", *board.cells(board.rows[1])],
     ]
     (board,) = boards([record("b")])
-    assert board.grid()[0][:3] == ["subject", "images", "fd-classifier ↓"]
+    assert board.grid()[0][:3] == ["subject", "images", "FD, classifier ↓"]
 
 
 def test_a_checkpoint_that_a_score_chose_is_said_to_be_chosen():
@@ -222,7 +222,7 @@ def test_repetitions_are_told_by_the_configuration_of_their_runs(tmp_path):
     paths.append(write_run(tmp_path / "other", 0, lr=0.5))
     cards = [SubjectCard("checkpoint", path.parent.parent.name, str(path), weights="ema") for path in paths]
     (board,) = boards([record("", subject=card) for card in cards])
-    assert [row.title for row in board.rows] == ["dmgan, 2 runs", "other"]
+    assert [row.title for row in board.rows] == ["DM-GAN, 2 runs", "other"]
     assert [row.labels for row in board.rows] == [("seed 0", "seed 1"), ("seed 0",)]
     raw = replace(cards[1], weights="raw")
     (board,) = boards([record("", subject=cards[0]), record("", subject=raw)])
@@ -265,7 +265,7 @@ def test_what_was_chosen_is_not_called_better_than_what_was_not():
     assert not winners(board)
     assert verdicts(board) == [
         "rows whose checkpoints were chosen in different ways are not called better than one another",
-        "fd-classifier ↓ ± seeds: no difference beyond the spread of the runs",
+        "FD, classifier ↓ ± seeds: no difference beyond the spread of the runs",
     ]
 
 
@@ -319,7 +319,7 @@ def test_markdown():
     (board,) = boards([record("a|b\nc")])
     lines = markdown(board).splitlines()
     assert lines[2:5] == [
-        "| subject | images | fd-classifier ↓ | r-precision@damsm ↑ ± folds |",
+        "| subject | images | FD, classifier ↓ | R-precision, DAMSM ↑ ± folds |",
         "| --- | --- | --- | --- |",
         "| a\\|b c | 100 | 12.35 | 25.00 ± 1.25 % |",
     ]
@@ -329,8 +329,8 @@ def test_markdown():
 def test_a_narrow_terminal_shows_every_number_whole():
     (board,) = boards([record("a"), record("b", judge="bb" * 32)])
     wide, narrow = printed(board, 200), printed(board, 75)
-    assert any("subject" in line and "fd-classifier" in line for line in wide.splitlines())
-    assert any("fd-classifier" in line and line.count("12.35") == 2 for line in narrow.splitlines())
+    assert any("subject" in line and "FD, classifier" in line for line in wide.splitlines())
+    assert any("FD, classifier" in line and line.count("12.35") == 2 for line in narrow.splitlines())
     assert narrow.count("25.00 ± 1.25 %") == 2
     assert "[bbbbbbbb]" in narrow
 

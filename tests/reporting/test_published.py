@@ -96,7 +96,7 @@ def test_the_mean_of_several_runs_is_held_against_it(tmp_path):
         if (one.number.system, one.number.metric, one.number.variant) == ("DM-GAN", "fid", "released weights")
     ]
     assert one.value == pytest.approx(17.5)
-    assert one.row.title == "dmgan, 2 runs"
+    assert one.row.title == "DM-GAN, 2 runs"
 
 
 def test_another_protocol_version_or_data_set_stands_beside_nothing():
@@ -299,7 +299,7 @@ def test_tables_of_text_hold_every_number():
     lines = beside_grid(beside(board))
     assert all(len(line) == len(lines[0]) for line in lines)
     row = next(line for line in lines if line[:2] == ["DM-GAN (released weights)", "fid"])
-    assert row[2:5] == ["15.34", "16.50, dmgan", "+1.16"]
+    assert row[2:5] == ["15.34", "16.50, DM-GAN", "+1.16"]
     others = elsewhere([board])
     grid = elsewhere_grid(others, [board])
     start, end = 1, grid[0].index("difference")

@@ -61,8 +61,8 @@ def test_a_report_is_logged_with_tables_sheets_and_page(tmp_path, run_folder):
     assert any(key.startswith("report") for key in keys)
     (table,) = (tmp_path / "report").glob("wandb/offline-run-*/files/media/table/leaderboard/*.json")
     content = json.loads(table.read_text())
-    assert content["columns"][:5] == ["subject", "kind", "runs", "images", "fd-classifier ↓"]
-    assert content["columns"][5:7] == ["fd-classifier ↓ ±", "fd-classifier ↓ ± over"]
+    assert content["columns"][:5] == ["subject", "kind", "runs", "images", "FD, classifier ↓"]
+    assert content["columns"][5:7] == ["FD, classifier ↓ ±", "FD, classifier ↓ ± over"]
     (row,) = content["data"]
     assert row[1:5] == ["checkpoint", 2, 100, 11.0] and row[5] == pytest.approx(2**0.5) and row[6] == "seeds"
     assert list((tmp_path / "report").glob("wandb/offline-run-*/files/media/images/sheets/ssagan*.png"))
@@ -114,7 +114,7 @@ def test_rows_have_a_number_or_nothing_in_each_column():
     columns, rows = leaderboard_rows(boards([one, two])[0])
     assert {len(row) for row in rows} == {len(columns)}
     assert [row[4] for row in rows] == [12.345, None]
-    assert columns[-3:] == ["r-precision@damsm ↑", "r-precision@damsm ↑ ±", "r-precision@damsm ↑ ± over"]
+    assert columns[-3:] == ["R-precision, DAMSM ↑", "R-precision, DAMSM ↑ ±", "R-precision, DAMSM ↑ ± over"]
     assert [row[-3:] for row in rows] == [[0.25, 0.0125, "folds"], [None] * 3]
 
 

@@ -1,0 +1,47 @@
+"""The images behind a sheet of samples, so that sheets of several runs can be laid side by side."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from t2igan.files import whole_file
+
+SUFFIX = ".npz"
+
+
+@dataclass(frozen=True)
+class SampleImages:
+    """Images of captions at one moment of a training.
+
+    Attributes:
+        captions: one for each image.
+        generated: uint8 (N, 3, S, S).
+        real: uint8 (N, 3, S, S), of the same captions.
+    """
+
+    captions: tuple[str, ...]
+    generated: torch.Tensor
+    real: torch.Tensor
+
+
+def write_samples(path: Path, samples: SampleImages) -> None:
+    """Write them; the file is whole or not there."""
+    with whole_file(path) as draft, draft.open("wb") as file:
+        arrays = {"generated": samples.generated.cpu().numpy(), "real": samples.real.cpu().numpy()}
+        np.savez_compressed(file, captions=np.array(samples.captions, dtype=np.str_), **arrays)
+
+
+def read_samples(path: Path) -> SampleImages | None:
+    """The inverse; None for a file that is damaged or of another kind. Nothing in it is executed."""
+    try:
+        with np.load(path, allow_pickle=False) as content:
+            captions = tuple(str(one) for one in content["captions"])
+            generated, real = (torch.from_numpy(content[name]) for name in ("generated", "real"))
+    except Exception:  # a damaged archive raises almost anything
+        return None
+    fits = generated.dtype == real.dtype == torch.uint8 and generated.ndim == real.ndim == 4
+    if not fits or not len(captions) == len(generated) == len(real):
+        return None
+    return SampleImages(captions, generated, real)
