@@ -24,7 +24,9 @@ METRICS = {
     "kid-full": "KID, all",
     "clip-score": "CLIP score",
     "r-precision": "R-precision",
+    "r-precision-shuffled": "R-precision of shuffled captions",
     "clip-r-precision": "R-precision, CLIP",
+    "clip-r-precision-shuffled": "R-precision of shuffled captions, CLIP",
     "lpips-diversity": "diversity, LPIPS",
 }
 INDEPENDENT = "independent"
