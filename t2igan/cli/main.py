@@ -45,6 +45,7 @@ VERBS = {
         "where the time of a training step goes; also: profile evaluate, profile loader",
     ),
     "doctor": ("t2igan.cli.doctor", "data, weights and packages: what is there, what is missing, where to get it"),
+    "demo": ("t2igan.cli.demo", "a local page: type a caption, see it from several models"),
     "init": ("t2igan.cli.init", "experiments and plans out of the package, for changing"),
     "list": ("t2igan.cli.list", "models, data, metrics, protocols, the zoo of trained weights"),
 }

@@ -23,6 +23,7 @@ FUNCTIONS = {
     ("evaluate",): ("evaluate", "evaluate_verb"),
     ("import",): ("import_", "import_verb"),
     ("export",): ("import_", "export_verb"),
+    ("demo",): ("demo", "demo"),
     ("init",): ("init", "init"),
     ("report",): ("report", "report"),
     ("profile", "loader"): ("profile_loader", "profile_loader"),

@@ -14,6 +14,8 @@ from t2igan.nn.config import config_of
 # Of a GAN's config, what only training needs.
 WITHOUT_TRAINING = {"discriminators": [], "generator_losses": [], "penalty": None, "ema_decay": None}
 KEPT = ("global_step", SELECTED)
+# Written anew: the digest, and the config, which earlier versions called recipe.
+LEFT_OUT = (DIGEST, "config", "recipe")
 
 
 def averaged_checkpoint(path: str | Path) -> dict[str, Any]:
@@ -32,7 +34,7 @@ def averaged_checkpoint(path: str | Path) -> dict[str, Any]:
         UserError: the checkpoint cannot be read, or a weight is too large for half precision.
     """
     checkpoint, module = read_checkpoint(path), load_module(path)
-    own = {key: value for key, value in checkpoint[OWN].items() if key != DIGEST}
+    own = {key: value for key, value in checkpoint[OWN].items() if key not in LEFT_OUT}
     config, networks = config_of(module), _networks(module)
     if isinstance(module, AdversarialModule):
         config["init_args"] |= WITHOUT_TRAINING

@@ -25,6 +25,7 @@ ROOMS = [
     "callbacks",
     "profiling",
     "benchmark",
+    "demo",
     "cli",
 ]
 # What a room leaves alone although it stands on it.

@@ -1,0 +1,61 @@
+"""``t2igan demo``: a local page that shows what models make of captions."""
+
+import os
+from collections.abc import Sequence
+
+from rich.console import Console
+
+from t2igan.cli.parsing import call
+from t2igan.demo.page import build_page
+from t2igan.demo.panels import load_panels
+from t2igan.ranges import Count
+from t2igan.zoo import CARD, locate, zoo_names
+
+console = Console()
+REPEATED = "--checkpoint"
+
+
+def run(verb: str, argv: Sequence[str]) -> None:
+    """Run the verb."""
+    call(demo, list(_repeatable(argv)), verb)
+
+
+def _repeatable(argv: Sequence[str]) -> list[str]:
+    """``--checkpoint A --checkpoint B`` as the parser wants a list to be given."""
+    words = [f"{REPEATED}+" if word == REPEATED else word for word in argv]
+    return [word.replace(f"{REPEATED}=", f"{REPEATED}+=", 1) for word in words]
+
+
+def demo(
+    *,
+    checkpoint: list[str] = [],  # noqa: B006 (the parser copies it)
+    zoo: bool = True,
+    host: str = "127.0.0.1",
+    port: Count = 7860,
+    device: str = "auto",
+) -> None:
+    """Open a local page: a caption from several models side by side, with masks, attention, ways between, sweeps.
+
+    Nothing leaves this machine; needs `pip install "t2igan[demo]"`.
+
+    Args:
+        checkpoint: of a generator, the folder of its run, or a name of the zoo; may be given several times.
+        zoo: show the zoo's generators too.
+        host: address to listen at; 0.0.0.0 lets other machines in.
+        port: of the page.
+        device: auto, cpu, cuda, cuda:1.
+    """
+    names = [name for name in zoo_names() if zoo and _draws(name)]
+    panels = load_panels([*checkpoint, *names], device)
+    # Gradio's own counting of visits, and fonts from the net.
+    os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+    page = build_page(panels)
+    console.print(f"{len(panels.names)} models: {', '.join(panels.names)}", soft_wrap=True, markup=False)
+    console.print(f"open http://{host}:{port}, end with Ctrl-C", soft_wrap=True, markup=False)
+    page.launch(server_name=host, server_port=port, quiet=True, show_error=True)
+
+
+def _draws(name: str) -> bool:
+    """Whether an entry of the zoo is a generator, by the first line of its card."""
+    card = locate(name).with_name(CARD)
+    return card.is_file() and "GAN" in card.read_text(encoding="utf-8").split("\n", 1)[0]
