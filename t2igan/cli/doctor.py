@@ -261,7 +261,7 @@ def _store(name: str, path: Path, verify: bool) -> Finding:
     """What the header of a store tells, and with ``verify`` its content."""
     import h5py
 
-    from t2igan.data.store import dataset_in
+    from t2igan.data.records import dataset_in
 
     size, again = path.stat().st_size, f"make {path} again with t2igan prepare and --force true"
 

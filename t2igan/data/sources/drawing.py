@@ -42,7 +42,7 @@ def enlarge(image: Image.Image) -> Image.Image:
 
 
 def soft_blobs(
-    image: Image.Image, color: Color, circles: list[tuple[float, ...]], blur: float, strength: int
+    image: Image.Image, color: Color | int, circles: list[tuple[float, ...]], blur: float, strength: int
 ) -> None:
     """Lay blurred ellipses (x, y, half width, half height as shares of the frame) over the image, in place."""
     side = image.width

@@ -365,14 +365,14 @@ def _lay_lit(canvas: _Canvas, number: int, image: Image.Image, mask: Image.Image
     small = mask.reduce(OVERSAMPLING)
     margin = round(3 * radius * canvas.pixels) + 2
     left, top, right, bottom = small.getbbox() or (0, 0, 1, 1)
-    box = (max(0, left - margin), max(0, top - margin), right + margin, bottom + margin)
-    box = (*box[:2], *(min(canvas.pixels, edge) for edge in box[2:]))
-    small = small.crop(box)
-    large = image.crop(tuple(edge * OVERSAMPLING for edge in box))
+    left, top = max(0, left - margin), max(0, top - margin)
+    right, bottom = min(canvas.pixels, right + margin), min(canvas.pixels, bottom + margin)
+    small = small.crop((left, top, right, bottom))
+    large = image.crop((left * OVERSAMPLING, top * OVERSAMPLING, right * OVERSAMPLING, bottom * OVERSAMPLING))
     colors, alpha = np.asarray(large.reduce(OVERSAMPLING), np.float32), np.asarray(small, np.float32) / 255
     light = np.clip(0.5 * volume(small, radius * canvas.pixels), -0.2, 0.25)[:, :, None]
     lit = colors * (1 + np.minimum(light, 0)) + (255 - colors) * 0.62 * np.maximum(light, 0)
-    canvas.lay(number, lit, alpha, box[:2])
+    canvas.lay(number, lit, alpha, (left, top))
 
 
 def _paint_bird(canvas: _Canvas, number: int, thing: Thing, rng: np.random.Generator) -> None:

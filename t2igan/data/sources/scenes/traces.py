@@ -142,8 +142,8 @@ def _joined(paths: list[np.ndarray], rng: np.random.Generator) -> np.ndarray:
 
 def _strokes(path: np.ndarray, rng: np.random.Generator) -> list[Stroke]:
     """The path in segments: a new one where the pointer comes back into the image, and sometimes where it rests."""
-    inside = ((path[:, :2] > -0.05) & (path[:, :2] < 1.05)).all(1)
-    cuts = np.flatnonzero(inside[1:] & ~inside[:-1]) + 1
+    inside = (np.abs(path[:, :2] - 0.5) < 0.55).all(axis=1)
+    cuts = np.flatnonzero(np.diff(inside.astype(int)) == 1) + 1
     if rng.random() < 0.3:
         cuts = np.union1d(cuts, rng.integers(1, len(path), 1))
     return [

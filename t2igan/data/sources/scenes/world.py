@@ -215,9 +215,8 @@ def _invent_stuff(name: str, look: str, levels: tuple[float, float], rng: np.ran
         xs = rng.permutation(np.linspace(0.1, 0.9, 6))[: int(rng.integers(1, 4))]
         width = rng.uniform(0.24, 0.36)
         places = [(x, level + rng.uniform(0, 0.03), width * rng.uniform(0.85, 1.15)) for x in xs]
-        return Stuff(
-            name, look, level, tuple(tuple(map(float, spot)) for spot in sorted(places, key=lambda p: p[1]))
-        )
+        spots = tuple((float(x), float(y), float(w)) for x, y, w in sorted(places, key=lambda place: place[1]))
+        return Stuff(name, look, level, spots)
     return Stuff(name, look, level)
 
 
