@@ -16,6 +16,7 @@ import yaml
 
 from t2igan.errors import UserError
 from t2igan.evaluation.protocol import hash_of
+from t2igan.files import write_whole
 from t2igan.identity import SEEDS, experiment_of
 from t2igan.plain_files import read_yaml
 from t2igan.progress import LAST
@@ -78,8 +79,7 @@ class Training:
 
     def write(self) -> None:
         """Write its configuration."""
-        self.config.parent.mkdir(parents=True, exist_ok=True)
-        self.config.write_text(yaml.safe_dump(dict(self.content), sort_keys=False))
+        write_whole(self.config, yaml.safe_dump(dict(self.content), sort_keys=False).encode())
 
 
 class Trainings:

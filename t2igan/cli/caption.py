@@ -23,6 +23,7 @@ from t2igan.evaluation.folder import SUFFIXES
 from t2igan.evaluation.generate import batches, caption_tokens, planned_noise
 from t2igan.evaluation.plan import plan_images, shuffled_captions
 from t2igan.evaluation.subjects import label_of, load_generator, require_same_words
+from t2igan.files import write_whole
 from t2igan.metrics.captions import CaptionQuality
 from t2igan.models.adversarial import AdversarialModule
 from t2igan.models.stream import STREAM, reference_captions
@@ -275,8 +276,7 @@ def _print_quality(rows: Sequence[dict[str, Any]], captioner: STREAM) -> None:
 
 
 def _write(path: Path, rows: Sequence[dict[str, Any]]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows), encoding="utf-8")
+    write_whole(path, "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows).encode())
     console.print(f"wrote {path}: {len(rows)} lines", soft_wrap=True)
 
 

@@ -23,6 +23,7 @@ from t2igan.cli.profile_loader import profile_loader
 from t2igan.data.datamodule import CaptionedImagesModule
 from t2igan.data.store import open_store
 from t2igan.errors import UserError
+from t2igan.files import write_whole
 from t2igan.lightning_private import callbacks_of
 from t2igan.models.suite_module import SuiteModule, read_checkpoint
 from t2igan.profiling import showing
@@ -231,7 +232,7 @@ def _compare(
             if done.returncode:
                 raise UserError(f"with {each}: {(done.stderr.strip() or 'it failed').splitlines()[-1]}")
             rounds[each].append(json.loads((out / "profile.json").read_text()))
-    (folder / "comparison.json").write_text(json.dumps(rounds, indent=1) + "\n")
+    write_whole(folder / "comparison.json", f"{json.dumps(rounds, indent=1)}\n".encode())
     console.print(showing.comparison(rounds))
     console.print(f"wrote {folder}/comparison.json, and a profile of each under options-<number>", soft_wrap=True)
 

@@ -12,6 +12,7 @@ from t2igan.callbacks.run_folder import read_curves
 from t2igan.cli.parsing import call
 from t2igan.errors import UserError
 from t2igan.evaluation.record import ResultRecord, read_records
+from t2igan.files import write_whole
 from t2igan.identity import run_folder_of
 from t2igan.plotting.curves import Rows, plot_curves
 from t2igan.reporting.html import render_page
@@ -85,7 +86,7 @@ def report(
         systems = None if sheet is None else as_picture(sheet, "averaged weights, the same captions")
         runs_read = [read_run(path, rows) for path, rows in curves.items()]
         page = render_page(tables, runs_read, notes, systems)
-        (folder / "index.html").write_text(page, encoding="utf-8")
+        write_whole(folder / "index.html", page.encode())
         written.append(folder / "index.html")
     if wandb is not None:
         page = folder / "index.html" if html else None
@@ -178,7 +179,8 @@ def _scores(tables: Sequence[Board], path: Path) -> Path:
     for dataset in dict.fromkeys(number.dataset for number in others):
         own = [number for number in others if number.dataset == dataset]
         parts.append(f"**{dataset}: published, other protocol**\n\n{markdown_table(elsewhere_grid(own, tables))}")
-    path.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+    text = "\n\n".join(parts)
+    write_whole(path, f"{text}\n".encode())
     return path
 
 

@@ -12,6 +12,7 @@ from rich.table import Table
 from t2igan.cli.parsing import call
 from t2igan.data.tagged import UNKNOWN, TaggedNarratives
 from t2igan.errors import UserError
+from t2igan.files import whole_file
 from t2igan.layout.labels import COCO_STUFF
 from t2igan.layout.narratives import Narrative, read_tagged
 from t2igan.metrics.tagging import TaggingQuality, content_words, tagging_quality
@@ -46,13 +47,17 @@ def tag_verb(checkpoint: str | None = None, narratives: str | None = None, out: 
     if found[0].tags is not None:
         _print(reference_rows(TaggedNarratives(narratives), tagger))
     if out is not None:
-        _write(Path(out), found, tagger)
+        write_tags(Path(out), found, tagger)
         console.print(f"wrote {out}", soft_wrap=True)
 
 
-def _write(path: Path, narratives: Sequence[Narrative], tagger: Tagger) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", encoding="utf-8") as file:
+def write_tags(path: Path, narratives: Sequence[Narrative], tagger: Tagger) -> None:
+    """Write narratives with their tags, a line of JSON each.
+
+    Raises:
+        OSError: it cannot be written; names ``path``.
+    """
+    with whole_file(path) as draft, draft.open("w", encoding="utf-8") as file:
         for start in range(0, len(narratives), 128):
             batch = narratives[start : start + 128]
             for narrative, tags in zip(batch, tagger.tag([each.words for each in batch])):

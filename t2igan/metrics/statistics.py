@@ -1,5 +1,6 @@
 """Precomputed statistics of a reference set (.npz with ``mu`` and ``sigma``), as the released scorers ship them."""
 
+import io
 import zipfile
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import torch
 from torch import Tensor
 
 from t2igan.errors import UserError
+from t2igan.files import write_whole
 
 
 def read_statistics(path: str | Path, feature_dim: int) -> tuple[Tensor, Tensor]:
@@ -52,8 +54,13 @@ def write_statistics(path: str | Path, mean: Tensor, covariance: Tensor) -> None
         path: ends in .npz.
         mean: (D,).
         covariance: (D, D).
+
+    Raises:
+        OSError: it cannot be written; names ``path``.
     """
-    np.savez(path, mu=mean.double().cpu().numpy(), sigma=covariance.double().cpu().numpy())
+    content = io.BytesIO()
+    np.savez(content, mu=mean.double().cpu().numpy(), sigma=covariance.double().cpu().numpy())
+    write_whole(Path(path), content.getbuffer())
 
 
 def _brief(error: Exception) -> str:

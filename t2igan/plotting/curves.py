@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from t2igan.errors import UserError
+from t2igan.files import whole_file
 
 Rows = Sequence[Mapping[str, object]]
 """Rows of a log: column -> value; a cell may be blank, None or absent."""
@@ -152,4 +153,5 @@ def _draw(tables: Mapping[str, Rows], path: Path, keys: list[str], step_key: str
         if len(tables) > 1 and position == 0:
             axes.legend(fontsize=8, frameon=False)
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, format="png")
+    with whole_file(path) as draft:
+        figure.savefig(draft, format="png")

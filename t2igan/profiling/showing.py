@@ -8,6 +8,7 @@ from typing import Any
 
 from rich.table import Table
 
+from t2igan.files import whole_file, write_whole
 from t2igan.profiling.steps import Profile
 
 _COLOURS = {"data": "#b5891b", "optimiser": "#6b6f76", "average": "#6b6f76", "logging, training loop": "#6b6f76"}
@@ -44,7 +45,7 @@ def sentences(profile: Profile) -> list[str]:
 
 def write_json(profile: Profile, path: Path) -> None:
     """Write everything that was measured."""
-    path.write_text(json.dumps(profile.as_dict(), indent=1) + "\n")
+    write_whole(path, f"{json.dumps(profile.as_dict(), indent=1)}\n".encode())
 
 
 def draw(profile: Profile, path: Path) -> None:
@@ -76,7 +77,8 @@ def draw(profile: Profile, path: Path) -> None:
         loc="left",
         fontsize=10,
     )
-    figure.savefig(path, dpi=150)
+    with whole_file(path) as draft:
+        figure.savefig(draft, dpi=150, format="png")
 
 
 def comparison(rounds: Mapping[str, Sequence[Mapping[str, Any]]]) -> Table:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from t2igan.evaluation.record import ResultRecord, TrainingCard
+from t2igan.files import whole_file
 from t2igan.identity import identity_of
 from t2igan.reporting.leaderboard import Board, BoardRow, count_of
 from t2igan.reporting.numbers import spread_over
@@ -36,7 +37,7 @@ HEADERS = (
 
 def write_csv(tables: Sequence[Board], path: Path) -> None:
     """Write the numbers of all tables, of their runs, and the published ones of their data sets."""
-    with path.open("w", newline="", encoding="utf-8") as file:
+    with whole_file(path) as draft, draft.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, HEADERS, restval="")
         writer.writeheader()
         for board in tables:

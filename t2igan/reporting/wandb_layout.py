@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from t2igan.errors import UserError
+from t2igan.files import write_whole
 from t2igan.reporting.report_runs import IMAGES_SEEN
 
 LAYOUT_FILE = "wandb-layout.json"
@@ -76,7 +77,7 @@ def layout_of(logged: Iterable[str], scores: Iterable[str], sheets: Iterable[str
 def write_layout(sections: list[Section], folder: Path) -> Path:
     """Write the layout as JSON; the file."""
     path = folder / LAYOUT_FILE
-    path.write_text(json.dumps([asdict(section) for section in sections], indent=1) + "\n", encoding="utf-8")
+    write_whole(path, f"{json.dumps([asdict(section) for section in sections], indent=1)}\n".encode())
     return path
 
 

@@ -2,11 +2,12 @@ import os
 import shutil
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 import torch
 
-from t2igan.callbacks.saving import WholeFiles, last_checkpoint, newest_readable
+from t2igan.callbacks.saving import RunCheckpoints, WholeFiles, last_checkpoint, newest_readable
 from t2igan.errors import UserError
 from t2igan.files import FolderLock, disk_problem, whole_file
 from t2igan.models.damsm import DAMSM, SmallImageEncoder
@@ -111,3 +112,52 @@ def test_one_process_at_a_time_and_a_killed_one_gives_it_up(tmp_path):
     lock.take(said.append, seconds=0.3)
     lock.release()
     shutil.rmtree(tmp_path)
+
+
+def saved_at(monkeypatch, folder, steps, seconds_a_step, processes=1, **options):
+    """Steps and seconds at which a training saves whose every step takes so long by the clock."""
+    clock, saved = SimpleNamespace(now=1000.0), []
+    monkeypatch.setattr("t2igan.callbacks.saving.time", SimpleNamespace(monotonic=lambda: clock.now))
+    trainer = SimpleNamespace(
+        global_step=0,
+        world_size=processes,
+        log_every_n_steps=5,
+        default_root_dir=str(folder),
+        strategy=SimpleNamespace(broadcast=lambda late: late),
+        save_checkpoint=lambda path: saved.append((trainer.global_step, clock.now - 1000)),
+    )
+    saver = RunCheckpoints(**options)
+    saver.on_train_start(trainer, None)
+    for step in range(1, steps + 1):
+        trainer.global_step, clock.now = step, 1000.0 + step * seconds_a_step
+        saver.on_train_batch_end(trainer, None, None, None, 0)
+    return saved
+
+
+def test_slow_steps_are_saved_every_ten_minutes(monkeypatch, tmp_path):
+    """Not after 500 of them, which would be an hour."""
+    assert saved_at(monkeypatch, tmp_path, 200, 7.0) == [(86, 602), (172, 1204)]
+
+
+def test_fast_steps_are_saved_every_500(monkeypatch, tmp_path):
+    """Each save starts the ten minutes anew."""
+    assert saved_at(monkeypatch, tmp_path, 1500, 1.0) == [(500, 500), (1000, 1000), (1500, 1500)]
+
+
+def test_the_intervals_are_those_asked_for(monkeypatch, tmp_path):
+    at = saved_at(monkeypatch, tmp_path, 100, 7.0, every_n_steps=0, every_minutes=5)
+    assert at == [(43, 301), (86, 602)]
+
+
+def test_several_processes_ask_each_other_when_they_log(monkeypatch, tmp_path):
+    assert saved_at(monkeypatch, tmp_path, 200, 7.0, processes=2) == [(90, 630), (180, 1260)]
+
+
+def test_a_step_of_accumulation_is_not_saved_within(monkeypatch, tmp_path):
+    """The optimisers have not moved: the step's number is the one before."""
+    saved = []
+    trainer = SimpleNamespace(global_step=500, world_size=1, save_checkpoint=saved.append, default_root_dir="x")
+    saver = RunCheckpoints()
+    saver.on_train_start(trainer, None)
+    saver.on_train_batch_end(trainer, None, None, None, 0)
+    assert not saved

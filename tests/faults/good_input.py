@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from evaluation_fixtures import write_protocol
-from harness import DAMSM, SSAGAN
+from harness import DAMSM, SSAGAN, STREAM
 from PIL import Image
 from report_fixtures import make_record
 
@@ -43,7 +43,8 @@ def write_good_input(folder: Path, birds: Path, store: Path) -> None:
     shutil.copy(store, folder / "store.h5")
     (folder / "damsm.yaml").write_text(DAMSM.format(store="store.h5"))
     (folder / "ssagan.yaml").write_text(SSAGAN.format(store="store.h5", damsm="damsm.ckpt"))
-    for name in ("damsm", "ssagan"):
+    (folder / "stream.yaml").write_text(STREAM.format(store="store.h5"))
+    for name in ("damsm", "ssagan", "stream"):
         main(["fit", "--config", f"{name}.yaml", "--run", f"runs/{name}", "--trainer.max_steps", "2"])
         shutil.copy(folder / "runs" / name / "checkpoints" / "last.ckpt", folder / f"{name}.ckpt")
     main(["export", "ssagan.ckpt", "--out", "released.pth"])

@@ -42,6 +42,17 @@ data:
   init_args: {{store: {store}, image_size: 16, batch_size: 4, num_workers: 0}}
 trainer: {{max_steps: 14, limit_val_batches: 1, accelerator: cpu, enable_progress_bar: false, log_every_n_steps: 1}}
 """
+STREAM = """
+model:
+  class_path: STREAM
+  init_args:
+    encoder: {{class_path: SmallCaptionEncoder, init_args: {{dim: 16, channels: 2, image_size: 16}}}}
+    hidden_dim: 8
+data:
+  class_path: DrawnBirds
+  init_args: {{store: {store}, image_size: 16, batch_size: 8, num_workers: 0}}
+trainer: {{max_steps: 2, limit_val_batches: 1, accelerator: cpu, enable_progress_bar: false}}
+"""
 
 
 def times(short: int, long: int) -> int:

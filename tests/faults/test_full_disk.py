@@ -3,15 +3,21 @@
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import h5py
 import pytest
+import torch
 from bad_input import judge
 from harness import fit_words, last, run, same_end
 
+from t2igan.cli.tag import write_tags
 from t2igan.data.sources.drawn_birds.source import DrawnBirdsRecipe, write_drawn_birds
 from t2igan.evaluation.record import read_records
+from t2igan.layout.narratives import Narrative
+from t2igan.metrics.statistics import write_statistics
 from t2igan.models.suite_module import read_checkpoint
+from t2igan.profiling.showing import write_json
 
 PREPARE = ("prepare", "cub", "--root", "cub", "--image_size", "64", "--workers", "1", "--out")
 SAMPLE = ("sample", "--checkpoint", "ssagan.ckpt", "--caption", "a red bird", "--n", "2", "--out")
@@ -31,7 +37,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     if subprocess.run(mount, capture_output=True).returncode:
         pytest.skip("mounting a small file system takes root")
     yield folder
-    subprocess.run(["umount", str(folder)], check=True)
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)  # a traceback may hold a file of it
 
 
 def remount(folder: Path, option: str) -> None:
@@ -139,11 +145,14 @@ def make_room_for_more(out: Path) -> None:
         out.write_bytes(b"old")
 
 
+REPORT = ("report", "records.jsonl", "--runs", '["runs/ssagan"]', "--out")
 VERBS = {
     "prepare": (*PREPARE[:-1], "--force", "true", "--out"),
     "sample": SAMPLE,
     "export": EXPORT,
     "import": IMPORT,
+    "report": REPORT,
+    "caption": ("caption", "--checkpoint", "stream.ckpt", "--images", "own", "--out"),
     "evaluate (records)": (*SCORE, "--cache", "none", "--records"),
     "evaluate (features)": (*SCORE, "--records", "own.jsonl", "--cache"),
 }
@@ -179,3 +188,39 @@ def test_evaluate_finds_out_before_it_measures(good_input, small_disk, drawn):
     words = (*SCORE, "--cache", "none", "--records", small_disk / "new" / "records.jsonl")
     assert not fault(small_disk, words)
     assert not drawn
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("fit", "--config", "ssagan.yaml", "--run"), ("prepare", "drawn-birds", "--image_size", "64", "--root")],
+    ids=lambda words: words[0],
+)
+def test_a_folder_that_may_only_be_read(good_input, tally, small_disk, words):
+    probe = tally(f"{words[0]} in a read-only folder: one line, exit code 2, nothing written")
+    remount(small_disk, "ro")
+    problem = fault(small_disk, (*words, small_disk / "new"))
+    probe.note(not problem, problem)
+    probe.check()
+
+
+@pytest.mark.parametrize("writer", ["statistics", "profile", "tags"])
+def test_what_is_written_by_no_verb_of_its_own(small_disk, monkeypatch, writer):
+    """What takes minutes to compute, written by hand: the error names the file, the old one stays."""
+    path = small_disk / {"statistics": "s.npz", "profile": "p.json", "tags": "t.jsonl"}[writer]
+
+    def write() -> None:
+        if writer == "statistics":
+            write_statistics(path, torch.zeros(16), torch.eye(16))
+        elif writer == "profile":
+            write_json(SimpleNamespace(as_dict=lambda: {"seconds": 1.0}), path)
+        else:
+            tagger = SimpleNamespace(tag=lambda sentences: [["bird"] * len(words) for words in sentences])
+            write_tags(path, [Narrative("1", "", ("a", "bird"))] * 300, tagger)
+
+    write()
+    before, filler = path.read_bytes(), fill(small_disk)
+    with pytest.raises(OSError) as caught:
+        write()
+    assert str(path) in str(caught.value.filename)
+    assert path.read_bytes() == before
+    assert [each.name for each in small_disk.iterdir() if each != filler] == [path.name]

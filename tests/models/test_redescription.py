@@ -1,13 +1,12 @@
 """The redescription loss: what it computes, what it moves, what it refuses."""
 
-import math
-
 import pytest
 import pytorch_lightning as pl
 import torch
 
 from t2igan.data.batch import CaptionedImages
 from t2igan.errors import UserError
+from t2igan.models.digest import seal
 from t2igan.models.generator_losses import GeneratorView
 from t2igan.models.redescription import RedescriptionLoss
 from t2igan.models.stream import STREAM, SmallCaptionEncoder
@@ -64,12 +63,56 @@ def test_the_papers_sum_is_the_mean_times_words_a_picture(captioner):
     assert total == pytest.approx(mean * 5 / 2, rel=1e-5)
 
 
-def test_end_counts_as_a_word_if_asked_for(captioner):
-    images = torch.randn(2, 3, 16, 16)
-    without, with_end = (prepared(captioner, end_token=flag)(view_of(images)).item() for flag in (False, True))
-    # An untrained captioner finds every word alike: two <end> more cost about log V each, at weight 10.
-    words = len(load_module(captioner).vocabulary)
-    assert 7 * with_end - 5 * without == pytest.approx(2 * 10 * math.log(words), rel=0.1)
+def by_hand(stream, image, words):
+    """Minus the log-probability of each word given the image and the true words before it; one image at a time."""
+    state, given, told = None, stream.encoder(image[None]), []
+    for word in words:
+        output, state = stream.decoder.lstm(given[:, None], state)
+        told.append(-stream.decoder.linear(output[:, 0]).log_softmax(dim=1)[0, word])
+        given = stream.decoder.embedding(torch.tensor([word]))
+    return torch.stack(told)
+
+
+@pytest.fixture
+def decided(captioner, tmp_path):
+    """A captioner that finds some words far likelier than others, so that a word more or less is seen."""
+    checkpoint = torch.load(captioner, weights_only=True)
+    torch.manual_seed(1)
+    for name, weight in checkpoint["state_dict"].items():
+        if name.startswith("decoder."):
+            weight.normal_()
+    seal(checkpoint)
+    torch.save(checkpoint, tmp_path / "decided.ckpt")
+    return str(tmp_path / "decided.ckpt")
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+@pytest.mark.parametrize("end_token", [False, True])
+def test_every_option_by_hand(decided, reduction, end_token):
+    """``<end>`` (word 0) follows the last word of each caption, the shorter one's too."""
+    images, stream = torch.randn(2, 3, 16, 16), load_module(decided)
+    end = [0] if end_token else []
+    told = [by_hand(stream, image, [*words, *end]) for image, words in zip(images, ([3, 4, 5], [6, 7]))]
+    wanted = torch.cat(told).mean() if reduction == "mean" else torch.stack([each.sum() for each in told]).mean()
+    loss = prepared(decided, weight=3.0, reduction=reduction, end_token=end_token)
+    assert loss(view_of(images)).item() == pytest.approx(3 * wanted.item(), rel=1e-5)
+
+
+def test_the_finest_image_alone_is_told(decided):
+    loss, fine = prepared(decided), torch.randn(2, 3, 16, 16)
+    view = view_of(fine)
+    with_coarse = GeneratorView(Synthesis([torch.randn(2, 3, 8, 8), fine]), None, view.batch, None)
+    assert loss(with_coarse).item() == loss(view).item() != loss(view_of(-fine)).item()
+
+
+def test_a_step_along_its_gradient_makes_the_caption_likelier(decided):
+    loss, images = prepared(decided), torch.randn(2, 3, 16, 16, dtype=torch.float64, requires_grad=True)
+    loss.double()
+    before = loss(view_of(images))
+    (slope,) = torch.autograd.grad(before, images)
+    step = 1e-6 * slope / slope.norm()
+    after = loss(view_of(images - step)), loss(view_of(images + step))
+    assert (after[1] - after[0]).item() / 2e-6 == pytest.approx(slope.norm().item(), rel=1e-4)
 
 
 def test_gradients_reach_the_picture_and_not_the_captioner(captioner):
