@@ -9,6 +9,7 @@ from t2igan.layout.segments import (
     choose_segments,
     crop_segments,
     pick_segments,
+    roughened,
     segments_of_masks,
 )
 
@@ -167,3 +168,36 @@ def test_of_overlapping_masks_the_later_has_the_pixel():
     masks = [torch.ones(4, 4, dtype=torch.bool), torch.eye(4, dtype=torch.bool)]
     segments = segments_of_masks(masks, ["sky", "a line"])
     assert torch.equal(segments.masks[1], masks[1]) and torch.equal(segments.masks[0], ~masks[1])
+
+
+def test_rough_masks_are_what_they_are_called():
+    mask = torch.zeros(20, 24, dtype=torch.bool)
+    mask[5:15, 4:18] = True
+    mask[5:8, 4:8] = False
+    segments = segments_of_masks([mask], ["a thing"])
+    masks = {
+        shape: roughened(segments, shape).masks[0] for shape in ("exact", "dilated", "eroded", "ellipse", "box")
+    }
+    assert torch.equal(masks["exact"], mask)
+    assert (masks["dilated"] >= mask).all() and masks["dilated"][3, 9] and not masks["dilated"][2, 9]
+    assert (masks["eroded"] <= mask).all() and masks["eroded"][7, 12] and not masks["eroded"][6, 12]
+    assert masks["box"].sum() == 140 and masks["box"][5, 4]
+    iou = (masks["ellipse"] & mask).sum() / (masks["ellipse"] | mask).sum()
+    assert 0.7 < iou < 1 and abs(masks["ellipse"].sum() / mask.sum() - 1) < 0.1
+
+
+def test_rough_masks_leave_other_segments_alone():
+    left, right = torch.zeros(2, 10, 10, dtype=torch.bool)
+    left[2:8, :4], right[:, 4:] = True, True
+    before = segments_of_masks([left, right], ["a", "b"])
+    after = roughened(before, "dilated")
+    assert torch.equal(after.masks[1], right) and after.masks[0].sum() == 40
+    thin = segments_of_masks([left & (torch.arange(10) < 1)], ["a line"])
+    assert torch.equal(roughened(thin, "eroded").masks[0], thin.masks[0])
+
+
+def test_an_ellipse_of_a_disc_is_the_disc():
+    y, x = torch.meshgrid(torch.arange(41), torch.arange(41), indexing="ij")
+    disc = (y - 20) ** 2 + (x - 20) ** 2 <= 144
+    ellipse = roughened(segments_of_masks([disc], ["a disc"]), "ellipse").masks[0]
+    assert (ellipse ^ disc).sum() <= 0.02 * disc.sum()

@@ -1,0 +1,191 @@
+"""Segmenters: image -> the label of every pixel, to see whether an image obeys a layout.
+
+A small one is trained by ``t2igan fit`` on a data set's own layouts; for COCO one of ``transformers`` serves, from
+a folder of the user's.
+"""
+
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from t2igan.data.batch import CaptionedImages
+from t2igan.data.datasets import resize_images
+from t2igan.errors import UserError
+from t2igan.layout.labels import COCO_STUFF, VOID
+from t2igan.layout.layout import resize_maps
+from t2igan.metrics.weights import file_sha256
+from t2igan.models.suite_module import SuiteModule, content_sha256, load_module
+from t2igan.nn.images import to_signed
+from t2igan.ranges import Count, Rate
+
+WEIGHTS = "model.safetensors"
+
+
+class LabelMapper(Protocol):
+    """A segmenter, frozen.
+
+    Attributes:
+        sha256: of all that its maps depend on.
+    """
+
+    sha256: str
+
+    def label_maps(self, images: Tensor) -> Tensor:
+        """uint8 (B, H, W), values of :data:`t2igan.layout.labels.COCO_STUFF`, of images, uint8 (B, 3, H, W)."""
+
+
+class SmallUNet(nn.Module):
+    """Images (B, 3, S, S) -> logits (B, labels, S, S): three halvings, and back up beside them."""
+
+    def __init__(self, channels: int, labels: int) -> None:
+        super().__init__()
+        widths = [channels, 2 * channels, 3 * channels, 4 * channels]
+        self.first = _block(3, channels)
+        self.down = nn.ModuleList(_block(width, out) for width, out in pairwise(widths))
+        self.up = nn.ModuleList(_block(width + out, out) for width, out in pairwise(widths[::-1]))
+        self.head = nn.Conv2d(channels, labels, 1)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """The logits."""
+        features = [self.first(images)]
+        for block in self.down:
+            features.append(block(F.max_pool2d(features[-1], 2)))
+        found = features.pop()
+        for block in self.up:
+            beside = features.pop()
+            found = block(torch.cat([F.interpolate(found, scale_factor=2.0), beside], dim=1))
+        return self.head(found)
+
+
+def _block(channels: int, out: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(channels, out, 3, padding=1, bias=False),
+        nn.BatchNorm2d(out),
+        nn.ReLU(),
+        nn.Conv2d(out, out, 3, padding=1, bias=False),
+        nn.BatchNorm2d(out),
+        nn.ReLU(),
+    )
+
+
+class Segmenter(SuiteModule):
+    """Trains a small U-Net with the cross-entropy of each pixel's label; unlabelled pixels do not count.
+
+    Args:
+        image_size: side that images are brought to, a multiple of 8.
+        channels: base width.
+        lr: highest learning rate of AdamW; it falls to zero along a cosine.
+    """
+
+    requires = frozenset({"layouts"})
+
+    def __init__(self, image_size: Count = 64, channels: Count = 16, lr: Rate = 3e-3) -> None:
+        super().__init__()
+        self.image_size, self.lr = image_size, lr
+        self.network = SmallUNet(channels, len(COCO_STUFF))
+        self.sha256 = ""
+
+    def _logits(self, images: Tensor) -> Tensor:
+        return self.network(to_signed(resize_images(images, self.image_size)))
+
+    @torch.no_grad()
+    def label_maps(self, images: Tensor) -> Tensor:
+        """uint8 (B, H, H), the likeliest label of each pixel of square images, uint8 (B, 3, H, H)."""
+        return resize_maps(self._logits(images).argmax(1).to(torch.uint8), images.shape[-1])
+
+    def training_step(self, batch: CaptionedImages, batch_idx: int) -> Tensor:
+        """Cross-entropy of a batch's pixels."""
+        labels = resize_maps(batch.layouts.labels, self.image_size).long()
+        loss = F.cross_entropy(self._logits(batch.images), labels, ignore_index=VOID)
+        self.log_step({"train/loss": loss}, len(batch))
+        return loss
+
+    def validation_step(self, batch: CaptionedImages, batch_idx: int) -> None:
+        """Share of the labelled pixels that get their label, and mean IoU over the batch's labels."""
+        gold, found = batch.layouts.labels, self.label_maps(batch.images)
+        there = gold != VOID
+        values = [
+            ((found == label) & (gold == label)).sum() / (((found == label) | (gold == label)) & there).sum()
+            for label in gold[there].unique()
+        ]
+        accuracy = (found == gold)[there].float().mean()
+        scores = {"val/pixel_accuracy": accuracy, "val/miou": torch.stack(values).mean()}
+        self.log_dict(scores, prog_bar=True, batch_size=len(batch), sync_dist=True)
+
+    def on_train_batch_start(self, batch: CaptionedImages, batch_idx: int) -> None:
+        """The step's rate, too."""
+        super().on_train_batch_start(batch, batch_idx)
+        done = torch.tensor(self.global_step / max(1, self.training_steps))
+        self.set_rate(self.lr * (0.5 + 0.5 * torch.cos(torch.pi * done.clamp(max=1))).item())
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """AdamW.
+
+        Raises:
+            UserError: the trainer has no last step.
+        """
+        self.require_an_end("the segmenter's learning rate")
+        return torch.optim.AdamW(self.parameters(), lr=self.lr)
+
+
+class TransformersSegmenter(nn.Module):
+    """A semantic segmenter of ``transformers`` whose label names are those of COCO-Stuff; nothing is downloaded.
+
+    Args:
+        folder: with config.json, preprocessor_config.json and ``model.safetensors``.
+
+    Raises:
+        UserError: it is not there, or knows no label of COCO-Stuff.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        super().__init__()
+        folder = Path(folder)
+        if not (folder / WEIGHTS).is_file():
+            raise UserError(
+                f"{folder}: no segmenter here; put config.json, preprocessor_config.json, {WEIGHTS} there"
+            )
+        try:
+            from transformers import AutoImageProcessor, AutoModelForSemanticSegmentation
+
+            self._model: Any = AutoModelForSemanticSegmentation.from_pretrained(folder, local_files_only=True)
+            self._processor: Any = AutoImageProcessor.from_pretrained(folder, local_files_only=True)
+        except Exception as error:  # its libraries raise kinds of their own for damaged files
+            raise UserError(f"{folder}: no readable segmenter ({' '.join(str(error).split())[:120]})") from error
+        names = {int(number): name.replace(" ", "-") for number, name in self._model.config.id2label.items()}
+        table = torch.full((max(names) + 1,), VOID, dtype=torch.uint8)
+        for number, name in names.items():
+            if name in COCO_STUFF:
+                table[number] = COCO_STUFF.value(name)
+        if (table == VOID).all():
+            raise UserError(f"{folder}: none of its labels ({', '.join(list(names.values())[:4])}) is COCO-Stuff's")
+        self.register_buffer("table", table)
+        self.sha256 = file_sha256(folder / WEIGHTS)
+        self.requires_grad_(False).eval()
+
+    @torch.no_grad()
+    def label_maps(self, images: Tensor) -> Tensor:
+        """uint8 (B, H, W), 255 where it sees what COCO-Stuff has no name for."""
+        pixels = self._processor(images=list(images.cpu()), return_tensors="pt").pixel_values
+        logits = self._model(pixel_values=pixels.to(self.table.device)).logits
+        whole = F.interpolate(logits, images.shape[-2:], mode="bilinear", align_corners=False)
+        return self.table[whole.argmax(1)]
+
+
+def load_segmenter(path: str | Path) -> Segmenter | TransformersSegmenter:
+    """The segmenter at a path: a folder of ``transformers``, or the checkpoint of a :class:`Segmenter`.
+
+    Raises:
+        UserError: nothing is there, or something else.
+    """
+    if Path(path).is_dir():
+        return TransformersSegmenter(path)
+    module = load_module(path)
+    if not isinstance(module, Segmenter):
+        raise UserError(f"--segmenter: {path} holds {type(module).__name__}, not a Segmenter")
+    module.sha256 = content_sha256(module)
+    return module
