@@ -74,6 +74,8 @@ def evaluate_verb(
     skip_missing: bool = False,
     cache: str | None = None,
     clip: str | None = None,
+    encoder: str | None = None,
+    segmenter: str | None = None,
     coverage: Share = 1.0,
     seed: Whole = 0,
     once: bool = False,
@@ -108,6 +110,9 @@ def evaluate_verb(
         cache: folder where features are kept, so that none is generated or shown to a network twice, about 12 kB
             an image and Inception; default: features beside the records; none keeps nothing.
         clip: folder of a CLIP, as transformers saves it.
+        encoder: of SpaText's distances: folder of a CLIP, or checkpoint of a SegmentEncoder; another one than the
+            generator was conditioned with.
+        segmenter: of local IoU: folder of a semantic segmenter of transformers, or checkpoint of a Segmenter.
         coverage: the share of the expected images, or narratives, that a folder must have; scores of fewer do not
             compare with those of all.
         seed: of the untrained network's weights.
@@ -128,7 +133,8 @@ def evaluate_verb(
         generated = _folder(images, pattern, pinned, opened, coverage) if images else None
         damsms = load_damsms(damsm, opened)
         backbone = load_classifier(classifier, opened) if classifier else None
-        folders = _cache_folder(cache, target), Path(clip) if clip else None
+        given_paths = (Path(each) if each else None for each in (clip, encoder, segmenter))
+        folders = _cache_folder(cache, target), *given_paths
         options = NetworkOptions(batch_size, own, Path(checkpoints), download, skip_missing, *folders)
         new_seed = seed if untrained else None
         subjects = list(_subjects(pinned, damsms, checkpoint, pipeline, generated, real, new_seed))

@@ -18,6 +18,8 @@ from t2igan.metrics.backbones import Backbone
 from t2igan.metrics.clip import ClipEncoder
 from t2igan.metrics.lpips import LpipsNetwork
 from t2igan.models.damsm import DAMSM, InceptionImageEncoder
+from t2igan.models.joint_encoder import SegmentEncoder
+from t2igan.models.segmenter import Segmenter, TransformersSegmenter
 from t2igan.nn.images import to_signed
 
 CAPTIONS_AT_A_TIME = 512
@@ -173,25 +175,49 @@ class DamsmEmbedder(CaptionEmbedder):
         return torch.cat(sentences)[torch.tensor(places, device=device)]
 
 
-class ClipEmbedder(CaptionEmbedder):
-    """Image vectors of a CLIP.
+class JointEmbedder(CaptionEmbedder):
+    """Image vectors of a joint encoder of images and texts.
 
     Args:
         encoder: moved to ``device``.
         device: where to compute.
     """
 
-    name, source = "clip", "uint8"
+    name, source = "joint encoder", "uint8"
 
-    def __init__(self, encoder: ClipEncoder, device: torch.device) -> None:
-        self._encoder = encoder.to(device)
+    def __init__(self, encoder: ClipEncoder | SegmentEncoder, device: torch.device) -> None:
+        self.encoder = encoder.to(device)
         self.sha256 = encoder.sha256
 
     def _embed(self, images: Tensor) -> Rows:
-        return (self._encoder.image_vectors(images),)
+        return (self.encoder.image_vectors(images),)
 
     def _encode(self, split: StoreSplit, protocol: Protocol) -> Tensor:
-        return self._encoder.caption_vectors([split.caption_text(caption) for caption in range(split.n_captions)])
+        return self.encoder.caption_vectors([split.caption_text(caption) for caption in range(split.n_captions)])
+
+
+class ClipEmbedder(JointEmbedder):
+    """Image vectors of a CLIP."""
+
+    name = "clip"
+
+
+class SegmenterEmbedder(Embedder):
+    """The label of each pixel, uint8 (B, H, W).
+
+    Args:
+        segmenter: moved to ``device``.
+        device: where to compute.
+    """
+
+    name, source = "segmenter", "uint8"
+
+    def __init__(self, segmenter: Segmenter | TransformersSegmenter, device: torch.device) -> None:
+        self.segmenter = segmenter.to(device)
+        self.sha256 = segmenter.sha256
+
+    def _embed(self, images: Tensor) -> Rows:
+        return (self.segmenter.label_maps(images),)
 
 
 class PairEmbedder(Embedder):

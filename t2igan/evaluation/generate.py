@@ -8,13 +8,13 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from t2igan.data.datasets import EvaluationItems
 from t2igan.data.selection import ImageSplit, Numbers
 from t2igan.data.vocabulary import subsample_words
 from t2igan.evaluation.plan import ImagePlan
 from t2igan.evaluation.protocol import Protocol
+from t2igan.evaluation.told import layouts_to_draw
 from t2igan.layout.layout import Layouts
-from t2igan.models.adversarial import AdversarialModule
+from t2igan.models.drawing import DrawingModule
 from t2igan.nn.images import to_uint8
 from t2igan.nn.noise import caption_noise
 
@@ -124,7 +124,7 @@ def protocol_noise(
 
 @torch.no_grad()
 def generate_images(
-    module: AdversarialModule,
+    module: DrawingModule,
     split: ImageSplit,
     plan: ImagePlan,
     protocol: Protocol,
@@ -156,28 +156,34 @@ def generate_images(
             plan.captions[whole], plan.draws[whole], generator.noise_dim, generator.eps_dim, protocol
         )
         inputs = noise.to(device), captions.to(device), lengths.to(device)
-        layouts = layouts_of(module, split, plan.captions[whole], window, device)
+        layouts = layouts_of(module, split, protocol, plan.captions[whole], window, device)
         generated = module.synthesise(*inputs, protocol.weights, layouts)
         images = generated.images[-1][: len(batch)]
         yield NumberedImages(torch.from_numpy(batch), to_uint8(images, protocol.quantisation), images.float())
 
 
 def layouts_of(
-    module: AdversarialModule, split: ImageSplit, captions: np.ndarray, window: int | None, device: torch.device
+    module: DrawingModule,
+    split: ImageSplit,
+    protocol: Protocol,
+    captions: np.ndarray,
+    window: int | None,
+    device: torch.device,
 ) -> Layouts | None:
     """The layouts of captions' images at the generator's size, for a module that requires them.
 
     Args:
         module: requires them, or not.
         split: of the captions.
+        protocol: says whether whole layouts are told, or some of their segments.
         captions: int64 (B,).
         window: side of the stored images' crop.
         device: where they are wanted.
     """
     if window is None or not module.requires & {"layouts", "segments"}:
         return None
-    layouts = EvaluationItems(split, window, carried=["layouts"])[captions].layouts
-    return layouts and layouts.resized(module.generator.image_sizes[-1]).to(device)
+    layouts = layouts_to_draw(split, window, protocol, captions)
+    return layouts.resized(module.generator.image_sizes[-1]).to(device)
 
 
 def _of_equal_length(

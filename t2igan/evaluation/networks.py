@@ -20,8 +20,10 @@ from t2igan.evaluation.embedders import (
     ClipEmbedder,
     DamsmEmbedder,
     Embedder,
+    JointEmbedder,
     PairEmbedder,
     ScoringDamsm,
+    SegmenterEmbedder,
 )
 from t2igan.evaluation.subjects import label_of, require_same_words
 from t2igan.metrics.backbones import Flavour, InceptionBackbone, Resize
@@ -31,6 +33,8 @@ from t2igan.metrics.statistics import read_statistics
 from t2igan.metrics.weights import file_sha256
 from t2igan.models.classifier import ClassifierBackbone, EvaluationClassifier
 from t2igan.models.damsm import DAMSM
+from t2igan.models.joint_encoder import load_joint_encoder
+from t2igan.models.segmenter import load_segmenter
 from t2igan.models.suite_module import content_sha256, load_module
 
 Statistics = tuple[Tensor, Tensor]
@@ -48,6 +52,8 @@ class NetworkOptions:
         skip_missing: leave out metrics whose networks are not there, and say so in the record.
         cache: folder where the rows of networks are kept, None to keep none.
         clip: folder of a CLIP, None for none.
+        encoder: of SpaText's distances: folder of a CLIP or checkpoint of a SegmentEncoder, None for none.
+        segmenter: of local IoU: folder of transformers or checkpoint of a Segmenter, None for none.
     """
 
     batch_size: int = 64
@@ -57,6 +63,8 @@ class NetworkOptions:
     skip_missing: bool = False
     cache: Path | None = None
     clip: Path | None = None
+    encoder: Path | None = None
+    segmenter: Path | None = None
 
 
 class Supply:
@@ -173,6 +181,28 @@ class ClipSource(NetworkSource):
         if supply.options.clip is None:
             raise UserError("no CLIP: give the folder of one with --clip")
         return [ClipEmbedder(ClipEncoder(supply.options.clip), supply.device)]
+
+
+@dataclass(frozen=True)
+class JointSource(NetworkSource):
+    """The joint encoder of SpaText's distances."""
+
+    def find(self, supply: Supply) -> Sequence[Embedder]:
+        """As it was given."""
+        if supply.options.encoder is None:
+            raise UserError("no joint encoder: give a CLIP's folder or a SegmentEncoder's checkpoint, --encoder")
+        return [JointEmbedder(load_joint_encoder(supply.options.encoder, "--encoder"), supply.device)]
+
+
+@dataclass(frozen=True)
+class SegmenterSource(NetworkSource):
+    """The segmenter of local IoU."""
+
+    def find(self, supply: Supply) -> Sequence[Embedder]:
+        """As it was given."""
+        if supply.options.segmenter is None:
+            raise UserError("no segmenter: give a folder of transformers or a Segmenter's checkpoint, --segmenter")
+        return [SegmenterEmbedder(load_segmenter(supply.options.segmenter), supply.device)]
 
 
 @dataclass(frozen=True)

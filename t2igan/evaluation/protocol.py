@@ -26,6 +26,8 @@ CHOICES = {
     *("told", "reference", "reference_split", "reference_images", "reference_count", "reference_seed"),
     *("bootstrap", "bootstrap_seed", "confidence"),
 }
+# Fields that no image depends on where no segments are told.
+SEGMENT_FIELDS = {"segments", "segments_smallest", "segments_seed", "segments_masks"}
 
 T = TypeVar("T")
 
@@ -68,6 +70,11 @@ class Protocol:
         bootstrap_seed: of the replicates.
         confidence: that an interval is meant to have.
         told: what stands for captions: the data set's, or its narratives; images without one are left out.
+        segments: how many segments of an image generators are told at most, for those that take segments; 0: all
+            are, and metrics of segments make no sense.
+        segments_smallest: share of the image that a told segment has at least, where one has.
+        segments_seed: of which ones are told.
+        segments_masks: how rough their masks are, see :func:`t2igan.layout.segments.roughened`.
     """
 
     name: str
@@ -98,6 +105,10 @@ class Protocol:
     bootstrap_seed: int = added(0, minimum=0)
     confidence: float = added(0.95, minimum=0.5)
     told: Literal["captions", "narratives"] = added("captions")
+    segments: int = added(0, minimum=0)
+    segments_smallest: float = added(0.05, minimum=0)
+    segments_seed: int = added(0, minimum=0)
+    segments_masks: Literal["exact", "dilated", "eroded", "ellipse", "box"] = added("exact")
 
     @property
     def hash(self) -> str:
@@ -118,7 +129,8 @@ class Protocol:
     @property
     def drawing(self) -> dict[str, Any]:
         """The fields that decide how the image of a caption looks, whichever captions are drawn."""
-        return {own.name: getattr(self, own.name) for own in fields(self) if own.name not in CHOICES}
+        left_out = CHOICES if self.segments else CHOICES | SEGMENT_FIELDS
+        return {own.name: getattr(self, own.name) for own in fields(self) if own.name not in left_out}
 
     @property
     def reference_drawing(self) -> dict[str, Any]:

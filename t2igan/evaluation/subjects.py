@@ -20,8 +20,8 @@ from t2igan.evaluation.plan import ImagePlan, plan_for, plan_images
 from t2igan.evaluation.protocol import Protocol
 from t2igan.evaluation.record import SubjectCard, TrainingCard
 from t2igan.identity import read_config, read_identity
-from t2igan.models.adversarial import AdversarialModule
 from t2igan.models.damsm import DAMSM
+from t2igan.models.drawing import DrawingModule
 from t2igan.models.suite_module import SuiteModule, build_module, content_sha256, load_module, read_checkpoint
 from t2igan.zoo import is_zoo_name
 
@@ -88,7 +88,7 @@ class GeneratedSubject(Subject):
 
     has_floats = True
 
-    def __init__(self, module: AdversarialModule, card: SubjectCard) -> None:
+    def __init__(self, module: DrawingModule, card: SubjectCard) -> None:
         self.module, self.card, self.notes = module, card, []
 
     def check(self, protocol: Protocol, store: Store) -> None:
@@ -191,7 +191,7 @@ def label_of(path: str | Path) -> str:
     return (folder.parent if folder.name == "checkpoints" else folder).name or path.stem
 
 
-def load_generator(path: str | Path) -> AdversarialModule:
+def load_generator(path: str | Path) -> DrawingModule:
     """The module of a generator's checkpoint.
 
     Raises:
@@ -280,8 +280,8 @@ def build_untrained_subject(path: str | Path, seed: int, damsm: DAMSM | None = N
     return subject
 
 
-def _adversarial(module: SuiteModule, path: str | Path) -> AdversarialModule:
-    if not isinstance(module, AdversarialModule):
+def _adversarial(module: SuiteModule, path: str | Path) -> DrawingModule:
+    if not isinstance(module, DrawingModule):
         raise UserError(f"{path} holds {type(module).__name__}, which draws nothing; give a generator")
     return module
 

@@ -76,9 +76,12 @@ class SegmentMetric(IndexedMetric):
         return {"": values[there].mean(), "images": means.mean(), "skipped": (~there).sum()}
 
     def estimates(self, replicates: int = 0, seed: int = 0) -> dict[str, Estimate]:
-        """The mean over segments, its spread over segments."""
+        """The mean over segments, its spread over segments; not a number, of 0, where all were skipped."""
         values = self._ordered_rows()[:, 0]
-        return {"": mean_estimate(values[~values.isnan()], "segments", replicates, seed)}
+        there = values[~values.isnan()]
+        if not len(there):
+            return {"": Estimate(there.double().mean(), 0)}
+        return {"": mean_estimate(there, "segments", replicates, seed)}
 
 
 class LocalDistance(SegmentMetric):

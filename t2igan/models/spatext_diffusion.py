@@ -218,7 +218,8 @@ class SpaTextDiffusion(SuiteModule):
             weights: averaged weights, or those that training moves.
             layouts: all of whose segments are told; None says nothing of places.
         """
-        generator = self.averages["generator"].module if weights == "ema" else self.generator
+        averaged = weights == "ema" and "generator" in self.averages
+        generator = self.averages["generator"].module if averaged else self.generator
         texts = [" ".join(self.vocabulary[word] for word in row if word) for row in captions.tolist()]
         if layouts is None:
             index = torch.zeros(len(noise), *generator.host.shape[1:], dtype=torch.int64, device=noise.device)

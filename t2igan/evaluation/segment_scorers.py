@@ -1,0 +1,188 @@
+"""Values of SpaText's metrics: of images with their captions, and of the segments that were told of them."""
+
+import hashlib
+from abc import abstractmethod
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from t2igan.evaluation.embedders import CaptionEmbedder, Embedder, JointEmbedder, Rows, SegmenterEmbedder
+from t2igan.evaluation.generate import NumberedImages
+from t2igan.evaluation.metrics.spatext import GlobalDistance, LocalDistance, LocalIoU
+from t2igan.evaluation.plan import shuffled_captions
+from t2igan.evaluation.record import MetricValue
+from t2igan.evaluation.scorers import Scorer, Setting, measured
+from t2igan.evaluation.told import UNSEEN, Told, told_of
+from t2igan.layout.segments import Segments, crop_segments
+from t2igan.metrics import spatext
+from t2igan.models.conditioner import labels_of
+from t2igan.models.prior import CROP
+
+
+class GlobalScorer(Scorer):
+    """Distance of each image and its caption, and of the same images and the captions of others.
+
+    Args:
+        spec: the metric.
+        embedder: a joint encoder's.
+        setting: what is scored.
+    """
+
+    def __init__(self, spec: GlobalDistance, embedder: Embedder, setting: Setting) -> None:
+        assert isinstance(embedder, CaptionEmbedder)
+        self.title, self.embedder, self.network_sha256 = spec.name, embedder, embedder.sha256
+        self._protocol, self.wanted = setting.protocol, np.ones(len(setting.plan), bool)
+        captions = setting.plan.captions
+        shuffled = shuffled_captions(captions, setting.split.caption_images[captions], spec.seed)
+        sentences = embedder.captions(setting.split, setting.protocol).to(setting.device)
+        self._own = [
+            (name, torch.from_numpy(ids), sentences, spatext.GlobalDistance().to(setting.device))
+            for name, ids in ((spec.name, captions), (f"{spec.name}-shuffled", shuffled))
+        ]
+
+    def add(self, numbers: Tensor, rows: Rows) -> None:
+        """Image vectors."""
+        for _, captions, sentences, metric in self._own:
+            metric.update(rows[0], sentences[captions[numbers].to(sentences.device)], numbers)
+
+    def values(self) -> dict[str, MetricValue]:
+        """Both distances."""
+        found = {}
+        for name, _, _, metric in self._own:
+            with metric.sync_context():
+                [estimate] = metric.estimates(self._protocol.bootstrap, self._protocol.bootstrap_seed).values()
+            found[name] = measured(estimate, self.network_sha256, self._protocol)
+        return found
+
+
+class SegmentEmbedder(Embedder):
+    """Values of the told segments of each image, in columns of ``protocol.segments``; NaN where there is none.
+
+    Columns: own masks and texts as given; those of another image; own with exact masks; 1 for segments whose like
+    no training image shows.
+
+    Args:
+        network: gives what values are made of.
+        setting: tells the segments.
+        seed: of the shuffling.
+    """
+
+    def __init__(self, network: Embedder, setting: Setting, seed: int) -> None:
+        self._network, self._setting = network, setting
+        self.name, self.sha256, self.source = network.name, network.sha256, network.source
+        captions = setting.plan.captions
+        self._shuffled = shuffled_captions(captions, setting.split.caption_images[captions], seed)
+        self._partners = hashlib.sha256(self._shuffled.tobytes()).hexdigest()
+
+    @property
+    def identity(self) -> list[str]:
+        """With the images whose segments are held against others, which the whole plan decides."""
+        return [*super().identity, self._partners]
+
+    @torch.no_grad()
+    def __call__(self, shown: NumberedImages) -> Rows:
+        """One tensor (B, 4 K)."""
+        store, protocol, numbers = self._setting.store, self._setting.protocol, shown.numbers.numpy()
+        split, images = self._setting.split, shown.images
+        own, other = (
+            told_of(split, store.image_size, protocol, ids[numbers])
+            for ids in (self._setting.plan.captions, self._shuffled)
+        )
+        seen = self._seen(images)
+        is_unseen = UNSEEN.get(store.name)
+        flags = [float("nan") if is_unseen is None else float(is_unseen(text)) for text in own.given.flat_texts]
+        columns = [
+            self._spread(self._values(seen, images, own, own.given), own.given),
+            self._spread(self._values(seen, images, other, other.given), other.given),
+            self._spread(self._values(seen, images, own, own.exact), own.exact),
+            self._spread(torch.tensor(flags), own.given),
+        ]
+        return (torch.cat(columns, dim=1),)
+
+    def _embed(self, images: Tensor) -> Rows:
+        return self._network._embed(images)
+
+    def _seen(self, images: Tensor) -> Tensor | None:
+        """What the network makes of whole images, for values that need it."""
+        return None
+
+    @abstractmethod
+    def _values(self, seen: Tensor | None, images: Tensor, told: Told, segments: Segments) -> Tensor:
+        """Float (N,), a value of each segment, in the order of its ``places``."""
+
+    def _spread(self, values: Tensor, segments: Segments) -> Tensor:
+        """(B, K) on the CPU, by image and place."""
+        table = torch.full((len(segments), self._setting.protocol.segments), torch.nan)
+        for (image, place), value in zip(segments.places, values.tolist()):
+            table[image, place] = value
+        return table
+
+
+class LocalDistances(SegmentEmbedder):
+    """Distances of crops and texts."""
+
+    def _values(self, seen: Tensor | None, images: Tensor, told: Told, segments: Segments) -> Tensor:
+        assert isinstance(self._network, JointEmbedder)
+        encoder, masks = self._network.encoder, segments.masks
+        crops = crop_segments(images, _on(segments, images), CROP)
+        vectors, texts = encoder.image_vectors(crops), encoder.caption_vectors(segments.flat_texts)
+        return spatext.cosine_distances(vectors, texts).cpu().masked_fill(~masks.any(2).any(1), torch.nan)
+
+
+class LocalIoUs(SegmentEmbedder):
+    """Intersections over unions of masks and of what a segmenter finds."""
+
+    def _seen(self, images: Tensor) -> Tensor | None:
+        assert isinstance(self._network, SegmenterEmbedder)
+        return self._network.segmenter.label_maps(images).cpu()
+
+    def _values(self, seen: Tensor | None, images: Tensor, told: Told, segments: Segments) -> Tensor:
+        assert seen is not None
+        places = torch.tensor([image for image, _ in segments.places], dtype=torch.int64)
+        # A rough mask may reach into other things: the label is that of the exact one.
+        return spatext.local_ious(seen, places, segments.masks, labels_of(told.exact, told.layouts))
+
+
+def _on(segments: Segments, images: Tensor) -> Segments:
+    return Segments(segments.index.to(images.device), segments.texts, segments.numbers)
+
+
+class SegmentScorer(Scorer):
+    """Means over told segments, and over those of which training did and did not show the like.
+
+    Args:
+        spec: the metric.
+        embedder: gives the values.
+        setting: what is scored.
+    """
+
+    def __init__(self, spec: LocalDistance | LocalIoU, embedder: SegmentEmbedder, setting: Setting) -> None:
+        self.title, self.embedder, self.network_sha256 = spec.name, embedder, embedder.sha256
+        self._protocol, self.wanted = setting.protocol, np.ones(len(setting.plan), bool)
+        kind = spatext.LocalDistance if isinstance(spec, LocalDistance) else spatext.LocalIoU
+        kinds = ["", "-shuffled", "-seen", "-unseen"]
+        if isinstance(spec, LocalIoU) and setting.protocol.segments_masks != "exact":
+            kinds.append("-exact")
+        self._metrics = {ending: kind().to(setting.device) for ending in kinds}
+        self._device = setting.device
+
+    def add(self, numbers: Tensor, rows: Rows) -> None:
+        """Values of segments."""
+        own, other, exact, unseen = rows[0].to(self._device).chunk(4, dim=1)
+        places = torch.arange(own.shape[1], device=self._device)
+        index = spatext.segment_numbers(numbers.to(self._device)[:, None], places)
+        columns = {"": own, "-shuffled": other, "-exact": exact}
+        columns |= {"-seen": own.where(unseen == 0, torch.nan), "-unseen": own.where(unseen == 1, torch.nan)}
+        for ending, metric in self._metrics.items():
+            metric.update(columns[ending].flatten(), index.flatten())
+
+    def values(self) -> dict[str, MetricValue]:
+        """The means of all kinds of which there are segments."""
+        found = {}
+        for ending, metric in self._metrics.items():
+            with metric.sync_context():
+                [estimate] = metric.estimates(self._protocol.bootstrap, self._protocol.bootstrap_seed).values()
+            if estimate.count:
+                found[f"{self.title}{ending}"] = measured(estimate, self.network_sha256, self._protocol)
+        return found

@@ -1,0 +1,74 @@
+"""What generators of layouts and of segments are told beside the captions: the layouts of the captions' images.
+
+Where a protocol names a number of segments, so many of each image are told and the rest is not; which ones belongs
+to the caption, like its noise, and is the same for every model, real images and all metrics.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from t2igan.data.datasets import EvaluationItems
+from t2igan.data.selection import ImageSplit, Numbers
+from t2igan.data.sources.scenes.world import is_unseen
+from t2igan.evaluation.protocol import Protocol
+from t2igan.layout.layout import MOST_SEGMENTS, Layouts
+from t2igan.layout.segments import Segments, choose_segments, roughened
+
+UNSEEN = {"scenes": is_unseen}
+"""Name of a data set -> whether a segment's text is of a kind that no training image shows."""
+
+
+@dataclass(frozen=True)
+class Told:
+    """What is told of the images of some captions.
+
+    Attributes:
+        layouts: whole, at the protocol's size.
+        exact: the segments chosen, with the masks that they have.
+        given: the same with masks as rough as the protocol wants them.
+    """
+
+    layouts: Layouts
+    exact: Segments
+    given: Segments
+
+
+def whole_layouts(split: ImageSplit, window: int, size: int, captions: Numbers) -> Layouts:
+    """The layouts of the centre crops of some captions' images.
+
+    Args:
+        split: of the captions.
+        window: side of the crops.
+        size: side that they are brought to.
+        captions: caption ids.
+    """
+    layouts = EvaluationItems(split, window, carried=["layouts"])[captions].layouts
+    assert layouts is not None  # they were asked for
+    return layouts.resized(size)
+
+
+def told_of(split: ImageSplit, window: int, protocol: Protocol, captions: Numbers) -> Told:
+    """The segments that a protocol tells of some captions' images; arguments as of :func:`whole_layouts`."""
+    layouts = whole_layouts(split, window, protocol.image_size, captions)
+    uniform = [
+        np.random.default_rng([protocol.segments_seed, int(caption)]).random(1 + MOST_SEGMENTS, np.float32)
+        for caption in captions
+    ]
+    exact = choose_segments(
+        layouts.instances,
+        layouts.texts,
+        torch.from_numpy(np.stack(uniform)),
+        most=protocol.segments,
+        smallest=protocol.segments_smallest,
+    )
+    return Told(layouts, exact, roughened(exact, protocol.segments_masks))
+
+
+def layouts_to_draw(split: ImageSplit, window: int, protocol: Protocol, captions: Numbers) -> Layouts:
+    """What a generator is given: whole layouts, or those of the told segments where the protocol tells segments."""
+    if not protocol.segments:
+        return whole_layouts(split, window, protocol.image_size, captions)
+    told = told_of(split, window, protocol, captions)
+    return replace(told.layouts, instances=told.given.index.to(torch.uint8), texts=told.given.texts)
