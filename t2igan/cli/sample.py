@@ -13,6 +13,7 @@ from rich.progress import track
 from t2igan.cli.parsing import call
 from t2igan.cli.sample_folder import SampleFolder
 from t2igan.cli.sample_narratives import sample_narratives
+from t2igan.cli.sample_scene import read_scene, scene_sheet
 from t2igan.errors import UserError
 from t2igan.evaluation.chosen import checkpoint_of
 from t2igan.evaluation.evaluation import choose_device
@@ -59,6 +60,7 @@ def sample_verb(
     captions: str | None = None,
     interpolate: list[str] | None = None,
     sweep: str | None = None,
+    scene: str | None = None,
     n: Count = 4,
     steps: Count = 8,
     seed: Whole = 0,
@@ -80,6 +82,8 @@ def sample_verb(
         interpolate: two captions, --interpolate "A" "B": a row of images on the way from one to the other.
         sweep: a caption with one or two slots, such as "a bird with {red|blue} {wings|belly}", or "a bird with
             {colour} {part}": a table of images, the same noise in all.
+        scene: JSON file of masks with texts and a caption, for a model that takes segments: see
+            docs/open-vocabulary.md. --caption and --captions take the place of the scene's own.
         n: images of each caption; rows of an interpolation.
         steps: images of an interpolation, both ends among them.
         seed: of the noise; an image depends on it, on the caption's place and on the image's number alone.
@@ -89,12 +93,17 @@ def sample_verb(
         device: auto, cpu, cuda, cuda:1.
     """
     _require_one_way(caption or captions, interpolate, sweep)
-    texts = [] if interpolate or sweep else read_captions(caption, captions)
+    drawn = None if scene is None else read_scene(scene)
+    own = not (interpolate or sweep or (drawn and not caption and not captions))
+    texts = read_captions(caption, captions) if own else []
     checkpoint = str(checkpoint_of(checkpoint))
     module = load_generator(checkpoint).to(choose_device(device))
     sampler = Sampler(module, checkpoint, weights)
     with SampleFolder(Path(out), content_sha256(module), checkpoint) as folder:
-        if interpolate:
+        if drawn:
+            _say(unknown_words(understand(texts or drawn.captions, sampler.vocabulary)))
+            grid = scene_sheet(sampler, folder, drawn, texts or drawn.captions, n, seed)
+        elif interpolate:
             seeds = seed, seed if to_seed is None else to_seed
             grid = _interpolation(sampler, folder, interpolate, seeds, steps, n)
         elif sweep:

@@ -12,7 +12,9 @@ from torch.nn.utils.rnn import pad_sequence
 
 from t2igan.data.vocabulary import Vocabulary, tokenize
 from t2igan.errors import UserError
+from t2igan.layout.layout import Layouts
 from t2igan.models.adversarial import AdversarialModule
+from t2igan.models.drawing import DrawingModule
 from t2igan.models.synthesis import Synthesis
 from t2igan.nn.images import to_uint8
 from t2igan.nn.modes import evaluating
@@ -147,7 +149,7 @@ class Sampler:
         UserError: the module never saw a data set, or holds no other than averaged weights.
     """
 
-    def __init__(self, module: AdversarialModule, name: str, weights: Weights = "ema") -> None:
+    def __init__(self, module: DrawingModule, name: str, weights: Weights = "ema") -> None:
         if not module.vocabulary:
             raise UserError(f"{name} holds no vocabulary, it never saw a data set; train it with t2igan fit")
         if module.averaged and weights == "raw":
@@ -161,10 +163,11 @@ class Sampler:
         return torch.cat([caption_noise(place, dim, seed, draw) for draw in range(n)])
 
     @torch.no_grad()
-    def sample(self, captions: Sequence[KnownCaption], noise: Tensor) -> Samples:
-        """One image for each caption and row of ``noise`` (B, Z + E)."""
-        ids, lengths = self._numbered(captions)
-        made = self.module.synthesise(noise.to(self.module.device), ids, lengths, self.weights)
+    def sample(self, captions: Sequence[KnownCaption], noise: Tensor, layouts: Layouts | None = None) -> Samples:
+        """One image for each caption and row of ``noise`` (B, Z + E), and of ``layouts`` where it takes some."""
+        (ids, lengths), device = self._numbered(captions), self.module.device
+        told = None if layouts is None else layouts.to(device)
+        made = self.module.synthesise(noise.to(device), ids, lengths, self.weights, told)
         return _samples(captions, made)
 
     @torch.no_grad()
@@ -181,10 +184,15 @@ class Sampler:
             second: at the end.
             noise: (1, Z + E) of the start and of the end.
             steps: images, both ends among them; at least 2.
+
+        Raises:
+            UserError: the model is no GAN.
         """
         ids, lengths = self._numbered((first, second))
         shares = torch.linspace(0, 1, steps)
         rows = between(*noise, shares).to(self.module.device)
+        if not isinstance(self.module, AdversarialModule):
+            raise UserError(f"{type(self.module).__name__} has no way from one caption to another")
         encoder, generator = self._network("text_encoder"), self._network("generator")
         with evaluating(encoder, generator):
             text = encoder(ids, lengths).between(shares.to(self.module.device))

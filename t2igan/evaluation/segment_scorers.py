@@ -17,7 +17,6 @@ from t2igan.evaluation.told import UNSEEN, Told, told_of
 from t2igan.layout.segments import Segments, crop_segments
 from t2igan.metrics import spatext
 from t2igan.models.conditioner import labels_of
-from t2igan.models.prior import CROP
 
 
 class GlobalScorer(Scorer):
@@ -125,7 +124,7 @@ class LocalDistances(SegmentEmbedder):
     def _values(self, seen: Tensor | None, images: Tensor, told: Told, segments: Segments) -> Tensor:
         assert isinstance(self._network, JointEmbedder)
         encoder, masks = self._network.encoder, segments.masks
-        crops = crop_segments(images, _on(segments, images), CROP)
+        crops = crop_segments(images, _on(segments, images), encoder.side)
         vectors, texts = encoder.image_vectors(crops), encoder.caption_vectors(segments.flat_texts)
         return spatext.cosine_distances(vectors, texts).cpu().masked_fill(~masks.any(2).any(1), torch.nan)
 

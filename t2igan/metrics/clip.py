@@ -33,6 +33,7 @@ class ClipEncoder(nn.Module):
 
     Attributes:
         dim: width D of the vectors.
+        side: of the images that its network sees.
         sha256: of weights, configuration, tokenizer and the normalisation of pixels.
 
     Raises:
@@ -58,7 +59,7 @@ class ClipEncoder(nn.Module):
         self.sha256 = _identity(folder, weights, self._mean, self._std)
         config: Any = self._model.config
         self.dim: int = config.projection_dim
-        self._size: int = config.vision_config.image_size
+        self.side: int = config.vision_config.image_size
         self._words: int = config.text_config.max_position_embeddings
         self.requires_grad_(False).eval()
 
@@ -69,8 +70,8 @@ class ClipEncoder(nn.Module):
     @torch.no_grad()
     def image_vectors(self, images: Tensor) -> Tensor:
         """Unit vectors (B, D) of uint8 images (B, 3, H, W): short side to CLIP's size, bicubic; centre crop."""
-        resized = transforms.resize(images, [self._size], InterpolationMode.BICUBIC, antialias=True)
-        pixels = transforms.center_crop(resized, [self._size, self._size]).float() / 255
+        resized = transforms.resize(images, [self.side], InterpolationMode.BICUBIC, antialias=True)
+        pixels = transforms.center_crop(resized, [self.side, self.side]).float() / 255
         pixels = transforms.normalize(pixels, self._mean, self._std)
         pooled = self._model.vision_model(pixel_values=pixels).pooler_output
         return nn.functional.normalize(self._model.visual_projection(pooled), dim=1)

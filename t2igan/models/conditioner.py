@@ -13,7 +13,7 @@ from t2igan.layout.labels import COCO_STUFF, VOID
 from t2igan.layout.layout import Layouts
 from t2igan.layout.segments import Segments, SpatioTextualMap, choose_segments, crop_segments, pick_segments
 from t2igan.models.joint_encoder import load_joint_encoder
-from t2igan.models.prior import CROP, load_prior
+from t2igan.models.prior import load_prior
 from t2igan.models.suite_module import SuiteModule
 from t2igan.models.synthesis import Conditions
 from t2igan.nn.randomness import Purpose, StepRandom
@@ -74,7 +74,7 @@ class Conditioner(nn.Module):
         """
         if self.told != "images":
             return self.of_texts(segments, layouts)
-        return segments.spread(self.encoder.image_vectors(crop_segments(images, segments, CROP)))
+        return segments.spread(self.encoder.image_vectors(crop_segments(images, segments, self.encoder.side)))
 
     @torch.no_grad()
     def of_texts(self, segments: Segments, layouts: Layouts) -> SpatioTextualMap:

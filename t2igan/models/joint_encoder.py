@@ -37,10 +37,12 @@ class JointEncoder(Protocol):
 
     Attributes:
         dim: width D of the vectors.
+        side: of the images that its network sees; crops are made at it.
         sha256: of all that they depend on.
     """
 
     dim: int
+    side: int
     sha256: str
 
     def image_vectors(self, images: Tensor) -> Tensor:
@@ -137,13 +139,13 @@ class SegmentEncoder(SuiteModule):
         seed: Whole = 0,
     ) -> None:
         super().__init__()
-        self.dim, self.crop_size, self.smallest = dim, crop_size, smallest
+        self.dim, self.side, self.smallest = dim, crop_size, smallest
         self.temperature, self.lr, self.seed = temperature, lr, seed
         self.images, self.texts = ImageTower(crop_size, channels, dim), TextTower(width, dim)
         self.sha256 = ""
 
     def _image_vectors(self, images: Tensor) -> Tensor:
-        return F.normalize(self.images(to_signed(resize_images(images, self.crop_size))), dim=1)
+        return F.normalize(self.images(to_signed(resize_images(images, self.side))), dim=1)
 
     @torch.no_grad()
     def image_vectors(self, images: Tensor) -> Tensor:
@@ -168,8 +170,8 @@ class SegmentEncoder(SuiteModule):
         segments = choose_segments(
             layouts.instances, layouts.texts, uniform, MOST_SEGMENTS, MOST_SEGMENTS, self.smallest
         )
-        crops = crop_segments(batch.images, segments, self.crop_size)
-        whole = resize_images(batch.images, self.crop_size)
+        crops = crop_segments(batch.images, segments, self.side)
+        whole = resize_images(batch.images, self.side)
         return torch.cat([crops, whole]), [*segments.flat_texts, *captions_of(batch, self.vocabulary)]
 
     def training_step(self, batch: CaptionedImages, batch_idx: int) -> Tensor:

@@ -19,9 +19,6 @@ from t2igan.nn.config import Configured
 from t2igan.nn.randomness import Purpose, StepRandom
 from t2igan.ranges import Count, Rate, Share, Whole
 
-CROP = 64
-"""Side in pixels at which crops reach an encoder, which brings them to its own."""
-
 
 class PriorNetwork(Configured, nn.Module):
     """Unit vectors of texts (N, D) -> unit vectors as images of them have, (N, D)."""
@@ -175,7 +172,7 @@ class SegmentPrior(SuiteModule):
         chosen = choose_segments(
             layouts.instances, layouts.texts, uniform, MOST_SEGMENTS, MOST_SEGMENTS, self.smallest
         )
-        crops = crop_segments(batch.images, chosen, CROP)
+        crops = crop_segments(batch.images, chosen, self.encoder.side)
         return self.encoder.caption_vectors(chosen.flat_texts), self.encoder.image_vectors(crops)
 
     def training_step(self, batch: CaptionedImages, batch_idx: int) -> Tensor:

@@ -20,7 +20,8 @@ from t2igan.layout.layout import resize_maps
 from t2igan.metrics.weights import file_sha256
 from t2igan.models.suite_module import SuiteModule, content_sha256, load_module
 from t2igan.nn.images import to_signed
-from t2igan.ranges import Count, Rate
+from t2igan.nn.randomness import Purpose
+from t2igan.ranges import Count, Rate, Share, Whole
 
 WEIGHTS = "model.safetensors"
 
@@ -79,13 +80,23 @@ class Segmenter(SuiteModule):
         image_size: side that images are brought to, a multiple of 8.
         channels: base width.
         lr: highest learning rate of AdamW; it falls to zero along a cosine.
+        recoloured: share of the training images whose colour channels change places, so that a thing is known in
+            colours that no training image shows it in.
+        seed: of that.
     """
 
     requires = frozenset({"layouts"})
 
-    def __init__(self, image_size: Count = 64, channels: Count = 16, lr: Rate = 3e-3) -> None:
+    def __init__(
+        self,
+        image_size: Count = 64,
+        channels: Count = 16,
+        lr: Rate = 3e-3,
+        recoloured: Share = 0.5,
+        seed: Whole = 0,
+    ) -> None:
         super().__init__()
-        self.image_size, self.lr = image_size, lr
+        self.image_size, self.lr, self.recoloured, self.seed = image_size, lr, recoloured, seed
         self.network = SmallUNet(channels, len(COCO_STUFF))
         self.sha256 = ""
 
@@ -100,7 +111,10 @@ class Segmenter(SuiteModule):
     def training_step(self, batch: CaptionedImages, batch_idx: int) -> Tensor:
         """Cross-entropy of a batch's pixels."""
         labels = resize_maps(batch.layouts.labels, self.image_size).long()
-        loss = F.cross_entropy(self._logits(batch.images), labels, ignore_index=VOID)
+        drawn = self.step_random(len(batch)).uniform(len(batch), 4, Purpose.RECOLOURING)
+        order = torch.where(drawn[:, :1] < self.recoloured, drawn[:, 1:].argsort(1), torch.arange(3))
+        images = batch.images.gather(1, order.to(batch.images.device)[:, :, None, None].expand_as(batch.images))
+        loss = F.cross_entropy(self._logits(images), labels, ignore_index=VOID)
         self.log_step({"train/loss": loss}, len(batch))
         return loss
 

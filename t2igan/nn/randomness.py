@@ -27,6 +27,7 @@ class Purpose(IntEnum):
     DROPPED_CONDITIONS = 5
     DIFFUSION_TIMES = 6
     DIFFUSION_NOISE = 7
+    RECOLOURING = 8
 
 
 def step_seed(seed: int, step: int, rank: int) -> int:
