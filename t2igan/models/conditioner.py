@@ -16,6 +16,7 @@ from t2igan.models.joint_encoder import load_joint_encoder
 from t2igan.models.prior import load_prior
 from t2igan.models.suite_module import SuiteModule
 from t2igan.models.synthesis import Conditions
+from t2igan.nn.bounded import unbounded
 from t2igan.nn.randomness import Purpose, StepRandom
 
 Told = Literal["images", "texts", "labels", "nothing"]
@@ -133,7 +134,8 @@ def load_conditioner(module: SuiteModule, told: Told, encoder: str | None, prior
     Raises:
         UserError: encoder or prior are not those that the module was trained with.
     """
-    conditioner = Conditioner(told, encoder, prior)
+    with unbounded():
+        conditioner = Conditioner(told, encoder, prior)
     for name, sha256 in conditioner.inputs.items():
         if module.inputs.get(name, sha256) != sha256:
             path = {"encoder": encoder, "prior": prior}[name]

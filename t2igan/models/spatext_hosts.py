@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from t2igan.errors import UserError
 from t2igan.layout.segments import SpatioTextualMap
 from t2igan.models.conditioner import Conditioner
+from t2igan.nn.bounded import unbounded
 from t2igan.nn.config import Configured
 from t2igan.ranges import Count, Whole
 
@@ -151,10 +152,11 @@ class LatentHost(DiffusionHost):
         try:
             from transformers import CLIPTextModel, CLIPTokenizerFast
 
-            self.unet = library.UNet2DConditionModel.from_pretrained(parts["unet"], local_files_only=True)
-            self.vae = library.AutoencoderKL.from_pretrained(parts["vae"], local_files_only=True)
-            self.words = CLIPTextModel.from_pretrained(parts["text_encoder"], local_files_only=True)
-            self._tokenizer = CLIPTokenizerFast.from_pretrained(parts["tokenizer"], local_files_only=True)
+            with unbounded():
+                self.unet = library.UNet2DConditionModel.from_pretrained(parts["unet"], local_files_only=True)
+                self.vae = library.AutoencoderKL.from_pretrained(parts["vae"], local_files_only=True)
+                self.words = CLIPTextModel.from_pretrained(parts["text_encoder"], local_files_only=True)
+                self._tokenizer = CLIPTokenizerFast.from_pretrained(parts["tokenizer"], local_files_only=True)
         except Exception as error:  # its libraries raise kinds of their own for damaged files
             raise UserError(f"{folder}: no Stable Diffusion ({' '.join(str(error).split())[:120]})") from error
         self.vae.requires_grad_(False)

@@ -362,5 +362,6 @@ def _built(own: dict[str, Any]) -> SuiteModule:
     if not isinstance(module, SuiteModule):
         raise UserError(f"its config describes {type(module).__name__}, which is not trained by itself")
     module.vocabulary, module.dataset = own["vocabulary"], own["dataset"]
+    module.inputs = dict(own.get("inputs", {}))  # what it was trained with is looked for again
     module.configure_model()
     return module

@@ -1,11 +1,12 @@
 """A bound on what is built of a stranger's file: networks cannot be larger than the weights that belong to them."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 
 from t2igan.errors import UserError
 
@@ -40,3 +41,10 @@ class NoLargerThan(TorchDispatchMode):
             if self._numbers < 0 or self._tensors < 0:
                 raise UserError("the checkpoint describes networks far larger than its weights")
         return func(*args, **(kwargs or {}))
+
+
+@contextmanager
+def unbounded() -> Iterator[None]:
+    """For networks that are read from a file of their own, which bounds them itself."""
+    with _disable_current_modes():
+        yield
