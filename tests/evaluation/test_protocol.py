@@ -47,6 +47,7 @@ HASHES = {
     "coco/dmgan": "e55ee3d10fbfcd3ca5a6ae94e122cb788141745b41e8568d3770b22511913581",
     "coco/mirrorgan": "2318ca71c0f396dd986df62e35a3225595fa3bea505b4e3251d4738711415200",
     "coco/ssagan": "6e3e4fd5814622aa9c803269dc1e63f7d42138f3605d56d6fb95de3a99529bd0",
+    "coco/spatext": "7832ad66a4f19728b0fb8ad7b56ca400d3cc5adfe3a1f7db73cb9b525b883202",
     "coco/t2igan": "454c46409a889534d1aaeb19f87bde19a0818c28cb8b530197566179c5afe057",
     "coco/tise": "e7e07dce267c460701e86a3c8b8a21c50d4ed541d60f9a1f94adf5e4683b93ee",
     "coco/trecs": "b3b4f4531a9b91426369595cd6967d290bba3abcd7cbd0f03507299f467e1f10",
@@ -62,6 +63,11 @@ HASHES = {
     "drawn-birds/zoo": "b1c20c82a334e9c69bb86ed103b8c7ad5e232b276ce53d3645e3587bd780656a",
     "folder/t2igan": "d11c6b15e1c71eb9baae2715ef22d23a557086d25f78710b1791e24010ab2133",
     "scenes/quick": "ce1c24934d34201ce5ca3be70bfaaf9d12305921b8b7af8dfb3a11ebadb2b60c",
+    "scenes/spatext": "a9693d3bb7f0de14f88aa37e3138018debe0fdda1bcd52572176c037b4b92e6b",
+    "scenes/spatext-box": "685fd7f4f27fdac4f4d50b985e256ed9a002ed7190d7a157ca736d41e35de65c",
+    "scenes/spatext-dilated": "66b24848f60e056b4057ea84eee5e9dc5f510f8732e02fe0411358daa6171a5c",
+    "scenes/spatext-ellipse": "59f8550c6b3a86fd6238fffefdd7d2f558046fe6890b1f73a643871991953ab3",
+    "scenes/spatext-eroded": "f3a809e355c470c5597d239c2237c7c8bbd49527e0f26517148d46e1dbc3026d",
     "scenes/trecs": "adc80d96318b852d0a3025700cbd9ae75b8ee7702f9e01b8a3cec285412ba787",
 }
 
