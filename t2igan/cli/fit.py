@@ -324,7 +324,9 @@ class SuiteCLI(LightningCLI):
             return
         print(f"wrote {self.folder}: {', '.join(sorted(path.name for path in self.folder.iterdir()))}")
         last = last_checkpoint(self.folder)
-        if isinstance(model, AdversarialModule):
+        if "layouts" in model.requires:
+            print(f"next: name {last} as the generator of a pipeline, for t2igan evaluate --pipeline")
+        elif isinstance(model, AdversarialModule):
             print(
                 f'next: t2igan sample --checkpoint {last} --caption "a small red bird" --out {self.folder}/images'
             )

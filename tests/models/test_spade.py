@@ -272,7 +272,7 @@ def test_a_checkpoint_alone_makes_images_of_layouts(data, train, tmp_path, label
     inputs = torch.zeros(3, 0), captions, lengths
     made = module.synthesise(*inputs, layouts=told(labels).layouts).images[0]
     assert made.shape == (3, 3, SIZE, SIZE)
-    with pytest.raises(UserError, match="SPADEGenerator makes images of layouts, and none are given"):
+    with pytest.raises(UserError, match="SPADEGenerator makes images of layouts, not of captions alone"):
         module.synthesise(*inputs)
 
 
