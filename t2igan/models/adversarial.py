@@ -237,8 +237,7 @@ class AdversarialModule(TextConditioned):
             UserError: they are required, and there are none.
         """
         if layouts is None and "layouts" in self.requires:
-            kind = type(self.generator).__name__
-            raise UserError(f"{kind} makes images of layouts, not of captions alone; see docs/narratives.md")
+            raise UserError(f"{type(self.generator).__name__} makes images of layouts, not of captions alone")
         return Conditions(text.sentence, text.words, text.padding, layouts)
 
     def training_conditions(self, text: TextEmbedding, chunk: Chunk) -> Conditions:

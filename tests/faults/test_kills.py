@@ -5,7 +5,6 @@ import time
 
 from harness import curve, fit_words, kill, run, same_end, start, times, wait_until
 
-
 SPADE = """
 model:
   class_path: SPADEGAN
