@@ -25,8 +25,10 @@ from t2igan.evaluation.timing import Timing
 from t2igan.models.suite_module import SELECTED, read_checkpoint
 from t2igan.ranges import Count, Share, Whole
 from t2igan.reporting.leaderboard import boards
+from t2igan.reporting.reproduction import of_the_zoo
 from t2igan.reporting.tables import rich_table
 from t2igan.reporting.wandb_pages import Mode, log_scores
+from t2igan.zoo import is_zoo_name
 
 LIST_OPTION = "--damsm"
 RECORDS, FEATURES = "records.jsonl", "features"
@@ -143,6 +145,8 @@ def evaluate_verb(
         first = processes()[0] == 0
     if first:
         _print_board(target, pinned, opened)
+        for line in of_the_zoo(read_records(target)) if checkpoint and is_zoo_name(checkpoint) else ():
+            console.print(line, soft_wrap=True, markup=False)
         console.print(f"wrote {written} record(s) to {target}", soft_wrap=True)
         _print_cache(options.cache)
         console.print(f"next: {_next(checkpoint, target)}", soft_wrap=True)

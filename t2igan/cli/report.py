@@ -20,6 +20,7 @@ from t2igan.reporting.leaderboard import Board, boards
 from t2igan.reporting.published import beside, elsewhere
 from t2igan.reporting.published_tables import beside_grid, beside_notes, elsewhere_grid
 from t2igan.reporting.report_runs import as_picture, first_curves, quality_curves, read_run
+from t2igan.reporting.reproduction import of_the_zoo
 from t2igan.reporting.scores_csv import write_csv
 from t2igan.reporting.sheets import systems_sheet
 from t2igan.reporting.tables import grid_table, markdown, markdown_table, rich_table
@@ -70,6 +71,7 @@ def report(
     """
     paths = _record_files(records, runs)
     found, notes = _read(paths)
+    notes += of_the_zoo(found)
     tables = boards(found)
     folder = Path(out) if out else paths[0].parent / "report"
     folders = [Path(path) for path in runs] if runs is not None else _runs_of(found)

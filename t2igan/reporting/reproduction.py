@@ -1,0 +1,97 @@
+"""Whether a machine measures what another one recorded of the same weights, and to which digit."""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from t2igan.evaluation.record import ResultRecord, read_records
+from t2igan.reporting.names import metric_name
+from t2igan.zoo import RECORDS, is_there, is_zoo_name, locate
+
+MOST_DIGITS = 15
+ENOUGH = 3
+"""Significant digits that a table shows at most: less than these is called different."""
+
+
+@dataclass(frozen=True)
+class Reproduced:
+    """A metric, measured and recorded.
+
+    Attributes:
+        metric: its name in records.
+        measured: here.
+        recorded: there.
+    """
+
+    metric: str
+    measured: float
+    recorded: float
+
+    @property
+    def digits(self) -> int:
+        """Significant digits in which the two agree, 15 for equal numbers."""
+        if self.measured == self.recorded:
+            return MOST_DIGITS
+        scale = max(abs(self.measured), abs(self.recorded))
+        gap = abs(self.measured - self.recorded)
+        if not math.isfinite(gap) or not math.isfinite(scale):
+            return 0
+        return max(0, min(MOST_DIGITS, math.floor(-math.log10(gap / scale))))
+
+    def __str__(self) -> str:
+        told = "equal" if self.digits == MOST_DIGITS else f"{self.digits} digits"
+        return f"{metric_name(self.metric)} {self.measured:.6g} (recorded {self.recorded:.6g}): {told}"
+
+
+def comparable(record: ResultRecord, shipped: Iterable[ResultRecord]) -> ResultRecord | None:
+    """The newest record of the same images, protocol, store and networks; None where there is none."""
+    found = [
+        one
+        for one in shipped
+        if one.integrity != "edited"
+        and one.subject.same_images(record.subject)
+        and (one.protocol_hash, one.fingerprint) == (record.protocol_hash, record.fingerprint)
+        and one.damsm == record.damsm
+        and one.backbones == record.backbones
+    ]
+    return found[-1] if found else None
+
+
+def compare(measured: ResultRecord, recorded: ResultRecord) -> list[Reproduced]:
+    """Metrics that both have."""
+    both: Mapping[str, float] = {name: one.value for name, one in recorded.metrics.items()}
+    return [Reproduced(name, one.value, both[name]) for name, one in measured.metrics.items() if name in both]
+
+
+def verdict(name: str, found: Iterable[Reproduced]) -> list[str]:
+    """Lines for people: whether the record is reproduced, and each metric's digits."""
+    rows = list(found)
+    if not rows:
+        return [f"{name}: nothing of the shipped record was measured"]
+    least = min(row.digits for row in rows)
+    if least == MOST_DIGITS:
+        head = f"{name}: this machine reproduces the shipped record exactly"
+    elif least >= ENOUGH:
+        head = f"{name}: this machine reproduces the shipped record to {least} digits"
+    else:
+        head = f"{name}: this machine does NOT reproduce the shipped record ({least} digits)"
+    return [head, *(f"  {row}" for row in rows)]
+
+
+def of_the_zoo(records: Iterable[ResultRecord]) -> list[str]:
+    """For each scored entry of the zoo whether its shipped record is reproduced; nothing for shipped records."""
+    newest = {one.subject.path: one for one in records if one.subject.path and is_zoo_name(one.subject.path)}
+    lines = []
+    for name, record in newest.items():
+        if not is_there(name) or not (file := locate(name).with_name(RECORDS)).is_file():
+            continue
+        shipped = read_records(file)
+        if record.digest in {one.digest for one in shipped}:
+            continue
+        recorded = comparable(record, shipped)
+        if recorded is None:
+            told = "the shipped record is of another protocol, store or network; nothing is compared"
+            lines.append(f"{name}: {told}")
+        else:
+            lines += verdict(name, compare(record, recorded))
+    return lines

@@ -1,0 +1,40 @@
+"""The weights that come with the package are whole, small, scored and able to draw."""
+
+import pytest
+import torch
+
+import t2igan
+from t2igan.evaluation.record import read_records
+from t2igan.models.adversarial import AdversarialModule
+from t2igan.models.suite_module import content_sha256
+from t2igan.zoo import CARD, RECORDS, locate, zoo_names
+
+NAMES = zoo_names()
+MOST_BYTES = 20_000_000
+
+
+def test_they_are_small_together():
+    assert sum(locate(name).stat().st_size for name in NAMES) < MOST_BYTES
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_entry_is_whole(name):
+    model, folder = t2igan.load(name, device="cpu"), locate(name).parent
+    card = (folder / CARD).read_text(encoding="utf-8")
+    assert (folder / "config.yaml").is_file() and (folder / "metrics.csv").is_file()
+    assert card.startswith("# ") and name in card
+    if not isinstance(model.module, AdversarialModule):
+        return
+    records = [one for one in read_records(folder / RECORDS) if one.subject.kind == "checkpoint"]
+    # What was scored are these very weights, and the card says what they scored.
+    assert [one.subject.sha256 for one in records] == [content_sha256(model.module)]
+    assert records[0].integrity == "intact" and "R-precision, independent DAMSM" in card
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if "gan" in name])
+def test_colours_that_a_caption_names_are_there(name):
+    """More red for red than for blue, and the other way round, in the mean over some noises."""
+    model = t2igan.load(name, device="cpu")
+    red, blue = (model.sample(f"a {colour} bird", n=8).images.float().mean((0, 2, 3)) for colour in ("red", "blue"))
+    assert red[0] - red[2] > blue[0] - blue[2]
+    assert torch.isfinite(red).all()
