@@ -3,7 +3,7 @@ import pytest
 
 from t2igan.data.packing import pack_maps, pack_narrative, unpack_maps, unpack_narrative
 from t2igan.layout.localized import on_grid
-from t2igan.layout.narratives import Narrative, Span
+from t2igan.layout.narratives import Narrative, Span, read_tagged
 
 
 def narrative(seed, strokes=3, tags=False):
@@ -48,3 +48,9 @@ def test_what_is_no_narrative_is_refused():
     for bad in (b"", data[:40], pack_maps(np.zeros((2, 2), np.uint8), np.zeros((2, 2), np.uint8))):
         with pytest.raises(ValueError, match=r".+"):
             unpack_narrative(bad)
+
+
+def test_the_released_narratives_come_back(trecs_tags):
+    narratives = read_tagged(trecs_tags)[::20]
+    packed = [pack_narrative(each) for each in narratives]
+    assert len(narratives) == 429 and [unpack_narrative(each) for each in packed] == narratives
