@@ -16,8 +16,10 @@ from t2igan.errors import UserError
 from t2igan.spelling import ALLOW_HELP, nearest
 
 HELP = ("-h", "--help")
-# The function that a command line calls: verb, or verb and first word -> (module of this package, function).
+# The function that a command line calls: verb, verb and first word, or verb and an option that is among the words
+# -> (module of this package, function).
 FUNCTIONS = {
+    ("sample", "--pipeline"): ("sample_narratives", "sample_narratives"),
     ("sample",): ("sample", "sample_verb"),
     ("caption",): ("caption", "caption_verb"),
     ("evaluate",): ("evaluate", "evaluate_verb"),
@@ -80,16 +82,25 @@ def answer(verb: str, argv: Sequence[str]) -> str | None:
     Raises:
         UserError: an option that the verb does not have, or one without which it cannot do.
     """
-    words = next((words for words in FUNCTIONS if (verb, *argv)[: len(words)] == words), None)
-    rest = argv[len(words) - 1 :] if words else []
+    given = [word.partition("=")[0] for word in argv]
+    words = next((words for words in FUNCTIONS if _calls(words, verb, given)), None)
+    command = [word for word in words or () if not word.startswith("-")]
+    rest = argv[len(command) - 1 :] if words else []
     if words is None or (verb == "profile" and rest and not rest[0].startswith("-")):
         return None
     summary, options = read_signature(*FUNCTIONS[words])
     options.append(Option("allow", "MODULE", "[]", False, ALLOW_HELP))
     if any(word in HELP for word in rest):
-        return _help(" ".join(words), summary, options)
+        return _help(" ".join(command), summary, options)
     _refuse(rest, options, SPELLINGS.get(verb, []))
     return None
+
+
+def _calls(words: Sequence[str], verb: str, given: Sequence[str]) -> bool:
+    """Whether a verb with these words and options is what ``words``, a key of ``FUNCTIONS``, stands for."""
+    if words[0] != verb:
+        return False
+    return all(word in given if word.startswith("-") else [word] == given[:1] for word in words[1:])
 
 
 def read_signature(module: str, function: str) -> tuple[str, list[Option]]:

@@ -33,7 +33,7 @@ console = Console()
 
 def run(verb: str, argv: Sequence[str]) -> None:
     """Run the verb: a pipeline generates of narratives, a checkpoint of captions."""
-    if any(word.partition("=")[0] in ("--pipeline", "--narratives") for word in argv):
+    if any(word.partition("=")[0] == "--pipeline" for word in argv):
         call(sample_narratives, argv, verb)
         return
     call(sample_verb, list(_paired(argv)), verb)
@@ -71,7 +71,8 @@ def sample_verb(
 ) -> None:
     """Generate images of captions of your own; one PNG each, and a grid of all.
 
-    Narratives with traces: t2igan sample --pipeline trecs-lite.yaml --narratives FILE.jsonl --out FOLDER.
+    Narratives with traces: t2igan sample --pipeline trecs-lite.yaml --narratives FILE.jsonl --out FOLDER
+    (t2igan sample --pipeline --help).
 
     Args:
         checkpoint: of a generator, the folder of its run (then the best one that it kept, else the last), or a name

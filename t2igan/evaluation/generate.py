@@ -150,7 +150,7 @@ def generate_images(
     """
     generator = module.generator
     for batch in _of_equal_length(split, plan, np.asarray(numbers, np.int64), protocol.words, batch_size):
-        whole = _whole_rows(batch)
+        whole = whole_rows(batch)
         captions, lengths = caption_tokens(split, plan.captions[whole], protocol.words, protocol.words_seed)
         noise = protocol_noise(
             plan.captions[whole], plan.draws[whole], generator.noise_dim, generator.eps_dim, protocol
@@ -195,6 +195,6 @@ def _of_equal_length(
         yield from batches(numbers[lengths == length], batch_size)
 
 
-def _whole_rows(batch: np.ndarray) -> np.ndarray:
+def whole_rows(batch: np.ndarray) -> np.ndarray:
     """The batch, its last image repeated: a matrix product rounds each row alike only in whole blocks of rows."""
     return np.pad(batch, (0, -len(batch) % ROWS), mode="edge")

@@ -5,13 +5,14 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, get_type_hints
 
+import numpy as np
 import torch
 
 from t2igan.data.selection import Numbers
 from t2igan.data.store import Store, open_store
 from t2igan.errors import UserError
 from t2igan.evaluation.gallery import Gallery
-from t2igan.evaluation.generate import NumberedImages, batches, protocol_noise
+from t2igan.evaluation.generate import NumberedImages, batches, protocol_noise, whole_rows
 from t2igan.evaluation.plan import ImagePlan
 from t2igan.evaluation.protocol import Protocol, hash_of
 from t2igan.evaluation.record import SubjectCard
@@ -33,7 +34,7 @@ TFIDF = "tfidf"
 
 @dataclass(frozen=True)
 class PipelineFile:
-    """What stands in the YAML file of a pipeline; paths are relative to the file's folder.
+    """What stands in the YAML file of a pipeline.
 
     Attributes:
         tagger: checkpoint of a tagger.
@@ -71,10 +72,7 @@ def read_pipeline_file(path: str | Path) -> PipelineFile:
             raise UserError(f"{path}: {key}: {value!r} is not allowed; see `t2igan evaluate --help`, --pipeline")
     if missing := [key for key in ("tagger", "bank", "generator") if key not in content]:
         raise UserError(f"{path}: {missing[0]} is missing")
-    at = {key: str(path.parent / content[key]) for key in ("tagger", "bank", "generator")}
-    if content.get("retriever", TFIDF) != TFIDF:
-        at["retriever"] = str(path.parent / content["retriever"])
-    return PipelineFile(**content | at)
+    return PipelineFile(**content)
 
 
 def load_tagger(path: str | Path) -> Tagger:
@@ -213,12 +211,15 @@ class PipelineSubject(Subject):
         pipeline.to(device)
         told_of = Gallery(store, protocol.split, pipeline.bank.size)
         for batch in batches(numbers, batch_size):
-            captions, draws = plan.captions[batch], plan.draws[batch]
-            noise = protocol_noise(captions, draws, *self._noise_dims, protocol)
-            told = [told_of.narrative(int(caption)) for caption in captions]
+            told = [told_of.narrative(int(caption)) for caption in plan.captions[batch]]
             gold = None
             if pipeline.trace == "oracle":
-                gold = [told_of[int(image)] for image in told_of.split.caption_images[captions]]
+                gold = [told_of[int(image)] for image in told_of.split.caption_images[plan.captions[batch]]]
+            whole = whole_rows(np.arange(len(batch)))
             composed = pipeline.compose(told, gold)
-            images = pipeline.synthesise(composed, noise, [each.words for each in told], self._weights)
+            rows = batch[whole]
+            noise = protocol_noise(plan.captions[rows], plan.draws[rows], *self._noise_dims, protocol)
+            texts = [told[place].words for place in whole]
+            images = pipeline.synthesise([composed[place] for place in whole], noise, texts, self._weights)
+            images = images[: len(batch)]
             yield NumberedImages(torch.from_numpy(batch), to_uint8(images, protocol.quantisation), images.float())
