@@ -16,7 +16,10 @@ from t2igan.files import write_whole
 from t2igan.identity import run_folder_of
 from t2igan.plotting.curves import Rows, plot_curves
 from t2igan.reporting.html import render_page
+from t2igan.reporting.latex import PREAMBLE, latex_table
 from t2igan.reporting.leaderboard import Board, boards
+from t2igan.reporting.paired import Comparison
+from t2igan.reporting.paired import compare as compare_rows
 from t2igan.reporting.published import beside, elsewhere
 from t2igan.reporting.published_tables import beside_grid, beside_notes, elsewhere_grid
 from t2igan.reporting.report_runs import as_picture, first_curves, quality_curves, read_run
@@ -39,8 +42,11 @@ def run(verb: str, argv: Sequence[str]) -> None:
 def _as_one_list(argv: Sequence[str]) -> Iterator[str]:
     """All record files as the one list that the parser takes; every option has a value."""
     records, options, waiting = [], [], False
-    for argument in argv:
-        if waiting or argument.startswith("-"):
+    words = iter(argv)
+    for argument in words:
+        if argument == "--compare":
+            yield f"--compare={json.dumps([word for _, word in zip(range(2), words)])}"
+        elif waiting or argument.startswith("-"):
             options.append(argument)
             waiting = not waiting and "=" not in argument and argument not in HELP
         else:
@@ -56,9 +62,11 @@ def report(
     runs: list[str] | None = None,
     html: bool = True,
     csv: bool = True,
+    latex: bool = True,
+    compare: list[str] | None = None,
     wandb: Mode | None = None,
 ) -> None:
-    """Write scores.md, scores.csv and index.html, and for each run its curves and its last sample grid.
+    """Write scores.md, scores.csv, scores.tex and index.html, and for each run its curves and its last sample grid.
 
     Args:
         records: the JSON lines files that ``t2igan evaluate`` appends to, or folders with records.jsonl in them.
@@ -66,6 +74,9 @@ def report(
         runs: folders of runs; default: those of the records' checkpoints, as far as they are there.
         html: write index.html, one page that needs nothing beside itself.
         csv: write scores.csv, a line a number.
+        latex: write scores.tex, the tables for a paper (booktabs).
+        compare: two rows, such as --compare ssagan dfgan: their difference in each metric with its interval, over
+            training seeds (paired where both have them) or over images; printed, and written to comparison.md.
         wandb: log leaderboards, sheets and the page to wandb too, and lay out its dashboards: offline writes the
             layout to wandb-layout.json, online saves it as a view of the project as well.
     """
@@ -73,6 +84,7 @@ def report(
     found, notes = _read(paths)
     notes += of_the_zoo(found)
     tables = boards(found)
+    pair = _compared(tables, compare)
     folder = Path(out) if out else paths[0].parent / "report"
     folders = [Path(path) for path in runs] if runs is not None else _runs_of(found)
     folder.mkdir(parents=True, exist_ok=True)
@@ -80,6 +92,12 @@ def report(
     if csv:
         write_csv(tables, folder / "scores.csv")
         written.append(folder / "scores.csv")
+    if pair:
+        written.append(folder / "comparison.md")
+        written[-1].write_text("\n".join(map(_comparison_text, pair)), encoding="utf-8")
+    if latex:
+        written.append(folder / "scores.tex")
+        written[-1].write_text(PREAMBLE + "\n".join(_latex(tables, pair)), encoding="utf-8")
     curves = {path: read_curves(path / "metrics.csv") for path in folders}
     for path, rows in curves.items():
         written += _pictures(path, rows, folder)
@@ -94,9 +112,42 @@ def report(
         page = folder / "index.html" if html else None
         written.append(_to_wandb(tables, curves, page, folder, wandb))
     _print(tables, notes)
+    for one in pair:
+        console.print(grid_table(one.title, one.grid()))
+        for note in one.notes:
+            console.print(note, soft_wrap=True, markup=False)
     console.print("wrote " + ", ".join(str(path) for path in written), soft_wrap=True, markup=False)
     if html:
         console.print(f"next: open {folder / 'index.html'}", soft_wrap=True, markup=False)
+
+
+def _compared(tables: Sequence[Board], names: Sequence[str] | None) -> list[Comparison]:
+    """The comparison that is asked for, in each table that has both.
+
+    Raises:
+        UserError: not two rows that compare are named.
+    """
+    if names is None:
+        return []
+    if len(names) != 2:
+        raise UserError(f"--compare takes the names of two rows, it has {', '.join(names) or 'none'}")
+    return compare_rows(tables, *names)
+
+
+def _comparison_text(one: Comparison) -> str:
+    notes = "".join(f"* {note}\n" for note in one.notes)
+    return f"**{one.title}**\n\n{markdown_table(one.grid())}\n\n{notes}"
+
+
+def _latex(tables: Sequence[Board], pair: Sequence[Comparison]) -> Iterator[str]:
+    """What the report measured or compared; published numbers as far as they stand beside."""
+    for board in tables:
+        yield latex_table(board.title, board.grid(), board.footnotes)
+        if found := beside(board):
+            # Its last two columns are sentences and links, which scores.md has.
+            yield latex_table("published under the same protocol", [line[:-2] for line in beside_grid(found)])
+    for one in pair:
+        yield latex_table(one.title, one.grid(), one.notes)
 
 
 def _to_wandb(

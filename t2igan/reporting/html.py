@@ -115,19 +115,9 @@ def _table(board: Board, number: int, anchors: dict[int, str]) -> dict[str, Any]
         "facts": list(board.facts),
         "headers": board.headers,
         "rows": [_row(board, row, best, anchors) for row in board.rows],
-        "footnotes": [*board.footnotes, *_interval_notes(board)],
+        "footnotes": board.footnotes,
         "beside": _beside(found),
     }
-
-
-def _interval_notes(board: Board) -> list[str]:
-    """What the intervals are, where there are some."""
-    having = [one for one in board.records if any(value.low is not None for value in one.metrics.values())]
-    levels = sorted({one.protocol_content["confidence"] for one in having if "confidence" in one.protocol_content})
-    if not having:
-        return []
-    level = f"{' or '.join(f'{level:.0%}' for level in levels)} " if levels else ""
-    return [f"[low, high]: {level}confidence interval of the bootstrap over the images of one run"]
 
 
 def _row(board: Board, row: BoardRow, best: dict[Column, BoardRow], anchors: dict[int, str]) -> dict[str, Any]:
@@ -154,19 +144,11 @@ def _cell(board: Board, row: BoardRow, column: Column, best: bool, anchors: dict
     runs = []
     for record, label in having:
         value = record.metrics[name]
+        single = BoardRow(label, (record,), (label,))
         text = format_number(name, value.value, value.spread, value.chance is not None)
-        runs.append((label, f"{text} {_interval(name, record)}".strip(), anchors[id(record)]))
-    interval = _interval(name, having[0][0]) if len(having) == 1 else ""
-    return Cell(board.cell(row, column), interval, best, _facts(having[0][0], name, len(having)), runs)
-
-
-def _interval(name: str, record: ResultRecord) -> str:
-    value = record.metrics[name]
-    if value.low is None or value.high is None:
-        return ""
-    share = value.chance is not None
-    low, high = (format_number(name, end, None, share).removesuffix(" %") for end in (value.low, value.high))
-    return f"[{low}, {high}]"
+        runs.append((label, f"{text} {board.interval(single, column)}".strip(), anchors[id(record)]))
+    facts = _facts(having[0][0], name, len(having))
+    return Cell(board.cell(row, column), board.interval(row, column), best, facts, runs)
 
 
 def _facts(record: ResultRecord, name: str, runs: int) -> list[tuple[str, str]]:

@@ -3,14 +3,22 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import takewhile
 from pathlib import Path
 from statistics import fmean, stdev
 
 from t2igan.evaluation.record import MetricValue, ResultRecord, SubjectCard, TrainingCard, by_reason
 from t2igan.identity import identity_of
-from t2igan.reporting.names import metric_name, system_name
-from t2igan.reporting.numbers import SPREADS, Summary, direction, format_summary, is_better, spread_over
+from t2igan.reporting.names import metric_name, shared_name, system_name, told_apart
+from t2igan.reporting.numbers import (
+    SPREADS,
+    Summary,
+    direction,
+    format_interval,
+    format_summary,
+    interval_notes,
+    is_better,
+    spread_over,
+)
 
 KIND_ORDER = ("untrained", "checkpoint", "images", "real")
 # Columns about the trainings, and where a record has them.
@@ -169,8 +177,13 @@ class Board:
         return [title, row.images, *map(row.training, self.facts.values()), *self.cells(row)]
 
     def cells(self, row: BoardRow) -> list[str]:
-        """One cell a column."""
-        return [self.cell(row, column) for column in self.columns]
+        """One cell a column, with its interval."""
+        return [f"{self.cell(row, column)} {self.interval(row, column)}".rstrip() for column in self.columns]
+
+    def interval(self, row: BoardRow, column: Column) -> str:
+        """``[low, high]`` of a cell, empty without one."""
+        found = row.summary(column)
+        return "" if found is None else format_interval(column[0], found.ends, found.values[0].chance is not None)
 
     def cell(self, row: BoardRow, column: Column) -> str:
         """A number with its spread, with what that is over and the number of images where a column mixes them."""
@@ -207,9 +220,10 @@ class Board:
             ends = dict.fromkeys(f"{chance:.2%}" for chance in (chances[0], chances[-1]))
             counts = dict.fromkeys(str(round(1 / chance)) for chance in (chances[-1], chances[0]))
             notes.append(f"R-precision by guessing: {' to '.join(ends)} ({' to '.join(counts)} candidates)")
-        overs = set().union(*(self._overs(column) for column in self.columns))
+        overs = set().union(*map(self._overs, self.columns))
         if overs:
             notes.append("±: " + "; ".join(f"{over}: {SPREADS[over]}" for over in SPREADS if over in overs))
+        notes += interval_notes(self.records, any(len(row.records) > 1 for row in self.rows))
         notes += [CLIP_SCORE_NOTE] if any(name == "clip-score" for name, _ in self.columns) else []
         notes += verdicts(self)
         notes += self._doubts()
@@ -308,13 +322,13 @@ def _rows(records: Sequence[ResultRecord]) -> Iterator[BoardRow]:
             seen[experiment, identity.training_seed] += 1
             key = (*experiment, seen[experiment, identity.training_seed])
         groups.setdefault(key, []).append((record, identity.training_seed))
-    names = [_shared_name([record for record, _ in group]) for group in groups.values()]
+    names = [shared_name([record for record, _ in group]) for group in groups.values()]
     for name, group in zip(names, groups.values()):
         found = tuple(record for record, _ in group)
         labels = [record.subject.name if seed is None else f"seed {seed}" for record, seed in group]
         if len(set(labels)) < len(labels):
-            labels = [_told_apart(record) for record in found]
-        own = _told_apart(found[0]) if names.count(name) > 1 else name
+            labels = [told_apart(record) for record in found]
+        own = told_apart(found[0]) if names.count(name) > 1 else name
         edited = any(record.integrity == "edited" for record in found)
         yield BoardRow(f"{own} (edited)" if edited else own, found, tuple(labels))
 
@@ -323,25 +337,6 @@ def _extent(subject: SubjectCard) -> tuple[int | str | None, ...]:
     """How far and on how many images a step a checkpoint was trained; one that was selected stops where it was."""
     training = subject.training or TrainingCard()
     return training.global_batch, subject.selection, None if subject.selection else training.steps
-
-
-def _shared_name(records: Sequence[ResultRecord]) -> str:
-    """What the names of all runs begin with, without the mark of a seed."""
-    names = [record.subject.name for record in records]
-    if len(set(names)) == 1:
-        return names[0]
-    common = takewhile(lambda letters: len(set(letters)) == 1, zip(*names))
-    shared = "".join(letters[0] for letters in common).rstrip("-_. 0123456789")
-    for mark in ("seed", "-s", "_s"):
-        shared = shared.removesuffix(mark)
-    return shared.rstrip("-_. ") or names[0]
-
-
-def _told_apart(record: ResultRecord) -> str:
-    """A subject's name with what tells it from another of that name."""
-    subject = record.subject
-    parts = [str(part) for part in (subject.path, subject.weights, subject.seed) if part is not None]
-    return f"{subject.name} ({', '.join(parts)})" if parts else subject.name
 
 
 def _header(name: str, network: str | None) -> str:

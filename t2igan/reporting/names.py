@@ -1,6 +1,10 @@
 """Systems and metrics as people write them; records and files keep the short names."""
 
 import re
+from collections.abc import Sequence
+from itertools import takewhile
+
+from t2igan.evaluation.record import ResultRecord
 
 SYSTEMS = {
     "AttnDCGAN": "AttnDCGAN",
@@ -55,3 +59,22 @@ def metric_name(key: str) -> str:
     metric, _, network = key.partition("@")
     shown = METRICS.get(metric, metric)
     return f"{shown}, {system_name(network)}" if network else shown
+
+
+def shared_name(records: Sequence[ResultRecord]) -> str:
+    """What the names of all runs begin with, without the mark of a seed."""
+    names = [record.subject.name for record in records]
+    if len(set(names)) == 1:
+        return names[0]
+    common = takewhile(lambda letters: len(set(letters)) == 1, zip(*names))
+    shared = "".join(letters[0] for letters in common).rstrip("-_. 0123456789")
+    for mark in ("seed", "-s", "_s"):
+        shared = shared.removesuffix(mark)
+    return shared.rstrip("-_. ") or names[0]
+
+
+def told_apart(record: ResultRecord) -> str:
+    """A subject's name with what tells it from another of that name."""
+    subject = record.subject
+    parts = [str(part) for part in (subject.path, subject.weights, subject.seed) if part is not None]
+    return f"{subject.name} ({', '.join(parts)})" if parts else subject.name

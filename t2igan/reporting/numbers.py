@@ -1,10 +1,15 @@
 """Numbers of metrics as text: with how many digits, what their spread is over, which way is better."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from scipy import stats
+
 from t2igan.evaluation.metrics import shown
-from t2igan.evaluation.record import MetricValue
+from t2igan.evaluation.record import MetricValue, ResultRecord
+
+CONFIDENCE = 0.95  # of intervals over training seeds; those of a bootstrap have the protocol's
 
 # What a ± may be over, in words.
 SPREADS = {
@@ -44,6 +49,20 @@ class Summary:
         """Runs that have the metric."""
         return len(self.values)
 
+    @property
+    def ends(self) -> tuple[float, float] | None:
+        """Confidence interval: of one run the record's, of several Student's t over them; None without one."""
+        if self.runs > 1:
+            return student(self.mean, self.spread or 0.0, self.runs)
+        low, high = self.values[0].low, self.values[0].high
+        return None if low is None or high is None else (low, high)
+
+
+def student(mean: float, spread: float, runs: int) -> tuple[float, float]:
+    """Confidence interval of a mean over runs, with their sample standard deviation."""
+    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, runs - 1)) * spread / math.sqrt(runs)
+    return mean - half, mean + half
+
 
 def spread_over(name: str, value: MetricValue) -> str | None:
     """What the spread of one run's value is over; records of before they said so are known by the metric."""
@@ -74,6 +93,29 @@ def format_number(name: str, value: float, spread: float | None = None, share: b
     decimals = 2 if share else shown(name).decimals
     beside = "" if spread is None else f" ± {spread * factor:.{decimals}f}"
     return f"{value * factor:.{decimals}f}{beside}{unit}"
+
+
+def format_interval(name: str, ends: tuple[float, float] | None, share: bool) -> str:
+    """``[low, high]`` in the units of the value; empty without an interval."""
+    if ends is None:
+        return ""
+    low, high = (format_number(name, end, None, share).removesuffix(" %") for end in ends)
+    return f"[{low}, {high}]"
+
+
+def interval_notes(records: Sequence[ResultRecord], repeated: bool) -> list[str]:
+    """What the intervals of a table are.
+
+    Args:
+        records: of the table.
+        repeated: whether some row is of several runs.
+    """
+    having = [one for one in records if any(value.low is not None for value in one.metrics.values())]
+    levels = sorted({one.protocol_content["confidence"] for one in having if "confidence" in one.protocol_content})
+    level = f"{' or '.join(f'{level:.0%}' for level in levels)} " if levels else ""
+    kinds = [f"{level}confidence interval of the bootstrap over the images of one run"] if having else []
+    kinds += [f"of several runs {CONFIDENCE:.0%} by Student's t over training seeds"] if repeated else []
+    return [f"[low, high]: {'; '.join(kinds)}"] if kinds else []
 
 
 def is_better(name: str, first: Summary, second: Summary) -> bool:

@@ -38,7 +38,7 @@ def test_everything_is_written_beside_the_records(records, run_folder, capsys):
     main(["report", str(records), "--runs", json.dumps([str(run_folder)])])
     folder = records.parent / "report"
     assert {path.name for path in folder.iterdir()} == {
-        *("scores.md", "scores.csv", "index.html", "ssagan-curves.png", "ssagan-birds.png"),
+        *("scores.md", "scores.csv", "scores.tex", "index.html", "ssagan-curves.png", "ssagan-birds.png"),
     }
     printed = capsys.readouterr().out
     assert "10.00" in printed and f"next: open {folder / 'index.html'}" in printed
@@ -47,8 +47,43 @@ def test_everything_is_written_beside_the_records(records, run_folder, capsys):
 
 
 def test_formats_can_be_left_out(records, tmp_path):
-    main(["report", str(records), "--html", "false", "--csv", "false", "--out", str(tmp_path / "out")])
+    main(
+        [
+            "report",
+            str(records),
+            "--html",
+            "false",
+            "--csv",
+            "false",
+            "--latex",
+            "false",
+            "--out",
+            str(tmp_path / "out"),
+        ]
+    )
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["scores.md"]
+
+
+def test_two_rows_are_compared_and_written_for_a_paper(records, tmp_path, capsys):
+    for name, seed, fd in (("ssagan", 1, 14.0), ("dfgan", 0, 13.0), ("dfgan", 1, 18.0)):
+        append_record(records, make_repeated(name, seed, fd))
+    out = tmp_path / "out"
+    main(["report", "--compare", "ssagan", "DF-GAN", str(records), "--out", str(out)])
+    text = (out / "comparison.md").read_text()
+    # Pairs differ by -3 and -4: mean -3.5, half an interval 12.706 * 0.7071 / sqrt(2) = 6.353.
+    assert "| -3.50 | [-9.85, 2.85] | seeds, paired |" in text
+    assert "-3.50" in capsys.readouterr().out
+    tables = (out / "scores.tex").read_text()
+    assert r"12.00 $\pm$ 2.83 {[}-13.41, 37.41]" in tables and "{[}-9.85, 2.85] & seeds, paired" in tables
+    assert tables.count(r"\toprule") == tables.count(r"\end{table*}") == 2
+
+
+def test_what_does_not_compare_is_refused(records, capsys):
+    append_record(records, make_record("other", protocol_hash="ff" * 32))
+    assert "rows of different tables: drawn-birds" in fails(capsys, records, "--compare", "ssagan-0", "other")
+    assert "no row 'ssagam'; there are ssagan-0" in fails(capsys, records, "--compare", "ssagam", "other")
+    assert "takes the names of two rows, it has other" in fails(capsys, records, "--compare", "other")
+    assert "are the same row" in fails(capsys, records, "--compare", "other", "other")
 
 
 def test_several_files_add_up_and_a_record_counts_once(records, tmp_path, capsys):

@@ -67,7 +67,7 @@ def test_values_of_different_damsms_have_columns_of_their_own():
 def test_runs_of_one_experiment_are_one_row_with_mean_and_sample_deviation():
     (board,) = boards([make_repeated("ssagan", seed, fd) for seed, fd in enumerate((10.0, 12.0, 14.0))])
     assert [line[:3] for line in board.grid()[1:]] == [
-        ["SSA-GAN, 3 runs", "100", "12.00 ± 2.00"],
+        ["SSA-GAN, 3 runs", "100", "12.00 ± 2.00 [7.03, 16.97]"],
         ["· seed 0", "100", "10.00"],
         ["· seed 1", "100", "12.00"],
         ["· seed 2", "100", "14.00"],
@@ -82,7 +82,7 @@ def test_every_spread_says_what_it_is_over():
     (board,) = boards([*runs, record("b", metrics={"is-classifier": value})])
     assert board.headers == ["IS, classifier ↑"]
     assert [line[2] for line in board.grid()[1:]] == [
-        "9.00 ± 0.00 (seeds)",
+        "9.00 ± 0.00 (seeds) [9.00, 9.00]",
         *["9.00 ± 0.50 (folds)"] * 3,
     ]
     (note,) = [note for note in board.footnotes if note.startswith("±")]
@@ -273,7 +273,7 @@ def test_a_mean_of_fewer_runs_says_so():
     runs = [make_repeated("a", seed, 10.0 + seed) for seed in (0, 1, 2)]
     runs[2] = replace(runs[2], metrics={"is-classifier": MetricValue(1.0, None, 100, CLASSIFIER)})
     (board,) = boards(runs)
-    assert board.grid()[1][2:] == ["10.50 ± 0.71 (2 of 3 runs)", "1.00 (1 of 3 runs)"]
+    assert board.grid()[1][2:] == ["10.50 ± 0.71 (2 of 3 runs) [4.15, 16.85]", "1.00 (1 of 3 runs)"]
 
 
 def test_the_untrained_is_no_run_of_the_experiment(tmp_path):

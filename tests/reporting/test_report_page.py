@@ -130,7 +130,7 @@ def test_drawn_birds_never_stand_beside_published_numbers():
 def test_published_numbers_have_their_block_and_the_protocol_its_words(tables):
     page = Page(render_page(tables)).text
     assert "Published, other protocol" in page and "images: not said" in page
-    assert "recalled from memory, to be checked" in page
+    assert "recalled from memory, unconfirmed" in page
     assert "fold_mode: dmgan-2999" in page
     assert "+1.16" in page
 

@@ -1,0 +1,175 @@
+"""Two rows of a leaderboard held against each other: their difference in each metric, with its interval."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from statistics import fmean, stdev
+
+from scipy import stats
+
+from t2igan.errors import UserError
+from t2igan.identity import identity_of
+from t2igan.reporting.leaderboard import OTHERWISE_CHOSEN, Board, BoardRow, Column
+from t2igan.reporting.names import system_name
+from t2igan.reporting.numbers import CONFIDENCE, Summary, format_interval, format_number, format_summary, student
+
+PAIRED, UNPAIRED = "seeds, paired", "seeds, not paired"
+IMAGES = "images of one run each, as independent"
+NONE = "no interval"
+NOTES = {
+    PAIRED: f"{PAIRED}: {CONFIDENCE:.0%} by Student's t over the differences of runs of equal training seeds",
+    UNPAIRED: f"{UNPAIRED}: {CONFIDENCE:.0%} by Welch's t, for the runs have other training seeds",
+    IMAGES: f"{IMAGES}: both bootstraps' intervals joined (MOVER); another training may differ by more",
+    NONE: f"{NONE}: a record has none, or only one of the two was trained several times",
+}
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One metric of two rows.
+
+    Attributes:
+        column: metric and network.
+        first: of the one.
+        second: of the other.
+        value: first minus second; over the paired runs where they are paired.
+        ends: its confidence interval, None without one.
+        over: what that is over, a key of ``NOTES``.
+    """
+
+    column: Column
+    first: Summary
+    second: Summary
+    value: float
+    ends: tuple[float, float] | None
+    over: str
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two rows of one table.
+
+    Attributes:
+        board: that they are rows of.
+        first: the one.
+        second: the other.
+        differences: of each metric that both have.
+    """
+
+    board: Board
+    first: BoardRow
+    second: BoardRow
+    differences: list[Difference]
+
+    @property
+    def title(self) -> str:
+        """What is compared, under which protocol."""
+        return f"{self.first.title} against {self.second.title}: {self.board.title}"
+
+    def grid(self) -> list[list[str]]:
+        """As text, headers first."""
+        one, two = system_name(self.first.name), system_name(self.second.name)
+        headers = dict(zip(self.board.columns, self.board.headers))
+        lines = [["metric", one, two, f"{one} - {two}", "interval", "over"]]
+        for each in self.differences:
+            name, share = each.column[0], each.first.values[0].chance is not None
+            cells = [format_summary(name, each.first), format_summary(name, each.second)]
+            difference = f"{'+' if each.value >= 0 else ''}{format_number(name, each.value, None, share)}"
+            interval = format_interval(name, each.ends, share)
+            lines.append([headers[each.column], *cells, difference, interval, each.over])
+        return lines
+
+    @property
+    def notes(self) -> list[str]:
+        """How the intervals were made, and what may not be said."""
+        overs = {each.over for each in self.differences}
+        notes = [text for over, text in NOTES.items() if over in overs]
+        return notes + ([OTHERWISE_CHOSEN] if self.first.selection != self.second.selection else [])
+
+
+def compare(tables: Sequence[Board], first: str, second: str) -> list[Comparison]:
+    """Two rows, in each table that has both.
+
+    Args:
+        tables: leaderboards.
+        first: name of the one, as a table or a record has it.
+        second: name of the other.
+
+    Raises:
+        UserError: there is no such row or several, no table has both, or a record was edited.
+    """
+    ones, twos = (dict(_find(tables, name)) for name in (first, second))
+    shared = [number for number in ones if number in twos]
+    if not shared:
+        raise UserError(
+            f"--compare: {first} and {second} do not compare, they are rows of different tables: "
+            f"{tables[next(iter(ones))].title} | {tables[next(iter(twos))].title}"
+        )
+    found = [
+        Comparison(tables[n], ones[n], twos[n], list(_differences(tables[n], ones[n], twos[n]))) for n in shared
+    ]
+    for one in found:
+        if one.first is one.second:
+            raise UserError(f"--compare: {first} and {second} are the same row")
+        if edited := [row.name for row in (one.first, one.second) if row.edited]:
+            raise UserError(f"--compare: {edited[0]} was changed after it had been written: measure it again")
+        if not one.differences:
+            raise UserError(f"--compare: {first} and {second} have no metric by the same network")
+    return found
+
+
+def _find(tables: Sequence[Board], name: str) -> Iterator[tuple[int, BoardRow]]:
+    """The row of that name in each table that has it, by the table's number."""
+    missing = True
+    for number, board in enumerate(tables):
+        rows = [row for row in board.rows if name in _names(row)]
+        if len(rows) > 1:
+            raise UserError(f"--compare: {name} means several rows: {', '.join(row.name for row in rows)}")
+        if rows:
+            missing = False
+            yield number, rows[0]
+    if missing:
+        known = dict.fromkeys(row.name for board in tables for row in board.rows)
+        raise UserError(f"--compare: there is no row {name!r}; there are {', '.join(known)}")
+
+
+def _names(row: BoardRow) -> set[str]:
+    return {row.name, row.title, system_name(row.name), *(record.subject.name for record in row.records[:1])}
+
+
+def _differences(board: Board, first: BoardRow, second: BoardRow) -> Iterator[Difference]:
+    for column in board.columns:
+        one, two = first.summary(column), second.summary(column)
+        if one is not None and two is not None:
+            yield _difference(column, (first, one), (second, two))
+
+
+def _difference(column: Column, first: tuple[BoardRow, Summary], second: tuple[BoardRow, Summary]) -> Difference:
+    (_, one), (_, two) = first, second
+    value = one.mean - two.mean
+    if one.runs > 1 and two.runs > 1:
+        ours, theirs = (_by_seed(row, column) for row, _ in (first, second))
+        pairs = [ours[seed] - theirs[seed] for seed in ours if seed in theirs]
+        if len(pairs) > 1:
+            return Difference(
+                column, one, two, fmean(pairs), student(fmean(pairs), stdev(pairs), len(pairs)), PAIRED
+            )
+        return Difference(column, one, two, value, _welch(one, two), UNPAIRED)
+    if one.runs == two.runs == 1 and one.ends and two.ends:
+        low = math.hypot(one.mean - one.ends[0], two.ends[1] - two.mean)
+        high = math.hypot(one.ends[1] - one.mean, two.mean - two.ends[0])
+        return Difference(column, one, two, value, (value - low, value + high), IMAGES)
+    return Difference(column, one, two, value, None, NONE)
+
+
+def _by_seed(row: BoardRow, column: Column) -> dict[int | None, float]:
+    """Values of a row's runs by training seed; a row of several runs has each seed once."""
+    name, network = column
+    having = [one for one in row.records if name in one.metrics and one.metrics[name].network_sha256 == network]
+    return {identity_of(one.subject).training_seed: one.metrics[name].value for one in having}
+
+
+def _welch(one: Summary, two: Summary) -> tuple[float, float]:
+    numbers = [[value.value for value in summary.values] for summary in (one, two)]
+    found = stats.ttest_ind(*numbers, equal_var=False).confidence_interval(CONFIDENCE)
+    return float(found.low), float(found.high)
