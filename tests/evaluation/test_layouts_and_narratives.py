@@ -17,9 +17,12 @@ from t2igan.evaluation.folder import ImageFolder
 from t2igan.evaluation.networks import NetworkOptions, load_classifier
 from t2igan.evaluation.protocol import load_protocol
 from t2igan.evaluation.record import read_records
-from t2igan.evaluation.subjects import RealImages, load_checkpoint_subject
+from t2igan.evaluation.subjects import RealImages, load_checkpoint_subject, real_images
+from t2igan.evaluation.told import whole_layouts
+from t2igan.layout.labels import COCO_STUFF
 from t2igan.models.classifier import EvaluationClassifier
 from t2igan.models.layout_discriminators import PatchDiscriminator
+from t2igan.models.segmenter import Segmenter
 from t2igan.models.spade import SPADEGAN, SPADEGenerator
 
 QUIET = {
@@ -111,6 +114,34 @@ def test_a_protocol_of_narratives_wants_a_training_on_them(scenes_store, protoco
         UserError, match=r"scenes/trecs is for narratives: set data\.init_args\.captions: narratives"
     ):
         Evaluation(RealImages(), protocol, open_store(scenes_store))
+
+
+def test_layout_iou_is_that_of_what_the_segmenter_finds(scenes_store, protocol, tmp_path, monkeypatch):
+    """One of a perfect segmenter; less where it sees another label in some pixels."""
+    metric = replace(load_protocol("scenes/trecs"), images=6).metrics[-1]
+    asked, store = replace(protocol, metrics=(metric,)), store_for(protocol, open_store(scenes_store))
+    split, captions = store.split("test"), list(range(store.split("test").n_captions))
+    gold = whole_layouts(split, store.image_size, 64, captions).labels
+    shown = real_images(store, asked, captions, torch.device("cpu"))
+    known = {image.numpy().tobytes(): labels for image, labels in zip(shown, gold)}
+    trainer = pl.Trainer(max_steps=1, default_root_dir=tmp_path, **QUIET)
+    trainer.fit(Segmenter(channels=2), datamodule=Scenes(str(scenes_store), batch_size=4, num_workers=0))
+    trainer.save_checkpoint(tmp_path / "segmenter.ckpt")
+    options = NetworkOptions(4, device="cpu", segmenter=tmp_path / "segmenter.ckpt")
+
+    def found(change):
+        perfect = [known[image.numpy().tobytes()] for image in shown]
+        by_image = {image.numpy().tobytes(): change(labels) for image, labels in zip(shown, perfect)}
+        maps = lambda self, images: torch.stack([by_image[each.numpy().tobytes()] for each in images])  # noqa: E731
+        monkeypatch.setattr(Segmenter, "label_maps", maps)
+        return Evaluation(RealImages(), asked, store, options=options).run().metrics
+
+    perfect = found(lambda labels: labels)
+    assert (perfect["layout-iou"].value, perfect["layout-accuracy"].value) == (1, 1)
+    assert perfect["layout-iou"].n == len(range(1, len(split), 2))
+    worse = found(lambda labels: labels.where(torch.arange(64) < 48, COCO_STUFF.value("person")))
+    assert worse["layout-accuracy"].value == pytest.approx(0.75, abs=0.02)
+    assert 0 < worse["layout-iou"].value < 1
 
 
 def test_scores_while_it_trains(scenes_store, classifier, tmp_path):

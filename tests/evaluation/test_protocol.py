@@ -68,7 +68,7 @@ HASHES = {
     "scenes/spatext-dilated": "66b24848f60e056b4057ea84eee5e9dc5f510f8732e02fe0411358daa6171a5c",
     "scenes/spatext-ellipse": "59f8550c6b3a86fd6238fffefdd7d2f558046fe6890b1f73a643871991953ab3",
     "scenes/spatext-eroded": "f3a809e355c470c5597d239c2237c7c8bbd49527e0f26517148d46e1dbc3026d",
-    "scenes/trecs": "adc80d96318b852d0a3025700cbd9ae75b8ee7702f9e01b8a3cec285412ba787",
+    "scenes/trecs": "418cc1572793172a210e9f6a6025bc896e0ff8620e81b94ce0709b5b5251aa1e",
 }
 
 

@@ -1,0 +1,48 @@
+"""Values of layout IoU: a segmenter's maps of the images held against gold maps."""
+
+from torch import Tensor
+
+from t2igan.data.requirements import refuse_lack
+from t2igan.evaluation.embedders import Embedder, Rows
+from t2igan.evaluation.metrics.layout_iou import LayoutIoU
+from t2igan.evaluation.record import MetricValue
+from t2igan.evaluation.scorers import Scorer, Setting
+from t2igan.evaluation.told import whole_layouts
+from t2igan.layout.labels import COCO_STUFF
+from t2igan.metrics.layout_agreement import LayoutAgreement
+
+
+class LayoutScorer(Scorer):
+    """Over all pixels of all images together.
+
+    Args:
+        spec: the metric.
+        embedder: a segmenter's.
+        setting: what is scored.
+
+    Raises:
+        UserError: the data set has no layouts.
+    """
+
+    def __init__(self, spec: LayoutIoU, embedder: Embedder, setting: Setting) -> None:
+        refuse_lack({"layouts"}, setting.store.holds, spec.name, f"{setting.store.path} ({setting.store.name})")
+        self.title, self.embedder, self.network_sha256 = spec.name, embedder, embedder.sha256
+        self.wanted, self._setting = setting.distinct, setting
+        self._agreement = LayoutAgreement(len(COCO_STUFF)).to(setting.device)
+
+    def add(self, numbers: Tensor, rows: Rows) -> None:
+        """Label maps (B, H, W)."""
+        protocol, window = self._setting.protocol, self._setting.store.image_size
+        captions = self._setting.plan.captions[numbers.numpy()]
+        gold = whole_layouts(self._setting.split, window, protocol.image_size, captions).labels
+        self._agreement.update(rows[0].to(self._setting.device), gold.to(self._setting.device))
+
+    def values(self) -> dict[str, MetricValue]:
+        """Mean IoU and pixel accuracy."""
+        with self._agreement.sync_context():
+            found = self._agreement.compute()
+        count = int(self.wanted.sum())
+        names = {"layout-iou": "mean_iou", "layout-accuracy": "pixel_accuracy"}
+        return {
+            name: MetricValue(found[key].item(), None, count, self.network_sha256) for name, key in names.items()
+        }
