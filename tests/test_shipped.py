@@ -80,6 +80,11 @@ def test_a_wheel_in_an_empty_folder(installed, tmp_path):
     assert refused.returncode == 2 and "datasets/cub/cub-256.h5 is not there" in refused.stderr
     planned = t2igan(installed, tmp_path, "benchmark", "quickstart", "--dry_run", "true")
     assert planned.returncode == 0 and str(installed / "t2igan/experiments/quickstart/damsm.yaml") in planned.stdout
+    zoo = t2igan(installed, tmp_path, "list", "zoo")
+    assert zoo.returncode == 0 and "zoo:drawn-birds/attngan" in zoo.stdout, zoo.stderr
+    line = ("--checkpoint", "zoo:drawn-birds/attngan", "--caption", "a red bird", "--n", "1", "--out", "birds")
+    drawn = t2igan(installed, tmp_path, "sample", *line, "--overlay", "attention")
+    assert drawn.returncode == 0 and (tmp_path / "birds" / "c000_s00_attention.png").is_file(), drawn.stderr
     assert t2igan(installed, tmp_path, "init", ".").returncode == 0
     planned = t2igan(installed, tmp_path, "benchmark", "quickstart", "--dry_run", "true")
     assert "--config experiments/quickstart/damsm.yaml" in planned.stdout

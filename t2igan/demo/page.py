@@ -49,17 +49,15 @@ def _caption_tab(gradio: Any, panels: Panels, said: Callable) -> None:
         seed = gradio.Number(0, label="Seed of the noise", precision=0, minimum=0)
         count = gradio.Slider(1, MOST_IMAGES, 4, step=1, label="Images")
     button = gradio.Button("Show", variant="primary", elem_id="show")
-    sheet = gradio.Image(label="Images", elem_id="sheet", format="png")
+    sheet = _sheet(gradio, "Images", "sheet")
     note = gradio.Markdown(elem_id="note")
-    masks = gradio.Image(label="Masks: bright where the caption acts", elem_id="masks", format="png")
-    attention = gradio.Gallery(
-        label="Attention: where each word looks", elem_id="attention", columns=1, format="png"
-    )
+    masks = _sheet(gradio, "Masks: bright where the caption acts", "masks")
+    attention = _sheet(gradio, "Attention: where each word looks in the first image", "attention")
 
     def show(text: str, seed: float, count: float) -> tuple[Image.Image, str, Any, Any]:
         drawn = panels.draw(text, int(seed), int(count))
         masked = gradio.update(value=drawn.masks, visible=drawn.masks is not None)
-        looked = gradio.update(value=drawn.attention, visible=bool(drawn.attention))
+        looked = gradio.update(value=drawn.attention, visible=drawn.attention is not None)
         return drawn.sheet, drawn.note, masked, looked
 
     outputs = [sheet, note, masks, attention]
@@ -78,7 +76,7 @@ def _interpolation_tab(gradio: Any, panels: Panels, said: Callable) -> None:
         end = gradio.Number(1, label="Seed of the second noise", precision=0, minimum=0)
         steps = gradio.Slider(2, MOST_STEPS, 8, step=1, label="Steps")
     button = gradio.Button("Interpolate", variant="primary", elem_id="interpolate")
-    sheet = gradio.Image(label="Between captions, between noises, both", elem_id="way", format="png")
+    sheet = _sheet(gradio, "Between captions, between noises, both", "way")
 
     def show(name: str, one: str, two: str, start: float, end: float, steps: float) -> Image.Image:
         return panels.interpolate(name, (one, two), (int(start), int(end)), int(steps))
@@ -94,12 +92,18 @@ def _sweep_tab(gradio: Any, panels: Panels, said: Callable) -> None:
     )
     seed = gradio.Number(0, label="Seed of the noise", precision=0, minimum=0)
     button = gradio.Button("Sweep", variant="primary", elem_id="sweep")
-    sheet = gradio.Image(label="The same noise in all", elem_id="table", format="png")
+    sheet = _sheet(gradio, "The same noise in all", "table")
 
     def show(name: str, template: str, seed: float) -> Image.Image:
         return panels.sweep(name, template, int(seed))
 
     button.click(said(show), [model, template, seed], sheet, api_name=False)
+
+
+def _sheet(gradio: Any, label: str, name: str) -> Any:
+    """A place for a sheet, its label above it rather than over it."""
+    gradio.Markdown(f"**{label}**")
+    return gradio.Image(label=label, show_label=False, elem_id=name, format="png")
 
 
 def _saying(error_kind: type[Exception]) -> Callable:

@@ -13,7 +13,7 @@ from t2igan.evaluation.evaluation import choose_device
 from t2igan.evaluation.sampling import Sampler, Samples, sweep_of, understand, unknown_words
 from t2igan.evaluation.subjects import label_of, load_generator
 from t2igan.plotting.grids import rows_grid
-from t2igan.plotting.overlays import attention_overlay, mask_overlay
+from t2igan.plotting.overlays import attention_panels, mask_overlay
 from t2igan.reporting.names import system_name
 
 CELL = 192
@@ -26,13 +26,13 @@ class Drawn:
     Attributes:
         sheet: a row a model.
         masks: a row for each model that has them, its finest mask over its images; None where none has.
-        attention: for each model that has it, where each word looks in its first image.
+        attention: a row for each model that has it, where each word looks in its first image; None where none has.
         note: words that are not known, and by whom.
     """
 
     sheet: Image.Image
     masks: Image.Image | None
-    attention: list[tuple[Image.Image, str]]
+    attention: Image.Image | None
     note: str
 
 
@@ -74,17 +74,12 @@ class Panels:
             for name, samples in made.items()
             if samples.masks
         ]
-        attention = [
-            (attention_overlay(one.images[0], one.attention[-1][0], one.captions[0].words), name)
-            for name, one in made.items()
-            if one.attention
-        ]
         heads = [""] * count
         notes = dict.fromkeys(
             line.replace("caption 0: ", "") for one in made.values() for line in unknown_words(one.captions[:1])
         )
         sheet, masked = rows_grid(rows, heads, CELL), rows_grid(masks, heads, CELL) if masks else None
-        return Drawn(sheet, masked, attention, "; ".join(notes))
+        return Drawn(sheet, masked, _attention_sheet(made), "; ".join(notes))
 
     def interpolate(self, name: str, captions: tuple[str, str], seeds: tuple[int, int], steps: int) -> Image.Image:
         """The way from one caption and noise to another: captions alone, noises alone, both.
@@ -122,6 +117,20 @@ class Panels:
     def _samples(sampler: Sampler, caption: str, seed: int, count: int) -> Samples:
         (known,) = understand([caption], sampler.vocabulary)
         return sampler.sample([known] * count, sampler.noise(0, count, seed))
+
+
+def _attention_sheet(made: Mapping[str, Samples]) -> Image.Image | None:
+    """Rows of the models that know the same words as the first that has attention: the columns are words."""
+    having = {name: samples for name, samples in made.items() if samples.attention}
+    if not having:
+        return None
+    words = next(iter(having.values())).captions[0].words
+    rows = [
+        (name, attention_panels(samples.images[0], samples.attention[-1][0], words))
+        for name, samples in having.items()
+        if samples.captions[0].words == words
+    ]
+    return rows_grid(rows, words, CELL // 2)
 
 
 def load_panels(checkpoints: Sequence[str | Path], device: str = "auto") -> Panels:

@@ -102,6 +102,26 @@ def mask_rows(
     return rows_grid(rows, captions, cell_pixels)
 
 
+def attention_panels(image: torch.Tensor, attention: torch.Tensor, words: Sequence[str]) -> list[torch.Tensor]:
+    """An image under the map of each word, uint8 (3, H, W) each.
+
+    Every map is stretched to its own maximum: attention over all positions sums to one, so its values are small.
+
+    Args:
+        image: uint8 (3, H, W).
+        attention: float (T, h, w), not negative; maps beyond the words (padding) are left out.
+        words: at most T words.
+
+    Raises:
+        UserError: there are more words than maps.
+    """
+    if len(words) > len(attention):
+        raise UserError(f"attention: {len(words)} words for {len(attention)} maps; give at most one word a map")
+    maps = attention.detach().float().cpu()[: len(words)]
+    peaks = maps.amax((1, 2), keepdim=True).clamp_min(torch.finfo(torch.float32).tiny)
+    return [mask_overlay(image, one[None]) for one in maps / peaks]
+
+
 def attention_overlay(
     image: torch.Tensor,
     attention: torch.Tensor,
@@ -126,9 +146,5 @@ def attention_overlay(
     Raises:
         UserError: If there are more words than maps.
     """
-    if len(words) > len(attention):
-        raise UserError(f"attention: {len(words)} words for {len(attention)} maps; give at most one word a map")
-    maps = attention.detach().float().cpu()[: len(words)]
-    peaks = maps.amax((1, 2), keepdim=True).clamp_min(torch.finfo(torch.float32).tiny)
-    panels = [image.cpu(), *(mask_overlay(image, one[None]) for one in maps / peaks)]
+    panels = [image.cpu(), *attention_panels(image, attention, words)]
     return captioned_grid(panels, ["image", *words], min(columns, len(panels)), cell_pixels)

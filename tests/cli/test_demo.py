@@ -34,7 +34,7 @@ def test_panels_show_what_the_models_make(panels, checkpoints, tmp_path):
         if abs(sheet[y, x] - wanted[0, 0]).max() <= 1 and abs(sheet[y + 191, x + 191] - wanted[-1, -1]).max() <= 1
     ]
     assert min(found) <= 1
-    assert drawn.masks is not None and drawn.attention == []
+    assert drawn.masks is not None and drawn.attention is None
     assert drawn.note == "words the checkpoint does not know were dropped: qwertz"
 
 
@@ -105,3 +105,13 @@ def test_a_browser_shows_the_ways_between_and_a_sweep(page, panels):
     page.get_by_label("Caption with one or two slots").fill(template)
     page.locator("#sweep").click()
     assert (image_of(page, "table") == np.array(panels.sweep(name, template, 0))).all()
+
+
+def test_attention_stands_under_its_words():
+    from t2igan.zoo import zoo_names
+
+    if "zoo:drawn-birds/attngan" not in zoo_names():
+        pytest.skip("the zoo holds no AttnGAN")
+    panels = load_panels(["zoo:drawn-birds/attngan"], device="cpu")
+    one, three = (panels.draw(text, 0, 1).attention for text in ("bird", "small red bird"))
+    assert three.width - one.width == 2 * (96 + 8) and panels.names == ["AttnGAN"]
