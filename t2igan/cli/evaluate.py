@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 from rich.console import Console
 
@@ -78,6 +79,7 @@ def evaluate_verb(
     clip: str | None = None,
     encoder: str | None = None,
     segmenter: str | None = None,
+    prior: Literal["trained", "none"] = "trained",
     coverage: Share = 1.0,
     seed: Whole = 0,
     once: bool = False,
@@ -115,6 +117,7 @@ def evaluate_verb(
         encoder: of SpaText's distances: folder of a CLIP, or checkpoint of a SegmentEncoder; another one than the
             generator was conditioned with.
         segmenter: of local IoU: folder of a semantic segmenter of transformers, or checkpoint of a Segmenter.
+        prior: of a SpaText checkpoint: none scores it without, texts standing for themselves; the ablation.
         coverage: the share of the expected images, or narratives, that a folder must have; scores of fewer do not
             compare with those of all.
         seed: of the untrained network's weights.
@@ -139,7 +142,8 @@ def evaluate_verb(
         folders = _cache_folder(cache, target), *given_paths
         options = NetworkOptions(batch_size, own, Path(checkpoints), download, skip_missing, *folders)
         new_seed = seed if untrained else None
-        subjects = list(_subjects(pinned, damsms, checkpoint, pipeline, generated, real, new_seed))
+        with_prior = prior == "trained"
+        subjects = list(_subjects(pinned, damsms, checkpoint, with_prior, pipeline, generated, real, new_seed))
         parts = [partial(Evaluation, one, pinned, opened, damsms, backbone, options) for one in subjects]
         written = _measure(parts, target, once, timing, wandb)
         first = processes()[0] == 0
@@ -222,13 +226,14 @@ def _subjects(
     protocol: Protocol,
     damsms: Sequence[ScoringDamsm],
     checkpoint: str | None,
+    with_prior: bool,
     pipeline: str | None,
     images: ImageFolder | None,
     real: bool,
     untrained_seed: int | None,
 ) -> Iterator[Subject]:
     if checkpoint:
-        yield load_checkpoint_subject(checkpoint, protocol.weights)
+        yield load_checkpoint_subject(checkpoint, protocol.weights, with_prior)
     if checkpoint and untrained_seed is not None:
         damsm = damsms[0].module if damsms else None
         yield build_untrained_subject(checkpoint, untrained_seed, damsm)

@@ -200,13 +200,20 @@ def load_generator(path: str | Path) -> DrawingModule:
     return _adversarial(load_module(path), path)
 
 
-def load_checkpoint_subject(path: str | Path, weights: str) -> GeneratedSubject:
+def load_checkpoint_subject(path: str | Path, weights: str, prior: bool = True) -> GeneratedSubject:
     """The subject in a checkpoint.
 
+    Args:
+        path: of the checkpoint.
+        weights: averaged weights, or those that training moved.
+        prior: False takes SpaText's prior from it: texts stand for themselves.
+
     Raises:
-        UserError: it cannot be read, or is of another kind of module.
+        UserError: it cannot be read, is of another kind of module, or has no prior to take.
     """
     module = load_generator(path)
+    if not prior:
+        _take_prior(module, path)
     used = weights if module.averages else "ema" if module.averaged else "raw"
     fingerprint = module.dataset.get("fingerprint")
     identity = read_identity(path, fingerprint, module.inputs, selected=bool(module.selected))
@@ -214,14 +221,15 @@ def load_checkpoint_subject(path: str | Path, weights: str) -> GeneratedSubject:
     seen = module.images_seen if module.steps else None
     card = SubjectCard(
         "checkpoint",
-        label_of(path),
+        label_of(path) + ("" if prior else ", without prior"),
         str(path),
         content_sha256(module),
         class_path(module),
         used,
         generator=class_path(module.generator),
-        experiment=identity.experiment,
-        training_seed=identity.training_seed,
+        # Without its prior it is no repetition of those that have theirs.
+        experiment=identity.experiment if prior else None,
+        training_seed=identity.training_seed if prior else None,
         training=TrainingCard(
             read_config(path),
             module.steps or None,
@@ -239,6 +247,14 @@ def load_checkpoint_subject(path: str | Path, weights: str) -> GeneratedSubject:
         subject.notes.append(f"its training is not finished: {module.trained}")
         warnings.warn(f"{path}: {subject.notes[-1]}", stacklevel=2)
     return subject
+
+
+def _take_prior(module: DrawingModule, path: str | Path) -> None:
+    conditioner = getattr(module, "conditioner", None)
+    if getattr(conditioner, "prior", None) is None:
+        raise UserError(f"--prior none: {path} has no prior; leave it out")
+    conditioner.prior = None
+    module.remember(prior=None)
 
 
 def build_untrained_subject(path: str | Path, seed: int, damsm: DAMSM | None = None) -> GeneratedSubject:

@@ -11,6 +11,7 @@ from t2igan.evaluation.protocol import load_protocol
 from t2igan.evaluation.subjects import RealImages, load_checkpoint_subject
 from t2igan.evaluation.told import layouts_to_draw, told_of
 from t2igan.models.joint_encoder import SegmentEncoder
+from t2igan.models.prior import MLPPrior, SegmentPrior
 from t2igan.models.segmenter import Segmenter
 from t2igan.models.spatext import SegmentDiscriminator, SpaTextGAN, SpaTextGenerator
 from tests.evaluation_fixtures import _fit
@@ -32,6 +33,16 @@ def protocol(folder, **changes):
     return load_protocol(str(path))
 
 
+def small_gan(encoder, prior=None):
+    return SpaTextGAN(
+        encoder=str(encoder),
+        prior=prior,
+        generator=SpaTextGenerator(SIZE, 4, 5, 8, 16, planes=4, hidden=4),
+        discriminators=[SegmentDiscriminator(SIZE, 4, 16)],
+        penalty=None,
+    )
+
+
 @pytest.fixture(scope="module")
 def networks(scenes_store, tmp_path_factory):
     """Checkpoints of a segmenter, a joint encoder and a SpaText GAN, trained for a moment."""
@@ -42,13 +53,7 @@ def networks(scenes_store, tmp_path_factory):
     segmenter = Segmenter(SIZE, channels=8, lr=1e-2, recoloured=0.0)
     _fit(segmenter, CaptionedImagesModule(**data), paths["segmenter"], 60)
     _fit(SegmentEncoder(16, channels=8, width=16, lr=5e-3), CaptionedImagesModule(**data), paths["encoder"], 60)
-    gan = SpaTextGAN(
-        encoder=str(paths["encoder"]),
-        generator=SpaTextGenerator(SIZE, 4, 5, 8, 16, planes=4, hidden=4),
-        discriminators=[SegmentDiscriminator(SIZE, 4, 16)],
-        penalty=None,
-    )
-    _fit(gan, CaptionedImagesModule(**data), paths["gan"], 2)
+    _fit(small_gan(paths["encoder"]), CaptionedImagesModule(**data), paths["gan"], 2)
     return paths
 
 
@@ -126,3 +131,25 @@ def test_what_is_missing_is_said_at_once(scenes_store, tmp_path):
     with pytest.raises(UserError, match="tells no segments"):
         pinned = protocol(tmp_path, segments=0, metrics=[{"name": "local-iou"}])
         Evaluation(RealImages(), pinned, store, options=NetworkOptions(device="cpu"))
+
+
+def test_a_model_without_its_prior_is_another_subject(scenes_store, networks, tmp_path):
+    torch.manual_seed(0)
+    data = {"store": str(scenes_store), "image_size": SIZE, "batch_size": 12, "num_workers": 0}
+    prior = tmp_path / "prior.ckpt"
+    _fit(SegmentPrior(str(networks["encoder"]), MLPPrior(16, 32)), CaptionedImagesModule(**data), prior, 20)
+    gan = small_gan(networks["encoder"], str(prior))
+    with torch.no_grad():
+        # At the start places hardly matter; moved weights let them show without long training.
+        for parameter in gan.generator.parameters():
+            parameter.add_(0.3 * torch.randn(parameter.shape))
+    path = tmp_path / "with-prior.ckpt"
+    _fit(gan, CaptionedImagesModule(**data), path, 2)
+    whole, without = (load_checkpoint_subject(path, "ema", prior=each) for each in (True, False))
+    assert whole.card.sha256 != without.card.sha256 and without.card.name.endswith("without prior")
+    assert without.card.experiment is None
+    store, pinned = open_store(scenes_store), protocol(tmp_path, images=12)
+    values = [run(each, pinned, store, networks).metrics["local-distance"].value for each in (whole, without)]
+    assert values[0] != values[1]
+    with pytest.raises(UserError, match="has no prior"):
+        load_checkpoint_subject(networks["gan"], "ema", prior=False)
