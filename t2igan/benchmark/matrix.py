@@ -7,13 +7,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from t2igan.benchmark.lacking import lacking
 from t2igan.benchmark.steps import Step
 from t2igan.benchmark.trainings import Training, Trainings, Wanted, as_word
 from t2igan.data.store import open_store
 from t2igan.errors import UserError
 from t2igan.evaluation.protocol import load_protocol
-
-JUDGED_BY = "damsm"  # the key under which a model names the DAMSM that it is trained against
 
 
 @dataclass(frozen=True)
@@ -134,6 +133,24 @@ class Matrix:
             steps.append(Step("report", command, before, "report", self.project, anyway=True))
         return steps
 
+    def outlook(self) -> list[str]:
+        """The cells of data sets whose store is not there yet, and what no protocol's metric will find."""
+        lines: list[str] = []
+        for data in self.datasets:
+            there = Path(data.store).is_file()
+            fingerprint = open_store(data.store).fingerprint if there else ""
+            trainings = Trainings(self.folder, data.store, fingerprint, data.given)
+            cells = _Cells(self, data, trainings)
+            if not there:
+                protocols = ", ".join(data.protocols)
+                lines += [f"then {data.name} · {each.label}: fit, evaluate by {protocols}" for each in cells.models]
+            for model in cells.models:
+                damsm = bool(data.independent_damsm) or model.damsm is not None
+                found = lacking(data.protocols, damsm, data.classifier is not None, self.evaluate)
+                lines += [f"missing, {data.name} · {model.label.rpartition('-')[0]}: {line}" for line in found]
+            lines += [f"missing: {problem}" for problem in trainings.problems]
+        return list(dict.fromkeys(lines))
+
 
 class _Cells:
     """The steps of one data set."""
@@ -188,11 +205,13 @@ class _Cells:
         self, label: str, subject: Sequence[str], model: Training | None, after: Sequence[str] = ()
     ) -> Iterator[Step]:
         """One step a protocol; the first DAMSM is the DAMSM that the model was trained against."""
-        own = [model.needs[JUDGED_BY]] if model is not None and JUDGED_BY in model.needs else []
-        networks = [*own, *self.independent]
+        own = [] if model is None or model.damsm is None else [model.damsm]
+        needs = [] if model is None else model.needs.values()
+        networks = [*(each for each in needs if str(each.checkpoint) in own), *self.independent]
+        damsms = dict.fromkeys([*own, *(str(each.checkpoint) for each in self.independent)])
         command = ["evaluate", *subject, "--store", self.data.store, "--records", str(self.matrix.records)]
-        for network in networks:
-            command += ["--damsm", str(network.checkpoint)]
+        for damsm in damsms:
+            command += ["--damsm", damsm]
         if self.classifier is not None:
             command += ["--classifier", str(self.classifier.checkpoint)]
             networks.append(self.classifier)

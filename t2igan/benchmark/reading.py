@@ -1,8 +1,10 @@
 """Reads a plan file: a list of steps, or a matrix."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from t2igan.benchmark.grid import expand, expect_grid
 from t2igan.benchmark.keys import expect_keys, expect_kind, expect_texts, launcher_settings, words
 from t2igan.benchmark.matrix import DataSet, Matrix
 from t2igan.benchmark.steps import Plan, Step
@@ -26,7 +28,8 @@ def read_plan(path: Path) -> Plan:
     content = read_yaml(path)
     if isinstance(content, dict) and "datasets" in content:
         matrix = read_matrix(path, content)
-        return Plan(matrix.folder, launcher_settings(path, content), [matrix.preparation, matrix.cells])
+        phases = [matrix.preparation, matrix.cells]
+        return Plan(matrix.folder, launcher_settings(path, content), phases, matrix.outlook)
     expect_keys(path, "the plan", content, {"folder", "steps"}, {"launcher"})
     expect_kind(path, "folder", content["folder"], str, "a path")
     steps = _steps(path, content["steps"])
@@ -58,7 +61,9 @@ def read_matrix(path: Path, content: dict[str, Any]) -> Matrix:
     Raises:
         UserError: a key is missing, unknown or wrong.
     """
-    expect_keys(path, "the plan", content, {"folder", "datasets"}, {"launcher", "seeds", "evaluate", "wandb"})
+    expect_keys(
+        path, "the plan", content, {"folder", "datasets"}, {"launcher", "seeds", "evaluate", "wandb", "grid"}
+    )
     expect_kind(path, "folder", content["folder"], str, "a path")
     expect_kind(path, "datasets", content["datasets"], dict, "a mapping of names to data sets")
     seeds = content.get("seeds", [0])
@@ -66,12 +71,13 @@ def read_matrix(path: Path, content: dict[str, Any]) -> Matrix:
         raise UserError(f"{path}: seeds must be a list of whole numbers from 0 on, it is {seeds!r}")
     evaluate = content.get("evaluate", {})
     expect_kind(path, "evaluate", evaluate, dict, "a mapping of options of `t2igan evaluate`")
-    datasets = [_data_set(path, name, entry) for name, entry in content["datasets"].items()]
+    grid = expect_grid(path, "the plan", content.get("grid", {}))
+    datasets = [_data_set(path, name, entry, grid) for name, entry in content["datasets"].items()]
     folder = Path(content["folder"])
     return Matrix(path.stem, folder, datasets, seeds, evaluate, _wandb(path, content.get("wandb")))
 
 
-def _data_set(path: Path, name: str, entry: Any) -> DataSet:
+def _data_set(path: Path, name: str, entry: Any, grid: dict[str, list[Any]]) -> DataSet:
     where = f"data set {name}"
     lists = ("models", "protocols", "independent_damsm", "baselines", "given")
     expect_keys(path, where, entry, {"store", "models", "protocols"}, {"prepare", "classifier", *lists})
@@ -85,7 +91,7 @@ def _data_set(path: Path, name: str, entry: Any) -> DataSet:
     baselines = entry.get("baselines", [])
     if unknown := sorted(set(baselines) - set(BASELINES)):
         raise UserError(f"{path}: no baseline {unknown[0]!r}; there are {', '.join(BASELINES)}")
-    models = [_wanted(path, own, seeded=False) for own in entry["models"]]
+    models = [own for each in entry["models"] for own in _models(path, each, grid)]
     independent_damsm = [_wanted(path, own) for own in entry.get("independent_damsm", [])]
     for own in (models, independent_damsm):
         labels = [(each.name, each.seed) for each in own]
@@ -95,6 +101,13 @@ def _data_set(path: Path, name: str, entry: Any) -> DataSet:
     given = frozenset(entry.get("given", []))
     store, prepare, protocols = entry["store"], entry.get("prepare", ""), entry["protocols"]
     return DataSet(name, store, prepare, models, protocols, independent_damsm, classifier, baselines, given)
+
+
+def _models(path: Path, entry: Any, grid: dict[str, list[Any]]) -> Iterator[Wanted]:
+    """An entry of ``models``: one training, or each of the plan's grid and of its own."""
+    own = dict(entry) if isinstance(entry, dict) else {"config": entry}
+    more = expect_grid(path, "an entry", own.pop("grid", {}))
+    yield from expand(path, _wanted(path, own, seeded=False), {**grid, **more})
 
 
 def _wanted(path: Path, entry: Any, seeded: bool = True) -> Wanted:

@@ -67,8 +67,10 @@ class Plan:
         folder: where ledger, logs and whatever the plan makes lie.
         launcher: what the file says of where steps run: ``kind`` and that launcher's options.
         phases: each gives steps; a phase is asked once the one before has run.
+        outlook: lines on what cannot be told as steps yet, and on what will be missing.
     """
 
     folder: Path
     launcher: Mapping[str, Any]
     phases: Sequence[Callable[[], list[Step]]]
+    outlook: Callable[[], list[str]] = list

@@ -22,7 +22,9 @@ from t2igan.plain_files import read_yaml
 from t2igan.progress import LAST
 
 CHECKPOINT = re.compile(r"runs/(?P<name>.+)/checkpoints/[^/]+\.ckpt")
+MODEL_KEY = re.compile(r"model\.(init_args\.)?[^.]+")
 EXPERIMENTS = "experiments"
+JUDGED_BY = "damsm"  # the key under which a model names the DAMSM that it is trained against
 # Where a configuration file has the seeds of identity.SEEDS.
 SEED_KEYS = tuple(tuple(key.replace(".", ".init_args.").split(".")) for key in SEEDS)
 
@@ -70,6 +72,11 @@ class Training:
     def checkpoint(self) -> Path:
         """What it leaves."""
         return self.folder / LAST
+
+    @property
+    def damsm(self) -> str | None:
+        """The DAMSM that it is trained against, one of the plan's or one that was given; None without one."""
+        return _arguments(self.content).get(JUDGED_BY)
 
     @property
     def command(self) -> list[str]:
@@ -134,6 +141,11 @@ class Trainings:
             sources[str(training.checkpoint)] = f"{training.folder.parent.name}/{training.label}"
             return str(training.checkpoint)
 
+        # A checkpoint that the plan sets is trained like one that the configuration names.
+        moved = {key: value for key, value in wanted.changes.items() if _names_checkpoint(key, value)}
+        for key, value in moved.items():
+            _put(content, ("model", "init_args", key.rpartition(".")[2]), value)
+        changes = {key: value for key, value in wanted.changes.items() if key not in moved}
         content = _replaced(content, trained)
         _put(content, ("data", "init_args", "store"), self.store)
         plain = _replaced(experiment_of(content, self.fingerprint), lambda _, value: sources.get(value, value))
@@ -145,7 +157,7 @@ class Trainings:
         label = f"{wanted.name}-seed{wanted.seed}"
         folder = self.folder / "runs" / f"{wanted.name}-{address}" / label
         config = self.folder / "configs" / f"{wanted.name}-{address}-seed{wanted.seed}.yaml"
-        self.found.append(Training(label, folder, config, content, wanted.changes, needs))
+        self.found.append(Training(label, folder, config, content, changes, needs))
         return self.found[-1]
 
     def _read(self, config: Path) -> dict[str, Any] | None:
@@ -171,6 +183,14 @@ def _root(config: Path) -> Path:
     """The folder that configurations are named from: ``experiments``, else the configuration's own."""
     parts = config.parts
     return Path(*parts[: parts.index(EXPERIMENTS) + 1]) if EXPERIMENTS in parts else config.parent
+
+
+def _arguments(content: Mapping[str, Any]) -> Mapping[str, Any]:
+    return content["model"].get("init_args") or {}
+
+
+def _names_checkpoint(key: str, value: Any) -> bool:
+    return bool(MODEL_KEY.fullmatch(key) and isinstance(value, str) and CHECKPOINT.fullmatch(value))
 
 
 def _replaced(value: Any, replace: Callable[[str, str], str], key: str = "") -> Any:

@@ -125,6 +125,8 @@ def _show(plan: Plan) -> None:
         entry = ledger.find(step.name, step.fingerprint)
         state = DONE if entry and entry.seconds is not None else "to do"
         console.print(f"{step.name} [{state}]\n    t2igan {' '.join(step.command)}", soft_wrap=True, markup=False)
+    for line in plan.outlook():
+        console.print(line, soft_wrap=True, markup=False)
     console.print(f"{len(steps)} steps; nothing was run", markup=False)
 
 

@@ -42,7 +42,7 @@ def plan(**changes):
     }
     top = {"folder": "out", "seeds": [0, 1], "datasets": {"birds": data}}
     for key, value in changes.items():
-        (top if key in ("seeds", "wandb", "evaluate", "launcher") else data)[key] = value
+        (top if key in ("seeds", "wandb", "evaluate", "launcher", "grid") else data)[key] = value
     Path("plan.yaml").write_text(yaml.safe_dump(top))
     return read_plan(Path("plan.yaml"))
 
@@ -102,7 +102,7 @@ def test_what_scores_a_training_is_trained_with_the_seed_of_its_own_file(place):
     scores = {"independent_damsm": ["runs/small/other/checkpoints/last.ckpt"], "protocol": "drawn-birds/quick"}
     config = yaml.safe_load(MIRROR) | {"trainer": {"callbacks": [{"class_path": "Scores", "init_args": scores}]}}
     (place / "mirrorgan.yaml").write_text(yaml.safe_dump(config))
-    steps = cells(judges=["experiments/small/other.yaml"])
+    steps = cells(independent_damsm=["experiments/small/other.yaml"])
     (other,) = [step for step in steps if step.command[0] == "fit" and "other" in step.name]
     assert yaml.safe_load(Path(option(other, "config")).read_text())["seed_everything"] == 1
     models = [step for step in steps if step.command[0] == "fit" and "mirrorgan" in step.name]
@@ -127,6 +127,72 @@ def test_the_address_follows_the_content(place):
     assert again[2].command[-2:] == ["--model.lr_generator", "0.5"]
 
 
+def test_a_grid_makes_an_experiment_of_each_combination(place):
+    grid = {"model.lr_generator": [0.0001, 0.0002], "model.text_mode": ["frozen", "joint"]}
+    steps = [step for step in cells(seeds=[0], grid=grid) if "mirrorgan" in step.cell and step.command[0] == "fit"]
+    assert [step.cell.removeprefix("birds · ") for step in steps] == [
+        f"mirrorgan-lr_generator={rate}-text_mode={mode}-seed0"
+        for rate in ("0.0001", "0.0002")
+        for mode in ("frozen", "joint")
+    ]
+    assert len({address(step) for step in steps}) == 4
+    assert steps[2].command[-4:] == ["--model.lr_generator", "0.0002", "--model.text_mode", "frozen"]
+    entry = {"config": "experiments/small/mirrorgan.yaml", "grid": {"model.lr_generator": [0.1, 0.2]}}
+    own = [step for step in cells(models=[entry], seeds=[0]) if step.cell.startswith("birds · mirrorgan-lr")]
+    assert len({address(step) for step in own if step.command[0] == "fit"}) == 2
+
+
+@pytest.mark.parametrize(
+    ("grid", "words"),
+    [
+        ({"model.lr_generator": 0.1}, "must be a list of values, it is 0.1"),
+        ({"model.lr_generator": []}, "must be a list of values"),
+        ({"model.lr_generator": [0.1, 0.1]}, "has a value twice"),
+        ([0.1], "must be a mapping of options"),
+    ],
+)
+def test_what_is_no_grid_is_refused(place, grid, words):
+    with pytest.raises(UserError, match=words):
+        plan(grid=grid)
+
+
+def test_a_damsm_that_a_grid_names_is_trained_and_scored_with(place):
+    (place / "other.yaml").write_text("seed_everything: 1\n" + DAMSM)
+    damsms = [f"runs/small/{name}/checkpoints/last.ckpt" for name in ("damsm", "other")]
+    entry = {"config": "experiments/small/mirrorgan.yaml", "grid": {"model.damsm": damsms}}
+    steps = cells(models=[entry], seeds=[0])
+    scores = [step for step in steps if step.command[0] == "evaluate"]
+    assert ["damsm-seed0" in option(scores[0], "damsm"), "other-seed1" in option(scores[1], "damsm")] == [True] * 2
+    models = [step for step in steps if step.command[0] == "fit" and "mirrorgan" in step.cell]
+    named = [yaml.safe_load(Path(option(step, "config")).read_text())["model"]["init_args"] for step in models]
+    assert [own["damsm"] for own in named] == [option(step, "damsm") for step in scores]
+
+
+def test_a_given_damsm_is_scored_with(place):
+    given = "runs/small/damsm/checkpoints/last.ckpt"
+    Path(given).parent.mkdir(parents=True)
+    Path(given).write_bytes(b"weights")
+    scores = next(step for step in cells(given=[given]) if step.command[0] == "evaluate")
+    assert option(scores, "damsm") == given
+
+
+def test_a_dry_run_says_what_comes_and_what_will_be_missing(place, capsys):
+    from t2igan.cli.main import main
+
+    Path("birds.h5").unlink()
+    plan(prepare="drawn-birds", seeds=[0], grid={"model.lr_generator": [0.1, 0.2]})
+    main(["benchmark", "plan.yaml", "--dry_run", "true"])
+    lines = capsys.readouterr().out.splitlines()
+    assert [line for line in lines if line.startswith("then")] == [
+        f"then birds · mirrorgan-lr_generator={rate}-seed0: fit, evaluate by drawn-birds/quick"
+        for rate in (0.1, 0.2)
+    ]
+    missing = [line for line in lines if line.startswith("missing")]
+    assert any("fd-classifier of drawn-birds/quick lacks `classifier`" in line for line in missing)
+    assert not any("r-precision" in line for line in missing)
+    assert not list(Path("out").rglob("*.ckpt"))
+
+
 def test_a_checkpoint_that_is_given_is_not_trained(place):
     given = "runs/small/damsm/checkpoints/last.ckpt"
     with pytest.raises(UserError, match="not there"):
@@ -144,7 +210,7 @@ def test_a_checkpoint_that_is_given_is_not_trained(place):
 def test_judges_classifier_and_baselines(place):
     (place / "classifier.yaml").write_text("model: {class_path: EvaluationClassifier}\n")
     steps = cells(
-        judges=[{"config": "experiments/small/damsm.yaml", "seed": 1}],
+        independent_damsm=[{"config": "experiments/small/damsm.yaml", "seed": 1}],
         classifier="experiments/small/classifier.yaml",
         baselines=["real", "untrained"],
         evaluate={"skip_missing": True},
