@@ -60,6 +60,8 @@ METRICS = {
     **{name: PublishedMetric() for name in ("r-precision-top2", "r-precision-top3", "o-is", "o-fid")},
     **{name: PublishedMetric() for name in ("soa-c", "soa-i", "ca", "pa")},
     "rs": PublishedMetric(decimals=1),
+    # Of networks that are not named: none of ours stands beside them.
+    **{name: PublishedMetric(decimals=4) for name in ("global-distance", "local-distance", "local-iou")},
 }
 
 

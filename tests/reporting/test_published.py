@@ -30,6 +30,10 @@ RECALLED = {
     *(("coco", "Obj-GAN", value) for value in (16.5, 66.5)),
     *(("coco", "AttnGAN", value) for value in (20.8, 51.8)),
     *(("coco", "TReCS", 21.3), ("coco", "XMC-GAN", 28.37), ("coco", "SPADE", 22.6)),
+    *(("coco", "NTLB", value) for value in (0.7547, 0.7814, 0.1914, 36.004)),
+    *(("coco", "Make-A-Scene", value) for value in (0.7591, 0.7835, 0.2984, 21.367)),
+    *(("coco", "SpaText", value) for value in (0.7661, 0.7862, 0.2029, 23.128)),
+    *(("coco", "SpaText", value) for value in (0.7436, 0.7795, 0.2842, 6.7721)),
 }
 
 
