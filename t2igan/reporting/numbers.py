@@ -16,6 +16,7 @@ SPREADS = {
     "seeds": "sample standard deviation over training seeds",
     "folds": "standard deviation over folds of the images of one run",
     "subsets": "standard deviation over random subsets of the images of one run",
+    "segments": "standard deviation over the told segments",
     "images": "standard deviation over images",
     "captions": "standard deviation over captions",
     "bootstrap": "standard deviation over bootstrap replicates of the images of one run",

@@ -108,7 +108,7 @@ def test_old_spreads_are_known_by_their_metric(name, over):
 def test_every_kind_of_spread_that_is_recorded_has_its_words():
     text = "".join(path.read_text() for path in Path(metrics.__file__).parent.glob("*.py"))
     recorded = set(re.findall(r'stimate\([^"\n]+, "([a-z]+)"', text))
-    assert recorded == {"folds", "subsets", "images", "captions", "bootstrap"} <= SPREADS.keys()
+    assert recorded == {"folds", "subsets", "segments", "images", "captions", "bootstrap"} <= SPREADS.keys()
 
 
 def test_rows_of_another_number_of_pictures_are_a_table_of_their_own():
