@@ -89,7 +89,7 @@ def compose_verb(
     taggers |= {"tagger": load_tagger(tagger)} if tagger else {}
     title = f"{len(told)} test narratives, masks of {k} images, things' scale {scale}"
     table = Table("labels", "trace", "pixel accuracy", "mean IoU", "pixels by", "s", title=title)
-    traces = [trace for trace in TRACES if trace != "real" or narratives is None]
+    traces: list[Trace] = [trace for trace in TRACES if trace != "real" or narratives is None]
     for name, module in taggers.items():
         for trace in traces:
             begin = time.monotonic()

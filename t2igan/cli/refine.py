@@ -48,7 +48,7 @@ def refine_verb(
         out: beginning of the files <out>.ids.txt, .words.txt and .cleaned_tags.txt, as TReCS's are.
         split: whose narratives are labelled.
         exponent: of the moves from label to label. TReCS names 10, with which our reading of its formula leaves
-            most narratives a single label; see docs/trecs.md.
+            most narratives a single label; see docs/narratives.md.
         rounds: of IBM model 1.
         tags: beginning of such files with true labels, which the others are held against.
         records: file that the records are appended to.
@@ -81,7 +81,8 @@ def _score(
     narratives: Sequence[Narrative],
     tags: str,
     records: Path,
-    *source: str,
+    dataset: str,
+    fingerprint: str,
 ) -> None:
     """Hold labels against true ones."""
     joined, without = join_tags(narratives, read_tagged(tags))
@@ -101,7 +102,8 @@ def _score(
         quality = tagging_quality(guess, true, every).as_dict()
         del quality["content_accuracy"]  # of all words here, and so the same as the token accuracy
         table.add_row(name, *(f"{value:.3f}" for value in quality.values()))
-        StepRecord("tag", name, quality, sum(map(len, true)), *source, options={"tags": tags}).append(records)
+        words, options = sum(map(len, true)), {"tags": tags}
+        StepRecord("tag", name, quality, words, dataset, fingerprint, options=options).append(records)
     console.print(table)
 
 

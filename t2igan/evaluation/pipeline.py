@@ -20,7 +20,7 @@ from t2igan.evaluation.subjects import Subject, class_path, load_generator
 from t2igan.layout.composing import Composer, Scale
 from t2igan.layout.mask_bank import MaskBank
 from t2igan.layout.retrieval import TfidfIndex
-from t2igan.models.adversarial import AdversarialModule
+from t2igan.models.drawing import DrawingModule
 from t2igan.models.dual_encoders import EncodedImages, load_dual_encoder
 from t2igan.models.suite_module import content_sha256, load_module
 from t2igan.models.tagger import Tagger
@@ -112,7 +112,7 @@ class LoadedPipeline:
     """
 
     pipeline: TrecsPipeline
-    generator: AdversarialModule
+    generator: DrawingModule
     parts: dict[str, str]
     options: dict[str, Any]
 

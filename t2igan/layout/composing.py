@@ -16,6 +16,7 @@ from t2igan.layout.labels import COCO_STUFF, VOID, LabelSet
 from t2igan.layout.layout import MOST_SEGMENTS, NO_SEGMENT, Layout
 from t2igan.layout.mask_bank import Mask, MaskBank
 from t2igan.layout.narratives import Narrative
+from t2igan.layout.segmentations import text_of
 
 Scale = Literal["kept", "fitted"]
 SHARES = ("placed", "retrieved", "nearest", "frequent", "void")
@@ -63,7 +64,7 @@ class Canvas:
     @property
     def texts(self) -> tuple[str, ...]:
         """What each segment is, as in :class:`t2igan.layout.layout.Layouts`."""
-        return tuple(f"a {placed.run.label.replace('-', ' ')}" for placed in self.placed)
+        return tuple(text_of(placed.run.label) for placed in self.placed)
 
 
 def trace_hulls(narrative: Narrative, runs: Sequence[Run], size: int) -> list[np.ndarray | None]:

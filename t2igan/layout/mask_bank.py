@@ -1,9 +1,8 @@
 """Masks to compose with: things one by one, stuff as whole regions, out of the label maps of training images."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from scipy import ndimage
@@ -35,6 +34,14 @@ class Mask:
     left: int
 
 
+class NumberedLayouts(Protocol):
+    """Layouts by their numbers, all in memory or read when they are asked for."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, number: int, /) -> Layout: ...
+
+
 class MaskBank:
     """The masks of some images, found when they are asked for.
 
@@ -47,7 +54,7 @@ class MaskBank:
         shows: bool (N, labels), what image shows what.
     """
 
-    def __init__(self, layouts: Sequence[Layout], size: int, labels: LabelSet = COCO_STUFF) -> None:
+    def __init__(self, layouts: NumberedLayouts, size: int, labels: LabelSet = COCO_STUFF) -> None:
         self._layouts, self.size, self.labels = layouts, size, labels
         self.shows = np.zeros((len(layouts), len(labels)), bool)
         for number in range(len(layouts)):

@@ -19,6 +19,7 @@ class LayoutAgreement(Metric):
 
     full_state_update = False
     higher_is_better = True
+    confusion: Tensor
 
     def __init__(self, labels: int) -> None:
         super().__init__()

@@ -48,14 +48,16 @@ class DamsmDualEncoder(DualEncoder):
 
     def __init__(self, damsm: DAMSM) -> None:
         self.name, self.sha256 = "DAMSM", content_sha256(damsm)
-        self._damsm = damsm
+        if damsm.text_encoder is None:
+            raise ValueError("the DAMSM has no text encoder yet: configure_model() makes it")
+        self._images, self._text = damsm.image_encoder, damsm.text_encoder
         # Id 0 ends captions, and is padding.
         self._ids = {word: place for place, word in enumerate(damsm.vocabulary) if place}
 
     @torch.no_grad()
     def image_vectors(self, images: Tensor) -> Tensor:
         """Unit image codes."""
-        return functional.normalize(self._damsm.image_encoder(to_signed(images))[1], dim=1)
+        return functional.normalize(self._images(to_signed(images))[1], dim=1)
 
     @torch.no_grad()
     def text_vectors(self, texts: Sequence[Sequence[str]]) -> Tensor:
@@ -65,7 +67,7 @@ class DamsmDualEncoder(DualEncoder):
         for start in range(0, len(rows), TEXTS_AT_A_TIME):
             batch = rows[start : start + TEXTS_AT_A_TIME]
             lengths = torch.tensor([len(row) for row in batch])
-            sentence = self._damsm.text_encoder(pad_sequence(batch, batch_first=True), lengths).sentence
+            sentence = self._text(pad_sequence(batch, batch_first=True), lengths).sentence
             known = torch.tensor([bool(row.any()) for row in batch])
             found.append(functional.normalize(sentence, dim=1) * known[:, None])
         return torch.cat(found)

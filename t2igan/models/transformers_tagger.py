@@ -45,12 +45,13 @@ class TransformersTagger(TokenClassifier):
             self.model, self.config, self.tokenizer = _read(Path(self.folder), labels)
             self.remember(config=self.config, tokenizer=self.tokenizer)
         else:
-            settings = json.loads(self.config)
-            config = AutoConfig.for_model(settings.pop("model_type"), **settings)
+            known = json.loads(self.config)
+            config = AutoConfig.for_model(known.pop("model_type"), **known)
             self.model = AutoModelForTokenClassification.from_config(config)
         self._tokens = Tokenizer.from_str(self.tokenizer)
-        self._tokens.enable_truncation(self.model.config.max_position_embeddings)
-        pad = self.model.config.pad_token_id or 0
+        settings = json.loads(self.config)
+        self._tokens.enable_truncation(settings["max_position_embeddings"])
+        pad = settings.get("pad_token_id") or 0
         self._tokens.enable_padding(pad_id=pad, pad_token=self._tokens.id_to_token(pad))
 
     def forward(self, words: Tensor, lengths: Tensor, texts: Sequence[Sequence[str]]) -> Tensor:

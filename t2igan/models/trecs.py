@@ -20,7 +20,7 @@ from t2igan.layout.layout import Layout, Layouts
 from t2igan.layout.mask_bank import MaskBank
 from t2igan.layout.narratives import Narrative
 from t2igan.layout.retrieval import ranking
-from t2igan.models.adversarial import AdversarialModule
+from t2igan.models.drawing import DrawingModule
 from t2igan.models.tagger import Tagger
 
 Trace = Literal["real", "oracle", "none"]
@@ -73,7 +73,7 @@ class TrecsPipeline:
         bank: MaskBank,
         composer: Composer,
         trace: Trace = "real",
-        generator: AdversarialModule | None = None,
+        generator: DrawingModule | None = None,
     ) -> None:
         self.tagger, self.retriever, self.bank, self.composer = tagger, retriever, bank, composer
         self.trace, self.generator = trace, generator
@@ -175,7 +175,7 @@ class TrecsPipeline:
         if self.tagger is not None:
             self.tagger.to(device)
 
-    def _module(self) -> AdversarialModule:
+    def _module(self) -> DrawingModule:
         if self.generator is None:
             raise UserError("the pipeline has no generator, so that it ends with canvases")
         return self.generator
