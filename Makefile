@@ -23,8 +23,10 @@ bench: install
 	$(BIN)/python -m benchmarks
 
 lint: install
-	$(BIN)/python -m pip install --quiet "ruff>=0.6"
+	$(BIN)/python -m pip install --quiet "ruff>=0.16,<0.18" "pyright[nodejs]>=1.1.400,<1.2"
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright --pythonpath $(BIN)/python
 
 install: $(VENV)/installed
 

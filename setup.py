@@ -18,6 +18,7 @@ setup(
     packages=[*find_packages(include=["t2igan", "t2igan.*"]), "t2igan.experiments", "t2igan.checkpoints"],
     package_dir={"t2igan.experiments": "experiments", "t2igan.checkpoints": "checkpoints"},
     package_data={
+        "t2igan": ["py.typed"],
         "t2igan.experiments": ["**/*.yaml"],
         "t2igan.checkpoints": ["zoo/**/*"],
         "t2igan.evaluation": ["protocols/**/*.yaml"],
@@ -60,7 +61,7 @@ setup(
             "nbclient>=0.8",
             "ipykernel>=6.25",
         ],
-        "lint": ["ruff>=0.6"],
+        "lint": ["ruff>=0.16,<0.18", "pyright[nodejs]>=1.1.400,<1.2"],
         "clip": ["transformers>=4.40"],
         "diffusion": ["diffusers>=0.30", "transformers>=4.40"],
         "ray": ["ray>=2.9"],

@@ -4,10 +4,11 @@ Written against pytorch-lightning 2.6.6. Where an upgrade breaks something, it b
 :mod:`t2igan.data.resume`, which is about nothing but the counters of its loops.
 """
 
-from typing import Any
+from typing import Any, cast
 
 import pytorch_lightning as pl
 from pytorch_lightning.core.optimizer import LightningOptimizer
+from pytorch_lightning.loops.progress import _ProcessedTracker
 from pytorch_lightning.profilers import Profiler
 from torch import Tensor
 
@@ -67,6 +68,11 @@ def step_is_logged(trainer: pl.Trainer) -> bool:
 def loggers_step(trainer: pl.Trainer) -> int:
     """The step under which loggers get what is logged (``loops/training_epoch_loop.py``)."""
     return trainer.fit_loop.epoch_loop._batches_that_stepped
+
+
+def training_batches(trainer: pl.Trainer) -> int:
+    """Training batches that are done, of the whole run (``loops/progress.py``)."""
+    return cast(_ProcessedTracker, trainer.fit_loop.epoch_loop.batch_progress.total).processed
 
 
 def set_loggers_step(trainer: pl.Trainer, step: int) -> None:

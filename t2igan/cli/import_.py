@@ -117,7 +117,7 @@ def _table(each: ReleasedNetwork) -> Table:
         "kind": each.kind,
         "tensors": f"{each.tensors:,}",
         "parameters": f"{each.parameters:,}",
-        "its shapes say": _listed(each.network.official.read),
+        "its shapes say": _listed(each.form.read),
         "sha256": each.sha256,
     }
     for row in rows.items():

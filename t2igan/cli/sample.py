@@ -47,7 +47,7 @@ def _paired(argv: Sequence[str]) -> Iterator[str]:
             yield word
             continue
         pair = [next(words, None), next(words, None)]
-        if None in pair or any(each.startswith("--") for each in pair):
+        if any(each is None or each.startswith("--") for each in pair):
             raise UserError(f'{PAIR} takes two captions: {PAIR} "a small red bird" "a large blue bird"')
         yield f"{PAIR}={json.dumps(pair)}"
 

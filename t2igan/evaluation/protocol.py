@@ -9,7 +9,7 @@ import typing
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args, get_origin
+from typing import Any, Literal, TypeVar, cast, get_args, get_origin
 
 from t2igan.errors import UserError
 from t2igan.evaluation.metrics import METRICS, ScoredMetric
@@ -211,7 +211,7 @@ def _read_metrics(entries: Any, path: Path) -> tuple[ScoredMetric, ...]:
 
 def _read(kind: type[T], values: Mapping[Any, Any], path: Path, prefix: str) -> T:
     """A dataclass from plain values, each checked against the type of its field."""
-    types, known = typing.get_type_hints(kind), {own.name: own for own in fields(kind)}
+    types, known = typing.get_type_hints(kind), {own.name: own for own in fields(cast(Any, kind))}
     for key in values:
         if key not in known:
             raise UserError(f"{path}: {prefix}{key}: unknown key; there are {', '.join(known) or 'none'}")

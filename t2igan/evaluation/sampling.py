@@ -4,7 +4,7 @@ import itertools
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +15,7 @@ from t2igan.errors import UserError
 from t2igan.layout.layout import Layouts
 from t2igan.models.adversarial import AdversarialModule
 from t2igan.models.drawing import DrawingModule
-from t2igan.models.synthesis import Synthesis
+from t2igan.models.synthesis import Generator, Synthesis
 from t2igan.nn.images import to_uint8
 from t2igan.nn.modes import evaluating
 from t2igan.nn.noise import between, caption_noise
@@ -154,7 +154,8 @@ class Sampler:
             raise UserError(f"{name} holds no vocabulary, it never saw a data set; train it with t2igan fit")
         if module.averaged and weights == "raw":
             raise UserError(f"{name} holds averaged weights only: leave --weights raw out")
-        self.module, self.weights = module, weights
+        self.module = module
+        self.weights: Weights = weights
         self.vocabulary = Vocabulary(module.vocabulary)
 
     def noise(self, index: int, n: int, seed: int) -> Tensor:
@@ -193,7 +194,7 @@ class Sampler:
         rows = between(*noise, shares).to(self.module.device)
         if not isinstance(self.module, AdversarialModule):
             raise UserError(f"{type(self.module).__name__} has no way from one caption to another")
-        encoder, generator = self._network("text_encoder"), self._network("generator")
+        encoder, generator = self._network("text_encoder"), cast(Generator, self._network("generator"))
         with evaluating(encoder, generator):
             text = encoder(ids, lengths).between(shares.to(self.module.device))
             made = generator.from_random(rows, self.module.conditions(text, None))
@@ -202,7 +203,7 @@ class Sampler:
     def _network(self, name: str) -> nn.Module:
         """A network of the module, averaged where that is asked for and there is an average."""
         averaged = self.weights == "ema" and name in self.module.averages
-        return self.module.averages[name].module if averaged else getattr(self.module, name)
+        return self.module.averages[name].module if averaged else self.module.get_submodule(name)
 
     def _numbered(self, captions: Sequence[KnownCaption]) -> tuple[Tensor, Tensor]:
         """Ids (B, T), 0 = padding, and lengths (B,), on the module's device."""

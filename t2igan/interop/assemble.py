@@ -1,10 +1,10 @@
 """Released networks -> checkpoints of the suite, as whole a system as they make."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 
@@ -13,9 +13,10 @@ from t2igan.files import write_whole
 from t2igan.interop.files import ReleasedNetwork
 from t2igan.interop.kinds import KINDS
 from t2igan.interop.networks import DFGANNetworks, LoneNetwork
-from t2igan.models.damsm import DAMSM
+from t2igan.models.adversarial import AdversarialModule
+from t2igan.models.damsm import DAMSM, ImageEncoder
 from t2igan.models.digest import seal
-from t2igan.models.stream import STREAM
+from t2igan.models.stream import STREAM, CaptionDecoder, CaptionEncoder
 from t2igan.models.suite_module import SuiteModule
 from t2igan.models.synthesis import Discriminator, Generator
 from t2igan.nn.config import config_of
@@ -125,14 +126,15 @@ def _adversarial(roles: dict[str, list[ReleasedNetwork]], words: Words) -> Syste
     (generated,), (text,) = roles["generator"], roles["text encoder"]
     _require_size(text, words)
     _require_usual(text)
-    _require_width(generated, generated.network.sentence_dim, text, text.network.dim)
-    generator, discriminators = _split(generated.network)
+    encoder, network = cast(TextEncoder, text.network), cast(Generator, generated.network)
+    _require_width(generated, network.sentence_dim, text, encoder.dim)
+    generator, discriminators = _split(network)
     parts = {"generator": generated, "text_encoder": text}
-    for each in sorted(roles.get("discriminator", []), key=lambda each: each.network.image_size):
-        _require_width(each, each.network.official.read["sentence_dim"], text, text.network.dim)
+    for each in sorted(roles.get("discriminator", []), key=lambda each: _discriminator(each).image_size):
+        _require_width(each, each.form.read["sentence_dim"], text, encoder.dim)
         parts[f"discriminators.{len(discriminators)}"] = each
-        discriminators.append(_giving_logits(each.network))
-    paper, arguments = KINDS[generated.kind].module
+        discriminators.append(_giving_logits(_discriminator(each)))
+    paper, arguments = cast(tuple[Callable[..., AdversarialModule], dict[str, Any]], KINDS[generated.kind].module)
     module = paper(
         generator=generator,
         discriminators=discriminators,
@@ -145,6 +147,10 @@ def _adversarial(roles: dict[str, list[ReleasedNetwork]], words: Words) -> Syste
     module.configure_model()
     module.text_encoder.load_state_dict(text.network.state_dict())
     return System(module, parts)
+
+
+def _discriminator(each: ReleasedNetwork) -> Discriminator:
+    return cast(Discriminator, each.network)
 
 
 def _split(network: Generator) -> tuple[Generator, list[Discriminator]]:
@@ -165,8 +171,9 @@ def _damsm(roles: dict[str, list[ReleasedNetwork]], words: Words) -> System:
     (text,), (image,) = roles["text encoder"], roles["image encoder"]
     _require_size(text, words)
     _require_usual(text)
-    _require_width(image, image.network.dim, text, text.network.dim)
-    module = DAMSM(image.network)
+    image_encoder, text_encoder = cast(ImageEncoder, image.network), cast(TextEncoder, text.network)
+    _require_width(image, image_encoder.dim, text, text_encoder.dim)
+    module = DAMSM(image_encoder)
     module.vocabulary = words.words
     module.configure_model()
     module.text_encoder.load_state_dict(text.network.state_dict())
@@ -176,8 +183,9 @@ def _damsm(roles: dict[str, list[ReleasedNetwork]], words: Words) -> System:
 def _stream(roles: dict[str, list[ReleasedNetwork]], words: Words) -> System:
     (encoder,), (decoder,) = roles["stream-cnn"], roles["stream-rnn"]
     _require_size(decoder, words)
-    _require_width(encoder, encoder.network.dim, decoder, decoder.network.official.read["embedding_dim"])
-    module = STREAM(encoder.network, hidden_dim=decoder.network.official.read["hidden_dim"])
+    network = cast(CaptionEncoder, encoder.network)
+    _require_width(encoder, network.dim, decoder, decoder.form.read["embedding_dim"])
+    module = STREAM(network, hidden_dim=decoder.form.read["hidden_dim"])
     module.vocabulary = words.words
     module.configure_model()
     module.decoder.load_state_dict(decoder.network.state_dict())
@@ -198,7 +206,7 @@ def _lone(each: ReleasedNetwork, words: Words | None) -> System:
 
 def _require_size(each: ReleasedNetwork, words: Words) -> None:
     """The network must have one row per word; that the words are the right ones cannot be seen."""
-    rows, size = each.network.vocabulary_size, len(words.words)
+    rows, size = cast(TextEncoder | CaptionDecoder, each.network).vocabulary_size, len(words.words)
     if rows == size:
         return
     known = "".join(f"; {KNOWN_SIZES[number]}" for number in (rows, size) if number in KNOWN_SIZES)
@@ -238,9 +246,7 @@ def write_checkpoint(system: System, out: str | Path) -> None:
         place: {"kind": each.kind, "file": each.path.name, "sha256": each.sha256}
         for place, each in system.parts.items()
     }
-    checkpoint["t2igan"]["official"] = {
-        place: each.network.official.plain() for place, each in system.parts.items()
-    }
+    checkpoint["t2igan"]["official"] = {place: each.form.plain() for place, each in system.parts.items()}
     seal(checkpoint)
     # PyTorch's own writer tells a full disk by an error that says nothing of one.
     written = io.BytesIO()

@@ -2,19 +2,19 @@
 
 import io
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 from torch import nn
 
 from t2igan.errors import UserError
 from t2igan.files import write_whole
-from t2igan.interop.forms import OfficialForm
+from t2igan.interop.forms import OfficialForm, remember_form
 from t2igan.interop.networks import DFGANNetworks, LoneNetwork
 from t2igan.interop.official import to_official
 from t2igan.models.adversarial import AdversarialModule
 from t2igan.models.damsm import DAMSM
-from t2igan.models.dfgan import DFGANGenerator
+from t2igan.models.dfgan import DFGANGenerator, OneWayDiscriminator
 from t2igan.models.stream import STREAM
 from t2igan.models.suite_module import SuiteModule, load_module, read_checkpoint
 
@@ -41,7 +41,7 @@ def network_in(path: str | Path, part: str | None = None, weights: Literal["ema"
         raise UserError(f"{path}: {asked}; {type(module).__name__} has {', '.join(parts)}")
     form = read_checkpoint(path)["t2igan"].get("official", {}).get(part)
     if form is not None:
-        parts[part].official = OfficialForm(**form)
+        remember_form(parts[part], OfficialForm(**form))
     return parts[part]
 
 
@@ -58,8 +58,9 @@ def _parts(module: SuiteModule, weights: Literal["ema", "raw"]) -> dict[str, nn.
     parts: dict[str, nn.Module] = {"generator": module.generator, "text_encoder": module.text_encoder}
     if weights == "ema":
         parts |= {name: average.module for name, average in module.averages.items()}
-    if isinstance(parts["generator"], DFGANGenerator) and len(module.discriminators) == 1:
-        parts["generator"] = DFGANNetworks(parts["generator"], module.discriminators[0])
+    generator, discriminators = parts["generator"], list(module.discriminators)
+    if isinstance(generator, DFGANGenerator) and len(discriminators) == 1:
+        parts["generator"] = DFGANNetworks(generator, cast(OneWayDiscriminator, discriminators[0]))
         return parts
     return parts | {
         f"discriminators.{place}": discriminator for place, discriminator in enumerate(module.discriminators)

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from t2igan.errors import UserError
+from t2igan.interop.forms import OfficialForm, form_of
 from t2igan.interop.kinds import KINDS, kind_of
 from t2igan.interop.official import from_official
 from t2igan.metrics.weights import file_sha256
@@ -37,9 +38,21 @@ class ReleasedNetwork:
     sha256: str
 
     @property
+    def form(self) -> OfficialForm:
+        """How the original code wrote it down.
+
+        Raises:
+            RuntimeError: :func:`t2igan.interop.from_official` did not make it.
+        """
+        form = form_of(self.network)
+        if form is None:
+            raise RuntimeError(f"{self.path}: a network without the form of its file")
+        return form
+
+    @property
     def tensors(self) -> int:
         """Number of tensors in the file."""
-        return len(self.network.official.names)
+        return len(self.form.names)
 
     @property
     def parameters(self) -> int:

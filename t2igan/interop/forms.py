@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from t2igan.errors import UserError
 
@@ -54,6 +54,16 @@ class OfficialForm:
         """The form as a checkpoint keeps it: without what else was in a container (epoch, optimisers)."""
         around = None if self.around is None else {"model": None}
         return {"kind": self.kind, "names": self.names, "prefixes": self.prefixes, "around": around}
+
+
+def form_of(network: nn.Module) -> OfficialForm | None:
+    """The form of the file that a network came from, None for one that was trained here."""
+    return vars(network).get("official")
+
+
+def remember_form(network: nn.Module, form: OfficialForm) -> None:
+    """Let :func:`form_of` find the form; the attribute ``official`` holds it."""
+    vars(network)["official"] = form
 
 
 def unpack(kind: str, state: Mapping[str, Any]) -> tuple[dict[str, Any], OfficialForm]:

@@ -35,7 +35,7 @@ class DFGANNetworks(Generator):
         """Logits (B,) of "real and matching"."""
         return self.discriminator.conditional(features, sentence)
 
-    def unconditional(self, features: Tensor) -> None:
+    def unconditional(self, features: Tensor) -> Tensor | None:
         """None: the discriminator judges pairs only."""
         return self.discriminator.unconditional(features)
 

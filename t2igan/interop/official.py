@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from t2igan.errors import UserError
-from t2igan.interop.forms import CONTAINER, PREFIX, OfficialForm, unpack
+from t2igan.interop.forms import CONTAINER, PREFIX, OfficialForm, form_of, remember_form, unpack
 from t2igan.interop.kind import Shapes
 from t2igan.interop.kinds import KINDS, NAMES, likely_kind, official_name, twice_stripped
 from t2igan.models.attngan import AttnGANGenerator
@@ -59,7 +59,7 @@ def from_official(kind: str, state_dict: Mapping[str, Any], **config: Any) -> nn
     given = {names[name]: tensor.detach().clone() for name, tensor in tensors.items()}
     counters = {key: torch.zeros_like(own[key], device="cpu") for key in own if key not in given}
     network.load_state_dict(given | counters, assign=True)
-    network.official = form
+    remember_form(network, form)
     return network.eval()
 
 
@@ -77,7 +77,7 @@ def to_official(module: nn.Module) -> dict[str, Any]:
     Raises:
         UserError: there is no released network like it.
     """
-    form = getattr(module, "official", None) or _released_form(module)
+    form = form_of(module) or _released_form(module)
     own = module.state_dict()
     return form.pack({name: own[key] for name, key in form.names.items()})
 

@@ -31,9 +31,10 @@ from t2igan.models.text_conditioned import TextConditioned, TextMode
 from t2igan.nn.average import WeightAverage
 from t2igan.nn.images import to_signed
 from t2igan.nn.modes import evaluating, frozen
+from t2igan.nn.modules import Modules, NamedModules
 from t2igan.nn.noise import caption_noise
 from t2igan.ranges import Count, Decay, Positive, Rate, Whole
-from t2igan.text import TextEmbedding
+from t2igan.text import TextEmbedding, TextEncoder
 
 VALIDATION_SEED = 0
 
@@ -100,18 +101,19 @@ class AdversarialModule(TextConditioned):
         super().__init__(damsm, text_mode, vocabulary_size)
         self.automatic_optimization = False
         self.generator = generator
-        self.discriminators = nn.ModuleList(discriminators)
+        self.discriminators = Modules(discriminators)
         self.objective = objective
         self.penalty = penalty
-        self.generator_losses = nn.ModuleList(generator_losses or [])
-        self.mismatch = mismatch
+        self.generator_losses = Modules(generator_losses or [])
+        self.mismatch: MismatchPolicy = mismatch
         self.lr_generator, self.lr_discriminator, self.lr_text = lr_generator, lr_discriminator, lr_text
-        self.betas = tuple(betas)
+        self.betas: tuple[float, float] = (betas[0], betas[1])
         self.ema_decay = ema_decay
         self.accumulate = accumulate
         self.clip = clip
         self.seed = seed
-        self.averages = nn.ModuleDict()
+        self.averages: NamedModules[WeightAverage] = NamedModules()
+        self.requires = frozenset({"captions"}).union(*(each.requires for each in (generator, *discriminators)))
         if channels_last:
             self.generator.to(memory_format=torch.channels_last)
             self.discriminators.to(memory_format=torch.channels_last)
@@ -131,10 +133,10 @@ class AdversarialModule(TextConditioned):
 
     def configure_model(self) -> None:
         """Build the text encoder and, for training, the scorer: the DAMSM that scores what is generated."""
-        if self.text_encoder is not None:
+        if hasattr(self, "text_encoder"):
             return
         if self.damsm is not None and self._trainer is not None:
-            self.scorer = self._load_scorer()
+            self.scorer = self._load_scorer(self.damsm)
         self.text_encoder = self._new_text_encoder()
         if self._trainer is not None:
             for loss in self.generator_losses:
@@ -144,7 +146,7 @@ class AdversarialModule(TextConditioned):
             self.inputs["damsm"] = content_sha256(self.scorer)
             if self.text_mode != "none":
                 self.text_encoder.load_state_dict(self.scorer.text_encoder.state_dict())
-            if self.text_mode == "damsm-finetune":
+            if self.text_mode == "damsm-finetune" and isinstance(self.text_encoder, TextEncoder):
                 self.scorer.text_encoder = self.text_encoder
         if not self.trains_text:
             self.text_encoder.requires_grad_(False)
@@ -160,14 +162,14 @@ class AdversarialModule(TextConditioned):
         groups: list[dict[str, Any]] = [{"params": list(self.generator.parameters()), "lr": self.lr_generator}]
         if self.text_mode == "joint":
             groups.append({"params": list(self.text_encoder.parameters()), "lr": self.lr_text})
-        optimizers = [
+        optimizers: list[torch.optim.Optimizer] = [
             torch.optim.Adam(groups, betas=self.betas, fused=fused),
             torch.optim.Adam(
                 self.discriminators.parameters(), lr=self.lr_discriminator, betas=self.betas, fused=fused
             ),
         ]
         if self.text_mode == "damsm-finetune":
-            encoders = [*self.text_encoder.parameters(), *self.scorer.image_encoder.trainable()]
+            encoders = [*self.text_encoder.parameters(), *self.given_scorer.image_encoder.trainable()]
             optimizers.append(torch.optim.Adam(encoders, lr=self.lr_text, betas=self.betas, fused=fused))
         return optimizers
 
@@ -186,10 +188,10 @@ class AdversarialModule(TextConditioned):
         self.generator_losses.eval()
         if self.text_mode == "damsm-finetune":
             # It was loaded in eval mode, and Lightning leaves modes as they are.
-            self.scorer.train()
+            self.given_scorer.train()
         else:
             # The recurrent layer stays in train mode (its backward on the GPU demands it), without dropout.
-            if self.text_mode != "none":
+            if isinstance(self.text_encoder, TextEncoder):
                 self.text_encoder.dropout.eval()
             if self.scorer is not None:
                 self.scorer.eval()
@@ -244,17 +246,12 @@ class AdversarialModule(TextConditioned):
         """The same in a training step, for models that learn from more than they have at use."""
         return self.conditions(text, chunk.batch.layouts)
 
-    @property
-    def requires(self) -> frozenset[str]:
-        """What a batch must hold: captions, and what generator and discriminators take beside them."""
-        return frozenset({"captions"}).union(*(each.requires for each in (self.generator, *self.discriminators)))
-
     # --------------------------------------------------------------- training
 
     def training_step(self, batch: CaptionedImages, batch_idx: int) -> None:
         """One step of all networks."""
         self._settle_modes()
-        generator_optimizer, discriminator_optimizer, *others = self.optimizers()
+        generator_optimizer, discriminator_optimizer, *others = self.every_optimizer()
         do_not_count_steps_of(discriminator_optimizer, *others)
         chunks = self._chunks(batch)
         if others:
@@ -287,7 +284,7 @@ class AdversarialModule(TextConditioned):
         """``damsm-finetune``: the DAMSM loss on real images moves both encoders."""
         optimizer.zero_grad()
         for chunk in chunks:
-            regions, codes = self.scorer.image_encoder(chunk.images)
+            regions, codes = self.given_scorer.image_encoder(chunk.images)
             text = self.text_encoder(chunk.batch.captions, chunk.batch.lengths, chunk.random)
             chunk.scored_text = text.detach()
             loss = damsm_loss(regions, codes, text, chunk.batch.class_ids, self._scorer_gammas(), True).total
@@ -316,14 +313,14 @@ class AdversarialModule(TextConditioned):
     def discriminator_loss(self, chunk: Chunk) -> Tensor:
         """Adversarial loss of all discriminators on a generated chunk, with the penalty if it is merged."""
         total = penalty = chunk.images.new_zeros(())
-        merged = self.penalty is not None and not self.penalty.separate
+        merged = self.penalty if self.penalty is not None and not self.penalty.separate else None
         # In half precision the penalty needs a pass of its own.
-        shared = merged and bool(self.levers.shared_penalty) and not torch.is_autocast_enabled(self.device.type)
+        shared = bool(merged and self.levers.shared_penalty) and not torch.is_autocast_enabled(self.device.type)
         for discriminator in self.discriminators:
-            images, condition = chunk.real(discriminator.image_size), discriminator.condition(chunk.told)
+            images, condition = chunk.real(discriminator.image_size), discriminator.condition(chunk.conditions)
             if shared:
                 images, condition = leaves(images, condition)
-            generated = chunk.synthesis.of_size(discriminator.image_size).detach()
+            generated = chunk.generated.of_size(discriminator.image_size).detach()
             real, fake, wrong = discriminate_pairs(
                 discriminator,
                 images,
@@ -336,8 +333,8 @@ class AdversarialModule(TextConditioned):
             loss = discriminator.adversarial_weight * self.objective.discriminator_loss(real, fake, wrong, share)
             self._log_verdicts(chunk, discriminator, loss, verdicts(real, fake, wrong, share))
             total = total + loss
-            if shared and discriminator.penalised:
-                penalty = penalty + self.penalty(real.conditional, images, condition)
+            if merged and shared and discriminator.penalised:
+                penalty = penalty + merged(real.conditional, images, condition)
         if merged:
             penalty = penalty if shared else self.penalty_loss(chunk)
             self._log(chunk, penalty=penalty)
@@ -356,14 +353,16 @@ class AdversarialModule(TextConditioned):
 
     def penalty_loss(self, chunk: Chunk) -> Tensor:
         """Gradient penalty of all discriminators on the chunk's real pairs, in float32 whatever the precision."""
-        total = chunk.images.new_zeros(())
+        total, penalty = chunk.images.new_zeros(()), self.penalty
+        if penalty is None:
+            return total
         with torch.autocast(self.device.type, enabled=False):
             for discriminator in (each for each in self.discriminators if each.penalised):
                 images, condition = leaves(
-                    chunk.real(discriminator.image_size), discriminator.condition(chunk.told)
+                    chunk.real(discriminator.image_size), discriminator.condition(chunk.conditions)
                 )
                 logits = discriminator.conditional(discriminator(images), condition)
-                total = total + self.penalty(logits, images, condition)
+                total = total + penalty(logits, images, condition)
         return total
 
     def _generator_phase(self, chunks: list[Chunk], optimizer: LightningOptimizer) -> None:
@@ -382,12 +381,12 @@ class AdversarialModule(TextConditioned):
         """Adversarial loss of a generated chunk against all discriminators, plus the further terms."""
         adversarial, judged = chunk.images.new_zeros(()), []
         for discriminator in self.discriminators:
-            condition = discriminator.condition(chunk.told)
-            verdict = discriminator.verdict(chunk.synthesis.of_size(discriminator.image_size), condition)
+            condition = discriminator.condition(chunk.conditions)
+            verdict = discriminator.verdict(chunk.generated.of_size(discriminator.image_size), condition)
             adversarial = adversarial + discriminator.adversarial_weight * self.objective.generator_loss(verdict)
             judged.append(Judged(discriminator, verdict, condition))
         self._log(chunk, loss_g_adversarial=adversarial)
-        view = GeneratorView(chunk.synthesis, chunk.scored_text, chunk.batch, self.scorer, chunk.real, judged)
+        view = GeneratorView(chunk.generated, chunk.scored_text, chunk.batch, self.scorer, chunk.real, judged)
         total = adversarial
         for term in self.generator_losses:
             value = term(view)
@@ -397,7 +396,7 @@ class AdversarialModule(TextConditioned):
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Clip the gradients of generator or discriminators, unscaled by now; those of encoders are left."""
-        if self.clip is not None and any(optimizer is each.optimizer for each in self.optimizers()[:2]):
+        if self.clip is not None and any(optimizer is each.optimizer for each in self.every_optimizer()[:2]):
             self.clip_gradients(optimizer, gradient_clip_val=self.clip, gradient_clip_algorithm="norm")
 
     def _log(self, chunk: Chunk, **values: Tensor) -> None:

@@ -154,9 +154,9 @@ class CascadeDiscriminator(Discriminator, ABC):
         """Picture (B, 3, S, S) -> features (B, C, 4, 4)."""
         return self.narrow(self.down(image))
 
-    def conditional(self, features: Tensor, sentence: Tensor) -> Tensor:
+    def conditional(self, features: Tensor, condition: Tensor) -> Tensor:
         """Logits or probabilities (B,) of "real and matching"."""
-        everywhere = sentence[:, :, None, None].expand(-1, -1, *features.shape[2:])
+        everywhere = condition[:, :, None, None].expand(-1, -1, *features.shape[2:])
         return self._verdict(self.pair_head(self.joint(torch.cat([features, everywhere], dim=1))))
 
     def unconditional(self, features: Tensor) -> Tensor | None:

@@ -8,7 +8,7 @@ import copy
 import hashlib
 import math
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from pytorch_lightning.utilities import rank_zero_warn
@@ -135,9 +135,15 @@ class EvaluationClassifier(SuiteModule):
         weight_decay: of AdamW.
         warmup: share of the steps over which the rate rises.
         label_smoothing: of the cross-entropy.
+
+    Attributes:
+        network: made by :meth:`configure_model`, as is the table.
+        class_table: int64 (C,), the class id of each logit.
     """
 
     requires = frozenset()
+    network: SmallConvNet | InceptionClassifier
+    class_table: Tensor
 
     def __init__(
         self,
@@ -156,7 +162,6 @@ class EvaluationClassifier(SuiteModule):
         self.trunk, self.image_size, self.width, self.weights = trunk, image_size, width, weights
         self.lr, self.weight_decay, self.warmup = lr, weight_decay, warmup
         self.label_smoothing = label_smoothing
-        self.network: SmallConvNet | InceptionClassifier | None = None
 
     def setup(self, stage: str) -> None:
         """Take the classes from the datamodule.
@@ -165,20 +170,20 @@ class EvaluationClassifier(SuiteModule):
             UserError: the datamodule does not list its classes, or lists others than those learnt.
         """
         super().setup(stage)
-        data = getattr(self.trainer, "datamodule", None)
+        data: Any = getattr(self.trainer, "datamodule", None)
         found = getattr(data, "classes", None)
-        if found is None and self.classes is None:
-            raise UserError(
-                "the classifier needs the classes: use ClassificationData as data, or set model.classes"
-            )
         if self.classes is None:
+            if found is None:
+                raise UserError(
+                    "the classifier needs the classes: use ClassificationData as data, or set model.classes"
+                )
             self.classes = sorted(found)
         elif found is not None and not set(found) <= set(self.classes):
             raise UserError(f"{data.store_path}: has classes that this classifier was not built for")
 
     def configure_model(self) -> None:
         """Build the network once the classes are known, and fetch pre-trained weights before training."""
-        if self.network is not None:
+        if hasattr(self, "network"):
             return
         if self.classes is None:
             raise UserError("the classifier was not told its classes: set model.classes")

@@ -5,7 +5,7 @@ its sentence in the whole. Every text-to-image GAN of the suite takes its text e
 """
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -30,8 +30,10 @@ class ImageEncoder(Configured, nn.Module):
 
     Attributes:
         dim: width D of both.
+        INPUT_SIZE: side that images are brought to, where it is always the same.
     """
 
+    INPUT_SIZE: ClassVar[int]
     dim: int
 
     def load_pretrained(self) -> None:
@@ -82,7 +84,7 @@ class InceptionImageEncoder(ImageEncoder):
         self.align_corners = align_corners
         self.bn_mode = bn_mode
         trunk = inception_v3(weights=None, init_weights=False, transform_input=False, aux_logits=False)
-        trunk.fc = nn.Identity()
+        trunk.register_module("fc", nn.Identity())
         # Trainers leave modules in the mode they find them in.
         self.trunk = trunk.requires_grad_(False).train(bn_mode == "train")
         self.emb_features = nn.Conv2d(768, dim, 1, bias=False)
@@ -175,7 +177,12 @@ class DAMSM(SuiteModule):
         clip: largest norm of the text encoder's gradient.
         persistent_adam: keep Adam's state over epochs.
         dropout: on the word embedding.
+
+    Attributes:
+        text_encoder: made by :meth:`configure_model`.
     """
+
+    text_encoder: TextEncoder
 
     def __init__(
         self,
@@ -199,11 +206,10 @@ class DAMSM(SuiteModule):
         self.clip = clip
         self.persistent_adam = persistent_adam
         self.dropout = dropout
-        self.text_encoder: TextEncoder | None = None
 
     def configure_model(self) -> None:
         """Build the text encoder once the vocabulary is known, and fetch pre-trained weights before training."""
-        if self.text_encoder is not None:
+        if hasattr(self, "text_encoder"):
             return
         size = self.vocabulary_size or len(self.vocabulary)
         self.remember(vocabulary_size=size)
@@ -237,7 +243,7 @@ class DAMSM(SuiteModule):
         if batch_idx > 0:
             return
         if not self.persistent_adam:
-            self.optimizers().optimizer.state.clear()
+            self.every_optimizer()[0].optimizer.state.clear()
         self.set_rate(self.rate(self.current_epoch))
 
     def rate(self, epoch: int) -> float:

@@ -32,9 +32,10 @@ class ModulationMLP(nn.Sequential):
     """Condition (B, K) -> one parameter per channel (B, C); the constant ``start`` when training starts."""
 
     def __init__(self, condition_dim: int, hidden: int, channels: int, start: float) -> None:
-        super().__init__(nn.Linear(condition_dim, hidden), nn.ReLU(), nn.Linear(hidden, channels))
-        nn.init.zeros_(self[2].weight)
-        nn.init.constant_(self[2].bias, start)
+        last = nn.Linear(hidden, channels)
+        super().__init__(nn.Linear(condition_dim, hidden), nn.ReLU(), last)
+        nn.init.zeros_(last.weight)
+        nn.init.constant_(last.bias, start)
 
 
 class Affine(nn.Module):
@@ -224,9 +225,9 @@ class OneWayDiscriminator(Discriminator):
         """Picture (B, 3, S, S) -> features (B, C, 4, 4)."""
         return self.blocks(self.from_image(image))
 
-    def conditional(self, features: Tensor, sentence: Tensor) -> Tensor:
+    def conditional(self, features: Tensor, condition: Tensor) -> Tensor:
         """Logits (B,) of "real and matching"."""
-        return self.joint(self.join(features, sentence)).flatten()
+        return self.joint(self.join(features, condition)).flatten()
 
 
 class DFGAN(AdversarialModule):

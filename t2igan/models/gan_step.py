@@ -37,6 +37,28 @@ class Chunk:
     told: TextEmbedding | None = None
     random: StepRandom | None = None
 
+    @property
+    def generated(self) -> Synthesis:
+        """What was generated.
+
+        Raises:
+            RuntimeError: nothing yet.
+        """
+        if self.synthesis is None:
+            raise RuntimeError("nothing was generated of this chunk yet")
+        return self.synthesis
+
+    @property
+    def conditions(self) -> TextEmbedding:
+        """What the generator was told, detached.
+
+        Raises:
+            RuntimeError: nothing yet.
+        """
+        if self.told is None:
+            raise RuntimeError("the generator was told nothing of this chunk yet")
+        return self.told
+
     def real(self, size: int) -> Tensor:
         """The real images (B, 3, size, size) in [-1, 1], resized in whole levels as PIL does."""
         if self.images.shape[-1] == size:

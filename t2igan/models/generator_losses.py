@@ -61,11 +61,13 @@ class GeneratorLoss(Configured, nn.Module):
 
     Attributes:
         name: its key in the logs.
+        gammas: smoothing factors, of a loss that takes the DAMSM.
         needs_scorer: whether it takes the DAMSM.
         inputs: sha256 of the content of checkpoints that :meth:`prepare` read, by the key that names them.
     """
 
     name: str
+    gammas: Gammas
     needs_scorer: bool = False
     inputs: Mapping[str, str] = MappingProxyType({})
 
@@ -106,6 +108,8 @@ class DAMSMLoss(GeneratorLoss):
 
     def forward(self, view: GeneratorView) -> Tensor:
         """The weighted DAMSM loss of the finest images."""
+        if view.scorer is None:
+            raise UserError("DAMSMLoss needs a DAMSM checkpoint: set model.init_args.damsm")
         regions, codes = view.scorer.image_encoder(view.synthesis.images[-1])
         class_ids = view.batch.class_ids if self.class_masking else None
         return self.weight * damsm_loss(regions, codes, view.text, class_ids, self.gammas, everywhere=True).total
@@ -131,7 +135,7 @@ class KLLoss(GeneratorLoss):
             UserError: if the generator has no conditioning augmentation.
         """
         mu, logvar = view.synthesis.mu, view.synthesis.logvar
-        if mu is None:
+        if mu is None or logvar is None:
             raise UserError(
                 "KLLoss needs a generator with conditioning augmentation: take it out of generator_losses"
             )

@@ -38,7 +38,6 @@ class RedescriptionLoss(GeneratorLoss):
         self.weight = weight
         self.reduction = reduction
         self.end_token = end_token
-        self.stream: STREAM | None = None
 
     def prepare(self, vocabulary: list[str]) -> None:
         """Load the captioner, frozen.
@@ -57,7 +56,7 @@ class RedescriptionLoss(GeneratorLoss):
     def train(self, mode: bool = True) -> "RedescriptionLoss":
         """Stay in eval mode, but for the LSTM: its backward on the GPU demands train mode; it has no dropout."""
         super().train(False)
-        if self.stream is not None:
+        if hasattr(self, "stream"):
             self.stream.decoder.lstm.train()
         return self
 

@@ -19,6 +19,7 @@ from t2igan.models.dfgan import OneWayDiscriminator, one_way_discriminators  # n
 from t2igan.models.generator_losses import DAMSMLoss, GeneratorLoss
 from t2igan.models.synthesis import Discriminator, Generator, Synthesis
 from t2igan.nn.convolution import double
+from t2igan.nn.modules import Modules
 from t2igan.nn.one_way import stage_widths
 from t2igan.ranges import Count, Decay, Rate, Weight
 from t2igan.text import TextEmbedding
@@ -42,9 +43,10 @@ class SentenceMLP(nn.Sequential):
     """Sentence -> one modulation parameter per channel; zero at the start of training."""
 
     def __init__(self, sentence_dim: int, channels: int) -> None:
-        super().__init__(nn.Linear(sentence_dim, MLP_WIDTH), nn.ReLU(), nn.Linear(MLP_WIDTH, channels))
-        nn.init.zeros_(self[2].weight)
-        nn.init.zeros_(self[2].bias)
+        last = nn.Linear(MLP_WIDTH, channels)
+        super().__init__(nn.Linear(sentence_dim, MLP_WIDTH), nn.ReLU(), last)
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)
 
 
 class SSCBN(nn.Module):
@@ -126,7 +128,7 @@ class SSAGANGenerator(Generator):
         self.image_sizes = [image_size]
         self.mask_from_upsampled = mask_from_upsampled
         self.fc = nn.Linear(noise_dim, 8 * channels * 4 * 4)
-        self.masks = nn.ModuleList(MaskPredictor(width, mask_channels) for width in inputs)
+        self.masks = Modules(MaskPredictor(width, mask_channels) for width in inputs)
         self.blocks = nn.ModuleList(SSACNBlock(width, out, sentence_dim) for width, out in zip(inputs, outputs))
         self.to_image = nn.Sequential(
             nn.BatchNorm2d(outputs[-1]),

@@ -20,6 +20,7 @@ from t2igan.data.batch import CaptionedImages
 from t2igan.data.selection import ImageSplit
 from t2igan.data.vocabulary import Vocabulary, tokenize
 from t2igan.errors import UserError
+from t2igan.lightning_private import datamodule_of
 from t2igan.metrics.backbones import IMAGENET_MEAN, IMAGENET_STD, load_weights
 from t2igan.metrics.captions import CaptionQuality
 from t2igan.metrics.weights import resolve_weights
@@ -80,7 +81,7 @@ class ResNetCaptionEncoder(CaptionEncoder):
         self.renormalise = renormalise
         self.bn_mode = bn_mode
         trunk = resnet152(weights=None)
-        trunk.fc = nn.Identity()
+        trunk.register_module("fc", nn.Identity())
         # Trainers leave modules in the mode they find them in.
         self.trunk = trunk.requires_grad_(False).train(bn_mode == "train")
         self.linear = nn.Linear(2048, dim)
@@ -155,7 +156,7 @@ class DAMSMCaptionEncoder(CaptionEncoder):
         super().__init__()
         self.dim = dim
         self.damsm = damsm
-        self.image_size = getattr(image_encoder, "image_size", None) or image_encoder.INPUT_SIZE
+        self.image_size: int = getattr(image_encoder, "image_size", None) or image_encoder.INPUT_SIZE
         self.trunk = image_encoder.requires_grad_(False).eval()
         self.linear = nn.Linear(image_encoder.dim, dim)
         self.bn = nn.BatchNorm1d(dim)
@@ -168,7 +169,7 @@ class DAMSMCaptionEncoder(CaptionEncoder):
         """
         module = load_module(self.damsm)
         try:
-            self.trunk.load_state_dict(module.image_encoder.state_dict())
+            self.trunk.load_state_dict(module.get_submodule("image_encoder").state_dict())
         except (AttributeError, RuntimeError) as error:
             raise UserError(
                 f"{self.damsm} has no image encoder like this {type(self.trunk).__name__}: "
@@ -212,7 +213,7 @@ class CaptionDecoder(Configured, nn.Module):
         self.lstm = nn.LSTM(embedding_dim, hidden_dim, batch_first=True)
         self.linear = nn.Linear(hidden_dim, vocabulary_size)
         with torch.no_grad():
-            self.lstm.bias_ih_l0[hidden_dim : 2 * hidden_dim] += forget_bias
+            self.lstm.get_parameter("bias_ih_l0")[hidden_dim : 2 * hidden_dim] += forget_bias
 
     def forward(self, features: Tensor, captions: Tensor, lengths: Tensor) -> Tensor:
         """Logits of each word, given the features and the true words before it.
@@ -294,7 +295,12 @@ class STREAM(SuiteModule):
         lr: learning rate.
         lr_final: the rate falls to it in a straight line over the run; None keeps ``lr``.
         forget_bias: of the decoder.
+
+    Attributes:
+        decoder: made by :meth:`configure_model`.
     """
+
+    decoder: CaptionDecoder
 
     def __init__(
         self,
@@ -315,12 +321,11 @@ class STREAM(SuiteModule):
         self.max_words = max_words
         self.lr, self.lr_final = lr, lr_final
         self.forget_bias = forget_bias
-        self.decoder: CaptionDecoder | None = None
         self.quality = CaptionQuality()
 
     def configure_model(self) -> None:
         """Build the decoder once the vocabulary is known, and fetch pre-trained weights before training."""
-        if self.decoder is not None:
+        if hasattr(self, "decoder"):
             return
         size = self.vocabulary_size or len(self.vocabulary)
         self.remember(vocabulary_size=size)
@@ -382,7 +387,7 @@ class STREAM(SuiteModule):
 
     def validation_step(self, batch: CaptionedImages, batch_idx: int) -> None:
         """Take account of images; all captions of an image are its references."""
-        self._take_account(batch, self.trainer.datamodule.val_split)
+        self._take_account(batch, datamodule_of(self.trainer).val_split)
 
     def on_validation_epoch_end(self) -> None:
         """Log loss and perplexity a token, BLEU-4 and ROUGE-L."""
@@ -391,7 +396,7 @@ class STREAM(SuiteModule):
 
     def test_step(self, batch: CaptionedImages, batch_idx: int) -> None:
         """The same as validation, of the test images."""
-        self._take_account(batch, self.trainer.datamodule.test_split)
+        self._take_account(batch, datamodule_of(self.trainer).test_split)
 
     def _take_account(self, batch: CaptionedImages, split: ImageSplit) -> None:
         references = reference_captions(split, batch.caption_ids.tolist())

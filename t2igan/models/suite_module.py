@@ -4,12 +4,14 @@ import hashlib
 import json
 import re
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import Any, ClassVar
+from typing import Any, cast
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.core.optimizer import LightningOptimizer
 from pytorch_lightning.plugins import MixedPrecision
 from torch import Tensor
 
@@ -18,6 +20,7 @@ from t2igan import earlier
 from t2igan.data.batch import CaptionedImages
 from t2igan.data.vocabulary import END
 from t2igan.errors import UserError
+from t2igan.lightning_private import training_batches
 from t2igan.models.digest import OWN, archive_problem, is_sealed, is_whole, seal
 from t2igan.models.weights_file import SUFFIX, read_weights
 from t2igan.nn import across
@@ -55,7 +58,7 @@ class SuiteModule(Configured, pl.LightningModule):
         averaged: whether the weights that were read are the averages of a training, without those that it moved.
     """
 
-    requires: ClassVar[frozenset[str]] = frozenset({"captions"})
+    requires: frozenset[str] = frozenset({"captions"})
     """What a batch must hold, of ``captions``, ``layouts``, ``segments`` (texts of a layout's segments) and
     ``narratives``. A data module carries it in its batches, or refuses by name before training begins."""
 
@@ -82,7 +85,7 @@ class SuiteModule(Configured, pl.LightningModule):
             UserError: if this module was trained on another vocabulary, or the data lack what it requires.
         """
         seed_weights()
-        data = getattr(self.trainer, "datamodule", None)
+        data: Any = getattr(self.trainer, "datamodule", None)
         if hasattr(data, "require"):
             data.require(self.requires, type(self).__name__)
         if data is None or not hasattr(data, "vocabulary"):
@@ -101,7 +104,7 @@ class SuiteModule(Configured, pl.LightningModule):
     @property
     def step_number(self) -> int:
         """The number of the training batch under way, counted from 0 over the whole run, resumed or not."""
-        return self.trainer.fit_loop.epoch_loop.batch_progress.total.processed
+        return training_batches(self.trainer)
 
     @property
     def run_seed(self) -> int:
@@ -130,8 +133,8 @@ class SuiteModule(Configured, pl.LightningModule):
         Args:
             clips: whether gradients are clipped, which in mixed precision a fused Adam does not allow.
         """
-        mixed = isinstance(getattr(self._trainer, "precision_plugin", None), MixedPrecision)
-        if mixed and (clips or self.trainer.precision_plugin.scaler is not None):
+        precision = getattr(self._trainer, "precision_plugin", None)
+        if isinstance(precision, MixedPrecision) and (clips or precision.scaler is not None):
             return None
         return True if self.levers.fused_adam else None
 
@@ -165,9 +168,14 @@ class SuiteModule(Configured, pl.LightningModule):
         if self.trainer.max_epochs == -1 and self.trainer.max_steps == -1:
             raise UserError(f"{key} follows the length of training: set trainer.max_epochs or trainer.max_steps")
 
+    def every_optimizer(self) -> list[LightningOptimizer]:
+        """The optimisers of a training, in the order of ``configure_optimizers``."""
+        found = self.optimizers()
+        return cast(list[LightningOptimizer], found if isinstance(found, list) else [found])
+
     def set_rate(self, rate: float) -> None:
         """Give all parameters of the one optimiser this learning rate."""
-        for group in self.optimizers().optimizer.param_groups:
+        for group in self.every_optimizer()[0].optimizer.param_groups:
             group["lr"] = rate
 
     def log_step(self, values: dict[str, Tensor], samples: int, prog_bar: bool = True) -> None:
@@ -195,7 +203,7 @@ class SuiteModule(Configured, pl.LightningModule):
                 del state[key]
         return state
 
-    def load_state_dict(self, state_dict: dict[str, Any], strict: bool = True, assign: bool = False) -> Any:
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
         """Load what :meth:`state_dict` gave; borrowed weights stay as they are."""
         own = super().state_dict()
         kept = {key: value for key, value in own.items() if key.startswith(self.borrowed())}
@@ -303,10 +311,14 @@ def _check_form(path: Path, checkpoint: Any) -> None:
         raise UserError(f"{path} was not written by this suite (it holds no config)")
     weights, words = checkpoint.get("state_dict"), own.get("vocabulary")
     tensors = isinstance(weights, dict) and all(isinstance(each, torch.Tensor) for each in weights.values())
-    texts = isinstance(words, list) and all(isinstance(word, str) for word in words)
-    texts = texts and len(set(words)) == len(words) and words[:1] in ([], [END])
-    if not tensors or not texts or not isinstance(own.get("dataset"), dict):
+    if not tensors or not _are_words(words) or not isinstance(own.get("dataset"), dict):
         raise UserError(f"{path} is not a whole checkpoint: its weights, vocabulary or data set are not there")
+
+
+def _are_words(words: Any) -> bool:
+    """Whether this is a vocabulary: different texts, ``<end>`` first."""
+    texts = isinstance(words, list) and all(isinstance(word, str) for word in words)
+    return texts and len(set(words)) == len(words) and words[:1] in ([], [END])
 
 
 def require_finite(path: str | Path, weights: dict[str, torch.Tensor]) -> None:

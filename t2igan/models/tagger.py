@@ -15,6 +15,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from t2igan.data.tagged import UNTAGGED, TaggedBatch
 from t2igan.layout.labels import COCO_STUFF
+from t2igan.lightning_private import datamodule_of
 from t2igan.metrics.tagging import content_words, tagging_quality
 from t2igan.models.suite_module import SuiteModule
 from t2igan.nn.config import Configured
@@ -147,13 +148,12 @@ class Tagger(SuiteModule):
         self.on_validation_epoch_end()
 
     def _content_words(self) -> np.ndarray:
-        rows = self.trainer.datamodule.training_rows()
+        rows = datamodule_of(self.trainer).training_rows()
         return content_words(*rows, size=len(self.vocabulary))
 
     def on_train_epoch_start(self) -> None:
         """The epoch's rate."""
-        for group in self.optimizers().optimizer.param_groups:
-            group["lr"] = self.lr * self.lr_decay**self.current_epoch
+        self.set_rate(self.lr * self.lr_decay**self.current_epoch)
 
     def configure_gradient_clipping(self, optimizer: torch.optim.Optimizer, *_: object, **__: object) -> None:
         """Clip the norm of all gradients together."""

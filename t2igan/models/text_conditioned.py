@@ -9,8 +9,10 @@ from t2igan.data.batch import CaptionedImages
 from t2igan.errors import UserError
 from t2igan.losses.matching import Gammas
 from t2igan.models.damsm import DAMSM
+from t2igan.models.generator_losses import GeneratorLoss
 from t2igan.models.suite_module import SuiteModule, load_module
-from t2igan.models.synthesis import Generator, check_sentence_dim
+from t2igan.models.synthesis import Discriminator, Generator, check_sentence_dim
+from t2igan.nn.modules import Modules
 from t2igan.text import NoText, TextEmbedding, TextEncoder
 
 TextMode = Literal["joint", "frozen", "damsm-finetune", "none"]
@@ -20,26 +22,27 @@ class TextConditioned(SuiteModule):
     """Has a text encoder in one of the modes that :class:`t2igan.models.adversarial.AdversarialModule` describes.
 
     Attributes:
-        text_encoder: embeds captions, None until :meth:`configure_model`.
+        text_encoder: embeds captions; made by :meth:`configure_model`.
         scorer: the pre-trained DAMSM, None where there is none or nothing is trained.
         generator: what the embeddings are for.
         discriminators: what else they are for.
         generator_losses: what the scorer is for.
     """
 
+    text_encoder: TextEncoder | NoText
     generator: Generator
-    discriminators: nn.ModuleList
-    generator_losses: nn.ModuleList
+    discriminators: Modules[Discriminator]
+    generator_losses: Modules[GeneratorLoss]
 
     def __init__(self, damsm: str | None, text_mode: TextMode, vocabulary_size: int | None) -> None:
         super().__init__()
-        self.damsm, self.text_mode, self.vocabulary_size = damsm, text_mode, vocabulary_size
-        self.text_encoder: TextEncoder | NoText | None = None
+        self.damsm, self.vocabulary_size = damsm, vocabulary_size
+        self.text_mode: TextMode = text_mode
         self.scorer: DAMSM | None = None
 
     def _new_text_encoder(self) -> TextEncoder | NoText:
         if self.scorer is not None:
-            size, dim = self.scorer.vocabulary_size, self.scorer.image_encoder.dim
+            size, dim = self.scorer.text_encoder.vocabulary_size, self.scorer.image_encoder.dim
         else:
             size, dim = self.vocabulary_size or len(self.vocabulary), self.generator.sentence_dim
         self.remember(vocabulary_size=size)
@@ -48,19 +51,30 @@ class TextConditioned(SuiteModule):
         check_sentence_dim(dim, f"model.init_args.damsm ({self.damsm})", self.generator, self.discriminators)
         return TextEncoder(size, dim)
 
-    def _load_scorer(self) -> DAMSM:
-        scorer = load_module(self.damsm)
+    @property
+    def given_scorer(self) -> DAMSM:
+        """The scorer of a training that has one.
+
+        Raises:
+            RuntimeError: it has none.
+        """
+        if self.scorer is None:
+            raise RuntimeError(f"{type(self).__name__} has no DAMSM that scores")
+        return self.scorer
+
+    def _load_scorer(self, path: str) -> DAMSM:
+        scorer = load_module(path)
         if not isinstance(scorer, DAMSM):
-            raise UserError(f"{self.damsm} holds a {type(scorer).__name__}, not a DAMSM")
+            raise UserError(f"{path} holds a {type(scorer).__name__}, not a DAMSM")
         if self.vocabulary and scorer.vocabulary != self.vocabulary:
             raise UserError(
-                f"the DAMSM {self.damsm} was trained on another vocabulary than this store's: "
+                f"the DAMSM {path} was trained on another vocabulary than this store's: "
                 "train one on this store, or prepare the store with that DAMSM's captions.pickle"
             )
         if self.text_mode == "damsm-finetune":
             scorer.requires_grad_(True)
-            if hasattr(scorer.image_encoder, "trunk"):
-                scorer.image_encoder.trunk.requires_grad_(False)
+            if isinstance(trunk := getattr(scorer.image_encoder, "trunk", None), nn.Module):
+                trunk.requires_grad_(False)
         return scorer
 
     @property
@@ -79,4 +93,4 @@ class TextConditioned(SuiteModule):
         for loss in self.generator_losses:
             if loss.needs_scorer:
                 return loss.gammas
-        return self.scorer.gammas
+        return self.given_scorer.gammas

@@ -132,8 +132,8 @@ def _watch_adversarial(module: AdversarialModule, clock: PartClock) -> None:
     _wrap(module, "penalty_loss", PENALTY, clock, whole=True)
     if module.penalty is not None:
         # By itself where it takes the features that the discriminator's loss has computed.
-        module.penalty = _Penalty(module.penalty)
-        _wrap(module.penalty, "compute", PENALTY, clock, whole=True)
+        penalty = vars(module)["penalty"] = _Penalty(module.penalty)
+        _wrap(penalty, "compute", PENALTY, clock, whole=True)
     for term in module.generator_losses:
         _wrap(term, "forward", MATCHING if term.needs_scorer else term.name, clock, whole=True)
     for average in module.averages.values():

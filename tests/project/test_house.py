@@ -71,7 +71,7 @@ def test_requirements_and_setup_agree():
     asked = set(requirement.findall((ROOT / "setup.py").read_text()))
     in_one_line = set(re.findall(r'"([a-z0-9-]+>=[0-9.]+)"', (ROOT / "setup.py").read_text()))
     assert listed <= asked | in_one_line
-    assert asked - {"ruff>=0.6"} <= listed
+    assert asked <= listed
 
 
 @pytest.mark.parametrize("folder", ["datasets", "experiments", "checkpoints"])
