@@ -3,10 +3,12 @@
 Imported when one of them is asked for: what is behind takes seconds.
 """
 
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import cast
 
 import torch
 from PIL import Image
@@ -23,6 +25,7 @@ from t2igan.evaluation.sampling import Sampler, Samples, understand
 from t2igan.evaluation.subjects import load_checkpoint_subject
 from t2igan.models.adversarial import AdversarialModule
 from t2igan.models.suite_module import SuiteModule, load_module
+from t2igan.models.synthesis import Generator
 from t2igan.plotting.grids import captioned_grid, to_picture
 
 
@@ -47,7 +50,9 @@ class Sampled(Samples):
 
     def _repr_png_(self) -> bytes:
         """What a notebook shows."""
-        return self.sheet()._repr_png_()
+        written = io.BytesIO()
+        self.sheet().save(written, "PNG")
+        return written.getvalue()
 
 
 class Model:
@@ -100,7 +105,7 @@ class Model:
         known = understand(texts, self._sampler.vocabulary)
         if noise is None:
             noise = torch.cat([self._sampler.noise(index, n, seed) for index in range(len(texts))])
-        wanted = len(texts) * n, self.module.generator.random_dim
+        wanted = len(texts) * n, cast(Generator, self.module.generator).random_dim
         if tuple(noise.shape) != wanted:
             raise UserError(f"noise has the shape {tuple(noise.shape)}, {wanted} is wanted")
         made = self._sampler.sample([caption for caption in known for _ in range(n)], noise)

@@ -75,6 +75,8 @@ def unpack_narrative(data: bytes | np.ndarray) -> Narrative:
 def _inflate(data: bytes | np.ndarray, size: int = 0) -> bytes:
     """The bytes that were deflated; where ``size`` is given, hardly more than that many."""
     try:
-        return zlib.decompressobj().decompress(data, size and size + 1)
+        return zlib.decompressobj().decompress(
+            data.data if isinstance(data, np.ndarray) else data, size and size + 1
+        )
     except zlib.error as error:
         raise ValueError(str(error)) from error

@@ -84,7 +84,7 @@ class Records:
         self._file = None
 
 
-def dataset_in(file: h5py.File, path: str) -> h5py.Dataset:
+def dataset_in(file: h5py.Group, path: str) -> h5py.Dataset:
     """A data set of an HDF5 file.
 
     Raises:

@@ -102,7 +102,9 @@ def read_digests(path: Path) -> dict[str, Digests]:
     with h5py.File(path, "r", locking=False) as file:
         return {
             split: {
-                kind: dataset_in(file, f"{split}/{name}")[:] for kind, name in names.items() if kind in file[split]
+                kind: dataset_in(file, f"{split}/{name}")[:]
+                for kind, name in names.items()
+                if f"{split}/{kind}" in file
             }
             for split in SPLITS
         }
@@ -154,5 +156,7 @@ def stored_payloads(split: StoreSplit) -> Iterator[tuple[Piece, bytes]]:
         yield Piece(key), split.stored(image).tobytes()
         if layouts is not None and layouts.size(image):
             yield Piece(key, LAYOUTS), layouts.read(image).tobytes()
-        for place, number in enumerate(split.narratives_of(image) if narratives else ()):
+        if narratives is None:
+            continue
+        for place, number in enumerate(split.narratives_of(image)):
             yield Piece(key, NARRATIVES, place), narratives.read(number).tobytes()

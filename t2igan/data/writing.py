@@ -21,6 +21,7 @@ from t2igan.data.checksums import (
     record_checksum,
 )
 from t2igan.data.layout import FINGERPRINT_VERSION, SCHEMA_VERSION
+from t2igan.data.records import dataset_in
 from t2igan.data.rendering import Box
 from t2igan.data.vocabulary import Vocabulary
 from t2igan.files import naming, sync
@@ -196,7 +197,9 @@ def _write(
 def _write_split(group: h5py.Group, images: Sequence[StoredImage], payload: Callable[[Piece], bytes]) -> None:
     group["offsets"] = _offsets(image.length for image in images)
     group["sha256"] = _digests(image.sha256 for image in images)
-    group["xxh3"] = _write_records(group, PIXELS, group["offsets"], [Piece(image.key) for image in images], payload)
+    group["xxh3"] = _write_records(
+        group, PIXELS, dataset_in(group, "offsets"), [Piece(image.key) for image in images], payload
+    )
     nothing = (np.nan,) * 4
     texts = [text.encode() for image in images for text in image.texts]
     tokens = [ids for image in images for ids in image.tokens]
@@ -219,7 +222,7 @@ def _write_layouts(group: h5py.Group, images: Sequence[StoredImage], payload: Ca
     group["layout_sha256"] = _digests(each.sha256 for each in layouts)
     checksums = np.full(len(images), record_checksum(b""), np.uint64)
     held = [image.layout is not None for image in images]
-    checksums[held] = _write_records(group, LAYOUTS, group["layout_offsets"], pieces, payload)
+    checksums[held] = _write_records(group, LAYOUTS, dataset_in(group, "layout_offsets"), pieces, payload)
     group["layout_xxh3"] = checksums
     group["segment_offsets"] = _offsets(len(image.segments) for image in images)
     group["segment_texts"] = np.frombuffer(b"".join(texts), np.uint8)
@@ -232,7 +235,7 @@ def _write_narratives(group: h5py.Group, images: Sequence[StoredImage], payload:
     group["narrative_offsets"] = _offsets(len(image.narratives) for image in images)
     group["narrative_byte_offsets"] = _offsets(each.length for each in narratives)
     group["narrative_sha256"] = _digests(each.sha256 for each in narratives)
-    offsets = group["narrative_byte_offsets"]
+    offsets = dataset_in(group, "narrative_byte_offsets")
     group["narrative_xxh3"] = _write_records(group, NARRATIVES, offsets, pieces, payload)
     group["narrative_tokens"], group["narrative_token_offsets"] = _joined([each.tokens for each in narratives])
 

@@ -167,8 +167,9 @@ class _Names:
 
     def _with_caption(self, image: int, parts: dict[str, str | None]) -> _Name | None:
         annotated = any(parts.get(name) is not None for name in ("annotation_id", "annotator_id"))
-        if self.narrators and parts.get("annotator_id") is not None:
-            narrative = self.narrators.get((image, parts["annotator_id"]))
+        annotator = parts.get("annotator_id")
+        if self.narrators and annotator is not None:
+            narrative = self.narrators.get((image, annotator))
             return None if narrative is None else _Name(image, narrative, (), False)
         turns = tuple(int(value) for name in ("sample", "turn") if (value := parts.get(name)) is not None)
         caption = parts.get("caption")

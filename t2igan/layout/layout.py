@@ -116,3 +116,14 @@ def resize_maps(maps: Tensor, size: int) -> Tensor:
     # In whole numbers: interpolate() rounds, and takes another pixel where two are as near.
     nearest = (2 * torch.arange(size, device=maps.device) + 1) * side // (2 * size)
     return maps if side == size else maps[:, nearest[:, None], nearest]
+
+
+def required(layouts: Layouts | None) -> Layouts:
+    """The layouts of a batch whose model requires them: :attr:`SuiteModule.requires` has been seen to.
+
+    Raises:
+        ValueError: there are none.
+    """
+    if layouts is None:
+        raise ValueError("the batch has no layouts, and the model requires them")
+    return layouts

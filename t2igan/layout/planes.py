@@ -61,7 +61,7 @@ class LayoutPlanes(nn.Module):
         """uint8 maps (B, 2, H, H) of :func:`layout_maps` -> planes (B, C, size, size), of the nearest pixels."""
         if size is not None:
             maps = resize_maps(maps.flatten(0, 1), size).unflatten(0, maps.shape[:2])
-        if self.labels is None:
+        if self.labels is None or self.edge is None:
             return one_hot(maps)
         planes = self.labels(maps[:, 0].long()) + maps[:, 1, :, :, None] * self.edge
         return planes.permute(0, 3, 1, 2).contiguous()

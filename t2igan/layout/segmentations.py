@@ -66,19 +66,21 @@ def encode_segmentation(segmentation: Any, height: int, width: int) -> bytes:
         BadSegmentationError: it is neither, or does not fit the image.
     """
     if isinstance(segmentation, list) and segmentation:
-        polygons = [_polygon(each, height, width) for each in segmentation]
-        return coco_mask.merge(coco_mask.frPyObjects(polygons, height, width))["counts"]
+        polygons: Any = [_polygon(each, height, width) for each in segmentation]
+        merged: Any = coco_mask.merge(coco_mask.frPyObjects(polygons, height, width))
+        return merged["counts"]
     if not isinstance(segmentation, dict):
         raise BadSegmentationError("segmentation: neither polygons nor run lengths")
     if segmentation.get("size") != [height, width]:
         raise BadSegmentationError(f"segmentation: size {segmentation.get('size')!r:.40}, not {[height, width]}")
     counts = segmentation.get("counts")
-    runs = _run_lengths(counts) if isinstance(counts, str) else counts
+    runs: Any = _run_lengths(counts) if isinstance(counts, str) else counts
     whole = isinstance(runs, list) and all(type(run) is int and run >= 0 for run in runs)
     # The library reads beyond its memory where runs do not add up.
     if not whole or sum(runs) != height * width:
         raise BadSegmentationError(f"segmentation: its run lengths do not add up to {height}x{width} pixels")
-    return coco_mask.frPyObjects({"size": [height, width], "counts": runs}, height, width)["counts"]
+    given: Any = {"size": [height, width], "counts": runs}
+    return coco_mask.frPyObjects(given, height, width)["counts"]
 
 
 def _polygon(points: Any, height: int, width: int) -> list[float]:

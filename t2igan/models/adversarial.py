@@ -136,7 +136,7 @@ class AdversarialModule(TextConditioned):
         if hasattr(self, "text_encoder"):
             return
         if self.damsm is not None and self._trainer is not None:
-            self.scorer = self._load_scorer(self.damsm)
+            self.scorer = self._load_scorer()
         self.text_encoder = self._new_text_encoder()
         if self._trainer is not None:
             for loss in self.generator_losses:

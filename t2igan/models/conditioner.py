@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from t2igan.data.batch import CaptionedImages
 from t2igan.errors import UserError
 from t2igan.layout.labels import COCO_STUFF, VOID
-from t2igan.layout.layout import Layouts
+from t2igan.layout.layout import Layouts, required
 from t2igan.layout.segments import Segments, SpatioTextualMap, choose_segments, crop_segments, pick_segments
 from t2igan.models.joint_encoder import load_joint_encoder
 from t2igan.models.prior import load_prior
@@ -73,7 +73,7 @@ class Conditioner(nn.Module):
             segments: what is told of them.
             layouts: of the images.
         """
-        if self.told != "images":
+        if self.told != "images" or self.encoder is None:
             return self.of_texts(segments, layouts)
         return segments.spread(self.encoder.image_vectors(crop_segments(images, segments, self.encoder.side)))
 
@@ -122,7 +122,7 @@ def training_map(
         most: segments of an image, at most.
         smallest: share of the image that each has at least, where one has.
     """
-    layouts = batch.layouts
+    layouts = required(batch.layouts)
     uniform = random.uniform(len(batch), 1 + int(layouts.instances.max()), Purpose.SEGMENTS)
     segments = choose_segments(layouts.instances, layouts.texts, uniform, most=most, smallest=smallest)
     return conditioner.of_images(batch.images, segments, layouts)

@@ -52,7 +52,7 @@ class GeneratorView:
     text: TextEmbedding
     batch: CaptionedImages
     scorer: "DAMSM | None"
-    real: Callable[[int], Tensor] | None = None
+    real: Callable[[int], Tensor]
     judged: Sequence[Judged] = ()
 
 

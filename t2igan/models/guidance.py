@@ -70,8 +70,9 @@ class Fast(Guidance):
     def __init__(self, scale: Weight = 3.0) -> None:
         self.scale = scale
 
-    def combine(self, nothing: Tensor, everything: Tensor) -> Tensor:
+    def combine(self, *predictions: Tensor) -> Tensor:
         """Of the branches without and with the conditions."""
+        nothing, everything = predictions
         return nothing + self.scale * (everything - nothing)
 
 
@@ -88,6 +89,7 @@ class Multi(Guidance):
     def __init__(self, text: Weight = 3.0, places: Weight = 3.0) -> None:
         self.text, self.places = text, places
 
-    def combine(self, nothing: Tensor, text: Tensor, places: Tensor) -> Tensor:
+    def combine(self, *predictions: Tensor) -> Tensor:
         """Of the branches without conditions, with the caption alone and with the map alone."""
+        nothing, text, places = predictions
         return nothing + self.text * (text - nothing) + self.places * (places - nothing)

@@ -20,6 +20,7 @@ from t2igan.data.batch import CaptionedImages
 from t2igan.data.datasets import resize_images
 from t2igan.data.vocabulary import tokenize
 from t2igan.errors import UserError
+from t2igan.layout.layout import required
 from t2igan.layout.segments import choose_segments, crop_segments
 from t2igan.metrics.clip import ClipEncoder
 from t2igan.models.suite_module import SuiteModule, content_sha256, load_module
@@ -47,9 +48,11 @@ class JointEncoder(Protocol):
 
     def image_vectors(self, images: Tensor) -> Tensor:
         """Unit vectors (B, D) of images, uint8 (B, 3, H, W)."""
+        ...
 
     def caption_vectors(self, captions: Sequence[str]) -> Tensor:
         """Unit vectors (N, D) of texts."""
+        ...
 
 
 class ImageTower(nn.Sequential):
@@ -108,7 +111,8 @@ def contrastive_loss(images: Tensor, texts: Tensor, names: Sequence[str], temper
     same = torch.tensor([numbers.setdefault(name, len(numbers)) for name in names], device=images.device)
     logits = images @ texts.T / temperature
     own = logits.masked_fill(same[:, None] != same[None, :], -torch.inf)
-    return sum((logits.logsumexp(side) - own.logsumexp(side)).mean() for side in (0, 1)) / 2
+    captions, crops = ((logits.logsumexp(side) - own.logsumexp(side)).mean() for side in (0, 1))
+    return (captions + crops) / 2
 
 
 class SegmentEncoder(SuiteModule):
@@ -165,7 +169,7 @@ class SegmentEncoder(SuiteModule):
 
     def _pairs(self, batch: CaptionedImages, random: StepRandom) -> tuple[Tensor, list[str]]:
         """uint8 (N, 3, S, S) and texts: segments of a batch, then its whole images."""
-        layouts = batch.layouts
+        layouts = required(batch.layouts)
         uniform = random.uniform(len(batch), 1 + int(layouts.instances.max()), Purpose.SEGMENTS)
         segments = choose_segments(
             layouts.instances, layouts.texts, uniform, MOST_SEGMENTS, MOST_SEGMENTS, self.smallest
@@ -204,7 +208,7 @@ class SegmentEncoder(SuiteModule):
 
 def captions_of(batch: CaptionedImages, vocabulary: Sequence[str]) -> list[str]:
     """The words of each caption of a batch that the vocabulary has."""
-    return [" ".join(vocabulary[word] for word in row if word) for row in batch.captions.tolist()]
+    return [" ".join(str(vocabulary[word]) for word in row if word) for row in batch.captions.tolist()]
 
 
 def load_joint_encoder(path: str | Path, key: str = "encoder") -> ClipEncoder | SegmentEncoder:

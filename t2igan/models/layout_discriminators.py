@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from t2igan.errors import UserError
+from t2igan.layout.layout import required
 from t2igan.layout.planes import LayoutPlanes, layout_maps
 from t2igan.losses.adversarial import Logits
 from t2igan.models.synthesis import Conditions, Discriminator
@@ -27,7 +28,7 @@ class LayoutDiscriminator(Discriminator):
 
     def condition(self, told: Conditions) -> Tensor:
         """The maps, uint8 (B, 2, S, S)."""
-        return layout_maps(told.layouts)
+        return layout_maps(required(told.layouts))
 
     def forward(self, image: Tensor) -> Tensor:
         """The image (B, 3, S, S)."""
@@ -150,5 +151,5 @@ def _convolved(channels: int, out_channels: int, kernel: int) -> nn.Sequential:
 class _InstanceNorm(nn.InstanceNorm2d):
     """Leaves features of a single place alone, which have no variance."""
 
-    def forward(self, features: Tensor) -> Tensor:
-        return features if features.shape[-1] == 1 else super().forward(features)
+    def forward(self, input: Tensor) -> Tensor:
+        return input if input.shape[-1] == 1 else super().forward(input)

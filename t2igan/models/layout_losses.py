@@ -66,11 +66,11 @@ class VGGLoss(GeneratorLoss):
     """
 
     name = "vgg"
+    network: nn.Sequential
 
     def __init__(self, weights: str, weight: Weight = 10.0) -> None:
         super().__init__()
         self.weights, self.weight = weights, weight
-        self.network: nn.Sequential | None = None
 
     def prepare(self, vocabulary: list[str]) -> None:
         """Load the network, frozen.
@@ -81,7 +81,7 @@ class VGGLoss(GeneratorLoss):
         path = Path(self.weights)
         if not path.is_file():
             raise UserError(f"VGGLoss.weights: no file {path}; put {VGG_URL} there, or leave the loss out")
-        self.network = vgg19(weights=None).features[: max(VGG_LAYERS) + 1]
+        self.network = nn.Sequential(*list(vgg19(weights=None).features.children())[: max(VGG_LAYERS) + 1])
         own = {f"features.{name}" for name in self.network.state_dict()}
         try:
             found = torch.load(path, map_location="cpu", weights_only=True)

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from t2igan.errors import UserError
+from t2igan.layout.layout import required
 from t2igan.layout.planes import LayoutPlanes, layout_maps
 from t2igan.losses.adversarial import Hinge, Objective
 from t2igan.models.adversarial import AdversarialModule, TextMode
@@ -129,7 +130,7 @@ class SPADEGenerator(Generator):
 
     def forward(self, noise: Tensor, text: Conditions) -> Synthesis:
         """Generate one image for each row of ``noise`` (B, Z) and of ``text.layouts``."""
-        maps = layout_maps(text.layouts)
+        maps = layout_maps(required(text.layouts))
         planes = self.planes(maps, self.start)
         if self.noise_dim:
             features = self.first(noise).view(len(noise), -1, self.start, self.start)

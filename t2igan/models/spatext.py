@@ -8,7 +8,7 @@ The paper's own hosts, diffusion models, are in :mod:`t2igan.models.spatext_diff
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -22,7 +22,6 @@ from t2igan.losses.adversarial import Hinge, Objective
 from t2igan.losses.gradient_penalty import MAGP
 from t2igan.models.adversarial import AdversarialModule, TextMode
 from t2igan.models.conditioner import (
-    Conditioner,
     SpatioTextualConditions,
     Told,
     all_segments,
@@ -62,8 +61,8 @@ class LocalAffine(Affine):
             nn.Conv2d(planes, hidden, 3, padding=1), nn.ReLU(), nn.Conv2d(hidden, 2 * channels, 1)
         )
 
-    def forward(self, features: Tensor, condition: _Fused) -> Tensor:
-        """``features`` (B, C, s, s) -> (B, C, s, s)."""
+    def forward(self, features: Tensor, condition: Any) -> Tensor:
+        """``features`` (B, C, s, s) and a :class:`_Fused` -> (B, C, s, s)."""
         fused = super().forward(features, condition.vector)
         if not condition.planes:
             return fused
@@ -150,7 +149,11 @@ class SegmentDiscriminator(Discriminator):
 
     requires = frozenset({"layouts", "segments"})
     penalised = False
-    label = "segments"
+
+    @property
+    def label(self) -> str:
+        """It shares its side with the discriminator of whole images."""
+        return "segments"
 
     def __init__(
         self,
@@ -179,7 +182,7 @@ class SegmentDiscriminator(Discriminator):
         """Image (B, 3, S, S) -> features (B, C, side, side)."""
         return self.body(image)
 
-    def condition(self, told: TextEmbedding) -> Tensor:
+    def condition(self, told: Any) -> Tensor:
         """The map and its occupancy at the grid's side, (B, D + 1, side, side)."""
         return grid_of(told.st_map, self.side)
 
@@ -278,9 +281,9 @@ class SpaTextGAN(AdversarialModule):
             ema_decay=ema_decay,
             **kwargs,
         )
-        self.encoder, self.prior, self.told = encoder, prior, told
+        self.encoder, self.prior = encoder, prior
+        self.told: Told = told
         self.most, self.smallest, self.unsaid = most, smallest, unsaid
-        self.conditioner: Conditioner | None = None
 
     def configure_model(self) -> None:
         """Load encoder and prior too.
@@ -288,7 +291,7 @@ class SpaTextGAN(AdversarialModule):
         Raises:
             UserError: a network takes maps of another width, or the checkpoint was trained with other ones.
         """
-        if self.conditioner is None:
+        if not hasattr(self, "conditioner"):
             self.conditioner = load_conditioner(self, self.told, self.encoder, self.prior)
             judges = {f"discriminators.{place}": each for place, each in enumerate(self.discriminators)}
             for name, network in ({"generator": self.generator} | judges).items():
@@ -311,8 +314,9 @@ class SpaTextGAN(AdversarialModule):
 
     def training_conditions(self, text: TextEmbedding, chunk: Chunk) -> SpatioTextualConditions:
         """Captions, and the embeddings of some segments of the chunk's images."""
-        st_map = training_map(self.conditioner, chunk.batch, chunk.random, self.most, self.smallest)
-        drawn = chunk.random.uniform(len(st_map), 1, Purpose.DROPPED_CONDITIONS)[:, 0]
+        random = chunk.random or self.step_random(len(chunk.batch))
+        st_map = training_map(self.conditioner, chunk.batch, random, self.most, self.smallest)
+        drawn = random.uniform(len(st_map), 1, Purpose.DROPPED_CONDITIONS)[:, 0]
         st_map = st_map.without(drawn.to(st_map.index.device) < self.unsaid)
         return SpatioTextualConditions(text.sentence, text.words, text.padding, chunk.batch.layouts, st_map)
 
@@ -320,4 +324,4 @@ class SpaTextGAN(AdversarialModule):
         """Of places: the same masks with what was said of others; of captions as ever."""
         if condition.dim() != 4:
             return super()._mismatched(chunk, features, condition)
-        return features, grid_of(chunk.told.st_map.mismatched(), condition.shape[-1])
+        return features, grid_of(cast(Any, chunk.conditions).st_map.mismatched(), condition.shape[-1])

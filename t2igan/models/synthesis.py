@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
@@ -91,7 +91,7 @@ class Generator(Configured, nn.Module):
     image_sizes: list[int]
     eps_dim: int = 0
 
-    def forward(self, noise: Tensor, text: TextEmbedding) -> Synthesis:
+    def forward(self, noise: Tensor, text: Any) -> Synthesis:
         """Draw one image for each row of ``noise`` (B, Z) and of ``text``."""
         raise NotImplementedError
 
@@ -142,7 +142,7 @@ class Discriminator(Configured, nn.Module):
         """Its name in the logs beside other discriminators."""
         return str(self.image_size)
 
-    def condition(self, told: TextEmbedding) -> Tensor:
+    def condition(self, told: Any) -> Tensor:
         """What it holds images against, (B, ...), of all that the generator was told: the sentence vectors."""
         return told.sentence
 

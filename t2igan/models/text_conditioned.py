@@ -62,7 +62,8 @@ class TextConditioned(SuiteModule):
             raise RuntimeError(f"{type(self).__name__} has no DAMSM that scores")
         return self.scorer
 
-    def _load_scorer(self, path: str) -> DAMSM:
+    def _load_scorer(self) -> DAMSM:
+        path = str(self.damsm)
         scorer = load_module(path)
         if not isinstance(scorer, DAMSM):
             raise UserError(f"{path} holds a {type(scorer).__name__}, not a DAMSM")

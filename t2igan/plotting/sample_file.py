@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -29,7 +30,7 @@ class SampleImages:
 def write_samples(path: Path, samples: SampleImages) -> None:
     """Write them; the file is whole or not there."""
     with whole_file(path) as draft, draft.open("wb") as file:
-        arrays = {"generated": samples.generated.cpu().numpy(), "real": samples.real.cpu().numpy()}
+        arrays: dict[str, Any] = {"generated": samples.generated.cpu().numpy(), "real": samples.real.cpu().numpy()}
         np.savez_compressed(file, captions=np.array(samples.captions, dtype=np.str_), **arrays)
 
 

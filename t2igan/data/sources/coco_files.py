@@ -1,6 +1,7 @@
 """The annotation files of MS-COCO, and Karpathy's list of its images."""
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from operator import itemgetter
 from pathlib import Path
@@ -137,7 +138,7 @@ def table(
     path: Path,
     content: Any,
     name: str,
-    columns: dict[str, Kind],
+    columns: Mapping[str, Kind],
     findings: Findings,
     wanted: str = "captions_*.json of the official annotations",
 ) -> list[dict]:

@@ -252,4 +252,5 @@ def _categories(path: Path, content: Any, wanted: str, findings: Findings) -> Na
         findings.faults.append(
             f"{path}: categories that are not COCO's: {first_of(unknown)}; it should be {wanted}"
         )
-    return {each["id"]: (labels[each["id"]], text_of(each["name"])) for each in categories}
+    found = ((each, labels[each["id"]]) for each in categories)
+    return {each["id"]: (label, text_of(each["name"])) for each, label in found if label is not None}
