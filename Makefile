@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: quickstart test bench faults fuzz lint install clean
+.PHONY: quickstart test bench faults fuzz lint types install clean
 
 quickstart: install
 	$(BIN)/python -m t2igan benchmark experiments/quickstart.yaml
@@ -23,9 +23,12 @@ bench: install
 	$(BIN)/python -m benchmarks
 
 lint: install
-	$(BIN)/python -m pip install --quiet "ruff>=0.16,<0.18" "pyright[nodejs]>=1.1.400,<1.2"
+	$(BIN)/python -m pip install --quiet "ruff>=0.16,<0.18"
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+types: install
+	$(BIN)/python -m pip install --quiet "pyright[nodejs]>=1.1.400,<1.2"
 	$(BIN)/pyright --pythonpath $(BIN)/python
 
 install: $(VENV)/installed
