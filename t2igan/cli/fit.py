@@ -60,7 +60,10 @@ INPUT_FILES = {
     "captioner": "train it with a stream.yaml of experiments/",
     "independent_damsm": "train it with a damsm.yaml of experiments/ and another seed",
     "classifier": "train it with a classifier.yaml of experiments/",
+    "encoder": "train it with a spatext-encoder.yaml of experiments/, or give the folder of a CLIP",
+    "prior": "train it with a spatext-prior.yaml of experiments/, or give null",
 }
+FOLDERS = {"encoder"}  # of what may be a folder too
 LOG_EVERY_STEPS = 10
 
 
@@ -176,7 +179,7 @@ class SuiteCLI(LightningCLI):
         missing = [
             f"{key}: {value} is not there; {INPUT_FILES[key.rpartition('.')[2]]}"
             for key, value in _input_files(config.as_dict())
-            if not is_there(value)
+            if not (is_there(value) or (key.rpartition(".")[2] in FOLDERS and Path(value).is_dir()))
         ]
         if missing:
             raise UserError("; ".join(missing))
