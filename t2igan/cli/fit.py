@@ -327,7 +327,7 @@ class SuiteCLI(LightningCLI):
             return
         print(f"wrote {self.folder}: {', '.join(sorted(path.name for path in self.folder.iterdir()))}")
         last = last_checkpoint(self.folder)
-        if "layouts" in model.requires:
+        if isinstance(model, AdversarialModule) and model.requires == {"captions", "layouts"}:
             print(f"next: name {last} as the generator of a pipeline, for t2igan evaluate --pipeline")
         elif isinstance(model, AdversarialModule):
             print(

@@ -120,7 +120,7 @@ def test_once_measures_what_differs(arguments, checkpoints, protocol, records, c
     assert kinds == (["untrained"] if change == "seed" else ["checkpoint", "untrained"])
 
 
-def test_killed_it_draws_only_what_is_left(arguments, checkpoints, protocol, records, drawn, capsys):
+def test_killed_it_draws_only_what_is_left(arguments, checkpoints, protocol, records, generated, capsys):
     write_protocol(protocol, images=120, bootstrap=20)
     command = [*arguments, "--checkpoint", str(checkpoints.generator), "--batch_size", "1"]
     process = subprocess.Popen([sys.executable, "-c", EAGER, *command], stdout=subprocess.DEVNULL)
@@ -135,8 +135,8 @@ def test_killed_it_draws_only_what_is_left(arguments, checkpoints, protocol, rec
     assert len(seen) == 3
     main(command)
     # Of images that not all networks had seen, one at most was on its way.
-    assert 0 < min(seen) <= 120 - len(drawn) < 120
-    assert len(set(drawn)) == len(drawn)
+    assert 0 < min(seen) <= 120 - len(generated) < 120
+    assert len(set(generated)) == len(generated)
     assert "features: " in capsys.readouterr().out
     main([*command, "--cache", "none", "--records", str(records.with_name("whole.jsonl"))])
     (resumed,), (whole,) = read_records(records), read_records(records.with_name("whole.jsonl"))
@@ -161,7 +161,7 @@ def _one_of_two(rank: int, port: int, argv: list[str], errors: Path):
 
 
 def test_two_processes_write_one_record_with_the_same_numbers(
-    arguments, checkpoints, protocol, records, drawn, tmp_path
+    arguments, checkpoints, protocol, records, generated, tmp_path
 ):
     write_protocol(protocol, images=31)
     command = [*arguments, "--checkpoint", str(checkpoints.generator), "--batch_size", "16"]
@@ -174,7 +174,7 @@ def test_two_processes_write_one_record_with_the_same_numbers(
     assert (tmp_path / "1.txt").read_text() == ""
     # What they put on the shelves is whole.
     main(command)
-    assert not drawn
+    assert not generated
     main([*command, "--cache", "none"])
     _, kept, alone = read_records(records)
     assert found.metrics.keys() == alone.metrics.keys()
