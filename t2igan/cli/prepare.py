@@ -21,10 +21,11 @@ from t2igan.data.store import SPLITS, Store, open_store
 from t2igan.errors import UserError
 from t2igan.plain_files import read_yaml
 from t2igan.ranges import Count, Side, Whole
-from t2igan.shipped import EXPERIMENTS, find_experiment
+from t2igan.shipped import EXPERIMENTS, find_experiment, known_experiment
 
 console = Console()
 
+SMALL = 64  # up to this resolution the small networks of damsm-64.yaml train, which need no download
 _LINES_ON_SCREEN = 20
 _REMEDY = "mend them, or leave them out with --strict false"
 
@@ -238,7 +239,7 @@ def prepare_folder(
         target=target,
         image_size=image_size,
         strict=strict,
-        fit=f"--config experiments/folder/damsm.yaml --run runs/{name}/damsm --data.image_size {image_size}",
+        fit=f"{_fit('folder', image_size)} --run runs/{name}/damsm",
         **writing,
     )
 
@@ -298,7 +299,8 @@ def write(
 
 def _fit(folder: str, image_size: int) -> str:
     """Options that train a folder's DAMSM on a store of this resolution, which may be smaller than its own."""
-    config = f"{EXPERIMENTS}/{folder}/damsm.yaml"
+    name = "damsm-64" if image_size <= SMALL and known_experiment(f"{folder}/damsm-64") else "damsm"
+    config = f"{EXPERIMENTS}/{folder}/{name}.yaml"
     own = read_yaml(Path(find_experiment(config)))["data"]["init_args"]["image_size"]
     return f"--config {config}" + (f" --data.image_size {image_size}" if image_size < own else "")
 

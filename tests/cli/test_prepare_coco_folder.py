@@ -125,6 +125,33 @@ def test_the_command_that_comes_next_can_be_given(flowers, capsys, monkeypatch):
     assert "t2igan.data.datamodule.Folder" in config and f"store: {flowers.parent}/out/s.h5" in config
 
 
+@pytest.mark.slow
+def test_small_images_train_and_score_without_a_download(tmp_path, monkeypatch, capsys):
+    """As printed, one step each: DAMSM, GAN, scores; guessing among five test captions is 20 %, among four 25 %."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("socket.socket.connect", lambda *_: pytest.fail("the net was asked"))
+    Path("things").mkdir()
+    shades = [(red, blue) for red in range(7) for blue in range(7)] + [(7, 7)]
+    for number, (red, blue) in enumerate(shades):
+        Image.new("RGB", (80, 80), (30 * red, 90, 30 * blue)).save(f"things/{number:03d}.png")
+    lines = [f"{number:03d}.png,red{red} blue{blue}" for number, (red, blue) in enumerate(shades)]
+    Path("t.csv").write_text("\n".join(["image,caption", *lines]))
+    printed = run(capsys, "folder", "--images", "things", "--captions", "t.csv", "--image_size", 64)
+    command = shlex.split(printed.split("next: t2igan ")[1].splitlines()[0])
+    few = ["--trainer.accelerator=cpu", "--data.num_workers=0", "--trainer.enable_model_summary=false"]
+    main([*command, *few, "--trainer.max_epochs=1"])
+    damsm, store = "runs/things/damsm/checkpoints/last.ckpt", "datasets/things/things-64.h5"
+    gan = ["fit", "--config", "folder/ssagan-64", "--run", "runs/things/ssagan", "--model.damsm", damsm]
+    main([*gan, "--data.store", store, *few, "--trainer.max_steps=1"])
+    scored = ["--checkpoint", "runs/things/ssagan/checkpoints/last.ckpt", "--store", store, "--damsm", damsm]
+    options = ["--protocol", "folder/small", "--skip_missing", "true", "--real", "true", "--device", "cpu"]
+    main(["evaluate", *scored, *options, "--records", "records.jsonl"])
+    generated, _ = [json.loads(line)["metrics"] for line in Path("records.jsonl").read_text().splitlines()]
+    assert generated["r-precision@damsm"]["chance"] == pytest.approx(1 / 5, abs=1e-3)
+    assert generated["r-precision-shuffled@damsm"]["chance"] == pytest.approx(1 / 4, abs=1e-3)
+    assert generated["r-precision-shuffled@damsm"]["value"] == pytest.approx(1 / 4, abs=0.06)
+
+
 def write(path, content):
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
 

@@ -61,6 +61,7 @@ HASHES = {
     "cub/tise": "26bbea1497b29a12348a29639379c19c9bdcb0f1383c5a863927d7113d29c75c",
     "drawn-birds/quick": "8fb7b647c87cda7a9da90d15b802f00b9303e1b95fa997ab1a941ebfef811e10",
     "drawn-birds/zoo": "b1c20c82a334e9c69bb86ed103b8c7ad5e232b276ce53d3645e3587bd780656a",
+    "folder/small": "385098cfea2ad5a75b765c6161d661d8e4c9e4c20d3a3c184bc17a6ece207092",
     "folder/t2igan": "d11c6b15e1c71eb9baae2715ef22d23a557086d25f78710b1791e24010ab2133",
     "scenes/quick": "ce1c24934d34201ce5ca3be70bfaaf9d12305921b8b7af8dfb3a11ebadb2b60c",
     "scenes/spatext": "a9693d3bb7f0de14f88aa37e3138018debe0fdda1bcd52572176c037b4b92e6b",
