@@ -202,8 +202,8 @@ def test_records_go_to_the_folder_of_the_run_and_add_up(checkpoints, protocol, c
     assert records[0].protocol_hash != records[1].protocol_hash == records[2].protocol_hash
     # Other weights, another protocol, another table; the same once more, the same row.
     printed = capsys.readouterr().out
-    assert printed.count("r-precision@first") == 1
-    assert printed.count("ssagan ") == 1
+    assert printed.count("R-precision, first") == 1
+    assert printed.count("SSA-GAN ") == 1
 
 
 @pytest.fixture
