@@ -32,6 +32,19 @@ METRICS = {
     "clip-r-precision": "R-precision, CLIP",
     "clip-r-precision-shuffled": "R-precision of shuffled captions, CLIP",
     "lpips-diversity": "diversity, LPIPS",
+    "global-distance": "global distance",
+    "global-distance-shuffled": "global distance of shuffled captions",
+    **{
+        f"{name}{ending}": f"{shown}{of}"
+        for name, shown in (("local-iou", "local IoU"), ("local-distance", "local distance"))
+        for ending, of in (
+            ("", ""),
+            ("-seen", ", seen pairs"),
+            ("-unseen", ", unseen pairs"),
+            ("-shuffled", " of shuffled segments"),
+            ("-exact", " with exact masks"),
+        )
+    },
 }
 INDEPENDENT = "independent"
 _BY_LETTERS = {name.lower(): shown for name, shown in SYSTEMS.items()}

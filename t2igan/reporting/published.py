@@ -31,6 +31,9 @@ SYSTEMS = {
     "DFGAN": "DF-GAN",
     "DMGAN": "DM-GAN",
     "SPADEGAN": "SPADE",
+    # Ours, after SpaText: no row of the paper's.
+    "SpaTextGAN": "spatext-gan",
+    "SpaTextDiffusion": "spatext-diffusion",
 }
 
 
