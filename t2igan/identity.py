@@ -1,7 +1,8 @@
 """What one experiment is: runs of the same configuration but for what is left out here are its repetitions."""
 
+import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,8 @@ from t2igan.earlier import renamed
 from t2igan.errors import UserError
 from t2igan.evaluation.protocol import hash_of
 from t2igan.evaluation.record import SubjectCard
-from t2igan.plain_files import read_yaml
+from t2igan.files import write_whole
+from t2igan.plain_files import parse_json, read_text, read_yaml
 from t2igan.zoo import WEIGHTS, locate
 
 SEEDS = ("seed_everything", "model.seed", "data.seed")
@@ -40,6 +42,8 @@ NO_CHOICE = frozenset({"batch_size", "weights", "download"})
 LENGTH = frozenset({"min_steps", "max_steps", "min_epochs", "max_epochs", "max_time"})
 # Of a run that went on with another configuration: what it was until then.
 BEFORE = "config-before-{}.yaml"
+# Of such a run: what changed at which step, a line of JSON each.
+CHANGES = "changes.jsonl"
 # Callbacks that look on: what the training does is the same without them.
 ONLOOKERS = ("SampleGrid", "Scores")
 
@@ -148,8 +152,7 @@ def _earlier(checkpoint: str | Path) -> list[Path]:
 
 def _of_any_length(config: Mapping[str, Any], fingerprint: str | None = None) -> str:
     """Hash of an experiment: one that is prolonged is what it would have been."""
-    trainer = {key: value for key, value in (config.get("trainer") or {}).items() if key not in LENGTH}
-    return hash_of(experiment_of({**config, "trainer": trainer}, fingerprint))
+    return hash_of(experiment_of(_without_length(dict(config)), fingerprint))
 
 
 def keep_earlier(folder: Path, config: Mapping[str, Any]) -> Path | None:
@@ -174,6 +177,56 @@ def keep_earlier(folder: Path, config: Mapping[str, Any]) -> Path | None:
     except OSError as error:
         raise UserError(f"{kept}: not written ({error.strerror}): free space, or give another --run") from error
     return kept
+
+
+def note_changes(folder: Path, config: Mapping[str, Any], step: int | None) -> list[dict[str, Any]]:
+    """Write down what a run goes on with otherwise than it was, before its configuration is replaced.
+
+    Args:
+        folder: of the run.
+        config: that it goes on with.
+        step: from which.
+
+    Returns:
+        ``key``, ``before``, ``after`` and ``step`` of each change; length, seeds and what is only shown are none.
+    """
+    before = _read_training(folder / "config.yaml")
+    if before is None:
+        return []
+    old, new = (dict(_leaves(_without_length(experiment_of(_plain(one))))) for one in (before, config))
+    found = [
+        {"key": key, "before": old.get(key), "after": new.get(key), "step": step}
+        for key in sorted({*old, *new})
+        if old.get(key) != new.get(key)
+    ]
+    if found:
+        lines = [json.dumps(each) for each in found]
+        known = read_text(folder / CHANGES).splitlines() if (folder / CHANGES).is_file() else []
+        text = "".join(f"{line}\n" for line in dict.fromkeys([*known, *lines]))
+        write_whole(folder / CHANGES, text.encode())
+    return found
+
+
+def read_changes(checkpoint: str | Path) -> list[dict[str, Any]]:
+    """What :func:`note_changes` wrote of the run that a checkpoint belongs to, oldest first."""
+    folder = run_folder_of(checkpoint)
+    if folder is None or not (folder / CHANGES).is_file():
+        return []
+    return [parse_json(line, str(folder / CHANGES)) for line in read_text(folder / CHANGES).splitlines()]
+
+
+def _leaves(value: Any, place: str = "") -> Iterator[tuple[str, Any]]:
+    """(dotted key as the command line has it, value)."""
+    if not isinstance(value, Mapping):
+        yield place, value
+        return
+    for key, inner in value.items():
+        yield from _leaves(inner, place if key == "init_args" else f"{place}.{key}".lstrip("."))
+
+
+def _without_length(config: dict[str, Any]) -> dict[str, Any]:
+    trainer = {key: value for key, value in (config.get("trainer") or {}).items() if key not in LENGTH}
+    return {**config, "trainer": trainer}
 
 
 def experiment_of(config: Mapping[str, Any], fingerprint: str | None = None) -> dict[str, Any]:

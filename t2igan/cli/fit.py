@@ -27,6 +27,7 @@ import t2igan.models
 from t2igan.allocator import keep_memory
 from t2igan.benchmark.orphans import let_children_end_with_this
 from t2igan.callbacks import wandb_run
+from t2igan.callbacks.chosen_options import ChosenOptions
 from t2igan.callbacks.guards import Guards
 from t2igan.callbacks.progress import LineProgress, StepBar
 from t2igan.callbacks.run_folder import ContinueCurves, RunCurves
@@ -43,13 +44,13 @@ from t2igan.cli.seams import settle_seams
 from t2igan.cpus import share_threads
 from t2igan.errors import Stopped, UserError
 from t2igan.files import FolderLock
-from t2igan.identity import BEFORE, keep_earlier
+from t2igan.identity import BEFORE, CHANGES, keep_earlier, note_changes
 from t2igan.models.adversarial import AdversarialModule
 from t2igan.models.suite_module import SuiteModule, read_checkpoint
 from t2igan.nn.config import Configured, allow
 from t2igan.nn.levers import Levers, Preset, permit_tf32, settle
 from t2igan.plain_files import parse_yaml
-from t2igan.progress import default_run_folder
+from t2igan.progress import default_run_folder, read_progress
 from t2igan.zoo import is_there
 
 # Every module of these is imported, so that YAML may name its classes without a path.
@@ -262,7 +263,7 @@ class SuiteCLI(LightningCLI):
         norms = [each for each in callbacks if isinstance(each, GradientNorms)] or [GradientNorms()]
         callbacks = [*norms, *(each for each in callbacks if each not in norms)]
         wanted: list[Callback] = [progress, ContinueCurves(), Guards(), SampleGrid(), Speed()]
-        wanted += [BestSoFar(), NotAsOneDevice(), saver]
+        wanted += [BestSoFar(), NotAsOneDevice(), ChosenOptions(), saver]
         loggers = self._loggers(trainer.logger)
         if loggers and any(isinstance(logger, WandbLogger) for logger in loggers):
             wanted.append(wandb_run.WandbCard(self._resolved(), shlex.join(self.words)))
@@ -290,10 +291,14 @@ class SuiteCLI(LightningCLI):
     @rank_zero_only
     def _keep_earlier(self) -> None:
         if not self.config[self.words[1]].get("ckpt_path"):
-            for path in self.folder.glob(BEFORE.format("*")):
-                path.unlink()
+            for path in [*self.folder.glob(BEFORE.format("*")), self.folder / CHANGES]:
+                path.unlink(missing_ok=True)
         elif kept := keep_earlier(self.folder, self._resolved()):
             self._say(f"it goes on with another configuration than it was begun with, which is kept as {kept}")
+            before = read_progress(Path(self.config[self.words[1]].ckpt_path))
+            step = None if before is None else before.step
+            for each in note_changes(self.folder, self._resolved(), step):
+                self._say(f"{each['key']} {each['before']} -> {each['after']} from step {each['step']}")
 
     def _resolved(self) -> dict[str, Any]:
         """The configuration as plain values, defaults and the command line's included."""
@@ -317,6 +322,7 @@ class SuiteCLI(LightningCLI):
     def fit(self, model: SuiteModule, **kwargs: Any) -> None:
         """Train, and say what there is afterwards."""
         wandb_run.start(self.trainer.loggers, self.folder)
+        begun = read_progress(Path(kwargs["ckpt_path"])) if kwargs.get("ckpt_path") else None
         done = False
         try:
             self._guarded(self.trainer.fit, model, **kwargs)
@@ -325,6 +331,9 @@ class SuiteCLI(LightningCLI):
             wandb_run.finish(self.trainer.loggers, failed=not done)
         if not self.trainer.is_global_zero:
             return
+        if begun is not None and begun.finished and self.trainer.global_step == begun.step:
+            goal = f" of {begun.max_steps:,}" if begun.max_steps > 0 else ""
+            print(f"nothing left to do: {begun.step:,}{goal} steps (a larger trainer.max_steps prolongs it)")
         print(f"wrote {self.folder}: {', '.join(sorted(path.name for path in self.folder.iterdir()))}")
         last = last_checkpoint(self.folder)
         if isinstance(model, AdversarialModule) and model.requires == {"captions", "layouts"}:

@@ -65,6 +65,7 @@ class TrainingCard:
         fingerprint: of the store that it was trained on.
         inputs: sha256 of the content of checkpoints that it read (``damsm``, ``captioner``), by the key.
         progress: how far it was trained of how much (:class:`t2igan.progress.Progress`).
+        changes: what it went on with otherwise than before: ``key``, ``before``, ``after`` and ``step`` of each.
     """
 
     config: dict[str, Any] | None = None
@@ -74,6 +75,7 @@ class TrainingCard:
     fingerprint: str | None = None
     inputs: dict[str, str] = field(default_factory=dict)
     progress: dict[str, Any] | None = None
+    changes: list[dict[str, Any]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from t2igan.evaluation.generate import NumberedImages, batches, generate_images
 from t2igan.evaluation.plan import ImagePlan, plan_for, plan_images
 from t2igan.evaluation.protocol import Protocol
 from t2igan.evaluation.record import SubjectCard, TrainingCard
-from t2igan.identity import read_config, read_identity
+from t2igan.identity import read_changes, read_config, read_identity
 from t2igan.models.damsm import DAMSM
 from t2igan.models.drawing import DrawingModule
 from t2igan.models.suite_module import SuiteModule, build_module, content_sha256, load_module, read_checkpoint
@@ -238,6 +238,7 @@ def load_checkpoint_subject(path: str | Path, weights: str, prior: bool = True) 
             fingerprint,
             module.inputs,
             None if module.trained is None else module.trained.to_dict(),
+            read_changes(path),
         ),
         selection=Choice(**module.selected).rule if module.selected else None,
     )

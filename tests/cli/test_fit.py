@@ -12,8 +12,9 @@ import yaml
 from t2igan.callbacks.run_folder import OF_A_STEP, read_curves
 from t2igan.cli.main import main
 from t2igan.evaluation.subjects import load_checkpoint_subject
+from t2igan.identity import read_changes
 from t2igan.models import adversarial
-from t2igan.models.suite_module import content_sha256, load_module
+from t2igan.models.suite_module import content_sha256, load_module, read_checkpoint
 from t2igan.nn.levers import EXACT
 from t2igan.progress import default_run_folder
 
@@ -189,6 +190,31 @@ def test_the_command_line_wins_over_the_checkpoint(folder, uninterrupted):
     assert all(
         one.equal(two) for one, two in zip(module.text_encoder.parameters(), judge.text_encoder.parameters())
     )
+
+
+def test_a_changed_rate_takes_effect_and_is_told(folder, capsys):
+    run = folder / "changed"
+    words = ["fit", "--config", str(folder / "ssagan.yaml"), "--run", str(run)]
+    main([*words, "--trainer.max_steps", "2"])
+    last = run / "checkpoints" / "last.ckpt"
+    assert rates(last) == [0.0001, 0.0004]
+    capsys.readouterr()
+    main([*words, "--trainer.max_steps", "3", "--model.lr_generator", "0.01"])
+    assert "model.lr_generator 0.0001 -> 0.01 from step 2\n" in capsys.readouterr().out
+    assert rates(last) == [0.01, 0.0004]
+    change = {"key": "model.lr_generator", "before": 0.0001, "after": 0.01, "step": 2}
+    assert read_changes(last) == [change]
+    main([*words, "--trainer.max_steps", "3", "--model.lr_generator", "0.01"])
+    assert "nothing left to do: 3 of 3 steps" in capsys.readouterr().out
+    wider = "--model.generator.init_args.channels=4"
+    with pytest.raises(SystemExit):
+        main([*words, "--trainer.max_steps", "4", wider])
+    assert "does not fit this model" in capsys.readouterr().err
+
+
+def rates(checkpoint):
+    states = read_checkpoint(checkpoint)["optimizer_states"]
+    return [group["lr"] for state in states[:2] for group in state["param_groups"][:1]]
 
 
 @pytest.mark.parametrize(

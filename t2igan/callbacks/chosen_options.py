@@ -1,0 +1,56 @@
+"""Options of optimisers that a run goes on with are those of its command, not those of its checkpoint."""
+
+from typing import Any
+
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import Callback
+
+
+class ChosenOptions(Callback):
+    """Lightning restores an optimiser with the rates and decays that it had; this brings changed ones to effect.
+
+    What did not change stays as restored, to the last bit; a rate on a schedule is scaled by its change.
+    """
+
+    KEY = "optimizer_options"
+
+    def __init__(self) -> None:
+        self._chosen: list[list[dict[str, Any]]] = []
+        self._earlier: list[list[dict[str, Any]]] | None = None
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Note the options before a checkpoint replaces them."""
+        self._chosen = _options(trainer)
+
+    def on_save_checkpoint(self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict) -> None:
+        """Keep them with the state that they led to."""
+        checkpoint[self.KEY] = self._chosen
+
+    def on_load_checkpoint(self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict) -> None:
+        """Take up those of before."""
+        self._earlier = checkpoint.get(self.KEY)
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Set what the command changed; one of an earlier version keeps what it had."""
+        groups = [[*each.param_groups] for each in trainer.optimizers]
+        for own, chosen, earlier in zip(groups, self._chosen, self._earlier or []):
+            for group, new, old in zip(own, chosen, earlier):
+                for key in new:
+                    if key in old and new[key] != old[key]:
+                        group[key] = _moved(group[key], old[key], new[key])
+
+
+def _options(trainer: pl.Trainer) -> list[list[dict[str, Any]]]:
+    """Plain values of each group of each optimiser."""
+    return [
+        [
+            {key: value for key, value in group.items() if isinstance(value, float | int | tuple)}
+            for group in each.param_groups
+        ]
+        for each in trainer.optimizers
+    ]
+
+
+def _moved(value: Any, old: Any, new: Any) -> Any:
+    scheduled = isinstance(value, float) and isinstance(old, float) and isinstance(new, float)
+    return value * new / old if scheduled and value != old and old else new
