@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from t2igan.cli.main import main
+from t2igan.cli.prepare import _fit
 from t2igan.data.store import open_store
 
 ROOT = Path(__file__).parents[2]
@@ -123,6 +124,18 @@ def test_the_command_that_comes_next_can_be_given(flowers, capsys, monkeypatch):
     assert exit_.value.code == 0
     config = capsys.readouterr().out
     assert "t2igan.data.datamodule.Folder" in config and f"store: {flowers.parent}/out/s.h5" in config
+
+
+@pytest.mark.parametrize(("folder", "size"), [("cub", 64), ("cub", 256), ("folder", 32), ("coco", 64)])
+def test_the_configuration_that_comes_next_takes_the_store_s_size(folder, size, capsys, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    with pytest.raises(SystemExit) as exit_:
+        main(["fit", *shlex.split(_fit(folder, size)), "--print_config"])
+    assert exit_.value.code == 0
+    config = capsys.readouterr().out
+    assert f"image_size: {size}\n" in config and ("SmallImageEncoder" in config) == (
+        size <= 64 and folder != "coco"
+    )
 
 
 @pytest.mark.slow
