@@ -93,7 +93,8 @@ class StopSignals(Callback):
             signal.setitimer(signal.ITIMER_REAL, _SOON)
             return
         self._working = True  # stops once
-        raise Stopped(number)
+        # Asked again by the timer, whose own signal is not the one that stops.
+        raise Stopped(number if self.received is None else self.received)
 
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int

@@ -35,6 +35,10 @@ class Judged:
     condition: Tensor
 
 
+def _no_real_images(size: int) -> Tensor:
+    raise RuntimeError(f"this view of the generator has no real images of {size} px")
+
+
 @dataclass
 class GeneratorView:
     """What a generator's loss may look at.
@@ -52,7 +56,7 @@ class GeneratorView:
     text: TextEmbedding
     batch: CaptionedImages
     scorer: "DAMSM | None"
-    real: Callable[[int], Tensor]
+    real: Callable[[int], Tensor] = _no_real_images
     judged: Sequence[Judged] = ()
 
 

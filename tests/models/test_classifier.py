@@ -40,7 +40,7 @@ def store(tmp_path_factory):
         stored = StoredImage(key, c, None, (19, 19), len(payload), digest, text, tokens)
         splits["train" if c < 3 else "test"].append(stored)
     header = StoreHeader("colours", "zero-shot", 16, 19, "raw", False)
-    write_store(path, header, vocabulary, list("rgbyc"), splits, pixels.__getitem__)
+    write_store(path, header, vocabulary, list("rgbyc"), splits, lambda piece: pixels[piece.key])
     return path
 
 
