@@ -1,5 +1,6 @@
 """Options of optimisers that a run goes on with are those of its command, not those of its checkpoint."""
 
+import warnings
 from typing import Any
 
 import pytorch_lightning as pl
@@ -31,8 +32,14 @@ class ChosenOptions(Callback):
         self._earlier = checkpoint.get(self.KEY)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Set what the command changed; one of an earlier version keeps what it had."""
+        """Set what the command changed; a checkpoint of an earlier version keeps what it had, with a warning."""
         groups = [[*each.param_groups] for each in trainer.optimizers]
+        if self._earlier is None and _options(trainer) != self._chosen:
+            warnings.warn(
+                "the checkpoint is of an earlier version and does not say with which rates it began: those that it "
+                "holds are kept, whatever the command says; --fresh true begins anew with the command's",
+                stacklevel=2,
+            )
         for own, chosen, earlier in zip(groups, self._chosen, self._earlier or []):
             for group, new, old in zip(own, chosen, earlier):
                 for key in new:
