@@ -26,6 +26,9 @@ COCO = ("prepare", "coco", "--root", "coco", *PREPARE)
 OWN = ("prepare", "folder", "--images", "own", *PREPARE, "--captions")
 DRAW = ("sample", "--caption", "a red bird", "--n", "1", "--out", "out", "--checkpoint")
 SCORE = ("evaluate", "--checkpoint", "none.ckpt", "--store", "store.h5", "--protocol", "protocol.yaml")
+CAPTION = ("caption", "--checkpoint", "stream.ckpt", "--images", "own", "--out", "out/captions.jsonl")
+FOLDER = ("evaluate", "--images", "own", *SCORE[3:], "--damsm", "damsm.ckpt", "--skip_missing", "true")
+FOLDER += ("--coverage", "0", "--cache", "none", "--records", "out/records.jsonl")
 
 
 @dataclass(frozen=True)
@@ -122,6 +125,11 @@ TARGETS = [
     Target("steps.yaml", yaml_of, ("benchmark", "steps.yaml", "--dry_run", "true"), 60, VALUES),
     Target("records.jsonl", lines_of, ("report", "records.jsonl", "--out", "out", "--html", "false"), 60, VALUES),
     Target("records.jsonl", bytes_of, ("report", "records.jsonl", "--out", "out", "--html", "false"), 30),
+    Target("records.jsonl", lines_of, ("report", "records.jsonl", "--out", "out"), 30, VALUES),
+    Target("stream.ckpt", bytes_of, CAPTION, 15),
+    Target("stream.ckpt", checkpoint_of, CAPTION, 25, VALUES),
+    Target("own/0.png", bytes_of, CAPTION, 20),
+    Target("own/0.png", bytes_of, FOLDER, 15, names=("own",)),
     Target("coco/annotations/captions_train2017.json", json_of, COCO, 80, VALUES, names=("coco", "out.h5")),
     Target("coco/annotations/captions_train2017.json", bytes_of, COCO, 30, names=("coco", "out.h5")),
     Target("coco/train2017/000000000002.jpg", bytes_of, (*COCO, "--strict", "true"), 20),
