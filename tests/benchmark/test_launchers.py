@@ -121,6 +121,28 @@ def test_a_task_of_ray_is_interrupted(ray_launcher, tmp_path):
     assert not subprocess.run(["pgrep", "-f", str(tmp_path / "birds")], capture_output=True).stdout
 
 
+@pytest.mark.slow
+def test_ray_leaves_sigterm_to_the_command(ray_launcher, tmp_path, monkeypatch):
+    """Not to a handler of its own, and not in the midst of its calls, where an exception would be lost."""
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    came, calls = [], []
+    before = signal.signal(signal.SIGTERM, lambda number, frame: came.append(len(calls)))
+    wait = ray_launcher.ray.wait
+
+    def interrupted(*args, **kwargs):
+        signal.raise_signal(signal.SIGTERM)
+        calls.append(wait(*args, **kwargs))
+        return calls[-1]
+
+    try:
+        handle = ray_launcher.start(step("list", "generators"), tmp_path / "good.log")
+        monkeypatch.setattr(ray_launcher.ray, "wait", interrupted)
+        handle.poll()
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert came == [1]
+
+
 @pytest.fixture
 def slurm_launcher(tmp_path):
     pytest.importorskip("submitit", reason="the optional package submitit is not installed")

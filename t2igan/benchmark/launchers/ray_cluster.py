@@ -2,7 +2,11 @@
 
 import logging
 import os
+import signal
 import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -43,13 +47,14 @@ class RayLauncher(Launcher):
         try:
             _expect_someone(address)
             own = available_cpus() if address is None else None
-            ray.init(
-                address=address,
-                num_cpus=own,
-                include_dashboard=False,
-                log_to_driver=False,
-                logging_level=logging.WARNING,
-            )
+            with _sigterm_waits():
+                ray.init(
+                    address=address,
+                    num_cpus=own,
+                    include_dashboard=False,
+                    log_to_driver=False,
+                    logging_level=logging.WARNING,
+                )
         except OSError as error:
             remedy = "start one with `ray start --head`, or leave the address out"
             raise UserError(f"launcher: no Ray cluster at {address!r}; {remedy}") from error
@@ -75,6 +80,26 @@ class RayLauncher(Launcher):
         return ""
 
 
+@contextmanager
+def _sigterm_waits() -> Iterator[None]:
+    """Hold SIGTERM back during calls of Ray; the handler that was there before has it afterwards.
+
+    ``ray.init`` puts a handler of its own in that one's place, which ends this process before its trainings have
+    saved; and what a handler raises amid a call of Ray is lost in its C code, or aborts the process.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread hears signals, and may say who handles them
+        return
+    came: list[int] = []
+    before = signal.signal(signal.SIGTERM, lambda number, frame: came.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    if came:
+        signal.raise_signal(came[0])
+
+
 def _expect_someone(address: str | None) -> None:
     """Ray itself waits for minutes, and then ends the process.
 
@@ -87,6 +112,8 @@ def _expect_someone(address: str | None) -> None:
 
 
 def _run(command: Command) -> int:
+    # Ray's workers block it, and what they start would too: a training could not be asked to save.
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     return command()
 
 
@@ -103,13 +130,15 @@ class RayHandle(Handle):
 
     def poll(self) -> int | None:
         """Its exit code; 1 where its node was lost."""
-        done, _ = self.ray.wait([self.task], timeout=0)
-        return self._result() if done else None
+        with _sigterm_waits():
+            done, _ = self.ray.wait([self.task], timeout=0)
+            return self._result() if done else None
 
     def stop(self) -> None:
         """Cancel it, which interrupts it as Ctrl-C would."""
-        self.ray.cancel(self.task, force=False)
-        self._result()
+        with _sigterm_waits():
+            self.ray.cancel(self.task, force=False)
+            self._result()
 
     def _result(self) -> int:
         try:
