@@ -65,13 +65,18 @@ MODULES = {
     "AttnGAN, damsm-finetune": cascade("AttnGAN", "AttnGANGenerator", "AttnGANDiscriminator", "damsm-finetune"),
     "DM-GAN, frozen": cascade("DMGAN", "DMGANGenerator", "DMGANDiscriminator", "frozen", clip=1.0),
     "DM-GAN, joint": cascade("DMGAN", "DMGANGenerator", "DMGANDiscriminator", "joint"),
+    "DM-GAN, damsm-finetune": cascade("DMGAN", "DMGANGenerator", "DMGANDiscriminator", "damsm-finetune"),
     "MirrorGAN, frozen": cascade(
         "MirrorGAN", "MirrorGANGenerator", "AttnGANDiscriminator", "frozen", captioner="STREAM"
     ),
     "MirrorGAN, joint": cascade(
         "MirrorGAN", "MirrorGANGenerator", "AttnGANDiscriminator", "joint", captioner="STREAM"
     ),
+    "MirrorGAN, damsm-finetune": cascade(
+        "MirrorGAN", "MirrorGANGenerator", "AttnGANDiscriminator", "damsm-finetune", captioner="STREAM"
+    ),
     "DF-GAN, frozen": dfgan("frozen"),
+    "DF-GAN, joint": dfgan("joint"),
     "DF-GAN, damsm-finetune": dfgan("damsm-finetune"),
 }
 SETTINGS = [(0, 1), (2, 1), (0, 2), (2, 2)]  # workers, processes
