@@ -249,6 +249,8 @@ class SuiteCLI(LightningCLI):
             config.ckpt_path = None if newest is None else str(newest)
         elif config.ckpt_path and not Path(config.ckpt_path).is_file():
             raise UserError(f"ckpt_path: {config.ckpt_path} is not there")
+        elif config.ckpt_path:
+            read_checkpoint(config.ckpt_path)  # Lightning takes a damaged one for what it seems to be
 
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
         """The Trainer with the house's loggers and callbacks where the YAML names none of their kind."""
@@ -346,8 +348,6 @@ class SuiteCLI(LightningCLI):
             print(f"next: name {last} in the YAML of a generator, or in t2igan evaluate")
 
     def _guarded(self, function: Any, model: SuiteModule, **kwargs: Any) -> None:
-        if kwargs.get("ckpt_path"):
-            read_checkpoint(kwargs["ckpt_path"])  # Lightning takes a damaged one for what it seems to be
         try:
             function(model, **kwargs)
         except (KeyboardInterrupt, SystemExit) as error:

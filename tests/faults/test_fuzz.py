@@ -29,6 +29,7 @@ SCORE = ("evaluate", "--checkpoint", "none.ckpt", "--store", "store.h5", "--prot
 CAPTION = ("caption", "--checkpoint", "stream.ckpt", "--images", "own", "--out", "out/captions.jsonl")
 FOLDER = ("evaluate", "--images", "own", *SCORE[3:], "--damsm", "damsm.ckpt", "--skip_missing", "true")
 FOLDER += ("--coverage", "0", "--cache", "none", "--records", "out/records.jsonl")
+LIGHTNING = ("--config", "ssagan.yaml", "--run", "out", "--ckpt_path", "ssagan.ckpt")
 
 
 @dataclass(frozen=True)
@@ -130,6 +131,7 @@ TARGETS = [
     Target("stream.ckpt", checkpoint_of, CAPTION, 25, VALUES),
     Target("own/0.png", bytes_of, CAPTION, 20),
     Target("own/0.png", bytes_of, FOLDER, 15, names=("own",)),
+    *(Target("ssagan.ckpt", bytes_of, (verb, *LIGHTNING), 2) for verb in ("validate", "test", "predict")),
     Target("coco/annotations/captions_train2017.json", json_of, COCO, 80, VALUES, names=("coco", "out.h5")),
     Target("coco/annotations/captions_train2017.json", bytes_of, COCO, 30, names=("coco", "out.h5")),
     Target("coco/train2017/000000000002.jpg", bytes_of, (*COCO, "--strict", "true"), 20),
