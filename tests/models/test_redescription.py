@@ -12,6 +12,7 @@ from t2igan.models.redescription import RedescriptionLoss
 from t2igan.models.stream import STREAM, SmallCaptionEncoder
 from t2igan.models.suite_module import load_module
 from t2igan.models.synthesis import Synthesis
+from t2igan.nn import across
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +97,14 @@ def test_every_option_by_hand(decided, reduction, end_token):
     wanted = torch.cat(told).mean() if reduction == "mean" else torch.stack([each.sum() for each in told]).mean()
     loss = prepared(decided, weight=3.0, reduction=reduction, end_token=end_token)
     assert loss(view_of(images)).item() == pytest.approx(3 * wanted.item(), rel=1e-5)
+
+
+def test_the_mean_is_over_the_words_of_all_devices(decided, monkeypatch):
+    """As if the other device had captions of 11 words together, so that the two have 8 on average."""
+    images, loss = torch.randn(2, 3, 16, 16), prepared(decided)
+    alone = loss(view_of(images)).item()
+    monkeypatch.setattr(across, "mean", lambda words: (words + 11) / 2)
+    assert loss(view_of(images)).item() == pytest.approx(alone * 5 / 8, rel=1e-6)
 
 
 def test_the_finest_image_alone_is_told(decided):
