@@ -13,7 +13,7 @@ from t2igan.evaluation.metrics.kernel_distance import KID
 from t2igan.evaluation.metrics.manifold import PRDC
 from t2igan.evaluation.metrics.r_precision import DAMSMRPrecision
 from t2igan.evaluation.networks import NetworkOptions, load_classifier, load_damsms
-from t2igan.evaluation.protocol import CHOICES, hash_of, load_protocol
+from t2igan.evaluation.protocol import CHOICES, SEGMENT_FIELDS, hash_of, load_protocol
 from t2igan.evaluation.reference import Reference
 from t2igan.evaluation.subjects import RealImages, build_untrained_subject, load_checkpoint_subject
 
@@ -114,7 +114,8 @@ OTHER_PICTURES = {
 
 def test_the_cache_knows_every_field_of_a_protocol(protocol):
     """A field that comes later is part of the address unless it is said to choose images only."""
-    assert {own.name for own in fields(protocol)} == {*OTHER_PICTURES, *CHOICES}
+    assert {own.name for own in fields(protocol)} == {*OTHER_PICTURES, *CHOICES, *SEGMENT_FIELDS}
+    assert replace(protocol, segments=1).drawing.keys() >= SEGMENT_FIELDS
     addresses = {hash_of(replace(protocol, **{name: value}).drawing) for name, value in OTHER_PICTURES.items()}
     assert len(addresses - {hash_of(protocol.drawing)}) == len(OTHER_PICTURES)
 
