@@ -6,13 +6,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import h5py
+import numpy as np
 import pytest
 from harness import times
 from test_full_disk import EXPORT, IMPORT, PREPARE, SAMPLE
+from test_full_disk import VERBS as WRITERS
 
 from t2igan.callbacks.run_folder import read_curves
 from t2igan.cli.main import main
 from t2igan.data.verifying import verify_store
+from t2igan.evaluation.record import read_records
 
 VERBS = {
     "prepare (store, journal, card)": (*PREPARE[:-1], "--force", "true", "--out"),
@@ -24,7 +27,13 @@ VERBS = {
         *("fit", "--config", "ssagan.yaml", "--trainer.max_steps", "6", "--trainer.callbacks+=SampleGrid"),
         *("--trainer.callbacks.every_n_steps=1", "--run"),
     ),
+    "report": WRITERS["report"],
+    "evaluate (records)": WRITERS["evaluate (records)"],
+    "evaluate (features)": WRITERS["evaluate (features)"],
 }
+
+SHORT_STRIDES = {"fit": 25, "evaluate": 6, "report": 20}
+"""In CI a verb is killed before each so-and-so many write."""
 
 
 def child(work: Callable[[], object]) -> int:
@@ -67,9 +76,12 @@ def killed_at(write: int, words: tuple[object, ...]) -> int:
 
 
 def content(folder: Path) -> dict[str, bytes]:
-    """Files by place, without those that say of themselves that they are not finished."""
+    """Files by place, without those that say of themselves that they are not finished, and parts of a cache.
+
+    The names of parts are random: :func:`features` reads them.
+    """
     files = [path for path in folder.rglob("*") if path.is_file()]
-    finished = [path for path in files if path.suffix not in (".new", ".partial", ".lock")]
+    finished = [path for path in files if path.suffix not in (".new", ".partial", ".lock", ".npz")]
     return {str(path.relative_to(folder)): path.read_bytes() for path in finished}
 
 
@@ -91,7 +103,9 @@ def test_killed_before_each_change_of_a_file(good_input, tally, verb):
     words = VERBS[verb]
     Path("whole").mkdir()
     assert child(lambda: main([*words, "whole/out"])) == 0
-    whole, write, code = content(Path("whole")), 0, -signal.SIGKILL
+    whole, read = content(Path("whole")), what_is_read(Path("whole/out"))
+    assert read or not verb.startswith("evaluate")
+    write, code = 0, -signal.SIGKILL
     while code == -signal.SIGKILL:
         folder = Path(f"at{write}")
         folder.mkdir()
@@ -103,10 +117,32 @@ def test_killed_before_each_change_of_a_file(good_input, tally, verb):
             left = whole.keys() - content(folder).keys()
             left = [name for name in left if "events.out" not in name]
             probe.note(again == 0 and not left, f"{verb}, write {write}: then {again}, without {left}")
-            probe.note(is_readable(folder / "out"), f"{verb}, write {write}: not readable in the end")
-        write += times(25 if verb.startswith("fit") else 3, 1)
+            same = is_readable(folder / "out") and what_is_read(folder / "out") == read
+            probe.note(same, f"{verb}, write {write}: not what is read in the end")
+        write += times(SHORT_STRIDES.get(verb.split()[0], 3), 1)
     assert code == 0
     probe.check()
+
+
+def features(cache: Path) -> dict[tuple[str, ...], set[bytes]]:
+    """The rows of a cache by its shelf and the image's id."""
+    rows: dict[tuple[str, ...], set[bytes]] = {}
+    for part in cache.rglob("*.npz"):
+        with np.load(part) as file:
+            for ids, *row in zip(*(file[name] for name in file.files)):
+                image = (part.parent.name, *map(str, ids))
+                rows.setdefault(image, set()).add(b"".join(each.tobytes() for each in row))
+    return rows
+
+
+def what_is_read(out: Path) -> object:
+    """What of evaluate's output each call of the same command gives: numbers of the last record, features."""
+    if out.is_dir():
+        return features(out)
+    if out.is_file() and out.read_bytes().startswith(b'{"subject"'):
+        *_, record = read_records(out)
+        return record.integrity, record.metrics, record.not_computed
+    return None
 
 
 def is_readable(out: Path) -> bool:
