@@ -25,7 +25,7 @@ from t2igan.evaluation.plan import plan_images, shuffled_captions
 from t2igan.evaluation.subjects import label_of, load_generator, require_same_words
 from t2igan.files import write_whole
 from t2igan.metrics.captions import CaptionQuality
-from t2igan.models.adversarial import AdversarialModule
+from t2igan.models.drawing import DrawingModule
 from t2igan.models.stream import STREAM, reference_captions
 from t2igan.models.suite_module import load_module
 from t2igan.nn.images import to_signed, to_uint8
@@ -227,7 +227,7 @@ class ChosenCaptions:
             "real images of other captions": (self.items[others[part]].images for part in self.parts),
         }
 
-    def generated(self, module: AdversarialModule, seed: int, weights: Literal["ema", "raw"]) -> Iterator[Tensor]:
+    def generated(self, module: DrawingModule, seed: int, weights: Literal["ema", "raw"]) -> Iterator[Tensor]:
         """Batches uint8 (B, 3, S, S) of images that a generator draws of the captions."""
         for part, (captions, lengths) in zip(self.parts, self.tokens):
             own, draws = self.plan.captions[part], self.plan.draws[part]

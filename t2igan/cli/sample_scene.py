@@ -80,8 +80,8 @@ class DrawnScene:
         for number, segment in enumerate(self.segments, start=1):
             if not (instances == number).any():
                 raise UserError(f"--scene: no pixel of segment {number} ({segment.text!r}) is left at {size} px")
-        maps = (torch.from_numpy(each).expand(rows, -1, -1) for each in (labels, instances))
-        return Layouts(*maps, [tuple(each.text for each in self.segments)] * rows)
+        shown, numbered = (torch.from_numpy(each).expand(rows, -1, -1) for each in (labels, instances))
+        return Layouts(shown, numbered, [tuple(each.text for each in self.segments)] * rows)
 
 
 def read_scene(path: str) -> DrawnScene:

@@ -20,9 +20,11 @@ from t2igan.evaluation.plan import ImagePlan, plan_for, plan_images
 from t2igan.evaluation.protocol import Protocol
 from t2igan.evaluation.record import SubjectCard, TrainingCard
 from t2igan.identity import read_changes, read_config, read_identity
+from t2igan.models.conditioner import Conditioner
 from t2igan.models.damsm import DAMSM
 from t2igan.models.drawing import DrawingModule
 from t2igan.models.suite_module import SuiteModule, build_module, content_sha256, load_module, read_checkpoint
+from t2igan.models.text_conditioned import TextConditioned
 from t2igan.zoo import is_zoo_name
 
 GENERIC_STEMS = ("last", "best", "epoch", "step", "model")
@@ -252,7 +254,7 @@ def load_checkpoint_subject(path: str | Path, weights: str, prior: bool = True) 
 
 def _take_prior(module: DrawingModule, path: str | Path) -> None:
     conditioner = getattr(module, "conditioner", None)
-    if getattr(conditioner, "prior", None) is None:
+    if not isinstance(conditioner, Conditioner) or conditioner.prior is None:
         raise UserError(f"--prior none: {path} has no prior; leave it out")
     conditioner.prior = None
     module.remember(prior=None)
@@ -273,9 +275,10 @@ def build_untrained_subject(path: str | Path, seed: int, damsm: DAMSM | None = N
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         module = _adversarial(build_module(path, checkpoint), path)
-    if damsm is not None and module.damsm is not None:
+    taught = module if isinstance(module, TextConditioned) and module.damsm is not None else None
+    if damsm is not None and taught is not None:
         try:
-            module.text_encoder.load_state_dict(damsm.text_encoder.state_dict())
+            taught.text_encoder.load_state_dict(damsm.text_encoder.state_dict())
         except RuntimeError as error:
             raise UserError(
                 f"{path} was not trained with the text encoder of the first --damsm (other sizes): "
@@ -292,7 +295,7 @@ def build_untrained_subject(path: str | Path, seed: int, damsm: DAMSM | None = N
         seed=seed,
     )
     subject = GeneratedSubject(module.eval().requires_grad_(False), card)
-    if damsm is None and module.damsm is not None:
+    if damsm is None and taught is not None:
         subject.notes.append("its text encoder is random, because no --damsm was given")
     return subject
 

@@ -4,7 +4,9 @@ The map holds embeddings of image segments in training and must hold texts at us
 encoder's space. The paper takes unCLIP's prior. Without a prior (``prior: null``) the text's own embedding serves.
 """
 
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -12,8 +14,10 @@ from torch import Tensor, nn
 
 from t2igan.data.batch import CaptionedImages
 from t2igan.errors import UserError
+from t2igan.layout.layout import required
 from t2igan.layout.segments import choose_segments, crop_segments
-from t2igan.models.joint_encoder import MOST_SEGMENTS, load_joint_encoder
+from t2igan.metrics.clip import ClipEncoder
+from t2igan.models.joint_encoder import MOST_SEGMENTS, SegmentEncoder, load_joint_encoder
 from t2igan.models.suite_module import SuiteModule, content_sha256, load_module
 from t2igan.nn.config import Configured
 from t2igan.nn.randomness import Purpose, StepRandom
@@ -70,6 +74,8 @@ class DiffusionPrior(PriorNetwork):
         UserError: ``diffusers`` is not installed.
     """
 
+    start: Tensor
+
     def __init__(
         self,
         dim: Count = 64,
@@ -81,11 +87,12 @@ class DiffusionPrior(PriorNetwork):
     ) -> None:
         super().__init__()
         try:
-            from diffusers import PriorTransformer, UnCLIPScheduler
+            import diffusers
         except ImportError as error:
             raise UserError("DiffusionPrior needs `pip install t2igan[diffusion]` (diffusers)") from error
+        library: Any = diffusers  # whose lazy names are declared in no module of its own
         self.dim, self.steps = dim, steps
-        self.transformer = PriorTransformer(
+        self.transformer = library.PriorTransformer(
             num_attention_heads=heads,
             attention_head_dim=head_dim,
             num_layers=layers,
@@ -94,7 +101,9 @@ class DiffusionPrior(PriorNetwork):
             additional_embeddings=4,
             encoder_hid_proj_type=None,
         )
-        self.scheduler = UnCLIPScheduler(num_train_timesteps=times, prediction_type="sample", clip_sample=False)
+        self.scheduler = library.UnCLIPScheduler(
+            num_train_timesteps=times, prediction_type="sample", clip_sample=False
+        )
         # Unit vectors have elements of 1 / sqrt(D), and the noise has elements of 1.
         self.scale = dim**0.5
         start = torch.randn(1, dim, generator=torch.Generator().manual_seed(0))
@@ -111,14 +120,12 @@ class DiffusionPrior(PriorNetwork):
         times = self.scheduler.timesteps.tolist()
         alphas = self.scheduler.alphas_cumprod.to(texts.device)
         vectors = self.start.expand(len(texts), -1)
-        for time, after in zip(times, [*times[1:], None]):
+        for time, after in pairwise(times):
             predicted = self._predict(vectors, time, texts)
-            if after is None:
-                break
             # DDIM's step from a predicted sample.
             noise = (vectors - alphas[time].sqrt() * predicted) / (1 - alphas[time]).sqrt()
             vectors = alphas[after].sqrt() * predicted + (1 - alphas[after]).sqrt() * noise
-        return F.normalize(predicted, dim=1)
+        return F.normalize(self._predict(vectors, times[-1], texts), dim=1)
 
     def loss(self, texts: Tensor, images: Tensor) -> Tensor:
         """Squared error of the denoised vector, at random times (torch's generator, which a step's seed sets)."""
@@ -152,7 +159,7 @@ class SegmentPrior(SuiteModule):
         super().__init__()
         self.encoder_path, self.network = encoder, network or MLPPrior()
         self.smallest, self.lr, self.seed = smallest, lr, seed
-        self.encoder: nn.Module | None = None
+        self.encoder: ClipEncoder | SegmentEncoder | None = None
         self.sha256 = ""
 
     def configure_model(self) -> None:
@@ -167,13 +174,14 @@ class SegmentPrior(SuiteModule):
 
     def _vectors(self, batch: CaptionedImages, random: StepRandom) -> tuple[Tensor, Tensor]:
         """Vectors (N, D) of the texts and of the crops of a batch's segments."""
-        layouts = batch.layouts
+        encoder, layouts = self.encoder, required(batch.layouts)
+        assert encoder is not None  # configure_model loaded it: there is a trainer
         uniform = random.uniform(len(batch), 1 + int(layouts.instances.max()), Purpose.SEGMENTS)
         chosen = choose_segments(
             layouts.instances, layouts.texts, uniform, MOST_SEGMENTS, MOST_SEGMENTS, self.smallest
         )
-        crops = crop_segments(batch.images, chosen, self.encoder.side)
-        return self.encoder.caption_vectors(chosen.flat_texts), self.encoder.image_vectors(crops)
+        crops = crop_segments(batch.images, chosen, encoder.side)
+        return encoder.caption_vectors(chosen.flat_texts), encoder.image_vectors(crops)
 
     def training_step(self, batch: CaptionedImages, batch_idx: int) -> Tensor:
         """The network's loss on a batch's segments."""

@@ -16,7 +16,7 @@ from t2igan.data.batch import CaptionedImages
 from t2igan.data.datasets import resize_images
 from t2igan.errors import UserError
 from t2igan.layout.labels import COCO_STUFF, VOID
-from t2igan.layout.layout import resize_maps
+from t2igan.layout.layout import required, resize_maps
 from t2igan.metrics.weights import file_sha256
 from t2igan.models.suite_module import SuiteModule, content_sha256, load_module
 from t2igan.nn.images import to_signed
@@ -37,6 +37,7 @@ class LabelMapper(Protocol):
 
     def label_maps(self, images: Tensor) -> Tensor:
         """uint8 (B, H, W), values of :data:`t2igan.layout.labels.COCO_STUFF`, of images, uint8 (B, 3, H, W)."""
+        ...
 
 
 class SmallUNet(nn.Module):
@@ -110,7 +111,7 @@ class Segmenter(SuiteModule):
 
     def training_step(self, batch: CaptionedImages, batch_idx: int) -> Tensor:
         """Cross-entropy of a batch's pixels."""
-        labels = resize_maps(batch.layouts.labels, self.image_size).long()
+        labels = resize_maps(required(batch.layouts).labels, self.image_size).long()
         drawn = self.step_random(len(batch)).uniform(len(batch), 4, Purpose.RECOLOURING)
         order = torch.where(drawn[:, :1] < self.recoloured, drawn[:, 1:].argsort(1), torch.arange(3))
         images = batch.images.gather(1, order.to(batch.images.device)[:, :, None, None].expand_as(batch.images))
@@ -120,7 +121,7 @@ class Segmenter(SuiteModule):
 
     def validation_step(self, batch: CaptionedImages, batch_idx: int) -> None:
         """Share of the labelled pixels that get their label, and mean IoU over the batch's labels."""
-        gold, found = batch.layouts.labels, self.label_maps(batch.images)
+        gold, found = required(batch.layouts).labels, self.label_maps(batch.images)
         there = gold != VOID
         values = [
             ((found == label) & (gold == label)).sum() / (((found == label) | (gold == label)) & there).sum()
@@ -155,6 +156,8 @@ class TransformersSegmenter(nn.Module):
     Raises:
         UserError: it is not there, or knows no label of COCO-Stuff.
     """
+
+    table: Tensor
 
     def __init__(self, folder: str | Path) -> None:
         super().__init__()

@@ -29,6 +29,7 @@ from t2igan.models.suite_module import SuiteModule
 from t2igan.models.synthesis import Synthesis
 from t2igan.nn.average import WeightAverage
 from t2igan.nn.images import to_signed
+from t2igan.nn.modules import NamedModules
 from t2igan.nn.noise import caption_noise
 from t2igan.nn.randomness import Purpose, StepRandom
 from t2igan.ranges import Count, Decay, Rate, Share, Whole
@@ -101,8 +102,12 @@ class SpaTextDiffusion(SuiteModule):
         lr: of AdamW.
         ema_decay: of the averaged weights.
         seed: of all random numbers.
+
+    Attributes:
+        conditioner: makes maps; loaded by :meth:`configure_model`.
     """
 
+    conditioner: Conditioner
     requires = frozenset({"captions", "layouts", "segments"})
 
     def __init__(
@@ -125,12 +130,12 @@ class SpaTextDiffusion(SuiteModule):
     ) -> None:
         super().__init__()
         self.generator = Denoiser(host or PixelHost(), sampler, steps, times, guidance or Fast())
-        self.encoder, self.prior, self.told = encoder, prior, told
+        self.encoder, self.prior = encoder, prior
+        self.told: Told = told
         self.most, self.smallest = most, smallest
         self.dropped, self.both_dropped = dropped, both_dropped
         self.lr, self.ema_decay, self.seed = lr, ema_decay, seed
-        self.conditioner: Conditioner | None = None
-        self.averages = nn.ModuleDict()
+        self.averages: NamedModules[WeightAverage[Denoiser]] = NamedModules()
 
     @property
     def host(self) -> DiffusionHost:
@@ -143,7 +148,7 @@ class SpaTextDiffusion(SuiteModule):
         Raises:
             UserError: the host takes maps of another width.
         """
-        if self.conditioner is not None:
+        if hasattr(self, "conditioner"):
             return
         self.conditioner = load_conditioner(self, self.told, self.encoder, self.prior)
         if self.host.segment_dim != self.conditioner.dim:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from t2igan.errors import UserError
@@ -150,13 +151,14 @@ class LatentHost(DiffusionHost):
         if lacking := [str(path) for path in parts.values() if not path.is_dir()]:
             raise UserError(f"no Stable Diffusion in {folder}: {', '.join(lacking)} are not there")
         try:
-            from transformers import CLIPTextModel, CLIPTokenizerFast
+            import transformers
 
+            texts: Any = transformers  # whose lazy names are not all declared
             with unbounded():
                 self.unet = library.UNet2DConditionModel.from_pretrained(parts["unet"], local_files_only=True)
                 self.vae = library.AutoencoderKL.from_pretrained(parts["vae"], local_files_only=True)
-                self.words = CLIPTextModel.from_pretrained(parts["text_encoder"], local_files_only=True)
-                self._tokenizer = CLIPTokenizerFast.from_pretrained(parts["tokenizer"], local_files_only=True)
+                self.words = texts.CLIPTextModel.from_pretrained(parts["text_encoder"], local_files_only=True)
+                self._tokenizer = texts.CLIPTokenizerFast.from_pretrained(parts["tokenizer"], local_files_only=True)
         except Exception as error:  # its libraries raise kinds of their own for damaged files
             raise UserError(f"{folder}: no Stable Diffusion ({' '.join(str(error).split())[:120]})") from error
         self.vae.requires_grad_(False)
@@ -204,9 +206,6 @@ def widen_first_convolution(unet: Any, channels: int) -> None:
     new = nn.Conv2d(
         old.in_channels + channels, old.out_channels, old.kernel_size, old.stride, old.padding, bias=True
     )
-    with torch.no_grad():
-        new.weight.zero_()
-        new.weight[:, : old.in_channels] = old.weight
-        new.bias.copy_(old.bias)
+    new.load_state_dict({"weight": F.pad(old.weight, (0, 0, 0, 0, 0, channels)), "bias": old.bias})
     unet.conv_in = new
     unet.register_to_config(in_channels=new.in_channels)

@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from t2igan.errors import UserError
+from t2igan.evaluation.subjects import build_untrained_subject
 from t2igan.layout.segments import SpatioTextualMap
 from t2igan.models.guidance import Fast, Multi
 from t2igan.models.joint_encoder import SegmentEncoder
@@ -42,6 +43,9 @@ def test_the_loss_falls_and_the_model_is_saved(encoder, tmp_path):
     assert not torch.allclose(draw(again, batch), images, atol=1e-3)  # without what was said of places
     assert not torch.allclose(draw(again, batch, batch.layouts, weights="raw"), images, atol=1e-4)
     assert not any("conditioner" in key for key in torch.load(path, weights_only=True)["state_dict"])
+    untrained = build_untrained_subject(path, seed=1)
+    assert untrained.card.kind == "untrained" and not untrained.notes
+    assert not torch.allclose(draw(untrained.module, batch, batch.layouts), images, atol=1e-2)
 
 
 @pytest.mark.parametrize("sampler", ["ddim", "dpm-solver++"])

@@ -152,7 +152,7 @@ def table(
 
 
 def check_columns(
-    path: Path, name: str, rows: list, columns: dict[str, Kind], findings: Findings, wanted: str
+    path: Path, name: str, rows: list, columns: Mapping[str, Kind], findings: Findings, wanted: str
 ) -> None:
     """Entries of a list without one of the columns are faults."""
     for column, kind in columns.items():

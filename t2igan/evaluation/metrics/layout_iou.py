@@ -1,6 +1,5 @@
 """Layout IoU: whether an image shows what its gold layout has where the layout has it."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -18,7 +17,7 @@ class LayoutIoU(CaptionMetric):
     """Mean intersection over union, and pixel accuracy, of what a segmenter finds in an image and its gold map."""
 
     name: ClassVar[str] = "layout-iou"
-    shown: ClassVar[Mapping[str, Shown]] = {
+    shown: ClassVar[dict[str, Shown]] = {
         "layout-iou": Shown("higher", 3),
         "layout-accuracy": Shown("higher", 3),
     }

@@ -1,6 +1,5 @@
 """SpaText's metrics: global distance, local distance, local IoU."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
 NO_SEGMENTS = "the protocol tells no segments: give it `segments: 3`"
 
 
-def _ways(name: str, better: Shown) -> Mapping[str, Shown]:
+def _ways(name: str, better: Shown) -> dict[str, Shown]:
     """With the values of segments whose like training showed, of the others, and of shuffled conditions."""
     control = Shown("neither", better.decimals)
     return {name: better, f"{name}-seen": better, f"{name}-unseen": better, f"{name}-shuffled": control}
@@ -40,7 +39,7 @@ class GlobalDistance(CaptionMetric):
     """
 
     name: ClassVar[str] = "global-distance"
-    shown: ClassVar[Mapping[str, Shown]] = {
+    shown: ClassVar[dict[str, Shown]] = {
         "global-distance": Shown("lower", 3),
         "global-distance-shuffled": Shown("neither", 3),
     }
@@ -69,7 +68,7 @@ class LocalDistance(SegmentMetric):
     """
 
     name: ClassVar[str] = "local-distance"
-    shown: ClassVar[Mapping[str, Shown]] = _ways("local-distance", Shown("lower", 3))
+    shown: ClassVar[dict[str, Shown]] = _ways("local-distance", Shown("lower", 3))
     seed: int = 0
 
     def network(self) -> "NetworkSource":
@@ -97,7 +96,7 @@ class LocalIoU(SegmentMetric):
     """
 
     name: ClassVar[str] = "local-iou"
-    shown: ClassVar[Mapping[str, Shown]] = {
+    shown: ClassVar[dict[str, Shown]] = {
         **_ways("local-iou", Shown("higher", 3)),
         "local-iou-exact": Shown("higher", 3),
     }
