@@ -32,8 +32,8 @@ class ModulationMLP(nn.Sequential):
     """Condition (B, K) -> one parameter per channel (B, C); the constant ``start`` when training starts."""
 
     def __init__(self, condition_dim: int, hidden: int, channels: int, start: float) -> None:
-        last = nn.Linear(hidden, channels)
-        super().__init__(nn.Linear(condition_dim, hidden), nn.ReLU(), last)
+        first, last = nn.Linear(condition_dim, hidden), nn.Linear(hidden, channels)  # a seed draws in this order
+        super().__init__(first, nn.ReLU(), last)
         nn.init.zeros_(last.weight)
         nn.init.constant_(last.bias, start)
 

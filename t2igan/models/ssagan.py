@@ -43,8 +43,11 @@ class SentenceMLP(nn.Sequential):
     """Sentence -> one modulation parameter per channel; zero at the start of training."""
 
     def __init__(self, sentence_dim: int, channels: int) -> None:
-        last = nn.Linear(MLP_WIDTH, channels)
-        super().__init__(nn.Linear(sentence_dim, MLP_WIDTH), nn.ReLU(), last)
+        first, last = (
+            nn.Linear(sentence_dim, MLP_WIDTH),
+            nn.Linear(MLP_WIDTH, channels),
+        )  # a seed draws in this order
+        super().__init__(first, nn.ReLU(), last)
         nn.init.zeros_(last.weight)
         nn.init.zeros_(last.bias)
 

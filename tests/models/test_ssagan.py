@@ -8,7 +8,7 @@ import torch
 from golden_fill import GOLDEN_FOLDER, compare, fill_input, fill_module, load_case
 
 from t2igan.interop.kinds import official_name
-from t2igan.models.ssagan import OneWayDiscriminator, SSAGANGenerator
+from t2igan.models.ssagan import OneWayDiscriminator, SentenceMLP, SSAGANGenerator
 from t2igan.text import TextEmbedding
 
 # Limit of the golden files for float32 gradients of this generator (float64 is the sharp test).
@@ -159,3 +159,10 @@ def test_a_picture_does_not_depend_on_its_batch():
     order = torch.tensor([3, 0, 4])
     part = generator(noise[order], embedding(sentence[order])).images[0]
     assert torch.allclose(whole[order], part, atol=1e-6)
+
+
+def test_a_seed_draws_the_sentence_mlp_front_to_back():
+    torch.manual_seed(3)
+    first = torch.nn.Linear(8, 256).weight
+    torch.manual_seed(3)
+    assert torch.equal(SentenceMLP(8, 4)[0].weight, first)
