@@ -68,11 +68,11 @@ def local(tmp_path_factory, drawn_birds_store):
 
 @pytest.mark.slow
 def test_a_matrix_is_trained_scored_and_reported(local):
-    folder, said = local
+    folder, _ = local
     assert [record["subject"]["name"] for record in records(folder)] == ["ssagan-seed0", "ssagan-seed1"]
     assert len({record["subject"]["sha256"] for record in records(folder)}) == 2
     assert len({record["subject"]["experiment"] for record in records(folder)}) == 1
-    assert "ssagan, 2 runs" in said
+    assert "SSA-GAN, 2 runs" in (folder / "out/report/scores.md").read_text()
     assert (folder / "out/report/index.html").is_file()
     assert len(list((folder / "out/runs").glob("damsm-*/damsm-seed0"))) == 1
 

@@ -72,7 +72,9 @@ def uninterrupted(folder):
 def test_a_run_has_one_folder(uninterrupted):
     names = {path.name for path in uninterrupted.iterdir()}
     assert {"config.yaml", "metrics.csv", "checkpoints", "samples", "tensorboard"} <= names
-    assert {path.name for path in (uninterrupted / "samples").iterdir()} == {"step_000007.png", "step_000014.png"}
+    assert {path.name for path in (uninterrupted / "samples").iterdir()} == {
+        f"step_{step}.{kind}" for step in ("000007", "000014") for kind in ("png", "npz")
+    }
     rows = read_curves(uninterrupted / "metrics.csv")
     steps = [row["step"] for row in rows if "train/loss_g" in row]
     assert steps == list(range(14))

@@ -59,7 +59,7 @@ def test_an_imported_generator_draws(folder, capsys):
     generator = read_checkpoint("attngan.ckpt")["t2igan"]["config"]["init_args"]["generator"]
     assert generator["init_args"]["legacy_mask"] is True
     command = said.partition("next: t2igan ")[2].strip()
-    assert command == 'sample --checkpoint attngan.ckpt --caption "a small red bird" --out drawn'
+    assert command == 'sample --checkpoint attngan.ckpt --caption "a small red bird" --out images'
     main(["sample", "--checkpoint", "attngan.ckpt", "--caption", "a small red bird", "--out", "drawn", "--n", "2"])
     images = [np.array(Image.open(folder / "drawn" / f"c000_s0{number}.png")) for number in (0, 1)]
     assert {image.shape for image in images} == {(32, 32, 3)}
@@ -72,7 +72,7 @@ def test_a_network_by_itself_says_what_is_missing(folder, capsys):
     assert "wrote lone.ckpt: LoneNetwork of attngan-generator, by itself" in said
     assert "import bird_AttnGAN2.pth --as attngan-generator --with text_encoder.pth --captions_pickle" in said
     assert "LoneNetwork, which draws nothing" in fails(
-        capsys, "sample --checkpoint lone.ckpt --caption a --out drawn"
+        capsys, "sample --checkpoint lone.ckpt --caption a --out images"
     )
     type_in("import text_encoder200.pth --captions_pickle captions.pickle --out text.ckpt")
     assert "--with image_encoder.pth" in capsys.readouterr().out

@@ -34,7 +34,7 @@ def test_help(verb):
 
 
 def test_help_shows_what_is_required_and_what_is_default():
-    text = quick.answer("sample", ["--help"])
+    text = " ".join(quick.answer("sample", ["--help"]).split())
     required = text[text.index("required:") : text.index("options:")]
     assert "--checkpoint TEXT" in required and "--out TEXT" in required and "--n" not in required
     assert "--overlay none|masks|attention" in text and "rows of an interpolation. (default: 4)" in text

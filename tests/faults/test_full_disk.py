@@ -182,17 +182,17 @@ def test_a_verb_where_nothing_can_be_written(good_input, tally, small_disk, verb
     probe.check()
 
 
-def test_evaluate_finds_out_before_it_measures(good_input, small_disk, drawn):
+def test_evaluate_finds_out_before_it_measures(good_input, small_disk, generated):
     """Not after hours of it."""
     remount(small_disk, "ro")
     words = (*SCORE, "--cache", "none", "--records", small_disk / "new" / "records.jsonl")
     assert not fault(small_disk, words)
-    assert not drawn
+    assert not generated
 
 
 @pytest.mark.parametrize(
     "words",
-    [("fit", "--config", "ssagan.yaml", "--run"), ("prepare", "drawn-birds", "--image_size", "64", "--root")],
+    [("fit", "--config", "ssagan.yaml", "--run"), ("prepare", "generated-birds", "--image_size", "64", "--root")],
     ids=lambda words: words[0],
 )
 def test_a_folder_that_may_only_be_read(good_input, tally, small_disk, words):
