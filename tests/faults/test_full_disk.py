@@ -192,7 +192,7 @@ def test_evaluate_finds_out_before_it_measures(good_input, small_disk, generated
 
 @pytest.mark.parametrize(
     "words",
-    [("fit", "--config", "ssagan.yaml", "--run"), ("prepare", "generated-birds", "--image_size", "64", "--root")],
+    [("fit", "--config", "ssagan.yaml", "--run"), ("prepare", "drawn-birds", "--image_size", "64", "--root")],
     ids=lambda words: words[0],
 )
 def test_a_folder_that_may_only_be_read(good_input, tally, small_disk, words):
