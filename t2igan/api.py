@@ -16,13 +16,13 @@ from torch import Tensor
 
 from t2igan.data.store import Store, open_store
 from t2igan.errors import UserError
-from t2igan.evaluation.chosen import checkpoint_of
 from t2igan.evaluation.evaluation import Evaluation, choose_device
-from t2igan.evaluation.networks import NetworkOptions, load_classifier, load_damsms
+from t2igan.evaluation.features.networks import NetworkOptions, load_classifier, load_damsms
+from t2igan.evaluation.images.sampling import Sampler, Samples, understand
 from t2igan.evaluation.protocol import load_protocol
 from t2igan.evaluation.record import ResultRecord
-from t2igan.evaluation.sampling import Sampler, Samples, understand
-from t2igan.evaluation.subjects import load_checkpoint_subject
+from t2igan.evaluation.subjects.chosen import checkpoint_of
+from t2igan.evaluation.subjects.generated import load_checkpoint_subject
 from t2igan.models.adversarial import AdversarialModule
 from t2igan.models.suite_module import SuiteModule, load_module
 from t2igan.models.synthesis import Generator

@@ -82,13 +82,13 @@ def trecs_tags() -> Path:
 @pytest.fixture
 def generated(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The numbers of the images that an evaluation draws."""
-    from t2igan.evaluation import subjects
+    from t2igan.evaluation.subjects import generated
 
-    numbers, draw = [], subjects.generate_images
+    numbers, draw = [], generated.generate_images
 
     def counted(module, split, plan, protocol, wanted, *rest):
         numbers.extend(wanted)
         return draw(module, split, plan, protocol, wanted, *rest)
 
-    monkeypatch.setattr(subjects, "generate_images", counted)
+    monkeypatch.setattr(generated, "generate_images", counted)
     return numbers

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from t2igan.evaluation.networks import (
+from t2igan.evaluation.features.networks import (
     ClassifierSource,
     ClipSource,
     DamsmSource,

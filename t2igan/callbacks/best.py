@@ -7,7 +7,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 
-from t2igan.evaluation.chosen import Choice
+from t2igan.evaluation.subjects.chosen import Choice
 from t2igan.models.suite_module import SELECTED
 from t2igan.reporting.numbers import direction
 

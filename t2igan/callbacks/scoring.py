@@ -18,14 +18,14 @@ from t2igan.callbacks.best import BestCheckpoint
 from t2igan.callbacks.watching import Speed
 from t2igan.data.store import Store
 from t2igan.errors import UserError
-from t2igan.evaluation.chosen import Choice
 from t2igan.evaluation.evaluation import Evaluation
+from t2igan.evaluation.features.networks import NetworkOptions, load_classifier, load_damsms
 from t2igan.evaluation.in_training import INDEPENDENT, TrainingSubject, curve_values, only_finite, smaller
 from t2igan.evaluation.metrics.r_precision import DAMSMRPrecision
-from t2igan.evaluation.networks import NetworkOptions, load_classifier, load_damsms
 from t2igan.evaluation.processes import processes
 from t2igan.evaluation.protocol import Protocol, load_protocol
 from t2igan.evaluation.record import MetricValue, ResultRecord, append_record, read_records
+from t2igan.evaluation.subjects.chosen import Choice
 from t2igan.lightning_private import callbacks_of, datamodule_of
 from t2igan.models.adversarial import AdversarialModule
 from t2igan.reporting.numbers import direction, format_number

@@ -12,10 +12,10 @@ from rich.table import Table
 from t2igan.cli.parsing import call
 from t2igan.data.store import open_store
 from t2igan.errors import UserError
-from t2igan.evaluation.gallery import Gallery, join_tags, released_narratives
-from t2igan.evaluation.pipeline import TFIDF, load_retriever, load_tagger
+from t2igan.evaluation.images.gallery import Gallery, join_tags, released_narratives
 from t2igan.evaluation.record import require_writable
 from t2igan.evaluation.step_record import StepRecord
+from t2igan.evaluation.subjects.pipeline import TFIDF, load_retriever, load_tagger
 from t2igan.layout.composing import SHARES, Composer, Scale
 from t2igan.layout.labels import COCO_STUFF
 from t2igan.layout.layout import Layout

@@ -12,16 +12,21 @@ from t2igan.cli.evaluate_progress import told_of
 from t2igan.cli.parsing import call
 from t2igan.data.store import Store, open_store
 from t2igan.errors import UserError
-from t2igan.evaluation.chosen import Choice, checkpoint_of
-from t2igan.evaluation.embedders import ScoringDamsm
 from t2igan.evaluation.evaluation import Evaluation, store_for
-from t2igan.evaluation.folder import ImageFolder
-from t2igan.evaluation.networks import NetworkOptions, load_classifier, load_damsms
-from t2igan.evaluation.pipeline import PipelineSubject
+from t2igan.evaluation.features.embedders import ScoringDamsm
+from t2igan.evaluation.features.networks import NetworkOptions, load_classifier, load_damsms
 from t2igan.evaluation.processes import joined, processes
 from t2igan.evaluation.protocol import Protocol, load_protocol
 from t2igan.evaluation.record import append_record, read_records, require_writable
-from t2igan.evaluation.subjects import RealImages, Subject, build_untrained_subject, load_checkpoint_subject
+from t2igan.evaluation.subjects.chosen import Choice, checkpoint_of
+from t2igan.evaluation.subjects.folder import ImageFolder
+from t2igan.evaluation.subjects.generated import (
+    RealImages,
+    Subject,
+    build_untrained_subject,
+    load_checkpoint_subject,
+)
+from t2igan.evaluation.subjects.pipeline import PipelineSubject
 from t2igan.evaluation.timing import Timing
 from t2igan.models.suite_module import SELECTED, read_checkpoint
 from t2igan.ranges import Count, Share, Whole

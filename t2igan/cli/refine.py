@@ -11,7 +11,7 @@ from rich.table import Table
 from t2igan.cli.parsing import call
 from t2igan.data.store import open_store
 from t2igan.errors import UserError
-from t2igan.evaluation.gallery import Gallery, join_tags
+from t2igan.evaluation.images.gallery import Gallery, join_tags
 from t2igan.evaluation.record import require_writable
 from t2igan.evaluation.step_record import StepRecord
 from t2igan.files import write_whole

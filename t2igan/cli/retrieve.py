@@ -10,10 +10,10 @@ from rich.table import Table
 
 from t2igan.cli.parsing import call
 from t2igan.data.store import open_store
-from t2igan.evaluation.gallery import Gallery, released_narratives
-from t2igan.evaluation.pipeline import TFIDF, load_retriever
+from t2igan.evaluation.images.gallery import Gallery, released_narratives
 from t2igan.evaluation.record import require_writable
 from t2igan.evaluation.step_record import StepRecord
+from t2igan.evaluation.subjects.pipeline import TFIDF, load_retriever
 from t2igan.layout.retrieval import TfidfIndex, recall_at
 
 Words = list[list[str]]

@@ -16,10 +16,10 @@ from t2igan.cli.sample_folder import SampleFolder
 from t2igan.cli.sample_narratives import sample_narratives
 from t2igan.cli.sample_scene import read_scene, scene_sheet
 from t2igan.errors import UserError
-from t2igan.evaluation.chosen import checkpoint_of
 from t2igan.evaluation.evaluation import choose_device
-from t2igan.evaluation.sampling import Sampler, Samples, sweep_of, understand, unknown_words
-from t2igan.evaluation.subjects import load_generator
+from t2igan.evaluation.images.sampling import Sampler, Samples, sweep_of, understand, unknown_words
+from t2igan.evaluation.subjects.chosen import checkpoint_of
+from t2igan.evaluation.subjects.generated import load_generator
 from t2igan.models.suite_module import content_sha256
 from t2igan.plotting.grids import captioned_grid, rows_grid, save_png, to_picture
 from t2igan.plotting.overlays import attention_overlay, mask_strip

@@ -9,7 +9,7 @@ from rich.progress import track
 from torch import Tensor
 
 from t2igan.evaluation.evaluation import choose_device
-from t2igan.evaluation.pipeline import load_pipeline
+from t2igan.evaluation.subjects.pipeline import load_pipeline
 from t2igan.layout.localized import read_localized
 from t2igan.layout.narratives import Narrative
 from t2igan.models.trecs import Composition, TrecsPipeline

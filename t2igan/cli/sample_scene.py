@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 
 from t2igan.cli.sample_folder import SampleFolder
 from t2igan.errors import UserError
-from t2igan.evaluation.sampling import Sampler, understand
+from t2igan.evaluation.images.sampling import Sampler, understand
 from t2igan.layout.labels import COCO_STUFF, VOID
 from t2igan.layout.layout import MOST_SEGMENTS, Layouts
 from t2igan.plain_files import parse_json, read_text

@@ -8,10 +8,10 @@ from PIL import Image
 
 from t2igan.data.vocabulary import Vocabulary
 from t2igan.errors import UserError
-from t2igan.evaluation.chosen import checkpoint_of
 from t2igan.evaluation.evaluation import choose_device
-from t2igan.evaluation.sampling import Sampler, Samples, sweep_of, understand, unknown_words
-from t2igan.evaluation.subjects import label_of, load_generator
+from t2igan.evaluation.images.sampling import Sampler, Samples, sweep_of, understand, unknown_words
+from t2igan.evaluation.subjects.chosen import checkpoint_of
+from t2igan.evaluation.subjects.generated import label_of, load_generator
 from t2igan.plotting.grids import rows_grid
 from t2igan.plotting.overlays import attention_panels, mask_overlay
 from t2igan.reporting.names import system_name

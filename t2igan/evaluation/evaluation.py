@@ -12,19 +12,19 @@ from t2igan.data.requirements import refuse_lack
 from t2igan.data.selection import NarrativesAsCaptions, Numbers
 from t2igan.data.store import Store
 from t2igan.errors import UserError
-from t2igan.evaluation.cache import shelf_for
-from t2igan.evaluation.embedders import Embedder, Rows, ScoringDamsm
 from t2igan.evaluation.environment import environment
-from t2igan.evaluation.feeding import Feed, feed
-from t2igan.evaluation.generate import NumberedImages, batches
+from t2igan.evaluation.features.cache import shelf_for
+from t2igan.evaluation.features.embedders import Embedder, Rows, ScoringDamsm
+from t2igan.evaluation.features.feeding import Feed, feed
+from t2igan.evaluation.features.networks import NetworkOptions, Supply
+from t2igan.evaluation.features.reference import Reference
+from t2igan.evaluation.images.generate import NumberedImages, batches
 from t2igan.evaluation.metrics import ScoredMetric
-from t2igan.evaluation.networks import NetworkOptions, Supply
 from t2igan.evaluation.plan import ImagePlan
 from t2igan.evaluation.protocol import Protocol
 from t2igan.evaluation.record import MetricValue, ResultRecord, by_reason
-from t2igan.evaluation.reference import Reference
-from t2igan.evaluation.scorers import Progress, Scorer, Setting
-from t2igan.evaluation.subjects import Subject
+from t2igan.evaluation.scorers.base import Progress, Scorer, Setting
+from t2igan.evaluation.subjects.generated import Subject
 from t2igan.evaluation.timing import DRAWING, charged, part
 from t2igan.models.classifier import ClassifierBackbone
 

@@ -8,11 +8,11 @@ from pathlib import Path
 from t2igan.data.selection import HeldOutClasses
 from t2igan.data.store import Store
 from t2igan.errors import UserError
-from t2igan.evaluation.embedders import ScoringDamsm
+from t2igan.evaluation.features.embedders import ScoringDamsm
 from t2igan.evaluation.metrics.r_precision import DAMSMRPrecision
 from t2igan.evaluation.protocol import Protocol
 from t2igan.evaluation.record import MetricValue, ResultRecord, SubjectCard, TrainingCard
-from t2igan.evaluation.subjects import GeneratedSubject
+from t2igan.evaluation.subjects.generated import GeneratedSubject
 from t2igan.models.adversarial import AdversarialModule
 
 KIND = "training"

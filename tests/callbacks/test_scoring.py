@@ -19,12 +19,12 @@ from t2igan.cli.main import main
 from t2igan.data.selection import HeldOutClasses
 from t2igan.data.store import open_store
 from t2igan.errors import UserError
-from t2igan.evaluation.chosen import checkpoint_of
+from t2igan.evaluation.features.networks import load_classifier, load_damsms
 from t2igan.evaluation.in_training import smaller
-from t2igan.evaluation.networks import load_classifier, load_damsms
 from t2igan.evaluation.protocol import load_protocol
 from t2igan.evaluation.record import read_records
-from t2igan.evaluation.subjects import load_checkpoint_subject
+from t2igan.evaluation.subjects.chosen import checkpoint_of
+from t2igan.evaluation.subjects.generated import load_checkpoint_subject
 from t2igan.models.suite_module import load_module, read_checkpoint
 from t2igan.reporting.leaderboard import boards
 
@@ -35,9 +35,9 @@ INDEPENDENT = f"val/r-precision-independent@{IMAGES}"
 STOPPED = """
 import os, signal, sys
 from t2igan.cli.main import main
-from t2igan.evaluation import subjects
+from t2igan.evaluation.subjects import generated
 from t2igan.models.adversarial import AdversarialModule
-draw, step, scorings, steps = subjects.generate_images, AdversarialModule.training_step, 0, 0
+draw, step, scorings, steps = generated.generate_images, AdversarialModule.training_step, 0, 0
 number, place = os.environ["HOW"].split()
 def drawing(*arguments):
     global scorings
@@ -52,7 +52,7 @@ def stepping(*arguments):
     if place == "step" and steps == 4:
         os.kill(os.getpid(), int(number))
     return step(*arguments)
-subjects.generate_images, AdversarialModule.training_step = drawing, stepping
+generated.generate_images, AdversarialModule.training_step = drawing, stepping
 main(sys.argv[1:])
 """
 

@@ -22,7 +22,7 @@ EAGER = """
 import sys
 import torch
 from t2igan.cli.main import main
-from t2igan.evaluation import cache
+from t2igan.evaluation.features import cache
 torch.set_num_threads(1)
 cache.PART_SECONDS = 0.0
 main(sys.argv[1:])

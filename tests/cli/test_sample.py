@@ -131,7 +131,7 @@ def test_a_sweep_changes_words_and_nothing_else(sample, words):
 
 def test_named_slots_take_what_the_vocabulary_has(sample, words):
     from t2igan.data.vocabulary import Vocabulary
-    from t2igan.evaluation.sampling import sweep_of
+    from t2igan.evaluation.images.sampling import sweep_of
 
     sweep = sweep_of("a bird with {colour} {part}", Vocabulary(["<end>", "red", "blue", "wings"]))
     assert (sweep.rows, sweep.columns) == (["red", "blue"], ["wings"])

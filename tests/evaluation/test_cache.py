@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from t2igan.errors import UserError
-from t2igan.evaluation.cache import PART_ROWS, PART_SECONDS, Shelf
+from t2igan.evaluation.features.cache import PART_ROWS, PART_SECONDS, Shelf
 
 CONTENT = {"images": ["checkpoint", "abc"], "network": ["inception", "def"]}
 
@@ -50,7 +50,7 @@ def test_full_parts_are_written_and_the_rest_waits(tmp_path):
 
 def test_nothing_waits_for_long(tmp_path, monkeypatch):
     now = iter([0.0, PART_SECONDS - 1, PART_SECONDS + 1, 100.0])
-    monkeypatch.setattr("t2igan.evaluation.cache.time.monotonic", lambda: next(now))
+    monkeypatch.setattr("t2igan.evaluation.features.cache.time.monotonic", lambda: next(now))
     shelf, there = Shelf(tmp_path, CONTENT), []
     for number in range(4):
         shelf.add(ids(number), rows(number))

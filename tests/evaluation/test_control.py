@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from t2igan.evaluation.caption_scorers import MatchingScorer
-from t2igan.evaluation.embedders import CaptionEmbedder
+from t2igan.evaluation.features.embedders import CaptionEmbedder
 from t2igan.evaluation.metrics.r_precision import DAMSMRPrecision
 from t2igan.evaluation.plan import ImagePlan, shuffled_captions
 from t2igan.evaluation.protocol import Protocol
-from t2igan.evaluation.scorers import Setting
+from t2igan.evaluation.scorers.base import Setting
+from t2igan.evaluation.scorers.captions import MatchingScorer
 from t2igan.metrics.r_precision import RPrecision
 
 CLASSES, IMAGES, CAPTIONS, TRIALS = 6, 20, 10, 6000

@@ -9,14 +9,14 @@ from torch.nn import functional
 from t2igan.data.datasets import resize_images
 from t2igan.data.store import open_store
 from t2igan.errors import UserError
-from t2igan.evaluation.embedders import DamsmEmbedder
-from t2igan.evaluation.generate import NumberedImages
+from t2igan.evaluation.features.embedders import DamsmEmbedder
+from t2igan.evaluation.features.networks import NetworkOptions, load_classifier, load_damsms
+from t2igan.evaluation.images.generate import NumberedImages
 from t2igan.evaluation.metrics.frechet import FID
 from t2igan.evaluation.metrics.r_precision import DAMSMRPrecision
-from t2igan.evaluation.networks import NetworkOptions, load_classifier, load_damsms
 from t2igan.evaluation.protocol import load_protocol
 from t2igan.evaluation.record import ResultRecord
-from t2igan.evaluation.subjects import RealImages, build_untrained_subject, load_checkpoint_subject
+from t2igan.evaluation.subjects.generated import RealImages, build_untrained_subject, load_checkpoint_subject
 from t2igan.metrics.frechet import frechet_distance
 from t2igan.models.damsm import InceptionImageEncoder
 from t2igan.models.digest import seal

@@ -7,15 +7,15 @@ from evaluation_fixtures import evaluate, write_protocol
 
 from t2igan.data.store import open_store
 from t2igan.errors import UserError
+from t2igan.evaluation.features.networks import NetworkOptions, load_classifier, load_damsms
+from t2igan.evaluation.features.reference import Reference
 from t2igan.evaluation.metrics.frechet import FDClassifier, FIDInfinity
 from t2igan.evaluation.metrics.inception_score import ISClassifier
 from t2igan.evaluation.metrics.kernel_distance import KID
 from t2igan.evaluation.metrics.manifold import PRDC
 from t2igan.evaluation.metrics.r_precision import DAMSMRPrecision
-from t2igan.evaluation.networks import NetworkOptions, load_classifier, load_damsms
 from t2igan.evaluation.protocol import CHOICES, SEGMENT_FIELDS, hash_of, load_protocol
-from t2igan.evaluation.reference import Reference
-from t2igan.evaluation.subjects import RealImages, build_untrained_subject, load_checkpoint_subject
+from t2igan.evaluation.subjects.generated import RealImages, build_untrained_subject, load_checkpoint_subject
 
 CLASSIFIER = {"flavour": "classifier"}
 ALL = (
@@ -141,7 +141,7 @@ def test_the_reference_is_known_by_all_that_cuts_it(store, protocol):
 
 
 def test_an_interrupted_evaluation_goes_on(checkpoints, store, protocol, tmp_path, generated, monkeypatch):
-    monkeypatch.setattr("t2igan.evaluation.cache.PART_ROWS", 8)
+    monkeypatch.setattr("t2igan.evaluation.features.cache.PART_ROWS", 8)
     subject = load_checkpoint_subject(checkpoints.generator, "ema")
     images, shown = type(subject).images, []
 

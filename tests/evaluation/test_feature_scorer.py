@@ -5,17 +5,17 @@ import pytest
 import torch
 from torch import nn
 
-from t2igan.evaluation.embedders import BackboneEmbedder
 from t2igan.evaluation.evaluation import _compute
-from t2igan.evaluation.generate import NumberedImages
+from t2igan.evaluation.features.embedders import BackboneEmbedder
+from t2igan.evaluation.features.networks import NetworkOptions, Supply
+from t2igan.evaluation.images.generate import NumberedImages
 from t2igan.evaluation.metrics.frechet import FID, FDClassifier, FIDInfinity
 from t2igan.evaluation.metrics.inception_score import IS, ISClassifier
 from t2igan.evaluation.metrics.kernel_distance import KID
 from t2igan.evaluation.metrics.manifold import PRDC
-from t2igan.evaluation.networks import NetworkOptions, Supply
 from t2igan.evaluation.plan import ImagePlan
 from t2igan.evaluation.protocol import Protocol
-from t2igan.evaluation.scorers import Setting
+from t2igan.evaluation.scorers.base import Setting
 from t2igan.metrics.backbones import Backbone
 from t2igan.metrics.frechet import frechet_distance
 from t2igan.metrics.frechet_sampling import frechet_infinity

@@ -7,11 +7,11 @@ from PIL import Image
 
 from t2igan.data.store import open_store
 from t2igan.errors import UserError
-from t2igan.evaluation.folder import UNKNOWN, ImageFolder, scan_folder
+from t2igan.evaluation.features.networks import NetworkOptions, load_classifier, load_damsms
 from t2igan.evaluation.metrics.kernel_distance import KID
-from t2igan.evaluation.networks import NetworkOptions, load_classifier, load_damsms
 from t2igan.evaluation.protocol import load_protocol
-from t2igan.evaluation.subjects import load_checkpoint_subject, load_generator
+from t2igan.evaluation.subjects.folder import UNKNOWN, ImageFolder, scan_folder
+from t2igan.evaluation.subjects.generated import load_checkpoint_subject, load_generator
 from t2igan.layout.narratives import Narrative
 from t2igan.nn.images import to_uint8
 from t2igan.nn.noise import caption_noise

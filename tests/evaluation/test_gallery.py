@@ -10,7 +10,7 @@ from t2igan.data.datasets import EvaluationItems
 from t2igan.data.selection import NarrativesAsCaptions
 from t2igan.data.store import open_store
 from t2igan.errors import UserError
-from t2igan.evaluation.gallery import Gallery, join_tags
+from t2igan.evaluation.images.gallery import Gallery, join_tags
 from t2igan.layout.narratives import read_tagged
 
 

@@ -8,7 +8,7 @@ from evaluation_fixtures import write_protocol
 
 from t2igan.data.datasets import EvaluationItems
 from t2igan.data.store import open_store
-from t2igan.evaluation.generate import (
+from t2igan.evaluation.images.generate import (
     caption_tokens,
     generate_images,
     planned_noise,
@@ -17,7 +17,7 @@ from t2igan.evaluation.generate import (
 )
 from t2igan.evaluation.plan import plan_images
 from t2igan.evaluation.protocol import load_protocol
-from t2igan.evaluation.subjects import load_generator
+from t2igan.evaluation.subjects.generated import load_generator
 
 CPU = torch.device("cpu")
 # Convolutions of another batch size add up in another order: float32 round-off on values in [-1, 1].

@@ -13,12 +13,12 @@ from t2igan.data.datamodule import Scenes
 from t2igan.data.store import open_store
 from t2igan.errors import UserError
 from t2igan.evaluation.evaluation import Evaluation, store_for
-from t2igan.evaluation.folder import ImageFolder
-from t2igan.evaluation.networks import NetworkOptions, load_classifier
+from t2igan.evaluation.features.networks import NetworkOptions, load_classifier
+from t2igan.evaluation.images.told import whole_layouts
 from t2igan.evaluation.protocol import load_protocol
 from t2igan.evaluation.record import read_records
-from t2igan.evaluation.subjects import RealImages, load_checkpoint_subject, real_images
-from t2igan.evaluation.told import whole_layouts
+from t2igan.evaluation.subjects.folder import ImageFolder
+from t2igan.evaluation.subjects.generated import RealImages, load_checkpoint_subject, real_images
 from t2igan.layout.labels import COCO_STUFF
 from t2igan.models.classifier import EvaluationClassifier
 from t2igan.models.layout_discriminators import PatchDiscriminator

@@ -14,16 +14,16 @@ from torchvision.models import alexnet
 
 from t2igan.data.store import open_store
 from t2igan.errors import UserError
-from t2igan.evaluation.folder import ImageFolder
-from t2igan.evaluation.generate import generate_images
+from t2igan.evaluation.features.networks import NetworkOptions
+from t2igan.evaluation.images.generate import generate_images
 from t2igan.evaluation.metrics.clip_score import CLIPScore
 from t2igan.evaluation.metrics.frechet import FID, FDClassifier
 from t2igan.evaluation.metrics.lpips_diversity import LPIPSDiversity
 from t2igan.evaluation.metrics.r_precision import CLIPRPrecision
-from t2igan.evaluation.networks import NetworkOptions
 from t2igan.evaluation.plan import ImagePlan, plan_images
 from t2igan.evaluation.protocol import load_protocol
-from t2igan.evaluation.subjects import RealImages, load_checkpoint_subject
+from t2igan.evaluation.subjects.folder import ImageFolder
+from t2igan.evaluation.subjects.generated import RealImages, load_checkpoint_subject
 from t2igan.metrics import weights
 from t2igan.metrics.backbones import InceptionBackbone
 from t2igan.metrics.clip import ClipEncoder

@@ -17,11 +17,11 @@ from t2igan.data.selection import NarrativesAsCaptions
 from t2igan.data.store import open_store
 from t2igan.data.tagged import TaggedNarratives
 from t2igan.errors import UserError
-from t2igan.evaluation.gallery import Gallery, join_tags
-from t2igan.evaluation.generate import caption_tokens
-from t2igan.evaluation.pipeline import PipelineSubject, load_pipeline, read_pipeline_file
+from t2igan.evaluation.images.gallery import Gallery, join_tags
+from t2igan.evaluation.images.generate import caption_tokens
 from t2igan.evaluation.plan import plan_for
 from t2igan.evaluation.protocol import load_protocol
+from t2igan.evaluation.subjects.pipeline import PipelineSubject, load_pipeline, read_pipeline_file
 from t2igan.layout.composing import Composer
 from t2igan.layout.mask_bank import MaskBank
 from t2igan.layout.narratives import read_tagged

@@ -6,10 +6,10 @@ from t2igan.data.datamodule import CaptionedImagesModule
 from t2igan.data.store import open_store
 from t2igan.errors import UserError
 from t2igan.evaluation.evaluation import Evaluation
-from t2igan.evaluation.networks import NetworkOptions
+from t2igan.evaluation.features.networks import NetworkOptions
+from t2igan.evaluation.images.told import layouts_to_draw, told_of
 from t2igan.evaluation.protocol import load_protocol
-from t2igan.evaluation.subjects import RealImages, load_checkpoint_subject
-from t2igan.evaluation.told import layouts_to_draw, told_of
+from t2igan.evaluation.subjects.generated import RealImages, load_checkpoint_subject
 from t2igan.models.joint_encoder import SegmentEncoder
 from t2igan.models.prior import MLPPrior, SegmentPrior
 from t2igan.models.segmenter import Segmenter

@@ -18,7 +18,7 @@ from t2igan.benchmark.ledger import Ledger, LedgerEntry
 from t2igan.benchmark.orphans import PARENT
 from t2igan.benchmark.runner import DONE, WAITING, Runner
 from t2igan.benchmark.steps import Step
-from t2igan.evaluation.subjects import load_checkpoint_subject
+from t2igan.evaluation.subjects.generated import load_checkpoint_subject
 from t2igan.models.digest import seal
 from t2igan.progress import read_progress, trained_by
 

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from t2igan.errors import UserError
-from t2igan.evaluation.subjects import build_untrained_subject
+from t2igan.evaluation.subjects.generated import build_untrained_subject
 from t2igan.layout.segments import SpatioTextualMap
 from t2igan.models.guidance import Fast, Multi
 from t2igan.models.joint_encoder import SegmentEncoder

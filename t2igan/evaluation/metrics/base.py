@@ -13,11 +13,11 @@ from typing import Any, ClassVar, Literal, TypeVar
 if typing.TYPE_CHECKING:
     from torch import Tensor
 
-    from t2igan.evaluation.embedders import Embedder, Rows
-    from t2igan.evaluation.networks import NetworkSource, Supply
+    from t2igan.evaluation.features.embedders import Embedder, Rows
+    from t2igan.evaluation.features.networks import NetworkSource, Supply
     from t2igan.evaluation.protocol import Protocol
-    from t2igan.evaluation.scorers import Scorer, Setting
-    from t2igan.evaluation.subjects import Subject
+    from t2igan.evaluation.scorers.base import Scorer, Setting
+    from t2igan.evaluation.subjects.generated import Subject
     from t2igan.metrics.indexed import IndexedMetric
 
 
@@ -134,7 +134,7 @@ class FeatureMetric(ScoredMetric):
 
     def network(self) -> "NetworkSource":
         """Inception as the options say, or the evaluation classifier."""
-        from t2igan.evaluation.networks import ClassifierSource, InceptionSource
+        from t2igan.evaluation.features.networks import ClassifierSource, InceptionSource
 
         flavour: Any = getattr(self, "flavour", "classifier")
         if flavour == "classifier":
@@ -143,7 +143,7 @@ class FeatureMetric(ScoredMetric):
 
     def scorer(self, embedder: "Embedder", setting: "Setting") -> "Scorer":
         """Feeds :meth:`metric` and names what it computes."""
-        from t2igan.evaluation.feature_scorer import FeatureScorer
+        from t2igan.evaluation.scorers.features import FeatureScorer
 
         return FeatureScorer(self, embedder, setting)
 

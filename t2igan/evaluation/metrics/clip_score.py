@@ -7,8 +7,8 @@ from t2igan.evaluation.metrics.base import Shown, register
 from t2igan.evaluation.metrics.r_precision import CaptionMetric
 
 if TYPE_CHECKING:
-    from t2igan.evaluation.networks import Embedder, NetworkSource
-    from t2igan.evaluation.scorers import Scorer, Setting
+    from t2igan.evaluation.features.networks import Embedder, NetworkSource
+    from t2igan.evaluation.scorers.base import Scorer, Setting
 
 
 @register
@@ -24,12 +24,12 @@ class CLIPScore(CaptionMetric):
 
     def network(self) -> "NetworkSource":
         """The CLIP that was given."""
-        from t2igan.evaluation.networks import ClipSource
+        from t2igan.evaluation.features.networks import ClipSource
 
         return ClipSource()
 
     def scorer(self, embedder: "Embedder", setting: "Setting") -> "Scorer":
         """Each image with its caption."""
-        from t2igan.evaluation.caption_scorers import ClipScorer
+        from t2igan.evaluation.scorers.captions import ClipScorer
 
         return ClipScorer(self, embedder, setting)

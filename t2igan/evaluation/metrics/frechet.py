@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, ClassVar
 from t2igan.evaluation.metrics.base import FeatureMetric, Features, Inception, Shown, added, at_least, register
 
 if TYPE_CHECKING:
-    from t2igan.evaluation.networks import Embedder, Supply
-    from t2igan.evaluation.scorers import Scorer, Setting
+    from t2igan.evaluation.features.networks import Embedder, Supply
+    from t2igan.evaluation.scorers.base import Scorer, Setting
     from t2igan.metrics.frechet import FrechetDistance
     from t2igan.metrics.frechet_sampling import FrechetInfinity
 
@@ -49,7 +49,7 @@ class FID(FeatureMetric, Inception):
 
     def scorer(self, embedder: "Embedder", setting: "Setting") -> "Scorer":
         """Against the statistics, where a file of them is named."""
-        from t2igan.evaluation.feature_scorer import FeatureScorer
+        from t2igan.evaluation.scorers.features import FeatureScorer
         from t2igan.metrics.frechet import FrechetDistance
 
         scorer = FeatureScorer(self, embedder, setting)

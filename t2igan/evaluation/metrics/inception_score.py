@@ -8,7 +8,7 @@ from t2igan.evaluation.metrics.base import FeatureMetric, Inception, Shown, adde
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from t2igan.evaluation.embedders import Rows
+    from t2igan.evaluation.features.embedders import Rows
     from t2igan.metrics.inception_score import InceptionScore
 
 

@@ -7,8 +7,8 @@ from t2igan.evaluation.metrics.base import Shown, register
 from t2igan.evaluation.metrics.r_precision import CaptionMetric
 
 if TYPE_CHECKING:
-    from t2igan.evaluation.networks import Embedder, NetworkSource
-    from t2igan.evaluation.scorers import Scorer, Setting
+    from t2igan.evaluation.features.networks import Embedder, NetworkSource
+    from t2igan.evaluation.scorers.base import Scorer, Setting
 
 
 @register
@@ -24,12 +24,12 @@ class LayoutIoU(CaptionMetric):
 
     def network(self) -> "NetworkSource":
         """The segmenter that was given."""
-        from t2igan.evaluation.networks import SegmenterSource
+        from t2igan.evaluation.features.networks import SegmenterSource
 
         return SegmenterSource()
 
     def scorer(self, embedder: "Embedder", setting: "Setting") -> "Scorer":
         """Each image with the layout of its caption's image."""
-        from t2igan.evaluation.layout_scorer import LayoutScorer
+        from t2igan.evaluation.scorers.layouts import LayoutScorer
 
         return LayoutScorer(self, embedder, setting)

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, ClassVar
 from t2igan.evaluation.metrics.base import ScoredMetric, Shown, at_least, register
 
 if TYPE_CHECKING:
-    from t2igan.evaluation.networks import Embedder, NetworkSource
+    from t2igan.evaluation.features.networks import Embedder, NetworkSource
     from t2igan.evaluation.protocol import Protocol
-    from t2igan.evaluation.scorers import Scorer, Setting
-    from t2igan.evaluation.subjects import Subject
+    from t2igan.evaluation.scorers.base import Scorer, Setting
+    from t2igan.evaluation.subjects.generated import Subject
 
 
 NO_DRAWS = "it needs several images of one caption, which only a generator draws"
@@ -32,13 +32,13 @@ class LPIPSDiversity(ScoredMetric):
 
     def network(self) -> "NetworkSource":
         """LPIPS with AlexNet."""
-        from t2igan.evaluation.networks import LpipsSource
+        from t2igan.evaluation.features.networks import LpipsSource
 
         return LpipsSource()
 
     def scorer(self, embedder: "Embedder", setting: "Setting") -> "Scorer":
         """A pass of its own, which draws each caption several times."""
-        from t2igan.evaluation.diversity import DiversityScorer
+        from t2igan.evaluation.scorers.diversity import DiversityScorer
 
         return DiversityScorer(self, embedder, setting)
 

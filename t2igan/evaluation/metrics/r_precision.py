@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from t2igan.evaluation.metrics.base import ScoredMetric, Shown, added, at_least, register
 
 if TYPE_CHECKING:
-    from t2igan.evaluation.networks import Embedder, NetworkSource
+    from t2igan.evaluation.features.networks import Embedder, NetworkSource
     from t2igan.evaluation.protocol import Protocol
-    from t2igan.evaluation.scorers import Scorer, Setting
-    from t2igan.evaluation.subjects import Subject
+    from t2igan.evaluation.scorers.base import Scorer, Setting
+    from t2igan.evaluation.subjects.generated import Subject
 
 NO_CAPTIONS = "the file names do not tell the captions; name files <key>_c<number of the caption>"
 
@@ -45,7 +45,7 @@ class Matching(CaptionMetric):
 
     def scorer(self, embedder: "Embedder", setting: "Setting") -> "Scorer":
         """Trials with the images of all captions."""
-        from t2igan.evaluation.caption_scorers import MatchingScorer
+        from t2igan.evaluation.scorers.captions import MatchingScorer
 
         return MatchingScorer(self, embedder, setting)
 
@@ -72,7 +72,7 @@ class DAMSMRPrecision(Matching):
 
     def network(self) -> "NetworkSource":
         """All DAMSMs that were given."""
-        from t2igan.evaluation.networks import DamsmSource
+        from t2igan.evaluation.features.networks import DamsmSource
 
         return DamsmSource(self.source, self.resize)
 
@@ -90,6 +90,6 @@ class CLIPRPrecision(Matching):
 
     def network(self) -> "NetworkSource":
         """The CLIP that was given."""
-        from t2igan.evaluation.networks import ClipSource
+        from t2igan.evaluation.features.networks import ClipSource
 
         return ClipSource()

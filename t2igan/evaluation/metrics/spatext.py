@@ -7,10 +7,10 @@ from t2igan.evaluation.metrics.base import Shown, register
 from t2igan.evaluation.metrics.r_precision import CaptionMetric
 
 if TYPE_CHECKING:
-    from t2igan.evaluation.networks import Embedder, NetworkSource
+    from t2igan.evaluation.features.networks import Embedder, NetworkSource
     from t2igan.evaluation.protocol import Protocol
-    from t2igan.evaluation.scorers import Scorer, Setting
-    from t2igan.evaluation.subjects import Subject
+    from t2igan.evaluation.scorers.base import Scorer, Setting
+    from t2igan.evaluation.subjects.generated import Subject
 
 NO_SEGMENTS = "the protocol tells no segments: give it `segments: 3`"
 
@@ -47,13 +47,13 @@ class GlobalDistance(CaptionMetric):
 
     def network(self) -> "NetworkSource":
         """The joint encoder that was given."""
-        from t2igan.evaluation.networks import JointSource
+        from t2igan.evaluation.features.networks import JointSource
 
         return JointSource()
 
     def scorer(self, embedder: "Embedder", setting: "Setting") -> "Scorer":
         """Each image with its caption."""
-        from t2igan.evaluation.segment_scorers import GlobalScorer
+        from t2igan.evaluation.scorers.segments import GlobalScorer
 
         return GlobalScorer(self, embedder, setting)
 
@@ -73,13 +73,13 @@ class LocalDistance(SegmentMetric):
 
     def network(self) -> "NetworkSource":
         """The joint encoder that was given."""
-        from t2igan.evaluation.networks import JointSource
+        from t2igan.evaluation.features.networks import JointSource
 
         return JointSource()
 
     def scorer(self, embedder: "Embedder", setting: "Setting") -> "Scorer":
         """Each told segment."""
-        from t2igan.evaluation.segment_scorers import LocalDistances, SegmentScorer
+        from t2igan.evaluation.scorers.segments import LocalDistances, SegmentScorer
 
         return SegmentScorer(self, LocalDistances(embedder, setting, self.seed), setting)
 
@@ -104,12 +104,12 @@ class LocalIoU(SegmentMetric):
 
     def network(self) -> "NetworkSource":
         """The segmenter that was given."""
-        from t2igan.evaluation.networks import SegmenterSource
+        from t2igan.evaluation.features.networks import SegmenterSource
 
         return SegmenterSource()
 
     def scorer(self, embedder: "Embedder", setting: "Setting") -> "Scorer":
         """Each told segment."""
-        from t2igan.evaluation.segment_scorers import LocalIoUs, SegmentScorer
+        from t2igan.evaluation.scorers.segments import LocalIoUs, SegmentScorer
 
         return SegmentScorer(self, LocalIoUs(embedder, setting, self.seed), setting)

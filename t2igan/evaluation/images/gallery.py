@@ -11,7 +11,7 @@ from t2igan.data.selection import only_with
 from t2igan.data.store import Store
 from t2igan.data.vocabulary import tokenize
 from t2igan.errors import UserError
-from t2igan.evaluation.folder import image_number
+from t2igan.evaluation.subjects.folder import image_number
 from t2igan.layout.layout import Layout, Layouts
 from t2igan.layout.narratives import Narrative, read_tagged
 

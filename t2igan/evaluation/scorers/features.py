@@ -2,10 +2,10 @@
 
 from torch import Tensor
 
-from t2igan.evaluation.embedders import BackboneEmbedder, Embedder, Rows
+from t2igan.evaluation.features.embedders import BackboneEmbedder, Embedder, Rows
 from t2igan.evaluation.metrics.base import FeatureMetric
 from t2igan.evaluation.record import MetricValue
-from t2igan.evaluation.scorers import Scorer, Setting, measured
+from t2igan.evaluation.scorers.base import Scorer, Setting, measured
 from t2igan.evaluation.timing import part
 
 

@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 
 from t2igan.data.store import Store, StoreSplit
-from t2igan.evaluation.embedders import Embedder, Rows
-from t2igan.evaluation.networks import NetworkOptions, Supply
+from t2igan.evaluation.features.embedders import Embedder, Rows
+from t2igan.evaluation.features.networks import NetworkOptions, Supply
 from t2igan.evaluation.plan import ImagePlan
 from t2igan.evaluation.protocol import Protocol
 from t2igan.evaluation.record import MetricValue
-from t2igan.evaluation.subjects import Subject
+from t2igan.evaluation.subjects.generated import Subject
 from t2igan.metrics.bootstrap import interval
 from t2igan.metrics.estimate import Estimate
 

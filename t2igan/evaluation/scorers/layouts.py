@@ -3,11 +3,11 @@
 from torch import Tensor
 
 from t2igan.data.requirements import refuse_lack
-from t2igan.evaluation.embedders import Embedder, Rows
+from t2igan.evaluation.features.embedders import Embedder, Rows
+from t2igan.evaluation.images.told import whole_layouts
 from t2igan.evaluation.metrics.layout_iou import LayoutIoU
 from t2igan.evaluation.record import MetricValue
-from t2igan.evaluation.scorers import Scorer, Setting
-from t2igan.evaluation.told import whole_layouts
+from t2igan.evaluation.scorers.base import Scorer, Setting
 from t2igan.layout.labels import COCO_STUFF
 from t2igan.metrics.layout_agreement import LayoutAgreement
 

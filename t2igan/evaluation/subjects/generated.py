@@ -14,11 +14,11 @@ from t2igan.data.selection import Numbers
 from t2igan.data.store import Store, StoreSplit
 from t2igan.data.vocabulary import Vocabulary
 from t2igan.errors import UserError
-from t2igan.evaluation.chosen import Choice
-from t2igan.evaluation.generate import NumberedImages, batches, generate_images
+from t2igan.evaluation.images.generate import NumberedImages, batches, generate_images
 from t2igan.evaluation.plan import ImagePlan, plan_for, plan_images
 from t2igan.evaluation.protocol import Protocol
 from t2igan.evaluation.record import SubjectCard, TrainingCard
+from t2igan.evaluation.subjects.chosen import Choice
 from t2igan.identity import read_changes, read_config, read_identity
 from t2igan.models.conditioner import Conditioner
 from t2igan.models.damsm import DAMSM

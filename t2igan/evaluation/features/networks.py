@@ -15,7 +15,7 @@ from torch import Tensor
 
 from t2igan.data.store import Store
 from t2igan.errors import UserError
-from t2igan.evaluation.embedders import (
+from t2igan.evaluation.features.embedders import (
     BackboneEmbedder,
     ClipEmbedder,
     DamsmEmbedder,
@@ -25,7 +25,7 @@ from t2igan.evaluation.embedders import (
     ScoringDamsm,
     SegmenterEmbedder,
 )
-from t2igan.evaluation.subjects import label_of, require_same_words
+from t2igan.evaluation.subjects.generated import label_of, require_same_words
 from t2igan.metrics.backbones import Flavour, InceptionBackbone, Resize
 from t2igan.metrics.clip import ClipEncoder
 from t2igan.metrics.lpips import LpipsNetwork

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, distributed
 
 from t2igan.data.selection import Numbers
-from t2igan.evaluation.cache import Shelf
-from t2igan.evaluation.embedders import Embedder, Rows
-from t2igan.evaluation.generate import NumberedImages
+from t2igan.evaluation.features.cache import Shelf
+from t2igan.evaluation.features.embedders import Embedder, Rows
+from t2igan.evaluation.images.generate import NumberedImages
 from t2igan.evaluation.plan import share
 from t2igan.evaluation.processes import processes
 from t2igan.evaluation.timing import NETWORK, part

@@ -11,12 +11,12 @@ import torch
 from t2igan.data.selection import Numbers
 from t2igan.data.store import Store, open_store
 from t2igan.errors import UserError
-from t2igan.evaluation.gallery import Gallery
-from t2igan.evaluation.generate import NumberedImages, batches, protocol_noise, whole_rows
+from t2igan.evaluation.images.gallery import Gallery
+from t2igan.evaluation.images.generate import NumberedImages, batches, protocol_noise, whole_rows
 from t2igan.evaluation.plan import ImagePlan
 from t2igan.evaluation.protocol import Protocol, hash_of
 from t2igan.evaluation.record import SubjectCard
-from t2igan.evaluation.subjects import Subject, class_path, load_generator
+from t2igan.evaluation.subjects.generated import Subject, class_path, load_generator
 from t2igan.layout.composing import Composer, Scale
 from t2igan.layout.mask_bank import MaskBank
 from t2igan.layout.retrieval import TfidfIndex

@@ -4,12 +4,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from t2igan.evaluation.embedders import CaptionEmbedder, Embedder, Rows
+from t2igan.evaluation.features.embedders import CaptionEmbedder, Embedder, Rows
 from t2igan.evaluation.metrics.clip_score import CLIPScore
 from t2igan.evaluation.metrics.r_precision import Matching
 from t2igan.evaluation.plan import shuffled_captions
 from t2igan.evaluation.record import MetricValue
-from t2igan.evaluation.scorers import Scorer, Setting, measured
+from t2igan.evaluation.scorers.base import Scorer, Setting, measured
 from t2igan.evaluation.timing import part
 from t2igan.metrics import r_precision
 from t2igan.metrics.clip import ClipScore

@@ -16,11 +16,11 @@ from PIL import Image, UnidentifiedImageError
 from t2igan.data.selection import Numbers
 from t2igan.data.store import Store, StoreSplit
 from t2igan.errors import UserError
-from t2igan.evaluation.generate import NumberedImages, batches
+from t2igan.evaluation.images.generate import NumberedImages, batches
 from t2igan.evaluation.plan import ImagePlan, plan_for
 from t2igan.evaluation.protocol import Protocol
 from t2igan.evaluation.record import SubjectCard
-from t2igan.evaluation.subjects import Subject
+from t2igan.evaluation.subjects.generated import Subject
 
 SUFFIXES = {".png", ".jpg", ".jpeg"}
 # What a pattern may hold, as regular expressions.

@@ -8,14 +8,14 @@ import numpy as np
 import torch
 
 from t2igan.data.selection import Numbers
-from t2igan.evaluation.cache import shelf_for
-from t2igan.evaluation.embedders import Embedder, Rows
-from t2igan.evaluation.feeding import Feed, feed
-from t2igan.evaluation.generate import NumberedImages
+from t2igan.evaluation.features.cache import shelf_for
+from t2igan.evaluation.features.embedders import Embedder, Rows
+from t2igan.evaluation.features.feeding import Feed, feed
+from t2igan.evaluation.images.generate import NumberedImages
 from t2igan.evaluation.metrics.lpips_diversity import LPIPSDiversity
 from t2igan.evaluation.plan import ImagePlan
 from t2igan.evaluation.record import MetricValue
-from t2igan.evaluation.scorers import Scorer, Setting, measured
+from t2igan.evaluation.scorers.base import Scorer, Setting, measured
 from t2igan.evaluation.timing import DRAWING, charged
 from t2igan.metrics.lpips import Diversity
 

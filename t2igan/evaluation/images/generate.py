@@ -10,9 +10,9 @@ from torch.nn.utils.rnn import pad_sequence
 
 from t2igan.data.selection import ImageSplit, Numbers
 from t2igan.data.vocabulary import subsample_words
+from t2igan.evaluation.images.told import layouts_to_draw
 from t2igan.evaluation.plan import ImagePlan
 from t2igan.evaluation.protocol import Protocol
-from t2igan.evaluation.told import layouts_to_draw
 from t2igan.layout.layout import Layouts
 from t2igan.models.drawing import DrawingModule
 from t2igan.nn.images import to_uint8

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from t2igan.data.store import StoreSplit
 from t2igan.errors import UserError
-from t2igan.evaluation.generate import NumberedImages, batches, caption_tokens, caption_words
+from t2igan.evaluation.images.generate import NumberedImages, batches, caption_tokens, caption_words
 from t2igan.evaluation.protocol import Protocol
 from t2igan.evaluation.timing import NETWORK, part
 from t2igan.metrics.backbones import Backbone

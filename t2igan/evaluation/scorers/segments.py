@@ -7,13 +7,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from t2igan.evaluation.embedders import CaptionEmbedder, Embedder, JointEmbedder, Rows, SegmenterEmbedder
-from t2igan.evaluation.generate import NumberedImages
+from t2igan.evaluation.features.embedders import CaptionEmbedder, Embedder, JointEmbedder, Rows, SegmenterEmbedder
+from t2igan.evaluation.images.generate import NumberedImages
+from t2igan.evaluation.images.told import UNSEEN, Told, told_of
 from t2igan.evaluation.metrics.spatext import GlobalDistance, LocalDistance, LocalIoU
 from t2igan.evaluation.plan import shuffled_captions
 from t2igan.evaluation.record import MetricValue
-from t2igan.evaluation.scorers import Scorer, Setting, measured
-from t2igan.evaluation.told import UNSEEN, Told, told_of
+from t2igan.evaluation.scorers.base import Scorer, Setting, measured
 from t2igan.layout.segments import Segments, crop_segments
 from t2igan.metrics import spatext
 from t2igan.models.conditioner import labels_of

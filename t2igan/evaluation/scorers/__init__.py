@@ -1,0 +1,1 @@
+"""What feeds a metric with rows, one file for each kind of rows."""
