@@ -18,15 +18,12 @@ from t2igan.evaluation.features.networks import NetworkOptions, load_classifier,
 from t2igan.evaluation.processes import joined, processes
 from t2igan.evaluation.protocol import Protocol, load_protocol
 from t2igan.evaluation.record import append_record, read_records, require_writable
+from t2igan.evaluation.subjects.base import Subject
 from t2igan.evaluation.subjects.chosen import Choice, checkpoint_of
 from t2igan.evaluation.subjects.folder import ImageFolder
-from t2igan.evaluation.subjects.generated import (
-    RealImages,
-    Subject,
-    build_untrained_subject,
-    load_checkpoint_subject,
-)
+from t2igan.evaluation.subjects.generated import build_untrained_subject, load_checkpoint_subject
 from t2igan.evaluation.subjects.pipeline import PipelineSubject
+from t2igan.evaluation.subjects.real import RealImages
 from t2igan.evaluation.timing import Timing
 from t2igan.models.suite_module import SELECTED, read_checkpoint
 from t2igan.ranges import Count, Share, Whole

@@ -1,1 +1,1 @@
-"""Pinned protocols, the runner that applies them, result records and the tables made of records."""
+"""Pinned protocols and what applies them: subjects, their images, features of these, scorers, records."""

@@ -24,7 +24,7 @@ from t2igan.evaluation.plan import ImagePlan
 from t2igan.evaluation.protocol import Protocol
 from t2igan.evaluation.record import MetricValue, ResultRecord, by_reason
 from t2igan.evaluation.scorers.base import Progress, Scorer, Setting
-from t2igan.evaluation.subjects.generated import Subject
+from t2igan.evaluation.subjects.base import Subject
 from t2igan.evaluation.timing import DRAWING, charged, part
 from t2igan.models.classifier import ClassifierBackbone
 

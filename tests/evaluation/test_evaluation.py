@@ -16,7 +16,8 @@ from t2igan.evaluation.metrics.frechet import FID
 from t2igan.evaluation.metrics.r_precision import DAMSMRPrecision
 from t2igan.evaluation.protocol import load_protocol
 from t2igan.evaluation.record import ResultRecord
-from t2igan.evaluation.subjects.generated import RealImages, build_untrained_subject, load_checkpoint_subject
+from t2igan.evaluation.subjects.generated import build_untrained_subject, load_checkpoint_subject
+from t2igan.evaluation.subjects.real import RealImages
 from t2igan.metrics.frechet import frechet_distance
 from t2igan.models.damsm import InceptionImageEncoder
 from t2igan.models.digest import seal

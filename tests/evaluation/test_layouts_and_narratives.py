@@ -18,7 +18,8 @@ from t2igan.evaluation.images.told import whole_layouts
 from t2igan.evaluation.protocol import load_protocol
 from t2igan.evaluation.record import read_records
 from t2igan.evaluation.subjects.folder import ImageFolder
-from t2igan.evaluation.subjects.generated import RealImages, load_checkpoint_subject, real_images
+from t2igan.evaluation.subjects.generated import load_checkpoint_subject
+from t2igan.evaluation.subjects.real import RealImages, real_images
 from t2igan.layout.labels import COCO_STUFF
 from t2igan.models.classifier import EvaluationClassifier
 from t2igan.models.layout_discriminators import PatchDiscriminator

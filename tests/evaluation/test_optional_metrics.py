@@ -23,7 +23,8 @@ from t2igan.evaluation.metrics.r_precision import CLIPRPrecision
 from t2igan.evaluation.plan import ImagePlan, plan_images
 from t2igan.evaluation.protocol import load_protocol
 from t2igan.evaluation.subjects.folder import ImageFolder
-from t2igan.evaluation.subjects.generated import RealImages, load_checkpoint_subject
+from t2igan.evaluation.subjects.generated import load_checkpoint_subject
+from t2igan.evaluation.subjects.real import RealImages
 from t2igan.metrics import weights
 from t2igan.metrics.backbones import InceptionBackbone
 from t2igan.metrics.clip import ClipEncoder

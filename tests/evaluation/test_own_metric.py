@@ -14,7 +14,7 @@ from t2igan.evaluation.features.networks import load_classifier
 from t2igan.evaluation.metrics import METRICS, register, shown
 from t2igan.evaluation.metrics.base import FeatureMetric, Shown, at_least
 from t2igan.evaluation.protocol import load_protocol
-from t2igan.evaluation.subjects.generated import RealImages
+from t2igan.evaluation.subjects.real import RealImages
 from t2igan.metrics.feature_sets import FeatureSetMetric
 from t2igan.metrics.frechet import FrechetDistance
 from t2igan.metrics.frechet_sampling import FrechetInfinity

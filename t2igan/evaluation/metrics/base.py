@@ -17,7 +17,7 @@ if typing.TYPE_CHECKING:
     from t2igan.evaluation.features.networks import NetworkSource, Supply
     from t2igan.evaluation.protocol import Protocol
     from t2igan.evaluation.scorers.base import Scorer, Setting
-    from t2igan.evaluation.subjects.generated import Subject
+    from t2igan.evaluation.subjects.base import Subject
     from t2igan.metrics.indexed import IndexedMetric
 
 

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from t2igan.evaluation.features.networks import Embedder, NetworkSource
     from t2igan.evaluation.protocol import Protocol
     from t2igan.evaluation.scorers.base import Scorer, Setting
-    from t2igan.evaluation.subjects.generated import Subject
+    from t2igan.evaluation.subjects.base import Subject
 
 
 NO_DRAWS = "it needs several images of one caption, which only a generator draws"

@@ -14,7 +14,7 @@ from t2igan.evaluation.features.networks import NetworkOptions, Supply
 from t2igan.evaluation.plan import ImagePlan
 from t2igan.evaluation.protocol import Protocol
 from t2igan.evaluation.record import MetricValue
-from t2igan.evaluation.subjects.generated import Subject
+from t2igan.evaluation.subjects.base import Subject
 from t2igan.metrics.bootstrap import interval
 from t2igan.metrics.estimate import Estimate
 

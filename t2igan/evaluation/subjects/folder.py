@@ -20,7 +20,7 @@ from t2igan.evaluation.images.generate import NumberedImages, batches
 from t2igan.evaluation.plan import ImagePlan, plan_for
 from t2igan.evaluation.protocol import Protocol
 from t2igan.evaluation.record import SubjectCard
-from t2igan.evaluation.subjects.generated import Subject
+from t2igan.evaluation.subjects.base import Subject
 
 SUFFIXES = {".png", ".jpg", ".jpeg"}
 # What a pattern may hold, as regular expressions.

@@ -1,23 +1,21 @@
-"""What can be scored: a checkpoint, the same network untrained, and real images (a folder: :mod:`.folder`)."""
+"""The images of a module: of a checkpoint, or of the same network untrained."""
 
 import warnings
-from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import torch
 
-from t2igan.data.datasets import EvaluationItems, resize_images
 from t2igan.data.requirements import refuse_lack
 from t2igan.data.selection import Numbers
-from t2igan.data.store import Store, StoreSplit
+from t2igan.data.store import Store
 from t2igan.data.vocabulary import Vocabulary
 from t2igan.errors import UserError
-from t2igan.evaluation.images.generate import NumberedImages, batches, generate_images
-from t2igan.evaluation.plan import ImagePlan, plan_for, plan_images
+from t2igan.evaluation.images.generate import NumberedImages, generate_images
+from t2igan.evaluation.plan import ImagePlan
 from t2igan.evaluation.protocol import Protocol
 from t2igan.evaluation.record import SubjectCard, TrainingCard
+from t2igan.evaluation.subjects.base import Subject
 from t2igan.evaluation.subjects.chosen import Choice
 from t2igan.identity import read_changes, read_config, read_identity
 from t2igan.models.conditioner import Conditioner
@@ -28,56 +26,6 @@ from t2igan.models.text_conditioned import TextConditioned
 from t2igan.zoo import is_zoo_name
 
 GENERIC_STEMS = ("last", "best", "epoch", "step", "model")
-
-
-class Subject(ABC):
-    """Something that gives images of captions.
-
-    Attributes:
-        card: for the record.
-        notes: for the record.
-        has_floats: whether images are there before quantisation.
-        knows_captions: whether each image is of a known caption.
-    """
-
-    card: SubjectCard
-    notes: list[str]
-    has_floats = False
-    knows_captions = True
-
-    @abstractmethod
-    def check(self, protocol: Protocol, store: Store) -> None:
-        """Refuse what does not fit together.
-
-        Raises:
-            UserError: it does not.
-        """
-
-    def plan(self, protocol: Protocol, split: StoreSplit) -> ImagePlan:
-        """The images to be scored."""
-        return plan_for(protocol, split)
-
-    def address(self, protocol: Protocol, store: Store) -> list[object] | None:
-        """All that its images depend on, None where that has no name."""
-        if self.card.sha256 is None:
-            return None
-        return [self.card.kind, self.card.sha256, store.fingerprint, protocol.drawing]
-
-    def distinct(self, plan: ImagePlan, split: StoreSplit) -> np.ndarray:
-        """Mask (N,), False for images that an earlier number of the plan has shown already."""
-        return np.ones(len(plan), bool)
-
-    @abstractmethod
-    def images(
-        self,
-        protocol: Protocol,
-        store: Store,
-        plan: ImagePlan,
-        numbers: Numbers,
-        batch_size: int,
-        device: torch.device,
-    ) -> Iterator[NumberedImages]:
-        """Images ``numbers`` of the plan, on ``device``."""
 
 
 class GeneratedSubject(Subject):
@@ -119,56 +67,6 @@ class GeneratedSubject(Subject):
         """Draw."""
         module, split = self.module.to(device), store.split(protocol.split)
         yield from generate_images(module, split, plan, protocol, numbers, batch_size, device, store.image_size)
-
-
-class RealImages(Subject):
-    """The data set's own images with their own captions: what the metrics say of perfect images.
-
-    Where the protocol halves the split, these are the images that are no reference. R-precision asks for a caption
-    as often as with generated images; the other metrics see each image once.
-    """
-
-    def __init__(self) -> None:
-        self.card, self.notes = SubjectCard("real", "real images"), []
-
-    def check(self, protocol: Protocol, store: Store) -> None:
-        """Real images fit every protocol of their data set."""
-
-    def plan(self, protocol: Protocol, split: StoreSplit) -> ImagePlan:
-        """As many captions as other subjects have images, or all there are."""
-        images = range(1, len(split), 2) if protocol.reference == "halves" else range(len(split))
-        available = sum(len(split.captions_of(image)) for image in images)
-        return plan_images(split, min(protocol.images, available), images)
-
-    def address(self, protocol: Protocol, store: Store) -> list[object]:
-        """The store's."""
-        return [self.card.kind, "real", store.fingerprint, protocol.drawing]
-
-    def distinct(self, plan: ImagePlan, split: StoreSplit) -> np.ndarray:
-        """The first image of each image."""
-        mask = np.zeros(len(plan), bool)
-        mask[np.unique(split.caption_images[plan.captions], return_index=True)[1]] = True
-        return mask
-
-    def images(
-        self,
-        protocol: Protocol,
-        store: Store,
-        plan: ImagePlan,
-        numbers: Numbers,
-        batch_size: int,
-        device: torch.device,
-    ) -> Iterator[NumberedImages]:
-        """Read."""
-        for batch in batches(numbers, batch_size):
-            images = real_images(store, protocol, plan.captions[batch], device)
-            yield NumberedImages(torch.from_numpy(batch), images)
-
-
-def real_images(store: Store, protocol: Protocol, captions: Numbers, device: torch.device) -> torch.Tensor:
-    """Centre crops of the images of some captions, uint8 (B, 3, S, S), at the protocol's size."""
-    items = EvaluationItems(store.split(protocol.split), store.image_size, protocol.words, protocol.words_seed)
-    return resize_images(items[captions].images.to(device), protocol.image_size)
 
 
 def require_same_words(module: SuiteModule, store: Store, who: str) -> None:

@@ -16,7 +16,8 @@ from t2igan.evaluation.images.generate import NumberedImages, batches, protocol_
 from t2igan.evaluation.plan import ImagePlan
 from t2igan.evaluation.protocol import Protocol, hash_of
 from t2igan.evaluation.record import SubjectCard
-from t2igan.evaluation.subjects.generated import Subject, class_path, load_generator
+from t2igan.evaluation.subjects.base import Subject
+from t2igan.evaluation.subjects.generated import class_path, load_generator
 from t2igan.layout.composing import Composer, Scale
 from t2igan.layout.mask_bank import MaskBank
 from t2igan.layout.retrieval import TfidfIndex

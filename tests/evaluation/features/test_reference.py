@@ -9,7 +9,7 @@ from torch.nn import functional
 from t2igan.data.store import open_store
 from t2igan.evaluation.features.reference import Reference
 from t2igan.evaluation.protocol import load_protocol
-from t2igan.evaluation.subjects.generated import real_images
+from t2igan.evaluation.subjects.real import real_images
 
 CPU = torch.device("cpu")
 

@@ -9,7 +9,8 @@ from t2igan.evaluation.evaluation import Evaluation
 from t2igan.evaluation.features.networks import NetworkOptions
 from t2igan.evaluation.images.told import layouts_to_draw, told_of
 from t2igan.evaluation.protocol import load_protocol
-from t2igan.evaluation.subjects.generated import RealImages, load_checkpoint_subject
+from t2igan.evaluation.subjects.generated import load_checkpoint_subject
+from t2igan.evaluation.subjects.real import RealImages
 from t2igan.models.joint_encoder import SegmentEncoder
 from t2igan.models.prior import MLPPrior, SegmentPrior
 from t2igan.models.segmenter import Segmenter

@@ -15,7 +15,8 @@ from t2igan.evaluation.metrics.kernel_distance import KID
 from t2igan.evaluation.metrics.manifold import PRDC
 from t2igan.evaluation.metrics.r_precision import DAMSMRPrecision
 from t2igan.evaluation.protocol import CHOICES, SEGMENT_FIELDS, hash_of, load_protocol
-from t2igan.evaluation.subjects.generated import RealImages, build_untrained_subject, load_checkpoint_subject
+from t2igan.evaluation.subjects.generated import build_untrained_subject, load_checkpoint_subject
+from t2igan.evaluation.subjects.real import RealImages
 
 CLASSIFIER = {"flavour": "classifier"}
 ALL = (

@@ -32,7 +32,7 @@ from t2igan.models.tagger import BiLSTMTagger, Tagger
 from t2igan.models.trecs import TrecsPipeline
 
 SIZE = 32
-EXPERIMENTS = Path(__file__).parents[2] / "experiments"
+EXPERIMENTS = Path(__file__).parents[3] / "experiments"
 
 
 def save(module, data, path, **options):
