@@ -9,6 +9,8 @@ import pytest
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # A process that runs hundreds of tests must give memory back between them.
 os.environ.setdefault("T2IGAN_ALLOCATOR", "system")
+# Ray runs its tasks at nice 15: where other work keeps the cores busy, a test of it would wait for ever.
+os.environ.setdefault("RAY_worker_niceness", "0")
 
 _CUB10 = Path(__file__).parents[2] / "shared" / "data" / "cub10"
 
