@@ -32,13 +32,13 @@ def run(verb: str, argv: Sequence[str]) -> None:
     call(benchmark, argv, verb)
 
 
-def benchmark(plan: str, fresh: bool = False, launcher: str | None = None, dry_run: bool = False) -> None:
+def benchmark(plan: str, again: bool = False, launcher: str | None = None, dry_run: bool = False) -> None:
     """Run a plan. Killed at any point, the same command goes on; a step that failed does not stop the others.
 
     Args:
         plan: a YAML file, or the name of one that is shipped, such as quickstart: a matrix (``folder``,
             ``datasets``, ``seeds``) or a list of ``steps``.
-        fresh: hand every step out again, though it is done; runs go on from their checkpoints, as ever. To start
+        again: hand every step out again, though it is done; runs go on from their checkpoints, as ever. To start
             from nothing delete the plan's folder.
         launcher: local, ray or slurm, in place of the plan's own.
         dry_run: show the steps and what of them is done, but run nothing; before the stores are there, the steps
@@ -52,13 +52,13 @@ def benchmark(plan: str, fresh: bool = False, launcher: str | None = None, dry_r
             if dry_run:
                 _show(todo)
             else:
-                _run(todo, settings, fresh)
+                _run(todo, settings, again)
     except Timeout as error:
         raise UserError(f"another `t2igan benchmark` works in {todo.folder}: wait for it, or stop it") from error
 
 
-def _run(plan: Plan, settings: Mapping[str, Any], fresh: bool) -> None:
-    ledger = Ledger(plan.folder, fresh)
+def _run(plan: Plan, settings: Mapping[str, Any], again: bool) -> None:
+    ledger = Ledger(plan.folder, again)
     place = make_launcher(settings, plan.folder)
     jobs: list[Job] = []
     try:

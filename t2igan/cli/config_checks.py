@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
+import torch
 from jsonargparse import Namespace
 
 from t2igan.errors import UserError
@@ -60,6 +61,11 @@ def check_trainer(config: Namespace) -> None:
     Raises:
         UserError: names the key and what it takes.
     """
+    if config.trainer.accelerator in ("gpu", "cuda") and not torch.cuda.is_available():
+        raise UserError(
+            f"trainer.accelerator is {config.trainer.accelerator}, but torch sees no GPU here: leave it out, then "
+            "the best of what is there is taken"
+        )
     given = {f"trainer.{key}": value for key, value in config.trainer.items()}
     given["seed_everything"] = config.get("seed_everything")
     for key, numbers in TRAINER_NUMBERS.items():

@@ -9,6 +9,7 @@ from typing import Literal
 from rich.console import Console
 
 from t2igan.cli.evaluate_progress import told_of
+from t2igan.cli.next_step import sampling
 from t2igan.cli.parsing import call
 from t2igan.data.store import Store, open_store
 from t2igan.errors import UserError
@@ -21,7 +22,7 @@ from t2igan.evaluation.record import append_record, read_records, require_writab
 from t2igan.evaluation.subjects.base import Subject
 from t2igan.evaluation.subjects.chosen import Choice, checkpoint_of
 from t2igan.evaluation.subjects.folder import ImageFolder
-from t2igan.evaluation.subjects.generated import build_untrained_subject, load_checkpoint_subject
+from t2igan.evaluation.subjects.generated import GeneratedSubject, build_untrained_subject, load_checkpoint_subject
 from t2igan.evaluation.subjects.pipeline import PipelineSubject
 from t2igan.evaluation.subjects.real import RealImages
 from t2igan.evaluation.timing import Timing
@@ -55,8 +56,6 @@ def repeatable(argv: Sequence[str]) -> Iterator[str]:
         elif argument != LIST_OPTION:
             yield argument
         wanted = not wanted and argument == LIST_OPTION
-    if wanted:
-        raise UserError(f"{LIST_OPTION}: give the path of a DAMSM's checkpoint")
 
 
 def evaluate_verb(
@@ -155,7 +154,7 @@ def evaluate_verb(
             console.print(line, soft_wrap=True, markup=False)
         console.print(f"wrote {written} record(s) to {target}", soft_wrap=True)
         _print_cache(options.cache)
-        console.print(f"next: {_next(checkpoint, target)}", soft_wrap=True)
+        console.print(f"next: {_next(subjects, target, opened)}", soft_wrap=True, markup=False)
 
 
 def _measure(
@@ -271,8 +270,8 @@ def _print_board(path: Path, protocol: Protocol, store: Store) -> None:
             console.print(note, soft_wrap=True, markup=False)
 
 
-def _next(checkpoint: str | None, records: Path) -> str:
-    if checkpoint:
-        out = records.parent / "generated"
-        return f't2igan sample --checkpoint {checkpoint} --caption "a small red bird" --out {out}'
-    return f"the same with --checkpoint X --records {records} puts a generator into this table"
+def _next(subjects: Sequence[Subject], records: Path, store: Store) -> str:
+    for one in subjects:
+        if isinstance(one, GeneratedSubject) and one.card.path:
+            return sampling(one.card.path, one.module, str(records.parent / "generated"), store)
+    return f"t2igan report {records}"

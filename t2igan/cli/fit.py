@@ -39,13 +39,16 @@ from t2igan.callbacks.stopping import StopSignals
 from t2igan.callbacks.watching import BestSoFar, GradientNorms, Speed
 from t2igan.cli import quick_fit
 from t2igan.cli.config_checks import check_trainer, class_paths, config_files, find_modules
+from t2igan.cli.next_step import sampling
 from t2igan.cli.parsing import ALLOW_HELP, known_options, one_line, subclasses, told_within
+from t2igan.cli.quick import flags_spelt_out
 from t2igan.cli.seams import settle_seams
 from t2igan.cpus import share_threads
 from t2igan.errors import Stopped, UserError
 from t2igan.files import FolderLock
 from t2igan.identity import BEFORE, CHANGES, keep_earlier, note_changes
 from t2igan.models.adversarial import AdversarialModule
+from t2igan.models.drawing import DrawingModule
 from t2igan.models.suite_module import SuiteModule, read_checkpoint
 from t2igan.nn.config import Configured, allow
 from t2igan.nn.levers import Levers, Preset, permit_tf32, settle
@@ -78,7 +81,7 @@ def run(verb: str, argv: Sequence[str], cli: "type[SuiteCLI] | None" = None) -> 
     """
     _quieten()
     import_classes()
-    argv = list(_spelt(argv))
+    argv = list(flags_spelt_out(list(_spelt(argv)), ["fresh"]))
     find_modules(config_files(argv))
     if any(".help" in word for word in argv):
         sys.argv[0] = f"t2igan {verb}"  # the help of a class names the program by it
@@ -338,12 +341,9 @@ class SuiteCLI(LightningCLI):
             print(f"nothing left to do: {begun.step:,}{goal} steps (a larger trainer.max_steps prolongs it)")
         print(f"wrote {self.folder}: {', '.join(sorted(path.name for path in self.folder.iterdir()))}")
         last = last_checkpoint(self.folder)
-        if isinstance(model, AdversarialModule) and model.requires == {"captions", "layouts"}:
-            print(f"next: name {last} as the generator of a pipeline, for t2igan evaluate --pipeline")
-        elif isinstance(model, AdversarialModule):
-            print(
-                f'next: t2igan sample --checkpoint {last} --caption "a small red bird" --out {self.folder}/images'
-            )
+        if isinstance(model, DrawingModule):
+            store = getattr(self.datamodule, "store", None)
+            print(f"next: {sampling(str(last), model, f'{self.folder}/images', store)}")
         else:
             print(f"next: name {last} in the YAML of a generator, or in t2igan evaluate")
 

@@ -9,6 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from t2igan.cli.export_zoo import export_to_zoo
+from t2igan.cli.next_step import sampling, scoring
 from t2igan.cli.parsing import call
 from t2igan.data.vocabulary import read_captions_pickle
 from t2igan.errors import UserError
@@ -17,6 +18,8 @@ from t2igan.interop.export import network_in, write_official
 from t2igan.interop.files import ReleasedNetwork, read_networks
 from t2igan.models.adversarial import AdversarialModule
 from t2igan.models.damsm import DAMSM
+from t2igan.models.drawing import DrawingModule
+from t2igan.models.suite_module import load_module
 
 # Words of Python cannot name a function's arguments.
 SPELLINGS = {"--as": "--kind", "--with": "--beside+"}
@@ -142,12 +145,12 @@ def _what(system: System) -> str:
 def _next(system: System, file: str, out: str, captions: str | None) -> str:
     """The next command, or what is missing for there to be one."""
     if isinstance(system.module, AdversarialModule):
-        return f't2igan sample --checkpoint {out} --caption "a small red bird" --out images'
+        return sampling(out, system.module, "images")
     if system.complete:
-        option = "damsm" if isinstance(system.module, DAMSM) else "captioner"
+        option, model = ("damsm", "attngan") if isinstance(system.module, DAMSM) else ("captioner", "mirrorgan")
         return (
-            f"t2igan fit --config ... --model.init_args.{option} {out}, on a store that was prepared with "
-            f"--captions_pickle {captions}"
+            f"t2igan prepare cub --captions_pickle {captions}, then t2igan fit --config cub/{model} "
+            f"--model.{option} {out}; coco in the place of cub where that is its data set"
         )
     (each,) = system.parts.values()
     missing, with_what = {
@@ -190,12 +193,14 @@ def export_verb(
             raise UserError("--to zoo takes the averaged weights of all networks: leave --part and --weights out")
         file, name = export_to_zoo(checkpoint, out)
         console.print(f"wrote {file}, {file.stat().st_size / 1e6:.2f} MB", soft_wrap=True, markup=False)
-        console.print(
-            f"next: t2igan evaluate --checkpoint {name} --protocol ... --store ... scores it", soft_wrap=True
-        )
+        module = load_module(file)
+        if isinstance(module, DrawingModule):
+            said = scoring(name, module.generator.image_sizes[-1])
+            console.print(f"next: {said}", soft_wrap=True, markup=False)
         return
     _require_another_file(out, [checkpoint])
     network = network_in(checkpoint, part, weights)
     tensors = write_official(network, out)
     console.print(f"wrote {out}: {type(network).__name__}, {tensors} tensors", soft_wrap=True, markup=False)
-    console.print(f"next: t2igan import {out} --out CHECKPOINT brings it back", soft_wrap=True, markup=False)
+    back = Path(out).with_suffix(".t2igan.ckpt")
+    console.print(f"next: t2igan import {out} --out {back} brings it back", soft_wrap=True, markup=False)

@@ -16,6 +16,7 @@ from t2igan.cpus import settle_threads
 from t2igan.errors import Stopped, UserError
 from t2igan.files import disk_problem
 from t2igan.shipped import with_experiments
+from t2igan.spelling import nearest
 
 VERBS = {
     "prepare": ("t2igan.cli.prepare", "raw data set -> one HDF5 store"),
@@ -90,7 +91,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     settle_threads()
     verb, *rest = arguments
     if verb not in VERBS:
-        _fail(f"t2igan: no verb {verb!r}; there are {', '.join(VERBS)}")
+        _fail(f"t2igan: no verb {verb!r}{nearest(verb, VERBS)}; there are {', '.join(VERBS)}")
     try:
         rest = list(with_experiments(rest))
         quickly = quick_fit if verb in quick_fit.VERBS else quick
@@ -99,7 +100,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             return
         with _sigterm_raises():
             importlib.import_module(VERBS[verb][0]).run(verb, rest)
-    except (UserError, OSError, KeyboardInterrupt, Stopped) as error:
+    except (UserError, OSError, ImportError, MemoryError, RuntimeError, KeyboardInterrupt, Stopped) as error:
         line, code = _told(error)
         if debug or line is None:
             raise
@@ -131,12 +132,30 @@ def _told(error: BaseException) -> tuple[str | None, int]:
         return str(error), error.code
     if isinstance(error, OSError):
         return disk_problem(error) or _path_problem(error), 2
+    if isinstance(error, ImportError):
+        package = (error.name or "t2igan").partition(".")[0]
+        return None if package == "t2igan" else f"{package} is not installed: pip install {package}", 2
+    if isinstance(error, MemoryError | RuntimeError):
+        return _memory_problem(error), 2
     return str(error), 2
+
+
+def _memory_problem(error: BaseException) -> str | None:
+    """One line for memory that is full, None for any other error; torch need not be imported for that."""
+    full = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+    if not full and "DefaultCPUAllocator" not in str(error):
+        return None
+    where = "the GPU's memory" if "CUDA" in str(error) else "the memory"
+    return (
+        f"{where} is full: a smaller --data.batch_size of fit, --batch_size of evaluate, --n of sample, or smaller "
+        "images; bf16 (--trainer.precision bf16-mixed) takes about half"
+    )
 
 
 def _path_problem(error: OSError) -> str | None:
     """One line for a path that cannot be what is wanted of it, None for any other error."""
-    if error.errno not in (errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.ELOOP) or not error.filename:
+    wrong = (errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ELOOP)
+    if error.errno not in wrong or not error.filename:
         return None
     return f"{str(error.filename)[:200]}: {error.strerror}; give another path"
 

@@ -1,11 +1,15 @@
-"""The command that scores what was just made, whole, as it can be typed."""
+"""The command that comes next, whole, as it can be typed."""
 
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 
-from t2igan.data.store import open_store
+from t2igan.data.store import Store, open_store
 from t2igan.evaluation.protocol import load_protocol, protocol_names
 from t2igan.identity import read_config
+from t2igan.models.suite_module import SuiteModule
+
+EXAMPLE = "a small red bird"
 
 
 def scoring(checkpoint: str, image_size: int) -> str:
@@ -18,12 +22,46 @@ def scoring(checkpoint: str, image_size: int) -> str:
     config = read_config(checkpoint) or {}
     data, model = ((config.get(key) or {}).get("init_args") or {} for key in ("data", "model"))
     store, damsm = data.get("store"), model.get("damsm")
+    judges = ["--damsm", damsm] if damsm and Path(damsm).is_file() else []
     if store and Path(store).is_file():
-        name = open_store(store).name
-        pinned = map(load_protocol, protocol_names())
-        fitting = [each.name for each in pinned if (each.dataset, each.image_size) == (name, image_size)]
-        if fitting:
-            words = ["--checkpoint", checkpoint, "--protocol", fitting[0], "--store", store]
-            words += ["--damsm", damsm] if damsm and Path(damsm).is_file() else []
-            return f"t2igan evaluate {shlex.join(words)} --skip_missing true"
+        return scoring_on(open_store(store), image_size, ["--checkpoint", checkpoint], judges)
     return "t2igan evaluate --help says how it is scored"
+
+
+def scoring_on(store: Store, image_size: int, subject: Sequence[str], judges: Sequence[str] = ()) -> str:
+    """How a subject is scored on a store under the first protocol of its data and size, if there is one.
+
+    Args:
+        store: of the data set.
+        image_size: of the subject's images.
+        subject: options that name it.
+        judges: options that name networks.
+    """
+    pinned = map(load_protocol, protocol_names())
+    fitting = [each.name for each in pinned if (each.dataset, each.image_size) == (store.name, image_size)]
+    if not fitting:
+        return "t2igan evaluate --help says how it is scored"
+    words = [*subject, "--protocol", fitting[0], "--store", str(store.path), *judges]
+    return f"t2igan evaluate {shlex.join(words)} --skip_missing true"
+
+
+def sampling(checkpoint: str, module: SuiteModule, out: str, store: Store | None = None) -> str:
+    """How images of a checkpoint are drawn; of a generator of layouts, what takes it.
+
+    Args:
+        checkpoint: path, or name of the zoo.
+        module: what it holds.
+        out: folder for the images.
+        store: whose first test caption is drawn; without one a caption of words that the module knows.
+    """
+    if "segments" in module.requires:
+        return f"t2igan sample --checkpoint {checkpoint} --scene FILE; docs/open-vocabulary.md says what a scene is"
+    if "layouts" in module.requires:
+        return f"name {checkpoint} as the generator of a pipeline; docs/narratives.md says what that is"
+    if store is not None:
+        caption = store.split("test").caption_text(0)
+    elif set(EXAMPLE.split()) <= {*module.vocabulary}:
+        caption = EXAMPLE
+    else:
+        caption = " ".join(module.vocabulary[1:4])
+    return f"t2igan sample {shlex.join(['--checkpoint', checkpoint, '--caption', caption, '--out', out])}"

@@ -9,6 +9,7 @@ from typing import Any
 import jsonargparse
 from jsonargparse import ArgumentParser
 
+from t2igan.cli.quick import flags_spelt_out
 from t2igan.errors import UserError
 from t2igan.nn.config import allow
 from t2igan.ranges import out_of_range
@@ -19,6 +20,8 @@ PARSER_KEY = re.compile(r'Parser key "([^"]+)"')
 CLASS_PATH = re.compile(r"Problem with given class_path '([^']+)'")
 WRONG_OPTION = re.compile(r"(?:[Oo]ption '([^']+)'|unrecognized arguments: --(\S+))")
 WRONG_CLASS = re.compile(r"Expected a dot import path string: (\S+)")
+EXPECTED = re.compile(r"Expected a <class '(int|float|bool|str)'>\. Got value: (.*)")
+KINDS = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "a text"}
 OTHER_BRANCH = ("- Expected a <class 'NoneType'>", "Given value", "Subtypes:", "Does not validate", "Errors:")
 
 
@@ -37,6 +40,19 @@ def parse(function: Callable, argv: Sequence[str], verb: str) -> dict[str, Any]:
     Raises:
         UserError: for arguments that do not fit.
     """
+    parser = make_parser(function, verb)
+    flags = {action.dest for action in parser._actions if getattr(action, "_typehint", None) in (bool, bool | None)}
+    try:
+        arguments = parser.parse_args(list(flags_spelt_out(argv, flags))).as_dict()
+    except jsonargparse.ArgumentError as error:
+        raise UserError(one_line(str(error), known_options(parser))) from error
+    allow(arguments.pop("allow"))
+    refuse_out_of_range(function, arguments)
+    return arguments
+
+
+def make_parser(function: Callable, verb: str) -> ArgumentParser:
+    """The parser of a verb, from the signature and docstring of its function."""
     parser = ArgumentParser(prog=f"t2igan {verb}", exit_on_error=False, allow_abbrev=False)
     # What has no default stands alone on the command line, unless the function takes it by its keyword only.
     every = inspect.signature(function).parameters.values()
@@ -44,15 +60,10 @@ def parse(function: Callable, argv: Sequence[str], verb: str) -> dict[str, Any]:
     parser.add_function_arguments(function, as_group=False, as_positional=True, skip=by_keyword, fail_untyped=True)
     if by_keyword:
         others: set[str | int] = {each.name for each in every if each.name not in by_keyword}
+        others |= {action.dest for action in parser._actions}  # what the function hands on is there by now
         parser.add_function_arguments(function, as_group=False, skip=others, fail_untyped=True)
     parser.add_argument("--allow", type=str, action="append", default=[], help=ALLOW_HELP)
-    try:
-        arguments = parser.parse_args(list(argv)).as_dict()
-    except jsonargparse.ArgumentError as error:
-        raise UserError(one_line(str(error), known_options(parser))) from error
-    allow(arguments.pop("allow"))
-    refuse_out_of_range(function, arguments)
-    return arguments
+    return parser
 
 
 def refuse_out_of_range(function: Callable, arguments: Mapping[str, Any]) -> None:
@@ -92,14 +103,17 @@ def one_line(
         wrong = (found[1] or found[2]).split("=")[0]
         known = parameters_of(kinds[-1]) if kinds else list(options)
         what = f"{wrong!r} is not an option{nearest(wrong, known)}"
-        if kinds:
+        if kinds and known:
             what += f"; there are {', '.join(sorted(known))}"
+        elif kinds:
+            what += f" of every {kinds[-1].rpartition('.')[2]}: say first which class it is"
     elif found := WRONG_CLASS.search(what):
         names = [kind.__name__ for base in classes for kind in subclasses(base)]
         if found[1] in names:
             what = f"{found[1]} is a class of another kind; {where.partition(' (')[0]} takes none of these"
         else:
             what = f"there is no class {found[1]!r}{nearest(found[1], names)}"
+    what = EXPECTED.sub(lambda found: f"takes {KINDS[found[1]]}, not {found[2]}", what)
     source = f" [{', '.join(files)}]" if files else ""
     return f"{where + ': ' if where else ''}{what}{source}"
 

@@ -1,6 +1,5 @@
 """``t2igan prepare``: raw files -> one HDF5 store and its card."""
 
-import inspect
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -31,12 +30,7 @@ _REMEDY = "mend them, or leave them out with --strict false"
 
 
 def run(verb: str, argv: Sequence[str]) -> None:
-    """Run the verb: its first word says which data set."""
-    if not argv or argv[0] in ("-h", "--help"):
-        print(_usage())
-        return
-    if argv[0] not in _DATA_SETS:
-        raise UserError(f"no data set {argv[0]!r}; begin with one of {', '.join(_DATA_SETS)}")
+    """Run the verb: its first word says which data set; :mod:`quick` has seen to that it is one."""
     call(_DATA_SETS[argv[0]], argv[1:], f"{verb} {argv[0]}")
 
 
@@ -152,7 +146,7 @@ def prepare_coco(
     split: Literal["official", "karpathy"] = "official",
     year: Literal[2014, 2017] | None = None,
     karpathy: str | None = None,
-    classes: Literal["index", "largest-object"] = "index",
+    classes_by: Literal["index", "largest-object"] = "index",
     image_size: Side = 256,
     captions_pickle: str | None = None,
     captions_per_image: Count = 5,
@@ -171,8 +165,8 @@ def prepare_coco(
         split: official (val is the test split) or Karpathy's (train and restval, 5,000 test images).
         year: of the official JSON; default: the only one there is.
         karpathy: dataset_coco.json of Karpathy's split; default: the one in ``root`` or its annotations/.
-        classes: index: each image is a class of its own, as in the released code; largest-object: the category of
-            its largest object, from instances_*.json.
+        classes_by: index: each image is a class of its own, as in the released code; largest-object: the category
+            of its largest object, from instances_*.json.
         image_size: training resolution S; images are kept with a short side of S * 76 / 64.
         captions_pickle: vocabulary of the original release (metadata only); default: the one in ``root`` if there
             is one.
@@ -184,7 +178,7 @@ def prepare_coco(
         strict: stop if anything is missing or unreadable; false: leave it out and say so.
         **writing: see :func:`write`.
     """
-    options = {"year": year, "karpathy": karpathy, "classes": classes}
+    options = {"year": year, "karpathy": karpathy, "classes": classes_by}
     options |= {"captions_pickle": captions_pickle, "captions_per_image": captions_per_image}
     options |= {"layouts": LayoutFolders(stuff, instances, panoptic), "narratives": narratives}
     write(
@@ -198,8 +192,9 @@ def prepare_coco(
 
 
 def prepare_folder(
-    images: str | None = None,
-    captions: str | None = None,
+    *,
+    images: str,
+    captions: str,
     out: str | None = None,
     classes: str | None = None,
     split: str | None = None,
@@ -226,11 +221,6 @@ def prepare_folder(
         strict: stop if anything is missing or unusable; false: leave it out and say so.
         **writing: see :func:`write`.
     """
-    if images is None or captions is None:
-        missing = [name for name, value in (("--images DIR", images), ("--captions FILE", captions)) if not value]
-        raise UserError(
-            f"folder needs {' and '.join(missing)}; `t2igan prepare folder --help` says what is in them"
-        )
     name = Path(images).resolve().name
     options = {"classes": classes, "seed": seed, "captions_per_image": captions_per_image}
     target = _target(out, Path("datasets") / name, name, "", image_size)
@@ -376,17 +366,3 @@ def _say_left_out(lines: Sequence[str], folder: Path) -> None:
     if len(lines) > _LINES_ON_SCREEN:
         more = len(lines) - _LINES_ON_SCREEN
         console.print(f"left out: {more:,} more, see {folder / LEFT_OUT}", soft_wrap=True)
-
-
-def _usage() -> str:
-    firsts = {name: (inspect.getdoc(verb) or "").partition("\n")[0] for name, verb in _DATA_SETS.items()}
-    lines = [f"  {name:<12} {first}" for name, first in firsts.items()]
-    return "\n".join(
-        [
-            "usage: t2igan prepare DATASET [--help] [options]",
-            "",
-            "Raw files -> one HDF5 store that everything else reads, and a card that shows what is in it.",
-            "",
-            *lines,
-        ]
-    )

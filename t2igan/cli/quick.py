@@ -5,9 +5,10 @@ with that signature. What is accepted here is checked again, types included, by 
 """
 
 import ast
+import re
 import shutil
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +26,16 @@ FUNCTIONS = {
     ("evaluate",): ("evaluate", "evaluate_verb"),
     ("import",): ("import_", "import_verb"),
     ("export",): ("import_", "export_verb"),
+    ("tag",): ("tag", "tag_verb"),
+    ("refine",): ("refine", "refine_verb"),
+    ("retrieve",): ("retrieve", "retrieve_verb"),
+    ("compose",): ("compose", "compose_verb"),
+    ("benchmark",): ("benchmark", "benchmark"),
+    ("prepare", "cub"): ("prepare", "prepare_cub"),
+    ("prepare", "drawn-birds"): ("prepare", "prepare_drawn_birds"),
+    ("prepare", "scenes"): ("prepare", "prepare_scenes"),
+    ("prepare", "coco"): ("prepare", "prepare_coco"),
+    ("prepare", "folder"): ("prepare", "prepare_folder"),
     ("demo",): ("demo", "demo"),
     ("init",): ("init", "init"),
     ("report",): ("report", "report"),
@@ -34,14 +45,14 @@ FUNCTIONS = {
 }
 SPELLINGS = {"import": ["as", "with"]}  # names of options that are no names in Python
 WORDS = {
-    "str": "TEXT",
-    "int": "N",
-    "Count": "N",
-    "Whole": "N",
-    "float": "X",
+    **dict.fromkeys(("str", "list[str]"), "TEXT"),
+    **dict.fromkeys(("int", "Count", "Whole", "Side"), "N"),
+    **dict.fromkeys(("float", "Share", "Positive"), "X"),
     "bool": "true|false",
-    "list[str]": "TEXT",
 }
+# Types that another module spells out.
+ALIASES = {"Mode": "online|offline|disabled", "Scale": "kept|fitted"}
+NUMBERS: dict[str, tuple[Callable[[str], float], str]] = {"N": (int, "a whole number"), "X": (float, "a number")}
 INDENT, LEFT = 2, 26
 
 
@@ -55,6 +66,7 @@ class Option:
         default: as the source writes it; None where there is none.
         positional: whether its value stands alone.
         text: what it is for.
+        several: whether it takes a list.
     """
 
     name: str
@@ -62,6 +74,7 @@ class Option:
     default: str | None
     positional: bool
     text: str
+    several: bool = False
 
     @property
     def head(self) -> str:
@@ -86,6 +99,8 @@ def answer(verb: str, argv: Sequence[str]) -> str | None:
     words = next((words for words in FUNCTIONS if _calls(words, verb, given)), None)
     command = [word for word in words or () if not word.startswith("-")]
     rest = argv[len(command) - 1 :] if words else []
+    if words is None and verb == "prepare":
+        return _data_sets(argv)
     if words is None or (verb == "profile" and rest and not rest[0].startswith("-")):
         return None
     summary, options = read_signature(*FUNCTIONS[words])
@@ -94,6 +109,41 @@ def answer(verb: str, argv: Sequence[str]) -> str | None:
         return _help(" ".join(command), summary, options)
     _refuse(rest, options, SPELLINGS.get(verb, []))
     return None
+
+
+def flags_spelt_out(argv: Sequence[str], flags: Collection[str]) -> Iterator[str]:
+    """A command line in which ``--real`` by itself is ``--real true``.
+
+    Args:
+        argv: the command line.
+        flags: names of the options that take true or false.
+    """
+    words = [*argv]
+    for word, after in zip(words, [*words[1:], None]):
+        yield word
+        if word.startswith("--") and word[2:] in flags and (after is None or after.startswith("--")):
+            yield "true"
+
+
+def _data_sets(argv: Sequence[str]) -> str:
+    """Usage of ``prepare``, whose first word is a data set.
+
+    Raises:
+        UserError: it is none.
+    """
+    names = [words[1] for words in FUNCTIONS if words[0] == "prepare"]
+    if argv and argv[0] not in HELP:
+        raise UserError(f"no data set {argv[0]!r}{nearest(argv[0], names)}; begin with one of {', '.join(names)}")
+    firsts = {name: read_signature(*FUNCTIONS["prepare", name])[0].partition("\n")[0] for name in names}
+    return "\n".join(
+        [
+            "usage: t2igan prepare DATASET [--help] [options]",
+            "",
+            "Raw files -> one HDF5 store that everything else reads, and a card that shows what is in it.",
+            "",
+            *(f"  {name:<12} {first}" for name, first in firsts.items()),
+        ]
+    )
 
 
 def _calls(words: Sequence[str], verb: str, given: Sequence[str]) -> bool:
@@ -119,10 +169,19 @@ def read_signature(module: str, function: str) -> tuple[str, list[Option]]:
             default=None if default is None else ast.unparse(default),
             positional=each in usual and default is None,
             text=texts[each.arg],
+            several=each.annotation is not None and "list[" in ast.unparse(each.annotation),
         )
         for each, default in zip([*usual, *strict], defaults)
     ]
-    return summary, options
+    return summary, options + _handed_on(module, texts, options)
+
+
+def _handed_on(module: str, texts: Mapping[str, str], own: Sequence[Option]) -> list[Option]:
+    """Options of the function that ``**options: see :func:`name` `` points to, except those given by its caller."""
+    told = next((re.search(r":func:`(\w+)`", text) for name, text in texts.items() if name.startswith("**")), None)
+    names = {option.name for option in own}
+    there = read_signature(module, told[1])[1] if told else []
+    return [option for option in there if option.default is not None and option.name not in names]
 
 
 def _kind(annotation: ast.expr | None, aliases: dict[str, ast.expr]) -> str:
@@ -136,7 +195,7 @@ def _kind(annotation: ast.expr | None, aliases: dict[str, ast.expr]) -> str:
         return "|".join(
             str(each.value) for each in ast.walk(annotation) if isinstance(each, ast.Constant) and each.value
         )
-    return WORDS.get(text, text)
+    return ALIASES.get(text) or WORDS.get(text, text)
 
 
 def _read_docstring(docstring: str) -> tuple[str, dict[str, str]]:
@@ -180,26 +239,63 @@ def _width() -> int:
 
 
 def _refuse(argv: Sequence[str], options: Sequence[Option], spellings: Sequence[str]) -> None:
-    """Refuse options that there are not, and a line without those that there have to be."""
-    given = [name.removesuffix("+") for name in _names(argv)]
-    known = [*(option.name for option in options), *spellings]
-    for name in given:
-        if name not in known:
-            raise UserError(f"{name!r} is not an option{nearest(name, known)}; --help has them all")
+    """Refuse options that there are not, values of another kind, and a line without what there has to be."""
+    named = {option.name: option for option in options}
+    flags = [option.name for option in options if option.kind == WORDS["bool"]]
+    alone: list[str] = []
+    given: set[str] = set()
+    for name, values in _read(list(flags_spelt_out(argv, flags)), named):
+        if name is None:
+            alone += values
+            continue
+        if name not in named and name not in spellings:
+            raise UserError(f"{name!r} is not an option{nearest(name, [*named, *spellings])}; --help has them all")
+        given.add(name)
+        for value in values if name in named else []:
+            _refuse_value(named[name], value)
+    positional = [option for option in options if option.positional]
+    missing = [option.name.upper() for option in positional[len(alone) :]]
+    if len(alone) > len(positional) and not any(option.several for option in positional):
+        raise UserError(
+            f"{alone[len(positional)]!r} is the value of no option (a caption of several words stands in quotes)"
+        )
     required = [option for option in options if option.default is None and not option.positional]
-    missing = [
-        f"--{option.name} is missing: {option.text.rstrip('.')}" for option in required if option.name not in given
-    ]
+    missing += [f"--{option.name}" for option in required if option.name not in given]
     if missing:
-        raise UserError("; ".join(missing))
+        texts = {option.head.partition(" ")[0]: option.text.rstrip(".") for option in options}
+        raise UserError("; ".join(f"{name} is missing: {texts[name]}" for name in missing))
 
 
-def _names(argv: Sequence[str]) -> Iterator[str]:
-    """The options of a command line; each has a value, behind ``=`` or as the next word."""
-    words = iter(argv)
-    for word in words:
-        if word.startswith("--"):
-            name, equals, _ = word[2:].partition("=")
-            yield name
-            if not equals:
-                next(words, None)
+def _refuse_value(option: Option, value: str) -> None:
+    """Refuse a word that is none of the choices, or no number."""
+    if option.several or (option.default == "None" and value in ("null", "None")):
+        return
+    if "|" in option.kind:
+        choices = option.kind.split("|")
+        if value not in choices and not (option.kind == WORDS["bool"] and value.lower() in (*choices, "yes", "no")):
+            raise UserError(f"--{option.name} takes {option.kind}, not {value!r}{nearest(value, choices)}")
+    elif option.kind in NUMBERS:
+        read, what = NUMBERS[option.kind]
+        try:
+            read(value)
+        except ValueError as error:
+            raise UserError(f"--{option.name} takes {what}, not {value!r}") from error
+
+
+def _read(argv: Sequence[str], named: Mapping[str, Option]) -> Iterator[tuple[str | None, list[str]]]:
+    """The options of a command line with their values, and the words that stand alone (under None)."""
+    words = [*argv]
+    while words:
+        word = words.pop(0)
+        if not word.startswith("--"):
+            yield None, [word]
+            continue
+        name, equals, value = word[2:].partition("=")
+        name = name.removesuffix("+")
+        several = name in named and named[name].several
+        if not equals and (not words or (words[0].startswith("--") and not several and name in named)):
+            raise UserError(f"--{name} has no value; --help says what it takes")
+        values = [value] if equals else [words.pop(0)]
+        while not equals and several and words and not words[0].startswith("--"):
+            values.append(words.pop(0))
+        yield name, values

@@ -15,6 +15,7 @@ from typing import Any
 import t2igan
 from t2igan.errors import UserError
 from t2igan.plain_files import read_yaml
+from t2igan.shipped import find_experiment
 from t2igan.spelling import nearest
 
 PACKAGE = Path(t2igan.__file__).parent
@@ -22,6 +23,11 @@ VERBS = ("fit", "validate", "test", "predict")
 ROOMS = ("models", "losses", "data", "callbacks")
 # Of LightningCLI: they stand beside the Trainer's own arguments of the verb.
 OF_EVERY_VERB = {"config", "c", "help", "h", "print_config", "seed_everything", "trainer", "model", "data"}
+CONFIGURED = ("model", "data", "trainer")
+STRUCTURE = ("class_path", "init_args")
+# Options that mean something without a value.
+NEEDS_NO_FILE = ("--model", "--print_config", "--help", "-h")
+ALONE = ("print_config", "help", "fresh")
 SHORT_HELP = """usage: t2igan {verb} --config FILE [--KEY VALUE ...]
 
 {does}
@@ -57,11 +63,26 @@ def answer(verb: str, argv: Sequence[str]) -> str | None:
     if list(argv) in (["-h"], ["--help"]):
         return SHORT_HELP.format(verb=verb, does=DOES[verb])
     _refuse_options(verb, argv)
-    for file in _config_files(argv):
-        content = read_yaml(file)
+    classes: dict[str, str] = {}
+    files = _config_files(argv)
+    for file in files:
+        content = read_yaml(_there(file))
         if isinstance(content, dict):
             _refuse_keys(verb, content, f" [{file}]")
+            classes |= {where: name for key in CONFIGURED for where, name, _ in _classes_in(content.get(key), key)}
+    _refuse_arguments(argv, classes, f" [{', '.join(files)}]" if files else "")
+    if not files and not any(word.startswith(NEEDS_NO_FILE) or ".help" in word for word in argv):
+        raise UserError(f"--config is missing: a YAML file, or a name such as cub/ssagan; t2igan {verb} --help")
     return None
+
+
+def _there(file: str) -> str:
+    """A file, which is there.
+
+    Raises:
+        UserError: it is not; the shipped experiment with the nearest name is told.
+    """
+    return file if Path(file).exists() else find_experiment(file)
 
 
 def full_help(argv: Sequence[str]) -> list[str]:
@@ -84,29 +105,55 @@ def root_keys(verb: str) -> set[str]:
 
 
 def _refuse_options(verb: str, argv: Sequence[str]) -> None:
-    for word in argv:
-        name = word.lstrip("-").partition("=")[0].removesuffix("+")
+    for word, after in zip(argv, [*argv[1:], None]):
+        name, equals, _ = word.lstrip("-").partition("=")
+        name = name.removesuffix("+")
         if word.startswith("--") and name:
             root, _, rest = name.partition(".")
             _refuse(root, root_keys(verb), "", "")
             if root == "trainer" and rest:
                 _refuse(rest.partition(".")[0], [*_trainer_arguments("__init__"), "help"], "trainer.", "")
+            if not equals and name.rpartition(".")[2] not in ALONE and (after is None or after.startswith("--")):
+                raise UserError(f"--{name} has no value")
+
+
+def _refuse_arguments(argv: Sequence[str], classes: dict[str, str], source: str) -> None:
+    """Refuse keys of the command line that the classes of the files, or of the command line, do not take."""
+    words = [part for word in argv for part in (word.split("=", 1) if word.startswith("--") else [word])]
+    for word, value in zip(words, [*words[1:], ""]):
+        path = [key for key in word.removeprefix("--").removesuffix("+").split(".") if key not in STRUCTURE]
+        if not word.startswith("--") or path[0] not in CONFIGURED or {"help", "dict_kwargs"} & {*path}:
+            continue
+        for depth in range(1, len(path)):
+            where, key = ".".join(path[:depth]), path[depth]
+            known = _known(classes[where]) if where in classes else None
+            if known is not None and key not in known:
+                raise UserError(_not_an_option(where, classes[where], key, known) + source)
+        if not word.endswith(".init_args"):
+            classes[".".join(path)] = value
+
+
+def _known(name: str) -> set[str] | None:
+    """What a class can be built with; None for one that is not the suite's."""
+    return _parameters(name.rpartition(".")[2]) if name.startswith("t2igan.") or "." not in name else None
+
+
+def _not_an_option(where: str, name: str, argument: str, known: set[str]) -> str:
+    what = f"{where} ({name.rpartition('.')[2]}): {argument!r} is not an option"
+    return f"{what}{nearest(argument, known)}; there are {', '.join(sorted(known))}"
 
 
 def _refuse_keys(verb: str, content: Mapping[str, Any], source: str) -> None:
     for key in content:
-        _refuse(key, root_keys(verb), "", source)
+        _refuse(key, root_keys(verb), "", _belongs(key, content) + source)
     for key in content.get("trainer") or {}:
         _refuse(key, _trainer_arguments("__init__"), "trainer.", source)
-    for key in ("model", "data", "trainer"):
+    for key in CONFIGURED:
         for where, name, arguments in _classes_in(content.get(key), key):
-            known = _parameters(name.rpartition(".")[2]) if name.startswith("t2igan.") or "." not in name else None
+            known = _known(name)
             for argument in arguments:
                 if known is not None and argument not in known:
-                    what = f"{where} ({name.rpartition('.')[2]}): {argument!r} is not an option"
-                    raise UserError(
-                        f"{what}{nearest(argument, known)}; there are {', '.join(sorted(known))}{source}"
-                    )
+                    raise UserError(_not_an_option(where, name, argument, known) + source)
 
 
 def _refuse(name: str, known: Sequence[str] | set[str], prefix: str, source: str) -> None:
@@ -115,13 +162,20 @@ def _refuse(name: str, known: Sequence[str] | set[str], prefix: str, source: str
         raise UserError(f"{prefix + str(name)!r} is not an option{near}{source}")
 
 
+def _belongs(key: str, content: Mapping[str, Any]) -> str:
+    """Where a key stands that is at the top of a file by mistake; empty where no class of the file takes it."""
+    inside = [(where, name) for root in CONFIGURED for where, name, _ in _classes_in(content.get(root), root)]
+    where = next((where for where, name in inside if key in (_known(name) or ())), None)
+    return f"; it stands under {where}.init_args" if where else ""
+
+
 def _classes_in(value: Any, where: str) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
     """(key, class path, arguments) of every class that a configuration names, outer ones first."""
     if isinstance(value, list):
         for each in value:
             yield from _classes_in(each, where)
     elif isinstance(value, dict):
-        arguments = value.get("init_args")
+        arguments = value.get("init_args", {})
         if isinstance(value.get("class_path"), str) and isinstance(arguments, dict):
             yield where, value["class_path"], arguments
             value = arguments

@@ -35,7 +35,7 @@ def refine_verb(
     *,
     store: str,
     out: str,
-    split: Literal["train", "test"] = "train",
+    subset: Literal["train", "test"] = "train",
     exponent: Positive = 1.0,
     rounds: Count = 10,
     tags: str | None = None,
@@ -46,7 +46,7 @@ def refine_verb(
     Args:
         store: with layouts and narratives.
         out: beginning of the files <out>.ids.txt, .words.txt and .cleaned_tags.txt, as TReCS's are.
-        split: whose narratives are labelled.
+        subset: whose narratives are labelled.
         exponent: of the moves from label to label. TReCS names 10, with which our reading of its formula leaves
             most narratives a single label; see docs/narratives.md.
         rounds: of IBM model 1.
@@ -55,7 +55,7 @@ def refine_verb(
     """
     require_writable(records)
     opened = open_store(store)
-    gallery = Gallery(opened, split, opened.image_size)
+    gallery = Gallery(opened, subset, opened.image_size)
     told = [(narrative, place) for place in range(len(gallery)) for narrative in gallery.narratives(place)]
     maps = {place: gallery[place].labels for _, place in told}
     narratives = [narrative for narrative, _ in told]

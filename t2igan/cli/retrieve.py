@@ -30,7 +30,7 @@ def retrieve_verb(
     *,
     store: str,
     retriever: str = TFIDF,
-    split: Literal["train", "test"] = "test",
+    subset: Literal["train", "test"] = "test",
     narratives: str | None = None,
     records: str = "runs/steps.jsonl",
 ) -> None:
@@ -41,14 +41,14 @@ def retrieve_verb(
     Args:
         store: of the data set.
         retriever: tfidf, the checkpoint of a DAMSM, or the folder of a CLIP.
-        split: whose images are searched.
+        subset: whose images are searched.
         narratives: beginning of the files <narratives>.ids.txt and .words.txt, whose image ids are COCO's; default:
             the store's own narratives, where it has any.
         records: file that the records are appended to.
     """
     require_writable(records)
     opened = open_store(store)
-    gallery = Gallery(opened, split, opened.image_size, needs=())
+    gallery = Gallery(opened, subset, opened.image_size, needs=())
     captions = [gallery.captions(place) for place in range(len(gallery))]
     asked = {"first captions": ([own[0] for own in captions], np.arange(len(captions)))}
     told, targets = _narratives(gallery, narratives)
@@ -56,7 +56,7 @@ def retrieve_verb(
         asked["narratives"] = told, targets
     encoded, sha256 = (None, "") if retriever == TFIDF else load_retriever(retriever, gallery)
     table = Table(
-        "queries", "n", "images", "recall@1", "recall@5", "recall@10", title=f"{retriever}, {split} images"
+        "queries", "n", "images", "recall@1", "recall@5", "recall@10", title=f"{retriever}, {subset} images"
     )
     for name, (queries, right) in asked.items():
         if encoded is None:
@@ -68,7 +68,7 @@ def retrieve_verb(
         table.add_row(name, str(len(queries)), str(len(gallery)), *(f"{value:.3f}" for value in values.values()))
         options = {
             "retriever": Path(retriever).name,
-            "split": split,
+            "split": subset,
             "images": len(gallery),
             "narratives": narratives,
         }

@@ -63,7 +63,7 @@ def sample_verb(
     sweep: str | None = None,
     scene: str | None = None,
     n: Count = 4,
-    steps: Count = 8,
+    frames: Count = 8,
     seed: Whole = 0,
     to_seed: Whole | None = None,
     overlay: Overlay = "none",
@@ -87,7 +87,7 @@ def sample_verb(
         scene: JSON file of masks with texts and a caption, for a model that takes segments: see
             docs/open-vocabulary.md. --caption and --captions take the place of the scene's own.
         n: images of each caption; rows of an interpolation.
-        steps: images of an interpolation, both ends among them.
+        frames: images of an interpolation, both ends among them.
         seed: of the noise; an image depends on it, on the caption's place and on the image's number alone.
         to_seed: interpolate the noise too, from that of --seed to that of this one.
         overlay: masks: beside each image its fusion masks; attention: where each word looks.
@@ -107,7 +107,7 @@ def sample_verb(
             grid = scene_sheet(sampler, folder, drawn, texts or drawn.captions, n, seed)
         elif interpolate:
             seeds = seed, seed if to_seed is None else to_seed
-            grid = _interpolation(sampler, folder, interpolate, seeds, steps, n)
+            grid = _interpolation(sampler, folder, interpolate, seeds, frames, n)
         elif sweep:
             grid = _sweep(sampler, folder, sweep, seed)
         else:
@@ -162,21 +162,21 @@ def _captions(
 
 
 def _interpolation(
-    sampler: Sampler, folder: SampleFolder, texts: list[str], seeds: tuple[int, int], steps: int, n: int
+    sampler: Sampler, folder: SampleFolder, texts: list[str], seeds: tuple[int, int], frames: int, n: int
 ) -> Image.Image:
     """``n`` rows of images on the way from one caption, and noise, to another."""
-    if steps < 2:
-        raise UserError("--steps is 1: an interpolation has at least its two ends")
+    if frames < 2:
+        raise UserError("--frames is 1: an interpolation has at least its two ends")
     first, second = known = understand(texts, sampler.vocabulary)
     _say(unknown_words(known))
     starts, ends = (sampler.noise(0, n, seed) for seed in seeds)
     rows = []
     for number in range(n):
         noise = starts[number : number + 1], ends[number : number + 1]
-        samples = sampler.interpolate(first, second, noise, steps)
+        samples = sampler.interpolate(first, second, noise, frames)
         _write(folder, number, samples, "none")
         rows.append((f"{number}", samples.images))
-    return rows_grid(rows, [texts[0], *[""] * (steps - 2), texts[1]])
+    return rows_grid(rows, [texts[0], *[""] * (frames - 2), texts[1]])
 
 
 def _sweep(sampler: Sampler, folder: SampleFolder, template: str, seed: int) -> Image.Image:

@@ -8,8 +8,10 @@ from rich.console import Console
 from rich.progress import track
 from torch import Tensor
 
+from t2igan.cli.next_step import scoring_on
+from t2igan.data.store import open_store
 from t2igan.evaluation.evaluation import choose_device
-from t2igan.evaluation.subjects.pipeline import load_pipeline
+from t2igan.evaluation.subjects.pipeline import load_pipeline, read_pipeline_file
 from t2igan.layout.localized import read_localized
 from t2igan.layout.narratives import Narrative
 from t2igan.models.trecs import Composition, TrecsPipeline
@@ -57,9 +59,8 @@ def sample_narratives(
         f"wrote {folder}: {n * len(told)} images <image>_<annotator>_s00.png ..., sheets ..._steps.png",
         soft_wrap=True,
     )
-    console.print(
-        f"next: t2igan evaluate --pipeline {pipeline} --protocol ... --store ... scores it", soft_wrap=True
-    )
+    bank, size = open_store(read_pipeline_file(pipeline).bank), road.generator.generator.image_sizes[-1]
+    console.print(f"next: {scoring_on(bank, size, ['--pipeline', pipeline])}", soft_wrap=True, markup=False)
 
 
 def _draw(

@@ -30,7 +30,7 @@ def run(verb: str, argv: Sequence[str]) -> None:
     call(tag_verb, argv, verb)
 
 
-def tag_verb(checkpoint: str | None = None, narratives: str | None = None, out: str | None = None) -> None:
+def tag_verb(*, checkpoint: str, narratives: str, out: str | None = None) -> None:
     """Tag narratives; those that have tags are also scored, on the test tenth of their images.
 
     Args:
@@ -38,8 +38,6 @@ def tag_verb(checkpoint: str | None = None, narratives: str | None = None, out: 
         narratives: beginning of the files <narratives>.ids.txt, .words.txt and perhaps .cleaned_tags.txt.
         out: file for the tags, JSON lines with id, words and tags.
     """
-    if checkpoint is None or narratives is None:
-        raise UserError("give --checkpoint of a Tagger and --narratives, the beginning of the files' names")
     tagger = load_module(checkpoint)
     if not isinstance(tagger, Tagger):
         raise UserError(f"--checkpoint: {checkpoint} holds a {type(tagger).__name__}, not a Tagger")

@@ -15,6 +15,7 @@ from t2igan.errors import UserError
 from t2igan.evaluation.metrics import METRICS, ScoredMetric
 from t2igan.evaluation.metrics.base import added, at_least, hashed_fields
 from t2igan.plain_files import read_yaml
+from t2igan.spelling import nearest
 
 FOLDER = Path(__file__).parent / "protocols"
 # Part of every hash: raised when the meaning of a protocol changes though its words stay.
@@ -166,7 +167,8 @@ def load_protocol(name: str) -> Protocol:
     own = Path(name)
     path = own if own.suffix in (".yaml", ".yml") else FOLDER / f"{name}.yaml"
     if not path.is_file() or (path is not own and name not in protocol_names()):
-        raise UserError(f"--protocol: no {name!r}; there are {', '.join(protocol_names())}, or give a .yaml")
+        near = nearest(name, protocol_names())
+        raise UserError(f"--protocol: no {name!r}{near}; t2igan list protocols has them all, or give a .yaml file")
     content = read_yaml(path)
     if not isinstance(content, dict):
         raise UserError(f"{path}: must hold keys and values, such as `images: 1000`")

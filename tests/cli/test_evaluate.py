@@ -263,7 +263,7 @@ def test_mistakes_are_one_line(arguments, checkpoints, tmp_path, capsys):
     assert "no such store" in fails(capsys, *arguments, *generator, "--store", tmp_path / "none.h5")
     assert "no checkpoint at" in fails(capsys, *arguments, "--checkpoint", tmp_path / "none.ckpt")
     assert "no checkpoint at" in fails(capsys, *arguments, *generator, "--damsm", tmp_path / "none.ckpt")
-    assert "--damsm: give the path" in fails(capsys, *arguments, *generator, "--damsm")
+    assert "--damsm has no value" in fails(capsys, *arguments, *generator, "--damsm")
     assert "batch_size" in fails(capsys, *arguments, *generator, "--batch_size", "many")
     assert "at least 1" in fails(capsys, *arguments, *generator, "--batch_size", "0")
     assert "did you mean batch_size" in fails(capsys, *arguments, *generator, "--batch_sise", "3")

@@ -59,7 +59,7 @@ def test_an_imported_generator_draws(folder, capsys):
     generator = read_checkpoint("attngan.ckpt")["t2igan"]["config"]["init_args"]["generator"]
     assert generator["init_args"]["legacy_mask"] is True
     command = said.partition("next: t2igan ")[2].strip()
-    assert command == 'sample --checkpoint attngan.ckpt --caption "a small red bird" --out images'
+    assert command == "sample --checkpoint attngan.ckpt --caption 'a small red bird' --out images"
     main(["sample", "--checkpoint", "attngan.ckpt", "--caption", "a small red bird", "--out", "drawn", "--n", "2"])
     images = [np.array(Image.open(folder / "drawn" / f"c000_s0{number}.png")) for number in (0, 1)]
     assert {image.shape for image in images} == {(32, 32, 3)}

@@ -1,10 +1,12 @@
 import shlex
+from types import SimpleNamespace
 
 import yaml
 
 from t2igan.cli import evaluate
-from t2igan.cli.next_step import scoring
+from t2igan.cli.next_step import sampling, scoring
 from t2igan.cli.parsing import parse
+from t2igan.data.store import open_store
 
 
 def test_the_command_that_scores_is_whole(tmp_path, drawn_birds_store, monkeypatch):
@@ -22,3 +24,21 @@ def test_the_command_that_scores_is_whole(tmp_path, drawn_birds_store, monkeypat
     assert (taken["checkpoint"], taken["store"]) == (checkpoint, str(drawn_birds_store))
     assert (taken["protocol"], taken["damsm"]) == ("drawn-birds/quick", [str(tmp_path / "damsm.ckpt")])
     assert scoring(checkpoint, 48) == "t2igan evaluate --help says how it is scored"
+
+
+def test_the_caption_that_is_drawn_is_of_the_data_at_hand(drawn_birds_store):
+    module = SimpleNamespace(
+        requires=frozenset({"captions"}), vocabulary=["<end>", "man", "it's", "riding", "bike"]
+    )
+    with_store = sampling("a.ckpt", module, "out", open_store(drawn_birds_store))
+    first = open_store(drawn_birds_store).split("test").caption_text(0)
+    assert shlex.split(with_store)[2:] == ["--checkpoint", "a.ckpt", "--caption", first, "--out", "out"]
+    assert shlex.split(sampling("a.ckpt", module, "out"))[5] == "man it's riding"
+    module.vocabulary += ["a", "small", "red", "bird"]
+    assert shlex.split(sampling("a.ckpt", module, "out"))[5] == "a small red bird"
+
+
+def test_what_takes_layouts_is_not_told_to_draw_a_caption():
+    for requires, told in (({"captions", "layouts"}, "pipeline"), ({"layouts", "segments"}, "--scene")):
+        said = sampling("a.ckpt", SimpleNamespace(requires=frozenset(requires)), "out")
+        assert told in said and "--caption" not in said and "..." not in said

@@ -41,7 +41,7 @@ def refusal(capsys, *argv):
         ("max_steps", "max_stepz", ["'trainer.max_stepz' is not an option", "did you mean trainer.max_steps?"]),
         ("dim: 8", "dimm: 8", ["model.image_encoder (SmallImageEncoder)", "'dimm'", "did you mean dim?"]),
         ("class_path: DAMSM", "class_path: DAMSMM", ["model", "no class 'DAMSMM'", "did you mean DAMSM?"]),
-        ("batch_size: 8", "batch_size: many", ["data.batch_size (DrawnBirds)", "int", "many"]),
+        ("batch_size: 8", "batch_size: many", ["data.batch_size (DrawnBirds)", "a whole number, not many"]),
         ("num_workers: 0", "num_worker: 0", ["data (DrawnBirds)", "did you mean num_workers?"]),
     ],
 )

@@ -227,8 +227,8 @@ def test_the_command_says_what_it_wants(tmp_path, capsys):
         assert f"\n  {name} " in printed
     assert "begin with one of cub, drawn-birds, scenes, coco, folder" in refusal(capsys, "birds")
     assert "begin with one of" in refusal(capsys, "--root", tmp_path)
-    assert "folder needs --images DIR and --captions FILE" in refusal(capsys, "folder")
-    assert "folder needs --captions FILE;" in refusal(capsys, "folder", "--images", tmp_path)
+    assert "--images is missing: folder of the images" in refusal(capsys, "folder")
+    assert "--captions is missing: UTF-8" in refusal(capsys, "folder", "--images", tmp_path)
     assert "'root' is not an option" in refusal(capsys, "folder", "--root", tmp_path)
     assert "did you mean year?" in refusal(capsys, "coco", "--yaer", 2014)
     assert "year" in refusal(capsys, "coco", "--year", 2015)

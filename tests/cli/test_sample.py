@@ -110,7 +110,7 @@ def images(folder):
 
 def test_interpolation_goes_from_one_caption_and_noise_to_the_other(sample, words):
     one, two = words[0], f"{words[9]} {words[11]} {words[12]}"
-    way = images(sample("--interpolate", one, two, "--steps", 4, "--n", 1, "--to_seed", 3, out="way"))
+    way = images(sample("--interpolate", one, two, "--frames", 4, "--n", 1, "--to_seed", 3, out="way"))
     first = images(sample("--caption", one, "--n", 1, out="first"))[0]
     last = images(sample("--caption", two, "--n", 1, "--seed", 3, out="last"))[0]
     assert len(way) == 4
@@ -157,7 +157,7 @@ def test_a_folder_holds_images_of_one_model_and_one_call(sample, words, checkpoi
     [
         (["--interpolate", "a"], "--interpolate takes two captions"),
         (["--interpolate", "a", "b", "--caption", "a"], "one of the three at a time"),
-        (["--interpolate", "bird", "bird", "--steps", "1"], "at least its two ends"),
+        (["--interpolate", "bird", "bird", "--frames", "1"], "at least its two ends"),
         (["--sweep", "no slot"], "has one or two slots, 'no slot' has 0"),
         (["--sweep", "a {|} bird"], "has no words"),
     ],
