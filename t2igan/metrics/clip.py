@@ -25,23 +25,76 @@ TOKENIZER_FILES = ("vocab.json", "merges.txt", "tokenizer.json", "tokenizer_conf
 CAPTIONS_AT_A_TIME = 256
 
 
-class ClipEncoder(nn.Module):
-    """A CLIP in the layout of ``transformers``, frozen; nothing is downloaded.
+class Clip(nn.Module):
+    """A CLIP of a local folder, frozen; what its networks lie in is for subclasses.
 
     Args:
-        folder: with config.json, the weights and the tokenizer.
+        side: of the images that its network sees.
+        mean: of the pixels, which are normalised by it.
+        std: of the pixels.
+        interpolation: that images are brought to its size by.
 
     Attributes:
         dim: width D of the vectors.
-        side: of the images that its network sees.
-        sha256: of weights, configuration, tokenizer and the normalisation of pixels.
+        side: see above.
+        sha256: of all that vectors depend on.
+    """
+
+    dim: int
+    sha256: str
+
+    def __init__(
+        self,
+        side: int,
+        mean: Sequence[float],
+        std: Sequence[float],
+        interpolation: InterpolationMode = InterpolationMode.BICUBIC,
+    ) -> None:
+        super().__init__()
+        self.side, self._mean, self._std, self._interpolation = side, list(mean), list(std), interpolation
+
+    def train(self, mode: bool = True) -> "Clip":
+        """Stay in eval mode."""
+        return super().train(False)
+
+    def _of_pixels(self, pixels: Tensor) -> Tensor:
+        """Normalised pixels, float (B, 3, side, side) -> vectors (B, D)."""
+        raise NotImplementedError
+
+    def _of_texts(self, texts: list[str]) -> Tensor:
+        """Texts -> vectors (N, D)."""
+        raise NotImplementedError
+
+    @torch.no_grad()
+    def image_vectors(self, images: Tensor) -> Tensor:
+        """Unit vectors (B, D) of uint8 images (B, 3, H, W): short side to CLIP's size; centre crop."""
+        resized = transforms.resize(images, [self.side], self._interpolation, antialias=True)
+        pixels = transforms.center_crop(resized, [self.side, self.side]).float() / 255
+        return nn.functional.normalize(self._of_pixels(transforms.normalize(pixels, self._mean, self._std)), dim=1)
+
+    @torch.no_grad()
+    def caption_vectors(self, captions: Sequence[str]) -> Tensor:
+        """Unit vectors (N, D) of captions; words beyond CLIP's context are cut off."""
+        # Equal captions get equal vectors to the last bit, wherever they stand in a batch.
+        places = {text: place for place, text in enumerate(dict.fromkeys(captions))}
+        texts = list(places)
+        starts = range(0, len(texts), CAPTIONS_AT_A_TIME)
+        found = torch.cat([self._of_texts(texts[start : start + CAPTIONS_AT_A_TIME]) for start in starts])
+        order = torch.tensor([places[text] for text in captions], device=found.device)
+        return nn.functional.normalize(found, dim=1)[order]
+
+
+class ClipEncoder(Clip):
+    """A CLIP in the layout of ``transformers``; nothing is downloaded.
+
+    Args:
+        folder: with config.json, the weights and the tokenizer.
 
     Raises:
         UserError: ``transformers`` is not installed, or the folder is not that of a CLIP.
     """
 
     def __init__(self, folder: str | Path) -> None:
-        super().__init__()
         folder = Path(folder)
         try:
             from transformers import AutoTokenizer, CLIPModel
@@ -51,57 +104,35 @@ class ClipEncoder(nn.Module):
         if weights is None or not (folder / "config.json").is_file():
             raise UserError(f"{folder}: no CLIP here; put config.json, the weights and the tokenizer's files there")
         try:
-            self._model = CLIPModel.from_pretrained(folder, local_files_only=True)
-            self._tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+            model = CLIPModel.from_pretrained(folder, local_files_only=True)
+            tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
         except Exception as error:  # its libraries raise kinds of their own for damaged files
             raise UserError(f"{folder}: not a readable CLIP ({' '.join(str(error).split())[:120]})") from error
-        self._mean, self._std = _pixel_statistics(folder / "preprocessor_config.json")
-        self.sha256 = _identity(folder, weights, self._mean, self._std)
-        config: Any = self._model.config
-        self.dim: int = config.projection_dim
-        self.side: int = config.vision_config.image_size
+        config: Any = model.config
+        mean, std = _pixel_statistics(folder / "preprocessor_config.json")
+        super().__init__(config.vision_config.image_size, mean, std)
+        self._model, self._tokenizer = model, tokenizer
+        self.sha256 = identity([weights, *(folder / name for name in ("config.json", *TOKENIZER_FILES))], mean, std)
+        self.dim = config.projection_dim
         self._words: int = config.text_config.max_position_embeddings
         self.requires_grad_(False).eval()
 
-    def train(self, mode: bool = True) -> "ClipEncoder":
-        """Stay in eval mode."""
-        return super().train(False)
+    def _of_pixels(self, pixels: Tensor) -> Tensor:
+        return self._model.visual_projection(self._model.vision_model(pixel_values=pixels).pooler_output)
 
-    @torch.no_grad()
-    def image_vectors(self, images: Tensor) -> Tensor:
-        """Unit vectors (B, D) of uint8 images (B, 3, H, W): short side to CLIP's size, bicubic; centre crop."""
-        resized = transforms.resize(images, [self.side], InterpolationMode.BICUBIC, antialias=True)
-        pixels = transforms.center_crop(resized, [self.side, self.side]).float() / 255
-        pixels = transforms.normalize(pixels, self._mean, self._std)
-        pooled = self._model.vision_model(pixel_values=pixels).pooler_output
-        return nn.functional.normalize(self._model.visual_projection(pooled), dim=1)
-
-    @torch.no_grad()
-    def caption_vectors(self, captions: Sequence[str]) -> Tensor:
-        """Unit vectors (N, D) of captions; words beyond CLIP's context are cut off."""
-        device, found = self._model.device, []
-        # Equal captions get equal vectors to the last bit, wherever they stand in a batch.
-        places = {text: place for place, text in enumerate(dict.fromkeys(captions))}
-        texts = list(places)
-        for start in range(0, len(texts), CAPTIONS_AT_A_TIME):
-            tokens = self._tokenizer(
-                texts[start : start + CAPTIONS_AT_A_TIME],
-                padding=True,
-                truncation=True,
-                max_length=self._words,
-                return_tensors="pt",
-            ).to(device)
-            pooled = self._model.text_model(
-                input_ids=tokens.input_ids, attention_mask=tokens.attention_mask
-            ).pooler_output
-            found.append(nn.functional.normalize(self._model.text_projection(pooled), dim=1))
-        return torch.cat(found)[torch.tensor([places[text] for text in captions], device=device)]
+    def _of_texts(self, texts: list[str]) -> Tensor:
+        tokens = self._tokenizer(
+            texts, padding=True, truncation=True, max_length=self._words, return_tensors="pt"
+        ).to(self._model.device)
+        pooled = self._model.text_model(
+            input_ids=tokens.input_ids, attention_mask=tokens.attention_mask
+        ).pooler_output
+        return self._model.text_projection(pooled)
 
 
-def _identity(folder: Path, weights: Path, mean: list[float], std: list[float]) -> str:
+def identity(files: Sequence[Path], *pixels: Any) -> str:
     """sha256 of all that vectors depend on: weights, sizes, tokens, and what the pixels are normalised by."""
-    files = [weights, folder / "config.json", *(folder / name for name in TOKENIZER_FILES)]
-    digest = hashlib.sha256(json.dumps([mean, std]).encode())
+    digest = hashlib.sha256(json.dumps(pixels).encode())
     for path in files:
         digest.update(file_sha256(path).encode() if path.is_file() else b"none")
     return digest.hexdigest()

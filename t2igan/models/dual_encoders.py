@@ -11,7 +11,7 @@ from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
 
 from t2igan.errors import UserError
-from t2igan.metrics.clip import ClipEncoder
+from t2igan.metrics.open_clip import load_clip
 from t2igan.models.damsm import DAMSM
 from t2igan.models.suite_module import content_sha256, load_module
 from t2igan.nn.images import to_signed
@@ -77,11 +77,11 @@ class ClipDualEncoder(DualEncoder):
     """CLIP; words beyond its context are cut off.
 
     Args:
-        folder: as ``transformers`` saves it.
+        folder: as ``transformers`` or ``open_clip`` save it.
     """
 
     def __init__(self, folder: str | Path) -> None:
-        self._clip = ClipEncoder(folder)
+        self._clip = load_clip(folder)
         self.name, self.sha256 = "CLIP", self._clip.sha256
 
     def image_vectors(self, images: Tensor) -> Tensor:

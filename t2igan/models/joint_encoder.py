@@ -22,7 +22,8 @@ from t2igan.data.vocabulary import tokenize
 from t2igan.errors import UserError
 from t2igan.layout.layout import required
 from t2igan.layout.segments import choose_segments, crop_segments
-from t2igan.metrics.clip import ClipEncoder
+from t2igan.metrics.clip import Clip
+from t2igan.metrics.open_clip import load_clip
 from t2igan.models.suite_module import SuiteModule, content_sha256, load_module
 from t2igan.nn.images import to_signed
 from t2igan.nn.randomness import Purpose, StepRandom
@@ -211,7 +212,7 @@ def captions_of(batch: CaptionedImages, vocabulary: Sequence[str]) -> list[str]:
     return [" ".join(str(vocabulary[word]) for word in row if word) for row in batch.captions.tolist()]
 
 
-def load_joint_encoder(path: str | Path, key: str = "encoder") -> ClipEncoder | SegmentEncoder:
+def load_joint_encoder(path: str | Path, key: str = "encoder") -> Clip | SegmentEncoder:
     """The joint encoder at a path: the folder of a CLIP, or the checkpoint of a :class:`SegmentEncoder`.
 
     Args:
@@ -222,7 +223,7 @@ def load_joint_encoder(path: str | Path, key: str = "encoder") -> ClipEncoder | 
         UserError: nothing is there, or something else.
     """
     if Path(path).is_dir():
-        return ClipEncoder(path)
+        return load_clip(path)
     module = load_module(path)
     if not isinstance(module, SegmentEncoder):
         raise UserError(f"{key}: {path} holds {type(module).__name__}, not a SegmentEncoder; a CLIP is a folder")

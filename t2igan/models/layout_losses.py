@@ -23,7 +23,7 @@ class FeatureMatching(GeneratorLoss):
     """Distance (L1) of generated from real images in the discriminators' features (pix2pixHD, Eq. 4).
 
     All layers of a discriminator count but its last, which holds the logits; discriminators count as their
-    adversarial losses do.
+    adversarial losses do, and those that show no layers not at all.
 
     Args:
         weight: lambda (10 in SPADE, 20 in CC-FPSE).
@@ -39,16 +39,18 @@ class FeatureMatching(GeneratorLoss):
         """The weighted distance.
 
         Raises:
-            UserError: a discriminator shows no layers.
+            UserError: no discriminator shows layers.
         """
+        shown = [judged for judged in view.judged if judged.verdict.layers]
+        if not shown:
+            names = ", ".join(type(judged.discriminator).__name__ for judged in view.judged)
+            raise UserError(
+                f"FeatureMatching: {names} shows no layers: take it out of generator_losses, or take "
+                "PatchDiscriminator, FPSEDiscriminator or SegmentDiscriminator"
+            )
         total = view.synthesis.images[-1].new_zeros(())
-        for judged in view.judged:
+        for judged in shown:
             discriminator = judged.discriminator
-            if not judged.verdict.layers:
-                raise UserError(
-                    f"FeatureMatching: {type(discriminator).__name__} shows no layers: take it out of "
-                    "generator_losses, or take PatchDiscriminator or FPSEDiscriminator"
-                )
             with torch.no_grad():
                 real = discriminator.verdict(view.real(discriminator.image_size), judged.condition).layers
             pairs = zip(judged.verdict.layers[:-1], real[:-1])

@@ -16,7 +16,7 @@ from t2igan.data.batch import CaptionedImages
 from t2igan.errors import UserError
 from t2igan.layout.layout import required
 from t2igan.layout.segments import choose_segments, crop_segments
-from t2igan.metrics.clip import ClipEncoder
+from t2igan.metrics.clip import Clip
 from t2igan.models.joint_encoder import MOST_SEGMENTS, SegmentEncoder, load_joint_encoder
 from t2igan.models.suite_module import SuiteModule, content_sha256, load_module
 from t2igan.nn.config import Configured
@@ -159,7 +159,7 @@ class SegmentPrior(SuiteModule):
         super().__init__()
         self.encoder_path, self.network = encoder, network or MLPPrior()
         self.smallest, self.lr, self.seed = smallest, lr, seed
-        self.encoder: ClipEncoder | SegmentEncoder | None = None
+        self.encoder: Clip | SegmentEncoder | None = None
         self.sha256 = ""
 
     def configure_model(self) -> None:

@@ -18,7 +18,7 @@ from t2igan.errors import UserError
 from t2igan.layout.labels import COCO_STUFF
 from t2igan.layout.layout import Layouts
 from t2igan.layout.segments import MOST, SMALLEST, SpatioTextualMap
-from t2igan.losses.adversarial import Hinge, Objective
+from t2igan.losses.adversarial import Hinge, Logits, Objective
 from t2igan.losses.gradient_penalty import MAGP
 from t2igan.models.adversarial import AdversarialModule, TextMode
 from t2igan.models.conditioner import (
@@ -31,9 +31,10 @@ from t2igan.models.conditioner import (
 from t2igan.models.dfgan import Affine, DFGANGenerator, OneWayDiscriminator, UpBlock
 from t2igan.models.gan_step import Chunk
 from t2igan.models.synthesis import Discriminator, Generator, Synthesis
+from t2igan.nn.convolution import double
 from t2igan.nn.randomness import Purpose
 from t2igan.nn.spectral import SpectralConv2d
-from t2igan.ranges import Count, Decay, Rate, Share
+from t2igan.ranges import Count, Decay, Rate, Share, Whole
 from t2igan.text import TextEmbedding
 
 
@@ -137,7 +138,8 @@ class SegmentDiscriminator(Discriminator):
     """Holds each place of an image against what was said of it: a projection discriminator in every cell.
 
     Its conditional logits are those of the cells where something is said, its unconditional ones those of all. All
-    convolutions are spectrally normalised, in place of a gradient penalty.
+    convolutions are spectrally normalised, in place of a gradient penalty. For feature matching it shows its layers
+    where something is said: elsewhere the real image is one of many right ones.
 
     Args:
         image_size: side of the images, a power of two.
@@ -145,6 +147,8 @@ class SegmentDiscriminator(Discriminator):
         segment_dim: width D of the spatio-textual map.
         side: of the grid of cells.
         weight: of its adversarial loss.
+        context: halvings of the grid and back, through which each cell sees more of the image than its own
+            surroundings: a colour can be judged without, a shape cannot.
     """
 
     requires = frozenset({"layouts", "segments"})
@@ -162,6 +166,7 @@ class SegmentDiscriminator(Discriminator):
         segment_dim: Count = 64,
         side: Count = 16,
         weight: float = 1.0,
+        context: Whole = 0,
     ) -> None:
         super().__init__()
         self.image_size, self.side, self.segment_dim = image_size, side, segment_dim
@@ -177,10 +182,38 @@ class SegmentDiscriminator(Discriminator):
         self.body = nn.Sequential(*layers)
         self.anything = SpectralConv2d(width, 1, 1)
         self.said = SpectralConv2d(segment_dim, width, 1)
+        self.down = nn.ModuleList(SpectralConv2d(width, width, 4, stride=2, padding=1) for _ in range(context))
+        self.up = nn.ModuleList(SpectralConv2d(2 * width, width, 3, padding=1) for _ in range(context))
+
+    def layers(self, image: Tensor) -> list[Tensor]:
+        """Image (B, 3, S, S) -> all its features, the last of which (B, C, side, side) are judged."""
+        found = []
+        features = image
+        for layer in self.body:
+            features = layer(features)
+            if isinstance(layer, nn.LeakyReLU):
+                found.append(features)
+        finer = []
+        for layer in self.down:
+            finer.append(features)
+            features = F.leaky_relu(layer(features), 0.2)
+            found.append(features)
+        for layer in self.up:
+            features = F.leaky_relu(layer(torch.cat([double(features), finer.pop()], dim=1)), 0.2)
+            found.append(features)
+        return found
 
     def forward(self, image: Tensor) -> Tensor:
         """Image (B, 3, S, S) -> features (B, C, side, side)."""
-        return self.body(image)
+        return self.layers(image)[-1]
+
+    def verdict(self, images: Tensor, condition: Tensor) -> Logits:
+        """Its logits, and its layers where something is said."""
+        layers = self.layers(images)
+        occupancy = condition[:, -1:]
+        shown = [layer * F.adaptive_avg_pool2d(occupancy, layer.shape[-1]) for layer in layers]
+        unconditional = self.unconditional(layers[-1])
+        return Logits(self.conditional(layers[-1], condition), unconditional, (*shown, unconditional))
 
     def condition(self, told: Any) -> Tensor:
         """The map and its occupancy at the grid's side, (B, D + 1, side, side)."""

@@ -4,10 +4,13 @@ import torch
 from t2igan.errors import UserError
 from t2igan.layout.segments import SpatioTextualMap
 from t2igan.models.conditioner import SpatioTextualConditions, all_segments, labels_of
-from t2igan.models.dfgan import DFGANGenerator
+from t2igan.models.dfgan import DFGANGenerator, OneWayDiscriminator
+from t2igan.models.generator_losses import GeneratorView, Judged
 from t2igan.models.joint_encoder import SegmentEncoder
+from t2igan.models.layout_losses import FeatureMatching
 from t2igan.models.spatext import SegmentDiscriminator, SpaTextGAN, SpaTextGenerator, grid_of
 from t2igan.models.suite_module import load_module
+from t2igan.models.synthesis import Synthesis
 from t2igan.text import TextEmbedding
 from tests.models.test_joint_encoder import train
 from tests.segment_fixture import GROUND, SKY, THING, VOCABULARY, toy_batch
@@ -73,6 +76,55 @@ def test_the_segment_discriminator_speaks_of_places_where_something_is_said():
     assert other.shape == (2 * 32,) and not torch.allclose(logits, other)
     silent = judge.conditional(features, grid_of(st_map.nothing(), 8))
     assert silent.tolist() == [0.0] and silent.requires_grad
+
+
+@pytest.mark.parametrize("context", [0, 2])
+def test_features_are_matched_where_something_is_said_and_nowhere_else(context):
+    """Real and generated images that differ in the right half alone, where nothing is said, are no different."""
+    torch.manual_seed(0)
+    judge = SegmentDiscriminator(SIDE, 4, DIM, side=8, context=context).eval()
+    assert [tuple(each.shape[1:]) for each in judge.layers(torch.zeros(1, 3, SIDE, SIDE))] == [
+        (4, 8, 8),
+        (8, 8, 8),
+        (8, 8, 8),
+        *([(8, 4, 4), (8, 2, 2), (8, 4, 4), (8, 8, 8)] if context else []),
+    ]
+    real = torch.randn(2, 3, SIDE, SIDE)
+    told_here, told_nowhere = (grid_of(each, 8) for each in (told(), told().nothing()))
+    verdict = judge.verdict(real, told_here)
+    assert all(not layer[..., layer.shape[-1] // 2 :].any() and layer.any() for layer in verdict.layers[:-1])
+    assert torch.equal(verdict.layers[-1], verdict.unconditional)
+
+    def distance(generated, condition):
+        judged = [Judged(each, each.verdict(generated, own), own) for each, own in ((judge, condition), whole)]
+        return FeatureMatching(10.0)(
+            GeneratorView(Synthesis([generated]), None, None, None, lambda size: real, judged)
+        )
+
+    whole = OneWayDiscriminator(SIDE, 4, sentence_dim=6), torch.zeros(2, 6)  # it shows no layers and does not count
+    generated = torch.randn(2, 3, SIDE, SIDE, requires_grad=True)
+    expected = sum(
+        (mine - theirs).abs().mean()
+        for mine, theirs in zip(judge.verdict(generated, told_here).layers[:-1], verdict.layers[:-1])
+    )
+    assert torch.allclose(distance(generated, told_here), 10 * expected)
+    assert distance(generated, told_nowhere) == 0 and distance(real, told_here) == 0
+    distance(generated, told_here).backward()
+    assert generated.grad[..., 0].any()
+
+
+def test_with_context_a_cell_sees_beyond_its_surroundings():
+    torch.manual_seed(0)
+    image, changed = torch.randn(2, 1, 3, 32, 32)
+    changed[..., :24] = image[..., :24]
+    for context, seen in ((0, False), (2, True)):
+        judge = SegmentDiscriminator(32, 4, DIM, side=16, context=context).eval()
+        before, after = judge(image), judge(changed)
+        assert torch.equal(before[..., :6], after[..., :6]) != seen and not torch.equal(before, after)
+
+
+def test_without_context_checkpoints_of_before_can_be_read():
+    assert not any(key.startswith(("down", "up")) for key in SegmentDiscriminator(SIDE, 4, DIM).state_dict())
 
 
 @pytest.fixture(scope="module")

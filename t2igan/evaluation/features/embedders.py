@@ -15,7 +15,7 @@ from t2igan.evaluation.images.generate import NumberedImages, batches, caption_t
 from t2igan.evaluation.protocol import Protocol
 from t2igan.evaluation.timing import NETWORK, part
 from t2igan.metrics.backbones import Backbone
-from t2igan.metrics.clip import ClipEncoder
+from t2igan.metrics.clip import Clip
 from t2igan.metrics.lpips import LpipsNetwork
 from t2igan.models.damsm import DAMSM, InceptionImageEncoder
 from t2igan.models.joint_encoder import SegmentEncoder
@@ -185,7 +185,7 @@ class JointEmbedder(CaptionEmbedder):
 
     name, source = "joint encoder", "uint8"
 
-    def __init__(self, encoder: ClipEncoder | SegmentEncoder, device: torch.device) -> None:
+    def __init__(self, encoder: Clip | SegmentEncoder, device: torch.device) -> None:
         self.encoder = encoder.to(device)
         self.sha256 = encoder.sha256
 

@@ -27,8 +27,8 @@ from t2igan.evaluation.features.embedders import (
 )
 from t2igan.evaluation.subjects.generated import label_of, require_same_words
 from t2igan.metrics.backbones import Flavour, InceptionBackbone, Resize
-from t2igan.metrics.clip import ClipEncoder
 from t2igan.metrics.lpips import LpipsNetwork
+from t2igan.metrics.open_clip import load_clip
 from t2igan.metrics.statistics import read_statistics
 from t2igan.metrics.weights import file_sha256
 from t2igan.models.classifier import ClassifierBackbone, EvaluationClassifier
@@ -180,7 +180,7 @@ class ClipSource(NetworkSource):
         """From the folder that was given."""
         if supply.options.clip is None:
             raise UserError("no CLIP: give the folder of one with --clip")
-        return [ClipEmbedder(ClipEncoder(supply.options.clip), supply.device)]
+        return [ClipEmbedder(load_clip(supply.options.clip), supply.device)]
 
 
 @dataclass(frozen=True)
