@@ -132,9 +132,9 @@ def test_a_text_that_comes_twice_is_no_mismatch():
 
 def test_resizing_takes_the_centres():
     index = torch.zeros(1, 4, 4, dtype=torch.int64)
-    index[0, :2] = 1
+    index[0, 1:3] = 1
     small = SpatioTextualMap(torch.ones(1, 1, 2), index).resized(2)
-    assert small.index.tolist() == [[[1, 1], [0, 0]]]
+    assert small.index.tolist() == [[[1, 1], [0, 0]]]  # rows 1 and 3, not 0 and 2
 
 
 def test_a_crop_is_square_black_outside_and_whole():
