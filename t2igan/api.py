@@ -25,7 +25,7 @@ from t2igan.evaluation.subjects.chosen import checkpoint_of
 from t2igan.evaluation.subjects.generated import load_checkpoint_subject
 from t2igan.models.adversarial import AdversarialModule
 from t2igan.models.suite_module import SuiteModule, load_module
-from t2igan.models.synthesis import Generator
+from t2igan.networks.synthesis import Generator
 from t2igan.plotting.grids import captioned_grid, to_picture
 
 

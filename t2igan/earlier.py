@@ -6,6 +6,8 @@ CONFIG = "recipe"
 """The key that ``config`` had, in checkpoints and in what content digests are made of."""
 ARGUMENTS = {"critic_channels": "discriminator_channels"}
 SCORER = "judge."
+HOME, WRITTEN = "t2igan.networks.", "t2igan.models."
+"""Where networks live, and where they did: the old place still has each, and is what is written down."""
 
 
 def rename_checkpoint(checkpoint: dict[str, Any]) -> None:
@@ -20,9 +22,14 @@ def rename_checkpoint(checkpoint: dict[str, Any]) -> None:
 
 
 def renamed(config: Any) -> Any:
-    """A configuration with today's names of arguments."""
+    """A configuration with today's names of arguments, and class paths as they are :func:`written`."""
     if isinstance(config, list):
         return [renamed(item) for item in config]
     if isinstance(config, dict):
         return {ARGUMENTS.get(key, key): renamed(item) for key, item in config.items()}
-    return config
+    return written(config) if isinstance(config, str) else config
+
+
+def written(class_path: str) -> str:
+    """The class path under which checkpoints, digests, records and identities hold a class."""
+    return f"{WRITTEN}{class_path.removeprefix(HOME)}" if class_path.startswith(HOME) else class_path

@@ -98,6 +98,11 @@ def _read_training(path: Path) -> dict[str, Any] | None:
         return None
     if not isinstance(config, dict) or not isinstance(config.get("model"), dict):
         return None
+    return _settled(config)
+
+
+def _settled(config: Any) -> Any:
+    """A configuration in plain values and today's words."""
     return _plain(renamed(config))
 
 
@@ -169,7 +174,7 @@ def keep_earlier(folder: Path, config: Mapping[str, Any]) -> Path | None:
         UserError: it cannot be written.
     """
     before = _read_training(folder / "config.yaml")
-    if before is None or _of_any_length(before) == _of_any_length(_plain(config)):
+    if before is None or _of_any_length(before) == _of_any_length(_settled(config)):
         return None
     kept = folder / BEFORE.format(_of_any_length(before)[:8])
     try:
@@ -193,7 +198,7 @@ def note_changes(folder: Path, config: Mapping[str, Any], step: int | None) -> l
     before = _read_training(folder / "config.yaml")
     if before is None:
         return []
-    old, new = (dict(_leaves(_without_length(experiment_of(_plain(one))))) for one in (before, config))
+    old, new = (dict(_leaves(_without_length(experiment_of(_settled(one))))) for one in (before, config))
     found = [
         {"key": key, "before": old.get(key), "after": new.get(key), "step": step}
         for key in sorted({*old, *new})

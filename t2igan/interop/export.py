@@ -14,9 +14,9 @@ from t2igan.interop.networks import DFGANNetworks, LoneNetwork
 from t2igan.interop.official import to_official
 from t2igan.models.adversarial import AdversarialModule
 from t2igan.models.damsm import DAMSM
-from t2igan.models.dfgan import DFGANGenerator, OneWayDiscriminator
 from t2igan.models.stream import STREAM
 from t2igan.models.suite_module import SuiteModule, load_module, read_checkpoint
+from t2igan.networks.dfgan import DFGANGenerator, OneWayDiscriminator
 
 
 def network_in(path: str | Path, part: str | None = None, weights: Literal["ema", "raw"] = "ema") -> nn.Module:

@@ -2,9 +2,9 @@
 
 from torch import Tensor, nn
 
-from t2igan.models.dfgan import DFGANGenerator, OneWayDiscriminator
 from t2igan.models.suite_module import SuiteModule
-from t2igan.models.synthesis import Generator, Synthesis
+from t2igan.networks.dfgan import DFGANGenerator, OneWayDiscriminator
+from t2igan.networks.synthesis import Generator, Synthesis
 from t2igan.text import TextEmbedding
 
 

@@ -11,8 +11,8 @@ from t2igan.errors import UserError
 from t2igan.interop.forms import CONTAINER, PREFIX, OfficialForm, form_of, remember_form, unpack
 from t2igan.interop.kind import Shapes
 from t2igan.interop.kinds import KINDS, NAMES, likely_kind, official_name, twice_stripped
-from t2igan.models.attngan import AttnGANGenerator
-from t2igan.models.dfgan import DFGANGenerator, OneWayDiscriminator
+from t2igan.networks.attngan import AttnGANGenerator
+from t2igan.networks.dfgan import DFGANGenerator, OneWayDiscriminator
 from t2igan.nn.config import config_of
 
 COUNTER = "num_batches_tracked"

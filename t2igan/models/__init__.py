@@ -1,5 +1,5 @@
-"""One file per paper, and the LightningModule that trains them all."""
+"""One file per paper, and the LightningModule that trains them all; their networks are in ``t2igan.networks``."""
 
-from t2igan.models.synthesis import Discriminator, Generator, Synthesis
+from t2igan.networks.synthesis import Discriminator, Generator, Synthesis
 
 __all__ = ["Discriminator", "Generator", "Synthesis"]

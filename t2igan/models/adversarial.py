@@ -19,7 +19,8 @@ from t2igan.models.gan_step import Chunk, discriminate_pairs, verdicts
 from t2igan.models.generator_losses import GeneratorLoss, GeneratorView, Judged
 from t2igan.models.speed import prepare_networks
 from t2igan.models.suite_module import content_sha256
-from t2igan.models.synthesis import (
+from t2igan.models.text_conditioned import TextConditioned, TextMode
+from t2igan.networks.synthesis import (
     Conditions,
     Discriminator,
     Generator,
@@ -27,7 +28,6 @@ from t2igan.models.synthesis import (
     check_sentence_dim,
     check_sizes,
 )
-from t2igan.models.text_conditioned import TextConditioned, TextMode
 from t2igan.nn.average import WeightAverage
 from t2igan.nn.images import to_signed
 from t2igan.nn.modes import evaluating, frozen

@@ -1,6 +1,5 @@
 """What SpaText's hosts are told: captions, and a spatio-textual map of segments (Avrahami et al., CVPR 2023)."""
 
-from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -15,24 +14,12 @@ from t2igan.layout.segments import Segments, SpatioTextualMap, choose_segments, 
 from t2igan.models.joint_encoder import load_joint_encoder
 from t2igan.models.prior import load_prior
 from t2igan.models.suite_module import SuiteModule
-from t2igan.models.synthesis import Conditions
 from t2igan.nn.bounded import unbounded
 from t2igan.nn.randomness import Purpose, StepRandom
 
 Told = Literal["images", "texts", "labels", "nothing"]
 """What the map of a training image holds: the embeddings of its segments (the paper), those of their texts, their
 labels out of a closed set, or nothing at all."""
-
-
-@dataclass
-class SpatioTextualConditions(Conditions):
-    """Captions, and what is said of places.
-
-    Attributes:
-        st_map: None says nothing.
-    """
-
-    st_map: SpatioTextualMap | None = None
 
 
 class Conditioner(nn.Module):

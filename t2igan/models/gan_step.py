@@ -9,7 +9,7 @@ from torch import Tensor
 from t2igan.data.batch import CaptionedImages
 from t2igan.data.datasets import resize_images
 from t2igan.losses.adversarial import Logits
-from t2igan.models.synthesis import Discriminator, Synthesis
+from t2igan.networks.synthesis import Discriminator, Synthesis
 from t2igan.nn.images import to_signed
 from t2igan.nn.randomness import StepRandom
 from t2igan.text import TextEmbedding

@@ -11,7 +11,7 @@ from t2igan.data.batch import CaptionedImages
 from t2igan.errors import UserError
 from t2igan.losses.adversarial import Logits
 from t2igan.losses.matching import Gammas, damsm_loss
-from t2igan.models.synthesis import Discriminator, Synthesis
+from t2igan.networks.synthesis import Discriminator, Generator, Synthesis
 from t2igan.nn.config import Configured
 from t2igan.ranges import Weight
 from t2igan.text import TextEmbedding
@@ -144,3 +144,15 @@ class KLLoss(GeneratorLoss):
                 "KLLoss needs a generator with conditioning augmentation: take it out of generator_losses"
             )
         return -0.5 * self.weight * (1 + logvar - mu.square() - logvar.exp()).mean()
+
+
+def matching_losses(generator: Generator, damsm_weight: float, kl_weight: float) -> list[GeneratorLoss]:
+    """The terms beside the adversarial one: DAMSM where it has weight, divergence where there is an F_ca.
+
+    Args:
+        generator: whose losses they are.
+        damsm_weight: lambda (AttnGAN, Eq. 14); the smoothing factors are those of the released settings.
+        kl_weight: of the divergence.
+    """
+    losses: list[GeneratorLoss] = [DAMSMLoss(damsm_weight, Gammas(4, 5, 10))] if damsm_weight else []
+    return losses + ([KLLoss(kl_weight)] if generator.eps_dim else [])

@@ -26,7 +26,7 @@ from t2igan.models.guidance import Fast, Guidance, Wanted
 from t2igan.models.joint_encoder import captions_of
 from t2igan.models.spatext_hosts import DiffusionHost, PixelHost, diffusers
 from t2igan.models.suite_module import SuiteModule
-from t2igan.models.synthesis import Synthesis
+from t2igan.networks.synthesis import Synthesis
 from t2igan.nn.average import WeightAverage
 from t2igan.nn.images import to_signed
 from t2igan.nn.modules import NamedModules

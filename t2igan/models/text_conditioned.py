@@ -11,7 +11,7 @@ from t2igan.losses.matching import Gammas
 from t2igan.models.damsm import DAMSM
 from t2igan.models.generator_losses import GeneratorLoss
 from t2igan.models.suite_module import SuiteModule, load_module
-from t2igan.models.synthesis import Discriminator, Generator, check_sentence_dim
+from t2igan.networks.synthesis import Discriminator, Generator, check_sentence_dim
 from t2igan.nn.modules import Modules
 from t2igan.text import NoText, TextEmbedding, TextEncoder
 

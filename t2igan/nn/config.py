@@ -7,6 +7,7 @@ import inspect
 from collections.abc import Iterable
 from typing import Any, TypeGuard, TypeVar
 
+from t2igan.earlier import written
 from t2igan.errors import UserError
 from t2igan.ranges import check_ranges
 from t2igan.user_modules import find_user_module
@@ -98,9 +99,13 @@ def config_of(value: Any) -> Any:
 
 
 def _named(value: Any, arguments: dict[str, Any]) -> dict[str, Any]:
-    kind = type(value)
     plain = {name: config_of(item) for name, item in arguments.items()}
-    return {"class_path": f"{kind.__module__}.{kind.__qualname__}", "init_args": plain}
+    return {"class_path": class_path_of(value), "init_args": plain}
+
+
+def class_path_of(value: Any) -> str:
+    """Module and name of an object's class, as they are written down."""
+    return written(f"{type(value).__module__}.{type(value).__qualname__}")
 
 
 def build(config: Any) -> Any:

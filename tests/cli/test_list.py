@@ -15,7 +15,7 @@ from t2igan.models.damsm import ImageEncoder
 from t2igan.models.generator_losses import GeneratorLoss
 from t2igan.models.stream import CaptionEncoder
 from t2igan.models.suite_module import SuiteModule
-from t2igan.models.synthesis import Discriminator, Generator
+from t2igan.networks.synthesis import Discriminator, Generator
 
 BASES = {
     "models": [SuiteModule],
@@ -28,7 +28,7 @@ BASES = {
 }
 OWN = """
 from t2igan.models import Generator
-from t2igan.models.ssagan import SSAGANGenerator
+from t2igan.networks.ssagan import SSAGANGenerator
 
 
 class Mine(Generator):

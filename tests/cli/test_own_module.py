@@ -13,7 +13,7 @@ from t2igan.nn import config
 from t2igan.user_modules import find_user_module, look_beside
 
 MINE = '''
-from t2igan.models.ssagan import SSAGANGenerator
+from t2igan.networks.ssagan import SSAGANGenerator
 
 class Mine(SSAGANGenerator):
     """Just another name."""

@@ -22,9 +22,10 @@ from t2igan.evaluation.subjects.generated import load_checkpoint_subject
 from t2igan.evaluation.subjects.real import RealImages, real_images
 from t2igan.layout.labels import COCO_STUFF
 from t2igan.models.classifier import EvaluationClassifier
-from t2igan.models.layout_discriminators import PatchDiscriminator
 from t2igan.models.segmenter import Segmenter
-from t2igan.models.spade import SPADEGAN, SPADEGenerator
+from t2igan.models.spade import SPADEGAN
+from t2igan.networks.layout_discriminators import PatchDiscriminator
+from t2igan.networks.spade import SPADEGenerator
 
 QUIET = {
     "accelerator": "cpu",

@@ -12,10 +12,10 @@ from t2igan.interop.kind import Shapes
 from t2igan.interop.kinds import KINDS
 from t2igan.interop.official import official_names
 from t2igan.models.adversarial import AdversarialModule
-from t2igan.models.attngan import AttnGANDiscriminator, AttnGANGenerator
 from t2igan.models.damsm import SmallImageEncoder
-from t2igan.models.dfgan import DFGANGenerator, OneWayDiscriminator
-from t2igan.models.ssagan import SSAGANGenerator
+from t2igan.networks.attngan import AttnGANDiscriminator, AttnGANGenerator
+from t2igan.networks.dfgan import DFGANGenerator, OneWayDiscriminator
+from t2igan.networks.ssagan import SSAGANGenerator
 from t2igan.nn.config import build, config_of
 
 RELEASED = [

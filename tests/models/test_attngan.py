@@ -8,9 +8,11 @@ import torch
 from t2igan.errors import UserError
 from t2igan.interop.kinds import official_name
 from t2igan.losses.gradient_penalty import MAGP
-from t2igan.models.attngan import AttnDCGANGenerator, AttnGAN, AttnGANDiscriminator, AttnGANGenerator
-from t2igan.models.ssagan import SSAGAN, SSAGANGenerator
+from t2igan.models.attngan import AttnGAN
+from t2igan.models.ssagan import SSAGAN
 from t2igan.models.suite_module import load_module
+from t2igan.networks.attngan import AttnDCGANGenerator, AttnGANDiscriminator, AttnGANGenerator
+from t2igan.networks.ssagan import SSAGANGenerator
 from t2igan.text import TextEmbedding
 
 DIM = 16  # of the DAMSM in conftest.py

@@ -19,9 +19,10 @@ from t2igan.interop.kinds import official_name
 from t2igan.losses.adversarial import BCE, Logits
 from t2igan.losses.matching import Gammas, damsm_loss
 from t2igan.losses.mismatch import mismatched
-from t2igan.models.attngan import AttnGAN, AttnGANDiscriminator, AttnGANGenerator
+from t2igan.models.attngan import AttnGAN
 from t2igan.models.generator_losses import GeneratorView, KLLoss
-from t2igan.models.synthesis import Synthesis
+from t2igan.networks.attngan import AttnGANDiscriminator, AttnGANGenerator
+from t2igan.networks.synthesis import Synthesis
 from t2igan.nn.attention import WordAttention
 from t2igan.nn.conditioning import ConditioningAugmentation
 from t2igan.nn.levers import EXACT, PLAIN

@@ -9,16 +9,16 @@ from torch import nn
 from t2igan.errors import UserError
 from t2igan.interop.kinds import official_name
 from t2igan.models import dfgan, ssagan
-from t2igan.models.dfgan import (
-    DFGAN,
+from t2igan.models.dfgan import DFGAN
+from t2igan.models.ssagan import SSAGAN
+from t2igan.models.suite_module import load_module
+from t2igan.networks.dfgan import (
     Affine,
     DFGANGenerator,
     DFGANLegacyGenerator,
     OneWayDiscriminator,
     one_way_discriminators,
 )
-from t2igan.models.ssagan import SSAGAN
-from t2igan.models.suite_module import load_module
 from t2igan.nn.average import WeightAverage
 from t2igan.nn.config import build, config_of
 from t2igan.text import TextEmbedding

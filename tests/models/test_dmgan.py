@@ -5,8 +5,9 @@ import pytorch_lightning as pl
 import torch
 from torch import nn
 
-from t2igan.models.dmgan import DMGAN, DMGANDiscriminator, DMGANGenerator
+from t2igan.models.dmgan import DMGAN
 from t2igan.models.suite_module import load_module
+from t2igan.networks.dmgan import DMGANDiscriminator, DMGANGenerator
 from t2igan.nn.spectral import SpectralConv2d
 from t2igan.text import TextEmbedding
 

@@ -19,8 +19,9 @@ from golden_fill import GOLDEN_FOLDER, fill_module, load_case
 from t2igan.data.batch import CaptionedImages
 from t2igan.interop.kinds import official_name
 from t2igan.models.adversarial import Chunk
-from t2igan.models.dmgan import DMGAN, DMGANDiscriminator, DMGANGenerator, DynamicMemoryStage
-from t2igan.models.synthesis import Synthesis
+from t2igan.models.dmgan import DMGAN
+from t2igan.networks.dmgan import DMGANDiscriminator, DMGANGenerator, DynamicMemoryStage
+from t2igan.networks.synthesis import Synthesis
 from t2igan.nn.attention import attend
 from t2igan.nn.levers import EXACT, PLAIN
 from t2igan.text import TextEmbedding

@@ -1,13 +1,27 @@
 """What earlier versions wrote is read in today's words."""
 
+import importlib
+import inspect
+import pkgutil
+from pkgutil import iter_modules
+
 import pytest
 import torch
 import yaml
 
-from t2igan.identity import read_identity
-from t2igan.models.attngan import AttnGAN, AttnGANGenerator
+import t2igan.networks
+from t2igan.earlier import written
+from t2igan.identity import keep_earlier, read_identity
+from t2igan.models.attngan import AttnGAN
 from t2igan.models.digest import seal
 from t2igan.models.suite_module import load_module
+from t2igan.networks.attngan import AttnGANGenerator
+from t2igan.networks.cascade import CascadedGenerator, CascadeDiscriminator
+from t2igan.networks.layout_discriminators import LayoutDiscriminator
+from t2igan.networks.synthesis import Discriminator, Generator
+from t2igan.nn.config import Configured
+
+BASES = (Generator, Discriminator, LayoutDiscriminator, CascadedGenerator, CascadeDiscriminator)
 
 
 @pytest.fixture
@@ -66,3 +80,36 @@ def test_a_run_of_before_is_the_experiment_of_today(tmp_path):
         (run / "config.yaml").write_text(yaml.safe_dump({"model": model, "seed_everything": 0}))
         found.append(read_identity(run / "checkpoints" / "last.ckpt").experiment)
     assert found[0] is not None and found[0] == found[1]
+
+
+def networks():
+    names = [f"t2igan.networks.{each.name}" for each in iter_modules(t2igan.networks.__path__)]
+    return {
+        kind
+        for module in map(importlib.import_module, names)
+        for kind in vars(module).values()
+        if isinstance(kind, type) and issubclass(kind, Configured) and not inspect.isabstract(kind)
+        if kind.__module__ == module.__name__ and kind not in BASES
+    }
+
+
+@pytest.mark.parametrize("kind", sorted(networks(), key=str))
+def test_networks_are_found_where_checkpoints_look_for_them(kind):
+    """They moved; what was trained before names the old place, and what is trained now does too."""
+    path = written(f"{kind.__module__}.{kind.__name__}")
+    assert path == f"t2igan.models.{kind.__module__.rpartition('.')[2]}.{kind.__name__}"
+    assert pkgutil.resolve_name(path) is kind
+
+
+def test_an_identity_does_not_tell_where_networks_live(tmp_path):
+    """``config.yaml`` names networks by where they are; identities and records by what is written down."""
+    identities = []
+    for place in ("models", "networks"):
+        config = {"model": {"init_args": {"generator": {"class_path": f"t2igan.{place}.ssagan.SSAGANGenerator"}}}}
+        run = tmp_path / place
+        run.mkdir()
+        (run / "config.yaml").write_text(yaml.safe_dump(config))
+        identities.append(read_identity(run / "checkpoints" / "last.ckpt"))
+        assert keep_earlier(run, yaml.safe_load((tmp_path / "models" / "config.yaml").read_text())) is None
+    assert identities[0] == identities[1]
+    assert identities[0].generator == "t2igan.models.ssagan.SSAGANGenerator"

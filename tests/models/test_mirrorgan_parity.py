@@ -20,8 +20,9 @@ from t2igan.models import Synthesis, redescription
 from t2igan.models.adversarial import Chunk
 from t2igan.models.damsm import DAMSM, SmallImageEncoder
 from t2igan.models.generator_losses import GeneratorView
-from t2igan.models.mirrorgan import GLAM, MirrorGAN, MirrorGANGenerator
+from t2igan.models.mirrorgan import MirrorGAN
 from t2igan.models.stream import STREAM, ResNetCaptionEncoder
+from t2igan.networks.mirrorgan import GLAM, MirrorGANGenerator
 from t2igan.nn.levers import EXACT, PLAIN
 from t2igan.text import TextEmbedding
 

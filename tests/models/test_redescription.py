@@ -11,7 +11,7 @@ from t2igan.models.generator_losses import GeneratorView
 from t2igan.models.redescription import RedescriptionLoss
 from t2igan.models.stream import STREAM, SmallCaptionEncoder
 from t2igan.models.suite_module import load_module
-from t2igan.models.synthesis import Synthesis
+from t2igan.networks.synthesis import Synthesis
 from t2igan.nn import across
 
 

@@ -18,12 +18,13 @@ from t2igan.layout.layout import Layouts
 from t2igan.layout.planes import LABELS, PLANES, LayoutPlanes, edges, layout_maps, one_hot
 from t2igan.losses.adversarial import Logits
 from t2igan.models.generator_losses import GeneratorView, Judged
-from t2igan.models.layout_discriminators import FPSEDiscriminator, PatchDiscriminator
 from t2igan.models.layout_losses import FeatureMatching, VGGLoss
-from t2igan.models.spade import SPADE, SPADEGAN, SPADEGenerator
+from t2igan.models.spade import SPADEGAN
 from t2igan.models.ssagan import OneWayDiscriminator
 from t2igan.models.suite_module import load_module
-from t2igan.models.synthesis import Conditions, Synthesis
+from t2igan.networks.layout_discriminators import FPSEDiscriminator, PatchDiscriminator
+from t2igan.networks.spade import SPADE, SPADEGenerator
+from t2igan.networks.synthesis import Conditions, Synthesis
 
 SIZE = 16
 

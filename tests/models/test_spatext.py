@@ -3,14 +3,15 @@ import torch
 
 from t2igan.errors import UserError
 from t2igan.layout.segments import SpatioTextualMap
-from t2igan.models.conditioner import SpatioTextualConditions, all_segments, labels_of
-from t2igan.models.dfgan import DFGANGenerator, OneWayDiscriminator
+from t2igan.models.conditioner import all_segments, labels_of
 from t2igan.models.generator_losses import GeneratorView, Judged
 from t2igan.models.joint_encoder import SegmentEncoder
 from t2igan.models.layout_losses import FeatureMatching
-from t2igan.models.spatext import SegmentDiscriminator, SpaTextGAN, SpaTextGenerator, grid_of
+from t2igan.models.spatext import SpaTextGAN
 from t2igan.models.suite_module import load_module
-from t2igan.models.synthesis import Synthesis
+from t2igan.networks.dfgan import DFGANGenerator, OneWayDiscriminator
+from t2igan.networks.spatext import SegmentDiscriminator, SpaTextGenerator, SpatioTextualConditions, grid_of
+from t2igan.networks.synthesis import Synthesis
 from t2igan.text import TextEmbedding
 from tests.models.test_joint_encoder import train
 from tests.segment_fixture import GROUND, SKY, THING, VOCABULARY, toy_batch

@@ -5,8 +5,10 @@ import torch
 
 from t2igan.losses.gradient_penalty import MAGP
 from t2igan.models import adversarial, gan_step
-from t2igan.models.attngan import AttnGAN, AttnGANGenerator
-from t2igan.models.dfgan import DFGAN, DFGANGenerator, OneWayDiscriminator
+from t2igan.models.attngan import AttnGAN
+from t2igan.models.dfgan import DFGAN
+from t2igan.networks.attngan import AttnGANGenerator
+from t2igan.networks.dfgan import DFGANGenerator, OneWayDiscriminator
 from t2igan.nn import convolution
 from t2igan.nn.images import to_signed
 from t2igan.nn.levers import EXACT, PLAIN, Levers, settle

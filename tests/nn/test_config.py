@@ -4,7 +4,8 @@ import torch
 from t2igan.errors import UserError
 from t2igan.losses.matching import Gammas
 from t2igan.models.generator_losses import DAMSMLoss
-from t2igan.models.ssagan import SSAGAN, SSAGANGenerator
+from t2igan.models.ssagan import SSAGAN
+from t2igan.networks.ssagan import SSAGANGenerator
 from t2igan.nn.config import Configured, build, config_of
 
 

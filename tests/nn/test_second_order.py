@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from t2igan.losses.gradient_penalty import MAGP
-from t2igan.models.dfgan import OneWayDiscriminator
+from t2igan.networks.dfgan import OneWayDiscriminator
 from t2igan.nn import second_order
 from t2igan.nn.levers import EXACT, PLAIN, pull
 

@@ -2,6 +2,8 @@
 
 import ast
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ ROOMS = [
     "layout",
     "text",
     "losses",
+    "networks",
     "data",
     "plotting",
     "metrics",
@@ -30,12 +33,12 @@ ROOMS = [
 ]
 # What a room leaves alone although it stands on it.
 ALONE = {
-    "data": {"nn", "text", "losses"},
-    "plotting": {"text", "losses"},
-    "metrics": {"data", "plotting"},
+    "data": {"nn", "text", "losses", "networks"},
+    "plotting": {"text", "losses", "networks"},
+    "metrics": {"networks", "data", "plotting"},
     "models": {"plotting"},
     "interop": {"plotting"},
-    "benchmark": {"models", "metrics", "plotting", "losses", "text", "nn"},
+    "benchmark": {"models", "networks", "metrics", "plotting", "losses", "text", "nn"},
 }
 FORBIDDEN = {room: {*ROOMS[place + 1 :], *ALONE.get(room, ())} for place, room in enumerate(ROOMS)}
 
@@ -72,6 +75,15 @@ def test_requirements_and_setup_agree():
     in_one_line = set(re.findall(r'"([a-z0-9-]+>=[0-9.]+)"', (ROOT / "setup.py").read_text()))
     assert listed <= asked | in_one_line
     assert asked <= listed
+
+
+def test_networks_are_plain_torch():
+    """A user of one network alone waits for torch, and for nothing else."""
+    names = [f"t2igan.networks.{file.stem}" for file in (PACKAGE / "networks").glob("*.py")]
+    heavy = ["pytorch_lightning", "torchmetrics", "torchvision", "transformers", "h5py", "jsonargparse"]
+    program = f"import sys; [__import__(name) for name in {names}]; print(*set({heavy}) & set(sys.modules))"
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout.split()) == (0, []), ended.stderr
 
 
 @pytest.mark.parametrize("folder", ["datasets", "experiments", "checkpoints"])

@@ -15,7 +15,7 @@ from t2igan.errors import UserError
 from t2igan.layout.layout import Layouts
 from t2igan.models.adversarial import AdversarialModule
 from t2igan.models.drawing import DrawingModule
-from t2igan.models.synthesis import Generator, Synthesis
+from t2igan.networks.synthesis import Generator, Synthesis
 from t2igan.nn.images import to_uint8
 from t2igan.nn.modes import evaluating
 from t2igan.nn.noise import between, caption_noise

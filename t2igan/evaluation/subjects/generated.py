@@ -23,6 +23,7 @@ from t2igan.models.damsm import DAMSM
 from t2igan.models.drawing import DrawingModule
 from t2igan.models.suite_module import SuiteModule, build_module, content_sha256, load_module, read_checkpoint
 from t2igan.models.text_conditioned import TextConditioned
+from t2igan.nn.config import class_path_of
 from t2igan.zoo import is_zoo_name
 
 GENERIC_STEMS = ("last", "best", "epoch", "step", "model")
@@ -124,9 +125,9 @@ def load_checkpoint_subject(path: str | Path, weights: str, prior: bool = True) 
         label_of(path) + ("" if prior else ", without prior"),
         str(path),
         content_sha256(module),
-        class_path(module),
+        class_path_of(module),
         used,
-        generator=class_path(module.generator),
+        generator=class_path_of(module.generator),
         # Without its prior it is no repetition of those that have theirs.
         experiment=identity.experiment if prior else None,
         training_seed=identity.training_seed if prior else None,
@@ -188,7 +189,7 @@ def build_untrained_subject(path: str | Path, seed: int, damsm: DAMSM | None = N
         f"{label_of(path)}, untrained",
         str(path),
         content_sha256(module),
-        module=class_path(module),
+        module=class_path_of(module),
         weights="raw",
         seed=seed,
     )
@@ -202,8 +203,3 @@ def _adversarial(module: SuiteModule, path: str | Path) -> DrawingModule:
     if not isinstance(module, DrawingModule):
         raise UserError(f"{path} holds {type(module).__name__}, which draws nothing; give a generator")
     return module
-
-
-def class_path(module: object) -> str:
-    """Module and name of an object's class."""
-    return f"{type(module).__module__}.{type(module).__qualname__}"

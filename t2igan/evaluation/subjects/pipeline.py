@@ -17,7 +17,7 @@ from t2igan.evaluation.plan import ImagePlan
 from t2igan.evaluation.protocol import Protocol, hash_of
 from t2igan.evaluation.record import SubjectCard
 from t2igan.evaluation.subjects.base import Subject
-from t2igan.evaluation.subjects.generated import class_path, load_generator
+from t2igan.evaluation.subjects.generated import load_generator
 from t2igan.layout.composing import Composer, Scale
 from t2igan.layout.mask_bank import MaskBank
 from t2igan.layout.retrieval import TfidfIndex
@@ -26,6 +26,7 @@ from t2igan.models.dual_encoders import EncodedImages, load_dual_encoder
 from t2igan.models.suite_module import content_sha256, load_module
 from t2igan.models.tagger import Tagger
 from t2igan.models.trecs import Retriever, Trace, TrecsPipeline
+from t2igan.nn.config import class_path_of
 from t2igan.nn.images import to_uint8
 from t2igan.plain_files import read_yaml
 from t2igan.typed import fits
@@ -173,9 +174,9 @@ class PipelineSubject(Subject):
             Path(path).stem,
             str(path),
             self._loaded.sha256,
-            class_path(self._loaded.pipeline),
+            class_path_of(self._loaded.pipeline),
             self._weights,
-            generator=class_path(module.generator),
+            generator=class_path_of(module.generator),
             parts=self._loaded.parts,
         )
         self.notes = [f"{name}: {value}" for name, value in self._loaded.options.items()]

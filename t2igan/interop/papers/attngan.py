@@ -1,7 +1,8 @@
 """Released networks of AttnGAN and its DCGAN variant."""
 
 from t2igan.interop.kind import Arguments, Kind, Rules, Shapes, cascade
-from t2igan.models.attngan import AttnDCGANGenerator, AttnGAN, AttnGANDiscriminator, AttnGANGenerator
+from t2igan.models.attngan import AttnGAN
+from t2igan.networks.attngan import AttnDCGANGenerator, AttnGANDiscriminator, AttnGANGenerator
 
 GENERATOR: Rules = [
     (r"^augmentation\.", "ca_net."),

@@ -4,7 +4,8 @@ from t2igan.interop.forms import PREFIX
 from t2igan.interop.kind import Arguments, Kind, Rules, Shapes
 from t2igan.interop.networks import DFGANNetworks
 from t2igan.interop.papers import ssagan
-from t2igan.models.dfgan import DFGAN, DFGANGenerator, DFGANLegacyGenerator, OneWayDiscriminator
+from t2igan.models.dfgan import DFGAN
+from t2igan.networks.dfgan import DFGANGenerator, DFGANLegacyGenerator, OneWayDiscriminator
 
 FUSION: Rules = [
     (r"\.fuse([12])\.conv\.", r".c\1."),

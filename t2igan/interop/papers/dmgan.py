@@ -2,7 +2,8 @@
 
 from t2igan.interop.kind import Arguments, Kind, Rules, Shapes, cascade
 from t2igan.interop.papers import attngan
-from t2igan.models.dmgan import DMGAN, DMGANDiscriminator, DMGANGenerator
+from t2igan.models.dmgan import DMGAN
+from t2igan.networks.dmgan import DMGANDiscriminator, DMGANGenerator
 
 DISCRIMINATOR: Rules = [
     (r"^down\.([0123])\.0\.", lambda match: f"img_code_s16.{2 * int(match[1])}."),

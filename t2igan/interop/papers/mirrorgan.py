@@ -2,7 +2,8 @@
 
 from t2igan.interop.kind import Kind, Rules, cascade
 from t2igan.interop.papers import attngan
-from t2igan.models.mirrorgan import MirrorGAN, MirrorGANGenerator
+from t2igan.models.mirrorgan import MirrorGAN
+from t2igan.networks.mirrorgan import MirrorGANGenerator
 
 NAMES: dict[str, Rules] = {
     "mirrorgan-generator": [

@@ -2,8 +2,9 @@
 
 from t2igan.interop.forms import PREFIX
 from t2igan.interop.kind import Arguments, Kind, Rules, Shapes
-from t2igan.models.dfgan import OneWayDiscriminator
-from t2igan.models.ssagan import SSAGAN, SSAGANGenerator
+from t2igan.models.ssagan import SSAGAN
+from t2igan.networks.dfgan import OneWayDiscriminator
+from t2igan.networks.ssagan import SSAGANGenerator
 
 DISCRIMINATOR: Rules = [
     (r"^from_image\.", "conv_img."),

@@ -14,7 +14,8 @@ from t2igan.evaluation.subjects.real import RealImages
 from t2igan.models.joint_encoder import SegmentEncoder
 from t2igan.models.prior import MLPPrior, SegmentPrior
 from t2igan.models.segmenter import Segmenter
-from t2igan.models.spatext import SegmentDiscriminator, SpaTextGAN, SpaTextGenerator
+from t2igan.models.spatext import SpaTextGAN
+from t2igan.networks.spatext import SegmentDiscriminator, SpaTextGenerator
 from tests.evaluation_fixtures import _fit
 
 SIZE = 32

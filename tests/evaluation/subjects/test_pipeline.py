@@ -27,9 +27,10 @@ from t2igan.layout.mask_bank import MaskBank
 from t2igan.layout.narratives import read_tagged
 from t2igan.layout.retrieval import TfidfIndex
 from t2igan.models.classifier import EvaluationClassifier
-from t2igan.models.spade import SPADEGAN, SPADEGenerator
+from t2igan.models.spade import SPADEGAN
 from t2igan.models.tagger import BiLSTMTagger, Tagger
 from t2igan.models.trecs import TrecsPipeline
+from t2igan.networks.spade import SPADEGenerator
 
 SIZE = 32
 EXPERIMENTS = Path(__file__).parents[3] / "experiments"

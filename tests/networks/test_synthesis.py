@@ -1,9 +1,9 @@
 import pytest
 
 from t2igan.errors import UserError
-from t2igan.models.dfgan import OneWayDiscriminator
-from t2igan.models.ssagan import SSAGANGenerator
-from t2igan.models.synthesis import Synthesis, check_sentence_dim
+from t2igan.networks.dfgan import OneWayDiscriminator
+from t2igan.networks.ssagan import SSAGANGenerator
+from t2igan.networks.synthesis import Synthesis, check_sentence_dim
 
 
 def test_a_width_that_does_not_fit_is_named():

@@ -8,9 +8,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from t2igan.losses.matching import Gammas
-from t2igan.models.generator_losses import DAMSMLoss, GeneratorLoss, KLLoss
-from t2igan.models.synthesis import Discriminator, Generator, Synthesis
+from t2igan.networks.synthesis import Discriminator, Generator, Synthesis
 from t2igan.nn.conditioning import ConditioningAugmentation
 from t2igan.nn.gated import up_block
 from t2igan.nn.initialise import initialise_orthogonally
@@ -165,15 +163,3 @@ class CascadeDiscriminator(Discriminator, ABC):
 
     def _verdict(self, logits: Tensor) -> Tensor:
         return logits.flatten().sigmoid() if self.probabilities else logits.flatten()
-
-
-def matching_losses(generator: Generator, damsm_weight: float, kl_weight: float) -> list[GeneratorLoss]:
-    """The terms beside the adversarial one: DAMSM where it has weight, divergence where there is an F_ca.
-
-    Args:
-        generator: whose losses they are.
-        damsm_weight: lambda (AttnGAN, Eq. 14); the smoothing factors are those of the released settings.
-        kl_weight: of the divergence.
-    """
-    losses: list[GeneratorLoss] = [DAMSMLoss(damsm_weight, Gammas(4, 5, 10))] if damsm_weight else []
-    return losses + ([KLLoss(kl_weight)] if generator.eps_dim else [])

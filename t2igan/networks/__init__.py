@@ -1,0 +1,1 @@
+"""The networks of the papers: plain torch modules, without Lightning, data sets or metrics."""
