@@ -14,7 +14,8 @@ from t2igan.evaluation.evaluation import Evaluation
 from t2igan.evaluation.record import ResultRecord
 from t2igan.models.classifier import EvaluationClassifier
 from t2igan.models.damsm import DAMSM, SmallImageEncoder
-from t2igan.models.ssagan import SSAGAN, OneWayDiscriminator
+from t2igan.models.ssagan import SSAGAN
+from t2igan.networks.dfgan import OneWayDiscriminator
 from t2igan.networks.ssagan import SSAGANGenerator
 
 SIZE = 32

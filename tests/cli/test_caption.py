@@ -10,8 +10,9 @@ from PIL import Image
 
 from t2igan.cli.main import main
 from t2igan.data.datamodule import DrawnBirds
-from t2igan.models.ssagan import SSAGAN, OneWayDiscriminator
+from t2igan.models.ssagan import SSAGAN
 from t2igan.models.stream import STREAM, SmallCaptionEncoder
+from t2igan.networks.dfgan import OneWayDiscriminator
 from t2igan.networks.ssagan import SSAGANGenerator
 
 

@@ -6,7 +6,8 @@ import torch
 
 from t2igan.data.datamodule import DrawnBirds
 from t2igan.models.damsm import DAMSM, SmallImageEncoder
-from t2igan.models.ssagan import SSAGAN, OneWayDiscriminator
+from t2igan.models.ssagan import SSAGAN
+from t2igan.networks.dfgan import OneWayDiscriminator
 from t2igan.networks.ssagan import SSAGANGenerator
 
 DIM = 16

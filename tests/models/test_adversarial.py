@@ -16,8 +16,9 @@ from t2igan.losses.matching import Gammas, damsm_loss
 from t2igan.models import Discriminator, Generator, Synthesis, adversarial, generator_losses
 from t2igan.models.digest import seal
 from t2igan.models.generator_losses import DAMSMLoss, KLLoss
-from t2igan.models.ssagan import SSAGAN, OneWayDiscriminator
+from t2igan.models.ssagan import SSAGAN
 from t2igan.models.suite_module import load_module
+from t2igan.networks.dfgan import OneWayDiscriminator
 from t2igan.nn.average import WeightAverage
 
 DIM = 16

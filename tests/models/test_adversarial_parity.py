@@ -13,7 +13,8 @@ from t2igan.interop.kinds import official_name
 from t2igan.losses.gradient_penalty import MAGP, gradient_norm
 from t2igan.models.adversarial import Chunk
 from t2igan.models.damsm import DAMSM, InceptionImageEncoder
-from t2igan.models.ssagan import SSAGAN, OneWayDiscriminator
+from t2igan.models.ssagan import SSAGAN
+from t2igan.networks.dfgan import OneWayDiscriminator
 from t2igan.nn.levers import EXACT, PLAIN, pull
 
 pytestmark = pytest.mark.slow

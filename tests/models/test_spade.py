@@ -20,8 +20,8 @@ from t2igan.losses.adversarial import Logits
 from t2igan.models.generator_losses import GeneratorView, Judged
 from t2igan.models.layout_losses import FeatureMatching, VGGLoss
 from t2igan.models.spade import SPADEGAN
-from t2igan.models.ssagan import OneWayDiscriminator
 from t2igan.models.suite_module import load_module
+from t2igan.networks.dfgan import OneWayDiscriminator
 from t2igan.networks.layout_discriminators import FPSEDiscriminator, PatchDiscriminator
 from t2igan.networks.spade import SPADE, SPADEGenerator
 from t2igan.networks.synthesis import Conditions, Synthesis

@@ -12,7 +12,7 @@ from t2igan.losses.adversarial import Hinge, Logits
 from t2igan.losses.matching import Gammas
 from t2igan.losses.mismatch import mismatched
 from t2igan.models.generator_losses import DAMSMLoss, GeneratorView
-from t2igan.models.ssagan import OneWayDiscriminator
+from t2igan.networks.dfgan import OneWayDiscriminator
 from t2igan.networks.synthesis import Synthesis
 from t2igan.text import TextEmbedding
 

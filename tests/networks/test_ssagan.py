@@ -8,7 +8,7 @@ import torch
 from golden_fill import GOLDEN_FOLDER, compare, fill_input, fill_module, load_case
 
 from t2igan.interop.kinds import official_name
-from t2igan.models.ssagan import OneWayDiscriminator
+from t2igan.networks.dfgan import OneWayDiscriminator
 from t2igan.networks.ssagan import SentenceMLP, SSAGANGenerator
 from t2igan.text import TextEmbedding
 
