@@ -24,7 +24,7 @@ ROOTS = {
     "callbacks": ("Callback",),
 }
 # Where YAML finds classes by their plain names; interop's are made by `t2igan import` alone.
-ROOMS = ("models", "losses", "data", "callbacks", "metrics")
+ROOMS = ("models", "networks", "losses", "data", "callbacks", "metrics")
 KINDS = (*ROOTS, "metrics", "protocols", "zoo")
 
 
