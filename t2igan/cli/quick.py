@@ -50,6 +50,7 @@ WORDS = {
     **dict.fromkeys(("float", "Share", "Positive"), "X"),
     "bool": "true|false",
 }
+PAIRS = ("interpolate", "compare")  # options of two words
 # Types that another module spells out.
 ALIASES = {"Mode": "online|offline|disabled", "Scale": "kept|fitted"}
 NUMBERS: dict[str, tuple[Callable[[str], float], str]] = {"N": (int, "a whole number"), "X": (float, "a number")}
@@ -296,6 +297,6 @@ def _read(argv: Sequence[str], named: Mapping[str, Option]) -> Iterator[tuple[st
         if not equals and (not words or (words[0].startswith("--") and not several and name in named)):
             raise UserError(f"--{name} has no value; --help says what it takes")
         values = [value] if equals else [words.pop(0)]
-        while not equals and several and words and not words[0].startswith("--"):
+        if not equals and name in PAIRS and words and not words[0].startswith("--"):
             values.append(words.pop(0))
         yield name, values

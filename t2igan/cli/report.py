@@ -22,13 +22,15 @@ from t2igan.reporting.paired import Comparison
 from t2igan.reporting.paired import compare as compare_rows
 from t2igan.reporting.published import beside, elsewhere
 from t2igan.reporting.published_tables import beside_grid, beside_notes, elsewhere_grid
-from t2igan.reporting.report_runs import as_picture, first_curves, quality_curves, read_run
+from t2igan.reporting.report_runs import Picture, as_picture, first_curves, quality_curves, read_run
 from t2igan.reporting.reproduction import of_the_zoo
 from t2igan.reporting.scores_csv import write_csv
 from t2igan.reporting.sheets import systems_sheet
 from t2igan.reporting.tables import grid_table, markdown, markdown_table, rich_table
 from t2igan.reporting.wandb_layout import layout_of, workspace_of, write_layout
 from t2igan.reporting.wandb_pages import Mode, log_report
+from t2igan.reporting.zoo_pictures import zoo_overlays, zoo_samples, zoo_sheet
+from t2igan.zoo import PREFIX, is_zoo_name
 
 console = Console()
 HELP = ("-h", "--help")
@@ -82,7 +84,7 @@ def report(
     """
     paths = _record_files(records, runs)
     found, notes = _read(paths)
-    notes += of_the_zoo(found)
+    reproduced = of_the_zoo(found)
     tables = boards(found)
     pair = _compared(tables, compare)
     folder = Path(out) if out else paths[0].parent / "report"
@@ -105,13 +107,13 @@ def report(
         sheet = systems_sheet(folders)
         systems = None if sheet is None else as_picture(sheet, "averaged weights, the same captions")
         runs_read = [read_run(path, rows) for path, rows in curves.items()]
-        page = render_page(tables, runs_read, notes, systems)
+        page = render_page(tables, runs_read, notes, systems, _of_zoo(found), reproduced)
         write_whole(folder / "index.html", page.encode())
         written.append(folder / "index.html")
     if wandb is not None:
         page = folder / "index.html" if html else None
         written.append(_to_wandb(tables, curves, page, folder, wandb))
-    _print(tables, notes)
+    _print(tables, [*notes, *reproduced])
     for one in pair:
         console.print(grid_table(one.title, one.grid()))
         for note in one.notes:
@@ -132,6 +134,17 @@ def _compared(tables: Sequence[Board], names: Sequence[str] | None) -> list[Comp
     if len(names) != 2:
         raise UserError(f"--compare takes the names of two rows, it has {', '.join(names) or 'none'}")
     return compare_rows(tables, *names)
+
+
+def _of_zoo(records: Sequence[ResultRecord]) -> list[Picture]:
+    """What the zoo draws, where a record is of one of its models."""
+    names = [str(record.subject.path) for record in records]
+    datasets = {name.removeprefix(PREFIX).partition("/")[0] for name in names if is_zoo_name(name)}
+    drawn = {system: samples for dataset in sorted(datasets) for system, samples in zoo_samples(dataset).items()}
+    if not drawn:
+        return []
+    head = as_picture(zoo_sheet(drawn), "The zoo: weights that come with t2igan, drawn on this machine, one noise.")
+    return [head, *(as_picture(image, text) for image, text in zoo_overlays(drawn))]
 
 
 def _comparison_text(one: Comparison) -> str:

@@ -1,22 +1,51 @@
 """Masks and attention maps laid over images."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageDraw
 from torch.nn import functional
 
 from t2igan.errors import UserError
-from t2igan.plotting.grids import captioned_grid, rows_grid
+from t2igan.plotting.grids import FAINT, PAPER, captioned_grid, font, rows_grid, to_picture
+
+MASK_COLORS, ATTENTION_COLORS = "viridis", "magma"
+LEGEND_TEXT, LEGEND_BAR = 12, 96
 
 
-def heat(values: torch.Tensor, colormap: str = "magma") -> torch.Tensor:
+def heat(values: torch.Tensor, colormap: str = ATTENTION_COLORS) -> torch.Tensor:
     """Color values in [0, 1], float (H, W), with a perceptually even colour map: uint8 (3, H, W)."""
     import matplotlib  # only where it is needed: its import takes a moment
 
     colors = matplotlib.colormaps[colormap](values.detach().float().clamp(0, 1).cpu().numpy())[..., :3]
     return torch.from_numpy(np.round(colors * 255).astype(np.uint8)).permute(2, 0, 1)
+
+
+def with_legend(sheet: Image.Image, colormap: str, low: str, high: str) -> Image.Image:
+    """A sheet with a bar beneath it that says what the colours stand for.
+
+    Args:
+        sheet: of heat.
+        colormap: its colours.
+        low: what the colour of 0 means.
+        high: what the colour of 1 means.
+
+    Returns:
+        An RGB image as wide as the sheet, or as the legend where that is wider.
+    """
+    face = font(LEGEND_TEXT)
+    bar = to_picture(heat(torch.linspace(0, 1, LEGEND_BAR).expand(LEGEND_TEXT, -1), colormap))
+    first, second = (math.ceil(face.getlength(text)) for text in (low, high))
+    width = first + bar.width + second + 4 * LEGEND_TEXT
+    drawn = Image.new("RGB", (max(sheet.width, width), sheet.height + 2 * LEGEND_TEXT), PAPER)
+    drawn.paste(sheet, (0, 0))
+    place, pen = LEGEND_TEXT, ImageDraw.Draw(drawn)
+    pen.text((place, sheet.height), low, FAINT, face)
+    drawn.paste(bar, (place + first + LEGEND_TEXT, sheet.height + 2))
+    pen.text((place + first + bar.width + 2 * LEGEND_TEXT, sheet.height), high, FAINT, face)
+    return drawn
 
 
 def enlarge(mask: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
@@ -27,7 +56,7 @@ def enlarge(mask: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
 
 
 def mask_overlay(
-    image: torch.Tensor, mask: torch.Tensor, strength: float = 0.6, colormap: str = "magma"
+    image: torch.Tensor, mask: torch.Tensor, strength: float = 0.6, colormap: str = ATTENTION_COLORS
 ) -> torch.Tensor:
     """Lay a mask as heat over an image.
 
@@ -76,9 +105,10 @@ def mask_strip(
     if not masks:
         raise UserError("masks: this generator gave none; choose a generator with masks, such as SSA-GAN's")
     size = image.shape[-2:]
-    panels = [image, *(heat(enlarge(mask[0], size), "viridis") for mask in masks)]
+    panels = [image, *(heat(enlarge(mask[0], size), MASK_COLORS) for mask in masks)]
     texts = captions or ["image", *(f"mask {mask.shape[-2]} × {mask.shape[-1]}" for mask in masks)]
-    return captioned_grid(panels, texts, columns=len(panels), cell_pixels=cell_pixels)
+    strip = captioned_grid(panels, texts, columns=len(panels), cell_pixels=cell_pixels)
+    return with_legend(strip, MASK_COLORS, "0: no effect", "1: full effect")
 
 
 def mask_rows(
@@ -147,4 +177,5 @@ def attention_overlay(
         UserError: If there are more words than maps.
     """
     panels = [image.cpu(), *attention_panels(image, attention, words)]
-    return captioned_grid(panels, ["image", *words], min(columns, len(panels)), cell_pixels)
+    sheet = captioned_grid(panels, ["image", *words], min(columns, len(panels)), cell_pixels)
+    return with_legend(sheet, ATTENTION_COLORS, "no attention", "the word's most")

@@ -58,6 +58,8 @@ def render_page(
     runs: Sequence[RunPage] = (),
     notes: Sequence[str] = (),
     systems: Picture | None = None,
+    zoo: Sequence[Picture] = (),
+    reproduced: Sequence[str] = (),
 ) -> str:
     """The whole page.
 
@@ -66,6 +68,8 @@ def render_page(
         runs: what the folders of runs have to show.
         notes: what a reader should know of how the report was made, e.g. lines that could not be read.
         systems: one sheet of all systems under the same captions.
+        zoo: the zoo's sheet, then what its models looked at.
+        reproduced: whether shipped records of the zoo are reproduced; lines of one metric each are indented.
     """
     records = [record for board in tables for record in board.records]
     anchors = {id(record): f"record-{number}" for number, record in enumerate(records, start=1)}
@@ -91,6 +95,9 @@ def render_page(
         records=[_record(record, anchors[id(record)]) for record in records],
         notes=list(notes),
         systems=systems,
+        zoo=list(zoo),
+        reproduced=list(reproduced),
+        verdicts=[line for line in reproduced if not line.startswith(" ")],
     )
 
 
@@ -112,7 +119,6 @@ def _table(board: Board, number: int, anchors: dict[int, str]) -> dict[str, Any]
         "hash": board.protocol_hash,
         "words": _protocol_words(board),
         "images": board.images,
-        "facts": list(board.facts),
         "headers": board.headers,
         "rows": [_row(board, row, best, anchors) for row in board.rows],
         "footnotes": board.footnotes,
@@ -125,10 +131,15 @@ def _row(board: Board, row: BoardRow, best: dict[Column, BoardRow], anchors: dic
         "name": system_name(row.name),
         "kind": row.kind,
         "runs": len(row.records),
-        "images": row.images,
-        "facts": [row.training(name) for name in board.facts.values()],
+        "training": _training_line(board, row),
         "cells": [_cell(board, row, column, best.get(column) is row, anchors) for column in board.columns],
     }
+
+
+def _training_line(board: Board, row: BoardRow) -> str:
+    """What is known of its training, in one line."""
+    numbers = [(title, row.training(name)) for title, name in board.facts.items()]
+    return ", ".join(f"{title} {number}" for title, number in numbers if number != "-")
 
 
 def _cell(board: Board, row: BoardRow, column: Column, best: bool, anchors: dict[int, str]) -> Cell | None:
@@ -206,7 +217,7 @@ def _beside(found: Sequence[Beside]) -> dict[str, Any]:
         cell = line["cells"].setdefault(one.number.metric, {"text": one.number.text, "ours": []})
         if one.row is not None and one.difference is not None:
             digits = METRICS[one.number.metric].decimals
-            cell["ours"].append(f"{one.row.name} {one.value:.{digits}f}: {one.difference:+.{digits}f}")
+            cell["ours"].append(f"{system_name(one.row.name)} {one.value:.{digits}f}: {one.difference:+.{digits}f}")
     reasons = [
         f"{one.row.title}, {one.number.metric}: not held against it: {one.why_not}"
         for one in found

@@ -229,7 +229,8 @@ class Board:
         notes += self._doubts()
         for row in self.rows:
             for record, label in zip(row.records, row.labels):
-                who = row.name if len(row.records) == 1 else f"{row.name}, {label}"
+                name = system_name(row.name)
+                who = name if len(row.records) == 1 else f"{name}, {label}"
                 notes += [f"{who}: {names} not computed: {why}" for names, why in by_reason(record.not_computed)]
                 notes += [f"{who}: {note}" for note in record.notes]
         return notes
@@ -250,9 +251,8 @@ class Board:
             distinct = record.subject.n_distinct
             if distinct is not None and distinct < record.n_generated:
                 copies = record.n_generated - distinct
-                notes.append(
-                    f"{record.subject.name}: {copies:,} of {record.n_generated:,} files are copies of others"
-                )
+                who = system_name(record.subject.name)
+                notes.append(f"{who}: {copies:,} of {record.n_generated:,} files are copies of others")
         return notes
 
 
@@ -370,7 +370,11 @@ def verdicts(board: Board) -> list[str]:
             one: [two for two in found if chosen[one] == chosen[two] and is_better(name, found[one], found[two])]
             for one in found
         }
-        said = [f"{one} is better than {' and '.join(worse)}" for one, worse in beaten.items() if worse]
+        said = [
+            f"{system_name(one)} is better than {' and '.join(map(system_name, worse))}"
+            for one, worse in beaten.items()
+            if worse
+        ]
         lines.append(f"{header}: {'; '.join(said) or 'no difference'} beyond the spread of the runs")
     return lines
 

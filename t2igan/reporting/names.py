@@ -74,6 +74,14 @@ def metric_name(key: str) -> str:
     return f"{shown}, {system_name(network)}" if network else shown
 
 
+def curve_name(key: str) -> str:
+    """A score of a training: ``val/r-precision-independent@250`` is R-precision, independent (250 images)."""
+    metric, _, images = key.removeprefix("val/").partition("@")
+    plain = metric.removesuffix(f"-{INDEPENDENT}")
+    shown = METRICS.get(plain, plain) + (f", {INDEPENDENT}" if plain != metric else "")
+    return f"{shown} ({int(images):,} images)" if images.isdigit() else shown
+
+
 def shared_name(records: Sequence[ResultRecord]) -> str:
     """What the names of all runs begin with, without the mark of a seed."""
     names = [record.subject.name for record in records]

@@ -11,7 +11,7 @@ from PIL import Image
 
 from t2igan.plotting.curves import Rows
 from t2igan.plotting.vector import curve_svg
-from t2igan.reporting.names import system_name
+from t2igan.reporting.names import curve_name, system_name
 from t2igan.reporting.sheets import film, png_bytes
 from t2igan.reporting.tracking import page_of, sync_command
 
@@ -58,7 +58,8 @@ class RunPage:
         quality: ``<svg>`` elements of scores while it trained, against steps and against images seen.
         curves: ``<svg>`` elements of all else.
         samples: the last sheet of samples, and sheets of captions of one's own.
-        earlier: the training step by step: one sheet, or those of before there were such.
+        film: the training step by step, as one sheet.
+        earlier: sheets of single steps, of runs of before there were films.
         overlays: images with masks or attention.
         notes: images that cannot be read.
         page: https address of its page at wandb, None where it has none.
@@ -70,6 +71,7 @@ class RunPage:
     quality: list[tuple[str, str]]
     curves: list[str]
     samples: list[Picture]
+    film: Picture | None
     earlier: list[Picture]
     overlays: list[Picture]
     notes: list[str] = field(default_factory=list)
@@ -98,7 +100,8 @@ def read_run(folder: Path, rows: Rows) -> RunPage:
         quality_of(rows),
         curves_of(rows),
         read_images([*last, *own], notes),
-        read_images(between, notes) if steps is None else [as_picture(steps, "step by step")],
+        None if steps is None else as_picture(steps, "step by step"),
+        read_images(between, notes) if steps is None else [],
         read_images([(path, _overlay_caption(path)) for path in _spread(overlays, MOST_OVERLAYS)], notes),
         notes,
         page_of(folder),
@@ -123,7 +126,7 @@ def quality_of(rows: Rows) -> list[tuple[str, str]]:
     """Panels of each score: against steps, and against images seen."""
     found = []
     for key in quality_curves(rows):
-        title = key.removeprefix("val/")
+        title = curve_name(key)
         by_step = curve_svg(rows, key, title=f"{title}, by step")
         by_images = curve_svg(rows, key, IMAGES_SEEN, title=f"{title}, by images seen")
         if by_step is not None and by_images is not None:

@@ -5,6 +5,7 @@ from collections import defaultdict
 import pytest
 
 from t2igan.cli import quick
+from t2igan.errors import UserError
 
 # Names that mean one thing in several spellings, with the reason.
 SEVERAL_KINDS = {"split": "how prepare divides a data set: each has its own ways"}
@@ -77,3 +78,10 @@ def test_a_flag_by_itself_is_true():
     words = ["--real", "--store", "x", "--download", "false", "--once"]
     spelt = [*quick.flags_spelt_out(words, {"real", "download", "once"})]
     assert spelt == ["--real", "true", "--store", "x", "--download", "false", "--once", "true"]
+
+
+def test_records_may_stand_behind_options():
+    words = ["--compare", "ssagan", "dfgan", "a.jsonl", "--out", "x"]
+    assert quick.answer("report", words) is None and quick.answer("report", ["a.jsonl", *words[:3]]) is None
+    with pytest.raises(UserError, match="RECORDS is missing"):
+        quick.answer("report", words[:3])

@@ -150,7 +150,7 @@ def test_mistakes_are_one_line(records, tmp_path, capsys):
     torn = tmp_path / "torn.jsonl"
     torn.write_text('{"schema"')
     assert "torn.jsonl, line 1 left out" in fails(capsys, torn)
-    assert "no records given" in fails(capsys)
+    assert "RECORDS is missing" in fails(capsys)
     assert "none.jsonl, nowhere: not there" in fails(capsys, "none.jsonl", "--runs", '["nowhere"]')
     (tmp_path / "hollow").mkdir()
     assert "no records.jsonl in this folder" in fails(capsys, tmp_path / "hollow")

@@ -1,9 +1,18 @@
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from t2igan.errors import UserError
-from t2igan.plotting.overlays import attention_overlay, enlarge, heat, mask_overlay, mask_rows, mask_strip
+from t2igan.plotting.overlays import (
+    attention_overlay,
+    enlarge,
+    heat,
+    mask_overlay,
+    mask_rows,
+    mask_strip,
+    with_legend,
+)
 
 IMAGE = torch.randint(0, 256, (3, 16, 16), dtype=torch.uint8, generator=torch.Generator().manual_seed(2))
 
@@ -73,3 +82,21 @@ def test_attention_shows_one_panel_a_word_with_the_word() -> None:
 
 def test_attention_of_zeros_is_drawn() -> None:
     assert attention_overlay(IMAGE, torch.zeros(1, 4, 4), ["none"], cell_pixels=32).width > 64
+
+
+def test_a_legend_shows_the_colours_from_low_to_high() -> None:
+    sheet = Image.new("RGB", (400, 50), (255, 255, 255))
+    drawn = np.asarray(with_legend(sheet, "viridis", "none", "all"))
+    assert drawn.shape[1] == 400 and drawn.shape[0] > 50 and (drawn[:50] == 255).all()
+    row = drawn[58][(drawn[58].max(1) - drawn[58].min(1)) > 40].astype(float)  # colours, without grey text
+    assert len(row) >= 60 and row[0].sum() < row[-1].sum()
+    wanted = heat(torch.linspace(0, 1, 96)[None], "viridis")[:, 0].T.numpy().tolist()
+    assert all(color.astype(int).tolist() in wanted for color in row)
+
+
+def test_masks_and_attention_have_their_legend() -> None:
+    low = attention_overlay(IMAGE, torch.zeros(1, 4, 4), ["none"], cell_pixels=32)
+    strip = mask_strip(IMAGE, [torch.zeros(1, 4, 4)], cell_pixels=32)
+    for sheet, colors in ((low, "magma"), (strip, "viridis")):
+        brightest = heat(torch.ones(1, 1), colors)[:, 0, 0]
+        assert (np.asarray(sheet)[-24:] == brightest.numpy()).all(-1).any(), "nothing else has the colour of 1"

@@ -6,10 +6,12 @@ from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
+import torch
 from PIL import Image
 from report_fixtures import make_published_like, make_record, make_repeated
 
-from t2igan.evaluation.record import SubjectCard
+from t2igan.evaluation.record import SubjectCard, TrainingCard
+from t2igan.plotting.sample_file import SUFFIX, SampleImages, write_samples
 from t2igan.reporting.html import render_page
 from t2igan.reporting.leaderboard import boards
 from t2igan.reporting.published import METRICS, beside
@@ -228,10 +230,38 @@ def test_scores_of_a_training_are_curves_against_steps_and_images_seen(run_folde
     rows += [{"step": 10 * n - 1, "val/fid@50": 30.0 / n, "val/images_seen": 40.0 * n} for n in (1, 2, 3)]
     page = read_run(run_folder, rows)
     ((by_step, by_images),) = page.quality
-    assert "fid@50, by step" in by_step and ">24<" in by_step
-    assert "fid@50, by images seen" in by_images and ">100<" in by_images
+    assert "FID (50 images), by step" in by_step and ">24<" in by_step
+    assert "FID (50 images), by images seen" in by_images and ">100<" in by_images
     assert by_step.count("<circle") == 3
     assert len(page.curves) == 1 and "train/loss_d" in page.curves[0]
     html = render_page([], [page])
     assert "Quality while it trained" in html and by_images in html
     assert "Quality while it trained" not in render_page([], [read_run(run_folder, rows[:1])])
+
+
+def test_whether_records_are_reproduced_is_folded(tables):
+    lines = ["zoo:a: this machine reproduces the shipped record exactly", "  FID 1 (recorded 1): equal"]
+    text = render_page(tables, reproduced=lines)
+    folded = text[text.index('<details class="aside reproduced">') : text.index("<table")]
+    assert lines[0] in folded.partition("</summary>")[0] and "recorded 1" not in folded.partition("</summary>")[0]
+    assert "FID 1 (recorded 1): equal" in folded.partition("</summary>")[2]
+    assert "reproduced" not in render_page(tables).partition("<table")[0].partition("</style>")[2]
+
+
+def test_what_is_known_of_a_training_stands_below_its_name():
+    training = TrainingCard(steps=1500, images_seen=24_000, global_batch=16)
+    record = make_record("ssagan")
+    record = replace(record, subject=replace(record.subject, training=training))
+    text = render_page(boards([record, make_record("r", "real")]))
+    assert "batch 16, steps 1,500, images seen 24,000" in Page(text).text
+    assert "100 images a row" in Page(text).text and '<th scope="col">images</th>' not in text
+
+
+def test_the_film_is_shown_before_the_tables(tmp_path, tables):
+    for step in (10, 20):
+        images = torch.zeros(1, 3, 8, 8, dtype=torch.uint8)
+        (tmp_path / "ssagan" / "samples").mkdir(parents=True, exist_ok=True)
+        file = tmp_path / "ssagan" / "samples" / f"step_{step:06d}{SUFFIX}"
+        write_samples(file, SampleImages(("a red bird",), images, images))
+    text = render_page(tables, [read_run(tmp_path / "ssagan", [])])
+    assert 0 < text.index("SSA-GAN, step by step") < text.index("<table")

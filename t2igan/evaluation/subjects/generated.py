@@ -144,8 +144,9 @@ def load_checkpoint_subject(path: str | Path, weights: str, prior: bool = True) 
         selection=Choice(**module.selected).rule if module.selected else None,
     )
     subject = GeneratedSubject(module, card)
-    # The best of a run was chosen before its end on purpose.
-    if module.trained is not None and not module.trained.finished and not module.selected:
+    # The best of a run was chosen before its end on purpose, and what is in the zoo is what there is.
+    unfinished = module.trained is not None and not module.trained.finished
+    if unfinished and not module.selected and not is_zoo_name(path):
         subject.notes.append(f"its training is not finished: {module.trained}")
         warnings.warn(f"{path}: {subject.notes[-1]}", stacklevel=2)
     return subject

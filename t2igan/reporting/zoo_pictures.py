@@ -1,0 +1,70 @@
+"""What the zoo's generators draw, for the head of a report: side by side, and what they looked at."""
+
+from collections.abc import Sequence
+
+import torch
+from PIL import Image
+
+from t2igan.evaluation.images.sampling import Sampler, Samples, understand
+from t2igan.models.drawing import DrawingModule
+from t2igan.models.suite_module import load_module
+from t2igan.plotting.grids import rows_grid
+from t2igan.plotting.overlays import attention_overlay, mask_strip
+from t2igan.reporting.names import system_name
+from t2igan.zoo import zoo_names
+
+CAPTIONS = {
+    "drawn-birds": (
+        "a small red bird with blue wings",
+        "this bird has a yellow belly and a black crown",
+        "a white bird wading in shallow water",
+        "a green bird with a purple tail in flight",
+        "a brown bird with an orange breast on a branch",
+        "a blue bird with a pink belly",
+    )
+}
+SEED = 1
+CELL = 128
+
+
+def zoo_samples(dataset: str) -> dict[str, Samples]:
+    """One image of each caption of each generator of the zoo, by the system's name; all from the same noise.
+
+    Args:
+        dataset: whose generators draw.
+    """
+    captions = CAPTIONS.get(dataset, ())
+    found = {}
+    for name in zoo_names() if captions else ():
+        module = load_module(name).eval() if name.startswith(f"zoo:{dataset}/") else None
+        if isinstance(module, DrawingModule):
+            sampler = Sampler(module, name)
+            noise = torch.cat([sampler.noise(index, 1, SEED) for index in range(len(captions))])
+            drawn = sampler.sample(understand(captions, sampler.vocabulary), noise)
+            found[system_name(name.rpartition("/")[2])] = drawn
+    return found
+
+
+def zoo_sheet(drawn: dict[str, Samples]) -> Image.Image:
+    """A row each, under the captions."""
+    captions = [caption.text for caption in next(iter(drawn.values())).captions]
+    return rows_grid([(name, samples.images) for name, samples in drawn.items()], captions, CELL)
+
+
+def zoo_overlays(drawn: dict[str, Samples]) -> list[tuple[Image.Image, str]]:
+    """Masks of the first generator that has some, and attention of the first that has some, each with its words."""
+    masks = _first(drawn, [name for name, samples in drawn.items() if samples.masks])
+    looks = _first(drawn, [name for name, samples in drawn.items() if samples.attention])
+    found = []
+    for name, samples in masks:
+        strip = mask_strip(samples.images[0], [mask[0] for mask in samples.masks])
+        found.append((strip, f"{name}, masks, coarse to fine: where the caption changes the picture"))
+    for name, samples in looks:
+        caption = samples.captions[0]
+        panels = attention_overlay(samples.images[0], samples.attention[-1][0], caption.words)
+        found.append((panels, f"{name}, attention: where each word of “{caption.text}” is looked for"))
+    return found
+
+
+def _first(drawn: dict[str, Samples], names: Sequence[str]) -> list[tuple[str, Samples]]:
+    return [(name, drawn[name]) for name in names[:1]]
