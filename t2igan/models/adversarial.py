@@ -75,7 +75,7 @@ class AdversarialModule(TextConditioned):
 
     # (arguments, those that have no effect where all of the former are given): ``t2igan fit`` refuses them.
     VOID: ClassVar[tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]] = ()
-    faster_channels_last = False
+    faster_channels_last: ClassVar[bool] = False
 
     def __init__(
         self,

@@ -21,6 +21,7 @@ from t2igan.metrics.weights import resolve_weights
 from t2igan.models.suite_module import SuiteModule, read_checkpoint
 from t2igan.nn.config import Configured
 from t2igan.nn.images import resize, to_signed
+from t2igan.nn.levers import lay_out
 from t2igan.ranges import Count, Decay, Positive, Rate, Share
 from t2igan.text import TextEncoder
 
@@ -31,9 +32,11 @@ class ImageEncoder(Configured, nn.Module):
     Attributes:
         dim: width D of both.
         INPUT_SIZE: side that images are brought to, where it is always the same.
+        faster_channels_last: whether this memory layout makes it faster on a CPU.
     """
 
     INPUT_SIZE: ClassVar[int]
+    faster_channels_last: ClassVar[bool] = False
     dim: int
 
     def load_pretrained(self) -> None:
@@ -57,6 +60,7 @@ class InceptionImageEncoder(ImageEncoder):
     """
 
     INPUT_SIZE = 299
+    faster_channels_last = True
     STEM = (
         *(
             "Conv2d_1a_3x3",
@@ -216,6 +220,7 @@ class DAMSM(SuiteModule):
         self.text_encoder = TextEncoder(size, self.image_encoder.dim, dropout=self.dropout)
         if self._trainer is not None and self.trainer.training and self.trainer.ckpt_path is None:
             self.image_encoder.load_pretrained()
+        lay_out(self, self.levers)
 
     def training_step(self, batch: CaptionedImages, batch_idx: int) -> Tensor:
         """One step of pre-training; the batch is that of all devices."""

@@ -2,11 +2,10 @@
 
 from typing import TYPE_CHECKING
 
-import torch
 from torch import nn
 
 from t2igan.nn.folding import fold_batch_norms
-from t2igan.nn.levers import pull
+from t2igan.nn.levers import lay_out, pull
 
 if TYPE_CHECKING:
     from t2igan.models.adversarial import AdversarialModule
@@ -25,11 +24,9 @@ def prepare_networks(module: "AdversarialModule") -> None:
     if levers.folding:
         for network in lent:
             fold_batch_norms(network)
-    channels_last = module.faster_channels_last if levers.channels_last is None else levers.channels_last
     for network in (*trained, *lent):
         pull(network, levers)
-        if channels_last:
-            network.to(memory_format=torch.channels_last)
+    lay_out(module, levers)
     if levers.compile:
         module.generator.compile()
         # A compiled graph has no second derivative, which gradient penalties take.

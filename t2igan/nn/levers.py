@@ -26,7 +26,7 @@ class Levers:
         by_matrix: convolutions of many weights onto few places as one matrix product (CPU).
         folding: batch norm folded into the convolutions of frozen networks.
         fused_adam: Adam in one pass over all parameters.
-        channels_last: memory layout of the networks. Presets take it for the models that gain by it.
+        channels_last: memory layout of the networks. On a CPU presets take it for those that gain by it.
         joint_pass: real and generated images through the discriminator together, where nothing in it depends on
             the batch.
         shared_penalty: a gradient penalty that is part of the loss takes the features of the real images from it.
@@ -79,11 +79,11 @@ def settle(preset: Preset, levers: Levers, cuda: bool) -> Levers:
         cuda: whether training runs on such a device; ``fast`` is ``exact`` elsewhere.
 
     Returns:
-        Levers that are on or off; ``channels_last`` None is the model's choice.
+        Levers that are on or off; ``channels_last`` None is each network's choice.
     """
     base = PLAIN if preset == "plain" else EXACT
-    if preset == "fast" and cuda:
-        base = replace(base, bf16=True, channels_last=True)
+    if cuda and preset != "plain":  # the networks' choices are of a CPU
+        base = replace(base, bf16=preset == "fast", channels_last=preset == "fast")
     named = {each.name: getattr(levers, each.name) for each in fields(levers)}
     return replace(base, **{name: value for name, value in named.items() if value is not None})
 
@@ -97,6 +97,19 @@ def pull(network: nn.Module, levers: Levers) -> None:
             part.second_order = bool(levers.second_order)
         if isinstance(part, DoublingConv2d):
             part.merged = bool(levers.doubling)
+
+
+def lay_out(network: nn.Module, levers: Levers) -> None:
+    """Put the weights of ``network`` channels last: all, or with None the parts that are ``faster_channels_last``.
+
+    State dicts keep their form; results change by rounding.
+    """
+    if levers.channels_last:
+        network.to(memory_format=torch.channels_last)
+    elif levers.channels_last is None:
+        for part in network.modules():
+            if getattr(part, "faster_channels_last", False):
+                part.to(memory_format=torch.channels_last)
 
 
 def permit_tf32(permitted: bool) -> None:
