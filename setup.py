@@ -44,6 +44,7 @@ setup(
         "jinja2>=3.1",
         "xxhash>=3.4",
         "safetensors>=0.4",
+        "pydantic>=2.6,<3",
         "pycocotools>=2.0.8",
     ],
     extras_require={

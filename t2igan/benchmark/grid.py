@@ -8,26 +8,23 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from t2igan.benchmark.keys import expect_kind
 from t2igan.benchmark.trainings import Wanted
 from t2igan.errors import UserError
 
 UNFIT = re.compile(r"[^\w.+=-]+")  # for the name of a folder
 
 
-def expect_grid(path: Path, where: str, value: Any) -> dict[str, list[Any]]:
+def check_grid(path: Path, where: str, grid: Mapping[str, list[Any]]) -> None:
     """Check a grid: option of ``t2igan fit`` -> list of values.
 
     Raises:
-        UserError: it is not one, or a key has no value or one twice.
+        UserError: a key has no value, or one twice.
     """
-    expect_kind(path, f"grid of {where}", value, dict, "a mapping of options of `t2igan fit` to lists of values")
-    for key, values in value.items():
-        if not isinstance(values, list) or not values:
+    for key, values in grid.items():
+        if not values:
             raise UserError(f"{path}: grid of {where}: {key} must be a list of values, it is {values!r}")
         if len({_word(each) for each in values}) < len(values):
             raise UserError(f"{path}: grid of {where}: {key} has a value twice: {values!r}")
-    return value
 
 
 def expand(path: Path, wanted: Wanted, grid: Mapping[str, list[Any]]) -> Iterator[Wanted]:

@@ -20,7 +20,7 @@ from t2igan.spelling import nearest
 
 PACKAGE = Path(t2igan.__file__).parent
 VERBS = ("fit", "validate", "test", "predict")
-ROOMS = ("models", "losses", "data", "callbacks")
+ROOMS = ("models", "networks", "losses", "data", "callbacks")
 # Of LightningCLI: they stand beside the Trainer's own arguments of the verb.
 OF_EVERY_VERB = {"config", "c", "help", "h", "print_config", "seed_everything", "trainer", "model", "data"}
 CONFIGURED = ("model", "data", "trainer")

@@ -5,16 +5,16 @@ Nothing heavy is imported here, so that protocols can be listed at once.
 
 import hashlib
 import json
-import typing
 from collections.abc import Mapping
-from dataclasses import MISSING, asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Literal, TypeVar, cast, get_args, get_origin
+from typing import Any, Literal
 
 from t2igan.errors import UserError
 from t2igan.evaluation.metrics import METRICS, ScoredMetric
-from t2igan.evaluation.metrics.base import added, at_least, hashed_fields
+from t2igan.evaluation.metrics.base import added, hashed_fields
 from t2igan.plain_files import read_yaml
+from t2igan.schema import FromFile, at_least, checked_mapping, read_as
 from t2igan.spelling import nearest
 
 FOLDER = Path(__file__).parent / "protocols"
@@ -30,11 +30,9 @@ CHOICES = {
 # Fields that no image depends on where no segments are told.
 SEGMENT_FIELDS = {"segments", "segments_smallest", "segments_seed", "segments_masks"}
 
-T = TypeVar("T")
-
 
 @dataclass(frozen=True)
-class Protocol:
+class Protocol(FromFile):
     """What is measured, and how.
 
     Attributes:
@@ -169,17 +167,14 @@ def load_protocol(name: str) -> Protocol:
     if not path.is_file() or (path is not own and name not in protocol_names()):
         near = nearest(name, protocol_names())
         raise UserError(f"--protocol: no {name!r}{near}; t2igan list protocols has them all, or give a .yaml file")
-    content = read_yaml(path)
-    if not isinstance(content, dict):
-        raise UserError(f"{path}: must hold keys and values, such as `images: 1000`")
+    content = dict(checked_mapping(read_yaml(path), path, "images: 1000"))
     if "name" in content:
         raise UserError(f"{path}: name: a protocol is named by its file; remove the key")
     title = own.stem if path is own else name
-    metrics = _read_metrics(content.pop("metrics", None), path)
-    return _read(Protocol, {**content, "name": title, "metrics": metrics}, path, "")
+    return protocol_of({**content, "name": title}, path)
 
 
-def protocol_of(content: Mapping[str, Any], where: str) -> Protocol:
+def protocol_of(content: Mapping[str, Any], where: str | Path) -> Protocol:
     """The protocol whose :attr:`Protocol.content` this is.
 
     Args:
@@ -189,12 +184,12 @@ def protocol_of(content: Mapping[str, Any], where: str) -> Protocol:
     Raises:
         UserError: a key or value is not one of today's.
     """
-    path = Path(where)
     rest = {key: value for key, value in content.items() if key != "metrics"}
-    return _read(Protocol, {**rest, "metrics": _read_metrics(content.get("metrics"), path)}, path, "")
+    metrics = _read_metrics(content.get("metrics"), where)
+    return replace(read_as(Protocol, rest, where), metrics=metrics)
 
 
-def _read_metrics(entries: Any, path: Path) -> tuple[ScoredMetric, ...]:
+def _read_metrics(entries: Any, path: str | Path) -> tuple[ScoredMetric, ...]:
     if not isinstance(entries, list) or not entries:
         raise UserError(f"{path}: metrics: must be a list of `- name: ...`; names are {', '.join(sorted(METRICS))}")
     specs = []
@@ -204,38 +199,8 @@ def _read_metrics(entries: Any, path: Path) -> tuple[ScoredMetric, ...]:
         if not isinstance(name, str) or name not in METRICS:
             raise UserError(f"{path}: {where}.name: {name!r} is not one of {', '.join(sorted(METRICS))}")
         options = {key: value for key, value in entry.items() if key != "name"} if isinstance(entry, dict) else {}
-        specs.append(_read(METRICS[name], options, path, f"{where}."))
+        specs.append(read_as(METRICS[name], options, path, f"{where}."))
     names = [spec.name for spec in specs]
     if len(set(names)) < len(names):
         raise UserError(f"{path}: metrics: each may come once, got {', '.join(names)}")
     return tuple(specs)
-
-
-def _read(kind: type[T], values: Mapping[Any, Any], path: Path, prefix: str) -> T:
-    """A dataclass from plain values, each checked against the type of its field."""
-    types, known = typing.get_type_hints(kind), {own.name: own for own in fields(cast(Any, kind))}
-    for key in values:
-        if key not in known:
-            raise UserError(f"{path}: {prefix}{key}: unknown key; there are {', '.join(known) or 'none'}")
-    for key, own in known.items():
-        if key in values and key != "metrics":
-            if types[key] is float and type(values[key]) is int:
-                values = {**values, key: float(values[key])}  # 2 and 2.0 are one protocol
-            wrong = _objection(values[key], types[key], own.metadata.get("minimum"))
-            if wrong:
-                raise UserError(f"{path}: {prefix}{key}: {values[key]!r} {wrong}")
-        elif key not in values and own.default is MISSING:
-            raise UserError(f"{path}: {prefix}{key} is missing")
-    return kind(**values)
-
-
-def _objection(value: Any, wanted: Any, minimum: int | None) -> str:
-    """What is wrong with a value, or an empty string."""
-    if get_origin(wanted) is Literal:
-        choices = get_args(wanted)
-        return "" if any(value == choice for choice in choices) else f"is not one of {', '.join(choices)}"
-    if type(value) is not wanted:
-        return f"is not of type {wanted.__name__}"
-    if minimum is not None and value < minimum:
-        return f"is below {minimum}"
-    return ""

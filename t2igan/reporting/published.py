@@ -6,10 +6,10 @@ where nothing is known to differ in how they were measured (:mod:`t2igan.reporti
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from t2igan.errors import UserError
 from t2igan.evaluation.protocol import load_protocol, protocol_names
@@ -18,6 +18,7 @@ from t2igan.identity import identity_of
 from t2igan.plain_files import read_yaml
 from t2igan.reporting.comparison import KEYS, NOT_MEASURED, PICTURES, Measured, differences
 from t2igan.reporting.leaderboard import Board, BoardRow, Column, count_of
+from t2igan.schema import FromFile, checked_mapping, read_as
 
 FOLDER = Path(__file__).parent / "published"
 Certainty = Literal["stated", "listed", "quoted", "recalled", "user"]
@@ -133,6 +134,46 @@ class PublishedSet:
     numbers: tuple[PublishedNumber, ...]
 
 
+@dataclass(frozen=True)
+class Block(FromFile):
+    """One source in a file of published numbers; ``published/cub.yaml`` explains the keys.
+
+    Attributes:
+        source: see :class:`PublishedNumber`, as the others.
+        rows: systems with the values of their metrics.
+        certainty: of all rows.
+        link: to the source.
+        protocol: of rows that name none.
+        but: of all rows.
+        note: of all rows.
+        test_images: where they are not those of the whole file.
+    """
+
+    source: str
+    rows: list[dict[str, Any]]
+    certainty: Certainty
+    link: str = ""
+    protocol: str | None = None
+    but: dict[str, str] = field(default_factory=dict)
+    note: str = ""
+    test_images: list[int] | None = None
+
+
+@dataclass(frozen=True)
+class PublishedFile(FromFile):
+    """A file of published numbers.
+
+    Attributes:
+        dataset: name of the data set.
+        test_images: fewest and most images of the test split.
+        blocks: one for each source.
+    """
+
+    dataset: str
+    test_images: list[int]
+    blocks: list[Block]
+
+
 @cache
 def load_published() -> dict[str, PublishedSet]:
     """Everything that comes with the suite, by data set."""
@@ -146,30 +187,21 @@ def read_published(path: Path) -> PublishedSet:
     Raises:
         UserError: the file is not of the form that ``published/cub.yaml`` explains; all that is wrong is said.
     """
-    content = read_yaml(path)
-    if not isinstance(content, dict) or set(content) != {"dataset", "test_images", "blocks"}:
-        raise UserError(f"{path}: must hold the keys dataset, test_images and blocks")
+    file = read_as(PublishedFile, checked_mapping(read_yaml(path), path, "dataset: cub"), path)
+    if len(file.test_images) != 2:
+        raise UserError(f"{path}: test_images must be the fewest and the most, it is {file.test_images}")
     problems: list[str] = []
     numbers: list[PublishedNumber] = []
-    for position, block in enumerate(content["blocks"], start=1):
-        numbers += _read_block(content["dataset"], block, f"block {position}", problems)
+    for position, block in enumerate(file.blocks, start=1):
+        numbers += _read_block(file.dataset, block, f"block {position}", problems)
     if problems:
         raise UserError(f"{path}: {'; '.join(problems)}")
-    low, high = content["test_images"]
-    return PublishedSet(content["dataset"], (low, high), tuple(numbers))
+    low, high = file.test_images
+    return PublishedSet(file.dataset, (low, high), tuple(numbers))
 
 
-def _read_block(
-    dataset: str, block: Mapping[str, Any], where: str, problems: list[str]
-) -> Iterator[PublishedNumber]:
-    unknown = set(block) - {"source", "link", "certainty", "protocol", "but", "note", "rows", "test_images"}
-    missing = {"source", "certainty", "rows"} - set(block)
-    if unknown or missing:
-        problems.append(f"{where}: unknown keys {sorted(unknown)}, missing keys {sorted(missing)}")
-        return
-    if block["certainty"] not in get_args(Certainty):
-        problems.append(f"{where}: certainty {block['certainty']!r} is not one of {', '.join(get_args(Certainty))}")
-    for number, row in enumerate(block["rows"], start=1):
+def _read_block(dataset: str, block: Block, where: str, problems: list[str]) -> Iterator[PublishedNumber]:
+    for number, row in enumerate(block.rows, start=1):
         here = f"{where}, row {number}"
         metrics = {key: value for key, value in row.items() if key not in ("system", *TEXT_KEYS)}
         if "system" not in row or not metrics:
@@ -177,8 +209,8 @@ def _read_block(
             continue
         for metric, value in metrics.items():
             parts = VALUE.fullmatch(str(value))
-            protocol = row.get("protocol", block.get("protocol"))
-            but = {**block.get("but", {}), **row.get("but", {})}
+            protocol = row.get("protocol", block.protocol)
+            but = {**block.but, **row.get("but", {})}
             wrong = _objection(dataset, metric, protocol, but) if parts else f"{value!r} is no value"
             if wrong or parts is None:
                 problems.append(f"{here}: {metric}: {wrong}")
@@ -192,12 +224,12 @@ def _read_block(
                 float(parts["spread"]) if parts["spread"] else None,
                 parts["round"] is not None,
                 protocol,
-                block["source"],
-                block.get("link", ""),
-                block["certainty"],
-                "; ".join(text for text in (row.get("note"), block.get("note")) if text),
+                block.source,
+                block.link,
+                block.certainty,
+                "; ".join(text for text in (row.get("note"), block.note) if text),
                 tuple(but.items()),
-                tuple(block["test_images"]) if "test_images" in block else None,
+                block.test_images and (block.test_images[0], block.test_images[1]),
             )
 
 

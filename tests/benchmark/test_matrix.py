@@ -145,10 +145,10 @@ def test_a_grid_makes_an_experiment_of_each_combination(place):
 @pytest.mark.parametrize(
     ("grid", "words"),
     [
-        ({"model.lr_generator": 0.1}, "must be a list of values, it is 0.1"),
+        ({"model.lr_generator": 0.1}, r"grid\.model\.lr_generator: 0\.1 is not a list"),
         ({"model.lr_generator": []}, "must be a list of values"),
         ({"model.lr_generator": [0.1, 0.1]}, "has a value twice"),
-        ([0.1], "must be a mapping of options"),
+        ([0.1], r"grid: \[0\.1\] is not a mapping"),
     ],
 )
 def test_what_is_no_grid_is_refused(place, grid, words):
@@ -255,13 +255,21 @@ def test_everything_that_is_missing_is_said_at_once(place):
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"seeds": ["a"]}, "seeds must be"),
-        ({"baselines": ["fake"]}, "no baseline 'fake'"),
+        ({"seeds": ["a"]}, r"seeds\[0\]: 'a' is not of type int"),
+        ({"seeds": [-1]}, "seeds must be"),
+        ({"seeds": []}, "seeds must be"),
+        ({"baselines": ["fake"]}, r"datasets\.birds\.baselines\[0\]: 'fake' is not one of real, untrained"),
         ({"models": ["a/x.yaml", "b/x.yaml"]}, "two entries called x"),
-        ({"models": [{"name": "x"}]}, "needs the keys"),
-        ({"wandb": "sometimes"}, "wandb must be"),
-        ({"colour": "red"}, "colour"),
-        ({"models": "x.yaml"}, "models of data set birds must be a list"),
+        ({"models": [{"name": "x"}]}, r"datasets\.birds\.models\[0\]\.config is missing"),
+        (
+            {"models": [{"config": "x.yaml", "seed": 1}]},
+            r"models\[0\]\.seed: unknown key; there are config, name, set, grid",
+        ),
+        ({"classifier": {"config": "x.yaml", "seed": -1}}, r"birds\.classifier\.seed: -1 is below 0"),
+        ({"prepare": "a 'b"}, "prepare of data set birds is no command line"),
+        ({"wandb": "sometimes"}, r"wandb\.mode: 'sometimes' is not one of online, offline, disabled"),
+        ({"colour": "red"}, "colour: unknown key; there are"),
+        ({"models": "x.yaml"}, r"datasets\.birds\.models: 'x\.yaml' is not a list"),
     ],
 )
 def test_a_matrix_that_is_none(place, changes, words):

@@ -72,8 +72,10 @@ def test_steps_die_with_the_benchmark(tmp_path):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("folder: x\n", "the plan needs"),
-        ("folder: x\nsteps: [{name: a}]\n", "step 1"),
+        ("folder: x\n", "steps is missing"),
+        ("folder: x\nsteps: [{name: a}]\n", "steps[0].run is missing"),
+        ("folder: x\nstep: []\n", "step: unknown key (did you mean steps?)"),
+        ("- folder: x\n", "must hold keys and values"),
         (AFTER, "no earlier step"),
         ("a: [", "not YAML"),
     ],

@@ -12,7 +12,7 @@ from t2igan.data.store import open_store
 from t2igan.errors import UserError
 from t2igan.evaluation.features.networks import load_classifier
 from t2igan.evaluation.metrics import METRICS, register, shown
-from t2igan.evaluation.metrics.base import FeatureMetric, Shown, at_least
+from t2igan.evaluation.metrics.base import FeatureMetric, Shown
 from t2igan.evaluation.protocol import load_protocol
 from t2igan.evaluation.subjects.real import RealImages
 from t2igan.metrics.feature_sets import FeatureSetMetric
@@ -20,6 +20,7 @@ from t2igan.metrics.frechet import FrechetDistance
 from t2igan.metrics.frechet_sampling import FrechetInfinity
 from t2igan.metrics.kernel_distance import KernelDistance
 from t2igan.metrics.manifold import Manifold
+from t2igan.schema import at_least
 
 
 class MeanGap(FeatureSetMetric):

@@ -180,8 +180,8 @@ def test_a_missing_key_and_broken_yaml_are_one_line(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["cub/nothing", "../protocols/cub/small", "nowhere.yaml", ""])
-def test_an_unknown_protocol_is_refused_with_those_there_are(name):
-    with pytest.raises(UserError, match="cub/small"):
+def test_an_unknown_protocol_is_refused_with_where_those_there_are_stand(name):
+    with pytest.raises(UserError, match="t2igan list protocols has them all"):
         load_protocol(name)
 
 

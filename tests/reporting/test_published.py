@@ -325,9 +325,13 @@ BLOCK = "dataset: cub\ntest_images: [2933, 2933]\nblocks:\n- {source: s, certain
         (BLOCK % "{system: A, is: 3, protocol: cub/tise}", "has the temperature"),
         (BLOCK % "{system: A, fid: 3, but: {weigths: raw}}", "but: weigths is no key"),
         (BLOCK % "{system: A, soa-c: 3, protocol: cub/dmgan}", "does not measure it"),
-        ((BLOCK % "{system: A, fid: 3}").replace("stated", "sure"), "certainty 'sure'"),
-        ((BLOCK % "{system: A, fid: 3}").replace("source", "sauce"), "missing keys ['source']"),
-        ("a: 1", "must hold the keys"),
+        ((BLOCK % "{system: A, fid: 3}").replace("stated", "sure"), "blocks[0].certainty: 'sure' is not one of"),
+        (
+            (BLOCK % "{system: A, fid: 3}").replace("source", "sauce"),
+            "[0].source is missing; blocks[0].sauce: unknown key (did",
+        ),
+        ("a: 1", "dataset is missing"),
+        (BLOCK.replace("2933]", "2934, 1]") % "{system: A, fid: 3}", "test_images must be"),
         ("a: [", "not YAML"),
     ],
 )

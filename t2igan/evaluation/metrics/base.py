@@ -7,8 +7,10 @@ module, so that protocols and metrics can be listed at once: what computes is im
 import typing
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, Literal, TypeVar
+
+from t2igan.schema import FromFile
 
 if typing.TYPE_CHECKING:
     from torch import Tensor
@@ -19,11 +21,6 @@ if typing.TYPE_CHECKING:
     from t2igan.evaluation.scorers.base import Scorer, Setting
     from t2igan.evaluation.subjects.base import Subject
     from t2igan.metrics.indexed import IndexedMetric
-
-
-def at_least(minimum: float, default: Any = MISSING) -> Any:
-    """A field with a smallest value."""
-    return field(default=default, metadata={"minimum": minimum})
 
 
 def added(default: Any, minimum: float | None = None) -> Any:
@@ -54,7 +51,7 @@ class Shown:
 
 
 @dataclass(frozen=True)
-class ScoredMetric(ABC):
+class ScoredMetric(FromFile, ABC):
     """A metric that a protocol may name: a frozen dataclass of its options, registered with :func:`register`.
 
     Attributes:

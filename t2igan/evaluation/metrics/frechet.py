@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from t2igan.evaluation.metrics.base import FeatureMetric, Features, Inception, Shown, added, at_least, register
+from t2igan.evaluation.metrics.base import FeatureMetric, Features, Inception, Shown, added, register
+from t2igan.schema import at_least
 
 if TYPE_CHECKING:
     from t2igan.evaluation.features.networks import Embedder, Supply

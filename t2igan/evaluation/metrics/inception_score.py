@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from t2igan.evaluation.metrics.base import FeatureMetric, Inception, Shown, added, at_least, register
+from t2igan.evaluation.metrics.base import FeatureMetric, Inception, Shown, added, register
+from t2igan.schema import at_least
 
 if TYPE_CHECKING:
     from torch import Tensor

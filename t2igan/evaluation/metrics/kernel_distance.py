@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from t2igan.evaluation.metrics.base import FeatureMetric, Features, Shown, at_least, register, with_classifier
+from t2igan.evaluation.metrics.base import FeatureMetric, Features, Shown, register, with_classifier
+from t2igan.schema import at_least
 
 if TYPE_CHECKING:
     from t2igan.metrics.kernel_distance import KernelDistance

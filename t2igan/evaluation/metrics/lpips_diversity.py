@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from t2igan.evaluation.metrics.base import ScoredMetric, Shown, at_least, register
+from t2igan.evaluation.metrics.base import ScoredMetric, Shown, register
+from t2igan.schema import at_least
 
 if TYPE_CHECKING:
     from t2igan.evaluation.features.networks import Embedder, NetworkSource

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from t2igan.evaluation.metrics.base import ScoredMetric, Shown, added, at_least, register
+from t2igan.evaluation.metrics.base import ScoredMetric, Shown, added, register
+from t2igan.schema import at_least
 
 if TYPE_CHECKING:
     from t2igan.evaluation.features.networks import Embedder, NetworkSource

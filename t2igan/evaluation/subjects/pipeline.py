@@ -1,9 +1,9 @@
 """The parts of a ``trecs-lite`` out of a YAML file, and the pipeline as something that can be scored."""
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, get_type_hints
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -29,13 +29,13 @@ from t2igan.models.trecs import Retriever, Trace, TrecsPipeline
 from t2igan.nn.config import class_path_of
 from t2igan.nn.images import to_uint8
 from t2igan.plain_files import read_yaml
-from t2igan.typed import fits
+from t2igan.schema import FromFile, at_least, checked_mapping, read_as
 
 TFIDF = "tfidf"
 
 
 @dataclass(frozen=True)
-class PipelineFile:
+class PipelineFile(FromFile):
     """What stands in the YAML file of a pipeline.
 
     Attributes:
@@ -53,7 +53,7 @@ class PipelineFile:
     generator: str
     retriever: str = TFIDF
     trace: Trace = "real"
-    k: int = 5
+    k: int = at_least(1, 5)
     scale: Scale = "kept"
 
 
@@ -63,18 +63,8 @@ def read_pipeline_file(path: str | Path) -> PipelineFile:
     Raises:
         UserError: the file is missing, or a key is missing, unknown or of a wrong kind.
     """
-    path, content = Path(path), read_yaml(path)
-    if not isinstance(content, dict):
-        raise UserError(f"{path}: must hold keys and values, such as `tagger: runs/tagger/checkpoints/last.ckpt`")
-    hints, known = get_type_hints(PipelineFile), [own.name for own in fields(PipelineFile)]
-    for key, value in content.items():
-        if key not in known:
-            raise UserError(f"{path}: {key}: unknown key; there are {', '.join(known)}")
-        if not fits(value, hints[key]) or (key == "k" and value < 1):
-            raise UserError(f"{path}: {key}: {value!r} is not allowed; see `t2igan evaluate --help`, --pipeline")
-    if missing := [key for key in ("tagger", "bank", "generator") if key not in content]:
-        raise UserError(f"{path}: {missing[0]} is missing")
-    return PipelineFile(**content)
+    example = "tagger: runs/tagger/checkpoints/last.ckpt"
+    return read_as(PipelineFile, checked_mapping(read_yaml(path), path, example), path)
 
 
 def load_tagger(path: str | Path) -> Tagger:

@@ -169,8 +169,8 @@ def test_generators_of_another_kind_or_size_are_refused(parts, scenes_store, che
     ("change", "message"),
     [
         ({"tagger": None}, "tagger"),
-        ({"k": 0}, "k: 0 is not allowed"),
-        ({"trace": "imagined"}, "trace: 'imagined' is not allowed"),
+        ({"k": 0}, "k: 0 is below 1"),
+        ({"trace": "imagined"}, "trace: 'imagined' is not one of real, oracle, none"),
         ({"trees": 1}, "trees: unknown key"),
     ],
 )

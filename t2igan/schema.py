@@ -1,0 +1,129 @@
+"""What a YAML file of ours must hold: a dataclass says it by its annotations, pydantic checks it, one line tells.
+
+Protocols, plans, pipelines and published numbers are read so. pydantic is imported when a file is read, not before.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import MISSING, field, fields, is_dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, get_args, get_type_hints
+
+from t2igan.errors import UserError
+from t2igan.spelling import nearest
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+    from pydantic_core import ErrorDetails
+
+T = TypeVar("T")
+MOST_SAID = 3
+KINDS = {"str": "a text", "dict": "a mapping", "list": "a list", "dataclass": "a mapping"}
+
+
+class FromFile:
+    """Base of a dataclass that :func:`read_as` makes: no other keys than its fields, no value of another type."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = {
+        "extra": "forbid",
+        "strict": True,
+        "allow_inf_nan": False,
+        "arbitrary_types_allowed": True,
+    }
+
+
+def at_least(minimum: float, default: Any = MISSING) -> Any:
+    """A field with a smallest value."""
+    return field(default=default, metadata={"minimum": minimum})
+
+
+def read_as(kind: type[T], values: Any, path: Path | str, prefix: str = "") -> T:
+    """A dataclass from the plain values of a file.
+
+    Args:
+        kind: derives from :class:`FromFile`, as do the dataclasses in its fields.
+        values: a mapping of its fields; a whole number may stand for a real one.
+        path: of the file.
+        prefix: where in the file the mapping stands, such as ``metrics[0].``.
+
+    Raises:
+        UserError: a key is missing or unknown, or a value is not what its field says; all in one line.
+    """
+    from pydantic import ValidationError
+
+    try:
+        # As JSON: there a mapping may stand for a dataclass and nothing else is taken for what it is not.
+        found = _adapter(kind).validate_json(json.dumps(values, default=str))
+        problems = list(_too_small(found))
+    except ValidationError as error:
+        problems = [f"{_place(one['loc'])}{_objection(kind, one)}".lstrip(": ") for one in error.errors()]
+    if problems:
+        more = f"; and {len(problems) - MOST_SAID} more" if len(problems) > MOST_SAID else ""
+        raise UserError(f"{path}: {'; '.join(prefix + one for one in problems[:MOST_SAID])}{more}")
+    return found
+
+
+@cache
+def _adapter(kind: type[T]) -> "TypeAdapter[T]":
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(kind)
+
+
+def _too_small(value: Any, place: tuple[str | int, ...] = ()) -> Iterator[str]:
+    """Numbers below what :func:`at_least` says, wherever they stand."""
+    if is_dataclass(value):
+        for own in fields(value):
+            number, minimum = getattr(value, own.name), own.metadata.get("minimum")
+            if minimum is not None and number is not None and number < minimum:
+                yield f"{_place((*place, own.name))}: {number!r} is below {minimum}"
+            yield from _too_small(number, (*place, own.name))
+    elif isinstance(value, list | dict):
+        for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _too_small(inner, (*place, key))
+
+
+def _place(location: Sequence[str | int]) -> str:
+    """Keys and positions as one writes them: ``datasets.birds.models[0]``."""
+    return "".join(f"[{one}]" if isinstance(one, int) else f".{one}" for one in location).lstrip(".")
+
+
+def _objection(kind: type, error: "ErrorDetails") -> str:
+    """What is wrong with one value, as it is said behind its place."""
+    what, value, told = error["type"], error["input"], error.get("ctx", {})
+    if what == "missing":
+        return " is missing"
+    if what == "unexpected_keyword_argument":
+        known = _fields_at(kind, error["loc"][:-1])
+        return f": unknown key{nearest(str(error['loc'][-1]), known)}; there are {', '.join(known) or 'none'}"
+    if what == "literal_error":
+        return f": {value!r} is not one of {told['expected'].replace(chr(39), '').replace(' or ', ', ')}"
+    if what.endswith("_type"):
+        wanted = what.removesuffix("_type").replace("string", "str")
+        return f": {value!r} is not {KINDS.get(wanted, f'of type {wanted}')}"
+    return f": {value!r}: {error['msg']}"
+
+
+def _fields_at(kind: Any, location: Sequence[str | int]) -> list[str]:
+    """The fields of the dataclass at a place of another one."""
+    for one in location:
+        kind = get_type_hints(kind)[str(one)] if is_dataclass(kind) else get_args(kind)[-1]
+        kind = next(filter(is_dataclass, get_args(kind)), kind) if type(None) in get_args(kind) else kind
+    return [own.name for own in fields(kind)]
+
+
+def checked_mapping(values: Any, path: Path | str, example: str) -> Mapping[Any, Any]:
+    """The values of a file that must be a mapping.
+
+    Args:
+        values: of the file.
+        path: of the file.
+        example: of what may stand in it.
+
+    Raises:
+        UserError: it is something else, or empty.
+    """
+    if not isinstance(values, dict):
+        raise UserError(f"{path}: must hold keys and values, such as `{example}`")
+    return values

@@ -1,0 +1,74 @@
+"""One line for whatever is wrong in a YAML file of ours."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import pytest
+
+from t2igan.errors import UserError
+from t2igan.schema import FromFile, at_least, checked_mapping, read_as
+
+
+@dataclass(frozen=True)
+class Inner(FromFile):
+    number: int = at_least(2)
+    colour: Literal["red", "green"] = "red"
+
+
+@dataclass(frozen=True)
+class Outer(FromFile):
+    name: str
+    rate: float = at_least(0, 1.0)
+    inner: Inner | None = None
+    listed: list[Inner] = field(default_factory=list)
+    named: dict[str, Inner] = field(default_factory=dict)
+
+
+def test_a_mapping_becomes_the_dataclass():
+    values = {"name": "a", "rate": 2, "inner": {"number": 2}, "named": {"k": {"number": 3, "colour": "green"}}}
+    read = read_as(Outer, values, "x.yaml")
+    assert read == Outer("a", 2.0, Inner(2), [], {"k": Inner(3, "green")})
+    assert type(read.rate) is float, "2 and 2.0 are one value"
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"name": 1}, "name: 1 is not a text"),
+        ({"rate": "1"}, "rate: '1' is not of type float"),
+        ({"rate": True}, "rate: True is not of type float"),
+        ({"rate": float("nan")}, "rate: nan: Input should be a finite number"),
+        ({"rate": -1}, "rate: -1.0 is below 0"),
+        ({"rat": 1}, "rat: unknown key (did you mean rate?); there are name, rate, inner, listed, named"),
+        ({"inner": {"number": 1.0}}, "inner.number: 1.0 is not of type int"),
+        ({"inner": {"number": 1}}, "inner.number: 1 is below 2"),
+        (
+            {"inner": {"number": 3, "color": "red"}},
+            "inner.color: unknown key (did you mean colour?); there",
+        ),
+        ({"listed": [{"number": 2}, {}]}, "listed[1].number is missing"),
+        ({"listed": [{"number": 2}, {"number": 1}]}, "listed[1].number: 1 is below 2"),
+        ({"listed": "all"}, "listed: 'all' is not a list"),
+        ({"named": {"k": {"number": 2, "colour": "blue"}}}, "named.k.colour: 'blue' is not one of red, green"),
+        ({"named": {"k": {"number": 2, "colours": "red"}}}, "named.k.colours: unknown key (did you mean colour?)"),
+        ({"named": {"k": {"number": 0}}}, "named.k.number: 0 is below 2"),
+        ({"named": {"k": 3}}, "named.k: 3 is not a mapping"),
+    ],
+)
+def test_what_is_wrong_is_told_with_its_place(change, words):
+    with pytest.raises(UserError) as error:
+        read_as(Outer, {"name": "a"} | change, "x.yaml", "part.")
+    assert str(error.value).startswith(f"x.yaml: part.{words}")
+    assert "\n" not in str(error.value)
+
+
+def test_three_mistakes_are_told_and_the_rest_counted():
+    with pytest.raises(UserError) as error:
+        read_as(Outer, {"a": 1, "b": 1, "c": 1}, "x.yaml")
+    assert str(error.value).count("unknown key") == 2 and str(error.value).endswith("; and 1 more")
+
+
+@pytest.mark.parametrize("content", [None, [], "text", 3])
+def test_a_file_of_something_else(content):
+    with pytest.raises(UserError, match=r"x\.yaml: must hold keys and values, such as `name: a`"):
+        checked_mapping(content, "x.yaml", "name: a")
