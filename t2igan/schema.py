@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, get_args, get_type_hin
 
 from t2igan.errors import UserError
 from t2igan.spelling import nearest
+from t2igan.typed import MOST
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -53,9 +54,13 @@ def read_as(kind: type[T], values: Any, path: Path | str, prefix: str = "") -> T
     from pydantic import ValidationError
 
     try:
-        # As JSON: there a mapping may stand for a dataclass and nothing else is taken for what it is not.
-        found = _adapter(kind).validate_json(json.dumps(values, default=str))
-        problems = list(_too_small(found))
+        plain = json.dumps(values)
+    except TypeError as error:
+        raise UserError(f"{path}: only text, numbers, lists and mappings can stand here ({error})") from error
+    try:
+        # As JSON: there a mapping may stand for a dataclass, and nothing else is taken for what it is not.
+        found = _adapter(kind).validate_json(plain)
+        problems = list(_out_of_range(found))
     except ValidationError as error:
         problems = [f"{_place(one['loc'])}{_objection(kind, one)}".lstrip(": ") for one in error.errors()]
     if problems:
@@ -71,17 +76,19 @@ def _adapter(kind: type[T]) -> "TypeAdapter[T]":
     return TypeAdapter(kind)
 
 
-def _too_small(value: Any, place: tuple[str | int, ...] = ()) -> Iterator[str]:
-    """Numbers below what :func:`at_least` says, wherever they stand."""
+def _out_of_range(value: Any, place: tuple[str | int, ...] = ()) -> Iterator[str]:
+    """Numbers below what :func:`at_least` says, wherever they stand, and those that no computer counts to."""
     if is_dataclass(value):
         for own in fields(value):
             number, minimum = getattr(value, own.name), own.metadata.get("minimum")
             if minimum is not None and number is not None and number < minimum:
                 yield f"{_place((*place, own.name))}: {number!r} is below {minimum}"
-            yield from _too_small(number, (*place, own.name))
+            yield from _out_of_range(number, (*place, own.name))
     elif isinstance(value, list | dict):
         for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
-            yield from _too_small(inner, (*place, key))
+            yield from _out_of_range(inner, (*place, key))
+    elif isinstance(value, int | float) and abs(value) >= MOST:
+        yield f"{_place(place)}: {value!r:.40} is too large"
 
 
 def _place(location: Sequence[str | int]) -> str:
@@ -98,11 +105,11 @@ def _objection(kind: type, error: "ErrorDetails") -> str:
         known = _fields_at(kind, error["loc"][:-1])
         return f": unknown key{nearest(str(error['loc'][-1]), known)}; there are {', '.join(known) or 'none'}"
     if what == "literal_error":
-        return f": {value!r} is not one of {told['expected'].replace(chr(39), '').replace(' or ', ', ')}"
+        return f": {value!r:.80} is not one of {told['expected'].replace(chr(39), '').replace(' or ', ', ')}"
     if what.endswith("_type"):
         wanted = what.removesuffix("_type").replace("string", "str")
-        return f": {value!r} is not {KINDS.get(wanted, f'of type {wanted}')}"
-    return f": {value!r}: {error['msg']}"
+        return f": {value!r:.80} is not {KINDS.get(wanted, f'of type {wanted}')}"
+    return f": {value!r:.80}: {error['msg']}"
 
 
 def _fields_at(kind: Any, location: Sequence[str | int]) -> list[str]:

@@ -1,6 +1,7 @@
 """One line for whatever is wrong in a YAML file of ours."""
 
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Literal
 
 import pytest
@@ -39,6 +40,8 @@ def test_a_mapping_becomes_the_dataclass():
         ({"rate": True}, "rate: True is not of type float"),
         ({"rate": float("nan")}, "rate: nan: Input should be a finite number"),
         ({"rate": -1}, "rate: -1.0 is below 0"),
+        ({"rate": 1e20}, "rate: 1e+20 is too large"),
+        ({"inner": {"number": 2**70}}, "inner.number: 1180591620717411303424 is too large"),
         ({"rat": 1}, "rat: unknown key (did you mean rate?); there are name, rate, inner, listed, named"),
         ({"inner": {"number": 1.0}}, "inner.number: 1.0 is not of type int"),
         ({"inner": {"number": 1}}, "inner.number: 1 is below 2"),
@@ -72,3 +75,15 @@ def test_three_mistakes_are_told_and_the_rest_counted():
 def test_a_file_of_something_else(content):
     with pytest.raises(UserError, match=r"x\.yaml: must hold keys and values, such as `name: a`"):
         checked_mapping(content, "x.yaml", "name: a")
+
+
+@pytest.mark.parametrize("value", [date(2026, 1, 1), b"binary", {1, 2}, {date(2026, 1, 1): 2}])
+def test_what_yaml_makes_of_dates_and_tags_is_refused(value):
+    with pytest.raises(UserError, match=r"x\.yaml: only text, numbers, lists and mappings"):
+        read_as(Outer, {"name": "a", "listed": value}, "x.yaml")
+
+
+def test_text_that_is_no_unicode_is_refused_in_a_line():
+    with pytest.raises(UserError) as error:
+        read_as(Outer, {"name": "\ud800"}, "x.yaml")
+    assert str(error.value).startswith("x.yaml: ") and "\n" not in str(error.value)
