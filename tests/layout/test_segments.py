@@ -149,6 +149,14 @@ def test_a_crop_is_square_black_outside_and_whole():
     assert (crops[0, 0, :, 5:15] == 90).all() and (crops[0, 1, :, 5:15] == 200).all()
 
 
+def test_a_crop_is_black_within_its_box_where_the_segment_is_not():
+    mask = torch.eye(8, dtype=torch.bool).flip(0) | torch.eye(8, dtype=torch.bool)
+    crop = crop_segments(
+        torch.full((1, 3, 8, 8), 200, dtype=torch.uint8), segments_of_masks([mask], ["a cross"]), 8
+    )
+    assert torch.equal(crop[0], 200 * mask.byte().expand(3, 8, 8))
+
+
 def test_the_aspect_of_a_segment_is_kept():
     mask = torch.zeros(30, 30, dtype=torch.bool)
     mask[2:4, 3:27] = True

@@ -2,8 +2,9 @@ import pytest
 import torch
 
 from t2igan.errors import UserError
-from t2igan.layout.segments import SpatioTextualMap
+from t2igan.layout.segments import SpatioTextualMap, crop_segments, segments_of_masks
 from t2igan.models.conditioner import all_segments, labels_of
+from t2igan.models.gan_step import Chunk
 from t2igan.models.generator_losses import GeneratorView, Judged
 from t2igan.models.joint_encoder import SegmentEncoder
 from t2igan.models.layout_losses import FeatureMatching
@@ -12,6 +13,8 @@ from t2igan.models.suite_module import load_module
 from t2igan.networks.dfgan import DFGANGenerator, OneWayDiscriminator
 from t2igan.networks.spatext import SegmentDiscriminator, SpaTextGenerator, SpatioTextualConditions, grid_of
 from t2igan.networks.synthesis import Synthesis
+from t2igan.nn.images import to_signed
+from t2igan.nn.randomness import StepRandom
 from t2igan.text import TextEmbedding
 from tests.models.test_joint_encoder import train
 from tests.segment_fixture import GROUND, SKY, THING, VOCABULARY, toy_batch
@@ -166,6 +169,48 @@ def test_it_trains_is_saved_and_draws_the_same_again(how, encoder, tmp_path):
     silent = again.synthesise(noise, batch.captions, batch.lengths).images[-1]
     assert torch.equal(silent, second) == (how == "nothing")
     assert not any("conditioner" in key for key in torch.load(path, weights_only=True)["state_dict"])
+
+
+@pytest.fixture(scope="module")
+def chunk_told(encoder):
+    """A GAN, a chunk of many scenes, and what it is told of them in training."""
+    module, batch = small(encoder=encoder, unsaid=0.25), toy_batch(200, 7)
+    module.vocabulary = VOCABULARY
+    module.configure_model()
+    chunk = Chunk(batch, to_signed(batch.images), torch.zeros(200, 5), text(200), random=StepRandom(0, 0))
+    chunk.told = module.training_conditions(text(200), chunk)
+    return module, chunk
+
+
+def test_training_tells_crops_of_some_segments_and_of_a_quarter_of_the_images_nothing(chunk_told):
+    module, chunk = chunk_told
+    st_map, layouts = chunk.told.st_map, chunk.batch.layouts
+    silent = (st_map.index == 0).flatten(1).all(1)
+    assert silent.float().mean() == pytest.approx(0.25, abs=0.08)
+    counts = st_map.present.sum(1)[~silent]
+    assert set(counts.tolist()) == {1, 2, 3}
+    image = int((~silent).nonzero()[0])
+    for place in st_map.present[image].nonzero()[:, 0].tolist():
+        mask = st_map.index[image] == place + 1
+        [number] = layouts.instances[image][mask].unique().tolist()
+        assert torch.equal(mask, layouts.instances[image] == number)
+        crop = crop_segments(chunk.batch.images[image][None], segments_of_masks([mask], [""]), 32)
+        vector = module.conditioner.encoder.image_vectors(crop)[0]
+        assert torch.allclose(st_map.embeddings[image, place], vector, atol=1e-5)
+
+
+def test_the_wrong_pairs_of_places_are_their_masks_with_what_was_said_of_others(chunk_told):
+    module, chunk = chunk_told
+    judge = module.discriminators[1]
+    features, right = torch.zeros(200, 8, 16, 16), judge.condition(chunk.told)
+    same, wrong = module._mismatched(chunk, features, right)
+    assert same is features
+    both = (right[:, -1] > 0) & (wrong[:, -1] > 0)
+    assert both.any() and not (wrong[:, -1] > right[:, -1]).any()
+    own, others = (each[:, :-1].permute(0, 2, 3, 1)[both] for each in (right, wrong))
+    assert torch.cosine_similarity(own, others, dim=1).max() < 0.9
+    _, sentences = module._mismatched(chunk, torch.zeros(200, 4), chunk.told.sentence)
+    assert sentences.dim() == 2 and not torch.equal(sentences, chunk.told.sentence)
 
 
 def test_another_encoder_than_that_of_training_is_refused(encoder, tmp_path):
