@@ -28,7 +28,7 @@ class Conditioner(nn.Module):
     Args:
         told: see :data:`Told`.
         encoder: folder of a CLIP or checkpoint of a ``SegmentEncoder``; None where none is needed.
-        prior: checkpoint of a ``SegmentPrior``, for ``images``; None: texts stand for themselves.
+        prior: checkpoint of a ``SegmentPrior``, for ``images`` only; None: texts stand for themselves.
 
     Attributes:
         dim: width D of the map.
@@ -42,12 +42,15 @@ class Conditioner(nn.Module):
         super().__init__()
         self.told, self.inputs = told, {}
         self.encoder = self.prior = None
+        for name, given, serves in (("encoder", encoder, ("images", "texts")), ("prior", prior, ("images",))):
+            if given is not None and told not in serves:
+                raise UserError(f"model.init_args.{name} has no effect with told: {told}: set it to null")
         if told in ("images", "texts"):
             if encoder is None:
                 raise UserError(f"told: {told} needs model.init_args.encoder: a CLIP's folder or a checkpoint")
             self.encoder = load_joint_encoder(encoder)
             self.inputs["encoder"] = self.encoder.sha256
-            if prior is not None and told == "images":
+            if prior is not None:
                 self.prior = load_prior(prior, self.encoder.sha256)
                 self.inputs["prior"] = self.prior.sha256
         self.dim = len(COCO_STUFF) if self.encoder is None else self.encoder.dim

@@ -3,7 +3,7 @@ import torch
 
 from t2igan.errors import UserError
 from t2igan.layout.segments import SpatioTextualMap, crop_segments, segments_of_masks
-from t2igan.models.conditioner import all_segments, labels_of
+from t2igan.models.conditioner import Conditioner, all_segments, labels_of
 from t2igan.models.gan_step import Chunk
 from t2igan.models.generator_losses import GeneratorView, Judged
 from t2igan.models.joint_encoder import SegmentEncoder
@@ -230,6 +230,15 @@ def test_widths_that_do_not_fit_and_missing_encoders_are_refused(encoder, tmp_pa
         train(small(encoder=encoder, dim=9), 1, tmp_path)
     with pytest.raises(UserError, match="needs model"):
         train(small(), 1, tmp_path)
+
+
+@pytest.mark.parametrize("told", ["texts", "labels", "nothing"])
+def test_what_would_have_no_effect_is_refused(encoder, told):
+    with pytest.raises(UserError, match=f"prior has no effect with told: {told}: set it to null"):
+        Conditioner(told, encoder if told == "texts" else None, "prior.ckpt")
+    if told != "texts":
+        with pytest.raises(UserError, match=f"encoder has no effect with told: {told}"):
+            Conditioner(told, encoder, None)
 
 
 def test_labels_are_those_of_the_segments():

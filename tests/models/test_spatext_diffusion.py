@@ -9,9 +9,10 @@ from t2igan.models.joint_encoder import SegmentEncoder
 from t2igan.models.spatext_diffusion import Denoiser, SpaTextDiffusion
 from t2igan.models.spatext_hosts import LatentHost, PixelHost, widen_first_convolution
 from t2igan.models.suite_module import load_module
+from t2igan.nn.randomness import Purpose, StepRandom
 from tests.clip_fixture import write_clip
 from tests.models.test_joint_encoder import train
-from tests.segment_fixture import toy_batch
+from tests.segment_fixture import VOCABULARY, toy_batch
 
 diffusers = pytest.importorskip("diffusers")
 DIM = 8
@@ -46,6 +47,30 @@ def test_the_loss_falls_and_the_model_is_saved(encoder, tmp_path):
     untrained = build_untrained_subject(path, seed=1)
     assert untrained.card.kind == "untrained" and not untrained.notes
     assert not torch.allclose(draw(untrained.module, batch, batch.layouts), images, atol=1e-2)
+
+
+def test_captions_and_maps_are_dropped_each_alone_and_both_together(encoder):
+    torch.manual_seed(0)
+    host = PixelHost(32, planes=4, **SMALL)
+    module = SpaTextDiffusion(host, encoder, most=2, dropped=0.2, both_dropped=0.3)
+    module.vocabulary = VOCABULARY
+    module.configure_model()
+    shown = {}
+
+    def predict(noisy, times, text, st_map):
+        shown.update(noisy=noisy, text=text, st_map=st_map)
+        return torch.ones_like(noisy)
+
+    host.predict = predict
+    batch, random = toy_batch(300, 7), StepRandom(0, 0)
+    loss = module._loss(batch, random, host)
+    noise = random.normal(300, module.generator.noise_dim, Purpose.DIFFUSION_NOISE).view(300, 3, 32, 32)
+    assert torch.allclose(loss, (noise - 1).square().mean())  # it is the noise that is to be predicted
+    silent, nowhere = ~shown["text"].any(1), ~shown["st_map"].index.flatten(1).any(1)
+    shares = [each.float().mean().item() for each in (silent, nowhere, silent & nowhere)]
+    assert shares == pytest.approx([0.3 + 0.7 * 0.2, 0.3 + 0.7 * 0.2, 0.3 + 0.7 * 0.04], abs=0.07)
+    assert torch.allclose(shown["text"][~silent].norm(dim=1), torch.ones(int((~silent).sum())), atol=1e-5)
+    assert set(shown["st_map"].present.sum(1)[~nowhere].tolist()) == {1, 2}
 
 
 @pytest.mark.parametrize("sampler", ["ddim", "dpm-solver++"])
@@ -129,6 +154,11 @@ def test_a_widened_stable_diffusion_says_what_it_said_and_can_be_trained(encoder
     st_map = SpatioTextualMap(torch.randn(2, 2, DIM), torch.randint(0, 3, (2, 16, 16)))
     said = host.predict(noisy, times, text, st_map)
     assert torch.allclose(said, before(noisy, times, encoder_hidden_states=text).sample, atol=1e-6)
+    vae, images = diffusers.AutoencoderKL.from_pretrained(folder / "vae").eval(), torch.rand(2, 3, 16, 16) * 2 - 1
+    with torch.no_grad():
+        mean = vae.encode(images).latent_dist.mean
+        assert torch.allclose(host.encode(images), 0.18215 * mean, atol=1e-5)
+        assert torch.allclose(host.decode(0.18215 * mean), vae.decode(mean).sample.clamp(-1, 1), atol=1e-4)
     module = SpaTextDiffusion(host, encoder, steps=2, lr=1e-2)
     path = train(module, 2, tmp_path, size=2)
     assert host.unet.conv_in.weight[:, 4:].abs().max() > 0
