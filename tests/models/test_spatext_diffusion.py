@@ -43,6 +43,9 @@ def test_the_loss_falls_and_the_model_is_saved(encoder, tmp_path):
     assert torch.equal(draw(again, batch, batch.layouts), images)
     assert not torch.allclose(draw(again, batch), images, atol=1e-3)  # without what was said of places
     assert not torch.allclose(draw(again, batch, batch.layouts, weights="raw"), images, atol=1e-4)
+    averaged = again.averages["generator"].module
+    again.generator.load_state_dict(averaged.state_dict())  # what "raw" draws with is now what "ema" drew with
+    assert torch.equal(draw(again, batch, batch.layouts, weights="raw"), images)
     assert not any("conditioner" in key for key in torch.load(path, weights_only=True)["state_dict"])
     untrained = build_untrained_subject(path, seed=1)
     assert untrained.card.kind == "untrained" and not untrained.notes

@@ -59,7 +59,7 @@ class SegmentEmbedder(Embedder):
     """Values of the told segments of each image, in columns of ``protocol.segments``; NaN where there is none.
 
     Columns: own masks and texts as given; those of another image; own with exact masks; 1 for segments whose like
-    no training image shows.
+    no training image shows, 0 for those whose like one does, NaN for those of which that is no question.
 
     Args:
         network: gives what values are made of.
@@ -77,7 +77,7 @@ class SegmentEmbedder(Embedder):
     @property
     def identity(self) -> list[str]:
         """With the images whose segments are held against others, which the whole plan decides."""
-        return [*super().identity, self._partners]
+        return [*super().identity, self._partners, "seen and unseen of pairs alone"]
 
     @torch.no_grad()
     def __call__(self, shown: NumberedImages) -> Rows:
@@ -89,8 +89,9 @@ class SegmentEmbedder(Embedder):
             for ids in (self._setting.plan.captions, self._shuffled)
         )
         seen = self._seen(images)
-        is_unseen = UNSEEN.get(store.name)
-        flags = [float("nan") if is_unseen is None else float(is_unseen(text)) for text in own.given.flat_texts]
+        is_unseen = UNSEEN.get(store.name, lambda text: None)
+        answers = [is_unseen(text) for text in own.given.flat_texts]
+        flags = [float("nan") if answer is None else float(answer) for answer in answers]
         columns = [
             self._spread(self._values(seen, images, own, own.given), own.given),
             self._spread(self._values(seen, images, other, other.given), other.given),

@@ -20,7 +20,16 @@ from t2igan.data.sources.scenes.painter import paint_scene
 from t2igan.data.sources.scenes.sentences import Mention, describe, write_captions, write_narrative
 from t2igan.data.sources.scenes.source import ScenesRecipe, ScenesSource, write_scenes
 from t2igan.data.sources.scenes.traces import speak
-from t2igan.data.sources.scenes.world import COLORS, HELD_OUT, PLACES, THINGS, Thing, invent_scene, is_unseen
+from t2igan.data.sources.scenes.world import (
+    COLORS,
+    HELD_OUT,
+    PLACES,
+    THINGS,
+    Thing,
+    invent_scene,
+    is_unseen,
+    unseen_pair,
+)
 from t2igan.errors import UserError
 from t2igan.layout.labels import COCO_STUFF
 from t2igan.layout.localized import narrative_words, read_localized
@@ -69,6 +78,13 @@ def test_training_shows_no_held_out_pair_and_validation_shows_both_kinds():
     assert pairs == {(color, thing) for color in COLORS for thing in THINGS} - HELD_OUT
     shown = [is_unseen(f"{thing.color} {thing.name}") for scene, _ in scenes(200, 0.4) for thing in scene.things]
     assert 0.3 < np.mean(shown) < 0.5
+
+
+def test_only_texts_of_a_colour_and_a_thing_are_pairs():
+    found = [
+        unseen_pair(text) for text in ("a small red airplane", "a red bird", "a grey sky", "red flowers by a bird")
+    ]
+    assert found == [True, False, None, None]
 
 
 def test_every_place_is_drawn_and_names_are_of_coco():

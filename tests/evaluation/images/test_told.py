@@ -3,6 +3,7 @@ import torch
 import yaml
 
 from t2igan.data.datamodule import CaptionedImagesModule
+from t2igan.data.sources.scenes.world import unseen_pair
 from t2igan.data.store import open_store
 from t2igan.errors import UserError
 from t2igan.evaluation.evaluation import Evaluation
@@ -74,9 +75,20 @@ def test_real_images_are_better_than_shuffled_conditions_on_all_three(scenes_sto
     assert values["local-iou"] > values["local-iou-shuffled"] + 0.1
     assert values["local-distance"] < values["local-distance-shuffled"] - 0.05
     assert values["global-distance"] < values["global-distance-shuffled"]
+
+
+def test_seen_and_unseen_are_of_things_alone(scenes_store, networks, tmp_path):
+    """They part the segments that name a pair of a colour and a thing; a sky is neither."""
+    store, pinned = open_store(scenes_store), protocol(tmp_path)
+    found = run(RealImages(), pinned, store, networks).metrics
+    split = store.split("test")
+    captions = RealImages().plan(pinned, split).captions
+    texts = told_of(split, store.image_size, pinned, captions).given.flat_texts
+    answers = [unseen_pair(text) for text in texts]
+    assert None in answers
     for name in ("local-iou", "local-distance"):
-        parts = sorted((values[f"{name}-seen"], values[f"{name}-unseen"]))
-        assert parts[0] <= values[name] <= parts[1] and parts[0] < parts[1]
+        counts = [found[f"{name}{part}"].n for part in ("", "-seen", "-unseen")]
+        assert counts == [len(texts), answers.count(False), answers.count(True)]
 
 
 def test_values_do_not_depend_on_the_batch_and_are_kept(scenes_store, networks, tmp_path, generated):
@@ -112,6 +124,10 @@ def test_rough_masks_are_scored_beside_exact_ones(scenes_store, networks, tmp_pa
     store, pinned = open_store(scenes_store), protocol(tmp_path, segments_masks="box")
     values = {name: each.value for name, each in run(RealImages(), pinned, store, networks).metrics.items()}
     assert values["local-iou-exact"] != values["local-iou"]
+    split = store.split("test")
+    told, drawn = (ask(split, store.image_size, pinned, [0, 7, 13]) for ask in (told_of, layouts_to_draw))
+    assert torch.equal(drawn.instances.long(), told.given.index)  # a generator is given the rough ones
+    assert not torch.equal(told.given.index, told.exact.index)
     exact = run(RealImages(), protocol(tmp_path), store, networks).metrics
     assert values["local-iou-exact"] == pytest.approx(exact["local-iou"].value)
     assert "local-iou-exact" not in exact

@@ -27,6 +27,11 @@ def is_unseen(text: str) -> bool:
     return any(pair in HELD_OUT for pair in _PAIR.findall(text))
 
 
+def unseen_pair(text: str) -> bool | None:
+    """The same of a text that names a pair of a colour and a thing; None for any other, such as "a grey sky"."""
+    return is_unseen(text) if _PAIR.search(text) else None
+
+
 # Where each thing can be, and its width at the front of the picture as a share of the frame.
 _WIDTHS = {"airplane": 0.56, "bird": 0.40, "boat": 0.50, "bus": 0.62, "car": 0.54, "dog": 0.46, "kite": 0.30,
            "sheep": 0.43, "umbrella": 0.50}  # fmt: skip
