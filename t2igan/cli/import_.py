@@ -1,4 +1,4 @@
-"""``t2igan import``: released weights -> a checkpoint of the suite; ``t2igan export``: and back."""
+"""``t2igan import``: released weights -> a checkpoint of the suite."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -8,18 +8,14 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from t2igan.cli.export_zoo import export_to_zoo
-from t2igan.cli.next_step import sampling, scoring
+from t2igan.cli.next_step import sampling
 from t2igan.cli.parsing import call
 from t2igan.data.vocabulary import read_captions_pickle
 from t2igan.errors import UserError
 from t2igan.interop.assemble import System, Words, assemble, write_checkpoint
-from t2igan.interop.export import network_in, write_official
 from t2igan.interop.files import ReleasedNetwork, read_networks
 from t2igan.models.adversarial import AdversarialModule
 from t2igan.models.damsm import DAMSM
-from t2igan.models.drawing import DrawingModule
-from t2igan.models.suite_module import load_module
 
 # Words of Python cannot name a function's arguments.
 SPELLINGS = {"--as": "--kind", "--with": "--beside+"}
@@ -29,10 +25,7 @@ console = Console()
 
 def run(verb: str, argv: Sequence[str]) -> None:
     """Run the verb."""
-    if verb == "export":
-        call(export_verb, argv, verb)
-    else:
-        call(import_verb, list(_spelt(argv)), verb)
+    call(import_verb, list(_spelt(argv)), verb)
 
 
 def _spelt(argv: Sequence[str]) -> Iterator[str]:
@@ -89,7 +82,7 @@ def import_verb(
         "legacy_power_iteration": legacy_power_iteration,
         "probabilities": probabilities,
     }
-    _require_another_file(out, [file, *beside])
+    require_another_file(out, [file, *beside])
     words = (
         None if captions_pickle is None else Words(captions_pickle, read_captions_pickle(captions_pickle)[0].words)
     )
@@ -108,7 +101,12 @@ def import_verb(
     console.print(f"next: {_next(system, file, out, captions_pickle)}", soft_wrap=True, markup=False)
 
 
-def _require_another_file(out: str, inputs: Sequence[str]) -> None:
+def require_another_file(out: str, inputs: Sequence[str]) -> None:
+    """Refuse to write over what is read.
+
+    Raises:
+        UserError: ``out`` is one of the inputs.
+    """
     if Path(out).resolve() in [Path(path).resolve() for path in inputs]:
         raise UserError(f"--out: {out} is what is read; give another name, it would be overwritten")
 
@@ -168,39 +166,3 @@ def _next(system: System, file: str, out: str, captions: str | None) -> str:
         f"it works with {missing} and their vocabulary: t2igan import {file} --as {each.kind} --with {with_what} "
         f"--captions_pickle captions.pickle --out {out}"
     )
-
-
-def export_verb(
-    checkpoint: str,
-    *,
-    out: str,
-    part: str | None = None,
-    weights: Literal["ema", "raw"] = "ema",
-    to: Literal["original", "zoo"] = "original",
-) -> None:
-    """Hand weights on: to the original code, or as safetensors with all that is known of them.
-
-    Args:
-        checkpoint: of the suite, trained here or imported; with --to zoo also the folder of its run.
-        out: the file to write, as the original code loads it, such as netG.pth; with --to zoo a folder.
-        part: generator, text_encoder, image_encoder, discriminators.0 ...; default: the generator, or the only one.
-        weights: averaged weights (ema), as the AttnGAN family's generators are released, or those that training
-            moved (raw).
-        to: original, or zoo: averaged weights in half precision, with configuration, curve, samples and model card.
-    """
-    if to == "zoo":
-        if part is not None or weights != "ema":
-            raise UserError("--to zoo takes the averaged weights of all networks: leave --part and --weights out")
-        file, name = export_to_zoo(checkpoint, out)
-        console.print(f"wrote {file}, {file.stat().st_size / 1e6:.2f} MB", soft_wrap=True, markup=False)
-        module = load_module(file)
-        if isinstance(module, DrawingModule):
-            said = scoring(name, module.generator.image_sizes[-1])
-            console.print(f"next: {said}", soft_wrap=True, markup=False)
-        return
-    _require_another_file(out, [checkpoint])
-    network = network_in(checkpoint, part, weights)
-    tensors = write_official(network, out)
-    console.print(f"wrote {out}: {type(network).__name__}, {tensors} tensors", soft_wrap=True, markup=False)
-    back = Path(out).with_suffix(".t2igan.ckpt")
-    console.print(f"next: t2igan import {out} --out {back} brings it back", soft_wrap=True, markup=False)

@@ -37,9 +37,11 @@ VERBS = {
     "benchmark": ("t2igan.cli.benchmark", "run a whole plan: data, training, scores, report"),
     "import": ("t2igan.cli.import_", "released weights -> a checkpoint of the suite"),
     "export": (
-        "t2igan.cli.import_",
-        "weights as the original code loads them, or for a zoo of one's own",
+        "t2igan.cli.export",
+        "weights for the original code, as safetensors or ONNX, for a zoo of one's own",
     ),
+    "push": ("t2igan.cli.hub", "weights with their model card to a Hugging Face hub"),
+    "pull": ("t2igan.cli.hub", "weights from a Hugging Face hub"),
     "report": ("t2igan.cli.report", "tables, curves and images of what was measured"),
     "profile": (
         "t2igan.cli.profile",

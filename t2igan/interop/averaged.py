@@ -18,14 +18,15 @@ KEPT = ("global_step", SELECTED)
 LEFT_OUT = (DIGEST, "config", "recipe")
 
 
-def averaged_checkpoint(path: str | Path) -> dict[str, Any]:
-    """A checkpoint without what only training needs, in half precision.
+def averaged_checkpoint(path: str | Path, half: bool = True) -> dict[str, Any]:
+    """A checkpoint without what only training needs, in half precision or in its own.
 
     Of a GAN that is its generator and its text encoder, averaged where the training kept averages; of any other
     module all that it is. Buffers stay as they are: a running variance may be too small for half precision.
 
     Args:
         path: of a checkpoint of the suite.
+        half: whether weights are halved.
 
     Returns:
         What :func:`t2igan.models.weights_file.write_weights` takes.
@@ -44,7 +45,8 @@ def averaged_checkpoint(path: str | Path) -> dict[str, Any]:
         state |= {f"{prefix}{name}": value for name, value in network.state_dict().items()}
         buffers |= {f"{prefix}{name}" for name, _ in network.named_buffers()}
     kept = {key: checkpoint[key] for key in KEPT if key in checkpoint}
-    return {STATE: halved(state, frozenset(buffers)), OWN: own | {"config": config}, **kept}
+    weights = halved(state, frozenset(buffers if half else state))
+    return {STATE: weights, OWN: own | {"config": config}, **kept}
 
 
 def _networks(module: SuiteModule) -> dict[str, nn.Module]:

@@ -10,7 +10,7 @@ from evaluation_fixtures import write_protocol
 from PIL import Image
 from released_weights import SMALL, assert_same, released_state, write_captions_pickle
 
-from t2igan.cli import import_, parsing
+from t2igan.cli import export, import_, parsing
 from t2igan.cli.main import main
 from t2igan.data.store import open_store
 from t2igan.evaluation.record import read_records
@@ -173,6 +173,7 @@ def commands_of_the_readme():
 @pytest.mark.parametrize("words", commands_of_the_readme(), ids=" ".join)
 def test_commands_of_the_readme_are_accepted(words, monkeypatch):
     taken = {}
-    monkeypatch.setattr(import_, "call", lambda *call: taken.update(parsing.parse(*call)))
+    for module in (import_, export):
+        monkeypatch.setattr(module, "call", lambda *call: taken.update(parsing.parse(*call)))
     main(words)
     assert taken["out"]

@@ -1,5 +1,7 @@
 """The weights that come with the package are whole, small, scored and able to draw."""
 
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -7,6 +9,7 @@ import t2igan
 from t2igan.evaluation.record import read_records
 from t2igan.models.adversarial import AdversarialModule
 from t2igan.models.suite_module import content_sha256
+from t2igan.reporting.names import system_name
 from t2igan.zoo import CARD, RECORDS, locate, zoo_names
 
 NAMES = zoo_names()
@@ -38,3 +41,16 @@ def test_colours_that_a_caption_names_are_there(name):
     red, blue = (model.sample(f"a {colour} bird", n=8).images.float().mean((0, 2, 3)) for colour in ("red", "blue"))
     assert red[0] - red[2] > blue[0] - blue[2]
     assert torch.isfinite(red).all()
+
+
+def test_the_page_says_what_they_scored():
+    """docs/zoo.md has a row for each, made of its record."""
+    page = (Path(__file__).parents[2] / "docs" / "zoo.md").read_text(encoding="utf-8")
+    for name in [name for name in NAMES if "gan" in name]:
+        records = read_records(locate(name).with_name(RECORDS))
+        (record,) = [one for one in records if one.subject.kind == "checkpoint"]
+        fd = record.metrics["fd-classifier"].value
+        score = record.metrics["r-precision@damsm-independent (zoo)"].value
+        steps = record.subject.training.steps
+        row = f"| {system_name(name.rpartition('/')[2])} | {steps:,} | {fd:.2f} | {100 * score:.1f} % |"
+        assert row in page, row

@@ -115,4 +115,4 @@ def test_weights_too_large_for_half_precision_are_refused():
 def test_one_network_alone_is_no_entry(own_zoo, checkpoints, capsys):
     with pytest.raises(SystemExit):
         main(["export", str(checkpoints.generator), "--to", "zoo", "--out", "x", "--part", "generator"])
-    assert "--to zoo takes the averaged weights of all networks" in capsys.readouterr().err
+    assert "--part belongs to --to original" in capsys.readouterr().err

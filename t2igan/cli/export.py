@@ -1,0 +1,106 @@
+"""``t2igan export``: weights handed on, to the original code, as safetensors, as ONNX, for a zoo."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from rich.console import Console
+
+from t2igan.cli.export_zoo import export_to_zoo
+from t2igan.cli.import_ import require_another_file
+from t2igan.cli.next_step import sampling, scoring
+from t2igan.cli.parsing import call
+from t2igan.errors import UserError
+from t2igan.evaluation.subjects.chosen import checkpoint_of
+from t2igan.interop.averaged import averaged_checkpoint
+from t2igan.interop.export import network_in, write_official
+from t2igan.interop.onnx import write_onnx
+from t2igan.models.drawing import DrawingModule
+from t2igan.models.suite_module import load_module
+from t2igan.models.weights_file import SUFFIX, write_weights
+from t2igan.ranges import Count
+
+Weights = Literal["ema", "raw"]
+
+console = Console()
+
+
+def run(verb: str, argv: Sequence[str]) -> None:
+    """Run the verb."""
+    call(export_verb, argv, verb)
+
+
+def export_verb(
+    checkpoint: str,
+    *,
+    out: str,
+    to: Literal["original", "safetensors", "onnx", "zoo"] = "original",
+    part: str | None = None,
+    weights: Literal["ema", "raw"] = "ema",
+    words: Count = 18,
+) -> None:
+    """Hand weights on: to the original code, as safetensors, as ONNX, or with all that is known of them.
+
+    Args:
+        checkpoint: of the suite, trained here or imported, the folder of its run, or a name of the zoo.
+        out: the file to write, such as netG.pth, model.safetensors, model.onnx; with --to zoo a folder.
+        to: original: a network as the original code loads it; safetensors: all averaged networks, a checkpoint like
+            any other that cannot be trained on; onnx: generator with text encoder; zoo: a folder with safetensors
+            in half precision, configuration, curve, samples and model card.
+        part: generator, text_encoder, image_encoder, discriminators.0 ... of --to original; default: the generator,
+            or the only one.
+        weights: averaged weights (ema), as the AttnGAN family's generators are released, or those that training
+            moved (raw).
+        words: the most words of a caption, with --to onnx.
+    """
+    if to != "original" and part is not None:
+        raise UserError(f"--part belongs to --to original, leave it out of --to {to}")
+    if to in ("zoo", "safetensors") and weights != "ema":
+        raise UserError(f"--to {to} takes the averaged weights of all networks: leave --weights out")
+    if to == "zoo":
+        _to_zoo(checkpoint, out)
+        return
+    require_another_file(out, [checkpoint])
+    if to == "original":
+        _to_original(checkpoint, out, part, weights)
+    elif to == "safetensors":
+        _to_safetensors(checkpoint, out)
+    else:
+        _to_onnx(checkpoint, out, weights, words)
+
+
+def _to_original(checkpoint: str, out: str, part: str | None, weights: Weights) -> None:
+    network = network_in(checkpoint_of(checkpoint), part, weights)
+    tensors = write_official(network, out)
+    _say(f"wrote {out}: {type(network).__name__}, {tensors} tensors")
+    back = Path(out).with_suffix(".t2igan.ckpt")
+    _say(f"next: t2igan import {out} --out {back} brings it back")
+
+
+def _to_safetensors(checkpoint: str, out: str) -> None:
+    if Path(out).suffix != SUFFIX:
+        raise UserError(f"--out: {out} must end in {SUFFIX}, by which its kind is known")
+    write_weights(Path(out), averaged_checkpoint(checkpoint_of(checkpoint), half=False))
+    module = load_module(out)
+    _say(f"wrote {out}: {type(module).__name__}, {Path(out).stat().st_size / 1e6:.2f} MB")
+    if isinstance(module, DrawingModule):
+        _say(f"next: {sampling(out, module, 'drawn')}")
+
+
+def _to_onnx(checkpoint: str, out: str, weights: Weights, words: int) -> None:
+    module = load_module(checkpoint_of(checkpoint)).eval()
+    size = write_onnx(module, out, weights, words)
+    _say(f"wrote {out}: {type(module).__name__} of captions of at most {words} words, {size / 1e6:.2f} MB")
+    _say("next: docs/export.md says how onnxruntime draws with it")
+
+
+def _to_zoo(checkpoint: str, out: str) -> None:
+    file, name = export_to_zoo(checkpoint, out)
+    _say(f"wrote {file}, {file.stat().st_size / 1e6:.2f} MB")
+    module = load_module(file)
+    if isinstance(module, DrawingModule):
+        _say(f"next: {scoring(name, module.generator.image_sizes[-1])}")
+
+
+def _say(line: str) -> None:
+    console.print(line, soft_wrap=True, markup=False)

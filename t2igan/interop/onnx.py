@@ -1,0 +1,139 @@
+"""Generators with their text encoders as ONNX: word ids and noise in, images out, without this package."""
+
+import io
+import logging
+import warnings
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import torch
+from torch import Tensor, nn
+
+from t2igan.errors import UserError
+from t2igan.files import write_whole
+from t2igan.models.adversarial import AdversarialModule
+from t2igan.models.suite_module import SuiteModule
+from t2igan.networks.synthesis import Generator
+from t2igan.text.embedding import TextEmbedding
+from t2igan.text.encoder import TextEncoder
+
+INPUTS, OUTPUT = ("noise", "captions", "lengths"), "images"
+VOCABULARY = "vocabulary"
+OPSET = 18
+
+
+class UnpackedEncoder(nn.Module):
+    """A text encoder without packed sequences, which ONNX does not have; its values are the same.
+
+    The backward direction reads each caption turned round within its own length, in place of a packed sequence.
+
+    Args:
+        encoder: whose weights are taken.
+    """
+
+    def __init__(self, encoder: TextEncoder) -> None:
+        super().__init__()
+        self.embedding, both = encoder.embedding, encoder.rnn
+        self.directions = nn.ModuleList()
+        for ending in ("", "_reverse"):
+            one = type(both)(both.input_size, both.hidden_size, batch_first=True)
+            one.load_state_dict({name: getattr(both, name + ending) for name in one.state_dict()})
+            self.directions.append(one)
+
+    def forward(self, captions: Tensor, lengths: Tensor) -> TextEmbedding:
+        """As :meth:`TextEncoder.forward`, for captions (B, T) of which T is the longest that is meant."""
+        places = torch.arange(captions.shape[1], device=captions.device)[None]
+        last = lengths[:, None] - 1
+        turned = torch.where(places <= last, last - places, places)[:, :, None]
+        embedded = self.embedding(captions)
+        ahead, _ = self.directions[0](embedded)
+        back, _ = self.directions[1](embedded.gather(1, turned.expand(-1, -1, embedded.shape[2])))
+        end = last[:, :, None].expand(-1, -1, ahead.shape[2])
+        sentence = torch.cat([ahead.gather(1, end), back.gather(1, end)], 2)[:, 0]
+        padding = places > last
+        words = torch.cat([ahead, back.gather(1, turned.expand(-1, -1, back.shape[2]))], 2)
+        return TextEmbedding(sentence, (words * ~padding[:, :, None]).transpose(1, 2), padding)
+
+
+class Drawing(nn.Module):
+    """Noise (B, Z), captions (B, T), lengths (B,) -> images (B, 3, S, S) in [-1, 1].
+
+    Args:
+        module: whose networks draw.
+        weights: averaged, or those that training moved.
+    """
+
+    def __init__(self, module: AdversarialModule, weights: Literal["ema", "raw"]) -> None:
+        super().__init__()
+        networks: dict[str, nn.Module] = {"generator": module.generator, "text_encoder": module.text_encoder}
+        if weights == "ema":
+            networks |= {name: average.module for name, average in module.averages.items()}
+        self.generator = networks["generator"]
+        self.text_encoder = UnpackedEncoder(cast(TextEncoder, networks["text_encoder"]))
+        self._module = (module,)  # not a child: its other networks stay out of the file
+
+    def forward(self, noise: Tensor, captions: Tensor, lengths: Tensor) -> Tensor:
+        """The images of the last stage."""
+        told = self._module[0].conditions(self.text_encoder(captions, lengths), None)
+        return cast(Generator, self.generator).from_random(noise, told).images[-1]
+
+
+def write_onnx(module: SuiteModule, out: str | Path, weights: Literal["ema", "raw"], words: int) -> int:
+    """Write a generator with its text encoder; one image of one caption a run.
+
+    Inputs ``noise`` float (1, Z), ``captions`` int64 (1, words), 0 = padding, ``lengths`` int64 (1,); output
+    ``images`` float (1, 3, S, S) in [-1, 1]. The words of the ids are in the file's metadata, a line each.
+
+    Args:
+        module: a GAN of captions.
+        out: the file, replaced in one go.
+        weights: averaged, or those that training moved.
+        words: the most words of a caption.
+
+    Returns:
+        Bytes written.
+
+    Raises:
+        UserError: what it draws is not of captions alone, or ONNX's packages are not installed.
+    """
+    if not isinstance(module, AdversarialModule) or module.requires != {"captions"}:
+        raise UserError(f"--to onnx: takes a GAN that draws captions, {type(module).__name__} is none")
+    if not isinstance(module.text_encoder, TextEncoder):
+        raise UserError(
+            f"--to onnx: knows no {type(module.text_encoder).__name__}, only the recurrent text encoder"
+        )
+    try:
+        import onnx
+        import onnxscript  # noqa: F401 (torch's exporter asks for it, and says so in many lines)
+    except ImportError as error:
+        raise UserError("--to onnx: needs ONNX: pip install 't2igan[onnx]'") from error
+    captions = torch.ones(1, words, dtype=torch.int64)
+    example = torch.zeros(1, module.generator.random_dim), captions, torch.tensor([words])
+    content = _exported(Drawing(module, weights).eval(), example)
+    model = onnx.load_from_string(content)
+    entry = model.metadata_props.add()
+    entry.key, entry.value = VOCABULARY, "\n".join(module.vocabulary)
+    content = model.SerializeToString()
+    write_whole(Path(out), content)
+    return len(content)
+
+
+def _exported(drawing: nn.Module, example: tuple[Any, ...]) -> bytes:
+    """The bytes of the file, without the exporter's remarks."""
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")
+        made = torch.onnx.export(
+            drawing,
+            example,
+            input_names=INPUTS,
+            output_names=[OUTPUT],
+            opset_version=OPSET,
+            dynamo=True,
+            external_data=False,
+            verbose=False,
+        )
+    assert made is not None  # torch's types: with dynamo it is a program
+    written = io.BytesIO()
+    made.save(written)
+    return written.getvalue()
