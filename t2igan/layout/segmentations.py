@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 from pycocotools import mask as coco_mask
 
+from t2igan.image_files import decoding
 from t2igan.layout.labels import COCO_STUFF, NO_SEGMENT, VOID, LabelSet
 
 _SUFFIXES = ("-merged", "-other", "-stuff")
@@ -145,13 +146,10 @@ def read_panoptic_map(path: Path) -> np.ndarray:
 
 
 def _pixels(path: Path, modes: Sequence[str], what: str) -> np.ndarray:
-    try:
-        with Image.open(path) as image:
-            if image.mode in modes:
-                return np.asarray(image)
-            mode = image.mode
-    except Exception as error:  # PIL raises OSError, SyntaxError, ValueError, DecompressionBombError, ...
-        raise BadSegmentationError(f"{path}: does not decode ({error})") from error
+    with decoding(path, BadSegmentationError), Image.open(path) as image:
+        if image.mode in modes:
+            return np.asarray(image)
+        mode = image.mode
     raise BadSegmentationError(f"{path}: its mode is {mode}, not {what}")
 
 

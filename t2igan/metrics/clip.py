@@ -16,6 +16,7 @@ from t2igan.metrics.bootstrap import mean_estimate
 from t2igan.metrics.estimate import Estimate
 from t2igan.metrics.indexed import IndexedMetric
 from t2igan.metrics.weights import file_sha256
+from t2igan.optional import library, reading
 
 WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin")
 # Of OpenAI's CLIP; a folder with a preprocessor_config.json has its own.
@@ -96,18 +97,13 @@ class ClipEncoder(Clip):
 
     def __init__(self, folder: str | Path) -> None:
         folder = Path(folder)
-        try:
-            from transformers import AutoTokenizer, CLIPModel
-        except ImportError as error:
-            raise UserError("CLIP metrics need `pip install transformers`, which is not installed") from error
+        transformers = library("transformers", "CLIP metrics", "transformers")
         weights = next((folder / name for name in WEIGHT_FILES if (folder / name).is_file()), None)
         if weights is None or not (folder / "config.json").is_file():
             raise UserError(f"{folder}: no CLIP here; put config.json, the weights and the tokenizer's files there")
-        try:
-            model = CLIPModel.from_pretrained(folder, local_files_only=True)
-            tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        except Exception as error:  # its libraries raise kinds of their own for damaged files
-            raise UserError(f"{folder}: not a readable CLIP ({' '.join(str(error).split())[:120]})") from error
+        with reading(folder, "CLIP"):
+            model = transformers.CLIPModel.from_pretrained(folder, local_files_only=True)
+            tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
         config: Any = model.config
         mean, std = _pixel_statistics(folder / "preprocessor_config.json")
         super().__init__(config.vision_config.image_size, mean, std)

@@ -21,6 +21,7 @@ from t2igan.metrics.weights import file_sha256
 from t2igan.models.suite_module import SuiteModule, content_sha256, load_module
 from t2igan.nn.images import to_signed
 from t2igan.nn.randomness import Purpose
+from t2igan.optional import library, reading
 from t2igan.ranges import Count, Rate, Share, Whole
 
 WEIGHTS = "model.safetensors"
@@ -166,13 +167,11 @@ class TransformersSegmenter(nn.Module):
             raise UserError(
                 f"{folder}: no segmenter here; put config.json, preprocessor_config.json, {WEIGHTS} there"
             )
-        try:
-            from transformers import AutoImageProcessor, AutoModelForSemanticSegmentation
-
-            self._model: Any = AutoModelForSemanticSegmentation.from_pretrained(folder, local_files_only=True)
-            self._processor: Any = AutoImageProcessor.from_pretrained(folder, local_files_only=True)
-        except Exception as error:  # its libraries raise kinds of their own for damaged files
-            raise UserError(f"{folder}: no readable segmenter ({' '.join(str(error).split())[:120]})") from error
+        transformers = library("transformers", "segmenters of transformers", "transformers")
+        with reading(folder, "segmenter"):
+            model = transformers.AutoModelForSemanticSegmentation
+            self._model: Any = model.from_pretrained(folder, local_files_only=True)
+            self._processor: Any = transformers.AutoImageProcessor.from_pretrained(folder, local_files_only=True)
         names = {int(number): name.replace(" ", "-") for number, name in self._model.config.id2label.items()}
         table = torch.full((max(names) + 1,), VOID, dtype=torch.uint8)
         for number, name in names.items():

@@ -16,7 +16,10 @@ from t2igan.layout.segments import SpatioTextualMap
 from t2igan.models.conditioner import Conditioner
 from t2igan.nn.bounded import unbounded
 from t2igan.nn.config import Configured
+from t2igan.optional import library, reading
 from t2igan.ranges import Count, Whole
+
+WHO, EXTRA = "hosts of spatext-diffusion", "t2igan[diffusion]"
 
 
 def diffusers() -> Any:
@@ -25,11 +28,7 @@ def diffusers() -> Any:
     Raises:
         UserError: it is not installed.
     """
-    try:
-        import diffusers
-    except ImportError as error:
-        raise UserError("spatext-diffusion needs `pip install t2igan[diffusion]` (diffusers)") from error
-    return diffusers
+    return library("diffusers", WHO, EXTRA)
 
 
 class DiffusionHost(Configured, nn.Module):
@@ -145,22 +144,17 @@ class LatentHost(DiffusionHost):
 
     def __init__(self, folder: str, segment_dim: Count = 768) -> None:
         super().__init__()
-        library = diffusers()
+        images = diffusers()
         self.segment_dim = segment_dim
         parts = {name: Path(folder) / name for name in ("unet", "vae", "text_encoder", "tokenizer")}
         if lacking := [str(path) for path in parts.values() if not path.is_dir()]:
             raise UserError(f"no Stable Diffusion in {folder}: {', '.join(lacking)} are not there")
-        try:
-            import transformers
-
-            texts: Any = transformers  # whose lazy names are not all declared
-            with unbounded():
-                self.unet = library.UNet2DConditionModel.from_pretrained(parts["unet"], local_files_only=True)
-                self.vae = library.AutoencoderKL.from_pretrained(parts["vae"], local_files_only=True)
-                self.words = texts.CLIPTextModel.from_pretrained(parts["text_encoder"], local_files_only=True)
-                self._tokenizer = texts.CLIPTokenizerFast.from_pretrained(parts["tokenizer"], local_files_only=True)
-        except Exception as error:  # its libraries raise kinds of their own for damaged files
-            raise UserError(f"{folder}: no Stable Diffusion ({' '.join(str(error).split())[:120]})") from error
+        texts = library("transformers", WHO, EXTRA)
+        with reading(folder, "Stable Diffusion"), unbounded():
+            self.unet = images.UNet2DConditionModel.from_pretrained(parts["unet"], local_files_only=True)
+            self.vae = images.AutoencoderKL.from_pretrained(parts["vae"], local_files_only=True)
+            self.words = texts.CLIPTextModel.from_pretrained(parts["text_encoder"], local_files_only=True)
+            self._tokenizer = texts.CLIPTokenizerFast.from_pretrained(parts["tokenizer"], local_files_only=True)
         self.vae.requires_grad_(False)
         self.words.requires_grad_(False)
         side = self.unet.config.sample_size

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from t2igan.errors import UserError
 from t2igan.models.tagger import TokenClassifier
+from t2igan.optional import library, reading
 
 
 class TransformersTagger(TokenClassifier):
@@ -68,17 +69,14 @@ class TransformersTagger(TokenClassifier):
 
 def _read(folder: Path, labels: int) -> tuple[torch.nn.Module, str, str]:
     """The network in a folder, its configuration and its tokenizer."""
-    from transformers import AutoModelForTokenClassification, AutoTokenizer
-
+    transformers = library("transformers", "taggers of transformers", "transformers")
     if not (folder / "config.json").is_file():
         raise UserError(f"{folder}: no network of transformers here; put config.json, weights and tokenizer there")
-    try:
-        model = AutoModelForTokenClassification.from_pretrained(
+    with reading(folder, "network"):
+        model = transformers.AutoModelForTokenClassification.from_pretrained(
             folder, local_files_only=True, num_labels=labels, ignore_mismatched_sizes=True
         )
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, add_prefix_space=True)
-    except Exception as error:  # its libraries raise kinds of their own for damaged files
-        raise UserError(f"{folder}: not a readable network ({' '.join(str(error).split())[:120]})") from error
+        tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True, add_prefix_space=True)
     if not tokenizer.is_fast:
         raise UserError(f"{folder}: has no fast tokenizer, which tells words apart; add its tokenizer.json")
     return model, model.config.to_json_string(use_diff=False), tokenizer.backend_tokenizer.to_str()

@@ -52,7 +52,7 @@ def test_the_classes_themselves_say_the_same(kind):
         for base in BASES[kind]
         for each in subclasses(base)
         if each is not base
-        and each.__module__.startswith(("t2igan.models.", "t2igan.losses.", "t2igan.data."))
+        and each.__module__.startswith(("t2igan.models.", "t2igan.networks.", "t2igan.losses.", "t2igan.data."))
         and "ABC" not in [parent.__name__ for parent in each.__bases__]
     }
     assert {each.name for each in entries(kind)} == found

@@ -178,7 +178,7 @@ def write(path, content):
         (lambda f, t: write(t, t.read_text() + "77.png,x\n"), ["line 13: no image '77.png'", "--strict false"]),
         (lambda f, t: write(t, t.read_text() + "7.png,!\n"), ["line 13: no word of a-z or 0-9 in caption '!'"]),
         (lambda f, t: (f / "3.png").rename(f / "three.png"), ["2 faults", "'3.png'", "1 image without a caption"]),
-        (lambda f, t: write(f / "3.png", b""), ["3.png: not a readable image"]),
+        (lambda f, t: write(f / "3.png", b""), ["3.png: does not decode"]),
         (lambda f, t: [path.unlink() for path in f.iterdir()], ["flowers: holds no image (.jpg"]),
         (lambda f, t: write(t, t.read_text() + "3,again\n") or (f / "3.png").rename(f / "3.jpg"), ["'3.png'"]),
         (

@@ -12,6 +12,7 @@ from t2igan.data.sources.base import Findings, RawImage, first_of, has_word
 from t2igan.data.sources.caption_table import CaptionRow, at, read_rows
 from t2igan.data.vocabulary import Vocabulary
 from t2igan.errors import UserError
+from t2igan.image_files import UndecodableImageError, decoding
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 TEST_SHARE = 0.1
@@ -242,7 +243,7 @@ def _share(split: str | Path | float | None) -> float | None:
 def _image_problem(path: Path) -> str | None:
     """What is wrong with a file that should be an image, from its first bytes."""
     try:
-        with Image.open(path):
+        with decoding(path), Image.open(path):
             return None
-    except Exception as error:  # PIL raises OSError, SyntaxError, ValueError, DecompressionBombError, ...
-        return f"{path}: not a readable image ({error})"
+    except UndecodableImageError as error:
+        return str(error)

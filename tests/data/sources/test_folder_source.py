@@ -163,7 +163,7 @@ def test_what_can_be_left_out_is_listed_all_at_once(pictures):
         f"{captions}, line 9: no word of a-z or 0-9 in caption 'красная птица'",
         f"{pictures}: 1 image without a caption in {captions}: deep/er/e.bmp",
     ]
-    assert problems[4].startswith(f"{pictures}/b.PNG: not a readable image") and len(problems) == 5
+    assert problems[4].startswith(f"{pictures}/b.PNG: does not decode") and len(problems) == 5
 
 
 def test_many_images_without_captions_are_one_line(pictures):

@@ -1,0 +1,57 @@
+"""Packages that are not there, and folders of networks that are damaged."""
+
+import sys
+
+import pytest
+
+from t2igan.errors import UserError
+from t2igan.models.segmenter import WEIGHTS, TransformersSegmenter
+from t2igan.models.spatext_hosts import LatentHost, diffusers
+from t2igan.models.transformers_tagger import _read
+from t2igan.optional import library, reading
+
+
+def test_a_package_is_given_or_asked_for():
+    assert library("json", "records", "json").loads("1") == 1
+    with pytest.raises(UserError, match=r"records need `pip install t2igan.x.`; no_such is not installed"):
+        library("no_such", "records", "t2igan[x]")
+
+
+def test_what_a_library_raises_is_one_line_with_the_folder():
+    with pytest.raises(UserError) as error, reading("here", "CLIP"):
+        raise SystemError("a\n  long " + "x" * 200)
+    assert str(error.value).startswith("here: not a readable CLIP (a long x") and len(str(error.value)) < 160
+
+
+def segmenter(folder):
+    (folder / WEIGHTS).write_bytes(b"")
+    TransformersSegmenter(folder)
+
+
+def tagger(folder):
+    (folder / "config.json").write_text("{}")
+    _read(folder, 3)
+
+
+def host(folder):
+    for name in ("unet", "vae", "text_encoder", "tokenizer"):
+        (folder / name).mkdir()
+    LatentHost(str(folder))
+
+
+@pytest.mark.parametrize(
+    ("build", "package", "remedy"),
+    [
+        (segmenter, "transformers", "transformers"),
+        (tagger, "transformers", "transformers"),
+        (host, "transformers", "t2igan[diffusion]"),
+        (lambda folder: diffusers(), "diffusers", "t2igan[diffusion]"),
+    ],
+)
+def test_a_network_without_its_package_says_what_to_install(monkeypatch, tmp_path, build, package, remedy):
+    monkeypatch.setitem(sys.modules, package, None)
+    if package == "transformers":
+        monkeypatch.setattr("t2igan.models.spatext_hosts.diffusers", lambda: None)
+    with pytest.raises(UserError) as error:
+        build(tmp_path)
+    assert f"`pip install {remedy}`; {package} is not installed" in str(error.value)
