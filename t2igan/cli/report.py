@@ -90,16 +90,7 @@ def report(
     folder = Path(out) if out else paths[0].parent / "report"
     folders = [Path(path) for path in runs] if runs is not None else _runs_of(found)
     folder.mkdir(parents=True, exist_ok=True)
-    written = [_scores(tables, folder / "scores.md")]
-    if csv:
-        write_csv(tables, folder / "scores.csv")
-        written.append(folder / "scores.csv")
-    if pair:
-        written.append(folder / "comparison.md")
-        written[-1].write_text("\n".join(map(_comparison_text, pair)), encoding="utf-8")
-    if latex:
-        written.append(folder / "scores.tex")
-        written[-1].write_text(PREAMBLE + "\n".join(_latex(tables, pair)), encoding="utf-8")
+    written = [*_written_tables(tables, pair, folder, csv, latex)]
     curves = {path: read_curves(path / "metrics.csv") for path in folders}
     for path, rows in curves.items():
         written += _pictures(path, rows, folder)
@@ -114,13 +105,35 @@ def report(
         page = folder / "index.html" if html else None
         written.append(_to_wandb(tables, curves, page, folder, wandb))
     _print(tables, [*notes, *reproduced])
+    _print_comparisons(pair)
+    console.print("wrote " + ", ".join(str(path) for path in written), soft_wrap=True, markup=False)
+    if html:
+        console.print(f"next: open {folder / 'index.html'}", soft_wrap=True, markup=False)
+
+
+def _written_tables(
+    tables: Sequence[Board], pair: Sequence[Comparison], folder: Path, csv: bool, latex: bool
+) -> Iterator[Path]:
+    """Write the tables for people and for programs, and give each file."""
+    yield _scores(tables, folder / "scores.md")
+    if csv:
+        write_csv(tables, folder / "scores.csv")
+        yield folder / "scores.csv"
+    if pair:
+        text = "\n".join(map(_comparison_text, pair))
+        (folder / "comparison.md").write_text(text, encoding="utf-8")
+        yield folder / "comparison.md"
+    if latex:
+        text = PREAMBLE + "\n".join(_latex(tables, pair))
+        (folder / "scores.tex").write_text(text, encoding="utf-8")
+        yield folder / "scores.tex"
+
+
+def _print_comparisons(pair: Sequence[Comparison]) -> None:
     for one in pair:
         console.print(grid_table(one.title, one.grid()))
         for note in one.notes:
             console.print(note, soft_wrap=True, markup=False)
-    console.print("wrote " + ", ".join(str(path) for path in written), soft_wrap=True, markup=False)
-    if html:
-        console.print(f"next: open {folder / 'index.html'}", soft_wrap=True, markup=False)
 
 
 def _compared(tables: Sequence[Board], names: Sequence[str] | None) -> list[Comparison]:

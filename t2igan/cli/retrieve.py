@@ -66,12 +66,8 @@ def retrieve_verb(
             scores = encoded.scores(queries)
         values = recall_at(scores, right)
         table.add_row(name, str(len(queries)), str(len(gallery)), *(f"{value:.3f}" for value in values.values()))
-        options = {
-            "retriever": Path(retriever).name,
-            "split": subset,
-            "images": len(gallery),
-            "narratives": narratives,
-        }
+        source = {"retriever": Path(retriever).name, "narratives": narratives}
+        options = {**source, "split": subset, "images": len(gallery)}
         parts = {"retriever": sha256} if sha256 else {}
         record = StepRecord("retrieve", name, values, len(queries), opened.name, opened.fingerprint, parts, options)
         record.append(Path(records))

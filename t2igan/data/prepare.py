@@ -5,7 +5,7 @@ import os
 import shutil
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -121,11 +121,9 @@ def prepare(
     out = Path(out)
     images, problems = source.scan()
     _check_keys(out, images)
-    header = StoreHeader(
-        source.name, source.split_scheme, image_size, short_side(image_size), encoding, source.crop_by_box
-    )
-    settings = {"short_side": header.short_side, "encoding": encoding}
-    with Journal(partial_path(out), settings) as journal:
+    side = short_side(image_size)
+    header = StoreHeader(source.name, source.split_scheme, image_size, side, encoding, source.crop_by_box)
+    with Journal(partial_path(out), {"short_side": side, "encoding": encoding}) as journal:
         resumed, failures = _render_all(images, header, journal, workers or available_cpus(), progress)
         problems += failures.values()
         if problems and not allow_missing:
@@ -137,10 +135,8 @@ def prepare(
         vocabulary, splits, value = _assemble(out, source, header, usable, journal)
         journal.remove()
     return PrepareSummary(
-        path=out,
-        images=len(usable),
-        captions=sum(len(image.captions) for image in usable),
-        classes=len({image.class_id for image in usable}),
+        out,
+        **_counts(usable),
         words=len(vocabulary),
         bytes=out.stat().st_size,
         seconds=time.monotonic() - started,
@@ -149,6 +145,14 @@ def prepare(
         left_out=problems,
         fingerprint=value,
     )
+
+
+def _counts(images: Sequence[RawImage]) -> dict[str, int]:
+    return {
+        "images": len(images),
+        "captions": sum(len(image.captions) for image in images),
+        "classes": len({image.class_id for image in images}),
+    }
 
 
 def _check_keys(out: Path, images: list[RawImage]) -> None:

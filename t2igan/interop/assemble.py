@@ -16,8 +16,9 @@ from t2igan.interop.networks import DFGANNetworks, LoneNetwork
 from t2igan.models.adversarial import AdversarialModule
 from t2igan.models.damsm import DAMSM, ImageEncoder
 from t2igan.models.digest import seal
-from t2igan.models.stream import STREAM, CaptionDecoder, CaptionEncoder
+from t2igan.models.stream import STREAM
 from t2igan.models.suite_module import SuiteModule
+from t2igan.networks.stream import CaptionDecoder, CaptionEncoder
 from t2igan.networks.synthesis import Discriminator, Generator
 from t2igan.nn.config import config_of
 from t2igan.text import TextEncoder

@@ -6,8 +6,9 @@ from torch import Tensor
 
 from t2igan.errors import UserError
 from t2igan.models.generator_losses import GeneratorLoss, GeneratorView
-from t2igan.models.stream import STREAM, with_end
+from t2igan.models.stream import STREAM
 from t2igan.models.suite_module import content_sha256, load_module
+from t2igan.networks.stream import with_end
 from t2igan.nn import across
 from t2igan.ranges import Weight
 

@@ -11,9 +11,10 @@ from PIL import Image
 from t2igan.cli.main import main
 from t2igan.data.datamodule import DrawnBirds
 from t2igan.models.ssagan import SSAGAN
-from t2igan.models.stream import STREAM, SmallCaptionEncoder
+from t2igan.models.stream import STREAM
 from t2igan.networks.dfgan import OneWayDiscriminator
 from t2igan.networks.ssagan import SSAGANGenerator
+from t2igan.networks.stream import SmallCaptionEncoder
 
 
 @pytest.fixture(scope="module")

@@ -13,8 +13,8 @@ from t2igan.evaluation.metrics import METRICS
 from t2igan.losses.adversarial import Objective
 from t2igan.models.damsm import ImageEncoder
 from t2igan.models.generator_losses import GeneratorLoss
-from t2igan.models.stream import CaptionEncoder
 from t2igan.models.suite_module import SuiteModule
+from t2igan.networks.stream import CaptionEncoder
 from t2igan.networks.synthesis import Discriminator, Generator
 
 BASES = {

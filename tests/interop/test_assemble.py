@@ -14,9 +14,10 @@ from t2igan.interop.files import ReleasedNetwork, read_networks, read_weights
 from t2igan.interop.kinds import KINDS
 from t2igan.interop.networks import LoneNetwork
 from t2igan.models.damsm import DAMSM
-from t2igan.models.stream import STREAM, SmallCaptionEncoder
+from t2igan.models.stream import STREAM
 from t2igan.models.suite_module import load_module, read_checkpoint
 from t2igan.networks.attngan import AttnGANDiscriminator, AttnGANGenerator
+from t2igan.networks.stream import SmallCaptionEncoder
 from t2igan.nn.config import config_of
 
 WORDS = Words("captions.pickle", ["<end>", "a", "small", "red", "bird", "with", "blue", "wings", "beak"])

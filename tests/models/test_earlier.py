@@ -18,10 +18,11 @@ from t2igan.models.suite_module import load_module
 from t2igan.networks.attngan import AttnGANGenerator
 from t2igan.networks.cascade import CascadedGenerator, CascadeDiscriminator
 from t2igan.networks.layout_discriminators import LayoutDiscriminator
+from t2igan.networks.stream import CaptionEncoder
 from t2igan.networks.synthesis import Discriminator, Generator
 from t2igan.nn.config import Configured
 
-BASES = (Generator, Discriminator, LayoutDiscriminator, CascadedGenerator, CascadeDiscriminator)
+BASES = (CaptionEncoder, Generator, Discriminator, LayoutDiscriminator, CascadedGenerator, CascadeDiscriminator)
 
 
 @pytest.fixture

@@ -8,10 +8,11 @@ from golden_fill import GOLDEN_FOLDER
 from t2igan.errors import UserError
 from t2igan.interop.kinds import official_name
 from t2igan.models.mirrorgan import MirrorGAN
-from t2igan.models.stream import STREAM, SmallCaptionEncoder
+from t2igan.models.stream import STREAM
 from t2igan.models.suite_module import load_module
 from t2igan.networks.attngan import AttnGANDiscriminator
 from t2igan.networks.mirrorgan import GLAM, MirrorGANGenerator, SentenceAttention
+from t2igan.networks.stream import SmallCaptionEncoder
 from t2igan.nn.config import build, config_of
 from t2igan.text import TextEmbedding
 

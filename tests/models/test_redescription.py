@@ -9,8 +9,9 @@ from t2igan.errors import UserError
 from t2igan.models.digest import seal
 from t2igan.models.generator_losses import GeneratorView
 from t2igan.models.redescription import RedescriptionLoss
-from t2igan.models.stream import STREAM, SmallCaptionEncoder
+from t2igan.models.stream import STREAM
 from t2igan.models.suite_module import load_module
+from t2igan.networks.stream import SmallCaptionEncoder
 from t2igan.networks.synthesis import Synthesis
 from t2igan.nn import across
 

@@ -12,10 +12,11 @@ from t2igan.models.attngan import AttnGAN
 from t2igan.models.classifier import EvaluationClassifier
 from t2igan.models.damsm import DAMSM, SmallImageEncoder
 from t2igan.models.ssagan import SSAGAN
-from t2igan.models.stream import STREAM, SmallCaptionEncoder
+from t2igan.models.stream import STREAM
 from t2igan.networks.attngan import AttnGANDiscriminator, AttnGANGenerator
 from t2igan.networks.dfgan import OneWayDiscriminator
 from t2igan.networks.ssagan import SSAGANGenerator
+from t2igan.networks.stream import SmallCaptionEncoder
 
 DIM = 16
 STEPS = 2

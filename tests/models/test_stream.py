@@ -13,16 +13,9 @@ from t2igan.data.vocabulary import tokenize
 from t2igan.errors import UserError
 from t2igan.interop.kinds import official_name
 from t2igan.models.damsm import SmallImageEncoder
-from t2igan.models.stream import (
-    STREAM,
-    CaptionDecoder,
-    DAMSMCaptionEncoder,
-    ResNetCaptionEncoder,
-    SmallCaptionEncoder,
-    reference_captions,
-    with_end,
-)
+from t2igan.models.stream import STREAM, DAMSMCaptionEncoder, ResNetCaptionEncoder, reference_captions
 from t2igan.models.suite_module import load_module, read_checkpoint
+from t2igan.networks.stream import CaptionDecoder, SmallCaptionEncoder, with_end
 from t2igan.nn.images import to_signed
 
 COMPONENT = "mirrorgan_stream"

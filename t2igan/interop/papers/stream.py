@@ -1,7 +1,8 @@
 """The released captioner of MirrorGAN, STREAM."""
 
 from t2igan.interop.kind import Arguments, Kind, Rules, Shapes
-from t2igan.models.stream import CaptionDecoder, ResNetCaptionEncoder
+from t2igan.models.stream import ResNetCaptionEncoder
+from t2igan.networks.stream import CaptionDecoder
 
 NAMES: dict[str, Rules] = {
     # The released encoder is a sequence: convolution, norm, activation, pooling, then the four stages.
