@@ -31,6 +31,8 @@ LEFT_OUT = frozenset(
             f"levers.{name}"
             for name in ("channels_last", "joint_pass", "shared_penalty", "second_order", "compile", "bf16")
         ),
+        # the same numbers in less memory
+        "model.recompute",
         # who reads ahead: batches are a function of seed, epoch and number alone
         "data.num_workers",
     }

@@ -1,14 +1,13 @@
 """``t2igan evaluate``: scores of a checkpoint, of a folder of images, of real images, with their records."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Literal
 
 from rich.console import Console
 
-from t2igan.cli.evaluate_progress import told_of
+from t2igan.cli.evaluate_progress import Clocked, told_of
 from t2igan.cli.next_step import sampling
 from t2igan.cli.parsing import call
 from t2igan.data.store import Store, open_store
@@ -25,7 +24,7 @@ from t2igan.evaluation.subjects.folder import ImageFolder
 from t2igan.evaluation.subjects.generated import GeneratedSubject, build_untrained_subject, load_checkpoint_subject
 from t2igan.evaluation.subjects.pipeline import PipelineSubject
 from t2igan.evaluation.subjects.real import RealImages
-from t2igan.evaluation.timing import Timing
+from t2igan.evaluation.timing import part
 from t2igan.models.suite_module import SELECTED, read_checkpoint
 from t2igan.ranges import Count, Share, Whole
 from t2igan.reporting.leaderboard import boards
@@ -85,6 +84,7 @@ def evaluate_verb(
     seed: Whole = 0,
     once: bool = False,
     timing: bool = False,
+    timings: str | None = None,
     wandb: Mode | None = None,
 ) -> None:
     """Score images under a pinned protocol; each subject asked for becomes a row and a record.
@@ -124,6 +124,7 @@ def evaluate_verb(
         seed: of the untrained network's weights.
         once: leave out what the file of records holds already: the same images, protocol, store and networks.
         timing: print where the time went.
+        timings: folder that this is written to, too: <subject>.json and <subject>.png.
         wandb: put the scores into the summary of the run's page at wandb too; offline, for `wandb sync` later.
     """
     pinned = load_protocol(protocol)
@@ -146,7 +147,8 @@ def evaluate_verb(
         with_prior = prior == "trained"
         subjects = list(_subjects(pinned, damsms, checkpoint, with_prior, pipeline, generated, real, new_seed))
         parts = [partial(Evaluation, one, pinned, opened, damsms, backbone, options) for one in subjects]
-        written = _measure(parts, target, once, timing, wandb)
+        clocked = Clocked(timing, Path(timings) if timings else None)
+        written = _measure(parts, target, once, clocked, wandb)
         first = processes()[0] == 0
     if first:
         _print_board(target, pinned, opened)
@@ -158,7 +160,7 @@ def evaluate_verb(
 
 
 def _measure(
-    evaluations: Iterable[Callable[[], Evaluation]], target: Path, once: bool, timing: bool, wandb: Mode | None
+    evaluations: Iterable[Callable[[], Evaluation]], target: Path, once: bool, clocked: Clocked, wandb: Mode | None
 ) -> int:
     """Append the record of each evaluation; how many there were."""
     before = read_records(target) if once and target.is_file() else []
@@ -170,14 +172,13 @@ def _measure(
             if evaluation.is_in(before):
                 console.print(f"{name}: already in {target}: not measured again", soft_wrap=True, markup=False)
                 continue
-            with Timing().measured() if timing else nullcontext() as spent:
+            with clocked.subject(name, console):
                 record = evaluation.run(teller(name))
-            if spent is not None:
-                console.print(spent.table(f"where the time of {name} went"))
-            if processes()[0] == 0:
-                append_record(target, record)
-                if wandb is not None:
-                    log_scores(record, wandb)
+                with part("writing the record"):
+                    if processes()[0] == 0:
+                        append_record(target, record)
+            if processes()[0] == 0 and wandb is not None:
+                log_scores(record, wandb)
             written += 1
     return written
 

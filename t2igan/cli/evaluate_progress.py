@@ -1,11 +1,18 @@
 """Progress of an evaluation: bars in a terminal, a line now and then in a log file."""
 
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from t2igan.evaluation.processes import processes
+from t2igan.evaluation.timing import Timing
+from t2igan.profiling.showing import bars_of, draw_bars, write_json
 
 FIRST_LINE_SECONDS = 2.0
 LINE_SECONDS = 10.0
@@ -75,3 +82,40 @@ def told_of(console: Console) -> Iterator[Callable[[str], Told]]:
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     with Progress(*columns, console=console) as progress:
         yield lambda name: Bars(progress, name)
+
+
+@dataclass(frozen=True)
+class Clocked:
+    """Whether the time of evaluations is taken, and where that is told.
+
+    Attributes:
+        printed: in the terminal.
+        folder: ``<subject>.json`` and ``<subject>.png``, a bar a part, go there; None: nowhere.
+    """
+
+    printed: bool = False
+    folder: Path | None = None
+
+    @contextmanager
+    def subject(self, name: str, console: Console) -> Iterator[None]:
+        """Take and tell the time of what is within, the evaluation of one subject.
+
+        Args:
+            name: of the subject.
+            console: to print on.
+        """
+        if not self.printed and self.folder is None:
+            yield
+            return
+        with Timing().measured() as spent:
+            yield
+        if self.printed:
+            console.print(spent.table(f"where the time of {name} went"))
+        if self.folder is None or processes()[0]:
+            return
+        self.folder.mkdir(parents=True, exist_ok=True)
+        total, stem = sum(spent.seconds.values()), re.sub(r"[^\w.]+", "-", name).strip("-")
+        write_json({"subject": name, "seconds": total, "parts": spent.seconds}, self.folder / f"{stem}.json")
+        title = f"an evaluation of {name}: {total:,.1f} seconds"
+        draw_bars(bars_of(spent.seconds), title, spent.unit, self.folder / f"{stem}.png")
+        console.print(f"wrote {self.folder}/{stem}.json and {stem}.png", soft_wrap=True, highlight=False)

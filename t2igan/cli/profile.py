@@ -6,7 +6,6 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -14,27 +13,24 @@ import pytorch_lightning as pl
 import yaml
 from rich.console import Console
 
-from t2igan.benchmark.trainings import CHECKPOINT
 from t2igan.cli.evaluate import evaluate_verb, repeatable
 from t2igan.cli.fit import SuiteCLI, import_classes
 from t2igan.cli.fit import run as run_fit
-from t2igan.cli.parsing import call, subclasses
+from t2igan.cli.parsing import call
+from t2igan.cli.profile_inputs import stand_in
 from t2igan.cli.profile_loader import profile_loader
-from t2igan.data.datamodule import CaptionedImagesModule
-from t2igan.data.store import open_store
 from t2igan.errors import UserError
 from t2igan.files import write_whole
 from t2igan.lightning_private import callbacks_of
-from t2igan.models.suite_module import SuiteModule, read_checkpoint
+from t2igan.models.suite_module import SuiteModule
 from t2igan.profiling import showing
 from t2igan.profiling.steps import ProfileSteps
-from t2igan.profiling.synthetic import save_untrained, without_downloads, write_synthetic_store
 from t2igan.ranges import Count
 from t2igan.shipped import find_experiment
 
-INPUTS = ("damsm", "captioner")  # keys of a model that name checkpoints
 ROUNDS = 3
 REPEATABLE = ("--set", "--options")
+EVALUATIONS = "runs/profile/evaluate"
 AS_IT_IS = "as it is"  # the set of options that changes nothing
 # Callbacks of these names are no part of a step, or write what nobody asked for.
 LEFT_OUT = (
@@ -107,7 +103,7 @@ def profile_training(
         return
     with tempfile.TemporaryDirectory() as scratch:
         profile = _measure(file, shlex.split(" ".join(set)), steps, synthetic, Path(scratch))
-    showing.write_json(profile, folder / "profile.json")
+    showing.write_json(profile.as_dict(), folder / "profile.json")
     showing.draw(profile, folder / "profile.png")
     console.print(showing.table(profile))
     for sentence in showing.sentences(profile):
@@ -134,23 +130,12 @@ class ProfileCLI(SuiteCLI):
         self._guarded(self.trainer.fit, model, **kwargs)
 
 
-class UntrainedCLI(SuiteCLI):
-    """Builds a model and saves it as it is."""
-
-    words_of_data: list[str]
-    target: Path
-
-    def fit(self, model: SuiteModule, **kwargs: Any) -> None:
-        """Save in place of training."""
-        save_untrained(model, self.words_of_data, self.target)
-
-
 def _measure(file: Path, words: Sequence[str], steps: int, synthetic: bool, scratch: Path) -> Any:
     """The profile of a configuration with changes; ``scratch`` is for what stands in for missing inputs."""
     import_classes()
     content = yaml.safe_load(file.read_text())
     content.get("trainer", {}).pop("callbacks", None)
-    _stand_in(content, file, words, synthetic, scratch)
+    stand_in(content, file, words, synthetic, scratch)
     ready = scratch / f"{file.stem}.yaml"
     ready.write_text(yaml.safe_dump(content))
     measuring = ProfileSteps(f"{file.parent.name}/{file.stem}", steps)
@@ -159,60 +144,6 @@ def _measure(file: Path, words: Sequence[str], steps: int, synthetic: bool, scra
     ProfileCLI.measuring = measuring
     run_fit("fit", ["--config", str(ready), *words, *fixed, "--run", str(scratch / "run")], ProfileCLI)
     return measuring.profile
-
-
-def _stand_in(content: dict[str, Any], file: Path, words: Sequence[str], synthetic: bool, scratch: Path) -> None:
-    """Replace what a configuration reads and what is not there, or all of it."""
-    data = content["data"].setdefault("init_args", {})
-    inputs = list(_inputs(content["model"]))
-    replaced = [each for each in inputs if synthetic or not Path(each[0][each[1]]).is_file()]
-    kind = next(
-        each for each in subclasses(CaptionedImagesModule) if each.__name__ == content["data"]["class_path"]
-    )
-    store = Path(_changed(words, "store") or data.get("store") or f"{file.stem}.h5")
-    if synthetic or not store.is_file():
-        known = next((owner[key] for owner, key in inputs if (owner, key) not in replaced), None)
-        size = int(_changed(words, "image_size") or data.get("image_size", 256))
-        images = 2 * int(_changed(words, "batch_size") or data.get("batch_size", 32))
-        store = scratch / "store.h5"
-        vocabulary = read_checkpoint(known)["t2igan"]["vocabulary"] if known else None
-        write_synthetic_store(store, kind.expected_name or "synthetic", size, max(images, 64), vocabulary)
-        data["store"] = str(store)
-    for owner, key in replaced:
-        owner[key] = str(_untrained(owner[key], file, store, scratch))
-    content["model"] = without_downloads(content["model"])
-
-
-def _inputs(value: Any) -> Iterator[tuple[dict[str, Any], str]]:
-    """(mapping, key) of every checkpoint that the parts of a model are built on."""
-    for inner in value if isinstance(value, list) else value.values() if isinstance(value, dict) else ():
-        yield from _inputs(inner)
-    if isinstance(value, dict):
-        yield from ((value, key) for key in INPUTS if isinstance(value.get(key), str))
-
-
-def _changed(words: Sequence[str], key: str) -> str | None:
-    """What a change of the command line says of an argument of the data."""
-    names = (f"--data.{key}", f"--data.init_args.{key}")
-    return next((after for word, after in pairwise(words) if word in names), None)
-
-
-def _untrained(checkpoint: str, file: Path, store: Path, scratch: Path) -> Path:
-    """A checkpoint of the network that a training would leave at a path, untrained."""
-    match = CHECKPOINT.fullmatch(checkpoint)
-    source = file.parent / f"{Path(match['name']).name}.yaml" if match else Path()
-    if not source.is_file():
-        raise UserError(f"{checkpoint} is not there, and no {source} says what it would hold: train it first")
-    content = without_downloads(yaml.safe_load(source.read_text()))
-    content["data"]["init_args"]["store"] = str(store)
-    content.get("trainer", {}).pop("callbacks", None)
-    ready, target = scratch / f"untrained-{source.stem}.yaml", scratch / source.stem / "last.ckpt"
-    for owner, key in _inputs(content["model"]):
-        owner[key] = str(_untrained(owner[key], file, store, scratch))
-    ready.write_text(yaml.safe_dump(content))
-    UntrainedCLI.words_of_data, UntrainedCLI.target = list(open_store(store).vocabulary.words), target
-    run_fit("fit", ["--config", str(ready), "--run", str(scratch / "untrained")], UntrainedCLI)
-    return target
 
 
 def _compare(
@@ -241,4 +172,5 @@ def _profile_evaluation(argv: Sequence[str]) -> None:
     """``t2igan evaluate`` with its timing, keeping neither record nor features."""
     with tempfile.TemporaryDirectory() as scratch:
         own = ["--timing", "true", "--cache", "none", "--records", str(Path(scratch) / "records.jsonl")]
-        call(evaluate_verb, [*repeatable(argv), *own], "profile evaluate")
+        out = [] if any(word.partition("=")[0] == "--timings" for word in argv) else ["--timings", EVALUATIONS]
+        call(evaluate_verb, [*repeatable(argv), *own, *out], "profile evaluate")

@@ -25,9 +25,13 @@ from t2igan.data.sampler import TrainingBatches
 from t2igan.data.store import open_store
 from t2igan.errors import UserError
 from t2igan.nn.images import to_signed
+from t2igan.profiling.showing import Bar, draw_bars, write_json
 from t2igan.ranges import Count, Whole
 
 console = Console()
+
+RELEASED = "PIL, as the released code"
+COLOURS = "#3465a4", "#b5891b"  # of the store, of the released way
 
 PICTURES = {".jpg", ".jpeg", ".png"}
 LEVELS = (2, 4)  # of the released multi-stage models: the image's side over these
@@ -49,6 +53,7 @@ def profile_loader(
     workers: Whole = 0,
     epoch_images: Whole = 0,
     device: str = "cpu",
+    out: str | None = None,
 ) -> None:
     """Measure the loader, beside the released code's way to load where the original files are given.
 
@@ -61,14 +66,16 @@ def profile_loader(
         epoch_images: the epoch is that of a store of so many training images, made of those in the store (in the
             folder for temporary files, deleted afterwards); 0: of the store itself.
         device: where crop, flip and pyramid are computed.
+        out: folder for profile.json and profile.png; default: runs/profile/loader-<name of the store>.
     """
     place = _device(device)
     torch.set_num_threads(1)
-    data = _data(Path(store), batch_size)
-    ours, theirs = _side_by_side(data, images, count, place)
-    for title, stages in (("PIL, as the released code", theirs), (f"store, {data.store.encoding}", ours)):
-        if stages:
-            _print_stages(f"{title}, {data.image_size} px", stages)
+    data = loaded(Path(store), batch_size)
+    ours, theirs = side_by_side(data, images, count, place)
+    measured = {RELEASED: theirs} if theirs else {}
+    measured[f"store, {data.store.encoding}"] = ours
+    for title, stages in measured.items():
+        _print_stages(f"{title}, {data.image_size} px", stages)
     if theirs:
         whole, reading = (sum(theirs.values()) / cost for cost in (sum(ours.values()), ours[READING]))
         console.print(
@@ -76,13 +83,31 @@ def profile_loader(
             f"does all but {READING}",
             soft_wrap=True,
         )
+    shares: list[dict[str, float]] = []
     if workers and epoch_images:
         with tempfile.TemporaryDirectory() as folder:
             large = Path(folder) / "large.h5"
             _repeat_apart(Path(store), large, epoch_images)
-            _profile_epoch(large, batch_size, workers, place)
+            shares = _profile_epoch(large, batch_size, workers, place)
     elif workers:
-        _profile_epoch(Path(store), batch_size, workers, place)
+        shares = _profile_epoch(Path(store), batch_size, workers, place)
+    folder = Path(out) if out else Path("runs/profile") / f"loader-{Path(store).stem}"
+    _write(folder, f"{Path(store).name}, {data.image_size} px", measured, shares)
+
+
+def _write(folder: Path, subject: str, measured: dict[str, Stages], shares: list[dict[str, float]]) -> None:
+    """What was measured as JSON, and its stages as a picture."""
+    folder.mkdir(parents=True, exist_ok=True)
+    content = {"subject": subject, "milliseconds_an_image": measured, "epoch": shares}
+    write_json(content, folder / "profile.json")
+    bars = [
+        Bar(f"{way}: {stage}", length, f"{length:.3f}", COLOURS[way == RELEASED])
+        for way, stages in measured.items()
+        for stage, length in stages.items()
+    ]
+    totals = "; ".join(f"{way}: {sum(stages.values()):.2f} ms" for way, stages in measured.items())
+    draw_bars(bars, f"{subject}, an image\n{totals}", "milliseconds of a core", folder / "profile.png")
+    console.print(f"wrote {folder}/profile.json and profile.png", soft_wrap=True, highlight=False)
 
 
 def _device(name: str) -> torch.device:
@@ -101,13 +126,13 @@ def _repeat_apart(store: Path, large: Path, records: int) -> None:
         raise UserError(f"{large}: could not be written, see above; is the disk full?")
 
 
-def _data(store: Path, batch_size: int, workers: int = 0) -> CaptionedImagesModule:
+def loaded(store: Path, batch_size: int, workers: int = 0) -> CaptionedImagesModule:
     """The store at its own size, loaded as for training."""
     size = open_store(store).image_size
     return CaptionedImagesModule(str(store), size, batch_size=batch_size, num_workers=workers)
 
 
-def _side_by_side(
+def side_by_side(
     data: CaptionedImagesModule, images: str | None, count: int, device: torch.device
 ) -> tuple[Stages, Stages]:
     """CPU time of both ways, batch by batch in turn, so that both meet the same machine."""
@@ -213,10 +238,10 @@ def _print_stages(title: str, stages: Stages) -> None:
     console.print(table)
 
 
-def _profile_epoch(store: Path, batch_size: int, workers: int, device: torch.device) -> None:
-    """Read a shuffled epoch; prints rate and memory from its beginning to its end."""
+def _profile_epoch(store: Path, batch_size: int, workers: int, device: torch.device) -> list[dict[str, float]]:
+    """Read a shuffled epoch; prints and gives rate and memory from its beginning to its end."""
     started = time.perf_counter()
-    data = _data(store, batch_size, workers)
+    data = loaded(store, batch_size, workers)
     opened = time.perf_counter() - started
     images = len(data.train_split)
     size = store.stat().st_size / 1e9
@@ -224,20 +249,22 @@ def _profile_epoch(store: Path, batch_size: int, workers: int, device: torch.dev
     console.print(f"an epoch with {workers} workers")
     console.print(ROW.format("images", "images/s", "images/s of CPU", "resident MB"))
     loader = data.train_dataloader()
-    marks = [_Mark(0)]
+    marks, shares = [_Mark(0)], []
     for number, batch in enumerate(loader, 1):
         data.on_after_batch_transfer(data.transfer_batch_to_device(batch, device, 0), 0)
         if number == WARM_UP * workers:
             marks[0] = _Mark(number * batch_size)
         elif number % max(1, len(loader) // SHARES) == 0:
             marks.append(_Mark(number * batch_size))
-            console.print(ROW.format(*marks[-1].since(marks[-2])))
+            shares.append(marks[-1].since(marks[-2]))
+            console.print(ROW.format(*(f"{value:,.0f}" for value in shares[-1].values())))
     for title, sizes in (
         ("resident memory of all processes", [mark.resident for mark in marks]),
         ("the same with what they share counted in each (sum of RSS)", [mark.summed for mark in marks]),
     ):
         first, most = sizes[0], max(sizes)
         console.print(f"{title}: {first:,.0f} MB at first, {most - first:,.0f} MB more at most", soft_wrap=True)
+    return shares
 
 
 class _Mark:
@@ -248,7 +275,11 @@ class _Mark:
         self.wall, self.cpu, self.resident = time.perf_counter(), cpu_seconds(), resident_megabytes()
         self.summed = summed_resident_megabytes()
 
-    def since(self, before: "_Mark") -> tuple[str, ...]:
+    def since(self, before: "_Mark") -> dict[str, float]:
         images = self.images - before.images
-        rates = images / (self.wall - before.wall), images / max(self.cpu - before.cpu, 1e-9)
-        return f"{self.images:,}", *(f"{rate:,.0f}" for rate in rates), f"{self.resident:,.0f}"
+        return {
+            "images": self.images,
+            "images_per_second": images / (self.wall - before.wall),
+            "images_per_cpu_second": images / max(self.cpu - before.cpu, 1e-9),
+            "resident_megabytes": self.resident,
+        }

@@ -9,6 +9,8 @@ from torch import Tensor
 from t2igan.layout.layout import Layouts
 from t2igan.layout.narratives import Narrative
 
+ON_THE_HOST = ("lengths", "caption_ids")
+
 
 @dataclass
 class CaptionedImages:
@@ -17,10 +19,11 @@ class CaptionedImages:
     Attributes:
         images: uint8 (B, 3, H, W), RGB.
         captions: int64 (B, T), word ids; 0 = padding, T = the longest caption of the batch.
-        lengths: int64 (B,), words per caption, at least 1.
+        lengths: int64 (B,), words per caption, at least 1; on the host always, where recurrent layers want them.
         class_ids: int64 (B,); pairs of equal class are not negatives of each other.
         keys: the data set's names of the images, e.g. ``002.Laysan_Albatross/Laysan_Albatross_0002_1027``.
-        caption_ids: int64 (B,), index of the caption within its split; evaluation noise is tied to it.
+        caption_ids: int64 (B,), index of the caption within its split, which evaluation noise is tied to; on the
+            host, too.
         layouts: of the same H, W, crop and flip as ``images``; None where nobody asked.
         narratives: one of each image, their traces cropped and flipped as the image; None where nobody asked.
     """
@@ -38,13 +41,13 @@ class CaptionedImages:
         return len(self.keys)
 
     def _map_tensors(self, function: Callable[[Tensor], Tensor]) -> "CaptionedImages":
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        values = {field.name: getattr(self, field.name) for field in fields(self) if field.name not in ON_THE_HOST}
         tensors = {name: function(value) for name, value in values.items() if isinstance(value, Tensor)}
         layouts = None if self.layouts is None else self.layouts.map_tensors(function)
         return replace(self, **tensors, layouts=layouts)
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> "CaptionedImages":
-        """The same batch with its tensors on ``device``."""
+        """The same batch on ``device``, but for what stays on the host."""
         return self._map_tensors(lambda tensor: tensor.to(device, non_blocking=non_blocking))
 
     def pin_memory(self) -> "CaptionedImages":
@@ -58,9 +61,11 @@ class CaptionedImages:
             index: int64 (N,), positions in 0..B-1.
         """
         numbers = index.tolist()
-        picked = self._map_tensors(lambda tensor: tensor[index.to(tensor.device)])
+        there = index.to(self.images.device, non_blocking=True)
+        picked = self._map_tensors(lambda tensor: tensor[there])
         return replace(
             picked,
+            **{name: getattr(self, name)[index] for name in ON_THE_HOST},
             keys=[self.keys[i] for i in numbers],
             layouts=None if self.layouts is None else self.layouts.select(index),
             narratives=None if self.narratives is None else [self.narratives[i] for i in numbers],

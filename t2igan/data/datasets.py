@@ -11,7 +11,7 @@ from torch.nn import functional
 from torch.utils.data import Dataset, get_worker_info
 
 from t2igan.data.augmentation import EncodedWindows, Windows
-from t2igan.data.batch import CaptionedImages
+from t2igan.data.batch import ON_THE_HOST, CaptionedImages
 from t2igan.data.sampler import share_of
 from t2igan.data.selection import ImageSplit, Numbers
 from t2igan.data.vocabulary import subsample_words
@@ -87,7 +87,8 @@ class UncutBatch:
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> "UncutBatch":
         """The same batch on ``device``; JPEG files are decoded there."""
-        return self._map(lambda part: part.to(device, non_blocking=non_blocking))
+        moved = self._map(lambda part: part.to(device, non_blocking=non_blocking))
+        return replace(moved, **{name: getattr(self, name) for name in ON_THE_HOST})
 
     def pin_memory(self) -> "UncutBatch":
         """The same batch in page-locked memory (called by the data loader)."""

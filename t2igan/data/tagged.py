@@ -33,7 +33,7 @@ class TaggedBatch:
 
     Attributes:
         words: int64 (B, T), word ids; 0 = padding.
-        lengths: int64 (B,).
+        lengths: int64 (B,), on the host always: recurrent layers ask for them there.
         tags: int64 (B, T), values of labels; -100 = padding.
         texts: the words themselves, for networks with a tokenizer of their own.
     """
@@ -48,7 +48,7 @@ class TaggedBatch:
 
     def to(self, device: torch.device | str) -> "TaggedBatch":
         """The same batch on ``device``."""
-        return TaggedBatch(self.words.to(device), self.lengths.to(device), self.tags.to(device), self.texts)
+        return TaggedBatch(self.words.to(device), self.lengths, self.tags.to(device), self.texts)
 
 
 @dataclass(frozen=True)

@@ -21,10 +21,15 @@ class Timing:
     Args:
         clock: seconds from any point on; default: of the wall with a GPU, else of the processor, which other
             programs do not disturb.
+
+    Attributes:
+        seconds: by part.
+        unit: what they are, in words.
     """
 
     def __init__(self, clock: Callable[[], float] | None = None) -> None:
         self._clock = clock or _default_clock()
+        self.unit = "seconds of the processor" if self._clock is time.process_time else "seconds"
         self.seconds: dict[str, float] = defaultdict(float)
         self._open, self._since = [OTHER], self._clock()
 

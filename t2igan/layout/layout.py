@@ -89,7 +89,7 @@ class Layouts:
         Args:
             index: int64 (N,), positions in 0..B-1.
         """
-        picked = self.map_tensors(lambda maps: maps[index.to(maps.device)])
+        picked = self.map_tensors(lambda maps: maps[index.to(maps.device, non_blocking=True)])
         picked.texts = [self.texts[i] for i in index.tolist()]
         return picked
 

@@ -66,6 +66,7 @@ class AdversarialModule(TextConditioned):
         betas: of Adam.
         ema_decay: of the average of generator and trained text encoder; None keeps none.
         accumulate: cut each batch into this many chunks and add up their gradients; saves memory.
+        recompute: compute the generator's blocks again in the backward pass: less memory, more time, the same bits.
         clip: largest norm of the gradients of generator and of discriminators; None does not clip.
         channels_last: memory layout of generator and discriminators from the start, whatever the levers say; see
             docs/speed.md for which models are faster with it.
@@ -93,6 +94,7 @@ class AdversarialModule(TextConditioned):
         betas: tuple[Decay, Decay] = (0.5, 0.999),
         ema_decay: Decay | None = 0.999,
         accumulate: Count = 1,
+        recompute: bool = False,
         clip: Positive | None = None,
         channels_last: bool = False,
         seed: Whole = 0,
@@ -109,15 +111,14 @@ class AdversarialModule(TextConditioned):
         self.lr_generator, self.lr_discriminator, self.lr_text = lr_generator, lr_discriminator, lr_text
         self.betas: tuple[float, float] = (betas[0], betas[1])
         self.ema_decay = ema_decay
-        self.accumulate = accumulate
-        self.clip = clip
-        self.seed = seed
+        self.accumulate, self.clip, self.seed = accumulate, clip, seed
         self.averages: NamedModules[WeightAverage] = NamedModules()
         self.requires = frozenset({"captions"}).union(*(each.requires for each in (generator, *discriminators)))
         if channels_last:
             self.generator.to(memory_format=torch.channels_last)
             self.discriminators.to(memory_format=torch.channels_last)
         self._check()
+        self.generator.keep_activations(not recompute)
 
     def _check(self) -> None:
         check_sizes(self.generator, self.discriminators)
@@ -266,7 +267,7 @@ class AdversarialModule(TextConditioned):
         for index in torch.arange(len(batch)).chunk(self.accumulate):
             part = batch.select(index) if self.accumulate > 1 else batch
             own = random.after(int(index[0]))
-            noise = own.normal(len(part), self.generator.random_dim).to(self.device)
+            noise = own.normal(len(part), self.generator.random_dim).to(self.device, non_blocking=True)
             chunks.append(Chunk(part, to_signed(part.images), noise, self._scored_text(part), random=own))
         return chunks
 

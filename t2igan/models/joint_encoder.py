@@ -14,7 +14,6 @@ from typing import Protocol
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pack_padded_sequence
 
 from t2igan.data.batch import CaptionedImages
 from t2igan.data.datasets import resize_images
@@ -27,6 +26,7 @@ from t2igan.metrics.open_clip import load_clip
 from t2igan.models.suite_module import SuiteModule, content_sha256, load_module
 from t2igan.nn.images import to_signed
 from t2igan.nn.randomness import Purpose, StepRandom
+from t2igan.nn.sequences import pack
 from t2igan.ranges import Count, Positive, Rate, Share, Whole
 
 BUCKETS = 2**14
@@ -89,9 +89,8 @@ class TextTower(nn.Module):
         ids = torch.zeros(len(rows), int(lengths.max()), dtype=torch.int64)
         for place, row in enumerate(rows):
             ids[place, : len(row)] = torch.tensor(row)
-        words = self.embedding(ids.to(self.start.device)) + self.start
-        packed = pack_padded_sequence(words, lengths, batch_first=True, enforce_sorted=False)
-        return self.head(self.gru(packed)[1].transpose(0, 1).flatten(1))
+        words = self.embedding(ids.to(self.start.device, non_blocking=True)) + self.start
+        return self.head(self.gru(pack(words, lengths))[1].transpose(0, 1).flatten(1))
 
 
 def word_numbers(text: str) -> list[int]:

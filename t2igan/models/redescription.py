@@ -68,8 +68,9 @@ class RedescriptionLoss(GeneratorLoss):
             captions, lengths = with_end(captions, lengths)
         features = self.stream.encoder(view.synthesis.images[-1])
         total = -self.stream.decoder.log_probabilities(features, captions, lengths).sum()
-        count = across.mean(lengths.sum().to(total)) if self.reduction == "mean" else len(lengths)
-        return self.weight * total / count
+        if self.reduction == "sum":
+            return self.weight * total / len(lengths)
+        return self.weight * total / across.mean(lengths.sum().to(total, non_blocking=True))
 
 
 def _mismatch(path: str, own: list[str], wanted: list[str]) -> str:

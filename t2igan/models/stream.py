@@ -254,7 +254,7 @@ class STREAM(SuiteModule):
         captions, lengths = self.targets(batch.captions, batch.lengths)
         features = self.encoder(to_signed(batch.images))
         total = -self.decoder.log_probabilities(features, captions, lengths).sum()
-        loss = total / across.mean(lengths.sum().to(total))
+        loss = total / across.mean(lengths.sum().to(total, non_blocking=True))
         self.log_step({"train/loss": loss}, len(batch))
         return loss
 

@@ -11,7 +11,6 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from t2igan.data.tagged import UNTAGGED, TaggedBatch
 from t2igan.layout.labels import COCO_STUFF
@@ -19,6 +18,7 @@ from t2igan.lightning_private import datamodule_of
 from t2igan.metrics.tagging import content_words, tagging_quality
 from t2igan.models.suite_module import SuiteModule
 from t2igan.nn.config import Configured
+from t2igan.nn.sequences import pack, unpack
 
 
 class TokenClassifier(Configured, nn.Module):
@@ -72,8 +72,7 @@ class BiLSTMTagger(TokenClassifier):
             hidden = torch.rand(words.shape, device=words.device) < self.word_dropout
             words = words.masked_fill(hidden & (words > 0), 1)
         embedded = self.dropout(self.embedding(words))
-        packed = pack_padded_sequence(embedded, lengths.cpu(), batch_first=True, enforce_sorted=False)
-        states, _ = pad_packed_sequence(self.lstm(packed)[0], batch_first=True, total_length=words.shape[1])
+        states = unpack(self.lstm(pack(embedded, lengths))[0], words.shape[1])
         return self.head(self.dropout(states))
 
 

@@ -67,6 +67,8 @@ class CascadedGenerator(Generator, ABC):
         finest_only: draw the finest image alone (AttnGAN's DCGAN variant).
     """
 
+    recomputes = True
+
     def __init__(
         self,
         refinement: Callable[[], nn.Module],
@@ -98,7 +100,7 @@ class CascadedGenerator(Generator, ABC):
         condition, mu, logvar = self.augmentation(text.sentence, eps)
         levels, attention = [self.initial(condition, noise)], []
         for stage in self.stages:
-            features, weights = stage(levels[-1], text, condition)
+            features, weights = self.through(stage, levels[-1], text, condition)
             levels.append(features)
             attention.append(weights)
         generated = levels[-len(self.to_image) :]

@@ -125,6 +125,8 @@ class DFGANGenerator(Generator):
         sentence_dim: width of the sentence vector.
     """
 
+    recomputes = True
+
     def __init__(
         self, image_size: int = 256, channels: int = 32, noise_dim: int = 100, sentence_dim: int = 256
     ) -> None:
@@ -146,7 +148,7 @@ class DFGANGenerator(Generator):
         condition = torch.cat([noise, text.sentence], dim=1)
         features = self.fc(noise).view(len(noise), -1, 4, 4)
         for block in self.blocks:
-            features = block(features, condition)
+            features = self.through(block, features, condition)
         return Synthesis(images=[self.to_image(features)])
 
 
@@ -161,6 +163,8 @@ class DFGANLegacyGenerator(Generator):
         noise_dim: width of the noise.
         sentence_dim: width of the sentence vector.
     """
+
+    recomputes = True
 
     def __init__(
         self, image_size: int = 256, channels: int = 32, noise_dim: int = 100, sentence_dim: int = 256
@@ -180,7 +184,7 @@ class DFGANLegacyGenerator(Generator):
         """Draw one image for each row of ``noise`` (B, Z) and of ``text``."""
         features = self.fc(noise).view(len(noise), -1, 4, 4)
         for stage, block in enumerate(self.blocks):
-            features = block(features, text.sentence, upsample=stage > 0)
+            features = self.through(block, features, text.sentence, stage > 0)
         return Synthesis(images=[self.to_image(features)])
 
 

@@ -106,6 +106,8 @@ class SSAGANGenerator(Generator):
         mask_channels: width of the mask predictors.
     """
 
+    recomputes = True
+
     def __init__(
         self,
         image_size: Count = 256,
@@ -139,7 +141,7 @@ class SSAGANGenerator(Generator):
         for stage, (predict, block) in enumerate(zip(self.masks, self.blocks)):
             upsample = stage > 0
             mask = self._mask(predict, features, upsample)
-            features = block(features, text.sentence, mask, upsample)
+            features = self.through(block, features, text.sentence, mask, upsample)
             masks.append(mask)
         return Synthesis(images=[self.to_image(features)], masks=masks)
 

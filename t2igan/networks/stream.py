@@ -5,10 +5,11 @@ from typing import ClassVar
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
+from torch.nn.utils.rnn import PackedSequence
 
 from t2igan.nn.config import Configured
 from t2igan.nn.images import resize
+from t2igan.nn.sequences import pack, unpack
 from t2igan.ranges import Count
 
 
@@ -98,7 +99,7 @@ class CaptionDecoder(Configured, nn.Module):
             the shortest, then second words, and so on.
         """
         inputs = torch.cat([features[:, None], self.embedding(captions[:, :-1])], dim=1)
-        states, _ = self.lstm(_pack(inputs, lengths))
+        states, _ = self.lstm(pack(inputs, lengths))
         return self.linear(states.data)
 
     def log_probabilities(self, features: Tensor, captions: Tensor, lengths: Tensor) -> Tensor:
@@ -113,9 +114,9 @@ class CaptionDecoder(Configured, nn.Module):
             (B, max(lengths)), zero where there is no word.
         """
         lengths = lengths.cpu()
-        targets = _pack(captions, lengths)
+        targets = pack(captions, lengths)
         losses = F.cross_entropy(self(features, captions, lengths), targets.data, reduction="none")
-        return pad_packed_sequence(PackedSequence(-losses, *targets[1:]), batch_first=True)[0]
+        return unpack(PackedSequence(-losses, *targets[1:]))
 
     def greedy(self, features: Tensor, max_words: int = 20, stop: bool = True) -> Tensor:
         """Captions made of the most probable word at each place.
@@ -135,10 +136,6 @@ class CaptionDecoder(Configured, nn.Module):
             inputs = self.embedding(words[-1])
         caption = torch.stack(words, dim=1)
         return caption.masked_fill((caption == 0).cumsum(dim=1) > 0, 0) if stop else caption
-
-
-def _pack(sequences: Tensor, lengths: Tensor) -> PackedSequence:
-    return pack_padded_sequence(sequences, lengths.cpu(), batch_first=True, enforce_sorted=False)
 
 
 def with_end(captions: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:

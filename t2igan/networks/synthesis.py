@@ -4,12 +4,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor, nn
 
 from t2igan.errors import UserError
 from t2igan.layout.layout import Layouts
 from t2igan.losses.adversarial import Logits
 from t2igan.nn.config import Configured
+from t2igan.nn.recomputing import recomputed
 from t2igan.text import TextEmbedding
 
 
@@ -83,9 +85,13 @@ class Generator(Configured, nn.Module):
         image_sizes: side in pixels of each image returned, coarse to fine.
         eps_dim: width E of the conditioning augmentation's noise, 0 without one.
         requires: what it takes of a batch beside captions, see :attr:`SuiteModule.requires`.
+        recomputes: whether it computes its blocks by :meth:`through`.
+        recompute: keep what is inside of them no longer than a forward pass.
     """
 
     requires: ClassVar[frozenset[str]] = frozenset()
+    recomputes: ClassVar[bool] = False
+    recompute = False
     noise_dim: int
     sentence_dim: int
     image_sizes: list[int]
@@ -94,6 +100,21 @@ class Generator(Configured, nn.Module):
     def forward(self, noise: Tensor, text: Any) -> Synthesis:
         """Draw one image for each row of ``noise`` (B, Z) and of ``text``."""
         raise NotImplementedError
+
+    def keep_activations(self, kept: bool) -> None:
+        """Keep what is inside of blocks for the backward pass, or compute it again.
+
+        Raises:
+            UserError: it is to be computed again, which this generator does not do.
+        """
+        if not (kept or self.recomputes):
+            raise UserError(f"model.init_args.recompute: {type(self).__name__} cannot: take it out")
+        self.recompute = not kept
+
+    def through(self, block: nn.Module, *inputs: Any) -> Any:
+        """What a block makes of ``inputs``; with :attr:`recompute`, once more in the backward pass."""
+        again = self.recompute and self.training and torch.is_grad_enabled()
+        return recomputed(block, *inputs) if again else block(*inputs)
 
     @property
     def random_dim(self) -> int:

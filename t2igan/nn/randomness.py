@@ -98,4 +98,4 @@ class Dropout(nn.Dropout):
         if random is None or not self.training or self.p == 0:
             return super().forward(input)
         drawn = random.uniform(len(input), input[0].numel(), Purpose.DROPOUT).view(input.shape)
-        return input * (drawn >= self.p).to(input) / (1 - self.p)
+        return input * (drawn >= self.p).to(input.device, input.dtype, non_blocking=True) / (1 - self.p)

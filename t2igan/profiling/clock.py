@@ -127,7 +127,8 @@ def _watch_adversarial(module: AdversarialModule, clock: PartClock) -> None:
         _watch_network(module.scorer.text_encoder, "text encoder", clock)
     for discriminator in module.discriminators:
         title = _title(next(name for name, each in module.networks().items() if each is discriminator))
-        for method in ("conditional", "unconditional"):
+        # Those of layouts judge in one piece.
+        for method in ("conditional", "unconditional", "verdict"):
             _wrap(discriminator, method, title, clock)
     _wrap(module, "penalty_loss", PENALTY, clock, whole=True)
     if module.penalty is not None:

@@ -3,6 +3,7 @@
 import json
 import statistics
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -36,16 +37,16 @@ def sentences(profile: Profile) -> list[str]:
     peaks = profile.peaks
     return [
         f"a step without the clock: {profile.seconds:.4f} s (median of {len(profile.step_seconds)}, {spread}), "
-        f"{profile.images_per_second:,.1f} images/s, at most {profile.peak_megabytes:,.0f} MB",
-        f"{profile.device}, {profile.threads} threads, {profile.precision}: convolutions at most "
+        f"{rate_in_words(profile.images_per_second)} images/s, at most {profile.peak_megabytes:,.0f} MB",
+        f"{profile.device}, {threads_in_words(profile.threads)}, {profile.precision}: convolutions at most "
         f"{peaks['convolution']:,.0f} GFLOP/s, matrix products {peaks['matrix']:,.0f}; the step reaches "
         f"{profile.gflop / profile.seconds:,.0f}, {profile.share_of_peak:.0%} of the convolutions' peak",
     ]
 
 
-def write_json(profile: Profile, path: Path) -> None:
-    """Write everything that was measured."""
-    write_whole(path, f"{json.dumps(profile.as_dict(), indent=1)}\n".encode())
+def write_json(content: Any, path: Path) -> None:
+    """Write what was measured, plain data."""
+    write_whole(path, f"{json.dumps(content, indent=1)}\n".encode())
 
 
 def draw(profile: Profile, path: Path) -> None:
@@ -55,30 +56,83 @@ def draw(profile: Profile, path: Path) -> None:
         profile: what was measured.
         path: PNG to write.
     """
+    timed = sum(part.seconds for part in profile.parts)
+    bars = [
+        Bar(
+            part.name,
+            part.seconds,
+            f"{part.seconds / timed:.1%}"
+            + (f", {rate_in_words(part.gflop / part.seconds)} GFLOP/s" if part.gflop and part.seconds else ""),
+            _COLOURS.get(part.name, _COLOUR),
+        )
+        for part in profile.parts
+    ]
+    title = (
+        f"{profile.subject}, {profile.images} images a step, {profile.precision}: "
+        f"{rate_in_words(profile.images_per_second)} images/s\n"
+        f"{profile.share_of_peak:.0%} of the convolutions' peak of {profile.peaks['convolution']:,.0f} GFLOP/s "
+        f"({profile.device}, {threads_in_words(profile.threads)})"
+    )
+    draw_bars(bars, title, "seconds of a step with the clock", path)
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One bar.
+
+    Attributes:
+        name: to the left of it.
+        length: in the unit of the axis.
+        words: to the right of it.
+        colour: of it.
+    """
+
+    name: str
+    length: float
+    words: str
+    colour: str = _COLOUR
+
+
+def bars_of(amounts: Mapping[str, float], colour: str = _COLOUR) -> list[Bar]:
+    """A bar for each amount with its share of the sum beside it, the longest first."""
+    total = sum(amounts.values()) or 1.0
+    ordered = sorted(amounts.items(), key=lambda item: -item[1])
+    return [Bar(name, amount, f"{amount / total:.1%}", colour) for name, amount in ordered]
+
+
+def draw_bars(bars: Sequence[Bar], title: str, axis: str, path: Path) -> None:
+    """Draw bars one below the other.
+
+    Args:
+        bars: from the top down.
+        title: above them, lines separated by newlines.
+        axis: what their length is, with its unit.
+        path: PNG to write.
+    """
     from matplotlib.figure import Figure
 
-    timed = sum(part.seconds for part in profile.parts)
-    parts = profile.parts[::-1]
-    figure = Figure(figsize=(9, 1.4 + 0.36 * len(parts)), layout="constrained")
+    figure = Figure(figsize=(9, 1.5 + 0.36 * len(bars)), layout="constrained")
     axes = figure.subplots()
-    colours = [_COLOURS.get(part.name, _COLOUR) for part in parts]
-    bars = axes.barh([part.name for part in parts], [part.seconds for part in parts], color=colours)
-    labels = [
-        f"{part.seconds / timed:.1%}" + (f", {part.gflop / part.seconds:,.0f} GFLOP/s" if part.gflop else "")
-        for part in parts
-    ]
-    axes.bar_label(bars, labels, padding=4, fontsize=9)
-    axes.set_xlim(0, 1.3 * max(part.seconds for part in parts))
-    axes.set_xlabel("seconds of a step")
+    places = range(len(bars))[::-1]
+    drawn = axes.barh(places, [bar.length for bar in bars], color=[bar.colour for bar in bars])
+    axes.set_yticks(places, [bar.name for bar in bars])
+    axes.bar_label(drawn, [bar.words for bar in bars], padding=4, fontsize=9)
+    axes.set_xlim(0, 1.3 * max(bar.length for bar in bars) or 1)
+    axes.set_xlabel(axis)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.set_title(
-        f"{profile.subject}: {profile.images_per_second:,.1f} images/s, "
-        f"{profile.share_of_peak:.0%} of the convolutions' peak of {profile.peaks['convolution']:,.0f} GFLOP/s",
-        loc="left",
-        fontsize=10,
-    )
+    axes.set_title(title, loc="left", fontsize=10)
     with whole_file(path) as draft:
         figure.savefig(draft, dpi=150, format="png")
+
+
+def rate_in_words(rate: float) -> str:
+    """Three digits: 0.0891, 12.3, 4,560."""
+    return f"{float(f'{rate:.3g}'):,.10g}"
+
+
+def threads_in_words(count: int) -> str:
+    """With its noun."""
+    return f"{count} thread" + "s" * (count != 1)
 
 
 def comparison(rounds: Mapping[str, Sequence[Mapping[str, Any]]]) -> Table:
@@ -101,7 +155,7 @@ def comparison(rounds: Mapping[str, Sequence[Mapping[str, Any]]]) -> Table:
             options,
             f"{middle:.4f}",
             f"{min(seconds):.4f} to {max(seconds):.4f}",
-            f"{profiles[0]['images'] / middle:,.1f}",
+            rate_in_words(profiles[0]["images"] / middle),
             f"{max(each['peak_megabytes'] for each in profiles):,.0f}",
             f"{statistics.median(each['share_of_peak'] for each in profiles):.0%}",
             f"{first / middle:.2f}",

@@ -1,6 +1,5 @@
 """Stands in for what a profile does not depend on: images, captions and trained networks that are not here."""
 
-from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -8,7 +7,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from t2igan.data.prepare import prepare
 from t2igan.data.rendering import short_side
+from t2igan.data.sources import make_source
+from t2igan.data.sources.scenes.source import ScenesRecipe
 from t2igan.data.vocabulary import END, Vocabulary
 from t2igan.data.writing import StoredImage, StoreHeader, write_store
 from t2igan.models.suite_module import SuiteModule
@@ -52,6 +54,21 @@ def write_synthetic_store(
     )
 
 
+def write_scenes_store(path: Path, name: str, image_size: int, images: int) -> None:
+    """Write a store of drawn scenes: with captions, layouts and narratives.
+
+    Args:
+        path: of the store; raw files are left beside it.
+        name: of the data set that it stands in for.
+        image_size: training resolution.
+        images: training images; half as many test images.
+    """
+    recipe = ScenesRecipe(images, max(1, images // 2), image_pixels=max(48, min(image_size, 128)))
+    source = make_source("scenes", path.with_suffix(".raw"), recipe=recipe, workers=1)
+    source.name = name
+    prepare(source, path, image_size, workers=1)
+
+
 def save_untrained(module: SuiteModule, words: list[str], path: Path) -> None:
     """Write the checkpoint of a module as it is before its first step.
 
@@ -66,13 +83,3 @@ def save_untrained(module: SuiteModule, words: list[str], path: Path) -> None:
     module.on_save_checkpoint(checkpoint)
     path.parent.mkdir(parents=True, exist_ok=True)
     torch.save(checkpoint, path)
-
-
-def without_downloads(content: Any) -> Any:
-    """A configuration whose networks begin with random weights, where they would begin with ImageNet's."""
-    if isinstance(content, Mapping):
-        return {
-            key: "random" if (key, value) == ("weights", "imagenet") else without_downloads(value)
-            for key, value in content.items()
-        }
-    return [without_downloads(each) for each in content] if isinstance(content, list) else content

@@ -4,11 +4,11 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from t2igan.errors import UserError
 from t2igan.nn.config import Configured
 from t2igan.nn.randomness import Dropout, StepRandom
+from t2igan.nn.sequences import pack, unpack
 from t2igan.ranges import Count
 from t2igan.text.embedding import TextEmbedding
 
@@ -20,8 +20,7 @@ class NoText(nn.Module):
         """int64 captions (B, T) and lengths (B,) -> sentence (B, 0) and words (B, 0, T)."""
         rows, steps = captions.shape
         nothing = torch.empty(rows, 0, steps, device=captions.device)
-        padding = torch.arange(steps, device=captions.device) >= lengths.to(captions.device)[:, None]
-        return TextEmbedding(nothing[:, :, 0], nothing, padding)
+        return TextEmbedding(nothing[:, :, 0], nothing, _padding(lengths, steps, captions.device))
 
 
 class TextEncoder(Configured, nn.Module):
@@ -69,11 +68,14 @@ class TextEncoder(Configured, nn.Module):
             channels, of the backward direction in the second. The sentence is the last state of each.
         """
         embedded = self.dropout(self.embedding(captions), random)
-        packed = pack_padded_sequence(embedded, lengths.cpu(), batch_first=True, enforce_sorted=False)
-        states, last = self.rnn(packed)
+        states, last = self.rnn(pack(embedded, lengths))
         hidden = last[0] if isinstance(last, tuple) else last
-        words, _ = pad_packed_sequence(states, batch_first=True)
+        words = unpack(states)
         sentence = hidden.transpose(0, 1).reshape(len(captions), self.dim)
-        positions = torch.arange(words.shape[1], device=words.device)
-        padding = positions >= lengths.to(words.device)[:, None]
+        padding = _padding(lengths, words.shape[1], words.device)
         return TextEmbedding(sentence, words.transpose(1, 2), padding)
+
+
+def _padding(lengths: Tensor, steps: int, device: torch.device) -> Tensor:
+    """Bool (B, steps), True from each length on."""
+    return torch.arange(steps, device=device) >= lengths.to(device, non_blocking=True)[:, None]

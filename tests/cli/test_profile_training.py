@@ -1,11 +1,13 @@
 """Where the time of a training goes, as a user asks for it; nothing of it has been prepared or trained."""
 
 import json
+import time
 
 import pytest
 from PIL import Image
 
 from t2igan.cli.main import main
+from t2igan.profiling.showing import rate_in_words, threads_in_words
 
 DAMSM = """
 model:
@@ -37,6 +39,28 @@ def experiments(tmp_path, monkeypatch):
     return tmp_path
 
 
+SPADE = """
+model:
+  class_path: SPADEGAN
+  init_args:
+    generator:
+      class_path: SPADEGenerator
+      init_args: {image_size: 16, channels: 2, start: 4, middle_blocks: 1, hidden: 4, embed: 4}
+    discriminators:
+      - class_path: PatchDiscriminator
+        init_args: {image_size: 16, channels: 2, layers: 2, embed: 4}
+data:
+  class_path: Scenes
+  init_args: {store: none.h5, image_size: 16, batch_size: 4, num_workers: 0, captions: narratives}
+trainer: {max_steps: 2, accelerator: cpu}
+"""
+CLASSIFIER = """
+model: {class_path: EvaluationClassifier, init_args: {trunk: inception-v3, image_size: 75}}
+data: {class_path: ClassificationData, init_args: {store: none.h5, image_size: 16, batch_size: 2}}
+trainer: {max_steps: 2, accelerator: cpu}
+"""
+
+
 def profile(folder, *words):
     main(["profile", *words, "--steps", "2", "--out", str(folder)])
     return json.loads((folder / "profile.json").read_text())
@@ -65,6 +89,38 @@ def test_a_training_with_one_optimiser(experiments):
     parts = {part["name"]: part["gflop"] for part in told["parts"]}
     assert told["images"] == 6 and parts["image encoder"] > 0 and parts["text encoder"] > 0
     assert parts["optimiser"] == 0
+
+
+def test_what_layouts_and_narratives_are_for(experiments):
+    """A store of noise has none: scenes are drawn."""
+    (experiments / "spade.yaml").write_text(SPADE)
+    told = profile(experiments / "out", "--config", "spade.yaml")
+    gflop = {part["name"]: part["gflop"] for part in told["parts"]}
+    judges = [count for name, count in gflop.items() if name.startswith("discriminator")]
+    assert gflop["generator"] > 0 and judges and min(judges) > 0
+
+
+def test_pretrained_weights_are_not_fetched(experiments):
+    (experiments / "classifier.yaml").write_text(CLASSIFIER)
+    assert profile(experiments / "out", "--config", "classifier.yaml")["images"] == 2
+
+
+def test_parts_add_up_to_the_steps(experiments, monkeypatch):
+    """Nothing of a step with the clock is counted twice or lost."""
+    from t2igan.profiling.clock import PartClock
+
+    taken = []
+    start, stop = PartClock.start, PartClock.stop
+    monkeypatch.setattr(PartClock, "start", lambda self: (taken.append(time.perf_counter()), start(self)))
+    monkeypatch.setattr(PartClock, "stop", lambda self: (stop(self), taken.append(time.perf_counter())))
+    told = profile(experiments / "out", "--config", "damsm.yaml")
+    whole = 2 * sum(part["seconds"] for part in told["parts"])
+    assert whole == pytest.approx(taken[1] - taken[0], rel=0.01, abs=0.002)
+
+
+def test_rates_have_three_digits():
+    assert [rate_in_words(each) for each in (0.08912, 12.345, 4567.8)] == ["0.0891", "12.3", "4,570"]
+    assert [threads_in_words(count) for count in (1, 2)] == ["1 thread", "2 threads"]
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+from t2igan.data.batch import ON_THE_HOST
 from t2igan.data.datasets import EvaluationItems, Item, TrainingItems, collate, resize_images
 from t2igan.data.store import open_store
 
@@ -129,3 +130,14 @@ def test_resize_images():
     assert (resize_images(noise, 2).float().mean((2, 3)) - noise.float().mean((2, 3))).abs().max() < 4
     ramp = torch.arange(32, dtype=torch.uint8).mul(8).expand(1, 3, 32, 32)
     assert resize_images(ramp, 16)[0, 0, 0, 4].item() == 68, "columns 7 to 10 weighted 1, 3, 3, 1"
+
+
+def test_what_the_host_needs_does_not_leave_it(split):
+    """Else each step would wait for the device to give it back."""
+    uncut = TrainingItems(split, 32)[[(0, 0), (0, 1)]]
+    for batch in (uncut.cut(), uncut):
+        moved = batch.to("meta", non_blocking=True)
+        places = {name: getattr(moved, name).device.type for name in ("captions", "class_ids", *ON_THE_HOST)}
+        assert places == {"captions": "meta", "class_ids": "meta", "lengths": "cpu", "caption_ids": "cpu"}
+    picked = uncut.cut().select(torch.tensor([1]))
+    assert picked.lengths.tolist() == uncut.lengths[1:].tolist() and len(picked.captions) == 1

@@ -212,7 +212,7 @@ def test_what_is_written_by_no_verb_of_its_own(small_disk, monkeypatch, writer):
         if writer == "statistics":
             write_statistics(path, torch.zeros(16), torch.eye(16))
         elif writer == "profile":
-            write_json(SimpleNamespace(as_dict=lambda: {"seconds": 1.0}), path)
+            write_json({"seconds": 1.0}, path)
         else:
             tagger = SimpleNamespace(tag=lambda sentences: [["bird"] * len(words) for words in sentences])
             write_tags(path, [Narrative("1", "", ("a", "bird"))] * 300, tagger)
