@@ -21,6 +21,7 @@ fuzz: install
 
 bench: install
 	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks.parts
 
 lint: install
 	$(BIN)/python -m pip install --quiet "ruff>=0.16,<0.18"

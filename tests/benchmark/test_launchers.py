@@ -13,6 +13,7 @@ from t2igan.benchmark.launchers.base import INTERRUPTED
 from t2igan.benchmark.launchers.local import LocalLauncher, visible_gpus
 from t2igan.benchmark.launchers.slurm import SlurmHandle
 from t2igan.benchmark.steps import Step
+from t2igan.cpus import available_cpus
 from t2igan.errors import UserError
 
 
@@ -149,6 +150,27 @@ def slurm_launcher(tmp_path):
     if shutil.which("sinfo") is None or subprocess.run(["sinfo"], capture_output=True).returncode:
         pytest.skip("there is no SLURM on this machine")
     return make_launcher({"kind": "slurm", "gpus": 0, "cpus": 1, "minutes": 10}, tmp_path)
+
+
+@pytest.mark.parametrize(("given", "threads"), [(None, "3"), ("5", "5")])
+def test_a_job_of_slurm_follows_its_cpus(tmp_path, monkeypatch, given, threads):
+    """Also where SLURM does not bind its tasks: then what loads and renders counts by the variable."""
+    submitit = pytest.importorskip("submitit")
+    jobs = []
+    monkeypatch.setattr(submitit.SlurmExecutor, "affinity", lambda: 1)
+    monkeypatch.setattr(submitit.SlurmExecutor, "__init__", lambda self, **_: None)
+    monkeypatch.setattr(submitit.SlurmExecutor, "update_parameters", lambda self, **_: None)
+
+    def submit(self, job):
+        jobs.append(job)
+        return types.SimpleNamespace(job_id="7")
+
+    monkeypatch.setattr(submitit.SlurmExecutor, "submit", submit)
+    monkeypatch.setattr("t2igan.benchmark.launchers.slurm.GIVEN_THREADS", given)
+    make_launcher({"kind": "slurm", "gpus": 0, "cpus": 3}, tmp_path).start(step("list"), tmp_path / "x.log")
+    variables = jobs[0].command.environment
+    assert variables["OMP_NUM_THREADS"] == threads and variables["OMP_WAIT_POLICY"] == "PASSIVE"
+    assert available_cpus(tmp_path, variables) == min(3, len(os.sched_getaffinity(0)))
 
 
 def test_a_job_of_slurm_is_found_again(slurm_launcher, tmp_path):

@@ -8,7 +8,7 @@ from typing import Any
 
 from t2igan.benchmark.launchers.base import Command, Handle, Launcher, wait_for
 from t2igan.benchmark.steps import Step
-from t2igan.cpus import THREADS
+from t2igan.cpus import GIVEN_THREADS, SLEEP_WHILE_WAITING, THREADS
 from t2igan.errors import UserError
 
 MANY = 10_000
@@ -75,7 +75,9 @@ class SlurmLauncher(Launcher):
         gpus = {"gpus_per_node": self.gpus} if self.gpus and step.needs_device else {}
         settings = {key: value for key, value in self._settings.items() if value is not None}
         executor.update_parameters(job_name=step.name.replace(" ", "-"), **settings, **gpus)
-        variables = {THREADS: str(self.cpus)} | step.environment
+        threads = {THREADS: GIVEN_THREADS or str(self.cpus)}
+        # Where SLURM does not bind its tasks, this alone tells what else than threads follows the CPUs.
+        variables = threads | SLEEP_WHILE_WAITING | {"SLURM_CPUS_PER_TASK": str(self.cpus)} | step.environment
         # Lightning takes these variables for its own processes, of which it would start none.
         command = Command(step.command, log.absolute(), Path.cwd(), variables, hidden=("SLURM_",))
         return self._keep(executor.submit(_Job(command)))
