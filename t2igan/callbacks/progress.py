@@ -6,9 +6,25 @@ from typing import Any
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import ProgressBar, RichProgressBar
 
+from t2igan.lightning_private import log_every_n_steps
+
 
 class StepBar(RichProgressBar):
-    """Lightning's bar, which shows the batches of an epoch, with the steps of the whole training before it."""
+    """Lightning's bar, which shows the batches of an epoch, with the steps of the whole training before it.
+
+    The losses beside it are those of steps that are logged: to read them at every step would wait for the device.
+    """
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Show nothing of an earlier training."""
+        super().on_train_start(trainer, pl_module)
+        self._read: dict[str, Any] = {}
+
+    def get_metrics(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> dict[str, Any]:
+        """What was read at the last step of every ``log_every_n_steps``, and at the first."""
+        if not trainer.training or not self._read or trainer.global_step % max(1, log_every_n_steps(trainer)) == 0:
+            self._read = super().get_metrics(trainer, pl_module)
+        return self._read
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int

@@ -2,6 +2,7 @@ import re
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.callbacks import RichProgressBar
 from torch.utils.data import DataLoader
 
 from t2igan.callbacks.progress import LineProgress, StepBar
@@ -62,3 +63,18 @@ def test_the_bar_says_steps_of_how_many(tmp_path):
     )
     trainer.fit(Line(), DataLoader(torch.ones(3, 1)))
     assert descriptions[0] == "step 1 of 4; epoch 1" and descriptions[3] == "step 4 of 4; epoch 2"
+
+
+def test_the_bar_reads_losses_where_they_are_logged_alone(monkeypatch):
+    """On a GPU each reading waits for the step to end."""
+    read, theirs = [], RichProgressBar.get_metrics
+
+    def reading(bar, trainer, module):
+        read.append(trainer.global_step)
+        return theirs(bar, trainer, module)
+
+    monkeypatch.setattr(RichProgressBar, "get_metrics", reading)
+    quiet = {"logger": False, "enable_checkpointing": False, "enable_model_summary": False}
+    trainer = pl.Trainer(accelerator="cpu", max_steps=7, log_every_n_steps=3, callbacks=[StepBar()], **quiet)
+    trainer.fit(Line(), DataLoader(torch.ones(7, 1)))
+    assert {1, 3, 6} <= set(read) <= {0, 1, 3, 6, 7}
