@@ -198,8 +198,13 @@ def _trainer_arguments(method: str) -> list[str]:
 
 
 @cache
-def _suite() -> dict[str, ast.ClassDef]:
-    return _class_definitions([file for room in ROOMS for file in sorted((PACKAGE / room).rglob("*.py"))])
+def _definition(name: str) -> ast.ClassDef | None:
+    """A class of the suite; only the file that holds it is parsed."""
+    start = f"class {name}"
+    for file in [file for room in ROOMS for file in sorted((PACKAGE / room).rglob("*.py"))]:
+        if start in file.read_text(encoding="utf-8") and name in (found := _class_definitions([file])):
+            return found[name]
+    return None
 
 
 def _class_definitions(files: Sequence[Path]) -> dict[str, ast.ClassDef]:
@@ -212,7 +217,7 @@ def _parameters(name: str) -> set[str] | None:
     known: set[str] = set()
     waiting = [name]
     while waiting:
-        node = _suite().get(waiting.pop(0))
+        node = _definition(waiting.pop(0))
         if node is None or node.decorator_list:
             return None  # of a library, or made by a decorator such as dataclass
         own = _own_arguments(node, "__init__")

@@ -46,7 +46,8 @@ def sample_narratives(
         device: auto, cpu, cuda, cuda:1.
     """
     told = read_localized(narratives)
-    road, folder = load_pipeline(pipeline).pipeline, Path(out)
+    loaded, folder = load_pipeline(pipeline), Path(out)
+    road = loaded.pipeline
     road.to(choose_device(device))
     for place, narrative in enumerate(track(told, "narratives", console=console)):
         (composition,) = road.compose([narrative])
@@ -59,7 +60,7 @@ def sample_narratives(
         f"wrote {folder}: {n * len(told)} images <image>_<annotator>_s00.png ..., sheets ..._steps.png",
         soft_wrap=True,
     )
-    bank, size = open_store(read_pipeline_file(pipeline).bank), road.generator.generator.image_sizes[-1]
+    bank, size = open_store(read_pipeline_file(pipeline).bank), loaded.generator.generator.image_sizes[-1]
     console.print(f"next: {scoring_on(bank, size, ['--pipeline', pipeline])}", soft_wrap=True, markup=False)
 
 

@@ -1,6 +1,5 @@
 """Generators with their text encoders as ONNX: word ids and noise in, images out, without this package."""
 
-import io
 import logging
 import warnings
 from pathlib import Path
@@ -103,14 +102,12 @@ def write_onnx(module: SuiteModule, out: str | Path, weights: Literal["ema", "ra
             f"--to onnx: knows no {type(module.text_encoder).__name__}, only the recurrent text encoder"
         )
     try:
-        import onnx
         import onnxscript  # noqa: F401 (torch's exporter asks for it, and says so in many lines)
     except ImportError as error:
         raise UserError("--to onnx: needs ONNX: pip install 't2igan[onnx]'") from error
     captions = torch.ones(1, words, dtype=torch.int64)
     example = torch.zeros(1, module.generator.random_dim), captions, torch.tensor([words])
-    content = _exported(Drawing(module, weights).eval(), example)
-    model = onnx.load_from_string(content)
+    model = _exported(Drawing(module, weights).eval(), example)
     entry = model.metadata_props.add()
     entry.key, entry.value = VOCABULARY, "\n".join(module.vocabulary)
     content = model.SerializeToString()
@@ -118,8 +115,8 @@ def write_onnx(module: SuiteModule, out: str | Path, weights: Literal["ema", "ra
     return len(content)
 
 
-def _exported(drawing: nn.Module, example: tuple[Any, ...]) -> bytes:
-    """The bytes of the file, without the exporter's remarks."""
+def _exported(drawing: nn.Module, example: tuple[Any, ...]) -> Any:
+    """ONNX's ``ModelProto``, without the exporter's remarks."""
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
@@ -134,6 +131,4 @@ def _exported(drawing: nn.Module, example: tuple[Any, ...]) -> bytes:
             verbose=False,
         )
     assert made is not None  # torch's types: with dynamo it is a program
-    written = io.BytesIO()
-    made.save(written)
-    return written.getvalue()
+    return made.model_proto
