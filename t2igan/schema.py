@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import MISSING, field, fields, is_dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, get_args, get_type_hints
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast, get_args, get_type_hints
 
 from t2igan.errors import UserError
 from t2igan.spelling import nearest
@@ -59,18 +59,22 @@ def read_as(kind: type[T], values: Any, path: Path | str, prefix: str = "") -> T
         raise UserError(f"{path}: only text, numbers, lists and mappings can stand here ({error})") from error
     try:
         # As JSON: there a mapping may stand for a dataclass, and nothing else is taken for what it is not.
-        found = _adapter(kind).validate_json(plain)
-        problems = list(_out_of_range(found))
+        found = cast(T, _adapter(kind).validate_json(plain))
     except ValidationError as error:
         problems = [f"{_place(one['loc'])}{_objection(kind, one)}".lstrip(": ") for one in error.errors()]
-    if problems:
-        more = f"; and {len(problems) - MOST_SAID} more" if len(problems) > MOST_SAID else ""
-        raise UserError(f"{path}: {'; '.join(prefix + one for one in problems[:MOST_SAID])}{more}")
+        raise _refusal(path, prefix, problems) from error
+    if problems := [*_out_of_range(found)]:
+        raise _refusal(path, prefix, problems)
     return found
 
 
+def _refusal(path: Path | str, prefix: str, problems: Sequence[str]) -> UserError:
+    more = f"; and {len(problems) - MOST_SAID} more" if len(problems) > MOST_SAID else ""
+    return UserError(f"{path}: {'; '.join(prefix + one for one in problems[:MOST_SAID])}{more}")
+
+
 @cache
-def _adapter(kind: type[T]) -> "TypeAdapter[T]":
+def _adapter(kind: type) -> "TypeAdapter[Any]":
     from pydantic import TypeAdapter
 
     return TypeAdapter(kind)

@@ -188,8 +188,9 @@ def read_published(path: Path) -> PublishedSet:
         UserError: the file is not of the form that ``published/cub.yaml`` explains; all that is wrong is said.
     """
     file = read_as(PublishedFile, checked_mapping(read_yaml(path), path, "dataset: cub"), path)
-    if len(file.test_images) != 2:
-        raise UserError(f"{path}: test_images must be the fewest and the most, it is {file.test_images}")
+    for found in (file.test_images, *(block.test_images for block in file.blocks)):
+        if found is not None and len(found) != 2:
+            raise UserError(f"{path}: test_images must be the fewest and the most, it is {found}")
     problems: list[str] = []
     numbers: list[PublishedNumber] = []
     for position, block in enumerate(file.blocks, start=1):
@@ -229,7 +230,7 @@ def _read_block(dataset: str, block: Block, where: str, problems: list[str]) -> 
                 block.certainty,
                 "; ".join(text for text in (row.get("note"), block.note) if text),
                 tuple(but.items()),
-                block.test_images and (block.test_images[0], block.test_images[1]),
+                (block.test_images[0], block.test_images[1]) if block.test_images else None,
             )
 
 
