@@ -343,7 +343,8 @@ class SuiteCLI(LightningCLI):
         last = last_checkpoint(self.folder)
         if isinstance(model, DrawingModule):
             store = getattr(self.datamodule, "store", None)
-            print(f"next: {sampling(str(last), model, f'{self.folder}/images', store)}")
+            own = "".join(f" --allow {name}" for name in self.config[self.words[1]].allow)
+            print(f"next: {sampling(str(last), model, f'{self.folder}/images', store)}{own}")
         else:
             print(f"next: name {last} in the YAML of a generator, or in t2igan evaluate")
 

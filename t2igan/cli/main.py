@@ -93,7 +93,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     settle_threads()
     verb, *rest = arguments
     if verb not in VERBS:
-        _fail(f"t2igan: no verb {verb!r}{nearest(verb, VERBS)}; there are {', '.join(VERBS)}")
+        _fail(f"t2igan: no verb {verb!r}{nearest(verb, VERBS)}; t2igan --help has them all")
     try:
         rest = list(with_experiments(rest))
         quickly = quick_fit if verb in quick_fit.VERBS else quick

@@ -52,6 +52,9 @@ def test_a_class_beside_the_yaml_is_trained_and_drawn(home, tmp_path, monkeypatc
     done = installed("fit", "--config", home / "mine.yaml", "--run", home / "run", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert yaml.safe_load((home / "run" / "config.yaml").read_text())["allow"] == ["mine_beside"]
+    assert done.stdout.splitlines()[-1].startswith("next: ") and done.stdout.rstrip().endswith(
+        "--allow mine_beside"
+    )
     draw = ["sample", "--checkpoint", str(home / "run/checkpoints/last.ckpt"), "--caption", "a red bird"]
     draw += ["--out", str(tmp_path / "drawn")]
     with pytest.raises(SystemExit) as ended:
