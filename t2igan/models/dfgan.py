@@ -46,6 +46,7 @@ class DFGAN(AdversarialModule):
         (("generator",), ("image_size", "sentence_dim")),
         (("generator", "discriminators"), ("channels",)),
     )
+    faster_channels_last = True
 
     def __init__(
         self,
