@@ -51,7 +51,12 @@ class SpectralConv2d(nn.Module):
         """``features`` (B, C, h, w) -> (B, C', h', w')."""
         # Sigma in half precision would be wrong in the third digit.
         with torch.autocast(features.device.type, enabled=False):
-            weight = self.weight_bar / self._sigma()
+            sigma, weight = self._sigma(), self.weight_bar
+            # Dividing the features comes to the same, and the wide layers next to the heads have more weights.
+            if features.numel() < weight.numel():
+                features = features / sigma
+            else:
+                weight = weight / sigma
         return F.conv2d(features, weight, self.bias, self.stride, self.padding)
 
     def _sigma(self) -> Tensor:

@@ -27,9 +27,10 @@ def make():
     return build
 
 
-@pytest.fixture
-def features():
-    return torch.randn(2, 4, 8, 8, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+@pytest.fixture(params=[8, 4], ids=["more than weights", "fewer than weights"])
+def features(request):
+    side = request.param
+    return torch.randn(2, 4, side, side, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
 
 
 def vectors(conv):
