@@ -67,6 +67,8 @@ Count = Annotated[int, Range(1, whole=True)]
 """A size, or how many, where none makes no sense: at least 1."""
 Side = Annotated[int, Range(1, 8192, whole=True)]
 """Of an image, in pixels: from 1 to 8,192."""
+Times = Annotated[int, Range(1, 100_000, whole=True)]
+"""Of the noise of a diffusion, or steps of denoising: each is a number in a table."""
 Whole = Annotated[int, Range(0, whole=True)]
 """A seed, or how many, where none makes sense: at least 0."""
 

@@ -8,6 +8,8 @@ import torch
 from jsonargparse import Namespace
 
 from t2igan.errors import UserError
+from t2igan.nn.bounded import refuse_what_no_memory_holds
+from t2igan.nn.config import build
 from t2igan.plain_files import read_yaml
 from t2igan.ranges import Range
 from t2igan.user_modules import find_user_module, look_beside
@@ -53,6 +55,40 @@ def config_files(argv: Sequence[str]) -> list[str]:
     """The configuration files that a command line names."""
     words = [word for argument in argv for word in argument.split("=", 1)]
     return [after for word, after in pairwise(words) if word in ("--config", "-c")]
+
+
+def check_memory(model: Namespace) -> None:
+    """Refuse a model that this machine has no memory for, before any of it is made.
+
+    Args:
+        model: class path and arguments, parsed.
+
+    Raises:
+        UserError: names the largest of its sizes.
+    """
+    plain = _as_config(model.as_dict())
+    sizes = sorted(_whole_numbers(plain["init_args"], "model.init_args"), reverse=True)[:1]
+    largest = "".join(f" (the largest of its sizes is {key}: {size})" for size, key in sizes)
+    name = plain["class_path"].rpartition(".")[2]
+    refuse_what_no_memory_holds(lambda: build(plain), f"the networks of {name} are too large{largest}")
+
+
+def _as_config(content: Any) -> Any:
+    """Parsed arguments in the form of a checkpoint's config, where every class has its arguments beside it."""
+    if isinstance(content, dict):
+        plain = {key: _as_config(value) for key, value in content.items()}
+        return {**plain, "init_args": plain.get("init_args", {})} if "class_path" in plain else plain
+    return [_as_config(value) for value in content] if isinstance(content, (list, tuple)) else content
+
+
+def _whole_numbers(content: Any, path: str) -> Iterator[tuple[int, str]]:
+    """Every whole number in plain data, with its key."""
+    if isinstance(content, int) and not isinstance(content, bool):
+        yield content, path
+    listed = enumerate(content) if isinstance(content, list) else ()
+    items = content.items() if isinstance(content, dict) else listed
+    for key, value in items:
+        yield from _whole_numbers(value, f"{path}.{key}")
 
 
 def check_trainer(config: Namespace) -> None:

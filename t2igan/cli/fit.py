@@ -38,7 +38,7 @@ from t2igan.callbacks.several_devices import BatchNormOfAllDevices, NotAsOneDevi
 from t2igan.callbacks.stopping import StopSignals
 from t2igan.callbacks.watching import BestSoFar, GradientNorms, Speed
 from t2igan.cli import quick_fit
-from t2igan.cli.config_checks import check_trainer, class_paths, config_files, find_modules
+from t2igan.cli.config_checks import check_memory, check_trainer, class_paths, config_files, find_modules
 from t2igan.cli.next_step import sampling
 from t2igan.cli.parsing import ALLOW_HELP, known_options, one_line, subclasses, told_within
 from t2igan.cli.quick import flags_spelt_out
@@ -229,7 +229,8 @@ class SuiteCLI(LightningCLI):
             config.trainer.precision = "bf16-mixed"
 
     def instantiate_classes(self) -> None:
-        """The model knows its levers before anything of it is set up."""
+        """The model knows its levers before anything of it is set up; one beyond the memory is not made."""
+        check_memory(self.config[self.words[1]].model)
         super().instantiate_classes()
         self.model.levers = self.levers
 

@@ -16,7 +16,7 @@ from t2igan.networks.attngan import (
     attngan_discriminators,
 )
 from t2igan.networks.synthesis import Discriminator, Generator
-from t2igan.ranges import Count, Weight
+from t2igan.ranges import Count, Side, Weight
 
 # The networks by the names under which checkpoints and configurations hold them.
 __all__ = ["AttnDCGANGenerator", "AttnGAN", "AttnGANDiscriminator", "AttnGANGenerator"]
@@ -51,7 +51,7 @@ class AttnGAN(AdversarialModule):
     def __init__(
         self,
         damsm: str | None = None,
-        image_size: Count = 256,
+        image_size: Side = 256,
         channels: Count = 32,
         discriminator_channels: int = 64,
         residual_blocks: int = 2,

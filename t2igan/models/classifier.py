@@ -22,7 +22,7 @@ from t2igan.metrics.inception import FEATURE_DIM, inception_v3, pooled_features
 from t2igan.metrics.weights import resolve_weights
 from t2igan.models.suite_module import SuiteModule, content_sha256, load_module
 from t2igan.nn.images import resize, to_signed
-from t2igan.ranges import Count, Decay, Rate, Share, Weight
+from t2igan.ranges import Count, Decay, Rate, Share, Side, Weight
 
 Trunk = Literal["small", "inception-v3"]
 
@@ -149,7 +149,7 @@ class EvaluationClassifier(SuiteModule):
         self,
         classes: list[int] | None = None,
         trunk: Trunk = "small",
-        image_size: Count = 64,
+        image_size: Side = 64,
         width: Count = 32,
         weights: str = "imagenet",
         lr: Rate = 3e-3,

@@ -22,7 +22,7 @@ from t2igan.models.suite_module import SuiteModule, read_checkpoint
 from t2igan.nn.config import Configured
 from t2igan.nn.images import resize, to_signed
 from t2igan.nn.levers import lay_out
-from t2igan.ranges import Count, Decay, Positive, Rate, Share
+from t2igan.ranges import Count, Decay, Positive, Rate, Share, Side
 from t2igan.text import TextEncoder
 
 
@@ -137,7 +137,7 @@ class SmallImageEncoder(ImageEncoder):
         image_size: side that images are brought to; the region map has a side of ``image_size / 8``.
     """
 
-    def __init__(self, dim: Count = 256, channels: Count = 32, image_size: Count = 64) -> None:
+    def __init__(self, dim: Count = 256, channels: Count = 32, image_size: Side = 64) -> None:
         super().__init__()
         if image_size < 16:
             raise UserError(f"SmallImageEncoder: image_size is {image_size}, it takes 16 or more")

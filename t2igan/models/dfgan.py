@@ -14,7 +14,7 @@ from t2igan.losses.mismatch import MismatchPolicy
 from t2igan.models.adversarial import AdversarialModule
 from t2igan.networks.dfgan import DFGANGenerator, DFGANLegacyGenerator, OneWayDiscriminator, one_way_discriminators
 from t2igan.networks.synthesis import Discriminator, Generator
-from t2igan.ranges import Count, Decay, Rate
+from t2igan.ranges import Count, Decay, Rate, Side
 
 # The networks by the names under which checkpoints and configurations hold them.
 __all__ = ["DFGAN", "DFGANGenerator", "DFGANLegacyGenerator", "OneWayDiscriminator"]
@@ -51,7 +51,7 @@ class DFGAN(AdversarialModule):
     def __init__(
         self,
         damsm: str | None = None,
-        image_size: Count = 256,
+        image_size: Side = 256,
         channels: Count = 32,
         legacy: bool = False,
         sentence_dim: Count = 256,

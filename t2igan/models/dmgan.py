@@ -9,7 +9,7 @@ from typing import Any
 from t2igan.models.attngan import AttnGAN
 from t2igan.networks.dmgan import DMGANDiscriminator, DMGANGenerator
 from t2igan.networks.synthesis import Discriminator, Generator
-from t2igan.ranges import Count
+from t2igan.ranges import Count, Side
 
 # The networks by the names under which checkpoints and configurations hold them.
 __all__ = ["DMGAN", "DMGANDiscriminator", "DMGANGenerator"]
@@ -37,7 +37,7 @@ class DMGAN(AttnGAN):
     def __init__(
         self,
         damsm: str | None = None,
-        image_size: Count = 256,
+        image_size: Side = 256,
         channels: Count = 64,
         discriminator_channels: int = 32,
         residual_blocks: int = 2,

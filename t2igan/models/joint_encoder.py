@@ -27,7 +27,7 @@ from t2igan.models.suite_module import SuiteModule, content_sha256, load_module
 from t2igan.nn.images import to_signed
 from t2igan.nn.randomness import Purpose, StepRandom
 from t2igan.nn.sequences import pack
-from t2igan.ranges import Count, Positive, Rate, Share, Whole
+from t2igan.ranges import Count, Positive, Rate, Share, Side, Whole
 
 BUCKETS = 2**14
 # Segments of an image that a batch of the stand-in's training has at most; more would be of the same kinds.
@@ -136,7 +136,7 @@ class SegmentEncoder(SuiteModule):
         dim: Count = 64,
         channels: Count = 24,
         width: Count = 64,
-        crop_size: Count = 32,
+        crop_size: Side = 32,
         smallest: Share = 0.02,
         temperature: Positive = 0.1,
         lr: Rate = 2e-3,

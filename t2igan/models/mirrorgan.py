@@ -17,7 +17,7 @@ from t2igan.models.redescription import RedescriptionLoss
 from t2igan.networks.attngan import attngan_discriminators
 from t2igan.networks.mirrorgan import MirrorGANGenerator, SoftmaxOver
 from t2igan.networks.synthesis import Discriminator, Generator
-from t2igan.ranges import Count, Weight
+from t2igan.ranges import Count, Side, Weight
 
 # The networks by the names under which checkpoints and configurations hold them.
 __all__ = ["MirrorGAN", "MirrorGANGenerator"]
@@ -64,7 +64,7 @@ class MirrorGAN(AdversarialModule):
         self,
         damsm: str | None = None,
         captioner: str | None = None,
-        image_size: Count = 256,
+        image_size: Side = 256,
         channels: Count = 32,
         discriminator_channels: int = 64,
         residual_blocks: int = 2,

@@ -21,7 +21,7 @@ from t2igan.models.joint_encoder import MOST_SEGMENTS, SegmentEncoder, load_join
 from t2igan.models.suite_module import SuiteModule, content_sha256, load_module
 from t2igan.nn.config import Configured
 from t2igan.nn.randomness import Purpose, StepRandom
-from t2igan.ranges import Count, Rate, Share, Whole
+from t2igan.ranges import Count, Rate, Share, Times, Whole
 
 
 class PriorNetwork(Configured, nn.Module):
@@ -82,8 +82,8 @@ class DiffusionPrior(PriorNetwork):
         layers: Count = 2,
         heads: Count = 4,
         head_dim: Count = 32,
-        steps: Count = 10,
-        times: Count = 1000,
+        steps: Times = 10,
+        times: Times = 1000,
     ) -> None:
         super().__init__()
         try:

@@ -22,7 +22,7 @@ from t2igan.models.suite_module import SuiteModule, content_sha256, load_module
 from t2igan.nn.images import to_signed
 from t2igan.nn.randomness import Purpose
 from t2igan.optional import library, reading
-from t2igan.ranges import Count, Rate, Share, Whole
+from t2igan.ranges import Count, Rate, Share, Side, Whole
 
 WEIGHTS = "model.safetensors"
 
@@ -91,7 +91,7 @@ class Segmenter(SuiteModule):
 
     def __init__(
         self,
-        image_size: Count = 64,
+        image_size: Side = 64,
         channels: Count = 16,
         lr: Rate = 3e-3,
         recoloured: Share = 0.5,

@@ -21,7 +21,7 @@ from t2igan.networks.dfgan import OneWayDiscriminator
 from t2igan.networks.spatext import SegmentDiscriminator, SpaTextGenerator, SpatioTextualConditions, grid_of
 from t2igan.networks.synthesis import Discriminator, Generator
 from t2igan.nn.randomness import Purpose
-from t2igan.ranges import Count, Decay, Rate, Share
+from t2igan.ranges import Count, Decay, Rate, Share, Side
 from t2igan.text import TextEmbedding
 
 # The networks by the names under which checkpoints and configurations hold them.
@@ -68,7 +68,7 @@ class SpaTextGAN(AdversarialModule):
         encoder: str | None = None,
         prior: str | None = None,
         told: Told = "images",
-        image_size: Count = 64,
+        image_size: Side = 64,
         channels: Count = 32,
         sentence_dim: Count = 256,
         generator: Generator | None = None,

@@ -32,7 +32,7 @@ from t2igan.nn.images import to_signed
 from t2igan.nn.modules import NamedModules
 from t2igan.nn.noise import caption_noise
 from t2igan.nn.randomness import Purpose, StepRandom
-from t2igan.ranges import Count, Decay, Rate, Share, Whole
+from t2igan.ranges import Count, Decay, Rate, Share, Times, Whole
 
 Sampler = Literal["ddim", "dpm-solver++"]
 VALIDATION_SEED = 0
@@ -120,9 +120,9 @@ class SpaTextDiffusion(SuiteModule):
         smallest: Share = SMALLEST,
         dropped: Share = 0.1,
         both_dropped: Share = 0.1,
-        times: Count = 1000,
+        times: Times = 1000,
         sampler: Sampler = "ddim",
-        steps: Count = 25,
+        steps: Times = 25,
         guidance: Guidance | None = None,
         lr: Rate = 2e-4,
         ema_decay: Decay = 0.999,

@@ -17,7 +17,7 @@ from t2igan.models.conditioner import Conditioner
 from t2igan.nn.bounded import unbounded
 from t2igan.nn.config import Configured
 from t2igan.optional import library, reading
-from t2igan.ranges import Count, Whole
+from t2igan.ranges import Count, Side, Whole
 
 WHO, EXTRA = "hosts of spatext-diffusion", "t2igan[diffusion]"
 
@@ -79,7 +79,7 @@ class PixelHost(DiffusionHost):
 
     def __init__(
         self,
-        image_size: Count = 64,
+        image_size: Side = 64,
         segment_dim: Count = 64,
         planes: Count | None = 24,
         widths: tuple[Count, ...] = (32, 64, 96, 128),

@@ -14,7 +14,7 @@ from t2igan.models.generator_losses import DAMSMLoss, GeneratorLoss
 from t2igan.networks.dfgan import OneWayDiscriminator, one_way_discriminators
 from t2igan.networks.ssagan import SSAGANGenerator
 from t2igan.networks.synthesis import Discriminator, Generator
-from t2igan.ranges import Count, Decay, Rate, Weight
+from t2igan.ranges import Count, Decay, Rate, Side, Weight
 
 # The networks by the names under which checkpoints and configurations hold them.
 __all__ = ["SSAGAN", "OneWayDiscriminator", "SSAGANGenerator"]
@@ -55,7 +55,7 @@ class SSAGAN(AdversarialModule):
     def __init__(
         self,
         damsm: str | None = None,
-        image_size: Count = 256,
+        image_size: Side = 256,
         channels: Count = 64,
         sentence_dim: Count = 256,
         generator: Generator | None = None,

@@ -14,7 +14,7 @@ from t2igan.networks.synthesis import Discriminator, Generator
 from t2igan.nn.attention import WordAttention
 from t2igan.nn.convolution import Conv2d
 from t2igan.nn.gated import ResidualBlock, up_block
-from t2igan.ranges import Count, Whole
+from t2igan.ranges import Count, Side, Whole
 from t2igan.text import TextEmbedding
 
 
@@ -50,7 +50,7 @@ class AttnGANGenerator(CascadedGenerator):
 
     def __init__(
         self,
-        image_size: Count = 256,
+        image_size: Side = 256,
         stages: Count = 3,
         channels: Count = 32,
         residual_blocks: int = 2,
@@ -80,7 +80,7 @@ class AttnDCGANGenerator(AttnGANGenerator):
 
     def __init__(
         self,
-        image_size: Count = 256,
+        image_size: Side = 256,
         stages: Count = 3,
         channels: Count = 32,
         residual_blocks: int = 0,

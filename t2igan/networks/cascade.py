@@ -12,7 +12,7 @@ from t2igan.networks.synthesis import Discriminator, Generator, Synthesis
 from t2igan.nn.conditioning import ConditioningAugmentation
 from t2igan.nn.gated import up_block
 from t2igan.nn.initialise import initialise_orthogonally
-from t2igan.ranges import Count, Whole
+from t2igan.ranges import Count, Side, Whole
 from t2igan.text import TextEmbedding
 
 
@@ -72,7 +72,7 @@ class CascadedGenerator(Generator, ABC):
     def __init__(
         self,
         refinement: Callable[[], nn.Module],
-        image_size: Count = 256,
+        image_size: Side = 256,
         stages: Count = 3,
         channels: Count = 32,
         noise_dim: Count = 100,
@@ -124,7 +124,7 @@ class CascadeDiscriminator(Discriminator, ABC):
 
     def __init__(
         self,
-        image_size: Count = 256,
+        image_size: Side = 256,
         channels: Count = 64,
         sentence_dim: Count = 256,
         conditional_only: bool = False,

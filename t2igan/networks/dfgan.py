@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from t2igan.networks.synthesis import Discriminator, Generator, Synthesis
 from t2igan.nn.convolution import Conv2d, DoublingConv2d, Joining, LeakyReLU, double
 from t2igan.nn.one_way import DownBlock, stage_widths
-from t2igan.ranges import Count
+from t2igan.ranges import Count, Side
 from t2igan.text import TextEmbedding
 
 LEGACY_MLP_WIDTH = 256
@@ -128,7 +128,7 @@ class DFGANGenerator(Generator):
     recomputes = True
 
     def __init__(
-        self, image_size: int = 256, channels: int = 32, noise_dim: int = 100, sentence_dim: int = 256
+        self, image_size: Side = 256, channels: int = 32, noise_dim: int = 100, sentence_dim: int = 256
     ) -> None:
         super().__init__()
         widths = stage_widths(image_size, channels, widest=8)[::-1]
@@ -167,7 +167,7 @@ class DFGANLegacyGenerator(Generator):
     recomputes = True
 
     def __init__(
-        self, image_size: int = 256, channels: int = 32, noise_dim: int = 100, sentence_dim: int = 256
+        self, image_size: Side = 256, channels: int = 32, noise_dim: int = 100, sentence_dim: int = 256
     ) -> None:
         super().__init__()
         widths = [8 * channels, *stage_widths(image_size, channels, widest=8)[::-1]]
@@ -205,7 +205,7 @@ class OneWayDiscriminator(Discriminator):
     independent = True
 
     def __init__(
-        self, image_size: int = 256, channels: int = 64, sentence_dim: int = 256, widest: int = 16
+        self, image_size: Side = 256, channels: int = 64, sentence_dim: int = 256, widest: int = 16
     ) -> None:
         super().__init__()
         widths = stage_widths(image_size, channels, widest)

@@ -14,7 +14,7 @@ from t2igan.networks.cascade import CascadedGenerator, CascadeDiscriminator
 from t2igan.nn.attention import attend
 from t2igan.nn.gated import ResidualBlock, up_block
 from t2igan.nn.spectral import SpectralConv2d
-from t2igan.ranges import Count, Whole
+from t2igan.ranges import Count, Side, Whole
 from t2igan.text import TextEmbedding
 
 
@@ -82,7 +82,7 @@ class DMGANGenerator(CascadedGenerator):
 
     def __init__(
         self,
-        image_size: Count = 256,
+        image_size: Side = 256,
         stages: Count = 3,
         channels: Count = 64,
         residual_blocks: int = 2,
@@ -109,7 +109,7 @@ class DMGANDiscriminator(CascadeDiscriminator):
 
     def __init__(
         self,
-        image_size: Count = 256,
+        image_size: Side = 256,
         channels: Count = 32,
         sentence_dim: Count = 256,
         conditional_only: bool = False,

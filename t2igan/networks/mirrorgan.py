@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from t2igan.networks.cascade import CascadedGenerator
 from t2igan.nn.attention import WordAttention
 from t2igan.nn.gated import ResidualBlock, up_block
-from t2igan.ranges import Count, Whole
+from t2igan.ranges import Count, Side, Whole
 from t2igan.text import TextEmbedding
 
 SoftmaxOver = Literal["channels", "spatial"]
@@ -124,7 +124,7 @@ class MirrorGANGenerator(CascadedGenerator):
 
     def __init__(
         self,
-        image_size: Count = 256,
+        image_size: Side = 256,
         stages: Count = 3,
         channels: Count = 32,
         residual_blocks: int = 2,

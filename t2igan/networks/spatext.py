@@ -18,7 +18,7 @@ from t2igan.networks.dfgan import Affine, DFGANGenerator, UpBlock
 from t2igan.networks.synthesis import Conditions, Discriminator, Synthesis
 from t2igan.nn.convolution import double
 from t2igan.nn.spectral import SpectralConv2d
-from t2igan.ranges import Count, Whole
+from t2igan.ranges import Count, Side, Whole
 from t2igan.text import TextEmbedding
 
 
@@ -94,7 +94,7 @@ class SpaTextGenerator(DFGANGenerator):
 
     def __init__(
         self,
-        image_size: Count = 64,
+        image_size: Side = 64,
         channels: Count = 32,
         noise_dim: Count = 100,
         sentence_dim: Count = 256,
@@ -156,7 +156,7 @@ class SegmentDiscriminator(Discriminator):
 
     def __init__(
         self,
-        image_size: Count = 64,
+        image_size: Side = 64,
         channels: Count = 32,
         segment_dim: Count = 64,
         side: Count = 16,

@@ -13,7 +13,7 @@ from t2igan.networks.synthesis import Generator, Synthesis
 from t2igan.nn.convolution import double
 from t2igan.nn.modules import Modules
 from t2igan.nn.one_way import stage_widths
-from t2igan.ranges import Count
+from t2igan.ranges import Count, Side
 from t2igan.text import TextEmbedding
 
 MLP_WIDTH = 256
@@ -110,7 +110,7 @@ class SSAGANGenerator(Generator):
 
     def __init__(
         self,
-        image_size: Count = 256,
+        image_size: Side = 256,
         channels: Count = 64,
         noise_dim: Count = 100,
         sentence_dim: Count = 256,

@@ -10,7 +10,7 @@ from torch.nn.utils.rnn import PackedSequence
 from t2igan.nn.config import Configured
 from t2igan.nn.images import resize
 from t2igan.nn.sequences import pack, unpack
-from t2igan.ranges import Count
+from t2igan.ranges import Count, Side
 
 
 class CaptionEncoder(Configured, nn.Module):
@@ -43,7 +43,7 @@ class SmallCaptionEncoder(CaptionEncoder):
         image_size: side that images are brought to, a multiple of 4.
     """
 
-    def __init__(self, dim: Count = 256, channels: Count = 16, image_size: Count = 64) -> None:
+    def __init__(self, dim: Count = 256, channels: Count = 16, image_size: Side = 64) -> None:
         super().__init__()
         self.dim = dim
         self.image_size = image_size

@@ -1,10 +1,12 @@
-"""A bound on what is built of a stranger's file: networks cannot be larger than the weights that belong to them."""
+"""Bounds on what is built: of a file as far as its own weights go, of a configuration as far as the memory."""
 
 import math
-from collections.abc import Iterable, Iterator
+import os
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 
@@ -18,20 +20,30 @@ _COPIES = 4
 """How often each weight may be made: some are set once more while a network is built."""
 
 
-class NoLargerThan(TorchDispatchMode):
-    """Within it tensors are made as far as some weights go, and no further.
+_COPIES_IN_TRAINING = 4
+"""Of each weight: itself, its gradient and the two averages of Adam."""
+_MOST_TENSORS = 2**13
+"""Tensors of a configuration's networks; those of the suite's largest have fewer than 2,000."""
 
-    A file of a few kB can describe networks that fill the memory. A tensor that would be too large is refused
-    before it is there.
+
+class TooLarge(UserError):
+    """Networks are larger than they may be."""
+
+
+class _Bound(TorchDispatchMode):
+    """Within it tensors are made up to a sum of bytes and a number, and no further.
+
+    One that would be too large is refused before it is there.
 
     Args:
-        weights: what the networks are to be filled with.
+        numbers: elements of all tensors together.
+        tensors: how many tensors.
+        message: of the error.
     """
 
-    def __init__(self, weights: Iterable[Tensor]) -> None:
+    def __init__(self, numbers: int, tensors: int, message: str) -> None:
         super().__init__()
-        sizes = [weight.numel() for weight in weights]
-        self._numbers, self._tensors = _COPIES * sum(sizes) + _ROOM, _COPIES * len(sizes) + _TENSORS
+        self._numbers, self._tensors, self._message = numbers, tensors, message
 
     def __torch_dispatch__(self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
         """Count what is made of nothing; all else works on what was counted."""
@@ -39,8 +51,48 @@ class NoLargerThan(TorchDispatchMode):
             self._numbers -= math.prod(args[0]) if args and isinstance(args[0], (list, tuple)) else 1
             self._tensors -= 1
             if self._numbers < 0 or self._tensors < 0:
-                raise UserError("the checkpoint describes networks far larger than its weights")
+                raise TooLarge(self._message)
         return func(*args, **(kwargs or {}))
+
+
+class NoLargerThan(_Bound):
+    """Within it tensors are made as far as some weights go: a file of a few kB can describe what fills the memory.
+
+    Args:
+        weights: what the networks are to be filled with.
+    """
+
+    def __init__(self, weights: Iterable[Tensor]) -> None:
+        sizes = [weight.numel() for weight in weights]
+        super().__init__(
+            _COPIES * sum(sizes) + _ROOM,
+            _COPIES * len(sizes) + _TENSORS,
+            "the checkpoint describes networks far larger than its weights",
+        )
+
+
+def refuse_what_no_memory_holds(make: Callable[[], object], message: str) -> None:
+    """Go through the making of networks without their numbers, and refuse those that this machine could not train.
+
+    Nothing is allocated and no random number drawn. Whatever else is wrong with them is left to their real making.
+
+    Args:
+        make: makes them.
+        message: of the error; what may be had and is needed is added to it.
+
+    Raises:
+        TooLarge: weights, gradients and Adam's averages of them take more than the machine's memory.
+    """
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    most = memory // (_COPIES_IN_TRAINING * torch.float32.itemsize)
+    text = f"{message}: they hold over {most:,} numbers, more than the {memory / 2**30:.0f} GB here are enough for"
+    try:
+        with torch.device("meta"), _Bound(most, _MOST_TENSORS, text):
+            make()
+    except TooLarge:
+        raise
+    except Exception:  # of arguments that do not fit: their real making says which
+        return
 
 
 @contextmanager

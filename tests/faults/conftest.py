@@ -2,11 +2,12 @@
 
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from good_input import write_good_input
-from harness import DAMSM, PROPERTY, SSAGAN, Homes, Tally, fit_words, last, run
+from harness import DAMSM, PROPERTY, SSAGAN, Homes, Tally, end_what_was_started, fit_words, last, run
 
 
 @pytest.fixture(scope="session")
@@ -27,6 +28,13 @@ def whole(homes: Homes) -> Path:
     done = run(*fit_words(homes.ssagan, homes.folder / "whole"))
     assert done.returncode == 0, done.stderr
     return homes.folder / "whole"
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left() -> Iterator[None]:
+    """A test that fails leaves no training behind."""
+    yield
+    end_what_was_started()
 
 
 @pytest.fixture

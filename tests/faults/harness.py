@@ -1,5 +1,6 @@
 """What every probe of faults uses: trainings to start and stop, what they left, and a tally of what survived."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -105,12 +106,15 @@ class Homes:
     ssagan: Path
 
 
+_started: list[subprocess.Popen] = []
+
+
 def start(*words: object, log: Path | None = None, **environment: str) -> subprocess.Popen:
     """Start ``t2igan`` with words, in a process group of its own; what it prints goes to ``log``, else to pipes."""
     output = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     if log is not None:
         output = {"stdout": log.open("w"), "stderr": subprocess.STDOUT}
-    return subprocess.Popen(
+    process = subprocess.Popen(
         [sys.executable, "-m", "t2igan", *map(str, words)],
         env=os.environ | {"OMP_NUM_THREADS": "1"} | environment,
         stdin=subprocess.DEVNULL,
@@ -118,6 +122,17 @@ def start(*words: object, log: Path | None = None, **environment: str) -> subpro
         text=True,
         **output,
     )
+    _started.append(process)
+    return process
+
+
+def end_what_was_started() -> None:
+    """Kill whatever of it still runs, which a test that failed has left."""
+    while _started:
+        process = _started.pop()
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
 
 
 def run(*words: object, **environment: str) -> subprocess.CompletedProcess:
@@ -135,12 +150,36 @@ def fit_words(config: Path, folder: Path, *options: object) -> list[str]:
 def wait_until(
     condition: Callable[[], object], process: subprocess.Popen | None = None, seconds: float = 120
 ) -> None:
-    """Wait for something that a process does; it is an error if it ends before."""
-    end = time.monotonic() + seconds
+    """Wait for something that a process does; it is an error if it ends before.
+
+    Args:
+        condition: what is waited for.
+        process: that does it.
+        seconds: of the processor that the process and those below it may use until then, and five times as many of
+            the clock, for on a busy machine they get little of the one in much of the other. Without a process: of
+            the clock.
+    """
+    start_, most = time.monotonic(), seconds if process is None else 5 * seconds
     while not condition():
         assert process is None or process.poll() is None, f"ended before: {process.communicate()}"
-        assert time.monotonic() < end, f"did not happen within {seconds:.0f} s"
+        passed, used = time.monotonic() - start_, 0.0 if process is None else _processor_seconds(process.pid)
+        assert passed < most and used < seconds, f"did not happen in {passed:.0f} s, {used:.0f} s of the processor"
         time.sleep(0.005)
+
+
+def _processor_seconds(root: int) -> float:
+    """What a process and those below it that run have used, in seconds of the processor."""
+    parents, ticks = {}, {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # it has ended
+            fields = (folder / "stat").read_text().rpartition(")")[2].split()
+            number = int(folder.name)
+            parents[number], ticks[number] = int(fields[1]), int(fields[11]) + int(fields[12])
+    family, new = set(), {root}
+    while new:
+        family |= new
+        new = {number for number, parent in parents.items() if parent in family} - family
+    return sum(ticks.get(number, 0) for number in family) / os.sysconf("SC_CLK_TCK")
 
 
 def kill(process: subprocess.Popen, number: int = signal.SIGKILL, group: bool = True) -> int:

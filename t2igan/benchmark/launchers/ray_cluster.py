@@ -39,6 +39,9 @@ class RayLauncher(Launcher):
     def __init__(self, folder: Path, address: str | None = None, cpus: float = 1, gpus: float = 0) -> None:
         # Its warning about variables that it will one day leave alone; ours are set for each step.
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+        # Ray runs tasks at nice 15: beside other work a training would get hardly any of the processor. This is for
+        # a cluster of its own; another one was started before.
+        os.environ.setdefault("RAY_worker_niceness", "0")
         try:
             import ray
         except ImportError as error:
