@@ -40,7 +40,7 @@ from t2igan.callbacks.watching import BestSoFar, GradientNorms, Speed
 from t2igan.cli import quick_fit
 from t2igan.cli.config_checks import check_memory, check_trainer, class_paths, config_files, find_modules
 from t2igan.cli.next_step import sampling
-from t2igan.cli.parsing import ALLOW_HELP, known_options, one_line, subclasses, told_within
+from t2igan.cli.parsing import ALLOW_HELP, as_user_error, known_options, one_line, subclasses, told_within
 from t2igan.cli.quick import flags_spelt_out
 from t2igan.cli.seams import settle_seams
 from t2igan.cpus import share_threads
@@ -356,12 +356,10 @@ class SuiteCLI(LightningCLI):
             # Lightning's own ways out, before and after the suite's handlers are there.
             raise Stopped(signal.SIGTERM if self.trainer.received_sigterm else signal.SIGINT) from error
         except RuntimeError as error:
-            if "Error(s) in loading state_dict" not in str(error):
+            told = as_user_error(error, kwargs.get("ckpt_path"))
+            if told is None:
                 raise
-            raise UserError(
-                f"{kwargs.get('ckpt_path')} does not fit this model ({str(error).splitlines()[1].strip()[:120]}): "
-                "give another folder with --run, or start anew with --fresh true"
-            ) from error
+            raise told from error
 
 
 def _settle_model_checkpoint(callback: ModelCheckpoint, folder: Path) -> None:

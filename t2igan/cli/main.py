@@ -2,6 +2,7 @@
 
 import errno
 import importlib
+import re
 import signal
 import sys
 import threading
@@ -163,5 +164,6 @@ def _path_problem(error: OSError) -> str | None:
 
 
 def _fail(message: str, code: int = 2) -> None:
-    print(message, file=sys.stderr)
+    # Lists of faults are indented; another line break is of a value that is quoted.
+    print(re.sub(r"\n(?!  )", r"\\n", message), file=sys.stderr)
     raise SystemExit(code)

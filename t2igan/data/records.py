@@ -40,7 +40,9 @@ class Records:
     ) -> None:
         if len(offsets) > 1 and offsets[-1] and start is None:
             raise UserError(f"{path}: {name(0)} is compressed or chunked (repacked?); {AGAIN}")
-        self._path, self._start, self._offsets, self._checksums = path, start or 0, offsets, checksums
+        self._path, self._start, self._offsets = path, start or 0, offsets
+        # What is taken of a memoryview is a number of Python's at once; of an array it would be one of NumPy's.
+        self._checksums = None if checksums is None else memoryview(checksums)
         self._name = name
         self._file: io.FileIO | None = None
 

@@ -128,7 +128,7 @@ def read_captions_pickle(path: str | Path) -> tuple[Vocabulary, dict[str, list[l
             "take captions.pickle of the AttnGAN metadata"
         )
     train, test, words, _ = content
-    plain = all(type(number) is int and _is_word(word) for number, word in words.items())
+    plain = all(type(number) is int and is_word(word) for number, word in words.items())
     complete = plain and sorted(words) == list(range(len(words))) and words.get(0) == END
     if not complete or len(words) < 2 or len(set(words.values())) != len(words):
         raise UserError(
@@ -139,8 +139,8 @@ def read_captions_pickle(path: str | Path) -> tuple[Vocabulary, dict[str, list[l
     return Vocabulary(words[index] for index in range(len(words))), {"train": train, "test": test}
 
 
-def _is_word(word: object) -> bool:
-    """A text without line breaks that UTF-8 can hold."""
+def is_word(word: object) -> bool:
+    """Whether this is a text without line breaks that UTF-8 can hold."""
     return isinstance(word, str) and "\n" not in word and not any("\ud800" <= each <= "\udfff" for each in word)
 
 

@@ -18,7 +18,7 @@ from torch import Tensor
 import t2igan
 from t2igan import earlier
 from t2igan.data.batch import CaptionedImages
-from t2igan.data.vocabulary import END
+from t2igan.data.vocabulary import END, is_word
 from t2igan.errors import UserError
 from t2igan.lightning_private import training_batches
 from t2igan.models.digest import OWN, archive_problem, is_sealed, is_whole, seal
@@ -316,8 +316,8 @@ def _check_form(path: Path, checkpoint: Any) -> None:
 
 
 def _are_words(words: Any) -> bool:
-    """Whether this is a vocabulary: different texts, ``<end>`` first."""
-    texts = isinstance(words, list) and all(isinstance(word, str) for word in words)
+    """Whether this is a vocabulary: different words, ``<end>`` first."""
+    texts = isinstance(words, list) and all(map(is_word, words))
     return texts and len(set(words)) == len(words) and words[:1] in ([], [END])
 
 

@@ -138,7 +138,7 @@ def end_what_was_started() -> None:
 def run(*words: object, **environment: str) -> subprocess.CompletedProcess:
     """Run ``t2igan`` to its end."""
     process = start(*words, **environment)
-    out, err = process.communicate(timeout=300)
+    out, err = process.communicate(timeout=900)  # on a machine that has other things to do
     return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
 

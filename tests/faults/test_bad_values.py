@@ -233,6 +233,18 @@ FILES = [
         ("name",),
     ),
     (
+        "`folder` with NUL in a plan",
+        changed("steps.yaml", "folder: out", 'folder: "a\\\\0b"'),
+        ("benchmark", "steps.yaml"),
+        ("folder",),
+    ),
+    (
+        "a key with a line break in a plan",
+        changed("plan.yaml", "folder: out", '"a\\\\nb": out'),
+        ("benchmark", "plan.yaml"),
+        ("plan.yaml",),
+    ),
+    (
         "a quote that does not end in a plan",
         changed("steps.yaml", "run: list models", 'run: "list \'m"'),
         ("benchmark", "steps.yaml"),
@@ -441,6 +453,12 @@ FILES = [
     (
         "a checkpoint whose vocabulary has numbers",
         checkpoint(lambda c: c["t2igan"].update(vocabulary=[1, 2])),
+        DRAW,
+        ("ssagan.ckpt",),
+    ),
+    (
+        "a checkpoint whose vocabulary has half a character",
+        checkpoint(lambda c: c["t2igan"].update(vocabulary=["<end>", "\ud800"])),
         DRAW,
         ("ssagan.ckpt",),
     ),

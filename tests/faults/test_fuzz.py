@@ -113,7 +113,7 @@ TARGETS = [
         bytes_of,
         ("benchmark", "plan.yaml", "--dry_run", "true"),
         50,
-        names=("store", "protocol", "needs", "is not there", "no such file"),
+        names=("store", "protocol", "needs", "is not there", "no such file", "File name too long"),
     ),
     Target(
         "plan.yaml",
@@ -121,7 +121,7 @@ TARGETS = [
         ("benchmark", "plan.yaml", "--dry_run", "true"),
         100,
         VALUES,
-        names=("store", "protocol", "needs", "is not there", "no such file"),
+        names=("store", "protocol", "needs", "is not there", "no such file", "File name too long"),
     ),
     Target("steps.yaml", yaml_of, ("benchmark", "steps.yaml", "--dry_run", "true"), 60, VALUES),
     Target("records.jsonl", lines_of, ("report", "records.jsonl", "--out", "out", "--html", "false"), 60, VALUES),

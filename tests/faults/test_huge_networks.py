@@ -1,15 +1,23 @@
-"""A checkpoint of a few kB that describes networks which fill the memory: refused before they are there."""
+"""Checkpoints of a few kB and configurations that describe networks which fill the memory: refused in time."""
 
 import copy
+import inspect
+from abc import ABC
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import torch
 from bad_input import judge
 from torch import nn
 
+from t2igan.cli.fit import import_classes
+from t2igan.cli.parsing import subclasses
 from t2igan.errors import UserError
 from t2igan.models.digest import seal
-from t2igan.nn.bounded import NoLargerThan
+from t2igan.nn.bounded import NoLargerThan, TooLarge, refuse_what_no_memory_holds
+from t2igan.nn.config import Configured
+from t2igan.ranges import out_of_range
 
 SIZES = (10**5, 10**8, 2**31, 10**30)
 
@@ -72,3 +80,92 @@ def test_networks_as_large_as_their_weights():
     weights = nn.Linear(5000, 5000).state_dict()
     with NoLargerThan(weights.values()):
         assert nn.Linear(5000, 5000).weight.numel() == 25_000_000
+
+
+def sizes_of_networks() -> Iterator[tuple[type, str]]:
+    """Every class that a configuration may name and that can be made without others, with each of its sizes."""
+    import_classes()
+    for kind in sorted(set(subclasses(Configured)), key=lambda each: each.__name__):
+        parameters = inspect.signature(kind.__init__).parameters.values()
+        alone = all(
+            each.default is not each.empty or each.kind is each.VAR_KEYWORD for each in list(parameters)[1:]
+        )
+        if kind.__module__.startswith("t2igan.models") and alone and ABC not in kind.__bases__:
+            yield from ((kind, each.name) for each in parameters if type(each.default) is int)
+
+
+HARMLESS = {
+    "seed": "draws nothing larger",
+    "accumulate": "only counts",
+    "most": "is bound by what an image holds",
+    "widest": "only bounds a width",
+    "attention": "is bound by the number of widths",
+    "unknown_every": "only counts",
+}
+
+
+DEFERRED = {"BiLSTMTagger", "EvaluationClassifier"}
+"""They make their networks when words or classes are known."""
+
+
+@pytest.mark.parametrize("size", [10**9, 2**40], ids=str)
+def test_no_size_of_a_configuration_fills_the_memory(tally, size):
+    """Refused by its range, by its class, or by the sum of what would be made: without making it."""
+    probe = tally("a size of 10^9 or 2^40 in a configuration: refused before networks are made")
+    for kind, name in sizes_of_networks():
+        if name in HARMLESS or kind.__name__ in DEFERRED:
+            continue
+        refused = bool(list(out_of_range(kind.__init__, {name: size})))
+        try:
+            refuse_what_no_memory_holds(lambda kind=kind, name=name: kind(**{name: size}), "too large")
+            with torch.device("meta"):
+                kind(**{name: size})
+        except (TooLarge, ValueError):
+            refused = True
+        except UserError as error:
+            refused |= "captioner" in str(error)  # MirrorGAN asks for its captioner first
+        probe.note(refused, f"{kind.__name__}.{name}")
+    probe.check()
+
+
+def test_counting_makes_nothing_and_draws_nothing():
+    """A configuration that fits goes through to its end, without a number in it, and the same training follows."""
+    made, state = [], torch.get_rng_state()
+    refuse_what_no_memory_holds(lambda: made.append(nn.Linear(20_000, 20_000)), "too large")
+    assert made[0].weight.is_meta
+    assert torch.get_rng_state().equal(state)
+
+
+def test_layers_without_end_in_a_configuration():
+    with pytest.raises(TooLarge, match="it is too large: they hold"):
+        refuse_what_no_memory_holds(lambda: nn.ModuleList(nn.Linear(1, 1) for _ in range(10**6)), "it is too large")
+
+
+@pytest.mark.parametrize(
+    ("key", "size"), [("generator.init_args.channels", 10**6), ("generator.init_args.noise_dim", 10**12)]
+)
+def test_fit_names_the_largest_size(good_input, key, size):
+    words = ("fit", "--config", "ssagan.yaml", "--run", "out", f"--model.init_args.{key}", size)
+    assert not judge(*words).fault([f"the largest of its sizes is model.init_args.{key}: {size}"])
+
+
+@pytest.mark.parametrize("name", ["DMGAN", "AttnGAN", "DFGAN", "SSAGAN"])
+@pytest.mark.parametrize("option", ["image_size", "channels", "discriminator_channels"])
+def test_fit_refuses_absurd_presets(good_input, tally, name, option):
+    probe = tally("fit of a preset with a size of 2^40: one line, under 10 s, under 1 GB")
+    Path("huge.yaml").write_text(
+        f"model: {{class_path: {name}, init_args: {{damsm: damsm.ckpt, {option}: {2**40}}}}}\n"
+        "data: {class_path: DrawnBirds, init_args: {store: store.h5}}\n"
+    )
+    fault = judge("fit", "--config", "huge.yaml", "--run", "out").fault([option])
+    probe.note(not fault, f"{name}.{option}: {fault}")
+    probe.check()
+
+
+def test_networks_that_are_made_late(good_input):
+    Path("huge.yaml").write_text(
+        f"model: {{class_path: EvaluationClassifier, init_args: {{image_size: 16, width: {10**6}}}}}\n"
+        "data: {class_path: ClassificationData, init_args: {store: store.h5, image_size: 16, holdout: 0.25}}\n"
+        "trainer: {accelerator: cpu, max_steps: 1}\n"
+    )
+    assert not judge("fit", "--config", "huge.yaml", "--run", "out").fault(["out of memory"])
