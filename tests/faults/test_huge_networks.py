@@ -12,7 +12,7 @@ from bad_input import judge
 from torch import nn
 
 from t2igan.cli.fit import import_classes
-from t2igan.cli.parsing import subclasses
+from t2igan.cli.parsing import as_user_error, subclasses
 from t2igan.errors import UserError
 from t2igan.models.digest import seal
 from t2igan.nn.bounded import NoLargerThan, TooLarge, refuse_what_no_memory_holds
@@ -128,6 +128,15 @@ def test_no_size_of_a_configuration_fills_the_memory(tally, size):
     probe.check()
 
 
+def test_no_memory_is_told_in_one_line():
+    with pytest.raises(RuntimeError) as raised:
+        torch.empty(2**60, dtype=torch.uint8)
+    told = as_user_error(raised.value, None)
+    assert told is not None
+    assert "out of memory" in str(told)
+    assert as_user_error(RuntimeError("another"), None) is None
+
+
 def test_counting_makes_nothing_and_draws_nothing():
     """A configuration that fits goes through to its end, without a number in it, and the same training follows."""
     made, state = [], torch.get_rng_state()
@@ -160,12 +169,3 @@ def test_fit_refuses_absurd_presets(good_input, tally, name, option):
     fault = judge("fit", "--config", "huge.yaml", "--run", "out").fault([option])
     probe.note(not fault, f"{name}.{option}: {fault}")
     probe.check()
-
-
-def test_networks_that_are_made_late(good_input):
-    Path("huge.yaml").write_text(
-        f"model: {{class_path: EvaluationClassifier, init_args: {{image_size: 16, width: {10**6}}}}}\n"
-        "data: {class_path: ClassificationData, init_args: {store: store.h5, image_size: 16, holdout: 0.25}}\n"
-        "trainer: {accelerator: cpu, max_steps: 1}\n"
-    )
-    assert not judge("fit", "--config", "huge.yaml", "--run", "out").fault(["out of memory"])
