@@ -90,7 +90,7 @@ def sizes_of_networks() -> Iterator[tuple[type, str]]:
         alone = all(
             each.default is not each.empty or each.kind is each.VAR_KEYWORD for each in list(parameters)[1:]
         )
-        if kind.__module__.startswith("t2igan.models") and alone and ABC not in kind.__bases__:
+        if kind.__module__.startswith(("t2igan.models", "t2igan.networks")) and alone and ABC not in kind.__bases__:
             yield from ((kind, each.name) for each in parameters if type(each.default) is int)
 
 
