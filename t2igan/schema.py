@@ -57,6 +57,8 @@ def read_as(kind: type[T], values: Any, path: Path | str, prefix: str = "") -> T
         plain = json.dumps(values)
     except TypeError as error:
         raise UserError(f"{path}: only text, numbers, lists and mappings can stand here ({error})") from error
+    if r"\u0000" in plain:  # as JSON writes it
+        raise UserError(f"{path}: a text in it holds NUL, which no name of a file can; take it out")
     try:
         # As JSON: there a mapping may stand for a dataclass, and nothing else is taken for what it is not.
         found = cast(T, _adapter(kind).validate_json(plain))

@@ -236,7 +236,7 @@ FILES = [
         "`folder` with NUL in a plan",
         changed("steps.yaml", "folder: out", 'folder: "a\\\\0b"'),
         ("benchmark", "steps.yaml"),
-        ("folder",),
+        ("steps.yaml",),
     ),
     (
         "a key with a line break in a plan",
