@@ -42,7 +42,7 @@ class Records:
             raise UserError(f"{path}: {name(0)} is compressed or chunked (repacked?); {AGAIN}")
         self._path, self._start, self._offsets = path, start or 0, offsets
         # What is taken of a memoryview is a number of Python's at once; of an array it would be one of NumPy's.
-        self._checksums = None if checksums is None else memoryview(checksums)
+        self._checksums = None if checksums is None else checksums.data
         self._name = name
         self._file: io.FileIO | None = None
 
@@ -75,7 +75,7 @@ class Records:
             if not count:
                 raise UserError(f"{self._path}: truncated; {AGAIN}")
             position, rest = position + count, rest[count:]
-        if self._checksums is not None and record_checksum(out) != self._checksums[number]:
+        if self._checksums is not None and record_checksum(out.data) != self._checksums[number]:
             raise UserError(f"{self._path}: damaged, {self._name(number)} is not what was written; {AGAIN}")
         return out
 
