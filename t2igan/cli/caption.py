@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -24,6 +24,7 @@ from t2igan.evaluation.plan import plan_images, shuffled_captions
 from t2igan.evaluation.subjects.folder import SUFFIXES
 from t2igan.evaluation.subjects.generated import label_of, load_generator, require_same_words
 from t2igan.files import write_whole
+from t2igan.image_files import UndecodableImageError, decoding
 from t2igan.metrics.captions import CaptionQuality
 from t2igan.models.drawing import DrawingModule
 from t2igan.models.stream import STREAM, reference_captions
@@ -175,8 +176,9 @@ def caption_files(captioner: STREAM, files: Sequence[Path], batch_size: int) -> 
 def read_square(path: Path, size: int) -> Tensor | None:
     """The square in the middle of an image, uint8 (3, size, size); None if the file is no readable image."""
     try:
-        upright = open_upright_rgb(path, box=None)
-    except (OSError, UnidentifiedImageError, Image.DecompressionBombError):
+        with decoding(path):
+            upright = open_upright_rgb(path, box=None)
+    except UndecodableImageError:
         return None
     square = ImageOps.fit(upright, (size, size), Image.Resampling.BILINEAR)
     return torch.from_numpy(np.array(square)).permute(2, 0, 1)

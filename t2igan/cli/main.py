@@ -24,7 +24,7 @@ VERBS = {
     "fit": ("t2igan.cli.fit", "train what a YAML describes; the same command again goes on where it stopped"),
     "validate": ("t2igan.cli.fit", "losses and retrieval on the test split"),
     "test": ("t2igan.cli.fit", "the same as validate"),
-    "predict": ("t2igan.cli.fit", "draw the captions of the test split through the Trainer"),
+    "predict": ("t2igan.cli.fit", "images of the test captions for a writer of predictions"),
     "sample": ("t2igan.cli.sample", "draw captions of your own"),
     "caption": ("t2igan.cli.caption", "what a STREAM sees in images, and how well it does"),
     "tag": ("t2igan.cli.tag", "a label for every word of narratives, and how well a tagger does"),

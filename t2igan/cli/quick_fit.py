@@ -50,7 +50,7 @@ DOES = {
     "fit": "Train what a YAML describes; the same command again goes on where it stopped.",
     "validate": "Losses and retrieval on the test split, of the run's last checkpoint.",
     "test": "The same as validate.",
-    "predict": "Generate images of the captions of the test split through the Trainer.",
+    "predict": "Generate images of the test captions for a writer of predictions; t2igan sample writes files.",
 }
 
 

@@ -12,6 +12,7 @@ from PIL import Image, ImageDraw
 from t2igan.cli.sample_folder import SampleFolder
 from t2igan.errors import UserError
 from t2igan.evaluation.images.sampling import Sampler, understand
+from t2igan.image_files import UndecodableImageError, decoding
 from t2igan.layout.labels import COCO_STUFF, VOID
 from t2igan.layout.layout import MOST_SEGMENTS, Layouts
 from t2igan.plain_files import parse_json, read_text
@@ -45,8 +46,9 @@ class SceneSegment:
         """
         if isinstance(self.outline, Path):
             try:
-                picture = Image.open(self.outline).convert("L").resize((size, size), Image.Resampling.BOX)
-            except OSError as error:
+                with decoding(self.outline), Image.open(self.outline) as image:
+                    picture = image.convert("L").resize((size, size), Image.Resampling.BOX)
+            except UndecodableImageError as error:
                 raise UserError(f"--scene: {self.outline}: not a readable image of a mask") from error
         else:
             picture = Image.new("L", (size, size))

@@ -265,6 +265,10 @@ class CaptionedImagesModule(LightningDataModule):
         """The test images in the same way."""
         return self._in_mixed_order("test")
 
+    def predict_dataloader(self) -> DataLoader:
+        """The test images, each with its first caption, in the order of the store."""
+        return self.eval_dataloader("test")
+
     def _in_mixed_order(self, split: str) -> DataLoader:
         captions = np.random.default_rng(self.seed).permutation(self.first_captions(split))
         return self.eval_dataloader(split, captions.tolist())

@@ -14,6 +14,7 @@ from PIL import Image
 
 from t2igan.data.packing import pack_maps
 from t2igan.data.rendering import Rendered, stored_size, turns_of
+from t2igan.image_files import UndecodableImageError, decoding
 from t2igan.layout.segmentations import BadSegmentationError, Segment, paint, read_panoptic_map, read_stuff_map
 
 
@@ -62,14 +63,14 @@ class LayoutJob:
         """Paint, turn, resize and pack. Never raises for a bad file: the problem is in the answer."""
         try:
             labels, instances = self._painted()
-        except (BadSegmentationError, OSError) as error:
+        except (BadSegmentationError, UndecodableImageError) as error:
             return Rendered(self.key, problem=str(error))
         payload = pack_maps(labels, instances)
         return Rendered(self.key, labels.shape, payload, hashlib.sha256(payload).hexdigest())
 
     def _painted(self) -> tuple[np.ndarray, np.ndarray]:
         raw = self.layout
-        with Image.open(self.path) as image:
+        with decoding(self.path), Image.open(self.path) as image:
             (width, height), turns = image.size, turns_of(image)
         stuff = None if raw.stuff is None else read_stuff_map(raw.stuff)
         panoptic = None if raw.panoptic is None else read_panoptic_map(raw.panoptic)

@@ -8,6 +8,7 @@ import pytorch_lightning as pl
 import torch
 from PIL import Image
 
+from t2igan.cli.caption import read_square
 from t2igan.cli.main import main
 from t2igan.data.datamodule import DrawnBirds
 from t2igan.models.ssagan import SSAGAN
@@ -71,6 +72,15 @@ def test_quality_on_drawn_and_real_pictures(trained, drawn_birds_store, tmp_path
         "real images",
         "real images of other captions",
     ]
+
+
+def test_a_harmed_image_is_no_image(tmp_path):
+    path = tmp_path / "harmed.png"
+    Image.effect_noise((32, 32), 60).convert("RGB").save(path)
+    assert read_square(path, 16).shape == (3, 16, 16)
+    # PIL says SyntaxError to a chunk without a name.
+    path.write_bytes(path.read_bytes().replace(b"IDAT", b"\x04\x040\xc4"))
+    assert read_square(path, 16) is None
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import yaml
 
 from t2igan.callbacks.run_folder import OF_A_STEP, read_curves
 from t2igan.cli.main import main
+from t2igan.data.datamodule import DrawnBirds
 from t2igan.evaluation.subjects.generated import load_checkpoint_subject
 from t2igan.identity import read_changes
 from t2igan.models import adversarial
@@ -130,6 +131,18 @@ def test_the_same_command_again_goes_on(folder, uninterrupted, capsys):
 
 def last_of(run):
     return run / "checkpoints" / "last.ckpt"
+
+
+def test_predict_generates_for_the_test_captions_in_order(folder, uninterrupted, drawn_birds_store, monkeypatch):
+    seen = []
+
+    def keep(self, outputs, batch, batch_idx, dataloader_idx=0):
+        assert outputs.shape == (len(batch), 3, 16, 16)
+        seen.extend(batch.caption_ids.tolist())
+
+    monkeypatch.setattr(adversarial.AdversarialModule, "on_predict_batch_end", keep)
+    main(["predict", "--config", str(folder / "ssagan.yaml"), "--run", str(uninterrupted)])
+    assert seen == DrawnBirds(str(drawn_birds_store), image_size=16).first_captions("test") and seen
 
 
 def test_a_checkpoint_at_the_end_of_a_batch_has_counted_it(folder, uninterrupted):

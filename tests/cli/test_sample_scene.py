@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from t2igan.cli.main import main
-from t2igan.cli.sample_scene import read_scene
+from t2igan.cli.sample_scene import SceneSegment, read_scene
 from t2igan.errors import UserError
 from t2igan.models.joint_encoder import SegmentEncoder
 from t2igan.plotting.segments import segment_colour
@@ -104,6 +104,14 @@ def test_what_is_wrong_is_named(changes, said, tmp_path):
     with pytest.raises(UserError, match="--scene") as raised:
         read_scene(str(write_scene(tmp_path, **changes)))
     assert said in str(raised.value)
+
+
+def test_a_harmed_mask_is_named(tmp_path):
+    mask = tmp_path / "mask.png"
+    Image.effect_noise((32, 32), 60).save(mask)
+    mask.write_bytes(mask.read_bytes().replace(b"IDAT", b"\x04\x040\xc4"))
+    with pytest.raises(UserError, match=r"mask\.png: not a readable image of a mask"):
+        SceneSegment("a red boat", mask).mask(16)
 
 
 def test_a_segment_without_a_pixel_and_a_missing_caption_are_refused(checkpoint, tmp_path, capsys):

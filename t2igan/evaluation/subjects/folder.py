@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from t2igan.data.selection import Numbers
 from t2igan.data.store import Store, StoreSplit
@@ -21,6 +21,7 @@ from t2igan.evaluation.plan import ImagePlan, plan_for
 from t2igan.evaluation.protocol import Protocol
 from t2igan.evaluation.record import SubjectCard
 from t2igan.evaluation.subjects.base import Subject
+from t2igan.image_files import UndecodableImageError, decoding
 
 SUFFIXES = {".png", ".jpg", ".jpeg"}
 # What a pattern may hold, as regular expressions.
@@ -220,11 +221,11 @@ def scan_folder(folder: Path, split: StoreSplit, pattern: str | None = None) -> 
 def _fault(path: Path, size: int) -> str:
     """What is wrong with an image file, or an empty string."""
     try:
-        with Image.open(path) as image:
+        with decoding(path), Image.open(path) as image:
             width, height = image.size
             # A PNG tells of damage by its checksums, a JPEG when it is read.
             image.verify() if image.format == "PNG" else image.load()
-    except (OSError, SyntaxError, ValueError, UnidentifiedImageError):
+    except UndecodableImageError:
         return f"{path.name} is not a readable image"
     return "" if (width, height) == (size, size) else f"{path.name} is {width}x{height}"
 
@@ -341,9 +342,9 @@ class ImageFolder(Subject):
     @staticmethod
     def _read(path: Path, size: int) -> torch.Tensor:
         try:
-            with Image.open(path) as image:
+            with decoding(path), Image.open(path) as image:
                 pixels = np.array(image.convert("RGB"))
-        except (OSError, UnidentifiedImageError) as error:
+        except UndecodableImageError as error:
             raise UserError(f"{path}: not a readable image; draw it again or remove it") from error
         if pixels.shape[:2] != (size, size):
             height, width = pixels.shape[:2]
