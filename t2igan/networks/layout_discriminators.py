@@ -39,6 +39,10 @@ class LayoutDiscriminator(Discriminator):
         return self.verdict(features, condition).conditional
 
 
+# The side of the largest image, 8,192, is halved 13 times.
+MOST_LAYERS = 14
+
+
 class PatchDiscriminator(LayoutDiscriminator):
     """PatchGAN on [map || image] with instance norm and spectral norm (SPADE, appendix A).
 
@@ -49,6 +53,9 @@ class PatchDiscriminator(LayoutDiscriminator):
         scale: it looks at images whose side is so many times smaller.
         embed: bring the one-hot planes down to so many by a 1x1 convolution first; None leaves them.
         adversarial_weight: of its adversarial loss, one by the number of discriminators in the paper.
+
+    Raises:
+        ValueError: more layers than any image can be halved.
     """
 
     def __init__(
@@ -60,6 +67,8 @@ class PatchDiscriminator(LayoutDiscriminator):
         embed: Count | None = None,
         adversarial_weight: Weight = 1.0,
     ) -> None:
+        if layers > MOST_LAYERS:
+            raise ValueError(f"layers is {layers}: no image can be halved more than {MOST_LAYERS - 1} times")
         super().__init__()
         self.image_size, self.scale, self.adversarial_weight = image_size, scale, adversarial_weight
         self.planes = LayoutPlanes(embed)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from bad_input import judge
+from harness import LONG
 from torch import nn
 
 from t2igan.cli.fit import import_classes
@@ -108,6 +109,7 @@ DEFERRED = {"BiLSTMTagger", "EvaluationClassifier"}
 """They make their networks when words or classes are known."""
 
 
+@pytest.mark.skipif(not LONG, reason="every size of every class takes minutes: `make faults`")
 @pytest.mark.parametrize("size", [10**9, 2**40], ids=str)
 def test_no_size_of_a_configuration_fills_the_memory(tally, size):
     """Refused by its range, by its class, or by the sum of what would be made: without making it."""
