@@ -26,11 +26,9 @@ LEFT_OUT = frozenset(
         *("trainer.logger", "trainer.log_every_n_steps", "trainer.profiler"),
         *("trainer.enable_progress_bar", "trainer.enable_model_summary", "trainer.enable_autolog_hparams"),
         # levers of speed change nothing beyond rounding but for TF32, and for bf16, which trainer.precision tells
-        *(f"levers.{name}" for name in ("allocator", "doubling", "by_matrix", "folding", "fused_adam")),
-        *(
-            f"levers.{name}"
-            for name in ("channels_last", "joint_pass", "shared_penalty", "second_order", "compile", "bf16")
-        ),
+        *(f"levers.{name}" for name in ("allocator", "doubling", "repeated", "pointwise", "by_matrix")),
+        *(f"levers.{name}" for name in ("folding", "fused_adam", "channels_last", "joint_pass", "compile")),
+        *(f"levers.{name}" for name in ("shared_penalty", "second_order", "bf16")),
         # the same numbers in less memory
         "model.recompute",
         # who reads ahead: batches are a function of seed, epoch and number alone

@@ -21,7 +21,7 @@ from t2igan.metrics.weights import resolve_weights
 from t2igan.models.suite_module import SuiteModule, read_checkpoint
 from t2igan.nn.config import Configured
 from t2igan.nn.images import resize, to_signed
-from t2igan.nn.levers import lay_out
+from t2igan.nn.levers import lay_out, pull
 from t2igan.ranges import Count, Decay, Positive, Rate, Share, Side
 from t2igan.text import TextEncoder
 
@@ -220,6 +220,7 @@ class DAMSM(SuiteModule):
         self.text_encoder = TextEncoder(size, self.image_encoder.dim, dropout=self.dropout)
         if self._trainer is not None and self.trainer.training and self.trainer.ckpt_path is None:
             self.image_encoder.load_pretrained()
+        pull(self, self.levers)
         lay_out(self, self.levers)
 
     def training_step(self, batch: CaptionedImages, batch_idx: int) -> Tensor:

@@ -28,7 +28,7 @@ from t2igan.models.suite_module import SuiteModule, load_module
 from t2igan.networks.stream import CaptionDecoder, CaptionEncoder, SmallCaptionEncoder, with_end
 from t2igan.nn import across
 from t2igan.nn.images import to_signed
-from t2igan.nn.levers import lay_out
+from t2igan.nn.levers import lay_out, pull
 from t2igan.ranges import Count, Rate
 
 # The networks by the names under which checkpoints and configurations hold them.
@@ -204,6 +204,7 @@ class STREAM(SuiteModule):
         self.decoder = CaptionDecoder(size, self.encoder.dim, self.hidden_dim, self.forget_bias)
         if self._trainer is not None and self.trainer.training and self.trainer.ckpt_path is None:
             self.encoder.load_pretrained()
+        pull(self, self.levers)
         lay_out(self, self.levers)
 
     def targets(self, captions: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:

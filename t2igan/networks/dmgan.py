@@ -38,7 +38,10 @@ class DynamicMemoryStage(nn.Module):
         self.key = nn.Sequential(nn.Conv1d(2 * channels, channels, 1), nn.ReLU())
         self.value = nn.Sequential(nn.Conv1d(2 * channels, channels, 1), nn.ReLU())
         self.response_gate = nn.Sequential(nn.Conv2d(2 * channels, 1, 1), nn.Sigmoid())
-        self.residual = nn.Sequential(*(ResidualBlock(2 * channels) for _ in range(residual_blocks)))
+        # Twice the same: the width that AttnGAN's residual blocks have, as released.
+        self.residual = nn.Sequential(
+            *(ResidualBlock(2 * channels, repeated=place == 0) for place in range(residual_blocks))
+        )
         self.upsample = up_block(2 * channels, channels)
 
     def forward(self, features: Tensor, text: TextEmbedding, condition: Tensor) -> tuple[Tensor, Tensor]:
@@ -47,8 +50,9 @@ class DynamicMemoryStage(nn.Module):
         read, attention = attend(features, self.key(memory), self.value(memory), text.padding, self.legacy_mask)
         gate = self.response_gate(torch.cat([features, read], dim=1))
         answered = features + gate * (read - features)
-        # Twice the same: the width that AttnGAN's residual blocks have, as released.
-        return self.upsample(self.residual(torch.cat([answered, answered], dim=1))), attention
+        if not len(self.residual):
+            answered = torch.cat([answered, answered], dim=1)
+        return self.upsample(self.residual(answered)), attention
 
     def write(self, features: Tensor, words: Tensor) -> Tensor:
         """Memory writing (Eqs. 4 and 5): a slot per word, which the gate fills from word or image.

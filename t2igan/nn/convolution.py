@@ -4,6 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from t2igan.nn.doubling import convolve_doubled, double
 from t2igan.nn.second_order import convolve, halve, join, leaky_relu_
 
 # From which side on two by two kernels on a stride pay for a kernel of their own (CPU, measured).
@@ -11,11 +12,6 @@ SMALLEST_DOUBLED_SIDE = 8
 # Up to how many output places, and from how many weights on, one matrix product beats the library (CPU, measured).
 FEW_PLACES = 64
 MANY_WEIGHTS = 4_000_000
-
-
-def double(features: Tensor) -> Tensor:
-    """``features`` (B, C, s, s) at twice the side, each pixel repeated."""
-    return F.interpolate(features, scale_factor=2, mode="nearest")
 
 
 class Conv2d(nn.Conv2d):
@@ -35,7 +31,7 @@ class Conv2d(nn.Conv2d):
         if self.by_matrix and not (self.second_order and self.bias is not None) and self._is_wide_and_short(input):
             return convolve_by_matrix(input, self.weight, self.bias, self.stride[0], self._border)
         if self.second_order and self._is_plain and not torch.is_autocast_enabled(input.device.type):
-            return convolve(input, self.weight, self.bias, self.stride[0], self._border)
+            return convolve(input, self.weight, self.bias, self.stride[0], self._border, self.dilation[0])
         return super().forward(input)
 
     @property
@@ -45,13 +41,40 @@ class Conv2d(nn.Conv2d):
     @property
     def _is_plain(self) -> bool:
         square = len({*self.kernel_size}) == len({*self.stride}) == len({*self.padding}) == 1
-        return square and self.groups == 1 and self.dilation == (1, 1) and self.padding_mode == "zeros"
+        dense = self.dilation == (1, 1) or self.kernel_size == (1, 1)
+        return square and dense and self.groups == 1 and self.padding_mode == "zeros"
 
     def _is_wide_and_short(self, features: Tensor) -> bool:
         if not (self._is_plain and features.device.type == "cpu" and self.weight.numel() >= MANY_WEIGHTS):
             return False
         side = features.shape[-1] + 2 * self._border - self.kernel_size[0]
         return len(features) * (side // self.stride[0] + 1) ** 2 <= FEW_PLACES
+
+
+class RepeatedConv2d(nn.Conv2d):
+    """3x3 convolution of features that stand twice in its input, one after the other; with ``summed`` but once.
+
+    What meets the same features twice may be added up before: half the products.
+
+    Args:
+        channels: of the input, both times together.
+        out_channels: of the output.
+
+    Attributes:
+        summed: whether to do it so.
+    """
+
+    summed = False
+
+    def __init__(self, channels: int, out_channels: int) -> None:
+        super().__init__(channels, out_channels, 3, padding=1, bias=False)
+
+    def forward(self, input: Tensor) -> Tensor:
+        """``input`` (B, C / 2, h, w) -> (B, C', h, w)."""
+        if not self.summed:
+            return super().forward(torch.cat([input, input], dim=1))
+        first, second = self.weight.chunk(2, dim=1)
+        return F.conv2d(input, first + second, padding=1)
 
 
 class LeakyReLU(nn.LeakyReLU):
@@ -150,24 +173,3 @@ class DoublingConv2d(Conv2d):
         if self.merged and input.device.type == "cpu" and input.shape[-1] >= SMALLEST_DOUBLED_SIDE:
             return convolve_doubled(input, self.weight, self.bias)
         return super().forward(double(input))
-
-
-def convolve_doubled(features: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """What a 3x3 convolution with padding 1 makes of the doubled ``features``, without doubling them.
-
-    Args:
-        features: (B, C, s, s).
-        weight: (C', C, 3, 3).
-        bias: (C',) or None.
-
-    Returns:
-        (B, C', 2s, 2s).
-    """
-    summed = _sum_taps(_sum_taps(weight, 2), 3).transpose(0, 1)
-    return F.conv_transpose2d(features, summed, bias, stride=2, padding=1)
-
-
-def _sum_taps(weight: Tensor, dim: int) -> Tensor:
-    """Three taps on doubled pixels as four on those they came of; those that meet the same pixel add up."""
-    first, middle, last = weight.unbind(dim)
-    return torch.stack([last, middle + last, first + middle, first], dim)

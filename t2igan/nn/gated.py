@@ -1,8 +1,9 @@
 """Convolutional blocks with gated linear units, of the AttnGAN family."""
 
+import torch
 from torch import Tensor, nn
 
-from t2igan.nn.convolution import DoublingConv2d
+from t2igan.nn.convolution import DoublingConv2d, RepeatedConv2d
 
 
 def up_block(channels: int, out_channels: int) -> nn.Sequential:
@@ -16,12 +17,19 @@ def up_block(channels: int, out_channels: int) -> nn.Sequential:
 
 
 class ResidualBlock(nn.Module):
-    """Two convolutions beside an identity; no activation after the sum."""
+    """Two convolutions beside an identity; no activation after the sum.
 
-    def __init__(self, channels: int) -> None:
+    Args:
+        channels: of input and output.
+        repeated: the input's second half is its first once more, and only that is given.
+    """
+
+    def __init__(self, channels: int, repeated: bool = False) -> None:
         super().__init__()
+        self.repeated = repeated
+        wide = 2 * channels
         self.block = nn.Sequential(
-            nn.Conv2d(channels, 2 * channels, 3, padding=1, bias=False),
+            RepeatedConv2d(channels, wide) if repeated else nn.Conv2d(channels, wide, 3, padding=1, bias=False),
             nn.BatchNorm2d(2 * channels),
             nn.GLU(dim=1),
             nn.Conv2d(channels, channels, 3, padding=1, bias=False),
@@ -29,5 +37,6 @@ class ResidualBlock(nn.Module):
         )
 
     def forward(self, features: Tensor) -> Tensor:
-        """``features`` (B, C, h, w) -> the same shape."""
-        return features + self.block(features)
+        """``features`` (B, C, h, w), or (B, C / 2, h, w) of ``repeated`` ones -> (B, C, h, w)."""
+        whole = torch.cat([features, features], dim=1) if self.repeated else features
+        return whole + self.block(features)

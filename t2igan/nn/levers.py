@@ -11,7 +11,7 @@ from typing import Literal
 import torch
 from torch import nn
 
-from t2igan.nn.convolution import Conv2d, DoublingConv2d, Halving, Joining, LeakyReLU
+from t2igan.nn.convolution import Conv2d, DoublingConv2d, Halving, Joining, LeakyReLU, RepeatedConv2d
 
 Preset = Literal["plain", "exact", "fast"]
 
@@ -23,6 +23,8 @@ class Levers:
     Args:
         allocator: keep freed memory in the process (Linux with glibc, CPU); see :mod:`t2igan.allocator`.
         doubling: upsampling and the 3x3 convolution after it as one transposed convolution (CPU).
+        repeated: a convolution of features that stand twice in its input takes them once, with summed weights.
+        pointwise: 1x1 convolutions of small batches on one thread by the library's own kernels (CPU).
         by_matrix: convolutions of many weights onto few places as one matrix product (CPU).
         folding: batch norm folded into the convolutions of frozen networks.
         fused_adam: Adam in one pass over all parameters.
@@ -38,6 +40,8 @@ class Levers:
 
     allocator: bool | None = None
     doubling: bool | None = None
+    repeated: bool | None = None
+    pointwise: bool | None = None
     by_matrix: bool | None = None
     folding: bool | None = None
     fused_adam: bool | None = None
@@ -60,6 +64,8 @@ EXACT = replace(
     PLAIN,
     allocator=True,
     doubling=True,
+    repeated=True,
+    pointwise=True,
     by_matrix=True,
     folding=True,
     fused_adam=True,
@@ -82,8 +88,8 @@ def settle(preset: Preset, levers: Levers, cuda: bool) -> Levers:
         Levers that are on or off; ``channels_last`` None is each network's choice.
     """
     base = PLAIN if preset == "plain" else EXACT
-    if cuda and preset != "plain":  # the networks' choices are of a CPU
-        base = replace(base, bf16=preset == "fast", channels_last=preset == "fast")
+    if cuda and preset != "plain":  # these choices are of a CPU
+        base = replace(base, bf16=preset == "fast", channels_last=preset == "fast", pointwise=False)
     named = {each.name: getattr(levers, each.name) for each in fields(levers)}
     return replace(base, **{name: value for name, value in named.items() if value is not None})
 
@@ -97,6 +103,12 @@ def pull(network: nn.Module, levers: Levers) -> None:
             part.second_order = bool(levers.second_order)
         if isinstance(part, DoublingConv2d):
             part.merged = bool(levers.doubling)
+        if isinstance(part, RepeatedConv2d):
+            part.summed = bool(levers.repeated)
+        if isinstance(part, nn.Conv2d) and part.kernel_size == (1, 1):
+            # Dilation means nothing to a single tap, but PyTorch gives what is dilated to oneDNN; else, for fewer
+            # than 16 images on one thread, it makes a product of it that takes twice the time.
+            part.dilation = (2, 2) if levers.pointwise else (1, 1)
 
 
 def lay_out(network: nn.Module, levers: Levers) -> None:

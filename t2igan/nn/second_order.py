@@ -28,9 +28,11 @@ def gradients_of_inputs_only() -> Iterator[None]:
         _only_inputs = False
 
 
-def convolve(features: Tensor, weight: Tensor, bias: Tensor | None, stride: int, padding: int) -> Tensor:
-    """As :func:`torch.nn.functional.conv2d`, for one group without dilation."""
-    return _Convolution.apply(features, weight, bias, stride, padding)
+def convolve(
+    features: Tensor, weight: Tensor, bias: Tensor | None, stride: int, padding: int, dilation: int = 1
+) -> Tensor:
+    """As :func:`torch.nn.functional.conv2d`, for one group."""
+    return _Convolution.apply(features, weight, bias, stride, padding, dilation)
 
 
 def leaky_relu_(features: Tensor, slope: float) -> Tensor:
@@ -50,37 +52,33 @@ def join(features: Tensor, sentence: Tensor) -> Tensor:
 
 def _gradients(ctx: Any, grad: Tensor, features: Tensor, weight: Tensor, wanted: list[bool]) -> list[Any]:
     """Of input, weight and bias; None where it is not wanted."""
-    stride, padding, one = [ctx.stride] * 2, [ctx.padding] * 2, [1, 1]
+    stride, padding, dilation = ([each] * 2 for each in ctx.geometry)
     return torch.ops.aten.convolution_backward(
-        grad, features, weight, [len(weight)], stride, padding, one, False, [0, 0], 1, wanted
+        grad, features, weight, [len(weight)], stride, padding, dilation, False, [0, 0], 1, wanted
     )
 
 
 class _Convolution(Function):
     @staticmethod
-    def forward(
-        ctx: Any, features: Tensor, weight: Tensor, bias: Tensor | None, stride: int, padding: int
-    ) -> Tensor:
+    def forward(ctx: Any, features: Tensor, weight: Tensor, bias: Tensor | None, *geometry: int) -> Tensor:
         ctx.set_materialize_grads(False)
         ctx.save_for_backward(features, weight, bias)
-        ctx.stride, ctx.padding = stride, padding
-        return F.conv2d(features, weight, bias, stride, padding)
+        ctx.geometry = geometry
+        return F.conv2d(features, weight, bias, *geometry)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
         (grad,) = grads
         if grad is None:  # nothing comes back: that is what saves the pass
-            return (None,) * 5
+            return (None,) * 6
         features, weight, bias = ctx.saved_tensors
         wanted = list(ctx.needs_input_grad[:3])
         if not torch.is_grad_enabled():  # nobody will differentiate this again
-            return *_gradients(ctx, grad, features, weight, wanted), None, None
-        of_input = (
-            _InputGradient.apply(grad, features, weight, bias, ctx.stride, ctx.padding) if wanted[0] else None
-        )
+            return *_gradients(ctx, grad, features, weight, wanted), None, None, None
+        of_input = _InputGradient.apply(grad, features, weight, bias, *ctx.geometry) if wanted[0] else None
         if _only_inputs:
-            return of_input, None, None, None, None
-        return of_input, *_gradients(ctx, grad, features, weight, [False, *wanted[1:]])[1:], None, None
+            return of_input, None, None, None, None, None
+        return of_input, *_gradients(ctx, grad, features, weight, [False, *wanted[1:]])[1:], None, None, None
 
 
 class _InputGradient(Function):
@@ -88,21 +86,21 @@ class _InputGradient(Function):
 
     @staticmethod
     def forward(
-        ctx: Any, grad: Tensor, features: Tensor, weight: Tensor, bias: Tensor | None, stride: int, padding: int
+        ctx: Any, grad: Tensor, features: Tensor, weight: Tensor, bias: Tensor | None, *geometry: int
     ) -> Tensor:
         ctx.save_for_backward(grad, weight, bias)
-        ctx.stride, ctx.padding = stride, padding
+        ctx.geometry = geometry
         return _gradients(ctx, grad, features, weight, [True, False, False])[0]
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         (grad,) = grads
         before, weight, bias = ctx.saved_tensors
-        further = F.conv2d(grad, weight, None, ctx.stride, ctx.padding)
+        further = F.conv2d(grad, weight, None, *ctx.geometry)
         of_weight = _gradients(ctx, before, grad, weight, [False, True, False])[1]
         # Zero, and said so: an optimiser treats a gradient of zero otherwise than none.
         of_bias = None if bias is None else torch.zeros_like(bias)
-        return further, None, of_weight, of_bias, None, None
+        return further, None, of_weight, of_bias, None, None, None
 
 
 class _LeakyReLU(Function):

@@ -7,14 +7,18 @@ from t2igan.losses.gradient_penalty import MAGP
 from t2igan.models import adversarial, gan_step
 from t2igan.models.attngan import AttnGAN
 from t2igan.models.dfgan import DFGAN
+from t2igan.models.dmgan import DMGAN
 from t2igan.networks.attngan import AttnGANGenerator
 from t2igan.networks.dfgan import DFGANGenerator, OneWayDiscriminator
-from t2igan.nn import convolution
+from t2igan.networks.dmgan import DMGANGenerator
+from t2igan.nn import convolution, doubling
 from t2igan.nn.images import to_signed
 from t2igan.nn.levers import EXACT, PLAIN, Levers, settle
 
 LEVERS = [
     "doubling",
+    "repeated",
+    "pointwise",
     "by_matrix",
     "folding",
     "fused_adam",
@@ -39,8 +43,9 @@ def make(small_ssagan, damsm_checkpoint):
                 "discriminators": [OneWayDiscriminator(16, 4, sentence_dim=16)],
             }
             return DFGAN(damsm=damsm_checkpoint, penalty=MAGP(separate=False), **networks)
-        generator = AttnGANGenerator(16, stages=2, channels=4, noise_dim=8, sentence_dim=16, eps_dim=8)
-        return AttnGAN(damsm=damsm_checkpoint, generator=generator, discriminator_channels=4)
+        drawer, model = {"AttnGAN": (AttnGANGenerator, AttnGAN), "DMGAN": (DMGANGenerator, DMGAN)}[kind]
+        generator = drawer(16, stages=2, channels=4, noise_dim=8, sentence_dim=16, eps_dim=8)
+        return model(damsm=damsm_checkpoint, generator=generator, discriminator_channels=4)
 
     return module
 
@@ -55,6 +60,7 @@ def trained(module, train, levers):
 def at_any_size(monkeypatch):
     """Small networks are beneath what the levers are worth."""
     monkeypatch.setattr(convolution, "SMALLEST_DOUBLED_SIDE", 1)
+    monkeypatch.setattr(doubling, "SMALLEST_TURNED_SIDE", 1)
     monkeypatch.setattr(convolution, "MANY_WEIGHTS", 1)
     monkeypatch.setattr(convolution, "FEW_PLACES", 10_000)
 
@@ -66,7 +72,7 @@ def in_double_precision(monkeypatch):
         monkeypatch.setattr(module, "to_signed", lambda images: to_signed(images).double())
 
 
-@pytest.mark.parametrize("kind", ["SSAGAN", "DFGAN", "AttnGAN"])
+@pytest.mark.parametrize("kind", ["SSAGAN", "DFGAN", "AttnGAN", "DMGAN"])
 @pytest.mark.parametrize("lever", [*LEVERS, "all"])
 def test_a_lever_changes_nothing_but_the_time(kind, lever, make, train):
     levers = EXACT if lever == "all" else settle("plain", Levers(**{lever: True}), cuda=False)

@@ -2,7 +2,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from t2igan.nn.convolution import Conv2d, DoublingConv2d, convolve_by_matrix, convolve_doubled, double
+from t2igan.nn.convolution import Conv2d, DoublingConv2d, RepeatedConv2d, convolve_by_matrix
 
 
 def gradients(function, *leaves):
@@ -22,13 +22,6 @@ def assert_same(one, two):
 def leaves(*shapes):
     torch.manual_seed(0)
     return [torch.randn(shape, dtype=torch.float64, requires_grad=True) for shape in shapes]
-
-
-@pytest.mark.parametrize("size", [1, 2, 5, 8])
-def test_doubling_within_the_convolution_changes_nothing_up_to_the_border(size):
-    given = leaves((2, 3, size, size), (4, 3, 3, 3), (4,))
-    plain = gradients(lambda features, weight, bias: F.conv2d(double(features), weight, bias, padding=1), *given)
-    assert_same(gradients(convolve_doubled, *given), plain)
 
 
 @pytest.mark.parametrize(("kernel", "stride", "padding"), [(3, 1, 1), (4, 2, 1), (1, 1, 0), (4, 4, 0)])
@@ -66,5 +59,27 @@ def test_the_matrix_is_chosen_for_many_weights_on_few_places(monkeypatch):
         assert len(calls) == wanted
 
 
+def test_features_that_stand_twice_are_taken_once():
+    torch.manual_seed(0)
+    convolution = RepeatedConv2d(6, 4).double()
+    given = leaves((2, 3, 5, 5), (4, 6, 3, 3))
+
+    def convolved(features, weight):
+        return torch.func.functional_call(convolution, {"weight": weight}, features)
+
+    plain = gradients(lambda features, weight: F.conv2d(torch.cat([features] * 2, 1), weight, padding=1), *given)
+    for summed, channels in [(False, 6), (True, 3)]:
+        convolution.summed = summed
+        assert_same(gradients(convolved, *given), plain)
+        assert seen_channels(convolution, given[0]) == channels
+
+
+def seen_channels(convolution, features):
+    """Of the input of the convolution that was computed."""
+    saved = convolution(features).grad_fn
+    return saved._saved_input.shape[1]
+
+
 def test_checkpoints_keep_their_keys():
+    assert set(RepeatedConv2d(4, 2).state_dict()) == {"weight"}
     assert set(DoublingConv2d(3, 2).state_dict()) == set(torch.nn.Conv2d(3, 2, 3).state_dict())

@@ -6,14 +6,15 @@ from torch import nn
 
 from t2igan.models.damsm import InceptionImageEncoder
 from t2igan.models.stream import ResNetCaptionEncoder
-from t2igan.nn.levers import EXACT, PLAIN, Levers, lay_out, permit_tf32, settle
+from t2igan.nn.convolution import Conv2d
+from t2igan.nn.levers import EXACT, PLAIN, Levers, lay_out, permit_tf32, pull, settle
 
 
 def test_presets_and_what_is_named_beside_them():
     assert settle("plain", Levers(), cuda=False) == PLAIN and not PLAIN.pulled
     assert settle("exact", Levers(), cuda=False) == EXACT == settle("fast", Levers(), cuda=False)
     # Which networks gain by a layout was measured on a CPU.
-    assert settle("exact", Levers(), cuda=True) == replace(EXACT, channels_last=False)
+    assert settle("exact", Levers(), cuda=True) == replace(EXACT, channels_last=False, pointwise=False)
     assert {"bf16", "tf32", "compile"}.isdisjoint(EXACT.pulled)
     assert settle("fast", Levers(), cuda=True).bf16
     assert settle("plain", Levers(doubling=True), cuda=False).pulled == ["doubling"]
@@ -78,3 +79,49 @@ def test_frozen_trunks_do_the_same_step_channels_last(kind):
 
 def convolutions(network):
     return [part for part in network.modules() if isinstance(part, nn.Conv2d)]
+
+
+def backend(convolution, features):
+    geometry = convolution.stride, convolution.padding, convolution.dilation
+    chosen = torch._C._select_conv_backend(features, convolution.weight, None, *geometry, False, [0, 0], 1)
+    return str(chosen).split(".")[-1]
+
+
+@pytest.fixture
+def on_one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="PyTorch was built without oneDNN")
+def test_a_pointwise_convolution_of_a_small_batch_is_onednns(on_one_thread):
+    convolution, features = nn.Conv2d(4, 6, 1), torch.randn(2, 4, 5, 5)
+    assert backend(convolution, features) == "Slow2d"
+    pull(convolution, EXACT)
+    assert backend(convolution, features) == "Mkldnn"
+    pull(convolution, PLAIN)
+    assert backend(convolution, features) == "Slow2d"
+
+
+@pytest.mark.parametrize("kind", [nn.Conv2d, Conv2d])
+@pytest.mark.parametrize("second_order", [False, True])
+def test_a_pointwise_convolution_stays_what_it_is(kind, second_order):
+    convolution = kind(4, 6, 1, stride=1).double()
+    found = []
+    for pointwise in (False, True):
+        pull(convolution, Levers(pointwise=pointwise, second_order=second_order))
+        features = torch.linspace(-1, 1, 200, dtype=torch.float64).view(2, 4, 5, 5).requires_grad_()
+        out = convolution(features)
+        slopes = torch.autograd.grad(out.sin().sum(), (features, *convolution.parameters()), create_graph=True)
+        found.append([out, *slopes, *torch.autograd.grad(slopes[0].square().sum(), convolution.weight)])
+    for one, two in zip(*found, strict=True):
+        assert torch.allclose(one, two, rtol=1e-12, atol=1e-12)
+
+
+def test_what_is_no_point_keeps_its_dilation():
+    wide, strided = nn.Conv2d(4, 6, 3, dilation=3), nn.Conv2d(4, 6, (1, 3))
+    for each in (wide, strided):
+        pull(each, EXACT)
+    assert wide.dilation == (3, 3) and strided.dilation == (1, 1)

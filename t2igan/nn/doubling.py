@@ -1,0 +1,98 @@
+"""Nearest upsampling and the 3x3 convolution after it as one transposed convolution."""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.autograd import Function
+
+# From which side on the library is so much faster channels last that changing the layout there and back pays
+# (CPU, measured). Below, and for the gradient of the weights, it is not.
+SMALLEST_TURNED_SIDE = 64
+
+
+def double(features: Tensor) -> Tensor:
+    """``features`` (B, C, s, s) at twice the side, each pixel repeated."""
+    return F.interpolate(features, scale_factor=2, mode="nearest")
+
+
+def convolve_doubled(features: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """What a 3x3 convolution with padding 1 makes of the doubled ``features``, without doubling them.
+
+    Args:
+        features: (B, C, s, s).
+        weight: (C', C, 3, 3).
+        bias: (C',) or None.
+
+    Returns:
+        (B, C', 2s, 2s), in the memory layout of ``features``.
+    """
+    summed = _sum_taps(_sum_taps(weight, 2), 3).transpose(0, 1)
+    large = features.shape[-1] >= SMALLEST_TURNED_SIDE and features.is_contiguous()
+    if not large or torch.is_autocast_enabled(features.device.type):
+        return F.conv_transpose2d(features, summed, bias, stride=2, padding=1)
+    return _Turned.apply(features, summed, bias)
+
+
+def _sum_taps(weight: Tensor, dim: int) -> Tensor:
+    """Three taps on doubled pixels as four on those they came of; those that meet the same pixel add up."""
+    first, middle, last = weight.unbind(dim)
+    return torch.stack([last, middle + last, first + middle, first], dim)
+
+
+class _Turned(Function):
+    """The transposed convolution, channels last inside wherever that is faster."""
+
+    @staticmethod
+    def forward(ctx: Any, features: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        ctx.save_for_backward(features, weight)
+        return channels_first(F.conv_transpose2d(channels_last(features), weight, bias, stride=2, padding=1))
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        (grad,) = grads
+        features, weight = ctx.saved_tensors
+        of_features, of_others = None, (None, None, None)
+        if ctx.needs_input_grad[0]:
+            turned = _gradients(channels_last(grad), channels_last(features), weight, [True, False, False])[0]
+            of_features = channels_first(turned)
+        wanted = [False, *ctx.needs_input_grad[1:]]
+        if any(wanted):
+            of_others = _gradients(grad.contiguous(), features, weight, wanted)
+        return of_features, *of_others[1:]
+
+
+def _gradients(grad: Tensor, features: Tensor, weight: Tensor, wanted: list[bool]) -> Any:
+    """Of input, weight and bias; None where it is not wanted."""
+    two, one = [2, 2], [1, 1]
+    return torch.ops.aten.convolution_backward(
+        grad, features, weight, [weight.shape[1]], two, one, one, True, [0, 0], 1, wanted
+    )
+
+
+def channels_last(features: Tensor) -> Tensor:
+    """``features`` (B, C, h, w) in this memory layout; on a CPU faster than by PyTorch's own copy."""
+    return _turn(features, torch.channels_last)
+
+
+def channels_first(features: Tensor) -> Tensor:
+    """``features`` (B, C, h, w) in the usual memory layout; on a CPU faster than by PyTorch's own copy."""
+    return _turn(features, torch.contiguous_format)
+
+
+def _turn(features: Tensor, layout: torch.memory_format) -> Tensor:
+    if features.is_contiguous(memory_format=layout):
+        return features
+    if torch.is_grad_enabled():  # somebody will differentiate this again
+        return features.contiguous(memory_format=layout)
+    turned = torch.empty_like(features, memory_format=layout)
+    # PyTorch transposes matrices block by block, but not what has more dimensions.
+    for target, source in zip(turned, features):
+        _by_place(target).copy_(_by_place(source))
+    return turned
+
+
+def _by_place(image: Tensor) -> Tensor:
+    """(C, h, w) -> (h * w, C), a view of what lies in either layout."""
+    return image.permute(1, 2, 0).flatten(0, 1)
