@@ -328,7 +328,7 @@ class AdversarialModule(TextConditioned):
                 generated,
                 condition,
                 partial(self._mismatched, chunk) if self.mismatch != "none" else None,
-                jointly=discriminator.independent and bool(self.levers.joint_pass) and not shared,
+                jointly=bool(self.levers.joint_pass) and not shared,
             )
             share = mismatch_share(len(wrong), len(condition), self.mismatch)
             loss = discriminator.adversarial_weight * self.objective.discriminator_loss(real, fake, wrong, share)

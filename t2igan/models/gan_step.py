@@ -11,6 +11,7 @@ from t2igan.data.datasets import resize_images
 from t2igan.losses.adversarial import Logits
 from t2igan.networks.synthesis import Discriminator, Synthesis
 from t2igan.nn.images import to_signed
+from t2igan.nn.in_turn import in_turn, take_turns
 from t2igan.nn.randomness import StepRandom
 from t2igan.text import TextEmbedding
 
@@ -83,7 +84,7 @@ def discriminate_pairs(
         condition: (B, ...), what both are held against (:meth:`Discriminator.condition`).
         mismatch: (features, condition) -> features and conditions of pairs that do not belong together; None: there
             are no such pairs.
-        jointly: real and generated images in one pass, for a discriminator that judges each image alone.
+        jointly: real and generated images in one pass, where that is the same to the discriminator.
 
     Returns:
         Verdicts on real and generated pairs, and the conditional logits (M,) of wrong ones.
@@ -93,8 +94,10 @@ def discriminate_pairs(
         return verdict(real, condition), verdict(generated, condition), real.new_empty(0)
     # Real features, generated features, then the heads: the released order, which batch norm and the power
     # iterations of DM-GAN's discriminators remember.
-    if jointly:
-        features, features_generated = discriminator(torch.cat([real, generated])).split(len(real))
+    if jointly and discriminator.independent and take_turns(discriminator):
+        rows = [len(real), len(generated)]
+        with in_turn(discriminator, rows):
+            features, features_generated = discriminator(torch.cat([real, generated])).split(rows)
     else:
         features, features_generated = discriminator(real), discriminator(generated)
     wrong_pairs = mismatch(features, condition)

@@ -14,6 +14,7 @@ from t2igan.networks.synthesis import Discriminator, Generator
 from t2igan.nn.attention import WordAttention
 from t2igan.nn.convolution import Conv2d
 from t2igan.nn.gated import ResidualBlock, up_block
+from t2igan.nn.in_turn import BatchNorm2d
 from t2igan.ranges import Count, Side, Whole
 from t2igan.text import TextEmbedding
 
@@ -108,11 +109,13 @@ class AttnGANDiscriminator(CascadeDiscriminator):
     Args and calls as of :class:`CascadeDiscriminator`.
     """
 
+    independent = True
+
     def block(self, channels: int, out_channels: int, kernel: int, stride: int, norm: bool = True) -> nn.Sequential:
         """Convolution without bias, batch norm, LeakyReLU."""
         layers: list[nn.Module] = [Conv2d(channels, out_channels, kernel, stride, padding=1, bias=False)]
         if norm:
-            layers.append(nn.BatchNorm2d(out_channels))
+            layers.append(BatchNorm2d(out_channels))
         return nn.Sequential(*layers, nn.LeakyReLU(0.2))
 
 

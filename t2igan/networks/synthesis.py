@@ -143,8 +143,8 @@ class Discriminator(Configured, nn.Module):
         image_size: side S of the images it judges.
         sentence_dim: width D of the sentence vectors it takes.
         probabilities: whether it gives probabilities in place of logits, as released ones do; none trains so.
-        independent: whether it judges each image as if it were alone, without batch norm or anything else that a
-            pass leaves behind; real and generated images may then share a pass.
+        independent: whether it judges each image as if it were alone, without anything that a pass leaves behind;
+            real and generated images may then share a pass. Batch norms of :mod:`t2igan.nn.in_turn` do no harm.
         adversarial_weight: what its adversarial loss counts beside those of the other discriminators.
         penalised: whether a gradient penalty is taken of it, where there is one.
         requires: what it takes of a batch beside captions, see :attr:`SuiteModule.requires`.

@@ -30,7 +30,7 @@ class Levers:
         fused_adam: Adam in one pass over all parameters.
         channels_last: memory layout of the networks. On a CPU presets take it for those that gain by it.
         joint_pass: real and generated images through the discriminator together, where nothing in it depends on
-            the batch.
+            the batch but batch norms, which take them one after the other.
         shared_penalty: a gradient penalty that is part of the loss takes the features of the real images from it.
         second_order: gradient penalties differentiate convolutions and LeakyReLUs by what is known of them.
         bf16: mixed precision; gradient penalty, matching losses and spectral norms stay in float32.

@@ -84,3 +84,16 @@ def test_a_lever_changes_nothing_but_the_time(kind, lever, make, train):
         assert state[key].shape == value.shape and state[key].dtype == value.dtype
         # Adam's first steps are signs of gradients; where those are zero on paper, rounding decides.
         assert torch.allclose(state[key], value, rtol=1e-7, atol=1e-7), key
+
+
+@pytest.mark.parametrize("kind", ["SSAGAN", "AttnGAN", "DMGAN"])
+def test_real_and_generated_images_share_a_pass_where_nothing_minds(kind, make, train):
+    passes = {}
+    for joint in (False, True):
+        module, seen = make(kind), []
+        module.discriminators[0].register_forward_pre_hook(lambda _, inputs, seen=seen: seen.append(len(inputs[0])))
+        trained(module, train, Levers(**{**vars(PLAIN), "joint_pass": joint}))
+        passes[joint] = len(seen), sum(seen)
+    # Two steps; with SSA-GAN's penalty, which is a step of its own.
+    assert passes[True][1] == passes[False][1]
+    assert passes[False][0] - passes[True][0] == (0 if kind == "DMGAN" else 2)
