@@ -2,8 +2,10 @@
 
 Each way is a process of its own; they take turns step by step, and a process that measures the device's best
 convolution takes its turn with them. ``ratio`` is the released way's median over the suite's; ``shared`` the same
-where the released way has the suite's allocator, too. Where the released code itself has been timed (see
-``RECORDED``), ``recorded`` is its seconds over the suite's, each times the peak measured in the same run.
+where the released way has the suite's allocator, too; ``share`` is what the way computes over what the best
+convolution would compute in its time. Where the released code itself has been timed (see ``RECORDED``),
+``recorded`` is its seconds over the suite's, each times the peak measured in the same run. ``--each true`` tells
+instead what each lever is worth: the step with all but one of them beside that with all.
 """
 
 import json
@@ -20,7 +22,8 @@ import jsonargparse
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.systems import WIDTHS, Case
+from benchmarks.systems import LEVERS, WIDTHS, Case
+from benchmarks.worker import COUNT
 from t2igan.nn.levers import Levers
 
 # Seconds of the released code itself at batch 4, 256 px, DAMSM at batch 16, two threads, and the convolution peak
@@ -29,6 +32,8 @@ RECORDED = {"attngan": 5.9203, "mirrorgan": 6.29, "ssagan": 8.2961, "damsm": 1.8
 RECORDED_PEAK = 231.6
 RECORDED_BATCH = {"damsm": 16}
 PEAK, ORIGINAL, SHARED = "peak", "original", "original, allocator"
+# Until the allocator has all the memory that a step needs, pages of it are filled with zeros.
+WARM_UP = 2
 
 Way = dict[str, Any]
 
@@ -78,9 +83,9 @@ class Worker:
                 return json.loads(line)
         raise SystemExit(f"benchmarks: a worker stopped\n{self.process.stderr.read()[-2000:]}")
 
-    def step(self) -> dict[str, float]:
-        """Let it do one."""
-        self.process.stdin.write("\n")
+    def step(self, word: str = "") -> dict[str, float]:
+        """Let it do one; ``COUNT`` it."""
+        self.process.stdin.write(f"{word}\n")
         self.process.stdin.flush()
         return self.read()
 
@@ -91,15 +96,17 @@ class Worker:
 
 
 def measure(case: Case, compared: Sequence[str], rounds: int, threads: int) -> dict[str, list[dict[str, float]]]:
-    """What each way took in each round; a first round, in which everything is warmed, does not count."""
+    """What each way took in each round, and what it computes; the rounds of the warm-up do not count."""
     workers = {name: Worker(case, way, threads) for name, way in ways([PEAK, *compared]).items()}
     taken: dict[str, list[dict[str, float]]] = {name: [] for name in workers}
-    for number in range(rounds + 1):
+    for number in range(WARM_UP + rounds):
         for name, worker in workers.items():
             result = worker.step()
-            if number:
+            if number >= WARM_UP:
                 taken[name].append(result)
-    for worker in workers.values():
+    for name, worker in workers.items():
+        if name != PEAK:
+            taken[name][-1] |= worker.step(COUNT)
         worker.end()
     return taken
 
@@ -123,6 +130,8 @@ def summary(case: Case, taken: dict[str, list[dict[str, float]]], clock: str) ->
             "slowest": max(spread),
             "peak_mib": max(each["peak_mib"] for each in taken[name]),
             "conv_peak_gflops": peak,
+            "gflop": taken[name][-1]["gflop"],
+            "share": taken[name][-1]["gflop"] / seconds / peak,
         }
         for key, base in (("ratio", ORIGINAL), ("shared", SHARED), ("plain_ratio", "plain")):
             row[key] = medians[base] / seconds if base in medians else None
@@ -135,7 +144,7 @@ def summary(case: Case, taken: dict[str, list[dict[str, float]]], clock: str) ->
 
 def show(rows: Sequence[dict[str, Any]]) -> None:
     """The rows as a table."""
-    names = ("system", "way", "seconds", "spread", "ratio", "shared", "over plain", "recorded", "MiB")
+    names = ("system", "way", "seconds", "spread", "ratio", "shared", "over plain", "recorded", "share", "MiB")
     table = Table(*names)
     for row in rows:
         ratios = [row[key] for key in ("ratio", "shared", "plain_ratio", "recorded")]
@@ -145,8 +154,32 @@ def show(rows: Sequence[dict[str, Any]]) -> None:
             f"{row['seconds']:.3f}",
             f"{row['fastest']:.3f} to {row['slowest']:.3f}",
             *("" if value is None else f"{value:.2f}" for value in ratios),
+            f"{row['share']:.0%}",
             f"{row['peak_mib']:.0f}",
         )
+    Console(width=150 if not sys.stdout.isatty() else None).print(table)
+
+
+def measure_each(case: Case, rounds: int, threads: int, clock: str) -> list[dict[str, Any]]:
+    """What the step takes with all levers but one, for each that concerns the system; two processes at a time."""
+    rows = []
+    for lever in ("allocator", "fused_adam", *LEVERS[case.system]):
+        without = f"exact -{lever}"
+        both = summary(case, measure(case, ["exact", without], rounds, threads), clock)
+        seconds = {row["way"]: row["seconds"] for row in both}
+        rows.append(
+            {**both[1], "lever": lever, "exact": seconds["exact"], "worth": seconds[without] / seconds["exact"]}
+        )
+        print(f"{case.system}: {lever} {rows[-1]['worth']:.2f}", flush=True)
+    return rows
+
+
+def show_each(rows: Sequence[dict[str, Any]]) -> None:
+    """What each lever is worth as a table."""
+    table = Table("system", "lever", "seconds without", "with all", "times as fast", "MiB without")
+    for row in rows:
+        numbers = (f"{row['seconds']:.3f}", f"{row['exact']:.3f}", f"{row['worth']:.2f}", f"{row['peak_mib']:.0f}")
+        table.add_row(row["system"], row["lever"], *numbers)
     Console(width=150 if not sys.stdout.isatty() else None).print(table)
 
 
@@ -159,6 +192,7 @@ def main(
     rounds: int = 3,
     threads: int = 2,
     clock: str = "wall",
+    each: bool = False,
     out: Path | None = None,
 ) -> None:
     """Time training steps.
@@ -173,19 +207,23 @@ def main(
         rounds: steps of each way that count.
         threads: of each process; one way works at a time.
         clock: ``wall``, or ``cpu`` for a machine that others use, too, with one thread.
+        each: tell what each lever is worth, in place of ways.
         out: file of JSON lines that the rows are added to.
     """
     every = []
     for system in systems:
         case = Case(system, batch, size, narrower)
-        rows = summary(case, measure(case, compared, rounds, threads), clock)
-        show(rows)
+        if each:
+            rows = measure_each(case, rounds, threads, clock)
+        else:
+            rows = summary(case, measure(case, compared, rounds, threads), clock)
         every += rows
+        (show_each if each else show)(rows)
         if out is not None:
             with out.open("a") as file:
                 file.writelines(json.dumps(row) + "\n" for row in rows)
     if len(systems) > 1:
-        show(every)
+        (show_each if each else show)(every)
 
 
 if __name__ == "__main__":

@@ -32,6 +32,17 @@ WIDTHS = {
     "damsm": (0, 0),
     "stream": (0, 0),
 }
+# What each lever concerns beyond ``allocator`` and ``fused_adam``, which concern all.
+LEVERS = {
+    "ssagan": ("pointwise", "by_matrix", "folding", "channels_last", "joint_pass", "second_order"),
+    "dfgan": ("doubling", "by_matrix", "channels_last", "shared_penalty", "second_order"),
+    "dfgan-legacy": ("doubling", "by_matrix", "channels_last", "joint_pass", "second_order"),
+    "attngan": ("doubling", "pointwise", "by_matrix", "folding", "channels_last", "joint_pass"),
+    "mirrorgan": ("doubling", "pointwise", "by_matrix", "folding", "channels_last", "joint_pass"),
+    "dmgan": ("doubling", "repeated", "pointwise", "folding", "channels_last"),
+    "damsm": ("pointwise", "channels_last"),
+    "stream": ("pointwise", "channels_last"),
+}
 
 
 @dataclass(frozen=True)

@@ -1,14 +1,15 @@
 """A process that does training steps one way, one at a time, whenever it is told to.
 
 ``python -m benchmarks.worker CASE WAY``, both JSON: prints a line of JSON when it is ready, does a step for each
-line that it reads and prints what it took, and ends with its input. Ways wait for each other so that they meet the
-same machine, and each has an allocator of its own.
+line that it reads and prints what it took, or what it computed if the line is ``count``, and ends with its input.
+Ways wait for each other so that they meet the same machine, and each has an allocator of its own.
 """
 
 import json
 import resource
 import sys
 import time
+from functools import partial
 from typing import Any
 
 import pytorch_lightning as pl
@@ -19,22 +20,30 @@ from torch.utils.data import DataLoader
 from benchmarks.systems import Case, batch_of, original, original_inputs, suite
 from t2igan.allocator import keep_memory
 from t2igan.nn.levers import Levers, settle
+from t2igan.profiling.arithmetic import FlopsByPart
+from t2igan.profiling.clock import PartClock
 
 FOREVER = 10**9
+COUNT = "count"
 
 
 class Clock:
-    """Wall and CPU seconds of each step, asked for over standard input."""
+    """Wall and CPU seconds of each step, or its arithmetic, asked for over standard input."""
 
     runs = False
+    counter: FlopsByPart | None = None
 
     def wait(self) -> bool:
         """Until the next step is asked for; whether one is."""
-        return bool(sys.stdin.readline())
+        line = sys.stdin.readline()
+        self.counter = FlopsByPart(PartClock(torch.device("cpu"))) if line.strip() == COUNT else None
+        return bool(line)
 
     def start(self) -> None:
         """A step begins."""
         self.runs = True
+        if self.counter is not None:
+            self.counter.__enter__()
         self.wall, self.cpu = time.perf_counter(), time.process_time()
 
     def stop(self) -> None:
@@ -42,6 +51,10 @@ class Clock:
         if not self.runs:
             return
         self.runs = False
+        if self.counter is not None:
+            self.counter.__exit__(None, None, None)
+            print(json.dumps({"gflop": sum(self.counter.flops.values()) / 1e9}), flush=True)
+            return
         seconds = {"wall": time.perf_counter() - self.wall, "cpu": time.process_time() - self.cpu}
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         print(json.dumps(seconds | {"peak_mib": peak}), flush=True)
@@ -135,6 +148,8 @@ def run_peak() -> None:
 def main(case: dict[str, Any], way: dict[str, Any]) -> None:
     """Run what is asked for."""
     torch.set_num_threads(way["threads"])
+    # Takes minutes with the widest layers, and a step takes as long with other weights.
+    torch.nn.init.orthogonal_ = partial(torch.nn.init.normal_, std=0.02)
     if way["name"] == "peak":
         run_peak()
     elif way["name"] == "original":
