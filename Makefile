@@ -1,4 +1,4 @@
-# make quickstart: everything from an empty clone to scored pictures.   make test: the tests.
+# make quickstart: everything from an empty clone to scored images.   make test: the tests.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin

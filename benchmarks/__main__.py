@@ -22,6 +22,7 @@ import jsonargparse
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.results import append
 from benchmarks.systems import LEVERS, WIDTHS, Case
 from benchmarks.worker import COUNT
 from t2igan.nn.levers import Levers
@@ -219,9 +220,7 @@ def main(
             rows = summary(case, measure(case, compared, rounds, threads), clock)
         every += rows
         (show_each if each else show)(rows)
-        if out is not None:
-            with out.open("a") as file:
-                file.writelines(json.dumps(row) + "\n" for row in rows)
+        append(out, rows)
     if len(systems) > 1:
         (show_each if each else show)(every)
 

@@ -3,7 +3,6 @@
 ``python -m benchmarks.parts``: both ways compute the same from the same input, which is checked, and take turns.
 """
 
-import json
 import statistics
 import sys
 import tempfile
@@ -21,6 +20,7 @@ from rich.table import Table
 from torch import Tensor
 
 from benchmarks.originals import scores
+from benchmarks.results import append, median_and_spread
 from t2igan.cli.profile_loader import loaded, side_by_side
 from t2igan.data.prepare import prepare
 from t2igan.data.sources import make_source
@@ -184,13 +184,9 @@ def main(
     torch.set_num_threads(threads)
     table = Table("part", "released way, s", "spread", "suite, s", "spread", "ratio")
     for each in _each(parts, rows, dim, rounds, clock):
-        cells = []
-        for seconds in (each.original, each.suite):
-            cells += [f"{statistics.median(seconds):.3f}", f"{min(seconds):.3f} to {max(seconds):.3f}"]
+        cells = median_and_spread(each.original) + median_and_spread(each.suite)
         table.add_row(each.part, *cells, f"{each.ratio:.1f}")
-        if out is not None:
-            with out.open("a") as file:
-                file.write(json.dumps(each.as_dict()) + "\n")
+        append(out, [each.as_dict()])
     Console(width=None if sys.stdout.isatty() else 120).print(table)
 
 

@@ -4,7 +4,6 @@
 after the other; nothing else should be running. Takes an hour or two.
 """
 
-import json
 import os
 import subprocess
 import sys
@@ -15,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import jsonargparse
+
+from benchmarks.results import append
 
 
 def measure(plan: Path, cpus: int, log: Path) -> dict[str, Any]:
@@ -57,8 +58,7 @@ def main(
     for count in cpus:
         found = measure(plan, count, out.with_suffix(f".{count}.log"))
         print(f"{plan.name} on {count} CPUs: {found['seconds'] / 60:.1f} min", flush=True)
-        with out.open("a") as file:
-            file.write(json.dumps(found) + "\n")
+        append(out, [found])
 
 
 if __name__ == "__main__":

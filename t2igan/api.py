@@ -26,7 +26,7 @@ from t2igan.evaluation.subjects.generated import load_checkpoint_subject
 from t2igan.models.adversarial import AdversarialModule
 from t2igan.models.suite_module import SuiteModule, load_module
 from t2igan.networks.synthesis import Generator
-from t2igan.plotting.grids import captioned_grid, to_picture
+from t2igan.plotting.grids import captioned_grid, to_pil
 
 
 @dataclass(frozen=True)
@@ -40,9 +40,9 @@ class Sampled(Samples):
         attention: float (B, T, s, s) each, one map a word, coarse to fine; empty where the generator has none.
     """
 
-    def pictures(self) -> list[Image.Image]:
+    def to_pil(self) -> list[Image.Image]:
         """As PIL images."""
-        return [to_picture(image) for image in self.images]
+        return [to_pil(image) for image in self.images]
 
     def sheet(self, columns: int = 4) -> Image.Image:
         """All of them under their captions."""

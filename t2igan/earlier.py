@@ -1,4 +1,4 @@
-"""What earlier versions of the suite called otherwise in checkpoints and in the configuration of a run."""
+"""What earlier versions called otherwise: in checkpoints, in the configuration of a run, on the command line."""
 
 from typing import Any
 
@@ -6,6 +6,8 @@ CONFIG = "recipe"
 """The key that ``config`` had, in checkpoints and in what content digests are made of."""
 ARGUMENTS = {"critic_channels": "discriminator_channels"}
 SCORER = "judge."
+OPTIONS = {"timings": "timing_folder", "costs": "timing"}
+"""Of the command line; their old names are answered with the new ones."""
 HOME, WRITTEN = "t2igan.networks.", "t2igan.models."
 """Where networks live, and where they did: the old place still has each, and is what is written down."""
 

@@ -1,5 +1,6 @@
 """Packages that not everybody has, and folders of networks that they read."""
 
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
@@ -9,13 +10,14 @@ from typing import Any
 from t2igan.errors import UserError
 
 
-def library(name: str, who: str, install: str) -> Any:
+def library(name: str, who: str, install: str, instead: str = "") -> Any:
     """An optional package.
 
     Args:
-        name: of the package.
+        name: of the package, or of a module in it.
         who: needs it, in the plural or as a plural, such as ``CLIP metrics``.
         install: what pip is to install.
+        instead: what else can be done, such as ``take kind: local``; empty for nothing.
 
     Raises:
         UserError: it is not installed.
@@ -23,7 +25,8 @@ def library(name: str, who: str, install: str) -> Any:
     try:
         return import_module(name)
     except ImportError as error:
-        raise UserError(f"{who} need `pip install {install}`; {name} is not installed") from error
+        remedy = f"`pip install {shlex.quote(install)}`{f', or {instead}' if instead else ''}"
+        raise UserError(f"{who} need {remedy}; {name.partition('.')[0]} is not installed") from error
 
 
 @contextmanager

@@ -103,11 +103,11 @@ def filled_damsm(gain=1.0, dtype=torch.float64, vocabulary=100, align_corners=Fa
 class Recorded:
     """Put before an AdversarialModule: feeds it recorded images and noise, and keeps what it logs.
 
-    ``case`` and ``recorded_judge`` (a DAMSM) are set after construction.
+    ``case`` and ``recorded_damsm`` (a DAMSM) are set after construction.
     """
 
     def _load_scorer(self):
-        return self.recorded_judge
+        return self.recorded_damsm
 
     def _chunks(self, batch):
         self.history = getattr(self, "history", [])

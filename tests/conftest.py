@@ -26,17 +26,17 @@ def cub10_root() -> Path:
 @pytest.fixture(scope="session")
 def drawn_birds_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small set of drawn birds in CUB's layout: 6 training species and 4 others, 4 images each."""
-    from t2igan.data.sources.drawn_birds.source import DrawnBirdsRecipe, write_drawn_birds
+    from t2igan.data.sources.drawn_birds.source import DrawnBirdsConfig, write_drawn_birds
 
     root = tmp_path_factory.mktemp("drawn-birds")
-    recipe = DrawnBirdsRecipe(
+    config = DrawnBirdsConfig(
         train_species=6,
         test_species=4,
         train_images_per_species=4,
         test_images_per_species=4,
         image_pixels=96,
     )
-    write_drawn_birds(root, recipe, workers=1)
+    write_drawn_birds(root, config, workers=1)
     return root
 
 
@@ -54,10 +54,10 @@ def drawn_birds_store(drawn_birds_root: Path, tmp_path_factory: pytest.TempPathF
 @pytest.fixture(scope="session")
 def scenes_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small set of drawn scenes in COCO's layout: 24 training and 12 validation images."""
-    from t2igan.data.sources.scenes.source import ScenesRecipe, write_scenes
+    from t2igan.data.sources.scenes.source import ScenesConfig, write_scenes
 
     root = tmp_path_factory.mktemp("drawn") / "scenes"
-    write_scenes(root, ScenesRecipe(train_images=24, val_images=12, image_pixels=80), workers=1)
+    write_scenes(root, ScenesConfig(train_images=24, val_images=12, image_pixels=80), workers=1)
     return root
 
 

@@ -8,18 +8,18 @@ import yaml
 from t2igan.evaluation.protocol import load_protocol
 from t2igan.evaluation.record import MetricValue, ResultRecord, SubjectCard
 
-JUDGE, INCEPTION, CLASSIFIER = "aa" * 32, "bb" * 32, "cc" * 32
+DAMSM, INCEPTION, CLASSIFIER = "aa" * 32, "bb" * 32, "cc" * 32
 
 
 def make_record(
-    name: str, kind: str = "checkpoint", rp: float = 0.25, judge: str = JUDGE, **changes
+    name: str, kind: str = "checkpoint", rp: float = 0.25, damsm_sha256: str = DAMSM, **changes
 ) -> ResultRecord:
     """A record on drawn birds."""
     made = ResultRecord(
         subject=SubjectCard(kind, name, path=name),
         metrics={
             "fd-classifier": MetricValue(12.345, None, 100, CLASSIFIER),
-            "r-precision@damsm": MetricValue(rp, 0.0125, 100, judge, 0.01),
+            "r-precision@damsm": MetricValue(rp, 0.0125, 100, damsm_sha256, 0.01),
         },
         not_computed={},
         protocol="p",
@@ -29,7 +29,7 @@ def make_record(
         n_real=40,
         n_generated=100,
         backbones={},
-        damsm={"damsm": judge},
+        damsm={"damsm": damsm_sha256},
         seed=0,
         device="cpu",
         seconds=1.0,
@@ -55,7 +55,7 @@ def make_published_like(protocol: str = "cub/dmgan", config: str = "DMGAN", **ch
         metrics={
             "fid": MetricValue(16.5, None, pinned.images, INCEPTION),
             "is": MetricValue(4.5, 0.1, pinned.images, INCEPTION),
-            "r-precision@damsm": MetricValue(0.70, 0.01, pinned.images, JUDGE, 0.01),
+            "r-precision@damsm": MetricValue(0.70, 0.01, pinned.images, DAMSM, 0.01),
         },
         protocol=protocol,
         protocol_hash=pinned.hash,

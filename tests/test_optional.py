@@ -5,16 +5,21 @@ import sys
 import pytest
 
 from t2igan.errors import UserError
+from t2igan.metrics.open_clip import OpenClipEncoder
+from t2igan.models.prior import DiffusionPrior
 from t2igan.models.segmenter import WEIGHTS, TransformersSegmenter
 from t2igan.models.spatext_hosts import LatentHost, diffusers
 from t2igan.models.transformers_tagger import _read
 from t2igan.optional import library, reading
+from t2igan.reporting.wandb_layout import workspace_of
 
 
 def test_a_package_is_given_or_asked_for():
     assert library("json", "records", "json").loads("1") == 1
-    with pytest.raises(UserError, match=r"records need `pip install t2igan.x.`; no_such is not installed"):
-        library("no_such", "records", "t2igan[x]")
+    with pytest.raises(UserError, match=r"^records need `pip install 't2igan\[x\]'`; no_such is not installed$"):
+        library("no_such.part", "records", "t2igan[x]")
+    with pytest.raises(UserError, match=r"^records need `pip install x`, or take paper; no_such is not installed$"):
+        library("no_such", "records", "x", "take paper")
 
 
 def test_what_a_library_raises_is_one_line_with_the_folder():
@@ -44,8 +49,11 @@ def host(folder):
     [
         (segmenter, "transformers", "transformers"),
         (tagger, "transformers", "transformers"),
-        (host, "transformers", "t2igan[diffusion]"),
-        (lambda folder: diffusers(), "diffusers", "t2igan[diffusion]"),
+        (host, "transformers", "'t2igan[diffusion]'"),
+        (lambda folder: diffusers(), "diffusers", "'t2igan[diffusion]'"),
+        (lambda folder: DiffusionPrior(), "diffusers", "'t2igan[diffusion]'"),
+        (lambda folder: OpenClipEncoder(folder), "open_clip", "'t2igan[clip]'"),
+        (lambda folder: workspace_of([], "me", "birds"), "wandb_workspaces", "'t2igan[wandb-layout]'"),
     ],
 )
 def test_a_network_without_its_package_says_what_to_install(monkeypatch, tmp_path, build, package, remedy):

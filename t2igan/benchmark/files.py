@@ -37,36 +37,39 @@ class StepsFile(FromFile):
 
 
 @dataclass(frozen=True)
-class TrainingEntry(FromFile):
-    """A training beside the models: a DAMSM, a classifier.
+class ConfigEntry(FromFile):
+    """Something that a configuration file trains.
 
     Attributes:
         config: configuration file.
         name: for folder and table; None is the file's.
         set: options of `t2igan fit` by their dotted keys.
-        seed: of everything random.
     """
 
     config: str
     name: str | None = None
     set: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class TrainingEntry(ConfigEntry):
+    """A training beside the models: a DAMSM, a classifier.
+
+    Attributes:
+        seed: of everything random.
+    """
+
     seed: int | None = at_least(0, None)
 
 
 @dataclass(frozen=True)
-class ModelEntry(FromFile):
+class ModelEntry(ConfigEntry):
     """A generator of a matrix; its seeds are the matrix's.
 
     Attributes:
-        config: configuration file.
-        name: for folder and table; None is the file's.
-        set: options of `t2igan fit` by their dotted keys.
         grid: options of `t2igan fit` -> values, each combination of which is a training.
     """
 
-    config: str
-    name: str | None = None
-    set: dict[str, Any] = field(default_factory=dict)
     grid: dict[str, list[Any]] = field(default_factory=dict)
 
 

@@ -6,7 +6,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from t2igan.benchmark.files import DataSetEntry, MatrixFile, ModelEntry, StepEntry, StepsFile, TrainingEntry
+from t2igan.benchmark.files import (
+    ConfigEntry,
+    DataSetEntry,
+    MatrixFile,
+    ModelEntry,
+    StepEntry,
+    StepsFile,
+    TrainingEntry,
+)
 from t2igan.benchmark.grid import check_grid, expand
 from t2igan.benchmark.matrix import DataSet, Matrix
 from t2igan.benchmark.steps import Plan, Step
@@ -112,7 +120,7 @@ def _models(path: Path, entry: ModelEntry, grid: dict[str, list[Any]]) -> Iterat
     yield from expand(path, _wanted(entry), {**grid, **entry.grid})
 
 
-def _wanted(entry: ModelEntry | TrainingEntry) -> Wanted:
+def _wanted(entry: ConfigEntry) -> Wanted:
     config = Path(known_experiment(entry.config) or entry.config)
     seed = entry.seed if isinstance(entry, TrainingEntry) else None
     return Wanted(config.stem if entry.name is None else entry.name, config, seed, entry.set)

@@ -24,7 +24,7 @@ from t2igan.progress import LAST
 CHECKPOINT = re.compile(r"runs/(?P<name>.+)/checkpoints/[^/]+\.ckpt")
 MODEL_KEY = re.compile(r"model\.(init_args\.)?[^.]+")
 EXPERIMENTS = "experiments"
-JUDGED_BY = "damsm"  # the key under which a model names the DAMSM that it is trained against
+DAMSM_KEY = "damsm"  # the key under which a model names the DAMSM that it is trained against
 # Where a configuration file has the seeds of identity.SEEDS.
 SEED_KEYS = tuple(tuple(key.replace(".", ".init_args.").split(".")) for key in SEEDS)
 
@@ -76,7 +76,7 @@ class Training:
     @property
     def damsm(self) -> str | None:
         """The DAMSM that it is trained against, one of the plan's or one that was given; None without one."""
-        return _arguments(self.content).get(JUDGED_BY)
+        return _arguments(self.content).get(DAMSM_KEY)
 
     @property
     def command(self) -> list[str]:

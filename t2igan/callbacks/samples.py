@@ -16,7 +16,7 @@ from t2igan.layout.layout import Layouts
 from t2igan.lightning_private import datamodule_of
 from t2igan.nn.images import to_uint8
 from t2igan.nn.noise import caption_noise
-from t2igan.plotting.grids import rows_grid, save_png, to_picture
+from t2igan.plotting.grids import rows_grid, save_png, to_pil
 from t2igan.plotting.layouts import coloured
 from t2igan.plotting.overlays import attention_overlay, mask_overlay
 from t2igan.plotting.sample_file import SUFFIX, SampleImages, write_samples
@@ -105,9 +105,9 @@ class SampleGrid(Callback):
 
     @staticmethod
     def _shown(images: torch.Tensor, generated: Drawing, words: list[list[str]]) -> Shown:
-        shown = {"images": [to_picture(image) for image in images]}
+        shown = {"images": [to_pil(image) for image in images]}
         if generated.masks:
-            shown["masks"] = [to_picture(image) for image in _under_masks(images, generated)]
+            shown["masks"] = [to_pil(image) for image in _under_masks(images, generated)]
         if generated.attention:
             looked = zip(images[:MOST_ATTENTION], generated.attention[-1].cpu(), words)
             shown["attention"] = [attention_overlay(image, maps, own) for image, maps, own in looked]

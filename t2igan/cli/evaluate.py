@@ -84,7 +84,7 @@ def evaluate_verb(
     seed: Whole = 0,
     once: bool = False,
     timing: bool = False,
-    timings: str | None = None,
+    timing_folder: str | None = None,
     wandb: Mode | None = None,
 ) -> None:
     """Score images under a pinned protocol; each subject asked for becomes a row and a record.
@@ -124,7 +124,7 @@ def evaluate_verb(
         seed: of the untrained network's weights.
         once: leave out what the file of records holds already: the same images, protocol, store and networks.
         timing: print where the time went.
-        timings: folder that this is written to, too: <subject>.json and <subject>.png.
+        timing_folder: where this is written to, too: <subject>.json and <subject>.png.
         wandb: put the scores into the summary of the run's page at wandb too; offline, for `wandb sync` later.
     """
     pinned = load_protocol(protocol)
@@ -147,7 +147,7 @@ def evaluate_verb(
         with_prior = prior == "trained"
         subjects = list(_subjects(pinned, damsms, checkpoint, with_prior, pipeline, generated, real, new_seed))
         parts = [partial(Evaluation, one, pinned, opened, damsms, backbone, options) for one in subjects]
-        clocked = Clocked(timing, Path(timings) if timings else None)
+        clocked = Clocked(timing, Path(timing_folder) if timing_folder else None)
         written = _measure(parts, target, once, clocked, wandb)
         first = processes()[0] == 0
     if first:

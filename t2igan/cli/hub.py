@@ -15,6 +15,7 @@ from t2igan.cli.parsing import call
 from t2igan.errors import UserError
 from t2igan.models.drawing import DrawingModule
 from t2igan.models.suite_module import load_module
+from t2igan.optional import library
 from t2igan.zoo import CARD, RECORDS, WEIGHTS, is_zoo_name, locate
 
 if TYPE_CHECKING:
@@ -80,8 +81,9 @@ def pull(repository: str, *, out: str, revision: str | None = None, endpoint: st
     folder = Path(out)
     if folder.is_file():
         raise UserError(f"--out: {out} is a file: give a folder")
+    hub = _hub(endpoint)
     with _told(repository):
-        _hub(endpoint).snapshot_download(repository, revision=revision, local_dir=folder, allow_patterns=FILES)
+        hub.snapshot_download(repository, revision=revision, local_dir=folder, allow_patterns=FILES)
     weights = folder / WEIGHTS
     if not weights.is_file():
         raise UserError(f"{repository} holds no {WEIGHTS}: it was not pushed by t2igan")
@@ -92,16 +94,13 @@ def pull(repository: str, *, out: str, revision: str | None = None, endpoint: st
 
 
 def _hub(endpoint: str | None) -> "HfApi":
-    try:
-        from huggingface_hub import HfApi  # only here: the other verbs need none
-    except ImportError as error:
-        raise UserError("needs Hugging Face's client: pip install 't2igan[hub]'") from error
-    return HfApi(endpoint=endpoint, library_name="t2igan")
+    client = library("huggingface_hub", "push and pull", "t2igan[hub]")
+    return client.HfApi(endpoint=endpoint, library_name="t2igan")
 
 
 @contextmanager
 def _told(repository: str) -> Iterator[None]:
-    """What the hub refuses, in one line."""
+    """What the hub refuses, in one line; :func:`_hub` has seen that the client is there."""
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     try:

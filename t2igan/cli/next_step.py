@@ -22,26 +22,26 @@ def scoring(checkpoint: str, image_size: int) -> str:
     config = read_config(checkpoint) or {}
     data, model = ((config.get(key) or {}).get("init_args") or {} for key in ("data", "model"))
     store, damsm = data.get("store"), model.get("damsm")
-    judges = ["--damsm", damsm] if damsm and Path(damsm).is_file() else []
+    networks = ["--damsm", damsm] if damsm and Path(damsm).is_file() else []
     if store and Path(store).is_file():
-        return scoring_on(open_store(store), image_size, ["--checkpoint", checkpoint], judges)
+        return scoring_on(open_store(store), image_size, ["--checkpoint", checkpoint], networks)
     return "t2igan evaluate --help says how it is scored"
 
 
-def scoring_on(store: Store, image_size: int, subject: Sequence[str], judges: Sequence[str] = ()) -> str:
+def scoring_on(store: Store, image_size: int, subject: Sequence[str], networks: Sequence[str] = ()) -> str:
     """How a subject is scored on a store under the first protocol of its data and size, if there is one.
 
     Args:
         store: of the data set.
         image_size: of the subject's images.
         subject: options that name it.
-        judges: options that name networks.
+        networks: options that name those that score.
     """
     pinned = map(load_protocol, protocol_names())
     fitting = [each.name for each in pinned if (each.dataset, each.image_size) == (store.name, image_size)]
     if not fitting:
         return "t2igan evaluate --help says how it is scored"
-    words = [*subject, "--protocol", fitting[0], "--store", str(store.path), *judges]
+    words = [*subject, "--protocol", fitting[0], "--store", str(store.path), *networks]
     return f"t2igan evaluate {shlex.join(words)} --skip_missing true"
 
 

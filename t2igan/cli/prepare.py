@@ -14,8 +14,8 @@ from t2igan.data.prepare import PrepareSummary, UnusableFilesError, prepare
 from t2igan.data.sources import Listing, Source, make_source
 from t2igan.data.sources.base import several
 from t2igan.data.sources.coco_segments import LayoutFolders
-from t2igan.data.sources.drawn_birds.source import DrawnBirdsRecipe
-from t2igan.data.sources.scenes.source import ScenesRecipe
+from t2igan.data.sources.drawn_birds.source import DrawnBirdsConfig
+from t2igan.data.sources.scenes.source import ScenesConfig
 from t2igan.data.store import SPLITS, Store, open_store
 from t2igan.errors import UserError
 from t2igan.plain_files import read_yaml
@@ -89,7 +89,7 @@ def prepare_drawn_birds(
     """
 
     def source(progress: Progress) -> Source:
-        drawing = {"recipe": DrawnBirdsRecipe(), "progress": _teller(progress, "drawing birds")}
+        drawing = {"config": DrawnBirdsConfig(), "progress": _teller(progress, "drawing birds")}
         return make_source("drawn-birds", root, split, captions_per_image=captions_per_image, **drawing)
 
     write(
@@ -126,8 +126,8 @@ def prepare_scenes(
     """
 
     def source(progress: Progress) -> Source:
-        recipe = ScenesRecipe(train_images, val_images)
-        drawing = {"recipe": recipe, "progress": _teller(progress, "drawing scenes")}
+        config = ScenesConfig(train_images, val_images)
+        drawing = {"config": config, "progress": _teller(progress, "drawing scenes")}
         return make_source("scenes", root, captions_per_image=captions_per_image, **drawing)
 
     write(

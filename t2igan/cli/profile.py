@@ -30,7 +30,7 @@ from t2igan.shipped import find_experiment
 
 ROUNDS = 3
 REPEATABLE = ("--set", "--options")
-EVALUATIONS = "runs/profile/evaluate"
+EVALUATIONS, TIMING_FOLDER = "runs/profile/evaluate", "--timing_folder"
 AS_IT_IS = "as it is"  # the set of options that changes nothing
 # Callbacks of these names are no part of a step, or write what nobody asked for.
 LEFT_OUT = (
@@ -172,5 +172,6 @@ def _profile_evaluation(argv: Sequence[str]) -> None:
     """``t2igan evaluate`` with its timing, keeping neither record nor features."""
     with tempfile.TemporaryDirectory() as scratch:
         own = ["--timing", "true", "--cache", "none", "--records", str(Path(scratch) / "records.jsonl")]
-        out = [] if any(word.partition("=")[0] == "--timings" for word in argv) else ["--timings", EVALUATIONS]
+        given = any(word.partition("=")[0] == TIMING_FOLDER for word in argv)
+        out = [] if given else [TIMING_FOLDER, EVALUATIONS]
         call(evaluate_verb, [*repeatable(argv), *own, *out], "profile evaluate")

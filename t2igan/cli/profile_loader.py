@@ -33,7 +33,7 @@ console = Console()
 RELEASED = "PIL, as the released code"
 COLOURS = "#3465a4", "#b5891b"  # of the store, of the released way
 
-PICTURES = {".jpg", ".jpeg", ".png"}
+IMAGE_ENDINGS = {".jpg", ".jpeg", ".png"}
 LEVELS = (2, 4)  # of the released multi-stage models: the image's side over these
 READING = "draw, read, decode"  # the stage that workers do
 SHARES = 8  # parts of an epoch whose rates are compared
@@ -96,7 +96,7 @@ def profile_loader(
 
 
 def _write(folder: Path, subject: str, measured: dict[str, Stages], shares: list[dict[str, float]]) -> None:
-    """What was measured as JSON, and its stages as a picture."""
+    """What was measured as JSON, and its stages as bars."""
     folder.mkdir(parents=True, exist_ok=True)
     content = {"subject": subject, "milliseconds_an_image": measured, "epoch": shares}
     write_json(content, folder / "profile.json")
@@ -150,7 +150,7 @@ def side_by_side(
 
 
 def _files(folder: Path) -> list[Path]:
-    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in PICTURES)
+    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_ENDINGS)
     if not files:
         raise UserError(f"{folder}: no image files here; --images names the folder of the original images")
     return files

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import t2igan
+from t2igan.earlier import OPTIONS
 from t2igan.errors import UserError
 from t2igan.spelling import ALLOW_HELP, nearest
 
@@ -251,6 +252,8 @@ def _refuse(argv: Sequence[str], options: Sequence[Option], spellings: Sequence[
         if name is None:
             alone += values
             continue
+        if name not in named and OPTIONS.get(name) in named:
+            raise UserError(f"--{name} is called --{OPTIONS[name]} now")
         if name not in named and name not in spellings:
             raise UserError(f"{name!r} is not an option{nearest(name, [*named, *spellings])}; --help has them all")
         given.add(name)

@@ -22,14 +22,14 @@ from t2igan.reporting.paired import Comparison
 from t2igan.reporting.paired import compare as compare_rows
 from t2igan.reporting.published import beside, elsewhere
 from t2igan.reporting.published_tables import beside_grid, beside_notes, elsewhere_grid
-from t2igan.reporting.report_runs import Picture, as_picture, first_curves, quality_curves, read_run
+from t2igan.reporting.report_runs import PageImage, as_page_image, first_curves, quality_curves, read_run
 from t2igan.reporting.reproduction import of_the_zoo
 from t2igan.reporting.scores_csv import write_csv
 from t2igan.reporting.sheets import systems_sheet
 from t2igan.reporting.tables import grid_table, markdown, markdown_table, rich_table
 from t2igan.reporting.wandb_layout import layout_of, workspace_of, write_layout
 from t2igan.reporting.wandb_pages import Mode, log_report
-from t2igan.reporting.zoo_pictures import zoo_overlays, zoo_samples, zoo_sheet
+from t2igan.reporting.zoo_sheets import zoo_overlays, zoo_samples, zoo_sheet
 from t2igan.zoo import PREFIX, is_zoo_name
 
 console = Console()
@@ -93,10 +93,10 @@ def report(
     written = [*_written_tables(tables, pair, folder, csv, latex)]
     curves = {path: read_curves(path / "metrics.csv") for path in folders}
     for path, rows in curves.items():
-        written += _pictures(path, rows, folder)
+        written += _curves_and_samples(path, rows, folder)
     if html:
         sheet = systems_sheet(folders)
-        systems = None if sheet is None else as_picture(sheet, "averaged weights, the same captions")
+        systems = None if sheet is None else as_page_image(sheet, "averaged weights, the same captions")
         runs_read = [read_run(path, rows) for path, rows in curves.items()]
         page = render_page(tables, runs_read, notes, systems, _of_zoo(found), reproduced)
         write_whole(folder / "index.html", page.encode())
@@ -149,15 +149,17 @@ def _compared(tables: Sequence[Board], names: Sequence[str] | None) -> list[Comp
     return compare_rows(tables, *names)
 
 
-def _of_zoo(records: Sequence[ResultRecord]) -> list[Picture]:
+def _of_zoo(records: Sequence[ResultRecord]) -> list[PageImage]:
     """What the zoo draws, where a record is of one of its models."""
     names = [str(record.subject.path) for record in records]
     datasets = {name.removeprefix(PREFIX).partition("/")[0] for name in names if is_zoo_name(name)}
     drawn = {system: samples for dataset in sorted(datasets) for system, samples in zoo_samples(dataset).items()}
     if not drawn:
         return []
-    head = as_picture(zoo_sheet(drawn), "The zoo: weights that come with t2igan, drawn on this machine, one noise.")
-    return [head, *(as_picture(image, text) for image, text in zoo_overlays(drawn))]
+    head = as_page_image(
+        zoo_sheet(drawn), "The zoo: weights that come with t2igan, drawn on this machine, one noise."
+    )
+    return [head, *(as_page_image(image, text) for image, text in zoo_overlays(drawn))]
 
 
 def _comparison_text(one: Comparison) -> str:
@@ -283,7 +285,7 @@ def _print(tables: Sequence[Board], notes: Sequence[str]) -> None:
         console.print(note, soft_wrap=True, markup=False)
 
 
-def _pictures(run_folder: Path, rows: list[dict[str, float]], folder: Path) -> list[Path]:
+def _curves_and_samples(run_folder: Path, rows: list[dict[str, float]], folder: Path) -> list[Path]:
     """The curves of a run that logged some, and a copy of its last sample grid."""
     written = []
     if rows:
@@ -292,6 +294,6 @@ def _pictures(run_folder: Path, rows: list[dict[str, float]], folder: Path) -> l
         plot_curves({run_folder.name: rows}, written[0], keys=keys or None)
     grids = sorted((run_folder / "samples").glob("step_*.png"))
     if grids:
-        written.append(folder / f"{run_folder.name}-birds.png")
+        written.append(folder / f"{run_folder.name}-samples.png")
         shutil.copyfile(grids[-1], written[-1])
     return written

@@ -21,7 +21,7 @@ from t2igan.evaluation.images.sampling import Sampler, Samples, sweep_of, unders
 from t2igan.evaluation.subjects.chosen import checkpoint_of
 from t2igan.evaluation.subjects.generated import load_generator
 from t2igan.models.suite_module import content_sha256
-from t2igan.plotting.grids import captioned_grid, rows_grid, save_png, to_picture
+from t2igan.plotting.grids import captioned_grid, rows_grid, save_png, to_pil
 from t2igan.plotting.overlays import attention_overlay, mask_strip
 from t2igan.ranges import Count, Whole
 
@@ -203,7 +203,7 @@ def _write(folder: SampleFolder, index: int, samples: Samples, overlay: Overlay)
         raise UserError(f"--overlay: this generator has no {overlay}; take another overlay, or none")
     for number, image in enumerate(samples.images):
         stem = f"c{index:03d}_s{number:02d}"
-        save_png(to_picture(image), folder.image(f"{stem}.png"))
+        save_png(to_pil(image), folder.image(f"{stem}.png"))
         if overlay == "masks":
             masks = [mask[number] for mask in samples.masks]
             save_png(mask_strip(image, masks), folder.file(f"{stem}_masks.png"))

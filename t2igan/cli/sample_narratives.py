@@ -17,7 +17,7 @@ from t2igan.layout.narratives import Narrative
 from t2igan.models.trecs import Composition, TrecsPipeline
 from t2igan.nn.images import to_uint8
 from t2igan.nn.noise import caption_noise
-from t2igan.plotting.grids import save_png, to_picture
+from t2igan.plotting.grids import save_png, to_pil
 from t2igan.plotting.layouts import Steps, steps_sheet
 from t2igan.ranges import Count, Whole
 
@@ -53,7 +53,7 @@ def sample_narratives(
         (composition,) = road.compose([narrative])
         images = _draw(road, composition, narrative, place, n, seed, weights)
         for number, image in enumerate(images):
-            save_png(to_picture(image), folder / f"{narrative.key}_s{number:02d}.png")
+            save_png(to_pil(image), folder / f"{narrative.key}_s{number:02d}.png")
         steps = Steps(narrative, composition.tags, composition.canvas, images[0])
         save_png(steps_sheet(steps, road.bank), folder / f"{narrative.key}_steps.png")
     console.print(

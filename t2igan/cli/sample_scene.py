@@ -16,7 +16,7 @@ from t2igan.image_files import UndecodableImageError, decoding
 from t2igan.layout.labels import COCO_STUFF, VOID
 from t2igan.layout.layout import MOST_SEGMENTS, Layouts
 from t2igan.plain_files import parse_json, read_text
-from t2igan.plotting.grids import captioned_grid, save_png, to_picture
+from t2igan.plotting.grids import captioned_grid, save_png, to_pil
 from t2igan.plotting.segments import legend, mask_panel, outlined
 
 CELL = 192
@@ -47,13 +47,13 @@ class SceneSegment:
         if isinstance(self.outline, Path):
             try:
                 with decoding(self.outline), Image.open(self.outline) as image:
-                    picture = image.convert("L").resize((size, size), Image.Resampling.BOX)
+                    mask = image.convert("L").resize((size, size), Image.Resampling.BOX)
             except UndecodableImageError as error:
                 raise UserError(f"--scene: {self.outline}: not a readable image of a mask") from error
         else:
-            picture = Image.new("L", (size, size))
-            ImageDraw.Draw(picture).polygon([(x * size, y * size) for x, y in self.outline], fill=255)
-        return np.asarray(picture) >= 128
+            mask = Image.new("L", (size, size))
+            ImageDraw.Draw(mask).polygon([(x * size, y * size) for x, y in self.outline], fill=255)
+        return np.asarray(mask) >= 128
 
 
 @dataclass(frozen=True)
@@ -153,7 +153,7 @@ def scene_sheet(
     for number, caption in enumerate(understand(captions, sampler.vocabulary)):
         samples = sampler.sample([caption] * n, sampler.noise(number, n, seed), layouts)
         for draw, image in enumerate(samples.images):
-            save_png(to_picture(image), folder.image(f"c{number:03d}_s{draw:02d}.png"))
+            save_png(to_pil(image), folder.image(f"c{number:03d}_s{draw:02d}.png"))
         cells += [mask_panel(index, CELL), *(outlined(image, index, CELL) for image in samples.images)]
         beneath += [legend(texts), *[""] * n]
     return captioned_grid(cells, beneath, columns=n + 1, cell_pixels=CELL, row_labels=list(captions))

@@ -247,11 +247,11 @@ class StoreSplit:
         from t2igan.data.jpeg import decode_jpegs
 
         try:
-            [picture] = decode_jpegs([torch.from_numpy(self.stored(image))])
+            [decoded] = decode_jpegs([torch.from_numpy(self.stored(image))])
         except RuntimeError as error:
             problem = f"{self.key(image)} does not decode ({_first_line(error)})"
             raise UserError(f"{self._path}: damaged, {problem}; {AGAIN}") from error
-        return picture.permute(1, 2, 0).numpy()
+        return decoded.permute(1, 2, 0).numpy()
 
     @staticmethod
     def _channels_first(pixels: np.ndarray) -> np.ndarray:

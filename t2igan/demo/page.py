@@ -8,6 +8,7 @@ from PIL import Image
 
 from t2igan.demo.panels import Panels
 from t2igan.errors import UserError
+from t2igan.optional import library
 
 EXAMPLES = [
     "a small red bird with blue wings",
@@ -24,10 +25,7 @@ def build_page(panels: Panels) -> Any:
     Raises:
         UserError: Gradio is not installed.
     """
-    try:
-        import gradio
-    except ImportError:
-        raise UserError("the page needs Gradio: pip install 't2igan[demo]'") from None
+    gradio = library("gradio", "pages of the demo", "t2igan[demo]")
     said = _saying(gradio.Error)
     with gradio.Blocks(title="t2igan demo", analytics_enabled=False) as page:
         gradio.Markdown(f"# Type a caption\n{', '.join(panels.names)} show it, all from the same noise.")

@@ -13,7 +13,7 @@ from t2igan.evaluation.protocol import Protocol
 
 @dataclass(frozen=True)
 class ImagePlan:
-    """The images of an evaluation. Picture ``i`` is trial ``i`` of R-precision, whoever draws it.
+    """The images of an evaluation. Image ``i`` is trial ``i`` of R-precision, whoever draws it.
 
     Attributes:
         captions: int64 (N,), caption ids.

@@ -13,6 +13,7 @@ from t2igan.files import write_whole
 from t2igan.models.adversarial import AdversarialModule
 from t2igan.models.suite_module import SuiteModule
 from t2igan.networks.synthesis import Generator
+from t2igan.optional import library
 from t2igan.text.embedding import TextEmbedding
 from t2igan.text.encoder import TextEncoder
 
@@ -101,10 +102,7 @@ def write_onnx(module: SuiteModule, out: str | Path, weights: Literal["ema", "ra
         raise UserError(
             f"--to onnx: knows no {type(module.text_encoder).__name__}, only the recurrent text encoder"
         )
-    try:
-        import onnxscript  # noqa: F401 (torch's exporter asks for it, and says so in many lines)
-    except ImportError as error:
-        raise UserError("--to onnx: needs ONNX: pip install 't2igan[onnx]'") from error
+    library("onnxscript", "exports to onnx", "t2igan[onnx]")  # else torch's exporter says so in many lines
     captions = torch.ones(1, words, dtype=torch.int64)
     example = torch.zeros(1, module.generator.random_dim), captions, torch.tensor([words])
     model = _exported(Drawing(module, weights).eval(), example)

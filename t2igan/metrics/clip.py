@@ -97,7 +97,7 @@ class ClipEncoder(Clip):
 
     def __init__(self, folder: str | Path) -> None:
         folder = Path(folder)
-        transformers = library("transformers", "CLIP metrics", "transformers")
+        transformers = library("transformers", "CLIP metrics", "t2igan[clip]")
         weights = next((folder / name for name in WEIGHT_FILES if (folder / name).is_file()), None)
         if weights is None or not (folder / "config.json").is_file():
             raise UserError(f"{folder}: no CLIP here; put config.json, the weights and the tokenizer's files there")

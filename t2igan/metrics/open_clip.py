@@ -2,13 +2,13 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 from torch import Tensor
 from torchvision.transforms import InterpolationMode
 
 from t2igan.errors import UserError
 from t2igan.metrics.clip import PIXEL_MEAN, PIXEL_STD, TOKENIZER_FILES, Clip, ClipEncoder, identity
+from t2igan.optional import library, reading
 
 CONFIG = "open_clip_config.json"
 # In the order in which the library looks for them.
@@ -27,26 +27,18 @@ class OpenClipEncoder(Clip):
 
     def __init__(self, folder: str | Path) -> None:
         folder = Path(folder)
-        try:
-            import open_clip
-        except ImportError as error:
-            raise UserError(
-                f"{folder}/{CONFIG} needs `pip install open_clip_torch`, which is not installed"
-            ) from error
+        open_clip = library("open_clip", "CLIPs of open_clip", "t2igan[clip]")
         weights = next((folder / name for name in WEIGHT_FILES if (folder / name).is_file()), None)
         if weights is None:
             raise UserError(f"{folder}: {CONFIG} without weights; put one of {', '.join(WEIGHT_FILES)} there")
-        library: Any = open_clip  # whose functions are not all typed
-        try:
+        with reading(folder, "CLIP"):
             content = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
             text, pixels = content["model_cfg"]["text_cfg"], content.get("preprocess_cfg", {})
             if "hf_model_name" in text:
                 raise ValueError(f"its text encoder {text['hf_model_name']} lies on a hub, which is never asked")
-            model = library.create_model(f"local-dir:{folder}", require_pretrained=True)
-            tokenizer = library.get_tokenizer(f"local-dir:{folder}")
+            model = open_clip.create_model(f"local-dir:{folder}", require_pretrained=True)
+            tokenizer = open_clip.get_tokenizer(f"local-dir:{folder}")
             interpolation = InterpolationMode(pixels.get("interpolation", "bicubic"))
-        except Exception as error:  # its libraries raise kinds of their own for damaged files
-            raise UserError(f"{folder}: not a readable CLIP ({' '.join(str(error).split())[:120]})") from error
         mean, std = list(pixels.get("mean", PIXEL_MEAN)), list(pixels.get("std", PIXEL_STD))
         side = model.visual.image_size
         super().__init__(side if isinstance(side, int) else side[0], mean, std, interpolation)

@@ -16,7 +16,7 @@ from t2igan.losses.gradient_penalty import MAGP, leaves
 from t2igan.losses.matching import damsm_loss, sentence_logits
 from t2igan.losses.mismatch import MismatchPolicy, mismatch_share, mismatched
 from t2igan.models.gan_step import Chunk, discriminate_pairs, verdicts
-from t2igan.models.generator_losses import GeneratorLoss, GeneratorView, Judged
+from t2igan.models.generator_losses import Discriminated, GeneratorLoss, GeneratorView
 from t2igan.models.speed import prepare_networks
 from t2igan.models.suite_module import content_sha256
 from t2igan.models.text_conditioned import TextConditioned, TextMode
@@ -53,7 +53,7 @@ class AdversarialModule(TextConditioned):
 
     Args:
         generator: draws.
-        discriminators: one for each image size to be judged.
+        discriminators: one for each image size that they see.
         objective: adversarial losses.
         damsm: checkpoint of a DAMSM trained on the same vocabulary; None starts a text encoder from scratch.
         penalty: gradient penalty on real pairs, or None.
@@ -380,14 +380,14 @@ class AdversarialModule(TextConditioned):
 
     def generator_loss(self, chunk: Chunk) -> Tensor:
         """Adversarial loss of a generated chunk against all discriminators, plus the further terms."""
-        adversarial, judged = chunk.images.new_zeros(()), []
+        adversarial, seen = chunk.images.new_zeros(()), []
         for discriminator in self.discriminators:
             condition = discriminator.condition(chunk.conditions)
             verdict = discriminator.verdict(chunk.generated.of_size(discriminator.image_size), condition)
             adversarial = adversarial + discriminator.adversarial_weight * self.objective.generator_loss(verdict)
-            judged.append(Judged(discriminator, verdict, condition))
+            seen.append(Discriminated(discriminator, verdict, condition))
         self._log(chunk, loss_g_adversarial=adversarial)
-        view = GeneratorView(chunk.generated, chunk.scored_text, chunk.batch, self.scorer, chunk.real, judged)
+        view = GeneratorView(chunk.generated, chunk.scored_text, chunk.batch, self.scorer, chunk.real, seen)
         total = adversarial
         for term in self.generator_losses:
             value = term(view)

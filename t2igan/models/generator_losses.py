@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class Judged:
+class Discriminated:
     """What a discriminator said of the generated images, with its graph.
 
     Attributes:
@@ -49,7 +49,7 @@ class GeneratorView:
         batch: real images and captions.
         scorer: the pre-trained DAMSM, or None.
         real: gives the real images (B, 3, size, size) in [-1, 1] of a size.
-        judged: by each discriminator.
+        discriminated: what each discriminator said.
     """
 
     synthesis: Synthesis
@@ -57,7 +57,7 @@ class GeneratorView:
     batch: CaptionedImages
     scorer: "DAMSM | None"
     real: Callable[[int], Tensor] = _no_real_images
-    judged: Sequence[Judged] = ()
+    discriminated: Sequence[Discriminated] = ()
 
 
 class GeneratorLoss(Configured, nn.Module):

@@ -41,19 +41,19 @@ class FeatureMatching(GeneratorLoss):
         Raises:
             UserError: no discriminator shows layers.
         """
-        shown = [judged for judged in view.judged if judged.verdict.layers]
+        shown = [each for each in view.discriminated if each.verdict.layers]
         if not shown:
-            names = ", ".join(type(judged.discriminator).__name__ for judged in view.judged)
+            names = ", ".join(type(each.discriminator).__name__ for each in view.discriminated)
             raise UserError(
                 f"FeatureMatching: {names} shows no layers: take it out of generator_losses, or take "
                 "PatchDiscriminator, FPSEDiscriminator or SegmentDiscriminator"
             )
         total = view.synthesis.images[-1].new_zeros(())
-        for judged in shown:
-            discriminator = judged.discriminator
+        for each in shown:
+            discriminator = each.discriminator
             with torch.no_grad():
-                real = discriminator.verdict(view.real(discriminator.image_size), judged.condition).layers
-            pairs = zip(judged.verdict.layers[:-1], real[:-1])
+                real = discriminator.verdict(view.real(discriminator.image_size), each.condition).layers
+            pairs = zip(each.verdict.layers[:-1], real[:-1])
             distance = torch.stack([F.l1_loss(mine, theirs) for mine, theirs in pairs]).sum()
             total = total + discriminator.adversarial_weight * distance
         return self.weight * total

@@ -6,7 +6,6 @@ encoder's space. The paper takes unCLIP's prior. Without a prior (``prior: null`
 
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -21,6 +20,7 @@ from t2igan.models.joint_encoder import MOST_SEGMENTS, SegmentEncoder, load_join
 from t2igan.models.suite_module import SuiteModule, content_sha256, load_module
 from t2igan.nn.config import Configured
 from t2igan.nn.randomness import Purpose, StepRandom
+from t2igan.optional import library
 from t2igan.ranges import Count, Rate, Share, Times, Whole
 
 
@@ -86,13 +86,9 @@ class DiffusionPrior(PriorNetwork):
         times: Times = 1000,
     ) -> None:
         super().__init__()
-        try:
-            import diffusers
-        except ImportError as error:
-            raise UserError("DiffusionPrior needs `pip install t2igan[diffusion]` (diffusers)") from error
-        library: Any = diffusers  # whose lazy names are declared in no module of its own
+        diffusers = library("diffusers", "priors of diffusion", "t2igan[diffusion]")
         self.dim, self.steps = dim, steps
-        self.transformer = library.PriorTransformer(
+        self.transformer = diffusers.PriorTransformer(
             num_attention_heads=heads,
             attention_head_dim=head_dim,
             num_layers=layers,
@@ -101,7 +97,7 @@ class DiffusionPrior(PriorNetwork):
             additional_embeddings=4,
             encoder_hid_proj_type=None,
         )
-        self.scheduler = library.UnCLIPScheduler(
+        self.scheduler = diffusers.UnCLIPScheduler(
             num_train_timesteps=times, prediction_type="sample", clip_sample=False
         )
         # Unit vectors have elements of 1 / sqrt(D), and the noise has elements of 1.

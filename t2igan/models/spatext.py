@@ -118,8 +118,8 @@ class SpaTextGAN(AdversarialModule):
         """
         if not hasattr(self, "conditioner"):
             self.conditioner = load_conditioner(self, self.told, self.encoder, self.prior)
-            judges = {f"discriminators.{place}": each for place, each in enumerate(self.discriminators)}
-            for name, network in ({"generator": self.generator} | judges).items():
+            discriminators = {f"discriminators.{place}": each for place, each in enumerate(self.discriminators)}
+            for name, network in ({"generator": self.generator} | discriminators).items():
                 own, dim = getattr(network, "segment_dim", self.conditioner.dim), self.conditioner.dim
                 if own != dim:
                     raise UserError(

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -35,21 +36,15 @@ class TransformersTagger(TokenClassifier):
         Raises:
             UserError: a package is not installed, or the folder holds no such network.
         """
-        try:
-            from tokenizers import Tokenizer
-            from transformers import AutoConfig, AutoModelForTokenClassification
-        except ImportError as error:
-            raise UserError(
-                "TransformersTagger needs `pip install transformers`, which is not installed"
-            ) from error
+        transformers, tokenizers = _package("transformers"), _package("tokenizers")
         if self.config is None or self.tokenizer is None:
             self.model, self.config, self.tokenizer = _read(Path(self.folder), labels)
             self.remember(config=self.config, tokenizer=self.tokenizer)
         else:
             known = json.loads(self.config)
-            config = AutoConfig.for_model(known.pop("model_type"), **known)
-            self.model = AutoModelForTokenClassification.from_config(config)
-        self._tokens = Tokenizer.from_str(self.tokenizer)
+            config = transformers.AutoConfig.for_model(known.pop("model_type"), **known)
+            self.model = transformers.AutoModelForTokenClassification.from_config(config)
+        self._tokens = tokenizers.Tokenizer.from_str(self.tokenizer)
         settings = json.loads(self.config)
         self._tokens.enable_truncation(settings["max_position_embeddings"])
         pad = settings.get("pad_token_id") or 0
@@ -67,9 +62,13 @@ class TransformersTagger(TokenClassifier):
         return logits.gather(1, places[:, :, None].expand(-1, -1, logits.shape[2]))
 
 
+def _package(name: str) -> Any:
+    return library(name, "taggers of transformers", "transformers")
+
+
 def _read(folder: Path, labels: int) -> tuple[torch.nn.Module, str, str]:
     """The network in a folder, its configuration and its tokenizer."""
-    transformers = library("transformers", "taggers of transformers", "transformers")
+    transformers = _package("transformers")
     if not (folder / "config.json").is_file():
         raise UserError(f"{folder}: no network of transformers here; put config.json, weights and tokenizer there")
     with reading(folder, "network"):

@@ -151,7 +151,7 @@ class CascadeDiscriminator(Discriminator, ABC):
         raise NotImplementedError
 
     def forward(self, image: Tensor) -> Tensor:
-        """Picture (B, 3, S, S) -> features (B, C, 4, 4)."""
+        """Image (B, 3, S, S) -> features (B, C, 4, 4)."""
         return self.narrow(self.down(image))
 
     def conditional(self, features: Tensor, condition: Tensor) -> Tensor:

@@ -220,7 +220,7 @@ class OneWayDiscriminator(Discriminator):
         )
 
     def forward(self, image: Tensor) -> Tensor:
-        """Picture (B, 3, S, S) -> features (B, C, 4, 4)."""
+        """Image (B, 3, S, S) -> features (B, C, 4, 4)."""
         return self.blocks(self.from_image(image))
 
     def conditional(self, features: Tensor, condition: Tensor) -> Tensor:

@@ -8,12 +8,12 @@ from t2igan.data.store import SPLITS, Store
 from t2igan.plotting.grids import PAPER, captioned_grid
 
 
-def contact_sheet(store: Store, pictures: int = 12, columns: int = 6, cell_pixels: int = 160) -> Image.Image:
+def contact_sheet(store: Store, most: int = 12, columns: int = 6, cell_pixels: int = 160) -> Image.Image:
     """Images spread evenly over each split, each as it is stored and with its first caption.
 
     Args:
         store: where they come from.
-        pictures: of each split, at most.
+        most: of each split, at most.
         columns: images in a row.
         cell_pixels: longer side at which an image is shown.
     """
@@ -22,7 +22,7 @@ def contact_sheet(store: Store, pictures: int = 12, columns: int = 6, cell_pixel
         split = store.split(name)
         if not len(split):
             continue
-        chosen = spread_evenly(len(split), pictures)
+        chosen = spread_evenly(len(split), most)
         images = [torch.from_numpy(split.image(image)) for image in chosen]
         captions = [split.caption_text(split.captions_of(image)[0]) for image in chosen]
         title = f"{name}: {len(chosen)} of {len(split):,} images"

@@ -47,13 +47,13 @@ def wrap(text: str, face: ImageFont.FreeTypeFont, width: int) -> list[str]:
     return lines
 
 
-def save_png(picture: Image.Image, path: Path) -> None:
+def save_png(image: Image.Image, path: Path) -> None:
     """Write an image; the file is whole or not there, and its folder is made."""
     with whole_file(path) as draft:
-        picture.save(draft, "PNG")
+        image.save(draft, "PNG")
 
 
-def to_picture(image: torch.Tensor, pixels: int | None = None) -> Image.Image:
+def to_pil(image: torch.Tensor, pixels: int | None = None) -> Image.Image:
     """Turn an image, uint8 (3, H, W), into a PIL image, with its longer side scaled to ``pixels``.
 
     Small images are enlarged by a whole factor with hard pixel edges first, so that what a network really drew
@@ -64,16 +64,16 @@ def to_picture(image: torch.Tensor, pixels: int | None = None) -> Image.Image:
     """
     if image.dtype != torch.uint8 or image.ndim != 3 or image.shape[0] != 3:
         raise ValueError(f"expected uint8 (3, H, W), got {image.dtype} {tuple(image.shape)}")
-    picture = Image.fromarray(np.ascontiguousarray(image.detach().cpu().permute(1, 2, 0).numpy()))
+    pil = Image.fromarray(np.ascontiguousarray(image.detach().cpu().permute(1, 2, 0).numpy()))
     if pixels is None:
-        return picture
-    longer = max(picture.size)
+        return pil
+    longer = max(pil.size)
     whole = pixels // longer
     if whole >= 2:
-        picture = picture.resize((picture.width * whole, picture.height * whole), Image.Resampling.NEAREST)
-    share = pixels / max(picture.size)
-    size = (max(1, round(picture.width * share)), max(1, round(picture.height * share)))
-    return picture if size == picture.size else picture.resize(size, Image.Resampling.LANCZOS)
+        pil = pil.resize((pil.width * whole, pil.height * whole), Image.Resampling.NEAREST)
+    share = pixels / max(pil.size)
+    size = (max(1, round(pil.width * share)), max(1, round(pil.height * share)))
+    return pil if size == pil.size else pil.resize(size, Image.Resampling.LANCZOS)
 
 
 def captioned_grid(
@@ -100,19 +100,19 @@ def captioned_grid(
     Raises:
         UserError: If the counts do not fit together.
     """
-    pictures = list(images)
-    rows = -(-len(pictures) // columns) if columns > 0 else 0
-    if not pictures or columns < 1 or len(captions) != len(pictures):
-        raise UserError(f"grid: {len(pictures)} images, {len(captions)} captions, {columns} columns; "
+    tensors = list(images)
+    rows = -(-len(tensors) // columns) if columns > 0 else 0
+    if not tensors or columns < 1 or len(captions) != len(tensors):
+        raise UserError(f"grid: {len(tensors)} images, {len(captions)} captions, {columns} columns; "
                         "give one caption an image and at least one of each")  # fmt: skip
     if row_labels is not None and len(row_labels) != rows:
         raise UserError(f"grid: row_labels has {len(row_labels)} entries for {rows} rows; give one a row")
     sections = [
-        (row_labels[row] if row_labels else None, pictures[row * columns : (row + 1) * columns],
+        (row_labels[row] if row_labels else None, tensors[row * columns : (row + 1) * columns],
          list(captions[row * columns : (row + 1) * columns]))
         for row in range(rows)
     ]  # fmt: skip
-    return _sheet(sections, min(columns, len(pictures)), cell_pixels, title)
+    return _sheet(sections, min(columns, len(tensors)), cell_pixels, title)
 
 
 def rows_grid(
@@ -137,13 +137,13 @@ def rows_grid(
     """
     if not rows or not captions:
         raise UserError("grid: no rows or no captions; give at least one of each")
-    for label, pictures in rows:
-        if len(pictures) != len(captions):
+    for label, images in rows:
+        if len(images) != len(captions):
             raise UserError(
-                f"grid: row {label!r} has {len(pictures)} images for {len(captions)} captions; give one each"
+                f"grid: row {label!r} has {len(images)} images for {len(captions)} captions; give one each"
             )
     head: list[tuple[str | None, list, list[str]]] = [(None, [], list(captions))]
-    body = [(label, list(pictures), [""] * len(captions)) for label, pictures in rows]
+    body = [(label, list(images), [""] * len(captions)) for label, images in rows]
     return _sheet(head + body, len(captions), cell_pixels, title)
 
 
@@ -161,11 +161,11 @@ def _sheet(
     step = round(1.35 * size)
     blocks = []
     for label, tensors, texts in sections:
-        pictures = [to_picture(tensor, cell) for tensor in tensors]
+        shown = [to_pil(tensor, cell) for tensor in tensors]
         lines = [wrap(text, face, cell) for text in texts]
-        tall = max((picture.height for picture in pictures), default=0)
+        tall = max((image.height for image in shown), default=0)
         deep = max(len(one) for one in lines) * step
-        blocks.append((label, pictures, lines, tall, deep))
+        blocks.append((label, shown, lines, tall, deep))
     heading = wrap(title, font(size + 5, bold=True), columns * (cell + _GAP) + gutter) if title else []
     top = _MARGIN + len(heading) * round(1.5 * (size + 5))
     width = 2 * _MARGIN + gutter + columns * cell + (columns - 1) * _GAP
@@ -175,15 +175,15 @@ def _sheet(
     for number, line in enumerate(heading):
         pen.text((_MARGIN, _MARGIN + number * round(1.5 * (size + 5)) - 4), line, INK, font(size + 5, bold=True))
     y = top
-    for label, pictures, lines, tall, deep in blocks:
+    for label, shown, lines, tall, deep in blocks:
         if label:
             parts = wrap(label, strong, max(gutter - _GAP, 1))
             for number, part in enumerate(parts):
                 pen.text((_MARGIN, y + (tall - len(parts) * step) / 2 + number * step), part, INK, strong)
-        for column in range(max(len(pictures), len(lines))):
+        for column in range(max(len(shown), len(lines))):
             x = _MARGIN + gutter + column * (cell + _GAP)
-            if pictures:
-                sheet.paste(pictures[column], (x + (cell - pictures[column].width) // 2, y))
+            if shown:
+                sheet.paste(shown[column], (x + (cell - shown[column].width) // 2, y))
             beneath = y + tall + (_GAP // 2 if tall else 0)
             for number, line in enumerate(lines[column]):
                 pen.text((x, beneath + number * step), line, FAINT, face)

@@ -14,7 +14,7 @@ from t2igan.layout.labels import COCO_STUFF, VOID, LabelSet
 from t2igan.layout.layout import Layout
 from t2igan.layout.mask_bank import MaskBank
 from t2igan.layout.narratives import Narrative
-from t2igan.plotting.grids import FAINT, INK, PAPER, font, to_picture
+from t2igan.plotting.grids import FAINT, INK, PAPER, font, to_pil
 
 _VOID_COLOUR = (228, 228, 232)
 # Stuff that everybody has a colour in mind for.
@@ -77,11 +77,11 @@ def steps_sheet(steps: Steps, bank: MaskBank, cell_pixels: int = 220) -> Image.I
     cells = [
         ("trace and hulls", _trace(steps, labels, colours, cell_pixels)),
         ("retrieved masks", _tiles(steps.canvas.placed, bank, colours, cell_pixels)),
-        ("canvas", to_picture(coloured(steps.canvas.layout.labels, labels), cell_pixels)),
+        ("canvas", to_pil(coloured(steps.canvas.layout.labels, labels), cell_pixels)),
     ]
-    cells += [("image", to_picture(steps.image, cell_pixels))] if steps.image is not None else []
-    cells += [("gold map", to_picture(coloured(steps.gold.labels, labels), cell_pixels))] if steps.gold else []
-    cells += [("real image", to_picture(steps.real, cell_pixels))] if steps.real is not None else []
+    cells += [("image", to_pil(steps.image, cell_pixels))] if steps.image is not None else []
+    cells += [("gold map", to_pil(coloured(steps.gold.labels, labels), cell_pixels))] if steps.gold else []
+    cells += [("real image", to_pil(steps.real, cell_pixels))] if steps.real is not None else []
     width = 2 * _MARGIN + len(cells) * (cell_pixels + _GAP) - _GAP
     words = _words(steps.narrative.words, steps.tags, labels, colours, width - 2 * _MARGIN)
     top = 2 * _MARGIN + words.height

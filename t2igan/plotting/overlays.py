@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw
 from torch.nn import functional
 
 from t2igan.errors import UserError
-from t2igan.plotting.grids import FAINT, PAPER, captioned_grid, font, rows_grid, to_picture
+from t2igan.plotting.grids import FAINT, PAPER, captioned_grid, font, rows_grid, to_pil
 
 MASK_COLORS, ATTENTION_COLORS = "viridis", "magma"
 LEGEND_TEXT, LEGEND_BAR = 12, 96
@@ -36,7 +36,7 @@ def with_legend(sheet: Image.Image, colormap: str, low: str, high: str) -> Image
         An RGB image as wide as the sheet, or as the legend where that is wider.
     """
     face = font(LEGEND_TEXT)
-    bar = to_picture(heat(torch.linspace(0, 1, LEGEND_BAR).expand(LEGEND_TEXT, -1), colormap))
+    bar = to_pil(heat(torch.linspace(0, 1, LEGEND_BAR).expand(LEGEND_TEXT, -1), colormap))
     first, second = (math.ceil(face.getlength(text)) for text in (low, high))
     width = first + bar.width + second + 4 * LEGEND_TEXT
     drawn = Image.new("RGB", (max(sheet.width, width), sheet.height + 2 * LEGEND_TEXT), PAPER)

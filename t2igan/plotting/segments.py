@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 from torch.nn import functional
 
-from t2igan.plotting.grids import INK, PAPER, font, to_picture
+from t2igan.plotting.grids import INK, PAPER, font, to_pil
 
 
 def segment_colour(number: int) -> tuple[int, int, int]:
@@ -28,7 +28,7 @@ def outlined(image: Tensor, index: Tensor, pixels: int) -> Tensor:
     Returns:
         uint8 (3, pixels, pixels).
     """
-    shown = _tensor(to_picture(image, pixels))
+    shown = _tensor(to_pil(image, pixels))
     large = _enlarged(index, pixels)
     for number in sorted(set(index.unique().tolist()) - {0}):
         mask = (large == number)[None].float()
@@ -45,12 +45,12 @@ def mask_panel(index: Tensor, pixels: int) -> Tensor:
     for number in numbers:
         faint = [(each + 2 * 255) // 3 for each in segment_colour(number)]
         shown[:, large == number] = torch.tensor(faint, dtype=torch.uint8)[:, None]
-    picture = to_picture(shown)
-    pen = ImageDraw.Draw(picture)
+    sheet = to_pil(shown)
+    pen = ImageDraw.Draw(sheet)
     for number in numbers:
         y, x = (large == number).nonzero().float().mean(0).tolist()
         pen.text((x, y), str(number), INK, font(max(12, pixels // 12), bold=True), anchor="mm")
-    return _tensor(picture)
+    return _tensor(sheet)
 
 
 def legend(texts: Sequence[str]) -> str:
@@ -62,6 +62,6 @@ def _enlarged(index: Tensor, pixels: int) -> Tensor:
     return functional.interpolate(index[None, None].float(), (pixels, pixels), mode="nearest-exact")[0, 0].long()
 
 
-def _tensor(picture: Image.Image) -> Tensor:
-    values = torch.frombuffer(bytearray(picture.tobytes()), dtype=torch.uint8)
-    return values.view(picture.height, picture.width, 3).permute(2, 0, 1).contiguous()
+def _tensor(image: Image.Image) -> Tensor:
+    values = torch.frombuffer(bytearray(image.tobytes()), dtype=torch.uint8)
+    return values.view(image.height, image.width, 3).permute(2, 0, 1).contiguous()

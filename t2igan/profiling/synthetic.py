@@ -10,7 +10,7 @@ import torch
 from t2igan.data.prepare import prepare
 from t2igan.data.rendering import short_side
 from t2igan.data.sources import make_source
-from t2igan.data.sources.scenes.source import ScenesRecipe
+from t2igan.data.sources.scenes.source import ScenesConfig
 from t2igan.data.vocabulary import END, Vocabulary
 from t2igan.data.writing import StoredImage, StoreHeader, write_store
 from t2igan.models.suite_module import SuiteModule
@@ -63,8 +63,8 @@ def write_scenes_store(path: Path, name: str, image_size: int, images: int) -> N
         image_size: training resolution.
         images: training images; half as many test images.
     """
-    recipe = ScenesRecipe(images, max(1, images // 2), image_pixels=max(48, min(image_size, 128)))
-    source = make_source("scenes", path.with_suffix(".raw"), recipe=recipe, workers=1)
+    config = ScenesConfig(images, max(1, images // 2), image_pixels=max(48, min(image_size, 128)))
+    source = make_source("scenes", path.with_suffix(".raw"), config=config, workers=1)
     source.name = name
     prepare(source, path, image_size, workers=1)
 

@@ -20,9 +20,9 @@ UNIMPORTANT = frozenset(
         *("images", "passes", "loader_batch"),
     }
 )
-PICTURES = "images"
+IMAGES = "images"
 # What a source may do otherwise than a protocol says.
-KEYS = {own.name for kind in (Protocol, *METRICS.values()) for own in fields(kind)} | {PICTURES}
+KEYS = {own.name for kind in (Protocol, *METRICS.values()) for own in fields(kind)} | {IMAGES}
 NOT_MEASURED = "not in the table's protocol"
 NOT_KNOWN, NO_METRIC = "how it was measured is not known", "no protocol of the suite measures it"
 REFERENCE = ("reference", "reference_split", "reference_images", "reference_count")
@@ -61,12 +61,12 @@ def differences(measured: Measured, board: Board) -> list[str]:
     skipped = UNIMPORTANT
     if measured.metric in WITHOUT_REFERENCE or getattr(their_spec, "statistics", ""):
         skipped = skipped | set(REFERENCE)
-    keys = {own.name for each in (theirs, their_spec) for own in fields(each)} | {PICTURES}
+    keys = {own.name for each in (theirs, their_spec) for own in fields(each)} | {IMAGES}
     but = {key: text for key, text in measured.but if key in keys}
     found = [f"{key}: {text}" for key, text in but.items()]
     found += _of_fields(theirs, ours, skipped | but.keys())
     found += _of_fields(their_spec, our_spec, (UNIMPORTANT - {"loader_batch"}) | but.keys())
-    return found + list(_of_counts(theirs, board, measured.test_images, PICTURES not in but))
+    return found + list(_of_counts(theirs, board, measured.test_images, IMAGES not in but))
 
 
 def _spec(protocol: Protocol, metric: str) -> ScoredMetric | None:
@@ -116,7 +116,7 @@ def _of_counts(theirs: Protocol, board: Board, split: tuple[int, int], said: boo
     wanted = images_of(theirs, min(max(images, low), high))
     if said and (board.count, board.copies) != (wanted, 0):
         copies = f" and {board.copies:,} copies" if board.copies else ""
-        yield f"{PICTURES}: {wanted:,}, ours {board.count:,}{copies}"
+        yield f"{IMAGES}: {wanted:,}, ours {board.count:,}{copies}"
 
 
 def images_of(protocol: Protocol, images: int) -> int:

@@ -29,7 +29,7 @@ from t2igan.reporting.published_tables import (
     metrics_of,
     note_of,
 )
-from t2igan.reporting.report_runs import Picture, RunPage
+from t2igan.reporting.report_runs import PageImage, RunPage
 
 FOLDER = Path(__file__).parent / "report"
 
@@ -57,8 +57,8 @@ def render_page(
     tables: Sequence[Board],
     runs: Sequence[RunPage] = (),
     notes: Sequence[str] = (),
-    systems: Picture | None = None,
-    zoo: Sequence[Picture] = (),
+    systems: PageImage | None = None,
+    zoo: Sequence[PageImage] = (),
     reproduced: Sequence[str] = (),
 ) -> str:
     """The whole page.

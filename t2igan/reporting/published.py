@@ -16,7 +16,7 @@ from t2igan.evaluation.protocol import load_protocol, protocol_names
 from t2igan.evaluation.record import ResultRecord
 from t2igan.identity import identity_of
 from t2igan.plain_files import read_yaml
-from t2igan.reporting.comparison import KEYS, NOT_MEASURED, PICTURES, Measured, differences
+from t2igan.reporting.comparison import IMAGES, KEYS, NOT_MEASURED, Measured, differences
 from t2igan.reporting.leaderboard import Board, BoardRow, Column, count_of
 from t2igan.schema import FromFile, checked_mapping, read_as
 
@@ -240,7 +240,7 @@ def _objection(dataset: str, metric: str, protocol: str | None, but: Mapping[str
         return f"unknown; there are {', '.join(METRICS)}"
     # A key that says nothing would keep no number from standing beside ours.
     if strange := [key for key in but if key not in KEYS]:
-        return f"but: {strange[0]} is no key of a protocol or a metric, nor {PICTURES}"
+        return f"but: {strange[0]} is no key of a protocol or a metric, nor {IMAGES}"
     if protocol is None:
         return ""
     if protocol not in protocol_names():
@@ -339,7 +339,7 @@ def _held_against(number: PublishedNumber, row: BoardRow, board: Board) -> Besid
     column = _column(number, row, board)
     summary = None if column is None else row.summary(column)
     if summary is None and number.metric == "r-precision" and row.records[0].damsm:
-        return Beside(number, row, why_not="judged by no DAMSM that was imported from released files")
+        return Beside(number, row, why_not="scored by no DAMSM that was imported from released files")
     if summary is None:
         return Beside(number, row, why_not="not computed")
     if row.edited:
@@ -352,7 +352,7 @@ def _held_against(number: PublishedNumber, row: BoardRow, board: Board) -> Besid
 
 
 def _column(number: PublishedNumber, row: BoardRow, board: Board) -> Column | None:
-    """Where ours stands; R-precision as judged by an imported DAMSM: values of two judges do not compare."""
+    """Where ours stands; R-precision as scored by an imported DAMSM: values of two DAMSMs do not compare."""
     recorded = METRICS[number.metric].recorded
     wanted = {recorded}
     if recorded == "r-precision":

@@ -14,8 +14,8 @@ CERTAINTIES = {
     "recalled": "recalled from memory, unconfirmed",
     "user": "measured by users",
 }
-JUDGE_NOTE = (
-    "published R-precision was judged by AttnGAN's released DAMSM; "
+DAMSM_NOTE = (
+    "published R-precision was scored by AttnGAN's released DAMSM; "
     "ours is held against it where that DAMSM was imported from released files"
 )
 SPREAD_NOTE = "published ±: over folds (R-precision) or parts (IS) of one run's images, as released scorers do"
@@ -47,7 +47,7 @@ def _beside_line(one: Beside) -> list[str]:
 
 def beside_notes(found: Sequence[Beside]) -> list[str]:
     """What has to be known to read the table."""
-    notes = [JUDGE_NOTE] if any(one.number.metric == "r-precision" for one in found) else []
+    notes = [DAMSM_NOTE] if any(one.number.metric == "r-precision" for one in found) else []
     return notes + ([SPREAD_NOTE] if any(one.number.spread is not None for one in found) else [])
 
 

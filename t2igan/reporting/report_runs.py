@@ -32,7 +32,7 @@ MOST_OVERLAYS = 6
 
 
 @dataclass(frozen=True)
-class Picture:
+class PageImage:
     """A PNG inside the page.
 
     Attributes:
@@ -70,10 +70,10 @@ class RunPage:
     folder: Path
     quality: list[tuple[str, str]]
     curves: list[str]
-    samples: list[Picture]
-    film: Picture | None
-    earlier: list[Picture]
-    overlays: list[Picture]
+    samples: list[PageImage]
+    film: PageImage | None
+    earlier: list[PageImage]
+    overlays: list[PageImage]
     notes: list[str] = field(default_factory=list)
     page: str | None = None
     sync: str | None = None
@@ -100,7 +100,7 @@ def read_run(folder: Path, rows: Rows) -> RunPage:
         quality_of(rows),
         curves_of(rows),
         read_images([*last, *own], notes),
-        None if steps is None else as_picture(steps, "step by step"),
+        None if steps is None else as_page_image(steps, "step by step"),
         read_images(between, notes) if steps is None else [],
         read_images([(path, _overlay_caption(path)) for path in _spread(overlays, MOST_OVERLAYS)], notes),
         notes,
@@ -109,10 +109,10 @@ def read_run(folder: Path, rows: Rows) -> RunPage:
     )
 
 
-def as_picture(sheet: Image.Image, caption: str) -> Picture:
+def as_page_image(sheet: Image.Image, caption: str) -> PageImage:
     """A sheet as a part of the page."""
     uri = f"data:image/png;base64,{base64.b64encode(png_bytes(sheet)).decode()}"
-    return Picture(caption, uri, *sheet.size)
+    return PageImage(caption, uri, *sheet.size)
 
 
 def quality_curves(rows: Rows) -> list[str]:
@@ -156,7 +156,7 @@ def first_curves(columns: Collection[str]) -> list[str]:
     return chosen
 
 
-def read_images(entries: Sequence[tuple[Path, str]], notes: list[str]) -> list[Picture]:
+def read_images(entries: Sequence[tuple[Path, str]], notes: list[str]) -> list[PageImage]:
     """PNG files as parts of the page; one that cannot be read is noted and left out."""
     found = []
     for path, caption in entries:
@@ -168,7 +168,7 @@ def read_images(entries: Sequence[tuple[Path, str]], notes: list[str]) -> list[P
             notes.append(f"{path}: not a readable PNG, left out")
             continue
         uri = f"data:image/png;base64,{base64.b64encode(content).decode()}"
-        found.append(Picture(caption, uri, *size))
+        found.append(PageImage(caption, uri, *size))
     return found
 
 

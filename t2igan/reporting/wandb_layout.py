@@ -6,14 +6,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from t2igan.errors import UserError
 from t2igan.files import write_whole
+from t2igan.optional import library
 from t2igan.reporting.report_runs import IMAGES_SEEN
 
 LAYOUT_FILE = "wandb-layout.json"
 NAME = "t2igan"
 BY_STEP = "trainer/global_step"
-PICTURES = ("samples", "images", "masks", "attention")
+IMAGE_KEYS = ("samples", "images", "masks", "attention")
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def layout_of(logged: Iterable[str], scores: Iterable[str], sheets: Iterable[str
 
     sections = [
         Section("quality", quality),
-        Section("images", [Panel(key, "media", [key]) for key in (*PICTURES, *sheets)]),
+        Section("images", [Panel(key, "media", [key]) for key in (*IMAGE_KEYS, *sheets)]),
         Section("losses", curves("train/loss", "train/penalty")),
         Section("margins", curves("train/logits", "train/margin")),
         Section("validation", curves("val/", "best/")),
@@ -87,11 +87,10 @@ def workspace_of(sections: list[Section], entity: str, project: str) -> Any:
     Raises:
         UserError: the package that makes views is not installed.
     """
-    try:
-        import wandb_workspaces.reports.v2 as panels
-        import wandb_workspaces.workspaces as workspaces
-    except ImportError as error:
-        raise UserError("a layout at wandb needs a package: pip install 't2igan[wandb-layout]'") from error
+    panels, workspaces = (
+        library(f"wandb_workspaces.{part}", "layouts at wandb", "t2igan[wandb-layout]")
+        for part in ("reports.v2", "workspaces")
+    )
 
     def panel(one: Panel) -> Any:
         if one.kind == "media":

@@ -110,8 +110,8 @@ def test_what_scores_a_training_is_trained_with_the_seed_of_its_own_file(place):
     (own,) = yaml.safe_load(Path(option(models[0], "config")).read_text())["trainer"]["callbacks"]
     assert own["init_args"]["independent_damsm"] == [f"{option(other, 'run')}/checkpoints/last.ckpt"]
     evaluate = next(step for step in steps if step.command[0] == "evaluate")
-    judges = [word for before, word in pairwise(evaluate.command) if before == "--damsm"]
-    assert "damsm-" in judges[0] and judges[1] == own["init_args"]["independent_damsm"][0]
+    damsms = [word for before, word in pairwise(evaluate.command) if before == "--damsm"]
+    assert "damsm-" in damsms[0] and damsms[1] == own["init_args"]["independent_damsm"][0]
 
 
 def test_the_address_follows_the_content(place):
@@ -207,7 +207,7 @@ def test_a_checkpoint_that_is_given_is_not_trained(place):
     assert address(next(step for step in cells(given=[given]) if "mirrorgan" in step.cell)) != before
 
 
-def test_judges_classifier_and_baselines(place):
+def test_networks_that_score_and_baselines(place):
     (place / "classifier.yaml").write_text("model: {class_path: EvaluationClassifier}\n")
     steps = cells(
         independent_damsm=[{"config": "experiments/small/damsm.yaml", "seed": 1}],
@@ -216,8 +216,8 @@ def test_judges_classifier_and_baselines(place):
         evaluate={"skip_missing": True},
     )
     real, first, second = [step.command for step in steps if step.command[0] == "evaluate"]
-    judges = [word for before, word in pairwise(first) if before == "--damsm"]
-    assert [Path(judge).parents[1].name for judge in judges] == ["damsm-seed0", "damsm-seed1"]
+    damsms = [word for before, word in pairwise(first) if before == "--damsm"]
+    assert [Path(damsm).parents[1].name for damsm in damsms] == ["damsm-seed0", "damsm-seed1"]
     assert "--real" in real and "--untrained" in first and "--untrained" not in second
     assert first[first.index("--skip_missing") + 1] == "true"
     assert "classifier-seed0" in first[first.index("--classifier") + 1]

@@ -51,7 +51,7 @@ def trainer(drawn_birds_store, tmp_path):
     return SimpleNamespace(datamodule=data, loggers=loggers, **settings)
 
 
-def test_wandb_gets_each_picture_with_its_caption(trainer, tmp_path):
+def test_wandb_gets_each_image_with_its_caption(trainer, tmp_path):
     SampleGrid(captions=CAPTIONS).on_train_end(trainer, Painter())
     images = trainer.loggers[0].images
     assert set(images) == {"samples", "images", "masks", "attention"}

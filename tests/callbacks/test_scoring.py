@@ -162,12 +162,12 @@ def evaluated(home, drawn_birds_store):
     networks = train_checkpoints(drawn_birds_store, drawn_birds_store.parent / "checkpoints")
     store = open_store(drawn_birds_store)
     protocol = smaller(load_protocol(str(home / "small.yaml")), IMAGES)
-    judges = load_damsms([networks.damsm, networks.other_damsm], store)
+    damsms = load_damsms([networks.damsm, networks.other_damsm], store)
     classifier = load_classifier(networks.classifier, store)
 
     def run(folder):
         subject = load_checkpoint_subject(folder / "checkpoints" / "last.ckpt", protocol.weights)
-        return evaluate(subject, protocol, store, judges, classifier)
+        return evaluate(subject, protocol, store, damsms, classifier)
 
     return run
 

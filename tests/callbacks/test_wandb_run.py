@@ -39,11 +39,11 @@ def wandb_leaves_nothing_behind():
 def fit(tmp_path_factory, drawn_birds_store):
     """Runs ``t2igan fit`` of a small SSA-GAN under a DAMSM that has learnt nothing."""
     home = tmp_path_factory.mktemp("wandb")
-    judge = DAMSM(SmallImageEncoder(dim=16, channels=2, image_size=16))
-    judge.vocabulary = list(open_store(drawn_birds_store).vocabulary.words)
-    judge.configure_model()
-    checkpoint = {"state_dict": judge.state_dict()}
-    judge.on_save_checkpoint(checkpoint)
+    damsm = DAMSM(SmallImageEncoder(dim=16, channels=2, image_size=16))
+    damsm.vocabulary = list(open_store(drawn_birds_store).vocabulary.words)
+    damsm.configure_model()
+    checkpoint = {"state_dict": damsm.state_dict()}
+    damsm.on_save_checkpoint(checkpoint)
     torch.save(checkpoint, home / "damsm.ckpt")
     sizes = {"image_size": 16, "channels": 2, "sentence_dim": 16}
     model = {
@@ -128,7 +128,7 @@ def test_the_summary_keeps_the_best_validation(recorded):
     assert list(recorded.summary["val/top1_of_batch"]) == ["max"]
 
 
-def test_pictures_have_their_captions(run, recorded):
+def test_images_have_their_captions(run, recorded):
     (row,) = [row for row in recorded.rows if "images/captions" in row or "images" in row]
     images = {key.partition("/")[2]: value for key, value in row.items()} | row.get("images", {})
     assert len(images["captions"]) == images["count"] == 3

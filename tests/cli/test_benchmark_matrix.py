@@ -12,11 +12,11 @@ DATA = {"store": "named by the plan", "image_size": 16, "batch_size": 4, "eval_b
 TRAINER = {"max_steps": 3, "limit_val_batches": 1, "accelerator": "cpu", "log_every_n_steps": 1}
 ENCODER = {"class_path": "SmallImageEncoder", "init_args": {"dim": 16, "channels": 4, "image_size": 32}}
 GENERATOR = {"image_size": 16, "channels": 4, "noise_dim": 4, "sentence_dim": 16, "mask_channels": 4}
-CRITIC = {"image_size": 16, "channels": 4, "sentence_dim": 16}
+DISCRIMINATOR = {"image_size": 16, "channels": 4, "sentence_dim": 16}
 GAN = {
     "damsm": "runs/damsm/checkpoints/last.ckpt",
     "generator": {"class_path": "SSAGANGenerator", "init_args": GENERATOR},
-    "discriminators": [{"class_path": "OneWayDiscriminator", "init_args": CRITIC}],
+    "discriminators": [{"class_path": "OneWayDiscriminator", "init_args": DISCRIMINATOR}],
 }
 PROTOCOL = {
     "dataset": "drawn-birds",

@@ -54,7 +54,7 @@ def test_captions_of_files(trained, tmp_path, capsys):
     assert "next: t2igan caption" in capsys.readouterr().out
 
 
-def test_quality_on_drawn_and_real_pictures(trained, drawn_birds_store, tmp_path):
+def test_quality_on_drawn_and_real_images(trained, drawn_birds_store, tmp_path):
     results = []
     for batch_size in ("3", "50"):
         out = tmp_path / f"quality-{batch_size}.jsonl"

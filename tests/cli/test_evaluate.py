@@ -49,8 +49,8 @@ def arguments(checkpoints, protocol, records):
         "--records": records,
         "--device": "cpu",
     }
-    judges = ["--damsm", str(checkpoints.damsm), f"--damsm={checkpoints.other_damsm}"]
-    return ["evaluate", *(str(part) for pair in options.items() for part in pair), *judges]
+    damsms = ["--damsm", str(checkpoints.damsm), f"--damsm={checkpoints.other_damsm}"]
+    return ["evaluate", *(str(part) for pair in options.items() for part in pair), *damsms]
 
 
 def fails(capsys, *argv):
@@ -67,7 +67,7 @@ def test_where_its_time_goes(arguments, checkpoints, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     left_out = arguments.index("--records")
     words = [*arguments[1:left_out], *arguments[left_out + 2 :], "--checkpoint", str(checkpoints.generator)]
-    main(["profile", "evaluate", *words, "--timings", "told"])
+    main(["profile", "evaluate", *words, "--timing_folder", "told"])
     (file,) = (tmp_path / "told").glob("*.json")
     told = json.loads(file.read_text())
     assert {"drawing", "network classifier", "metric fd-classifier", "writing the record"} <= set(told["parts"])
@@ -114,14 +114,14 @@ def test_three_rows_of_one_command(arguments, checkpoints, records, capsys):
     assert again[2].metrics == found[2].metrics
 
 
-@pytest.mark.parametrize("change", ["protocol", "judge", "seed", "edited"])
+@pytest.mark.parametrize("change", ["protocol", "damsm", "seed", "edited"])
 def test_once_measures_what_differs(arguments, checkpoints, protocol, records, change):
     write_protocol(protocol, images=20, metrics=[{"name": "is-classifier", "splits": 2}])
     subject = ["--checkpoint", str(checkpoints.generator), "--untrained", "true"]
     main([*arguments, *subject])
     if change == "protocol":
         write_protocol(protocol, images=21, metrics=[{"name": "is-classifier", "splits": 2}])
-    if change == "judge":
+    if change == "damsm":
         arguments.remove(f"--damsm={checkpoints.other_damsm}")
     if change == "seed":
         subject += ["--seed", "1"]

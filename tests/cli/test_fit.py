@@ -198,12 +198,12 @@ def test_the_command_line_wins_over_the_checkpoint(folder, uninterrupted):
             "2",
         ]
     )
-    module, judge = (
+    module, damsm = (
         load_module(run / "checkpoints" / "last.ckpt"),
         load_module(folder / "damsm/checkpoints/last.ckpt"),
     )
     assert all(
-        one.equal(two) for one, two in zip(module.text_encoder.parameters(), judge.text_encoder.parameters())
+        one.equal(two) for one, two in zip(module.text_encoder.parameters(), damsm.text_encoder.parameters())
     )
 
 

@@ -1,6 +1,7 @@
 """push and pull with Hugging Face's client, a folder in the place of its hub."""
 
 import shutil
+import sys
 from fnmatch import fnmatch
 from pathlib import Path
 from unittest.mock import create_autospec
@@ -83,6 +84,17 @@ def test_mistakes_are_one_line(server, words, told, capsys):
         main(words)
     err = capsys.readouterr().err
     assert stop.value.code == 2 and told in err and len(err.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "words", [["push", "zoo:drawn-birds/ssagan", "me/birds"], ["pull", "me/birds", "--out", "x"]]
+)
+def test_without_the_client_both_say_what_to_install(words, monkeypatch, capsys):
+    for name in ("huggingface_hub", "huggingface_hub.errors"):
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(SystemExit):
+        main(words)
+    assert "need `pip install 't2igan[hub]'`; huggingface_hub is not installed" in capsys.readouterr().err
 
 
 def test_damage_on_the_way_is_noticed(server, capsys):

@@ -78,7 +78,7 @@ def test_a_network_by_itself_says_what_is_missing(folder, capsys):
     assert "--with image_encoder.pth" in capsys.readouterr().out
 
 
-def test_an_image_encoder_needs_to_be_told_how_it_saw_pictures(folder, capsys):
+def test_an_image_encoder_needs_to_be_told_how_it_saw_images(folder, capsys):
     """Released files of all papers are alike; R-precision depends on it."""
     torch.save(released_state("damsm-image-encoder"), "image_encoder.pth")
     said = fails(capsys, "import image_encoder.pth --out image.ckpt")
@@ -148,10 +148,10 @@ def test_an_imported_generator_is_scored(drawn_birds_store, tmp_path, monkeypatc
     torch.save(released_state("ssagan-generator", SMALL["ssagan-generator"] | {"image_size": 32}), "netG_550.pth")
     torch.save(released_state("damsm-text-encoder", {"vocabulary_size": len(words), "dim": 8}), "text.pth")
     type_in("import netG_550.pth --with text.pth --captions_pickle captions.pickle --out ssagan.ckpt")
-    judge = DAMSM(SmallImageEncoder(8, 2, 32))
-    judge.vocabulary = words
-    judge.configure_model()
-    write_checkpoint(System(judge, {}), "damsm.ckpt")
+    damsm = DAMSM(SmallImageEncoder(8, 2, 32))
+    damsm.vocabulary = words
+    damsm.configure_model()
+    write_checkpoint(System(damsm, {}), "damsm.ckpt")
     write_protocol(
         tmp_path / "tiny.yaml", images=20, metrics=[{"name": "r-precision", "candidates": 5, "folds": 2}]
     )

@@ -38,7 +38,7 @@ data:
   init_args: {{store: "{store}", image_size: 16, batch_size: 4, num_workers: 0}}
 trainer: {{max_steps: 1, accelerator: cpu}}
 """
-RECIPE = "prepare folder --images flowers --captions flowers.csv"
+PREPARE = "prepare folder --images flowers --captions flowers.csv"
 SAMPLE = "sample --checkpoint generator.ckpt --out drawn"
 SCORE = "evaluate --checkpoint generator.ckpt --store birds.h5"
 MINE = "fit --config mine.yaml --run out"
@@ -105,17 +105,17 @@ MISTAKES = [
     Mistake("CUB is not there", "prepare cub --root nowhere", ("nowhere", "unpack CUB_200_2011.tgz")),
     Mistake("COCO is not there", "prepare coco --root nowhere", ("nowhere",)),
     Mistake("captions forgotten", "prepare folder --images flowers", ("--captions is missing",)),
-    Mistake("a folder misspelt", RECIPE.replace("flowers ", "flower "), ("flower",)),
-    Mistake("a table misspelt", RECIPE.replace("flowers.csv", "flower.csv"), ("flower.csv",)),
+    Mistake("a folder misspelt", PREPARE.replace("flowers ", "flower "), ("flower",)),
+    Mistake("a table misspelt", PREPARE.replace("flowers.csv", "flower.csv"), ("flower.csv",)),
     Mistake(
         "the table names other images",
-        RECIPE,
+        PREPARE,
         ("rose.png",),
         written("flowers.csv", "image,caption\nrose.png,a red rose\n"),
     ),
     Mistake(
         "the table has no first line",
-        RECIPE,
+        PREPARE,
         ("flowers.csv", "image"),
         written("flowers.csv", "0.png,a red rose\n"),
     ),
@@ -170,7 +170,7 @@ MISTAKES = [
         "a GPU for training that is not there", f"{MINE} --trainer.accelerator gpu", ("no GPU", "leave it out")
     ),
     Mistake("the GPU's memory is full", f"{SAMPLE} --caption bird", ("memory", "smaller"), cuda_is_full),
-    Mistake("Gradio is not installed", "demo", ("t2igan[demo]",), not_installed("gradio")),
+    Mistake("Gradio is not installed", "demo", ("`pip install 't2igan[demo]'`",), not_installed("gradio")),
     Mistake(
         "wandb is not installed",
         f"{MINE} --trainer.logger WandbLogger",

@@ -51,6 +51,15 @@ def test_names_of_before_are_gone():
     assert [verb for verb, _ in options()["classes"]] == ["prepare folder"]
 
 
+@pytest.mark.parametrize("verb", ["evaluate", "profile"])
+def test_an_option_of_before_is_answered_with_its_name_of_now(verb):
+    words = ["evaluate"] if verb == "profile" else []
+    with pytest.raises(UserError, match=r"^--timings is called --timing_folder now$"):
+        quick.answer(verb, [*words, "--timings", "x"])
+    with pytest.raises(UserError, match=r"^'timings' is not an option"):
+        quick.answer("sample", ["--timings", "x"])
+
+
 def test_every_verb_is_known():
     """Every verb of the command but those with a parser of their own is answered without torch."""
     from t2igan.cli.main import VERBS

@@ -96,8 +96,8 @@ def test_what_layouts_and_narratives_are_for(experiments):
     (experiments / "spade.yaml").write_text(SPADE)
     told = profile(experiments / "out", "--config", "spade.yaml")
     gflop = {part["name"]: part["gflop"] for part in told["parts"]}
-    judges = [count for name, count in gflop.items() if name.startswith("discriminator")]
-    assert gflop["generator"] > 0 and judges and min(judges) > 0
+    discriminators = [count for name, count in gflop.items() if name.startswith("discriminator")]
+    assert gflop["generator"] > 0 and discriminators and min(discriminators) > 0
 
 
 def test_pretrained_weights_are_not_fetched(experiments):

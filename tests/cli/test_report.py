@@ -38,7 +38,7 @@ def test_everything_is_written_beside_the_records(records, run_folder, capsys):
     main(["report", str(records), "--runs", json.dumps([str(run_folder)])])
     folder = records.parent / "report"
     assert {path.name for path in folder.iterdir()} == {
-        *("scores.md", "scores.csv", "scores.tex", "index.html", "ssagan-curves.png", "ssagan-birds.png"),
+        *("scores.md", "scores.csv", "scores.tex", "index.html", "ssagan-curves.png", "ssagan-samples.png"),
     }
     printed = capsys.readouterr().out
     assert "10.00" in printed and f"next: open {folder / 'index.html'}" in printed

@@ -29,7 +29,7 @@ def pixels(folder):
     return {path.name: np.array(Image.open(path)) for path in sorted(folder.glob("c*_s??.png"))}
 
 
-def test_pictures_and_grid(sample, words, tmp_path, capsys):
+def test_images_and_grid(sample, words, tmp_path, capsys):
     (tmp_path / "captions.txt").write_text(f"{words[3]} {words[4]}\n\n{words[5]}\n")
     folder = sample("--caption", " ".join(words[:3]), "--captions", tmp_path / "captions.txt", "--n", 2)
     images = pixels(folder)
@@ -42,7 +42,7 @@ def test_pictures_and_grid(sample, words, tmp_path, capsys):
     assert "dropped" not in printed
 
 
-def test_a_picture_depends_on_seed_place_and_number_alone(sample, words, tmp_path):
+def test_a_image_depends_on_seed_place_and_number_alone(sample, words, tmp_path):
     (tmp_path / "two.txt").write_text(f"{words[0]}\n{words[0]}\n")
     many = pixels(sample("--captions", tmp_path / "two.txt", "--n", 3, out="many"))
     few = pixels(sample("--caption", words[0], "--n", 1, out="few"))
@@ -68,7 +68,7 @@ def test_unknown_words_are_dropped_and_said(sample, words, capsys):
     assert (plain["c000_s00.png"] == mixed["c000_s00.png"]).all()
 
 
-def test_masks_lie_beside_the_pictures(sample, words):
+def test_masks_lie_beside_the_images(sample, words):
     folder = sample("--caption", words[0], "--n", 2, "--overlay", "masks")
     strips = sorted(path.name for path in folder.glob("*_masks.png"))
     assert strips == ["c000_s00_masks.png", "c000_s01_masks.png"]

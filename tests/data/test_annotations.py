@@ -18,7 +18,7 @@ from t2igan.data.layout import partial_path
 from t2igan.data.prepare import prepare
 from t2igan.data.repeating import repeat_store
 from t2igan.data.selection import NarrativesAsCaptions, SelectedImages, only_with
-from t2igan.data.sources.scenes.source import ScenesRecipe, ScenesSource, write_scenes
+from t2igan.data.sources.scenes.source import ScenesConfig, ScenesSource, write_scenes
 from t2igan.data.store import open_store
 from t2igan.data.verifying import verify_store
 from t2igan.errors import UserError
@@ -33,7 +33,7 @@ BOTH = {"layouts", "narratives"}
 def root(tmp_path_factory):
     """12 training and 6 validation scenes at 76 pixels, the short side of a store for 64; read-only."""
     folder = tmp_path_factory.mktemp("scenes") / "raw"
-    write_scenes(folder, ScenesRecipe(train_images=12, val_images=6, image_pixels=76), workers=1)
+    write_scenes(folder, ScenesConfig(train_images=12, val_images=6, image_pixels=76), workers=1)
     return folder
 
 

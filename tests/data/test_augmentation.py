@@ -27,7 +27,7 @@ def noise(height, width):
 
 
 @pytest.mark.parametrize("device", DEVICES)
-def test_windows_of_pictures_of_any_size(device):
+def test_windows_of_images_of_any_size(device):
     pictures = [noise(12, 20), noise(30, 9), noise(8, 8)]
     corners = torch.tensor([[4, 11], [21, 1], [0, 0]])
     mirrored = torch.tensor([True, False, True])

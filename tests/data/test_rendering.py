@@ -152,7 +152,7 @@ def test_transparent_places_are_white_and_deep_greys_keep_their_level(tmp_path):
         (Image.new("1", (9000, 9000)), "9000x9000 is more than 67,108,864 pixels"),
     ],
 )
-def test_what_is_no_picture_is_refused(tmp_path, image, line):
+def test_what_is_no_image_is_refused(tmp_path, image, line):
     image.save(tmp_path / "odd.tif")
     result = RenderJob("odd", tmp_path / "odd.tif", None, 38, "raw").render()
     assert line in result.problem and str(tmp_path / "odd.tif") in result.problem and "\n" not in result.problem

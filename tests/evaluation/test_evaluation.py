@@ -98,7 +98,7 @@ def test_an_imported_damsm_is_known_by_its_files(checkpoints, store, protocol, t
     assert list(record.damsm) == ["second", "released"]
 
 
-def test_equal_pictures_have_equal_numbers_whatever_the_batch_size(checkpoints, store, protocol):
+def test_equal_images_have_equal_numbers_whatever_the_batch_size(checkpoints, store, protocol):
     """Without a rounding of generated pixels there is only the networks' own round-off."""
     records = [
         score(checkpoints, store, protocol, RealImages(), replace(OFFLINE, batch_size=size)) for size in (1, 7, 64)
@@ -172,16 +172,16 @@ def test_a_real_row_without_a_second_half_has_no_distance(checkpoints, store, pr
     assert record.metrics["is-classifier"].n == 16
 
 
-def test_untrained_is_the_same_recipe_built_anew(checkpoints, store, protocol):
-    judge = load_damsms([checkpoints.damsm], store)[0].module
-    first, again, other = (build_untrained_subject(checkpoints.generator, seed, judge) for seed in (0, 0, 1))
+def test_untrained_is_the_same_config_built_anew(checkpoints, store, protocol):
+    damsm = load_damsms([checkpoints.damsm], store)[0].module
+    first, again, other = (build_untrained_subject(checkpoints.generator, seed, damsm) for seed in (0, 0, 1))
     trained = load_checkpoint_subject(checkpoints.generator, "raw").module
     weights = [subject.module.generator.fc.weight for subject in (first, again, other)]
     assert torch.equal(weights[0], weights[1])
     assert not torch.equal(weights[0], weights[2])
     assert weights[0].shape == trained.generator.fc.weight.shape
     assert not torch.equal(weights[0], trained.generator.fc.weight)
-    assert torch.equal(first.module.text_encoder.embedding.weight, judge.text_encoder.embedding.weight)
+    assert torch.equal(first.module.text_encoder.embedding.weight, damsm.text_encoder.embedding.weight)
     record = score(checkpoints, store, protocol, first)
     assert (record.subject.kind, record.subject.seed) == ("untrained", 0)
     assert record.metrics["fd-classifier"].value > 0
@@ -195,7 +195,7 @@ def test_building_untrained_leaves_the_global_generator_alone(checkpoints):
     assert torch.equal(torch.rand(3), wanted)
 
 
-def test_float_pictures_reach_the_damsm_unquantised(checkpoints, store, protocol, monkeypatch):
+def test_float_images_reach_the_damsm_unquantised(checkpoints, store, protocol, monkeypatch):
     options = DAMSMRPrecision(candidates=10, folds=5, source="float")
     damsms = load_damsms([checkpoints.damsm], store)
     encoder, seen = damsms[0].module.image_encoder, []
@@ -257,18 +257,18 @@ class Bright(InceptionImageEncoder):
 @pytest.mark.parametrize("own", [True, False])
 def test_the_protocol_decides_how_a_damsm_resizes(checkpoints, store, protocol, own):
     """Whatever its checkpoint says: files of released DAMSMs do not tell how they were run."""
-    judge = load_damsms([checkpoints.damsm], store)[0]
-    judge.module.image_encoder = Bright(32, "random", align_corners=own)
+    damsm = load_damsms([checkpoints.damsm], store)[0]
+    damsm.module.image_encoder = Bright(32, "random", align_corners=own)
     device = torch.device("cpu")
     images = NumberedImages(torch.arange(2), torch.randint(0, 256, (2, 3, 32, 32)).byte())
     rows = {
-        resize: DamsmEmbedder(judge, "uint8", device, resize)(images)[0]
+        resize: DamsmEmbedder(damsm, "uint8", device, resize)(images)[0]
         for resize in ("damsm", "align-corners", "half-pixel")
     }
     assert not torch.equal(rows["align-corners"], rows["half-pixel"])
     assert torch.equal(rows["damsm"], rows["align-corners" if own else "half-pixel"])
-    assert judge.module.image_encoder.align_corners is own
-    identities = {tuple(DamsmEmbedder(judge, "uint8", device, resize).identity) for resize in rows}
+    assert damsm.module.image_encoder.align_corners is own
+    identities = {tuple(DamsmEmbedder(damsm, "uint8", device, resize).identity) for resize in rows}
     assert len(identities) == 3
 
 

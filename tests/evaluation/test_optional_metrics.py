@@ -103,7 +103,7 @@ def test_only_a_generator_has_diversity(store, protocol, alexnet_folder):
 
 
 @needs_transformers
-def test_clip_scores_pictures_with_their_captions(store, protocol, subject, tmp_path):
+def test_clip_scores_images_with_their_captions(store, protocol, subject, tmp_path):
     folder = write_clip(tmp_path / "clip")
     metrics = CLIPScore(), CLIPRPrecision(candidates=5, folds=3, negatives="other-image")
     protocol = replace(protocol, metrics=metrics, images=30)

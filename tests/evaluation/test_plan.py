@@ -22,7 +22,7 @@ def test_captions_and_images_are_used_evenly(split, count):
     assert images.max() - images.min() <= 1
 
 
-def test_few_pictures_are_not_of_the_first_classes_alone(split):
+def test_few_images_are_not_of_the_first_classes_alone(split):
     images = split.caption_images[plan_images(split, 8).captions]
     assert len(set(split.class_ids[images])) > 2
 
@@ -54,7 +54,7 @@ def test_a_pass_loses_its_last_images(split, batch, kept):
         assert len({frozenset(turn) for turn in turns}) > 1
 
 
-def test_released_numbers_of_pictures():
+def test_released_numbers_of_images():
     """One pass over the 2,933 test images of CUB, by the batches of the released samplers."""
 
     class Birds:
@@ -108,7 +108,7 @@ def test_shares_are_ranges_that_cover_all_once(count, world):
     assert max(map(len, shares)) - min(map(len, shares)) <= 1
 
 
-def test_shuffling_gives_each_picture_a_caption_of_another_group():
+def test_shuffling_gives_each_image_a_caption_of_another_group():
     captions = np.arange(100, 160)
     groups = np.repeat([0, 1, 2, 3], [30, 10, 15, 5])
     shuffled = shuffled_captions(captions, groups, seed=0)

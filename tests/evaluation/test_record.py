@@ -100,7 +100,7 @@ def test_a_record_without_its_digest_is_edited_and_keys_of_later_versions_are_no
     assert read == record and read.integrity == "intact"
 
 
-def with_judge(record):
+def with_old_names(record):
     """A record as it was written while the network's sha256 was called ``judge``."""
     content = json.loads(record.to_json())
     for value in content["metrics"].values():
@@ -110,7 +110,7 @@ def with_judge(record):
 
 
 def test_records_of_another_name_of_the_network_are_read_with_their_digest(record):
-    old = with_judge(record)
+    old = with_old_names(record)
     read = ResultRecord.from_json(json.dumps(old))
     assert read == record and read.integrity == "intact"
     assert ResultRecord.from_json(read.to_json()).integrity == "intact"

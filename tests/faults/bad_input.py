@@ -65,7 +65,7 @@ class Outcome:
         return ""
 
 
-def judge(*words: object) -> Outcome:
+def outcome_of(*words: object) -> Outcome:
     """Run ``t2igan`` with words in this process."""
     out, err, code, trace = io.StringIO(), io.StringIO(), 0, ""
     before, started, used = _largest(), time.monotonic(), time.process_time()

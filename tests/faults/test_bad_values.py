@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from bad_input import judge
+from bad_input import outcome_of
 from PIL import Image
 
 PAGE = Path(__file__).parents[2] / "docs" / "bad-input.md"
@@ -522,7 +522,7 @@ SAID: dict[str, str] = {}
 def test_bad_input_is_one_line(good_input, label, harm, words, names):
     if harm:
         harm()
-    outcome = judge(*words)
+    outcome = outcome_of(*words)
     assert not outcome.fault(names)
     assert len(outcome.line.splitlines()) == 1
     assert not Path("ran").exists()

@@ -8,11 +8,11 @@ from types import SimpleNamespace
 import h5py
 import pytest
 import torch
-from bad_input import judge
+from bad_input import outcome_of
 from harness import fit_words, last, run, same_end
 
 from t2igan.cli.tag import write_tags
-from t2igan.data.sources.drawn_birds.source import DrawnBirdsRecipe, write_drawn_birds
+from t2igan.data.sources.drawn_birds.source import DrawnBirdsConfig, write_drawn_birds
 from t2igan.evaluation.record import read_records
 from t2igan.layout.narratives import Narrative
 from t2igan.metrics.statistics import write_statistics
@@ -66,7 +66,7 @@ def content(folder: Path) -> dict[str, bytes]:
 def fault(folder: Path, words: tuple[object, ...]) -> str:
     """What is wrong with how a command fails that cannot write to a folder; empty: nothing."""
     before = content(folder)
-    outcome = judge(*words)
+    outcome = outcome_of(*words)
     after = content(folder)
     harmed = [name for name, data in before.items() if after.get(name) != data]
     problem = outcome.fault([str(folder)]) or (f"harmed {harmed}" if harmed else "")
@@ -107,14 +107,14 @@ def room_until(stage: str, store: Path) -> int:
 def test_prepare_on_a_disk_that_fills_up(good_input, tally, small_disk, stage):
     probe = tally("prepare on a file system that fills up: one line, the old store whole; with room the new one")
     out = small_disk / "out.h5"
-    assert judge(*PREPARE, out).code == 0
+    assert outcome_of(*PREPARE, out).code == 0
     room, prepared = room_until(stage, out), out.read_bytes()
     out.write_bytes((good_input / "store.h5").read_bytes())  # an older one, which is to be replaced
     filler = fill(small_disk, room)
     problem = fault(small_disk, (*PREPARE, out, "--force", "true"))
     probe.note(not problem, f"{stage}: {problem}")
     filler.unlink()
-    again = judge(*PREPARE, out, "--force", "true")
+    again = outcome_of(*PREPARE, out, "--force", "true")
     left = sorted(path.name for path in small_disk.iterdir())
     good = again.code == 0 and out.read_bytes() == prepared and left == ["out.card", "out.h5"]
     probe.note(good, f"{stage}: {again.line} {left}")
@@ -123,7 +123,7 @@ def test_prepare_on_a_disk_that_fills_up(good_input, tally, small_disk, stage):
 
 def test_drawing_birds_on_a_disk_that_fills_up(tmp_path, tally, small_disk):
     probe = tally("drawing birds on a file system that fills up: the file named; with room the same birds")
-    config = DrawnBirdsRecipe(2, 2, 2, 2, image_pixels=64)
+    config = DrawnBirdsConfig(2, 2, 2, 2, image_pixels=64)
     write_drawn_birds(tmp_path / "whole", config, workers=1)
     for free in (0, 8, 40):
         filler, root = fill(small_disk, free), small_disk / f"birds{free}"
@@ -164,7 +164,7 @@ def test_a_verb_where_nothing_can_be_written(good_input, tally, small_disk, verb
     probe = tally(f"{verb} on a {state} file system: one line, what was whole still is; then the same command")
     remount(small_disk, "size=32m")
     words, out = VERBS[verb], small_disk / "out"
-    assert judge(*words, out).code == 0
+    assert outcome_of(*words, out).code == 0
     make_room_for_more(out)
     filler = fill(small_disk)
     if state == "read-only":
@@ -174,7 +174,7 @@ def test_a_verb_where_nothing_can_be_written(good_input, tally, small_disk, verb
     probe.note(not problem, problem)
     remount(small_disk, "rw")
     filler.unlink(missing_ok=True)
-    again = judge(*words, out)
+    again = outcome_of(*words, out)
     probe.note(again.code == 0, again.line)
     if verb == "evaluate (records)":
         probe.note(len(read_records(out)) == 2, "a record was lost")

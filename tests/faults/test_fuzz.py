@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import torch
-from bad_input import judge
+from bad_input import outcome_of
 from harming import BYTES, VALUES, Harm, bytes_of, json_of, lines_of, pickle_of, yaml_of
 from harness import LONG, times
 from hypothesis import HealthCheck, given, settings
@@ -190,7 +190,9 @@ def test_a_harmed_file_is_one_line(target: Target, workshop: Path, tally: Callab
         Path("out").mkdir()
         Path(target.file).write_bytes(harmer(harm))
         try:
-            return judge(*target.words).fault((target.file, Path(target.file).name, *target.names), may_work=True)
+            return outcome_of(*target.words).fault(
+                (target.file, Path(target.file).name, *target.names), may_work=True
+            )
         finally:
             Path(target.file).write_bytes(whole)
 
@@ -261,7 +263,7 @@ def test_a_strange_option_is_one_line(words, options, workshop: Path, tally: Cal
     def attempt(option: tuple[str, str]) -> str:
         shutil.rmtree("out", ignore_errors=True)
         Path("out").mkdir()
-        return judge(*words, f"--{option[0]}", option[1]).fault(may_work=True, missing=words[0] == "doctor")
+        return outcome_of(*words, f"--{option[0]}", option[1]).fault(may_work=True, missing=words[0] == "doctor")
 
     probe = tally("strange options: one line, exit 2, under 10 s, under 1 GB")
     fuzz(14, st.tuples(st.sampled_from(options), GIVEN), attempt, probe)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from bad_input import judge
+from bad_input import outcome_of
 from harness import LONG
 from torch import nn
 
@@ -54,7 +54,7 @@ def test_every_size_that_a_checkpoint_names(good_input, tally, name):
             huge = whole | {"t2igan": own}
             seal(huge)
             torch.save(huge, "huge.ckpt")
-            outcome = judge(
+            outcome = outcome_of(
                 "sample", "--checkpoint", "huge.ckpt", "--caption", "a red bird", "--n", 1, "--out", "out"
             )
             fault = outcome.fault(["huge.ckpt"], may_work=True)
@@ -157,7 +157,7 @@ def test_layers_without_end_in_a_configuration():
 )
 def test_fit_names_the_largest_size(good_input, key, size):
     words = ("fit", "--config", "ssagan.yaml", "--run", "out", f"--model.init_args.{key}", size)
-    assert not judge(*words).fault([f"the largest of its sizes is model.init_args.{key}: {size}"])
+    assert not outcome_of(*words).fault([f"the largest of its sizes is model.init_args.{key}: {size}"])
 
 
 @pytest.mark.parametrize("name", ["DMGAN", "AttnGAN", "DFGAN", "SSAGAN"])
@@ -168,6 +168,6 @@ def test_fit_refuses_absurd_presets(good_input, tally, name, option):
         f"model: {{class_path: {name}, init_args: {{damsm: damsm.ckpt, {option}: {2**40}}}}}\n"
         "data: {class_path: DrawnBirds, init_args: {store: store.h5}}\n"
     )
-    fault = judge("fit", "--config", "huge.yaml", "--run", "out").fault([option])
+    fault = outcome_of("fit", "--config", "huge.yaml", "--run", "out").fault([option])
     probe.note(not fault, f"{name}.{option}: {fault}")
     probe.check()

@@ -237,7 +237,7 @@ def test_a_container_may_come_without_its_box():
     assert kind_of(nets) == "dfgan"
 
 
-def test_a_network_can_be_built_again_from_its_recipe():
+def test_a_network_can_be_built_again_from_its_config():
     network = from_official("mirrorgan-generator", released_state("mirrorgan-generator"), legacy_mask=True)
     again = build(config_of(network))
     again.load_state_dict(network.state_dict())
@@ -418,7 +418,7 @@ def test_unknown_files_are_refused(state, say):
     assert "AttnGAN++" in say or "damsm-text-encoder" in str(error.value)
 
 
-def test_a_cascade_cut_to_one_picture():
+def test_a_cascade_cut_to_one_image():
     state = released_state("attngan-generator", {"image_size": 64, "stages": 1, "channels": 2})
     assert kind_of(state) == "attngan-generator"
     assert from_official("attngan-generator", state).image_sizes == [64]

@@ -88,13 +88,13 @@ def test_resize_is_pils(backbones, size):
     assert torch.equal(ours, torch.from_numpy(np.array(image)).permute(2, 0, 1).float())
 
 
-def test_only_pictures_are_taken(backbones):
+def test_only_images_are_taken(backbones):
     for wrong in (pictures().long(), pictures()[0], pictures()[:, :1]):
         with pytest.raises(ValueError, match="uint8 or float images"):
             backbones["torchvision"](wrong)
 
 
-def test_pictures_as_drawn_are_seen_as_drawn(backbones):
+def test_images_as_drawn_are_seen_as_drawn(backbones):
     stored = pictures()
     drawn = stored.float() / 127.5 - 1
     for flavour, backbone in backbones.items():

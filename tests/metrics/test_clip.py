@@ -90,7 +90,7 @@ def test_a_folder_without_a_clip_is_one_line(tmp_path, folder):
 
 def test_without_transformers_there_is_one_line(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "transformers", None)
-    with pytest.raises(UserError, match="pip install transformers"):
+    with pytest.raises(UserError, match=r"pip install 't2igan\[clip\]'"):
         ClipEncoder(tmp_path)
 
 

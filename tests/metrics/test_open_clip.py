@@ -73,5 +73,5 @@ def test_what_cannot_be_read_is_one_line_and_nothing_is_fetched(tmp_path, monkey
     with pytest.raises(UserError, match="without weights; put one of open_clip_model"):
         load_clip(folder)
     monkeypatch.setitem(sys.modules, "open_clip", None)
-    with pytest.raises(UserError, match="pip install open_clip_torch"):
+    with pytest.raises(UserError, match=r"CLIPs of open_clip need `pip install 't2igan\[clip\]'`"):
         load_clip(folder)

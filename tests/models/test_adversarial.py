@@ -83,7 +83,7 @@ def test_the_generators_loss_is_what_trains_the_text_encoder_jointly(small_ssaga
     assert not torch.equal(text_weights(module), pretrained_text_weights(module))
 
 
-def test_pictures_are_the_same_function_of_noise_and_text_in_every_mode(small_ssagan, train):
+def test_images_are_the_same_function_of_noise_and_text_in_every_mode(small_ssagan, train):
     joint, frozen = small_ssagan(text_mode="joint"), small_ssagan(text_mode="frozen")
     train(joint)
     train(frozen)
@@ -173,7 +173,7 @@ def test_a_checkpoint_alone_is_enough_to_draw(small_ssagan, train, tmp_path):
         assert torch.equal(*generated)
 
 
-def test_finetuned_judge_is_saved(small_ssagan, train, tmp_path):
+def test_finetuned_scorer_is_saved(small_ssagan, train, tmp_path):
     trainer = train(small_ssagan(text_mode="damsm-finetune"))
     trainer.save_checkpoint(tmp_path / "gan.ckpt")
     assert any(key.startswith("scorer.") for key in torch.load(tmp_path / "gan.ckpt")["state_dict"])

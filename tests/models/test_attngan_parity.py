@@ -238,7 +238,7 @@ def test_three_iterations(levers):
     case = load_case("attngan_losses", "train_3_iterations")
     module = RecordedAttnGAN(damsm="recorded", channels=8, discriminator_channels=8, legacy_mask=True)
     module.levers = levers
-    module.recorded_judge = filled_damsm(case["config"]["image_encoder_gain"])
+    module.recorded_damsm = filled_damsm(case["config"]["image_encoder_gain"])
     fill_module(module.generator, partial(official_name, "attngan-generator"))
     for discriminator in module.discriminators:
         fill_module(discriminator, partial(official_name, f"attngan-discriminator-{discriminator.image_size}"))

@@ -133,7 +133,7 @@ def test_backbone_gives_what_the_classifier_gives(trained):
         assert torch.equal(logits, module(images)[1])
 
 
-def test_pictures_of_other_sizes_are_reduced_with_antialias(trained):
+def test_images_of_other_sizes_are_reduced_with_antialias(trained):
     backbone = trained[0].backbone()
     stripes = torch.zeros(1, 3, 64, 64, dtype=torch.uint8)
     stripes[..., ::2] = 200  # without antialias every fourth column would be seen: one flat colour

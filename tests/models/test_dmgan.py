@@ -39,7 +39,7 @@ def picked(text, rows):
 
 
 @pytest.mark.parametrize("legacy", [False, True])
-def test_a_picture_does_not_depend_on_its_batch_unless_asked_to(legacy):
+def test_a_image_does_not_depend_on_its_batch_unless_asked_to(legacy):
     torch.manual_seed(0)
     generator = DMGANGenerator(32, 3, 4, 1, sentence_dim=DIM, legacy_mask=legacy).eval()
     text, noise, eps = ragged([9, 6, 4, 2]), torch.randn(4, 100), torch.randn(4, 100)
@@ -50,7 +50,7 @@ def test_a_picture_does_not_depend_on_its_batch_unless_asked_to(legacy):
         assert torch.allclose(whole.images[finer][rows], part.images[finer], atol=1e-5) != legacy
 
 
-def test_sides_of_pictures_and_attention():
+def test_sides_of_images_and_attention():
     generated = DMGANGenerator(32, 3, 4, 1, sentence_dim=DIM)(torch.randn(2, 100), ragged([5, 3]))
     assert [image.shape for image in generated.images] == [(2, 3, side, side) for side in (8, 16, 32)]
     assert [weights.shape for weights in generated.attention] == [(2, 5, side, side) for side in (8, 16)]
@@ -64,7 +64,7 @@ def test_size_at_the_widths_of_cub_and_coco(residual_blocks, parameters):
     assert sum(parameter.numel() for parameter in generator.parameters()) == parameters
 
 
-def test_memory_is_written_from_words_where_the_gate_is_open_and_from_the_picture_where_it_is_shut():
+def test_memory_is_written_from_words_where_the_gate_is_open_and_from_the_image_where_it_is_shut():
     torch.manual_seed(0)
     stage = DMGANGenerator(16, 2, 4, 1, sentence_dim=DIM).stages[0]
     features, words = torch.randn(2, 4, 8, 8), torch.randn(2, DIM, 3).abs()
@@ -76,7 +76,7 @@ def test_memory_is_written_from_words_where_the_gate_is_open_and_from_the_pictur
         assert torch.allclose(stage.write(features, words), want, atol=1e-6)
 
 
-def test_a_shut_response_gate_leaves_the_picture_alone():
+def test_a_shut_response_gate_leaves_the_image_alone():
     torch.manual_seed(0)
     stage = DMGANGenerator(16, 2, 4, 1, sentence_dim=DIM).stages[0].eval()
     nn.init.zeros_(stage.response_gate[0].weight)

@@ -90,7 +90,7 @@ def test_glam_reads_the_words_and_the_sentence():
 
 
 @pytest.mark.parametrize("softmax", ["channels", "spatial"])
-def test_a_picture_does_not_depend_on_the_other_captions(softmax):
+def test_a_image_does_not_depend_on_the_other_captions(softmax):
     whole = draw(embedding(), sentence_softmax=softmax)
     order = torch.tensor([2, 0, 3])
     assert torch.allclose(draw(embedding().select(order), order, sentence_softmax=softmax), whole[order], atol=1e-6)
@@ -108,7 +108,7 @@ def test_with_the_released_mask_it_does():
     assert not torch.allclose(draw(embedding()), whole, atol=1e-3)
 
 
-def test_the_options_are_part_of_the_recipe():
+def test_the_options_are_part_of_the_config():
     generator = MirrorGANGenerator(**SMALL, legacy_mask=True, sentence_softmax="spatial")
     again = build(config_of(generator))
     assert again.stages[0].attention.words.legacy_mask
@@ -193,7 +193,7 @@ def validated(module, train, **options):
     return trainer.validate(module, datamodule=trainer.datamodule, verbose=False)[0]["val/redescription"]
 
 
-def test_redescription_makes_pictures_that_are_told_back_better(small_mirrorgan, train):
+def test_redescription_makes_images_that_are_told_back_better(small_mirrorgan, train):
     """With and without the loss, from the same weights and noise; both are measured."""
     losses = {0.0: 0.0, 100.0: 0.0}
     for weight in losses:

@@ -111,10 +111,10 @@ class RecordedMirrorGAN(Recorded, MirrorGAN):
 
     def _load_scorer(self):
         """Only its text encoder has a part in training."""
-        judge = DAMSM(SmallImageEncoder(channels=4, image_size=16), VOCABULARY)
-        judge.configure_model()
-        fill_module(judge.text_encoder, partial(official_name, "damsm-text-encoder"))
-        return judge.to(self.dtype).eval().requires_grad_(False)
+        damsm = DAMSM(SmallImageEncoder(channels=4, image_size=16), VOCABULARY)
+        damsm.configure_model()
+        fill_module(damsm.text_encoder, partial(official_name, "damsm-text-encoder"))
+        return damsm.to(self.dtype).eval().requires_grad_(False)
 
 
 def filled_stream(dtype, gain):

@@ -57,7 +57,7 @@ def test_is_the_mean_loss_of_true_words_given_those_before(captioner):
     assert loss(view_of(images)).item() == pytest.approx(10 * torch.stack(by_hand).mean().item(), rel=1e-5)
 
 
-def test_the_papers_sum_is_the_mean_times_words_a_picture(captioner):
+def test_the_papers_sum_is_the_mean_times_words_a_image(captioner):
     images = torch.randn(2, 3, 16, 16)
     mean, total = (
         prepared(captioner, reduction=reduction)(view_of(images)).item() for reduction in ("mean", "sum")
@@ -125,7 +125,7 @@ def test_a_step_along_its_gradient_makes_the_caption_likelier(decided):
     assert (after[1] - after[0]).item() / 2e-6 == pytest.approx(slope.norm().item(), rel=1e-4)
 
 
-def test_gradients_reach_the_picture_and_not_the_captioner(captioner):
+def test_gradients_reach_the_image_and_not_the_captioner(captioner):
     loss, images = prepared(captioner), torch.randn(2, 3, 16, 16, requires_grad=True)
     before = {key: value.clone() for key, value in loss.stream.state_dict().items()}
     loss.train()

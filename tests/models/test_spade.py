@@ -17,7 +17,7 @@ from t2igan.layout.labels import VOID
 from t2igan.layout.layout import Layouts
 from t2igan.layout.planes import LABELS, PLANES, LayoutPlanes, edges, layout_maps, one_hot
 from t2igan.losses.adversarial import Logits
-from t2igan.models.generator_losses import GeneratorView, Judged
+from t2igan.models.generator_losses import Discriminated, GeneratorView
 from t2igan.models.layout_losses import FeatureMatching, VGGLoss
 from t2igan.models.spade import SPADEGAN
 from t2igan.models.suite_module import load_module
@@ -179,8 +179,8 @@ class Shown(nn.Module):
 
 
 def view_of(discriminator, generated, real):
-    judged = [Judged(discriminator, discriminator.verdict(generated, None), None)]
-    return GeneratorView(Synthesis([generated]), None, None, None, lambda size: real, judged)
+    discriminated = [Discriminated(discriminator, discriminator.verdict(generated, None), None)]
+    return GeneratorView(Synthesis([generated]), None, None, None, lambda size: real, discriminated)
 
 
 def test_feature_matching_leaves_the_last_layer_out():
@@ -197,7 +197,7 @@ def test_feature_matching_refuses_a_discriminator_that_shows_no_layers():
         None,
         None,
         lambda size: images,
-        [Judged(discriminator, discriminator.verdict(images, torch.zeros(2, 4)), torch.zeros(2, 4))],
+        [Discriminated(discriminator, discriminator.verdict(images, torch.zeros(2, 4)), torch.zeros(2, 4))],
     )
     with pytest.raises(UserError, match="OneWayDiscriminator shows no layers"):
         FeatureMatching()(view)

@@ -5,7 +5,7 @@ from t2igan.errors import UserError
 from t2igan.layout.segments import SpatioTextualMap, crop_segments, segments_of_masks
 from t2igan.models.conditioner import Conditioner, all_segments, labels_of
 from t2igan.models.gan_step import Chunk
-from t2igan.models.generator_losses import GeneratorView, Judged
+from t2igan.models.generator_losses import Discriminated, GeneratorView
 from t2igan.models.joint_encoder import SegmentEncoder
 from t2igan.models.layout_losses import FeatureMatching
 from t2igan.models.spatext import SpaTextGAN
@@ -70,15 +70,15 @@ def test_what_is_said_acts_on_its_own_image_and_on_its_place():
 
 def test_the_segment_discriminator_speaks_of_places_where_something_is_said():
     torch.manual_seed(0)
-    judge = SegmentDiscriminator(SIDE, 4, DIM, side=8)
-    features = judge(torch.randn(2, 3, SIDE, SIDE))
-    assert features.shape == (2, 8, 8, 8) and judge.unconditional(features).shape == (2 * 64,)
+    discriminator = SegmentDiscriminator(SIDE, 4, DIM, side=8)
+    features = discriminator(torch.randn(2, 3, SIDE, SIDE))
+    assert features.shape == (2, 8, 8, 8) and discriminator.unconditional(features).shape == (2 * 64,)
     st_map = told()
-    logits = judge.conditional(features, grid_of(st_map, 8))
+    logits = discriminator.conditional(features, grid_of(st_map, 8))
     assert logits.shape == (2 * 32,)
-    other = judge.conditional(features, grid_of(st_map.mismatched(), 8))
+    other = discriminator.conditional(features, grid_of(st_map.mismatched(), 8))
     assert other.shape == (2 * 32,) and not torch.allclose(logits, other)
-    silent = judge.conditional(features, grid_of(st_map.nothing(), 8))
+    silent = discriminator.conditional(features, grid_of(st_map.nothing(), 8))
     assert silent.tolist() == [0.0] and silent.requires_grad
 
 
@@ -86,8 +86,8 @@ def test_the_segment_discriminator_speaks_of_places_where_something_is_said():
 def test_features_are_matched_where_something_is_said_and_nowhere_else(context):
     """Real and generated images that differ in the right half alone, where nothing is said, are no different."""
     torch.manual_seed(0)
-    judge = SegmentDiscriminator(SIDE, 4, DIM, side=8, context=context).eval()
-    assert [tuple(each.shape[1:]) for each in judge.layers(torch.zeros(1, 3, SIDE, SIDE))] == [
+    discriminator = SegmentDiscriminator(SIDE, 4, DIM, side=8, context=context).eval()
+    assert [tuple(each.shape[1:]) for each in discriminator.layers(torch.zeros(1, 3, SIDE, SIDE))] == [
         (4, 8, 8),
         (8, 8, 8),
         (8, 8, 8),
@@ -95,21 +95,24 @@ def test_features_are_matched_where_something_is_said_and_nowhere_else(context):
     ]
     real = torch.randn(2, 3, SIDE, SIDE)
     told_here, told_nowhere = (grid_of(each, 8) for each in (told(), told().nothing()))
-    verdict = judge.verdict(real, told_here)
+    verdict = discriminator.verdict(real, told_here)
     assert all(not layer[..., layer.shape[-1] // 2 :].any() and layer.any() for layer in verdict.layers[:-1])
     assert torch.equal(verdict.layers[-1], verdict.unconditional)
 
     def distance(generated, condition):
-        judged = [Judged(each, each.verdict(generated, own), own) for each, own in ((judge, condition), whole)]
+        discriminated = [
+            Discriminated(each, each.verdict(generated, own), own)
+            for each, own in ((discriminator, condition), whole)
+        ]
         return FeatureMatching(10.0)(
-            GeneratorView(Synthesis([generated]), None, None, None, lambda size: real, judged)
+            GeneratorView(Synthesis([generated]), None, None, None, lambda size: real, discriminated)
         )
 
     whole = OneWayDiscriminator(SIDE, 4, sentence_dim=6), torch.zeros(2, 6)  # it shows no layers and does not count
     generated = torch.randn(2, 3, SIDE, SIDE, requires_grad=True)
     expected = sum(
         (mine - theirs).abs().mean()
-        for mine, theirs in zip(judge.verdict(generated, told_here).layers[:-1], verdict.layers[:-1])
+        for mine, theirs in zip(discriminator.verdict(generated, told_here).layers[:-1], verdict.layers[:-1])
     )
     assert torch.allclose(distance(generated, told_here), 10 * expected)
     assert distance(generated, told_nowhere) == 0 and distance(real, told_here) == 0
@@ -122,8 +125,8 @@ def test_with_context_a_cell_sees_beyond_its_surroundings():
     image, changed = torch.randn(2, 1, 3, 32, 32)
     changed[..., :24] = image[..., :24]
     for context, seen in ((0, False), (2, True)):
-        judge = SegmentDiscriminator(32, 4, DIM, side=16, context=context).eval()
-        before, after = judge(image), judge(changed)
+        discriminator = SegmentDiscriminator(32, 4, DIM, side=16, context=context).eval()
+        before, after = discriminator(image), discriminator(changed)
         assert torch.equal(before[..., :6], after[..., :6]) != seen and not torch.equal(before, after)
 
 
@@ -201,8 +204,8 @@ def test_training_tells_crops_of_some_segments_and_of_a_quarter_of_the_images_no
 
 def test_the_wrong_pairs_of_places_are_their_masks_with_what_was_said_of_others(chunk_told):
     module, chunk = chunk_told
-    judge = module.discriminators[1]
-    features, right = torch.zeros(200, 8, 16, 16), judge.condition(chunk.told)
+    discriminator = module.discriminators[1]
+    features, right = torch.zeros(200, 8, 16, 16), discriminator.condition(chunk.told)
     same, wrong = module._mismatched(chunk, features, right)
     assert same is features
     both = (right[:, -1] > 0) & (wrong[:, -1] > 0)

@@ -90,7 +90,7 @@ def test_gradients_of_the_resnet_encoder_equal_the_originals(name):
         assert measured[key].norm().item() == pytest.approx(double, rel=limit, abs=1e-10), key
 
 
-def test_renormalised_pictures_are_those_of_imagenet(filled_resnet):
+def test_renormalised_images_are_those_of_imagenet(filled_resnet):
     images = torch.rand(1, 3, 224, 224, dtype=torch.float64) * 2 - 1
     mean = torch.tensor([0.485, 0.456, 0.406], dtype=torch.float64)[:, None, None]
     std = torch.tensor([0.229, 0.224, 0.225], dtype=torch.float64)[:, None, None]
@@ -137,7 +137,7 @@ def test_weights_come_from_a_file_of_that_network(tmp_path, filled_resnet):
         encoder.weights = before
 
 
-def test_small_encoder_takes_pictures_of_any_size():
+def test_small_encoder_takes_images_of_any_size():
     encoder = SmallCaptionEncoder(dim=8, channels=2, image_size=16).eval()
     assert encoder(torch.zeros(2, 3, 16, 16)).shape == encoder(torch.zeros(2, 3, 40, 40)).shape == (2, 8)
 
@@ -275,7 +275,7 @@ def test_end_is_learnt_only_if_asked_for(train, end_token):
     assert (gradient[0] < 0) == end_token  # a step makes <end> likelier only where it is a target
 
 
-def test_checkpoint_alone_captions_pictures(train, birds, tmp_path):
+def test_checkpoint_alone_captions_images(train, birds, tmp_path):
     data = birds()
     trainer = train(small_stream(max_words=5), data, max_steps=2)
     trainer.save_checkpoint(tmp_path / "stream.ckpt")

@@ -9,7 +9,7 @@ from t2igan.networks.ssagan import SSAGANGenerator
 from t2igan.nn.config import Configured, build, config_of
 
 
-def test_a_network_is_built_again_from_its_recipe():
+def test_a_network_is_built_again_from_its_config():
     config = config_of(SSAGANGenerator(16, channels=4))
     assert config["class_path"] == "t2igan.models.ssagan.SSAGANGenerator"
     assert config["init_args"]["image_size"] == 16
@@ -20,7 +20,7 @@ def test_a_network_is_built_again_from_its_recipe():
     }
 
 
-def test_recipes_nest_and_survive_a_checkpoint(tmp_path):
+def test_configs_nest_and_survive_a_checkpoint(tmp_path):
     module = SSAGAN("x.ckpt", generator=SSAGANGenerator(256, 2), generator_losses=[DAMSMLoss(0.3, Gammas(1, 2, 3))])
     torch.save(config_of(module), tmp_path / "config.pt")
     twin = build(torch.load(tmp_path / "config.pt", weights_only=True))

@@ -27,8 +27,8 @@ def area(sheet, colour):
     return int((np.abs(np.asarray(sheet).astype(int) - colour).max(-1) < 8).sum())
 
 
-def test_the_sheet_shows_pictures_of_both_splits_whole(store):
-    sheet = contact_sheet(store, pictures=3, columns=3, cell_pixels=76)
+def test_the_sheet_shows_images_of_both_splits_whole(store):
+    sheet = contact_sheet(store, most=3, columns=3, cell_pixels=76)
     one = 76 * 38
     assert area(sheet, (250, 0, 0)) == 3 * one and area(sheet, (0, 0, 250)) == 2 * one
     rows = np.abs(np.asarray(sheet).astype(int) - (250, 0, 0)).max(-1).min(1) < 8

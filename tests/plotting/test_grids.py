@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from t2igan.errors import UserError
-from t2igan.plotting.grids import captioned_grid, font, rows_grid, to_picture, wrap
+from t2igan.plotting.grids import captioned_grid, font, rows_grid, to_pil, wrap
 
 
 def pictures(count: int, size: int = 8) -> torch.Tensor:
@@ -12,9 +12,9 @@ def pictures(count: int, size: int = 8) -> torch.Tensor:
     )
 
 
-def test_pictures_are_enlarged_with_hard_edges_by_whole_factors() -> None:
+def test_images_are_enlarged_with_hard_edges_by_whole_factors() -> None:
     image = pictures(1)[0]
-    enlarged = np.asarray(to_picture(image, 32))
+    enlarged = np.asarray(to_pil(image, 32))
     assert enlarged.shape == (32, 32, 3)
     assert np.array_equal(enlarged[::4, ::4], image.permute(1, 2, 0).numpy())
     assert np.array_equal(enlarged[3::4, 3::4], image.permute(1, 2, 0).numpy())
@@ -24,12 +24,12 @@ def test_pictures_are_enlarged_with_hard_edges_by_whole_factors() -> None:
     ("shape", "size"), [((3, 8, 8), (21, 21)), ((3, 40, 20), (10, 21)), ((3, 8, 16), (21, 10))]
 )
 def test_longer_side_is_the_cell(shape: tuple[int, ...], size: tuple[int, int]) -> None:
-    assert to_picture(torch.zeros(shape, dtype=torch.uint8), 21).size == size
+    assert to_pil(torch.zeros(shape, dtype=torch.uint8), 21).size == size
 
 
-def test_float_pictures_are_refused() -> None:
+def test_float_images_are_refused() -> None:
     with pytest.raises(ValueError, match="uint8"):
-        to_picture(torch.zeros(3, 8, 8))
+        to_pil(torch.zeros(3, 8, 8))
 
 
 def test_wrapped_lines_fit_and_lose_nothing() -> None:
@@ -40,7 +40,7 @@ def test_wrapped_lines_fit_and_lose_nothing() -> None:
     assert wrap("", font(12), 100) == []
 
 
-def test_grid_shows_every_picture() -> None:
+def test_grid_shows_every_image() -> None:
     flat = torch.zeros(5, 3, 4, 4, dtype=torch.uint8)
     for number in range(5):
         flat[number, 0] = 40 + 40 * number
@@ -63,7 +63,7 @@ def test_captions_titles_and_labels_change_the_sheet() -> None:
     assert longer.height > plain.height and longer.width == plain.width
 
 
-def test_list_of_pictures_of_different_sizes() -> None:
+def test_list_of_images_of_different_sizes() -> None:
     grid = captioned_grid([pictures(1, 8)[0], pictures(1, 64)[0]], ["one", "two"], columns=2, cell_pixels=48)
     assert grid.width > 2 * 48
 

@@ -81,7 +81,7 @@ def test_the_plan_that_is_shown_is_a_plan(tmp_path, monkeypatch, drawn_birds_sto
     assert len([step for step in trained if "--model.text_mode" in step.command]) == 3
 
 
-def test_table_and_picture_of_the_quickstart_are_there():
+def test_table_and_image_of_the_quickstart_are_there():
     assert "QUICKSTART" not in README
     for image in re.findall(r"!\[[^\]]*\]\(([^)]+)\)", README):
         assert (ROOT / image).is_file()

@@ -169,7 +169,7 @@ def test_an_address_that_is_none_is_left_out(run_folder, content):
     assert run.page is None and run.sync is None
 
 
-def test_of_several_picture_sizes_the_largest_comes_first():
+def test_of_several_image_sizes_the_largest_comes_first():
     columns = ["train/margin_64", "train/margin_256", "train/margin_128", "train/loss_d", "train/loss_d_256"]
     assert first_curves(columns) == ["train/loss_d", "train/margin_256"]
 

@@ -52,7 +52,7 @@ def test_subjects_of_one_name_are_told_apart():
 
 
 def test_values_of_different_damsms_have_columns_of_their_own():
-    (board,) = boards([record("a"), record("b", judge="bb" * 32)])
+    (board,) = boards([record("a"), record("b", damsm_sha256="bb" * 32)])
     assert board.headers == [
         "FD, classifier ↓",
         "R-precision, DAMSM [aaaaaaaa] ↑ ± folds",
@@ -111,14 +111,14 @@ def test_every_kind_of_spread_that_is_recorded_has_its_words():
     assert recorded == {"folds", "subsets", "segments", "images", "captions", "bootstrap"} <= SPREADS.keys()
 
 
-def test_rows_of_another_number_of_pictures_are_a_table_of_their_own():
+def test_rows_of_another_number_of_images_are_a_table_of_their_own():
     few, many = record("a", n_generated=100), record("b", n_generated=1000)
     tables = boards([few, many, record("c", n_generated=100)])
     assert [(board.count, names(board)) for board in tables] == [(100, ["a", "c"]), (1000, ["b"])]
     assert [board.title.rpartition(", ")[2] for board in tables] == ["100 images", "1,000 images"]
 
 
-def test_runs_on_another_number_of_pictures_are_not_averaged():
+def test_runs_on_another_number_of_images_are_not_averaged():
     runs = [make_repeated("a", seed, 10.0 * seed) for seed in (1, 2)]
     tables = boards([runs[0], replace(runs[1], n_generated=30)])
     assert [[row.title for row in board.rows] for board in tables] == [["a-1"], ["a-2"]]
@@ -327,7 +327,7 @@ def test_markdown():
 
 
 def test_a_narrow_terminal_shows_every_number_whole():
-    (board,) = boards([record("a"), record("b", judge="bb" * 32)])
+    (board,) = boards([record("a"), record("b", damsm_sha256="bb" * 32)])
     wide, narrow = printed(board, 200), printed(board, 75)
     assert any("subject" in line and "FD, classifier" in line for line in wide.splitlines())
     assert any("FD, classifier" in line and line.count("12.35") == 2 for line in narrow.splitlines())

@@ -172,7 +172,7 @@ def test_the_numbers_of_images_must_agree_exactly(changes, difference):
     assert differences_from(like(**changes)) == difference
 
 
-def test_copies_are_no_pictures():
+def test_copies_are_no_images():
     folder = SubjectCard("images", "DM-GAN", n_distinct=6000)
     assert differences_from(like(subject=folder)) == ["images: 30,000, ours 6,000 and 24,000 copies"]
     # As many as were published, and one of them 30,000 times more.
@@ -193,7 +193,7 @@ def test_an_edited_record_does_not_speak_for_its_table():
     assert differences_of(number, board) == ["test images: 2,933, ours 600"]
 
 
-def test_30000_pictures_do_not_pass_where_one_pass_is_published():
+def test_30000_images_do_not_pass_where_one_pass_is_published():
     """Before, any number from the protocol's on was enough."""
     record = like("cub/ssagan", "SSAGAN", n_generated=30_000)
     (found,) = differences_from(record, "fid", "SSA-GAN", "paper")

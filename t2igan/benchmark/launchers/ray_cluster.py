@@ -14,6 +14,7 @@ from t2igan.benchmark.launchers.base import INTERRUPTED, Command, Handle, Launch
 from t2igan.benchmark.steps import Step
 from t2igan.cpus import GIVEN_THREADS, SLEEP_WHILE_WAITING, THREADS, available_cpus
 from t2igan.errors import UserError
+from t2igan.optional import library
 
 MANY = 10_000
 CONNECT_SECONDS = 10.0
@@ -42,10 +43,7 @@ class RayLauncher(Launcher):
         # Ray runs tasks at nice 15: beside other work a training would get hardly any of the processor. This is for
         # a cluster of its own; another one was started before.
         os.environ.setdefault("RAY_worker_niceness", "0")
-        try:
-            import ray
-        except ImportError as error:
-            raise UserError("launcher: no ray here; pip install 't2igan[ray]', or take kind: local") from error
+        ray = library("ray", "launchers of kind ray", "t2igan[ray]", "take kind: local")
         self.ray, self.cpus, self.gpus = ray, cpus, gpus
         try:
             _expect_someone(address)

@@ -10,6 +10,7 @@ from t2igan.benchmark.launchers.base import Command, Handle, Launcher, wait_for
 from t2igan.benchmark.steps import Step
 from t2igan.cpus import GIVEN_THREADS, SLEEP_WHILE_WAITING, THREADS
 from t2igan.errors import UserError
+from t2igan.optional import library
 
 MANY = 10_000
 FOLDER = "slurm"
@@ -49,12 +50,7 @@ class SlurmLauncher(Launcher):
         setup: Sequence[str] = (),
         options: dict[str, Any] | None = None,
     ) -> None:
-        try:
-            import submitit
-        except ImportError as error:
-            raise UserError(
-                "launcher: submitit is not installed; pip install 't2igan[slurm]', or take kind: local"
-            ) from error
+        submitit = library("submitit", "launchers of kind slurm", "t2igan[slurm]", "take kind: local")
         if submitit.SlurmExecutor.affinity() < 0:
             raise UserError("launcher: there is no sbatch on this machine; go to the cluster's login node")
         self.submitit, self.slots, self.gpus, self.cpus = submitit, jobs, gpus, cpus

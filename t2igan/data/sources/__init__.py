@@ -7,9 +7,9 @@ from typing import Any, Literal, get_args
 from t2igan.data.sources.base import Listing, RawImage, Source
 from t2igan.data.sources.coco import COCOSource
 from t2igan.data.sources.cub import CUBSource, SplitScheme
-from t2igan.data.sources.drawn_birds.source import DrawnBirdsRecipe, write_drawn_birds
+from t2igan.data.sources.drawn_birds.source import DrawnBirdsConfig, write_drawn_birds
 from t2igan.data.sources.folder import FolderSource
-from t2igan.data.sources.scenes.source import FACTS, ScenesRecipe, ScenesSource, write_scenes
+from t2igan.data.sources.scenes.source import FACTS, ScenesConfig, ScenesSource, write_scenes
 from t2igan.errors import UserError
 
 __all__ = [
@@ -31,8 +31,8 @@ KINDS: tuple[str, ...] = get_args(Kind)
 
 # What draws a data set, how by default, and the last file that it writes.
 _DRAWN: dict[str, tuple[Callable[..., None], Callable[[], Any], str]] = {
-    "drawn-birds": (write_drawn_birds, DrawnBirdsRecipe, "attributes.json"),
-    "scenes": (write_scenes, ScenesRecipe, FACTS),
+    "drawn-birds": (write_drawn_birds, DrawnBirdsConfig, "attributes.json"),
+    "scenes": (write_scenes, ScenesConfig, FACTS),
 }
 
 
@@ -44,14 +44,14 @@ def make_source(kind: Kind, root: str | Path, split: str | None = None, **option
         root: the folder of the data set; of ``"folder"``: of its images.
         split: see the reader; default: the reader's.
         **options: of the reader, :class:`CUBSource`, :class:`COCOSource`, :class:`ScenesSource` or
-            :class:`FolderSource`. Drawn birds are read as CUB; ``recipe``, ``workers`` and ``progress`` of
+            :class:`FolderSource`. Drawn birds are read as CUB; ``config``, ``workers`` and ``progress`` of
             :func:`~t2igan.data.sources.drawn_birds.source.write_drawn_birds` and
             :func:`~t2igan.data.sources.scenes.source.write_scenes` tell how birds and scenes are drawn, where they
             are not there already.
 
     Raises:
         UserError: unknown kind or split, files that describe the data set are missing, or ``root`` holds what
-            was drawn with another recipe.
+            was drawn with another config.
     """
     if kind not in KINDS:
         raise UserError(f"unknown data set {kind!r}; choose one of {', '.join(KINDS)}")
@@ -64,8 +64,8 @@ def make_source(kind: Kind, root: str | Path, split: str | None = None, **option
     if kind == "scenes" and split is not None:
         raise UserError(f"drawn scenes have one split, not {split!r}; leave split out")
     if kind in _DRAWN:
-        write, recipe, last = _DRAWN[kind]
-        drawing = {name: options.pop(name) for name in ("recipe", "workers", "progress") if name in options}
-        if "recipe" in drawing or not (Path(root) / last).is_file():
-            write(Path(root), **{"recipe": recipe(), **drawing})
+        write, config, last = _DRAWN[kind]
+        drawing = {name: options.pop(name) for name in ("config", "workers", "progress") if name in options}
+        if "config" in drawing or not (Path(root) / last).is_file():
+            write(Path(root), **{"config": config(), **drawing})
     return ScenesSource(root, **options) if kind == "scenes" else CUBSource(root, name=kind, **options)

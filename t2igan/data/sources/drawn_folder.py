@@ -12,7 +12,7 @@ from t2igan.data.rendering import serve_the_parent
 from t2igan.errors import UserError
 from t2igan.files import whole_file
 
-RECIPE = "recipe.json"
+CONFIG = "recipe.json"  # as the first versions wrote it: their folders go on
 
 Item = TypeVar("Item")
 Made = TypeVar("Made")
@@ -29,7 +29,7 @@ def claim(root: Path, what: str, wanted: Mapping[str, Any]) -> None:
     Raises:
         UserError: the folder holds something else, or the same drawn otherwise.
     """
-    path = root / RECIPE
+    path = root / CONFIG
     if path.exists():
         try:
             found = json.loads(path.read_text(encoding="utf-8"))
@@ -43,9 +43,9 @@ def claim(root: Path, what: str, wanted: Mapping[str, Any]) -> None:
             raise UserError(f"{path} belongs to other {what} ({told}); remove {root} or give another folder")
         return
     # A call killed at its very start leaves the partial file behind.
-    strange = root.is_dir() and any(entry.name != f"{RECIPE}.new" for entry in root.iterdir())
+    strange = root.is_dir() and any(entry.name != f"{CONFIG}.new" for entry in root.iterdir())
     if root.is_file() or strange:
-        raise UserError(f"{root} is not empty and holds no {RECIPE} of {what}; give a new or empty folder")
+        raise UserError(f"{root} is not empty and holds no {CONFIG} of {what}; give a new or empty folder")
     root.mkdir(parents=True, exist_ok=True)
     write_bytes(path, as_json(wanted))
 

@@ -3,7 +3,7 @@
 import copy
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Literal
+from typing import Generic, Literal, TypeVar
 
 import numpy as np
 import torch
@@ -25,6 +25,7 @@ from t2igan.nn.images import to_signed
 CAPTIONS_AT_A_TIME = 512
 
 Rows = tuple[Tensor, ...]
+Network = TypeVar("Network", Clip | SegmentEncoder, Segmenter | TransformersSegmenter, LpipsNetwork)
 
 
 class Embedder(ABC):
@@ -175,25 +176,31 @@ class DamsmEmbedder(CaptionEmbedder):
         return torch.cat(sentences)[torch.tensor(places, device=device)]
 
 
-class JointEmbedder(CaptionEmbedder):
-    """Image vectors of a joint encoder of images and texts.
+class WholeEmbedder(Embedder, Generic[Network]):
+    """A network that sees images as stored, and whose one digest says all of it.
 
     Args:
-        encoder: moved to ``device``.
+        network: moved to ``device``.
         device: where to compute.
     """
 
-    name, source = "joint encoder", "uint8"
+    source = "uint8"
 
-    def __init__(self, encoder: Clip | SegmentEncoder, device: torch.device) -> None:
-        self.encoder = encoder.to(device)
-        self.sha256 = encoder.sha256
+    def __init__(self, network: Network, device: torch.device) -> None:
+        self.network: Network = network.to(device)
+        self.sha256 = network.sha256
+
+
+class JointEmbedder(WholeEmbedder[Clip | SegmentEncoder], CaptionEmbedder):
+    """Image vectors of a joint encoder of images and texts."""
+
+    name = "joint encoder"
 
     def _embed(self, images: Tensor) -> Rows:
-        return (self.encoder.image_vectors(images),)
+        return (self.network.image_vectors(images),)
 
     def _encode(self, split: StoreSplit, protocol: Protocol) -> Tensor:
-        return self.encoder.caption_vectors([split.caption_text(caption) for caption in range(split.n_captions)])
+        return self.network.caption_vectors([split.caption_text(caption) for caption in range(split.n_captions)])
 
 
 class ClipEmbedder(JointEmbedder):
@@ -202,36 +209,19 @@ class ClipEmbedder(JointEmbedder):
     name = "clip"
 
 
-class SegmenterEmbedder(Embedder):
-    """The label of each pixel, uint8 (B, H, W).
+class SegmenterEmbedder(WholeEmbedder[Segmenter | TransformersSegmenter]):
+    """The label of each pixel, uint8 (B, H, W)."""
 
-    Args:
-        segmenter: moved to ``device``.
-        device: where to compute.
-    """
-
-    name, source = "segmenter", "uint8"
-
-    def __init__(self, segmenter: Segmenter | TransformersSegmenter, device: torch.device) -> None:
-        self.segmenter = segmenter.to(device)
-        self.sha256 = segmenter.sha256
+    name = "segmenter"
 
     def _embed(self, images: Tensor) -> Rows:
-        return (self.segmenter.label_maps(images),)
+        return (self.network.label_maps(images),)
 
 
-class PairEmbedder(Embedder):
-    """Mean LPIPS distance between the samples of each caption, (B, K, 3, S, S) -> (B,).
+class PairEmbedder(WholeEmbedder[LpipsNetwork]):
+    """Mean LPIPS distance between the samples of each caption, (B, K, 3, S, S) -> (B,)."""
 
-    Args:
-        network: moved to ``device``.
-        device: where to compute.
-    """
-
-    name, source = "lpips", "uint8"
-
-    def __init__(self, network: LpipsNetwork, device: torch.device) -> None:
-        self._network, self.sha256 = network.to(device), network.sha256
+    name = "lpips"
 
     def _embed(self, images: Tensor) -> Rows:
-        return (self._network.diversity(to_signed(images)),)
+        return (self.network.diversity(to_signed(images)),)

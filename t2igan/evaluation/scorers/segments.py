@@ -124,7 +124,7 @@ class LocalDistances(SegmentEmbedder):
 
     def _values(self, seen: Tensor | None, images: Tensor, told: Told, segments: Segments) -> Tensor:
         assert isinstance(self._network, JointEmbedder)
-        encoder, masks = self._network.encoder, segments.masks
+        encoder, masks = self._network.network, segments.masks
         crops = crop_segments(images, _on(segments, images), encoder.side)
         vectors, texts = encoder.image_vectors(crops), encoder.caption_vectors(segments.flat_texts)
         return spatext.cosine_distances(vectors, texts).cpu().masked_fill(~masks.any(2).any(1), torch.nan)
@@ -135,7 +135,7 @@ class LocalIoUs(SegmentEmbedder):
 
     def _seen(self, images: Tensor) -> Tensor | None:
         assert isinstance(self._network, SegmenterEmbedder)
-        return self._network.segmenter.label_maps(images).cpu()
+        return self._network.network.label_maps(images).cpu()
 
     def _values(self, seen: Tensor | None, images: Tensor, told: Told, segments: Segments) -> Tensor:
         assert seen is not None

@@ -11,7 +11,7 @@ from PIL import Image
 
 from t2igan.data.sources.drawn_birds.captions import write_captions
 from t2igan.data.sources.drawn_birds.painter import PARTS, render_bird
-from t2igan.data.sources.drawn_birds.source import DrawnBirdsRecipe, write_drawn_birds
+from t2igan.data.sources.drawn_birds.source import DrawnBirdsConfig, write_drawn_birds
 from t2igan.data.sources.drawn_birds.species import (
     PALETTE,
     BirdAttributes,
@@ -23,7 +23,7 @@ from t2igan.data.sources.drawn_birds.species import (
 )
 from t2igan.errors import UserError
 
-SMALL = DrawnBirdsRecipe(
+SMALL = DrawnBirdsConfig(
     train_species=4,
     test_species=2,
     train_images_per_species=2,
@@ -126,7 +126,7 @@ def test_mirrored_bird_looks_the_other_way() -> None:
         assert sign * (beak - tail) > 20
 
 
-def test_same_seed_same_picture_other_seed_another() -> None:
+def test_same_seed_same_image_other_seed_another() -> None:
     attributes, _ = birds(1)[0]
     first, again, other = (render_bird(attributes, 64, np.random.default_rng(seed))[0] for seed in (1, 1, 2))
     assert np.array_equal(first, again)
@@ -218,7 +218,7 @@ def test_captions_are_varied_and_of_fitting_length() -> None:
         assert not re.search(r"\ba [aeio]|\ban [^aeio]|  | ,|\b(\w+) \1\b", caption), caption
 
 
-def test_captions_of_a_picture_differ() -> None:
+def test_captions_of_a_image_differ() -> None:
     attributes, rng = birds(1)[0]
     assert len(set(write_captions(attributes, 30, rng))) == 30
 
@@ -287,7 +287,7 @@ def test_resumed_writing_gives_identical_bytes_and_keeps_what_is_there(tmp_path:
     assert images[-1].stat().st_mtime_ns == untouched
 
 
-def test_another_recipe_in_the_folder_is_refused(written: Path) -> None:
+def test_another_config_in_the_folder_is_refused(written: Path) -> None:
     with pytest.raises(UserError, match=r"recipe\.json.*seed 5 instead of 6.*another folder"):
         write_drawn_birds(written, replace(SMALL, seed=6))
 
@@ -300,6 +300,6 @@ def test_a_strange_folder_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("key", "value"), [("train_species", 0), ("image_pixels", 8), ("seed", -1)])
-def test_senseless_recipes_are_refused(key: str, value: int) -> None:
+def test_senseless_configs_are_refused(key: str, value: int) -> None:
     with pytest.raises(UserError, match=key):
         replace(SMALL, **{key: value})

@@ -2,11 +2,11 @@ import pytest
 
 from t2igan.data.prepare import prepare
 from t2igan.data.sources import KINDS, FolderSource, Listing, make_source
-from t2igan.data.sources.drawn_birds.source import DrawnBirdsRecipe
+from t2igan.data.sources.drawn_birds.source import DrawnBirdsConfig
 from t2igan.data.store import open_store
 from t2igan.errors import UserError
 
-SMALL = DrawnBirdsRecipe(
+SMALL = DrawnBirdsConfig(
     train_species=3, test_species=2, train_images_per_species=2, test_images_per_species=3, image_pixels=64
 )
 
@@ -14,7 +14,7 @@ SMALL = DrawnBirdsRecipe(
 def test_drawn_birds_are_drawn_once_and_read_as_cub(tmp_path):
     drawn = []
     source = make_source(
-        "drawn-birds", tmp_path / "birds", recipe=SMALL, workers=1, progress=lambda *now: drawn.append(now)
+        "drawn-birds", tmp_path / "birds", config=SMALL, workers=1, progress=lambda *now: drawn.append(now)
     )
     images, problems = source.scan()
     assert problems == [] and source.name == "drawn-birds" and source.vocabulary is None
@@ -23,22 +23,22 @@ def test_drawn_birds_are_drawn_once_and_read_as_cub(tmp_path):
     assert drawn[-1] == (12, 12)
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "birds").rglob("*") if path.is_file()}
     again, _ = make_source("drawn-birds", tmp_path / "birds").scan()
-    assert again == images, "without a recipe, what is there is read"
+    assert again == images, "without a config, what is there is read"
     assert before == {path: path.stat().st_mtime_ns for path in before}
 
 
 def test_a_half_drawn_set_is_finished(tmp_path):
-    make_source("drawn-birds", tmp_path, recipe=SMALL, workers=1)
+    make_source("drawn-birds", tmp_path, config=SMALL, workers=1)
     for path in (tmp_path / "attributes.json", tmp_path / "test" / "filenames.pickle"):
         path.unlink()
-    images, problems = make_source("drawn-birds", tmp_path, recipe=SMALL, workers=1).scan()
+    images, problems = make_source("drawn-birds", tmp_path, config=SMALL, workers=1).scan()
     assert len(images) == 12 and not problems
 
 
-def test_another_recipe_is_refused(tmp_path):
-    make_source("drawn-birds", tmp_path, recipe=SMALL, workers=1)
+def test_another_config_is_refused(tmp_path):
+    make_source("drawn-birds", tmp_path, config=SMALL, workers=1)
     with pytest.raises(UserError, match="other drawn birds"):
-        make_source("drawn-birds", tmp_path, recipe=DrawnBirdsRecipe(), workers=1)
+        make_source("drawn-birds", tmp_path, config=DrawnBirdsConfig(), workers=1)
 
 
 def test_the_crop_is_a_property_of_the_source(drawn_birds_root, drawn_birds_store, tmp_path):

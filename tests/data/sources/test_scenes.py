@@ -18,7 +18,7 @@ from t2igan.data.sources.coco import COCOSource
 from t2igan.data.sources.drawn_birds.species import PALETTE
 from t2igan.data.sources.scenes.painter import paint_scene
 from t2igan.data.sources.scenes.sentences import Mention, describe, write_captions, write_narrative
-from t2igan.data.sources.scenes.source import ScenesRecipe, ScenesSource, write_scenes
+from t2igan.data.sources.scenes.source import ScenesConfig, ScenesSource, write_scenes
 from t2igan.data.sources.scenes.traces import speak
 from t2igan.data.sources.scenes.world import (
     COLORS,
@@ -35,7 +35,7 @@ from t2igan.layout.labels import COCO_STUFF
 from t2igan.layout.localized import narrative_words, read_localized
 from t2igan.layout.narratives import read_tagged
 
-SMALL = ScenesRecipe(train_images=10, val_images=6, image_pixels=64, seed=5)
+SMALL = ScenesConfig(train_images=10, val_images=6, image_pixels=64, seed=5)
 
 
 def contents(root: Path) -> dict[str, bytes]:
@@ -316,7 +316,7 @@ def test_killed_drawing_leaves_no_process_and_goes_on(tmp_path):
     root = tmp_path / "scenes"
     code = (
         "from pathlib import Path; from t2igan.data.sources.scenes.source import *\n"
-        f"if __name__ == '__main__': write_scenes(Path({str(root)!r}), ScenesRecipe(400, 4, image_pixels=64), 2)"
+        f"if __name__ == '__main__': write_scenes(Path({str(root)!r}), ScenesConfig(400, 4, image_pixels=64), 2)"
     )
     script = tmp_path / "draw.py"
     script.write_text(code)
@@ -345,7 +345,7 @@ def running(process):
 
 def test_make_source_draws_once(tmp_path):
     root = tmp_path / "scenes"
-    source = make_source("scenes", root, recipe=replace(SMALL, train_images=2, val_images=1), workers=1)
+    source = make_source("scenes", root, config=replace(SMALL, train_images=2, val_images=1), workers=1)
     assert len(source.scan()[0]) == 3
     before = contents(root)
     make_source("scenes", root, captions_per_image=2)
@@ -353,7 +353,7 @@ def test_make_source_draws_once(tmp_path):
     with pytest.raises(UserError, match="one split"):
         make_source("scenes", root, "zero-shot")
     with pytest.raises(UserError, match=r"recipe\.json.*train_images 2 instead of 4"):
-        make_source("scenes", root, recipe=replace(SMALL, train_images=4, val_images=1))
+        make_source("scenes", root, config=replace(SMALL, train_images=4, val_images=1))
 
 
 @pytest.mark.parametrize("content", ["[]", '{"x": {"class": "red boat"}}', '{"1": {}}', '{"1": 3}'])
@@ -377,6 +377,6 @@ def test_a_strange_folder_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("key", "value"), [("train_images", 0), ("val_images", -1), ("image_pixels", 8), ("seed", -1), ("unseen", 1.5)]
 )
-def test_senseless_recipes_are_refused(key, value):
+def test_senseless_configs_are_refused(key, value):
     with pytest.raises(UserError, match=key):
         replace(SMALL, **{key: value})

@@ -90,7 +90,7 @@ def test_a_second_metric_and_a_second_protocol_draw_what_is_new_alone(
 
 
 @pytest.mark.parametrize("change", [{"noise_seed": 1}, {"words": 3}, {"quantisation": "truncate"}])
-def test_other_pictures_are_other_content(checkpoints, store, protocol, tmp_path, generated, change):
+def test_other_images_are_other_content(checkpoints, store, protocol, tmp_path, generated, change):
     protocol = replace(protocol, metrics=ALL[:1], bootstrap=0)
     score(checkpoints, store, protocol, tmp_path / "cache")
     changed = replace(protocol, **change)

@@ -56,7 +56,7 @@ def test_captions_are_those_of_the_evaluation_items(split):
     assert torch.equal(lengths, expected.lengths)
 
 
-def test_pictures_do_not_depend_on_the_batch_size(module, split, protocol):
+def test_images_do_not_depend_on_the_batch_size(module, split, protocol):
     numbers = range(150, 180)
     wanted = draw(module, split, protocol, numbers, batch_size=30)
     assert wanted[0].tolist() == list(numbers)
@@ -65,7 +65,7 @@ def test_pictures_do_not_depend_on_the_batch_size(module, split, protocol):
         assert all(torch.equal(column, other) for column, other in zip(found, wanted))
 
 
-def test_pictures_do_not_depend_on_which_others_are_drawn(module, split, protocol):
+def test_images_do_not_depend_on_which_others_are_drawn(module, split, protocol):
     together = draw(module, split, protocol, range(20), batch_size=20)[2]
     alone = draw(module, split, protocol, [13], batch_size=20)[2]
     assert torch.equal(together[13], alone[0])
@@ -104,7 +104,7 @@ def test_noise_of_the_protocol(protocol):
     assert torch.equal(mean[:, :12], plain[:, :12]) and not mean[:, 12:].any()
 
 
-def test_pictures_follow_the_noise_of_the_protocol(module, split, protocol):
+def test_images_follow_the_noise_of_the_protocol(module, split, protocol):
     plain = draw(module, split, protocol, range(6), 6)[2]
     narrow = draw(module, split, replace(protocol, truncation=2.0, noise_scale=0.88), range(6), 6)[2]
     assert (plain - narrow).abs().max() > 0.001
@@ -112,7 +112,7 @@ def test_pictures_follow_the_noise_of_the_protocol(module, split, protocol):
     assert torch.equal(*silent)  # the same caption twice, without noise
 
 
-def test_a_caption_drawn_twice_gives_two_pictures(module, split, protocol):
+def test_a_caption_drawn_twice_gives_two_images(module, split, protocol):
     generated = draw(module, split, protocol, [0, 160], batch_size=2, count=161)[2]
     plan = plan_images(split, 161)
     assert plan.captions[0] == plan.captions[160]

@@ -193,7 +193,7 @@ def test_what_cannot_be_computed_costs_no_other_value():
     assert not any("\n" in reason for reason in failed.values())
 
 
-def test_pictures_as_drawn_reach_the_network_as_drawn():
+def test_images_as_drawn_reach_the_network_as_drawn():
     generated = torch.rand(5, 3, 4, 4) * 2 - 1
     stored = ((generated + 1) * 127.5).to(torch.uint8)
     part = NumberedImages(torch.arange(5), stored, generated)

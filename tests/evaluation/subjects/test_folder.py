@@ -15,7 +15,7 @@ from t2igan.evaluation.subjects.generated import load_checkpoint_subject, load_g
 from t2igan.layout.narratives import Narrative
 from t2igan.nn.images import to_uint8
 from t2igan.nn.noise import caption_noise
-from t2igan.plotting.grids import to_picture
+from t2igan.plotting.grids import to_pil
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +109,7 @@ def test_a_folder_scores_what_a_checkpoint_scores(tmp_path, checkpoints, store, 
         image = split.caption_image(caption)
         path = folder / f"{split.keys[image]}_c{caption - split.captions_of(image).start}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
-        to_picture(to_uint8(generated)[0]).save(path)
+        to_pil(to_uint8(generated)[0]).save(path)
     specs = (*protocol.metrics, KID(flavour="classifier", subsets=3, subset_size=5))
     protocol = replace(protocol, images=split.n_captions, words=99, metrics=specs, bootstrap=20)
     damsms, classifier = (

@@ -21,10 +21,10 @@ from t2igan.data.sources.drawn_birds.species import (
 from t2igan.data.sources.drawn_folder import as_json, claim, make_all, replace, write_bytes
 from t2igan.errors import UserError
 
-__all__ = ["BirdAttributes", "DrawnBirdsRecipe", "Species", "render_bird", "write_drawn_birds"]
+__all__ = ["BirdAttributes", "DrawnBirdsConfig", "Species", "render_bird", "write_drawn_birds"]
 
 RENDERER = 1
-"""Raised whenever the same recipe would give other pictures or captions."""
+"""Raised whenever the same config would give other pictures or captions."""
 
 JPEG_QUALITY = 95
 
@@ -35,7 +35,7 @@ _ATTRIBUTES, _PAINTING, _CAPTIONS = 2, 3, 4
 
 
 @dataclass(frozen=True)
-class DrawnBirdsRecipe:
+class DrawnBirdsConfig:
     """All that determines the data set, byte for byte.
 
     Attributes:
@@ -88,7 +88,7 @@ class _Picture:
 
 
 def write_drawn_birds(
-    root: Path, recipe: DrawnBirdsRecipe, workers: int = 0, progress: Callable[[int, int], None] | None = None
+    root: Path, config: DrawnBirdsConfig, workers: int = 0, progress: Callable[[int, int], None] | None = None
 ) -> None:
     """Write the data set below ``root`` in CUB's layout (with AttnGAN's metadata), part maps and attributes.
 
@@ -96,42 +96,42 @@ def write_drawn_birds(
     goes on where an interrupted one stopped and gives the same bytes with any number of workers.
 
     Args:
-        root: Folder to write into; new, empty, or begun with the same recipe.
-        recipe: What to draw.
+        root: Folder to write into; new, empty, or begun with the same config.
+        config: What to draw.
         workers: Processes to draw with; 0 takes all cores, 1 stays in this process.
         progress: Called with (pictures done, pictures in all) after each picture.
 
     Raises:
-        UserError: If ``root`` holds something else, or the recipe asks for more species than can be told apart.
+        UserError: If ``root`` holds something else, or the config asks for more species than can be told apart.
     """
     root = Path(root)
-    train, test = invent_species(recipe.train_species, recipe.test_species, recipe.seed)
-    class_names = name_species(train + test, recipe.seed)
-    pictures = list(_pictures(recipe, train + test, class_names))
-    claim(root, "drawn birds", {"dataset": "drawn-birds", "renderer": RENDERER, **asdict(recipe)})
+    train, test = invent_species(config.train_species, config.test_species, config.seed)
+    class_names = name_species(train + test, config.seed)
+    pictures = list(_pictures(config, train + test, class_names))
+    claim(root, "drawn birds", {"dataset": "drawn-birds", "renderer": RENDERER, **asdict(config)})
     for name in class_names:
         for folder in ("CUB_200_2011/images", "CUB_200_2011/segmentations", "text"):
             (root / folder / name).mkdir(parents=True, exist_ok=True)
     boxes = []
-    for box in make_all(partial(_make, root, recipe), pictures, workers):
+    for box in make_all(partial(_make, root, config), pictures, workers):
         boxes.append(box)
         if progress:
             progress(len(boxes), len(pictures))
     _write_tables(root, pictures, class_names, boxes)
-    _write_metadata(root, recipe, pictures)
+    _write_metadata(root, config, pictures)
 
 
-def _pictures(recipe: DrawnBirdsRecipe, species: list[Species], names: list[str]) -> Iterator[_Picture]:
+def _pictures(config: DrawnBirdsConfig, species: list[Species], names: list[str]) -> Iterator[_Picture]:
     image_id = 0
     for class_id, (one, name) in enumerate(zip(species, names), start=1):
-        split = "train" if class_id <= recipe.train_species else "test"
-        count = recipe.train_images_per_species if split == "train" else recipe.test_images_per_species
+        split = "train" if class_id <= config.train_species else "test"
+        count = config.train_images_per_species if split == "train" else config.test_images_per_species
         for number in range(1, count + 1):
             image_id += 1
             yield _Picture(one, class_id, number, f"{name}/{name.split('.')[1]}_{number:04d}_{image_id}", split)
 
 
-def _make(root: Path, recipe: DrawnBirdsRecipe, picture: _Picture) -> tuple[int, int, int, int]:
+def _make(root: Path, config: DrawnBirdsConfig, picture: _Picture) -> tuple[int, int, int, int]:
     """Make the files of one picture, unless all are there; return the bird's box."""
     image_path = root / "CUB_200_2011/images" / f"{picture.key}.jpg"
     parts_path = root / "CUB_200_2011/segmentations" / f"{picture.key}.png"
@@ -140,9 +140,9 @@ def _make(root: Path, recipe: DrawnBirdsRecipe, picture: _Picture) -> tuple[int,
         kept = _read_parts(parts_path)
         if kept is not None:
             return tight_box(kept)
-    attributes = picture.attributes(recipe.seed)
-    image, parts, box = render_bird(attributes, recipe.image_pixels, picture.generator(recipe.seed, _PAINTING))
-    captions = write_captions(attributes, recipe.captions_per_image, picture.generator(recipe.seed, _CAPTIONS))
+    attributes = picture.attributes(config.seed)
+    image, parts, box = render_bird(attributes, config.image_pixels, picture.generator(config.seed, _PAINTING))
+    captions = write_captions(attributes, config.captions_per_image, picture.generator(config.seed, _CAPTIONS))
     write_bytes(text_path, ("\n".join(captions) + "\n").encode("ascii"))
     colored = Image.fromarray(parts)
     colored.putpalette([value for color in _PART_COLORS for value in color])
@@ -180,7 +180,7 @@ def _write_tables(
         write_bytes(root / "CUB_200_2011" / name, ("\n".join(lines) + "\n").encode("ascii"))
 
 
-def _write_metadata(root: Path, recipe: DrawnBirdsRecipe, pictures: list[_Picture]) -> None:
+def _write_metadata(root: Path, config: DrawnBirdsConfig, pictures: list[_Picture]) -> None:
     """Write AttnGAN's pickles (plain lists, protocol 2) and the attributes of every picture."""
     for split in ("train", "test"):
         (root / split).mkdir(exist_ok=True)
@@ -188,5 +188,5 @@ def _write_metadata(root: Path, recipe: DrawnBirdsRecipe, pictures: list[_Pictur
         keys, class_ids = [picture.key for picture in chosen], [picture.class_id for picture in chosen]
         write_bytes(root / split / "filenames.pickle", pickle.dumps(keys, protocol=2))
         write_bytes(root / split / "class_info.pickle", pickle.dumps(class_ids, protocol=2))
-    attributes = {picture.key: picture.attributes(recipe.seed).flat() for picture in pictures}
+    attributes = {picture.key: picture.attributes(config.seed).flat() for picture in pictures}
     write_bytes(root / "attributes.json", as_json(attributes))

@@ -23,7 +23,7 @@ from t2igan.layout.labels import COCO_STUFF
 from t2igan.plain_files import read_json
 
 RENDERER = 1
-"""Raised whenever the same recipe would give other images or texts."""
+"""Raised whenever the same config would give other images or texts."""
 
 JPEG_QUALITY = 95
 FACTS = "scenes.json"
@@ -34,7 +34,7 @@ _INVENTING, _PAINTING, _CAPTIONS, _SEGMENTS, _NARRATIVES = range(5)
 
 
 @dataclass(frozen=True)
-class ScenesRecipe:
+class ScenesConfig:
     """All that determines the data set, byte for byte.
 
     Attributes:
@@ -84,9 +84,9 @@ class _Picture:
     def generator(self, seed: int, stream: int) -> np.random.Generator:
         return np.random.default_rng([seed, stream, self.number])
 
-    def scene(self, recipe: ScenesRecipe) -> Scene:
-        unseen = 0.0 if self.part == "train" else recipe.unseen
-        return invent_scene(self.generator(recipe.seed, _INVENTING), unseen)
+    def scene(self, config: ScenesConfig) -> Scene:
+        unseen = 0.0 if self.part == "train" else config.unseen
+        return invent_scene(self.generator(config.seed, _INVENTING), unseen)
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ class _Told:
 
 
 def write_scenes(
-    root: Path, recipe: ScenesRecipe, workers: int = 0, progress: Callable[[int, int], None] | None = None
+    root: Path, config: ScenesConfig, workers: int = 0, progress: Callable[[int, int], None] | None = None
 ) -> None:
     """Write images, COCO's captions and instances, COCO-Stuff's label maps and Localized Narratives.
 
@@ -118,8 +118,8 @@ def write_scenes(
     the same call goes on where an interrupted one stopped and gives the same bytes with any number of workers.
 
     Args:
-        root: folder to write into; new, empty, or begun with the same recipe.
-        recipe: what to draw.
+        root: folder to write into; new, empty, or begun with the same config.
+        config: what to draw.
         workers: processes to draw with; 0 takes all cores, 1 stays in this process.
         progress: called with (images done, images in all) after each image.
 
@@ -127,38 +127,38 @@ def write_scenes(
         UserError: ``root`` holds something else.
     """
     root = Path(root)
-    claim(root, "drawn scenes", {"dataset": "scenes", "renderer": RENDERER, **asdict(recipe)})
-    edge = recipe.train_images + 1
+    claim(root, "drawn scenes", {"dataset": "scenes", "renderer": RENDERER, **asdict(config)})
+    edge = config.train_images + 1
     pictures = [_Picture("train", number) for number in range(1, edge)]
-    pictures += [_Picture("val", number) for number in range(edge, edge + recipe.val_images)]
+    pictures += [_Picture("val", number) for number in range(edge, edge + config.val_images)]
     for folder in ("images", "stuffthingmaps"):
         for part in ("train2017", "val2017"):
             (root / folder / part).mkdir(parents=True, exist_ok=True)
     told: list[_Told] = []
-    for each in make_all(partial(_make, root, recipe), pictures, workers):
+    for each in make_all(partial(_make, root, config), pictures, workers):
         told.append(each)
         if progress:
             progress(len(told), len(pictures))
     for part in ("train", "val"):
         chosen = [(picture, text) for picture, text in zip(pictures, told) if picture.part == part]
-        _write_tables(root, recipe, part, chosen)
+        _write_tables(root, config, part, chosen)
     facts = {f"{picture.number:012d}": text.facts for picture, text in zip(pictures, told)}
     write_bytes(root / FACTS, as_json(facts))
 
 
-def _make(root: Path, recipe: ScenesRecipe, picture: _Picture) -> _Told:
+def _make(root: Path, config: ScenesConfig, picture: _Picture) -> _Told:
     """Make the files of one image, unless they are there; returns what the tables hold of it."""
-    scene = picture.scene(recipe)
+    scene = picture.scene(config)
     labels = np.array([COCO_STUFF.value(segment.name) for segment in scene.segments], np.uint8)
     image_path, map_path = root / "images" / f"{picture.stem}.jpg", root / "stuffthingmaps" / f"{picture.stem}.png"
     owners = _read_owners(map_path, labels) if image_path.is_file() else None
     if owners is None:
-        image, owners = paint_scene(scene, recipe.image_pixels, picture.generator(recipe.seed, _PAINTING))
+        image, owners = paint_scene(scene, config.image_pixels, picture.generator(config.seed, _PAINTING))
         stuff_map, drawn = Image.fromarray(labels[owners]), Image.fromarray(image)
         replace(map_path, lambda path: stuff_map.save(path, "PNG"))
         # Full chroma resolution: the colours of small things are what the texts speak of.
         replace(image_path, lambda path: drawn.save(path, "JPEG", quality=JPEG_QUALITY, subsampling=0))
-    return _tell(scene, owners, recipe, picture)
+    return _tell(scene, owners, config, picture)
 
 
 def _read_owners(path: Path, labels: np.ndarray) -> np.ndarray | None:
@@ -173,13 +173,13 @@ def _read_owners(path: Path, labels: np.ndarray) -> np.ndarray | None:
     return owners[found] if np.isin(found, labels).all() else None
 
 
-def _tell(scene: Scene, owners: np.ndarray, recipe: ScenesRecipe, picture: _Picture) -> _Told:
-    rng = picture.generator(recipe.seed, _SEGMENTS)
+def _tell(scene: Scene, owners: np.ndarray, config: ScenesConfig, picture: _Picture) -> _Told:
+    rng = picture.generator(config.seed, _SEGMENTS)
     annotations = [
         _annotation(owners == number, COCO_STUFF.value(segment.name) + 1, describe(segment, rng))
         for number, segment in enumerate(scene.segments)
     ]
-    rng = picture.generator(recipe.seed, _NARRATIVES)
+    rng = picture.generator(config.seed, _NARRATIVES)
     narratives, tagged = [], []
     visible = set(np.unique(owners).tolist())
     for annotator in sorted(rng.choice(100, int(rng.choice((1, 2), p=(0.75, 0.25))), replace=False).tolist()):
@@ -191,7 +191,7 @@ def _tell(scene: Scene, owners: np.ndarray, recipe: ScenesRecipe, picture: _Pict
         narratives.append(json.dumps(line))
         tags = " ".join(scene.segments[number].name for number in segments)
         tagged.append((f"{picture.number}_{annotator}", caption.lower().replace(".", ""), tags))
-    captions = write_captions(scene, recipe.captions_per_image, picture.generator(recipe.seed, _CAPTIONS))
+    captions = write_captions(scene, config.captions_per_image, picture.generator(config.seed, _CAPTIONS))
     return _Told(captions, [each for each in annotations if each["area"]], narratives, tagged, _facts(scene))
 
 
@@ -221,9 +221,9 @@ def _facts(scene: Scene) -> dict[str, Any]:
     return {"place": scene.place, "class": f"{main.color} {main.name}", "things": things, "stuff": stuff}
 
 
-def _write_tables(root: Path, recipe: ScenesRecipe, part: str, told: Sequence[tuple[_Picture, _Told]]) -> None:
+def _write_tables(root: Path, config: ScenesConfig, part: str, told: Sequence[tuple[_Picture, _Told]]) -> None:
     """Write what COCO, Localized Narratives and TReCS keep of all images in one file."""
-    side = recipe.image_pixels
+    side = config.image_pixels
     images = [
         {"id": picture.number, "file_name": f"{picture.number:012d}.jpg", "width": side, "height": side}
         for picture, _ in told

@@ -7,7 +7,7 @@ import t2igan
 from t2igan.cli.main import main
 from t2igan.evaluation.record import append_record
 from t2igan.evaluation.subjects.generated import load_checkpoint_subject
-from t2igan.reporting.zoo_pictures import CAPTIONS, CELL, SEED, zoo_overlays, zoo_samples, zoo_sheet
+from t2igan.reporting.zoo_sheets import CAPTIONS, CELL, SEED, zoo_overlays, zoo_samples, zoo_sheet
 from t2igan.zoo import zoo_names
 
 
@@ -28,7 +28,7 @@ def test_every_generator_of_the_zoo_draws_the_captions():
     assert min(masks.width, looks.width) > 4 * CELL and captions[0] in of_looks
 
 
-def test_no_pictures_of_other_data():
+def test_no_images_of_other_data():
     assert zoo_samples("cub") == {}
 
 

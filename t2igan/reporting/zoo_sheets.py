@@ -58,7 +58,7 @@ def zoo_overlays(drawn: dict[str, Samples]) -> list[tuple[Image.Image, str]]:
     found = []
     for name, samples in masks:
         strip = mask_strip(samples.images[0], [mask[0] for mask in samples.masks])
-        found.append((strip, f"{name}, masks, coarse to fine: where the caption changes the picture"))
+        found.append((strip, f"{name}, masks, coarse to fine: where the caption changes the image"))
     for name, samples in looks:
         caption = samples.captions[0]
         panels = attention_overlay(samples.images[0], samples.attention[-1][0], caption.words)
