@@ -22,10 +22,11 @@ ROOTS = {
     "encoders": ("ImageEncoder", "CaptionEncoder"),
     "data": ("LightningDataModule",),
     "callbacks": ("Callback",),
+    "metrics": ("ScoredMetric",),
 }
 # Where YAML finds classes by their plain names; interop's are made by `t2igan import` alone.
-ROOMS = ("models", "networks", "losses", "data", "callbacks", "metrics")
-KINDS = (*ROOTS, "metrics", "protocols", "zoo")
+ROOMS = ("models", "networks", "losses", "data", "callbacks", "evaluation/metrics")
+KINDS = (*ROOTS, "protocols", "zoo")
 
 
 @dataclass(frozen=True)
@@ -52,11 +53,11 @@ def run(verb: str, argv: Sequence[str]) -> None:
         return
     if len(argv) != 1 or argv[0] not in KINDS:
         raise UserError(f"say what to list: {', '.join(KINDS)}")
-    if told := {"metrics": metrics, "protocols": protocols, "zoo": zoo}.get(argv[0]):
+    if told := {"protocols": protocols, "zoo": zoo}.get(argv[0]):
         for name, text in sorted(told()):
             print(f"{name:<28} {text}")
         return
-    for each in entries(argv[0]):
+    for each in metrics() if argv[0] == "metrics" else entries(argv[0]):
         yours = "" if each.own is None else f" [yours: {each.own}]"
         print(f"{each.name:<28} {each.text}{yours}")
 
@@ -96,10 +97,10 @@ def _classes(source: str, prefix: str, own: str | None) -> Iterator[Listed]:
             yield Listed(f"{prefix}{node.name}", bases, text, own)
 
 
-def metrics() -> Iterator[tuple[str, str]]:
-    """(name in protocols, first line of the documentation) of the registered metrics."""
-    for name, kind in METRICS.items():
-        yield name, (kind.__doc__ or "").split("\n")[0]
+def metrics() -> list[Listed]:
+    """The registered metrics by their names in protocols, and the user's own by theirs, ``module.Class``."""
+    known = [Listed(name, (), (kind.__doc__ or "").split("\n")[0]) for name, kind in METRICS.items()]
+    return sorted(known, key=lambda each: each.name) + [each for each in entries("metrics") if each.own]
 
 
 def protocols() -> Iterator[tuple[str, str]]:

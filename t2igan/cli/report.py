@@ -14,6 +14,7 @@ from t2igan.errors import UserError
 from t2igan.evaluation.record import ResultRecord, read_records
 from t2igan.files import write_whole
 from t2igan.identity import run_folder_of
+from t2igan.nn.config import import_allowed
 from t2igan.plotting.curves import Rows, plot_curves
 from t2igan.reporting.html import render_page
 from t2igan.reporting.latex import PREAMBLE, latex_table
@@ -82,6 +83,7 @@ def report(
         wandb: log leaderboards, sheets and the page to wandb too, and lay out its dashboards: offline writes the
             layout to wandb-layout.json, online saves it as a view of the project as well.
     """
+    import_allowed()  # metrics of one's own say which way is better
     paths = _record_files(records, runs)
     found, notes = _read(paths)
     reproduced = of_the_zoo(found)
@@ -94,21 +96,21 @@ def report(
     curves = {path: read_curves(path / "metrics.csv") for path in folders}
     for path, rows in curves.items():
         written += _curves_and_samples(path, rows, folder)
-    if html:
+    page = folder / "index.html" if html else None
+    if page:
         sheet = systems_sheet(folders)
         systems = None if sheet is None else as_page_image(sheet, "averaged weights, the same captions")
         runs_read = [read_run(path, rows) for path, rows in curves.items()]
-        page = render_page(tables, runs_read, notes, systems, _of_zoo(found), reproduced)
-        write_whole(folder / "index.html", page.encode())
-        written.append(folder / "index.html")
+        text = render_page(tables, runs_read, notes, systems, _of_zoo(found), reproduced)
+        write_whole(page, text.encode())
+        written.append(page)
     if wandb is not None:
-        page = folder / "index.html" if html else None
         written.append(_to_wandb(tables, curves, page, folder, wandb))
     _print(tables, [*notes, *reproduced])
     _print_comparisons(pair)
     console.print("wrote " + ", ".join(str(path) for path in written), soft_wrap=True, markup=False)
-    if html:
-        console.print(f"next: open {folder / 'index.html'}", soft_wrap=True, markup=False)
+    if page:
+        console.print(f"next: open {page}", soft_wrap=True, markup=False)
 
 
 def _written_tables(

@@ -5,17 +5,18 @@ Nothing heavy is imported here, so that protocols can be listed at once.
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from t2igan.errors import UserError
-from t2igan.evaluation.metrics import METRICS, ScoredMetric
+from t2igan.evaluation.metrics import METRICS, ScoredMetric, find_metric
 from t2igan.evaluation.metrics.base import added, hashed_fields
 from t2igan.plain_files import read_yaml
 from t2igan.schema import FromFile, at_least, checked_mapping, read_as
 from t2igan.spelling import nearest
+from t2igan.user_modules import look_beside
 
 FOLDER = Path(__file__).parent / "protocols"
 # Part of every hash: raised when the meaning of a protocol changes though its words stay.
@@ -170,12 +171,14 @@ def load_protocol(name: str) -> Protocol:
     content = dict(checked_mapping(read_yaml(path), path, "images: 1000"))
     if "name" in content:
         raise UserError(f"{path}: name: a protocol is named by its file; remove the key")
-    title = own.stem if path is own else name
-    return protocol_of({**content, "name": title}, path)
+    if path is not own:
+        return protocol_of({**content, "name": name}, path)
+    look_beside([path])
+    return _protocol({**content, "name": own.stem}, path, _metric_of_file)
 
 
 def protocol_of(content: Mapping[str, Any], where: str | Path) -> Protocol:
-    """The protocol whose :attr:`Protocol.content` this is.
+    """The protocol whose :attr:`Protocol.content` this is; nothing is imported for it.
 
     Args:
         content: as a record holds it.
@@ -184,22 +187,42 @@ def protocol_of(content: Mapping[str, Any], where: str | Path) -> Protocol:
     Raises:
         UserError: a key or value is not one of today's.
     """
+    return _protocol(content, where, _known_metric)
+
+
+FindMetric = Callable[[Any], type[ScoredMetric]]
+
+
+def _protocol(content: Mapping[str, Any], where: str | Path, find: FindMetric) -> Protocol:
     rest = {key: value for key, value in content.items() if key != "metrics"}
-    metrics = _read_metrics(content.get("metrics"), where)
+    metrics = _read_metrics(content.get("metrics"), where, find)
     return replace(read_as(Protocol, rest, where), metrics=metrics)
 
 
-def _read_metrics(entries: Any, path: str | Path) -> tuple[ScoredMetric, ...]:
+def _known_metric(name: Any) -> type[ScoredMetric]:
+    if not isinstance(name, str) or name not in METRICS:
+        raise UserError(f"{name!r} is not one of {', '.join(sorted(METRICS))}")
+    return METRICS[name]
+
+
+def _metric_of_file(name: Any) -> type[ScoredMetric]:
+    """A metric that a user's own file names; like the YAML of a training, such a file may name classes."""
+    return find_metric(name) if isinstance(name, str) and "." in name else _known_metric(name)
+
+
+def _read_metrics(entries: Any, path: str | Path, find: FindMetric) -> tuple[ScoredMetric, ...]:
     if not isinstance(entries, list) or not entries:
         raise UserError(f"{path}: metrics: must be a list of `- name: ...`; names are {', '.join(sorted(METRICS))}")
     specs = []
     for number, entry in enumerate(entries):
         where = f"metrics[{number}]"
         name = entry.get("name") if isinstance(entry, dict) else entry
-        if not isinstance(name, str) or name not in METRICS:
-            raise UserError(f"{path}: {where}.name: {name!r} is not one of {', '.join(sorted(METRICS))}")
+        try:
+            kind = find(name)
+        except UserError as error:
+            raise UserError(f"{path}: {where}.name: {error}") from error
         options = {key: value for key, value in entry.items() if key != "name"} if isinstance(entry, dict) else {}
-        specs.append(read_as(METRICS[name], options, path, f"{where}."))
+        specs.append(read_as(kind, options, path, f"{where}."))
     names = [spec.name for spec in specs]
     if len(set(names)) < len(names):
         raise UserError(f"{path}: metrics: each may come once, got {', '.join(names)}")

@@ -30,6 +30,12 @@ def allow(modules: Iterable[str]) -> None:
         _allowed.add(module)
 
 
+def import_allowed() -> None:
+    """Import what was :func:`allow`-ed, so that classes which register themselves are known."""
+    for module in sorted(_allowed):
+        importlib.import_module(module)
+
+
 def part_of_configs(kind: Kind) -> Kind:
     """Decorator of a dataclass that configurations may hold."""
     kind.is_part_of_configs = True

@@ -1,5 +1,6 @@
 """A metric of one's own: one registered class, scored by the name that a protocol gives."""
 
+import sys
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -13,7 +14,7 @@ from t2igan.errors import UserError
 from t2igan.evaluation.features.networks import load_classifier
 from t2igan.evaluation.metrics import METRICS, register, shown
 from t2igan.evaluation.metrics.base import FeatureMetric, Shown
-from t2igan.evaluation.protocol import load_protocol
+from t2igan.evaluation.protocol import load_protocol, protocol_of
 from t2igan.evaluation.subjects.real import RealImages
 from t2igan.metrics.feature_sets import FeatureSetMetric
 from t2igan.metrics.frechet import FrechetDistance
@@ -21,6 +22,16 @@ from t2igan.metrics.frechet_sampling import FrechetInfinity
 from t2igan.metrics.kernel_distance import KernelDistance
 from t2igan.metrics.manifold import Manifold
 from t2igan.schema import at_least
+
+BESIDE = """
+from t2igan.evaluation.metrics.base import FeatureMetric, Shown
+
+class Helper:
+    pass
+
+class Taken(FeatureMetric):
+    name, shown = "fid", {"fid": Shown("lower")}
+"""
 
 
 class MeanGap(FeatureSetMetric):
@@ -75,6 +86,36 @@ def test_its_options_are_checked_like_those_of_the_suite(tmp_path, registered):
     ):
         with pytest.raises(UserError, match=line):
             load_protocol(str(write_protocol(tmp_path / "p.yaml", metrics=[{"name": "mean-gap", **options}])))
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        (
+            "nowhere_at_all.Metric",
+            r"metrics\[0\]\.name: there is no module 'nowhere_at_all': looked",
+        ),
+        ("metric_beside.Nothing", r"metrics\[0\]\.name: metric_beside\.Nothing is no metric: derive it from"),
+        ("metric_beside.Helper", r"metrics\[0\]\.name: metric_beside\.Helper is no metric"),
+        ("metric_beside.Taken", r"metrics\[0\]\.name: metric 'fid' is registered already, by FID"),
+        (".", r"'' is not the name of a Python module"),
+    ],
+)
+def test_a_class_path_that_names_no_metric_is_one_line(tmp_path, monkeypatch, name, line):
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.setattr("t2igan.user_modules._beside", [])
+    (tmp_path / "metric_beside.py").write_text(BESIDE)
+    with pytest.raises(UserError, match=line):
+        load_protocol(str(write_protocol(tmp_path / "p.yaml", metrics=[{"name": name}])))
+
+
+def test_what_a_record_says_is_not_imported(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "metric_of_record.py").write_text("raise SystemExit('imported')")
+    content = load_protocol(str(write_protocol(tmp_path / "p.yaml"))).content
+    with pytest.raises(UserError, match=r"'metric_of_record\.Metric' is not one of clip-"):
+        protocol_of(content | {"metrics": [{"name": "metric_of_record.Metric"}]}, "a record")
+    assert shown("of-another-version").better == "neither"
 
 
 def test_a_name_that_is_taken_and_values_without_a_way_to_show_them_are_refused():

@@ -3,6 +3,7 @@
 import re
 import runpy
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,9 @@ import pytest
 from t2igan.cli.list import entries
 from t2igan.cli.main import main
 from t2igan.data.store import open_store
+from t2igan.evaluation.metrics import METRICS
 from t2igan.evaluation.protocol import load_protocol
+from t2igan.evaluation.record import read_records
 from t2igan.models.suite_module import load_module
 
 TEXT = (Path(__file__).parents[2] / "docs" / "adding.md").read_text(encoding="utf-8")
@@ -24,7 +27,8 @@ def place(tmp_path, monkeypatch):
         (tmp_path / name).write_text(f"#{content}", encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
-    return tmp_path
+    yield tmp_path
+    METRICS.pop("fd-edges", None)
 
 
 def test_parts_of_ones_own(place, drawn_birds_store):
@@ -67,6 +71,24 @@ def test_parts_of_ones_own(place, drawn_birds_store):
     assert (place / "out" / "c000_s00.png").is_file()
     assert {each.name for each in entries("generators") if each.own} == {"parts.LinearGenerator"}
     assert {each.name for each in entries("losses") if each.own} == {"parts.Smoothness"}
+
+
+def test_a_metric_with_a_network_of_ones_own(place, drawn_birds_store, capsys):
+    words = ["--store", str(drawn_birds_store), "--records", "records.jsonl", "--real", "--device", "cpu"]
+    main(["evaluate", "--protocol", "edges.yaml", *words])
+    assert "fd-edges ↓" in capsys.readouterr().out
+    (record,) = read_records("records.jsonl")
+    assert record.metrics["fd-edges"].value > 0
+    assert list(record.backbones) == ["edges"] and len(record.backbones["edges"]) == 64
+    main(["list", "metrics"])
+    assert "edges.EdgeDistance           Frechet distance of edges. [yours: edges.py]" in capsys.readouterr().out
+    # A report imports nothing that records name.
+    del METRICS["fd-edges"], sys.modules["edges"]
+    main(["report", "records.jsonl", "--html", "false"])
+    assert "fd-edges" in (said := capsys.readouterr().out) and "fd-edges ↓" not in said
+    assert "edges" not in sys.modules
+    main(["report", "records.jsonl", "--html", "false", "--allow", "edges"])
+    assert "fd-edges ↓" in capsys.readouterr().out
 
 
 def test_a_data_set_and_a_protocol_of_ones_own(place):

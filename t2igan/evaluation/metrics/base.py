@@ -90,7 +90,7 @@ METRICS: dict[str, type[ScoredMetric]] = {}
 
 
 def register(kind: Kind) -> Kind:
-    """Make a metric known to protocols by its name; also one of your own.
+    """Make a metric known to protocols by its name.
 
     Raises:
         ValueError: the name is taken, or the class does not say how its values are shown.
@@ -107,11 +107,11 @@ def shown(value: str) -> Shown:
     """How a value stands in tables.
 
     Args:
-        value: its name in records; one that no metric of today gives is taken for higher-is-better.
+        value: its name in records; of one that no known metric gives it is not said which way is better.
     """
     plain = value.partition("@")[0]
     ways = (kind.shown[plain] for kind in METRICS.values() if plain in kind.shown)
-    return next(ways, Shown("higher"))
+    return next(ways, Shown("neither"))
 
 
 InceptionFlavour = Literal["tf-2015", "torchvision-affine", "torchvision", "dfgan", "slim-birds"]
