@@ -13,6 +13,7 @@ from t2igan.models.adversarial import Chunk
 from t2igan.models.damsm import DAMSM, InceptionImageEncoder
 from t2igan.text import TextEmbedding
 
+DTYPES = [torch.float64, torch.float32]
 # A gradient that is zero on paper (a bias before batch norm) is round-off beside the others.
 NOTHING = 1e-12
 # Measured float32 noise of gradient norms in the deepest recorded cases, times ten (golden README).

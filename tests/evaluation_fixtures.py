@@ -1,5 +1,6 @@
 """Tiny trained checkpoints on the drawn birds, for the tests of evaluation and of the command."""
 
+import json
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -100,3 +101,8 @@ def _fit(module: pl.LightningModule, data: pl.LightningDataModule, path: Path, s
 def evaluate(*arguments, **options) -> ResultRecord:
     """Make an evaluation and run it."""
     return Evaluation(*arguments, **options).run()
+
+
+def json_lines(path: Path) -> list[dict]:
+    """The records of a file, as plain data."""
+    return [json.loads(line) for line in path.read_text().splitlines()]

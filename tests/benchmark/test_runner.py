@@ -1,12 +1,11 @@
-from pathlib import Path
-
 import pytest
 
 from t2igan.benchmark.launchers.base import Handle, Launcher
 from t2igan.benchmark.ledger import Ledger
-from t2igan.benchmark.logs import read_words
 from t2igan.benchmark.runner import DONE, FAILED, LEFT, RUNNING, Runner
 from t2igan.benchmark.steps import Step
+
+pytestmark = pytest.mark.usefixtures("no_waiting")
 
 
 class Scripted(Handle):
@@ -35,11 +34,6 @@ class ScriptedLauncher(Launcher):
     def attach(self, token):
         self.attached.append(token)
         return Scripted(0, token)
-
-
-@pytest.fixture(autouse=True)
-def no_waiting(monkeypatch):
-    monkeypatch.setattr("t2igan.benchmark.runner.POLL_SECONDS", 0.0)
 
 
 def step(name, *after, anyway=False, command=("list", "models")):
@@ -73,36 +67,3 @@ def test_no_more_than_the_slots_at_a_time(tmp_path):
     runner = Runner([step(name) for name in "abcd"], tmp_path, ScriptedLauncher(slots=2), Ledger(tmp_path))
     runner.run(lambda jobs: most.append(sum(job.state == RUNNING for job in jobs)))
     assert max(most) == 2
-
-
-def test_a_step_that_outlived_its_runner_is_found_again(tmp_path):
-    launcher = ScriptedLauncher({"a": None}, tokens=True)
-    runner = Runner([step("a")], tmp_path, launcher, Ledger(tmp_path))
-
-    def kill(jobs):
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        runner.run(kill)
-    assert runner.jobs[0].handle.stopped
-    later = ScriptedLauncher(tokens=True)
-    assert run(tmp_path, [step("a")], later) == {"a": DONE}
-    assert (later.started, later.attached) == ([], ["token of a"])
-
-
-def test_a_failed_job_is_not_looked_for_again(tmp_path):
-    run(tmp_path, [step("a")], ScriptedLauncher({"a": 1}, tokens=True))
-    later = ScriptedLauncher(tokens=True)
-    run(tmp_path, [step("a")], later)
-    assert (later.started, later.attached) == (["a"], [])
-
-
-def test_words_of_a_log(tmp_path):
-    log = tmp_path / "x.log"
-    assert read_words(log).last == ""
-    log.write_text("begun\nstep 1,120/4,000, 0.31 s each, 14.9 min left, loss_d 1.2\n\rcheckpoint written\n")
-    words = read_words(log)
-    assert (words.last, words.step, words.minutes) == ("checkpoint written", "1,120/4,000", 14.9)
-    log.write_text("no step 3/4 with a time\n")
-    assert read_words(log).step == ""
-    assert Path(log).is_file()

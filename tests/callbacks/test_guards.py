@@ -1,18 +1,7 @@
-import math
-
 import pytest
 import torch
 
 from t2igan.callbacks.guards import LEAST_DIVERSITY, MARGIN_STEPS, Guards, diversity, warn_of_equal_images
-from t2igan.callbacks.reading import LateReader
-from t2igan.nn.finite import first_non_finite
-
-
-def test_the_first_tensor_that_is_not_finite_is_named():
-    good = {"a": torch.ones(3), "count": torch.tensor(3), "empty": torch.empty(0), "huge": torch.full((2,), 3e38)}
-    assert first_non_finite(good) is None
-    assert first_non_finite(good | {"b": torch.tensor([1.0, math.inf]), "c": torch.tensor(math.nan)}) == "b"
-    assert first_non_finite({}) is None
 
 
 def test_equal_images_are_told_with_figures():
@@ -38,22 +27,3 @@ def test_a_saturated_margin_is_told_once():
     guards._watch_margin("train/margin", 30.0, MARGIN_STEPS + 1)
     for step in range(3 * MARGIN_STEPS):
         guards._watch_margin("train/margin_64", 5.0, step)
-
-
-def test_values_on_the_cpu_are_read_at_once_and_as_they_were():
-    reader, value = LateReader(), torch.ones(2)
-    reader.put("first", value)
-    value.zero_()
-    assert [(label, read.tolist()) for label, read in reader.take()] == [("first", [1.0, 1.0])]
-    assert not list(reader.take(everything=True))
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-def test_values_on_a_device_are_read_two_steps_later():
-    reader = LateReader(late=2)
-    read = []
-    for step in range(4):
-        reader.put(step, torch.full((1,), float(step), device="cuda"))
-        read.append([label for label, _ in reader.take()])
-    assert read == [[], [], [0], [1]]
-    assert [values.item() for _, values in reader.take(everything=True)] == [2.0, 3.0]

@@ -7,7 +7,6 @@ import pytest
 from PIL import Image
 
 from t2igan.cli.main import main
-from t2igan.profiling.showing import rate_in_words, threads_in_words
 
 DAMSM = """
 model:
@@ -116,11 +115,6 @@ def test_parts_add_up_to_the_steps(experiments, monkeypatch):
     told = profile(experiments / "out", "--config", "damsm.yaml")
     whole = 2 * sum(part["seconds"] for part in told["parts"])
     assert whole == pytest.approx(taken[1] - taken[0], rel=0.01, abs=0.002)
-
-
-def test_rates_have_three_digits():
-    assert [rate_in_words(each) for each in (0.08912, 12.345, 4567.8)] == ["0.0891", "12.3", "4,570"]
-    assert [threads_in_words(count) for count in (1, 2)] == ["1 thread", "2 threads"]
 
 
 @pytest.mark.slow

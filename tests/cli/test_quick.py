@@ -7,7 +7,6 @@ import time
 import pytest
 
 from t2igan.cli import quick, quick_fit
-from t2igan.cli.main import main
 
 LIGHT = """
 import sys
@@ -86,22 +85,3 @@ def test_what_is_no_mistake_is_left_to_the_parser(tmp_path):
     )
     words = "--trainer.callbacks+=SampleGrid --trainer.callbacks.every_n_steps 5 --print_config=comments"
     assert quick_fit.answer("fit", ["--config", str(own), *words.split(), "--ckpt_path", "last"]) is None
-
-
-@pytest.mark.parametrize("verb", quick_fit.VERBS)
-def test_the_quick_keys_are_those_of_the_real_parser(verb, monkeypatch):
-    from t2igan.cli.fit import SuiteCLI, run
-
-    with pytest.raises(SystemExit):
-        run(verb, ["--help"])
-    roots = {option.partition(".")[0] for option in SuiteCLI.options}
-    assert {key for key in roots if not key.startswith("-")} <= quick_fit.root_keys(verb) | {"verbose"}
-    trainer = {option.split(".")[1] for option in SuiteCLI.options if option.startswith("trainer.")}
-    assert trainer <= set(quick_fit._trainer_arguments("__init__"))
-
-
-def test_help_of_a_class_names_the_program(capsys, monkeypatch):
-    monkeypatch.setattr(sys, "argv", ["__main__.py"])
-    with pytest.raises(SystemExit):
-        main(["fit", "--model.help", "SSAGAN"])
-    assert capsys.readouterr().out.startswith("usage: t2igan fit ")

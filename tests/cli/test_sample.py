@@ -42,7 +42,7 @@ def test_images_and_grid(sample, words, tmp_path, capsys):
     assert "dropped" not in printed
 
 
-def test_a_image_depends_on_seed_place_and_number_alone(sample, words, tmp_path):
+def test_an_image_depends_on_seed_place_and_number_alone(sample, words, tmp_path):
     (tmp_path / "two.txt").write_text(f"{words[0]}\n{words[0]}\n")
     many = pixels(sample("--captions", tmp_path / "two.txt", "--n", 3, out="many"))
     few = pixels(sample("--caption", words[0], "--n", 1, out="few"))

@@ -15,7 +15,7 @@ from t2igan.errors import UserError
 from t2igan.evaluation.record import read_records
 from t2igan.interop.averaged import averaged_checkpoint
 from t2igan.models.suite_module import load_module
-from t2igan.models.weights_file import halved, write_weights
+from t2igan.models.weights_file import write_weights
 
 NAME = "zoo:birds/ssagan"
 
@@ -103,13 +103,6 @@ def test_what_is_no_such_file_is_refused(own_zoo, checkpoints):
         file.write_bytes(content)
         with pytest.raises(UserError, match=r"safetensors|its header says nothing"):
             load_module(NAME)
-
-
-def test_weights_too_large_for_half_precision_are_refused():
-    with pytest.raises(UserError, match="w holds 1e\\+06, too large"):
-        halved({"w": torch.tensor([1e6])})
-    kept = halved({"w": torch.tensor([1e6]), "n": torch.tensor(3)}, frozenset({"w"}))
-    assert (kept["w"].dtype, kept["n"].dtype) == (torch.float32, torch.int64)
 
 
 def test_one_network_alone_is_no_entry(own_zoo, checkpoints, capsys):

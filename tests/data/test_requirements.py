@@ -2,17 +2,13 @@ import shutil
 
 import h5py
 import pytest
-import torch
 from pytorch_lightning import Trainer
 
-from t2igan.data.batch import CaptionedImages
 from t2igan.data.checksums import description_checksum, read_content
 from t2igan.data.datamodule import CaptionedImagesModule
 from t2igan.data.store import open_store
 from t2igan.data.tagged import TaggedNarratives
 from t2igan.errors import UserError
-from t2igan.layout.layout import Layouts
-from t2igan.layout.narratives import Narrative
 from t2igan.models.suite_module import SuiteModule
 
 
@@ -55,18 +51,3 @@ def test_captions_are_there_and_tags_are_not(tiny_store, tmp_path):
         CaptionedImagesModule(str(tiny_store), 32).require({"tags"}, "Tagger")
     with pytest.raises(UserError, match="SSAGAN needs captions"):
         TaggedNarratives(str(tmp_path / "val")).require({"captions"}, "SSAGAN")
-
-
-def test_rows_of_a_batch_keep_layouts_and_narratives():
-    maps = torch.arange(3, dtype=torch.uint8)[:, None, None].expand(3, 2, 2)
-    ids = torch.arange(3)
-    told = [Narrative(str(n), "0", (f"word{n}",)) for n in range(3)]
-    batch = CaptionedImages(
-        maps[:, None].expand(3, 3, 2, 2), ids[:, None], ids + 1, ids, list("abc"), ids,
-        Layouts(maps, maps, [(f"text {n}",) for n in range(3)]), told,
-    )  # fmt: skip
-    picked = batch.to("cpu").select(torch.tensor([2, 0]))
-    assert picked.layouts.labels[:, 0, 0].tolist() == picked.layouts.instances[:, 1, 1].tolist() == [2, 0]
-    assert picked.layouts.texts == [("text 2",), ("text 0",)]
-    assert [each.words for each in picked.narratives] == [("word2",), ("word0",)]
-    assert batch.to("meta").layouts.labels.device.type == "meta"

@@ -6,7 +6,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,6 @@ from harness import LONG, curve, fit_words, last, run, start, wait_until
 
 from t2igan.benchmark.launchers.local import LocalLauncher
 from t2igan.benchmark.ledger import Ledger, LedgerEntry
-from t2igan.benchmark.orphans import PARENT
 from t2igan.benchmark.runner import DONE, WAITING, Runner
 from t2igan.benchmark.steps import Step
 from t2igan.evaluation.subjects.generated import load_checkpoint_subject
@@ -135,46 +133,6 @@ def test_progress_is_read_without_torch(whole):
     )
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (told.returncode, told.stdout) == (0, "step 14 of 14\n")
-
-
-def test_drawing_that_is_killed_leaves_nobody(tally, tmp_path):
-    probe = tally("prepare drawn-birds killed (SIGKILL) or stopped (SIGTERM) while drawing: no process is left")
-    for number, name in enumerate((signal.SIGKILL, signal.SIGTERM)):
-        root = tmp_path / str(number)
-        environment = {"T2IGAN_FAULT_MARK": str(root)}
-        process = start("prepare", "drawn-birds", "--root", root, **environment)
-        wait_until(lambda root=root: len(list(root.glob("text/*/*.txt"))) > 5, process)
-        process.send_signal(name)
-        process.communicate(timeout=60)
-        end = time.monotonic() + 10
-        while (left := marked(str(root))) and time.monotonic() < end:
-            time.sleep(0.1)
-        probe.note(not left, f"{name.name}: {len(left)} processes left")
-    probe.check()
-
-
-def marked(mark: str) -> list[str]:
-    """Processes whose environment holds the mark."""
-    found = []
-    for process in Path("/proc").iterdir():
-        try:
-            if mark.encode() in (process / "environ").read_bytes() and process.name != str(os.getpid()):
-                found.append(process.name)
-        except OSError:
-            continue  # ended, somebody else's, or no process
-    return found
-
-
-def test_children_have_a_parent_of_their_own():
-    """Else the further devices of a training that a benchmark started would end at once."""
-    code = (
-        "import os; from t2igan.benchmark.orphans import *; end_with_parent(); print(os.environ.get(PARENT));"
-        "let_children_end_with_this(); print(os.environ[PARENT] == str(os.getpid()))"
-    )
-    told = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, env=os.environ | {PARENT: str(os.getpid())}
-    )
-    assert told.stdout == "None\nTrue\n"
 
 
 def test_evaluate_says_that_a_training_is_not_finished(whole, tmp_path):

@@ -19,7 +19,6 @@ from t2igan.models.generator_losses import DAMSMLoss, KLLoss
 from t2igan.models.ssagan import SSAGAN
 from t2igan.models.suite_module import load_module
 from t2igan.networks.dfgan import OneWayDiscriminator
-from t2igan.nn.average import WeightAverage
 
 DIM = 16
 
@@ -142,20 +141,6 @@ def same_noise_whatever_the_chunks(module):
         return parts
 
     return chunks
-
-
-def test_average_follows_parameters_and_copies_buffers():
-    module = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))
-    average = WeightAverage(module, decay=0.9)
-    before = module[0].weight.detach().clone()
-    with torch.no_grad():
-        module[0].weight += 1
-        module[1].running_mean += 5
-    average.update(module)
-    assert torch.allclose(average.module[0].weight, before + 0.1)
-    assert torch.equal(average.module[1].running_mean, module[1].running_mean)
-    average.train()
-    assert not average.module.training
 
 
 def test_a_checkpoint_alone_is_enough_to_draw(small_ssagan, train, tmp_path):

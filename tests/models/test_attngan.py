@@ -66,7 +66,7 @@ def captions(lengths, seed=0):
     return TextEmbedding(words.mean(dim=2), words.masked_fill(padding[:, None], 0.0), padding)
 
 
-def test_a_image_does_not_depend_on_the_other_captions_of_its_batch():
+def test_an_image_does_not_depend_on_the_other_captions_of_its_batch():
     text, random = captions([9, 6, 4, 2]), torch.randn(4, 14)
     order = torch.tensor([2, 0, 3, 1])
     generator = small_generator().eval()

@@ -208,7 +208,7 @@ def test_legacy_residuals_are_off_at_the_start_and_current_ones_are_not():
 
 
 @pytest.mark.parametrize("network", [DFGANGenerator, DFGANLegacyGenerator])
-def test_a_image_does_not_depend_on_its_batch(network):
+def test_an_image_does_not_depend_on_its_batch(network):
     torch.manual_seed(0)
     generator = moved(network(image_size=32, channels=4))
     noise, sentence = torch.randn(5, 100), torch.randn(5, 256)
@@ -228,7 +228,7 @@ def test_sizes_other_than_the_papers(network, size):
     assert discriminator.conditional(discriminator(generated.images[0]), torch.randn(2, 8)).shape == (2,)
 
 
-def test_a_image_without_a_block_is_refused():
+def test_an_image_without_a_block_is_refused():
     with pytest.raises(ValueError, match="at least 8"):
         DFGANGenerator(image_size=4)
 

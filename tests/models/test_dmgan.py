@@ -39,7 +39,7 @@ def picked(text, rows):
 
 
 @pytest.mark.parametrize("legacy", [False, True])
-def test_a_image_does_not_depend_on_its_batch_unless_asked_to(legacy):
+def test_an_image_does_not_depend_on_its_batch_unless_asked_to(legacy):
     torch.manual_seed(0)
     generator = DMGANGenerator(32, 3, 4, 1, sentence_dim=DIM, legacy_mask=legacy).eval()
     text, noise, eps = ragged([9, 6, 4, 2]), torch.randn(4, 100), torch.randn(4, 100)

@@ -6,6 +6,7 @@ from functools import partial
 import pytest
 import torch
 from cascade_recording import (
+    DTYPES,
     Recorded,
     disagreements,
     draw_recorded,
@@ -26,7 +27,6 @@ from t2igan.nn.attention import attend
 from t2igan.nn.levers import EXACT, PLAIN
 from t2igan.text import TextEmbedding
 
-DTYPES = [torch.float64, torch.float32]
 SIZES = (64, 128, 256)
 
 

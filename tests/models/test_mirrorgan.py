@@ -90,7 +90,7 @@ def test_glam_reads_the_words_and_the_sentence():
 
 
 @pytest.mark.parametrize("softmax", ["channels", "spatial"])
-def test_a_image_does_not_depend_on_the_other_captions(softmax):
+def test_an_image_does_not_depend_on_the_other_captions(softmax):
     whole = draw(embedding(), sentence_softmax=softmax)
     order = torch.tensor([2, 0, 3])
     assert torch.allclose(draw(embedding().select(order), order, sentence_softmax=softmax), whole[order], atol=1e-6)

@@ -57,7 +57,7 @@ def test_is_the_mean_loss_of_true_words_given_those_before(captioner):
     assert loss(view_of(images)).item() == pytest.approx(10 * torch.stack(by_hand).mean().item(), rel=1e-5)
 
 
-def test_the_papers_sum_is_the_mean_times_words_a_image(captioner):
+def test_the_papers_sum_is_the_mean_times_words_an_image(captioner):
     images = torch.randn(2, 3, 16, 16)
     mean, total = (
         prepared(captioner, reduction=reduction)(view_of(images)).item() for reduction in ("mean", "sum")

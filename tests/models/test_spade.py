@@ -6,25 +6,19 @@ import pytest
 import pytorch_lightning as pl
 import torch
 import torch.nn.functional as F
+from layout_fixture import told, with_quarters
 from test_several_devices import fit
 from torch import nn
-from torchvision.models import vgg19
 
 from t2igan.callbacks.samples import SampleGrid
 from t2igan.data.datamodule import DrawnBirds
 from t2igan.errors import UserError
-from t2igan.layout.labels import VOID
-from t2igan.layout.layout import Layouts
-from t2igan.layout.planes import LABELS, PLANES, LayoutPlanes, edges, layout_maps, one_hot
-from t2igan.losses.adversarial import Logits
-from t2igan.models.generator_losses import Discriminated, GeneratorView
-from t2igan.models.layout_losses import FeatureMatching, VGGLoss
+from t2igan.layout.planes import LABELS
 from t2igan.models.spade import SPADEGAN
 from t2igan.models.suite_module import load_module
 from t2igan.networks.dfgan import OneWayDiscriminator
 from t2igan.networks.layout_discriminators import FPSEDiscriminator, PatchDiscriminator
 from t2igan.networks.spade import SPADE, SPADEGenerator
-from t2igan.networks.synthesis import Conditions, Synthesis
 
 SIZE = 16
 
@@ -39,19 +33,6 @@ class BirdsWithLayouts(DrawnBirds):
         batch = super().on_after_batch_transfer(batch, dataloader_idx)
         labels = (batch.images.float().mean(dim=1) // 32).to(torch.uint8)
         return replace(batch, layouts=with_quarters(labels))
-
-
-def with_quarters(labels):
-    half = labels.shape[-1] // 2
-    instances = torch.ones_like(labels)
-    instances[:, :half, half:], instances[:, half:, :half], instances[:, half:, half:] = 2, 3, 4
-    return Layouts(labels, instances, [("a", "b", "c", "d")] * len(labels))
-
-
-def told(labels):
-    rows = len(labels)
-    nothing = torch.zeros(rows, 0, 1)
-    return Conditions(nothing[:, :, 0], nothing, torch.zeros(rows, 1, dtype=torch.bool), with_quarters(labels))
 
 
 @pytest.fixture
@@ -76,28 +57,6 @@ def data(drawn_birds_store):
 
 
 # ------------------------------------------------------------------------------------------------------- planes
-
-
-def test_one_hot_has_a_plane_for_each_label_one_for_void_and_one_of_edges(labels):
-    labels[0, 0, 0] = VOID
-    planes = one_hot(layout_maps(with_quarters(labels)))
-    assert (LABELS, PLANES) == (182, 183)
-    assert planes.shape == (3, PLANES + 1, SIZE, SIZE)
-    assert torch.equal(planes[:, :PLANES].sum(dim=1), torch.ones(3, SIZE, SIZE))
-    assert planes[0, :PLANES, 0, 0].argmax() == LABELS
-    assert planes[1, int(labels[1, 5, 7]), 5, 7] == 1
-
-
-def test_edges_lie_on_both_sides_of_a_border():
-    instances = torch.tensor([[[1, 1, 2, 2]] * 2 + [[3, 3, 3, 3]]], dtype=torch.uint8)
-    assert edges(instances)[0].tolist() == [[0, 1, 1, 0], [1, 1, 1, 1], [1, 1, 1, 1]]
-
-
-def test_embedding_is_a_1x1_convolution_of_the_one_hot_planes(labels):
-    maps, embed = layout_maps(with_quarters(labels)), LayoutPlanes(5)
-    weight = torch.cat([embed.labels.weight, embed.edge[None]]).T[:, :, None, None]
-    assert torch.allclose(embed(maps), F.conv2d(one_hot(maps), weight), atol=1e-6)
-    assert embed(maps, 8).shape == (3, 5, 8, 8)
 
 
 # ---------------------------------------------------------------------------------------------------- generator
@@ -144,82 +103,7 @@ def test_a_side_that_is_no_doubling_of_the_start_is_refused():
 # ------------------------------------------------------------------------------------------------ discriminators
 
 
-@pytest.mark.parametrize(
-    "discriminator", [PatchDiscriminator(32, 4), PatchDiscriminator(32, 4, scale=2), FPSEDiscriminator(32, 4)]
-)
-def test_discriminators_see_image_and_layout(discriminator):
-    images, layout = torch.rand(2, 3, 32, 32), torch.zeros(2, 32, 32, dtype=torch.uint8)
-    discriminator.eval()
-    maps, others = (discriminator.condition(told(each)) for each in (layout, layout + 7))
-    verdict = discriminator.verdict(images, maps)
-    assert verdict.conditional.shape[0] == 2
-    assert torch.equal(verdict.layers[-1].flatten(1), verdict.conditional)
-    assert not torch.allclose(verdict.conditional, discriminator.conditional(images, others))
-    assert not torch.allclose(verdict.conditional, discriminator.conditional(images.flip(3), maps))
-
-
-def test_scales_of_the_pyramid_count_alike():
-    discriminator = FPSEDiscriminator(64, 2).eval()
-    maps = discriminator.condition(told(torch.zeros(1, 64, 64, dtype=torch.uint8)))
-    logits = discriminator.verdict(torch.rand(1, 3, 64, 64), maps).layers[-1]
-    assert logits.shape == (1, 3, 16, 16)
-    assert torch.equal(logits[:, 0, ::4, ::4], logits[:, 0, 3::4, 3::4])  # the coarsest scale, repeated
-
-
 # -------------------------------------------------------------------------------------------------------- losses
-
-
-class Shown(nn.Module):
-    """Shows layers that are the images times 1, 2 and 1000."""
-
-    image_size, adversarial_weight = SIZE, 0.5
-
-    def verdict(self, images, condition):
-        return Logits(images.flatten(1), layers=(images, 2 * images, 1000 * images))
-
-
-def view_of(discriminator, generated, real):
-    discriminated = [Discriminated(discriminator, discriminator.verdict(generated, None), None)]
-    return GeneratorView(Synthesis([generated]), None, None, None, lambda size: real, discriminated)
-
-
-def test_feature_matching_leaves_the_last_layer_out():
-    generated, real = torch.zeros(2, 3, SIZE, SIZE), torch.ones(2, 3, SIZE, SIZE)
-    assert FeatureMatching(10.0)(view_of(Shown(), generated, real)).item() == pytest.approx(10 * 0.5 * (1 + 2))
-
-
-def test_feature_matching_refuses_a_discriminator_that_shows_no_layers():
-    images = torch.zeros(2, 3, SIZE, SIZE)
-    discriminator = OneWayDiscriminator(SIZE, 2, sentence_dim=4)
-    view = GeneratorView(
-        Synthesis([images]),
-        None,
-        None,
-        None,
-        lambda size: images,
-        [Discriminated(discriminator, discriminator.verdict(images, torch.zeros(2, 4)), torch.zeros(2, 4))],
-    )
-    with pytest.raises(UserError, match="OneWayDiscriminator shows no layers"):
-        FeatureMatching()(view)
-
-
-def test_vgg_loss_needs_its_file_and_is_zero_for_equal_images(tmp_path):
-    with pytest.raises(UserError, match=r"no file .*none\.pth; put https://.*vgg19.*pth there"):
-        VGGLoss(str(tmp_path / "none.pth")).prepare([])
-    torch.save({"features.0.weight": torch.zeros(1)}, tmp_path / "other.pth")
-    with pytest.raises(UserError, match=r"other\.pth is not vgg19"):
-        VGGLoss(str(tmp_path / "other.pth")).prepare([])
-    torch.manual_seed(0)
-    torch.save(vgg19(weights=None).features.state_dict(prefix="features."), tmp_path / "vgg19.pth")
-    loss = VGGLoss(str(tmp_path / "vgg19.pth"))
-    loss.prepare([])
-    generated, real = torch.rand(1, 3, 32, 32, requires_grad=True), torch.rand(1, 3, 32, 32)
-    view = GeneratorView(Synthesis([generated]), None, None, None, lambda size: real)
-    loss(view).backward()
-    assert generated.grad.abs().sum() > 0
-    view.real = lambda size: generated
-    assert loss(view).item() == 0
-    assert set(loss.inputs) == {"vgg"}
 
 
 # ------------------------------------------------------------------------------------------------------ training

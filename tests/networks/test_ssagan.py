@@ -150,7 +150,7 @@ def test_masks_of_the_papers_figure_differ_from_the_released_ones():
     assert not torch.allclose(ours[1], theirs[1], atol=1e-4)
 
 
-def test_a_image_does_not_depend_on_its_batch():
+def test_an_image_does_not_depend_on_its_batch():
     torch.manual_seed(0)
     generator = SSAGANGenerator(image_size=32, channels=4).eval()
     for parameter in generator.parameters():

@@ -5,7 +5,6 @@ from report_fixtures import CLASSIFIER, make_record, make_repeated
 
 from t2igan.errors import UserError
 from t2igan.evaluation.record import MetricValue
-from t2igan.reporting.latex import escape, latex_table
 from t2igan.reporting.leaderboard import boards
 from t2igan.reporting.paired import IMAGES, NONE, PAIRED, UNPAIRED, compare
 
@@ -54,10 +53,3 @@ def test_an_edited_record_and_another_network_are_refused():
     other = make_record("b", metrics={"fd-classifier": MetricValue(1.0, None, 100, "dd" * 32)})
     with pytest.raises(UserError, match="no metric by the same network"):
         difference([measured("a", 10.0, 7.0, 12.0), other])
-
-
-def test_latex_prints_text_as_it_is():
-    assert escape("a_b & 50 %\n± [1] \\x") == r"a\_b \& 50 \% $\pm$ {[}1] \textbackslash{}x"
-    table = latex_table("t", [["subject", "FD ↓"], ["a_b", "1.0"]], ["±: folds"])
-    assert r"subject & FD $\downarrow$ \\" in table and r"a\_b & 1.0 \\" in table and r"{lr}" in table
-    assert table.index(r"\toprule") < table.index(r"\midrule") < table.index(r"\bottomrule")

@@ -1,38 +1,14 @@
 import numpy as np
-import pytest
 import torch
 
-from t2igan.plotting.sample_file import SampleImages, read_samples, write_samples
-from t2igan.reporting.names import metric_name, system_name
-from t2igan.reporting.sheets import film, samples_of, systems_sheet
+from t2igan.plotting.sample_file import SampleImages, write_samples
+from t2igan.reporting.sheets import film, systems_sheet
 
 
 def write(run, step, captions, level, side=16):
     generated = torch.full((len(captions), 3, side, side), level, dtype=torch.uint8)
     real = torch.full_like(generated, 200)
     write_samples(run / "samples" / f"step_{step:06d}.npz", SampleImages(tuple(captions), generated, real))
-
-
-@pytest.mark.parametrize(
-    ("label", "shown"),
-    [
-        ("ssagan", "SSA-GAN"),
-        ("ssagan-lr2", "SSA-GAN lr2"),
-        ("dfgan (zoo)", "DF-GAN (zoo)"),
-        ("damsm-independent (zoo)", "independent DAMSM (zoo)"),
-        ("attngan, untrained", "AttnGAN, untrained"),
-        ("real images", "real images"),
-        ("mine", "mine"),
-    ],
-)
-def test_systems_have_their_own_names(label, shown):
-    assert system_name(label) == shown
-
-
-def test_metrics_have_the_fields_names():
-    assert metric_name("r-precision@damsm-independent") == "R-precision, independent DAMSM"
-    assert metric_name("fd-classifier") == "FD, classifier"
-    assert metric_name("my-metric") == "my-metric"
 
 
 def test_systems_stand_under_the_captions_that_they_share(tmp_path):
@@ -56,14 +32,3 @@ def test_a_film_has_the_first_and_the_last_step(tmp_path):
     sheet = np.array(film(tmp_path))
     shown = [level for level in [1, *range(20, 150, 10)] if (sheet == level).all(axis=2).sum() == 112 * 112]
     assert len(shown) == 6 and shown[0] == 1 and shown[-1] == 140
-
-
-def test_damaged_files_are_left_out(tmp_path):
-    write(tmp_path, 1, ["a"], 1)
-    file = tmp_path / "samples" / "step_000001.npz"
-    content = file.read_bytes()
-    file.with_name("step_000002.npz").write_bytes(content[: len(content) // 2])
-    np.savez(file.with_name("step_000003.npz"), captions=np.array([{"pickled": 1}], dtype=object))
-    np.savez(file.with_name("step_000004.npz"), captions=np.array(["a"]), generated=np.zeros(3), real=np.zeros(3))
-    assert [one.step for one in samples_of(tmp_path)] == [1]
-    assert read_samples(file).captions == ("a",)

@@ -12,7 +12,6 @@ from t2igan.cli.main import main
 from t2igan.errors import UserError
 from t2igan.evaluation.record import SubjectCard, append_record
 from t2igan.reporting.leaderboard import boards
-from t2igan.reporting.wandb_layout import layout_of, workspace_of
 from t2igan.reporting.wandb_pages import leaderboard_rows, log_scores, opened, summary_of
 
 SCORE = "val/fid@50"
@@ -116,16 +115,6 @@ def test_rows_have_a_number_or_nothing_in_each_column():
     assert [row[4] for row in rows] == [12.345, None]
     assert columns[-3:] == ["R-precision, DAMSM ↑", "R-precision, DAMSM ↑ ±", "R-precision, DAMSM ↑ ± over"]
     assert [row[-3:] for row in rows] == [[0.25, 0.0125, "folds"], [None] * 3]
-
-
-def test_the_layout_becomes_a_view_of_the_project():
-    pytest.importorskip("wandb_workspaces")
-    sections = layout_of(["train/loss_g", "train/logits_real", SCORE], [SCORE])
-    assert [one.name for one in sections] == ["quality", "images", "losses", "margins"]
-    view = workspace_of(sections, "me", "plan")
-    assert [one.name for one in view.sections] == [one.name for one in sections]
-    sent = view._to_model().model_dump_json()
-    assert all(key in sent for key in ("train/loss_g", SCORE, "val/images_seen", "samples"))
 
 
 def test_tables_of_one_protocol_take_no_other_ones_place(tmp_path, run_folder):

@@ -218,7 +218,7 @@ def test_captions_are_varied_and_of_fitting_length() -> None:
         assert not re.search(r"\ba [aeio]|\ban [^aeio]|  | ,|\b(\w+) \1\b", caption), caption
 
 
-def test_captions_of_a_image_differ() -> None:
+def test_captions_of_an_image_differ() -> None:
     attributes, rng = birds(1)[0]
     assert len(set(write_captions(attributes, 30, rng))) == 30
 

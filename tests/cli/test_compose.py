@@ -1,16 +1,9 @@
-"""The steps before the image, from the command line: labels, retrieval, canvases."""
-
-import json
+"""Canvases of narratives, from the command line."""
 
 import pytest
-from clip_fixture import write_clip
+from evaluation_fixtures import json_lines
 
 from t2igan.cli.main import main
-from t2igan.layout.narratives import read_tagged
-
-
-def records(path):
-    return [json.loads(line) for line in path.read_text().splitlines()]
 
 
 def fails(capsys, *arguments):
@@ -20,27 +13,11 @@ def fails(capsys, *arguments):
     return capsys.readouterr().err
 
 
-def test_refinement_from_end_to_end(scenes_store, scenes_root, tmp_path):
-    written = tmp_path / "steps.jsonl"
-    command = ["refine", "--store", str(scenes_store), "--out", str(tmp_path / "labels" / "train")]
-    main([*command, "--tags", str(scenes_root / "tagged" / "train"), "--records", str(written)])
-    rows = {record["name"]: record["values"] for record in records(written)}
-    hull, refined = rows["hull of the trace"], rows["refined, exponent 1"]
-    # Thirty narratives are too few for IBM model 1 to be better than hulls (tests/text/test_refining.py has more).
-    assert hull["token_accuracy"] > 0.4
-    # With the exponent of TReCS the label hardly changes within a narrative.
-    assert rows["refined, exponent 10"]["boundary_f1"] < refined["boundary_f1"]
-    assert rows["refined, exponent 10"]["set_jaccard"] < refined["set_jaccard"]
-    own = read_tagged(tmp_path / "labels" / "train")
-    true = read_tagged(scenes_root / "tagged" / "train")
-    assert {each.key: each.words for each in own} == {each.key: each.words for each in true}
-
-
 def test_canvases_with_a_trace_agree_better_with_the_gold_maps(scenes_store, scenes_root, tmp_path, capsys):
     written = tmp_path / "steps.jsonl"
     command = ["compose", "--store", str(scenes_store), "--tags", str(scenes_root / "tagged" / "val")]
     main([*command, "--sheets", "1", "--out", str(tmp_path / "sheets"), "--records", str(written)])
-    found = {record["options"]["trace"]: record for record in records(written)}
+    found = {record["options"]["trace"]: record for record in json_lines(written)}
     values = {trace: record["values"]["mean_iou"] for trace, record in found.items()}
     assert values["oracle"] > values["real"] > values["none"] > 0
     for record in found.values():
@@ -59,26 +36,6 @@ def test_labels_must_come_from_somewhere(scenes_store, scenes_root, tmp_path, ca
     assert "leave one of them out" in fails(capsys, *command, "--tags", train, "--narratives", train)
 
 
-def test_narratives_find_their_images(scenes_store, tmp_path):
-    written = tmp_path / "steps.jsonl"
-    main(["retrieve", "--store", str(scenes_store), "--records", str(written)])
-    by_captions, by_narratives = records(written)
-    assert by_captions["name"] == "first captions" and by_narratives["name"] == "narratives"
-    for record in (by_captions, by_narratives):
-        values = record["values"]
-        assert 1 / 12 < values["recall@1"] <= values["recall@5"] <= values["recall@10"] <= 1
-
-
-def test_a_dual_encoder_searches_by_pixels(scenes_store, tmp_path):
-    pytest.importorskip("transformers")
-    written, clip = tmp_path / "steps.jsonl", write_clip(tmp_path / "clip")
-    main(["retrieve", "--store", str(scenes_store), "--retriever", str(clip), "--records", str(written)])
-    by_captions, _ = records(written)
-    assert len(by_captions["parts"]["retriever"]) == 64 and by_captions["options"]["retriever"] == "clip"
-    # Random weights find an image by chance, if at all.
-    assert by_captions["values"]["recall@1"] < 0.5
-
-
 def test_the_released_narratives_on_real_maps(trecs_tags, tmp_path):
     """Real narratives and real maps of things; their traces were never released, so hulls come from the maps."""
     root = trecs_tags.parents[2] / "coco_sample"
@@ -90,7 +47,7 @@ def test_the_released_narratives_on_real_maps(trecs_tags, tmp_path):
     command = ["--store", str(store), "--narratives", str(trecs_tags), "--records", str(written)]
     main(["compose", *command, "--sheets", "2", "--out", str(tmp_path / "sheets")])
     main(["retrieve", *command])
-    oracle, none, _, narratives = records(written)
+    oracle, none, _, narratives = json_lines(written)
     assert (oracle["options"]["trace"], none["options"]["trace"]) == ("oracle", "none")
     assert oracle["n"] > 300
     assert oracle["values"]["mean_iou"] > 1.5 * none["values"]["mean_iou"]
