@@ -12,7 +12,9 @@ import yaml
 from t2igan.data.classification import ClassificationData
 from t2igan.data.datamodule import CaptionedImagesModule
 from t2igan.evaluation.evaluation import Evaluation
+from t2igan.evaluation.features.networks import NetworkOptions, load_classifier, load_damsms
 from t2igan.evaluation.record import ResultRecord
+from t2igan.evaluation.subjects.generated import load_checkpoint_subject
 from t2igan.models.classifier import EvaluationClassifier
 from t2igan.models.damsm import DAMSM, SmallImageEncoder
 from t2igan.models.ssagan import SSAGAN
@@ -106,3 +108,13 @@ def evaluate(*arguments, **options) -> ResultRecord:
 def json_lines(path: Path) -> list[dict]:
     """The records of a file, as plain data."""
     return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+OFFLINE = NetworkOptions(weights_folder=Path("no-such-folder"), download=False)
+
+
+def score(checkpoints, store, protocol, subject=None, options=OFFLINE, with_damsms=True):
+    damsms = load_damsms([checkpoints.damsm, checkpoints.other_damsm], store) if with_damsms else ()
+    classifier = load_classifier(checkpoints.classifier, store)
+    subject = subject or load_checkpoint_subject(checkpoints.generator, protocol.weights)
+    return evaluate(subject, protocol, store, damsms, classifier, options)

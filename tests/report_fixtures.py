@@ -1,6 +1,7 @@
 """Result records for the tests of leaderboard, published numbers and report; nothing is trained for them."""
 
 from dataclasses import replace
+from html.parser import HTMLParser
 from pathlib import Path
 
 import yaml
@@ -79,3 +80,35 @@ def write_run(folder: Path, seed: int, **model) -> Path:
     (folder / "checkpoints").mkdir(parents=True)
     (folder / "config.yaml").write_text(yaml.safe_dump(config))
     return folder / "checkpoints" / "last.ckpt"
+
+
+EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>"
+
+
+class Page(HTMLParser):
+    """Tags with their attributes, text, and whether every tag is closed."""
+
+    VOID = ("meta", "img", "br", "link", "line", "polyline", "circle")
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.open, self.words, self.ids = [], [], [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.words.append(data)
+
+    @property
+    def text(self):
+        return " ".join(" ".join(self.words).split())

@@ -1,7 +1,9 @@
 """Batches of toy scenes with layouts: a sky over a ground, and a thing of some colour before them."""
 
 import numpy as np
+import pytorch_lightning as pl
 import torch
+from torch.utils.data import DataLoader
 
 from t2igan.data.batch import CaptionedImages
 from t2igan.layout.layout import Layouts
@@ -63,3 +65,22 @@ def toy_batch(count=8, seed=0, side=32):
         caption_ids=torch.arange(count),
         layouts=Layouts(*(torch.from_numpy(np.stack(maps)) for maps in (labels, instances)), list(texts)),
     )
+
+
+def train_on_scenes(module, steps, folder, size=16):
+    """A checkpoint of the module after some steps on toy scenes."""
+    module.vocabulary = VOCABULARY
+    trainer = pl.Trainer(
+        max_steps=steps,
+        default_root_dir=folder,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        accelerator="cpu",
+    )
+    batches = DataLoader([toy_batch(size, seed) for seed in range(steps)], batch_size=None)
+    trainer.fit(module, batches)
+    path = folder / f"{type(module).__name__}.ckpt"
+    trainer.save_checkpoint(path)
+    return path

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from segment_fixture import train_on_scenes
 
 from t2igan.cli.main import main
 from t2igan.cli.sample_scene import SceneSegment, read_scene
 from t2igan.errors import UserError
 from t2igan.models.joint_encoder import SegmentEncoder
 from t2igan.plotting.segments import segment_colour
-from tests.models.test_joint_encoder import train
 from tests.models.test_spatext import small
 
 SEGMENTS = [
@@ -22,13 +22,13 @@ SEGMENTS = [
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory):
     folder = tmp_path_factory.mktemp("models")
-    encoder = train(SegmentEncoder(dim=8, channels=4, width=8), 2, folder)
+    encoder = train_on_scenes(SegmentEncoder(dim=8, channels=4, width=8), 2, folder)
     module = small(encoder=str(encoder))
     with torch.no_grad():
         # At the start noise hardly shows; moved weights let it without long training.
         for parameter in module.generator.parameters():
             parameter.add_(0.2 * torch.randn(parameter.shape))
-    return train(module, 2, folder)
+    return train_on_scenes(module, 2, folder)
 
 
 def write_scene(folder, **changes):

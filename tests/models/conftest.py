@@ -3,9 +3,13 @@
 import pytest
 import pytorch_lightning as pl
 import torch
+from segment_fixture import toy_batch, train_on_scenes
 
 from t2igan.data.datamodule import DrawnBirds
+from t2igan.layout.segments import crop_segments
+from t2igan.models.conditioner import all_segments
 from t2igan.models.damsm import DAMSM, SmallImageEncoder
+from t2igan.models.joint_encoder import SegmentEncoder, load_joint_encoder
 from t2igan.models.ssagan import SSAGAN
 from t2igan.networks.dfgan import OneWayDiscriminator
 from t2igan.networks.ssagan import SSAGANGenerator
@@ -73,3 +77,24 @@ def train(birds, tmp_path):
         return trainer
 
     return run
+
+
+@pytest.fixture(scope="session")
+def encoder_path(tmp_path_factory):
+    torch.manual_seed(0)
+    return train_on_scenes(SegmentEncoder(dim=16, channels=8, width=24), 80, tmp_path_factory.mktemp("encoder"))
+
+
+@pytest.fixture(scope="session")
+def vectors(encoder_path):
+    """Of texts and of crops of unseen scenes, and the texts."""
+    encoder, batch = load_joint_encoder(encoder_path), toy_batch(48, 10_000)
+    segments = all_segments(batch.layouts)
+    crops = crop_segments(batch.images, segments, 32)
+    return encoder.caption_vectors(segments.flat_texts), encoder.image_vectors(crops), segments.flat_texts
+
+
+@pytest.fixture(scope="session")
+def tiny_encoder(tmp_path_factory):
+    torch.manual_seed(0)
+    return str(train_on_scenes(SegmentEncoder(dim=8, channels=4, width=8), 2, tmp_path_factory.mktemp("encoder")))

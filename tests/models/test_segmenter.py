@@ -1,17 +1,16 @@
 import pytest
 import torch
+from segment_fixture import toy_batch, train_on_scenes
 
 from t2igan.errors import UserError
 from t2igan.layout.labels import COCO_STUFF, VOID
 from t2igan.models.segmenter import Segmenter, load_segmenter
 from t2igan.nn.randomness import StepRandom
-from tests.models.test_joint_encoder import train
-from tests.segment_fixture import toy_batch
 
 
 def test_it_learns_the_labels_of_unseen_scenes(tmp_path):
     torch.manual_seed(0)
-    path = train(Segmenter(32, channels=8, lr=1e-2, recoloured=0.0), 80, tmp_path, size=8)
+    path = train_on_scenes(Segmenter(32, channels=8, lr=1e-2, recoloured=0.0), 80, tmp_path, size=8)
     segmenter, batch = load_segmenter(path), toy_batch(16, 9_999)
     maps = segmenter.label_maps(batch.images)
     assert maps.dtype == torch.uint8 and maps.shape == batch.layouts.labels.shape

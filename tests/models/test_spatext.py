@@ -1,5 +1,6 @@
 import pytest
 import torch
+from segment_fixture import GROUND, SKY, THING, VOCABULARY, toy_batch, train_on_scenes
 
 from t2igan.errors import UserError
 from t2igan.layout.segments import SpatioTextualMap, crop_segments, segments_of_masks
@@ -16,8 +17,6 @@ from t2igan.networks.synthesis import Synthesis
 from t2igan.nn.images import to_signed
 from t2igan.nn.randomness import StepRandom
 from t2igan.text import TextEmbedding
-from tests.models.test_joint_encoder import train
-from tests.segment_fixture import GROUND, SKY, THING, VOCABULARY, toy_batch
 
 SIDE, DIM = 16, 8
 
@@ -137,7 +136,7 @@ def test_without_context_checkpoints_of_before_can_be_read():
 @pytest.fixture(scope="module")
 def encoder(tmp_path_factory):
     torch.manual_seed(0)
-    return str(train(SegmentEncoder(dim=DIM, channels=4, width=8), 2, tmp_path_factory.mktemp("encoder")))
+    return str(train_on_scenes(SegmentEncoder(dim=DIM, channels=4, width=8), 2, tmp_path_factory.mktemp("encoder")))
 
 
 def small(**options):
@@ -159,7 +158,7 @@ def test_it_trains_is_saved_and_draws_the_same_again(how, encoder, tmp_path):
     dim = DIM if how in ("images", "texts") else 182
     module = small(told=how, encoder=encoder if dim == DIM else None, dim=dim)
     before = module.generator.blocks[0].fuse1.affine1.local[0].weight.clone()
-    path = train(module, 3, tmp_path)
+    path = train_on_scenes(module, 3, tmp_path)
     moved = not torch.equal(module.generator.blocks[0].fuse1.affine1.local[0].weight, before)
     assert moved == (how != "nothing")
     again, batch = load_module(path), toy_batch(3, 99)
@@ -217,7 +216,7 @@ def test_the_wrong_pairs_of_places_are_their_masks_with_what_was_said_of_others(
 
 
 def test_another_encoder_than_that_of_training_is_refused(encoder, tmp_path):
-    path = train(small(encoder=encoder), 1, tmp_path)
+    path = train_on_scenes(small(encoder=encoder), 1, tmp_path)
     checkpoint = torch.load(path, weights_only=True)
     from t2igan.models.digest import seal
 
@@ -230,9 +229,9 @@ def test_another_encoder_than_that_of_training_is_refused(encoder, tmp_path):
 
 def test_widths_that_do_not_fit_and_missing_encoders_are_refused(encoder, tmp_path):
     with pytest.raises(UserError, match="segment_dim is 9, but what is told has 8 numbers"):
-        train(small(encoder=encoder, dim=9), 1, tmp_path)
+        train_on_scenes(small(encoder=encoder, dim=9), 1, tmp_path)
     with pytest.raises(UserError, match="needs model"):
-        train(small(), 1, tmp_path)
+        train_on_scenes(small(), 1, tmp_path)
 
 
 @pytest.mark.parametrize("told", ["texts", "labels", "nothing"])

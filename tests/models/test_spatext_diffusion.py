@@ -1,28 +1,17 @@
 import pytest
 import torch
+from segment_fixture import VOCABULARY, toy_batch, train_on_scenes
 
-from t2igan.errors import UserError
 from t2igan.evaluation.subjects.generated import build_untrained_subject
 from t2igan.layout.segments import SpatioTextualMap
 from t2igan.models.guidance import Fast, Multi
-from t2igan.models.joint_encoder import SegmentEncoder
 from t2igan.models.spatext_diffusion import Denoiser, SpaTextDiffusion
-from t2igan.models.spatext_hosts import LatentHost, PixelHost, widen_first_convolution
+from t2igan.models.spatext_hosts import PixelHost
 from t2igan.models.suite_module import load_module
 from t2igan.nn.randomness import Purpose, StepRandom
-from tests.clip_fixture import write_clip
-from tests.models.test_joint_encoder import train
-from tests.segment_fixture import VOCABULARY, toy_batch
 
-diffusers = pytest.importorskip("diffusers")
 DIM = 8
 SMALL = {"widths": (8, 16), "attention": 1, "segment_dim": DIM}
-
-
-@pytest.fixture(scope="module")
-def encoder(tmp_path_factory):
-    torch.manual_seed(0)
-    return str(train(SegmentEncoder(dim=DIM, channels=4, width=8), 2, tmp_path_factory.mktemp("encoder")))
 
 
 def draw(module, batch, layouts=None, seed=0, weights="ema"):
@@ -30,12 +19,12 @@ def draw(module, batch, layouts=None, seed=0, weights="ema"):
     return module.synthesise(noise, batch.captions, batch.lengths, weights, layouts).images[-1]
 
 
-def test_the_loss_falls_and_the_model_is_saved(encoder, tmp_path):
+def test_the_loss_falls_and_the_model_is_saved(tiny_encoder, tmp_path):
     torch.manual_seed(0)
-    module = SpaTextDiffusion(PixelHost(32, planes=4, **SMALL), encoder, lr=2e-3, steps=3, ema_decay=0.9)
+    module = SpaTextDiffusion(PixelHost(32, planes=4, **SMALL), tiny_encoder, lr=2e-3, steps=3, ema_decay=0.9)
     losses = []
     module.log_step = lambda values, samples: losses.append(values["train/loss"].item())
-    path = train(module, 40, tmp_path, size=4)
+    path = train_on_scenes(module, 40, tmp_path, size=4)
     assert sum(losses[-8:]) < 0.5 * sum(losses[:8])
     again, batch = load_module(path), toy_batch(2, 77)
     images = draw(module, batch, batch.layouts)
@@ -52,10 +41,10 @@ def test_the_loss_falls_and_the_model_is_saved(encoder, tmp_path):
     assert not torch.allclose(draw(untrained.module, batch, batch.layouts), images, atol=1e-2)
 
 
-def test_captions_and_maps_are_dropped_each_alone_and_both_together(encoder):
+def test_captions_and_maps_are_dropped_each_alone_and_both_together(tiny_encoder):
     torch.manual_seed(0)
     host = PixelHost(32, planes=4, **SMALL)
-    module = SpaTextDiffusion(host, encoder, most=2, dropped=0.2, both_dropped=0.3)
+    module = SpaTextDiffusion(host, tiny_encoder, most=2, dropped=0.2, both_dropped=0.3)
     module.vocabulary = VOCABULARY
     module.configure_model()
     shown = {}
@@ -77,9 +66,9 @@ def test_captions_and_maps_are_dropped_each_alone_and_both_together(encoder):
 
 
 @pytest.mark.parametrize("sampler", ["ddim", "dpm-solver++"])
-def test_an_image_belongs_to_its_noise_and_not_to_its_batch(encoder, sampler):
+def test_an_image_belongs_to_its_noise_and_not_to_its_batch(tiny_encoder, sampler):
     torch.manual_seed(0)
-    module = SpaTextDiffusion(PixelHost(32, planes=4, **SMALL), encoder, steps=4, sampler=sampler)
+    module = SpaTextDiffusion(PixelHost(32, planes=4, **SMALL), tiny_encoder, steps=4, sampler=sampler)
     module.vocabulary = ["<end>", *"abcdefghijklmnopqrstuvwxyz"]
     module.configure_model()
     batch = toy_batch(3, 5)
@@ -92,7 +81,7 @@ def test_an_image_belongs_to_its_noise_and_not_to_its_batch(encoder, sampler):
     assert not torch.allclose(together[0], together[1], atol=1e-2)
 
 
-def test_all_planes_or_projected_ones(encoder):
+def test_all_planes_or_projected_ones(tiny_encoder):
     st_map = SpatioTextualMap(torch.randn(2, 2, DIM), torch.randint(0, 3, (2, 32, 32)))
     noisy, times, text = torch.randn(2, 3, 32, 32), torch.tensor([3, 900]), torch.randn(2, DIM)
     for planes, channels in ((None, 3 + DIM), (4, 7)):
@@ -102,12 +91,12 @@ def test_all_planes_or_projected_ones(encoder):
         assert said.shape == (2, 3, 32, 32) and not torch.allclose(said, silent)
 
 
-def test_guidance_of_a_trained_sampler_is_chosen_in_yaml(encoder):
+def test_guidance_of_a_trained_sampler_is_chosen_in_yaml(tiny_encoder):
     torch.manual_seed(0)
     host = PixelHost(32, planes=4, **SMALL)
     batch, generated = toy_batch(2, 5), []
     for guidance in (Fast(0.0), Multi(0.0, 0.0), Fast(4.0), Multi(4.0, 0.0)):
-        module = SpaTextDiffusion(host, encoder, steps=3, guidance=guidance)
+        module = SpaTextDiffusion(host, tiny_encoder, steps=3, guidance=guidance)
         module.vocabulary = ["<end>", *"abcdefghijklmnopqrstuvwxyz"]
         module.configure_model()
         generated.append(draw(module, batch, batch.layouts))
@@ -115,80 +104,6 @@ def test_guidance_of_a_trained_sampler_is_chosen_in_yaml(encoder):
     assert not torch.allclose(generated[0], generated[2], atol=1e-4) and not torch.allclose(
         generated[2], generated[3], atol=1e-4
     )
-
-
-def stable_diffusion(folder):
-    """A tiny Stable Diffusion with random weights, in the layout of the published ones."""
-    torch.manual_seed(0)
-    diffusers.AutoencoderKL(
-        block_out_channels=(8, 8),
-        down_block_types=("DownEncoderBlock2D",) * 2,
-        up_block_types=("UpDecoderBlock2D",) * 2,
-        latent_channels=4,
-        norm_num_groups=4,
-    ).save_pretrained(folder / "vae")
-    diffusers.UNet2DConditionModel(
-        sample_size=8,
-        block_out_channels=(8, 16),
-        layers_per_block=1,
-        down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
-        up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
-        cross_attention_dim=16,
-        attention_head_dim=4,
-        norm_num_groups=4,
-    ).save_pretrained(folder / "unet")
-    from transformers import CLIPModel, CLIPTextModel, CLIPTokenizerFast
-
-    clip = write_clip(folder / "clip")
-    model = CLIPTextModel(CLIPModel.from_pretrained(clip).config.text_config)
-    model.save_pretrained(folder / "text_encoder")
-    CLIPTokenizerFast.from_pretrained(clip).save_pretrained(folder / "tokenizer")
-    return folder
-
-
-def test_a_widened_stable_diffusion_says_what_it_said_and_can_be_trained(encoder, tmp_path):
-    pytest.importorskip("transformers")
-    folder = stable_diffusion(tmp_path / "sd")
-    before = diffusers.UNet2DConditionModel.from_pretrained(folder / "unet")
-    host = LatentHost(str(folder), DIM)
-    assert (host.image_size, host.shape) == (16, (4, 8, 8))
-    noisy, times = torch.randn(2, 4, 8, 8), torch.tensor([3, 900])
-    text = host.tell(["a bird", ""], None)
-    st_map = SpatioTextualMap(torch.randn(2, 2, DIM), torch.randint(0, 3, (2, 16, 16)))
-    said = host.predict(noisy, times, text, st_map)
-    assert torch.allclose(said, before(noisy, times, encoder_hidden_states=text).sample, atol=1e-6)
-    vae, images = diffusers.AutoencoderKL.from_pretrained(folder / "vae").eval(), torch.rand(2, 3, 16, 16) * 2 - 1
-    with torch.no_grad():
-        mean = vae.encode(images).latent_dist.mean
-        assert torch.allclose(host.encode(images), 0.18215 * mean, atol=1e-5)
-        assert torch.allclose(host.decode(0.18215 * mean), vae.decode(mean).sample.clamp(-1, 1), atol=1e-4)
-    module = SpaTextDiffusion(host, encoder, steps=2, lr=1e-2)
-    path = train(module, 2, tmp_path, size=2)
-    assert host.unet.conv_in.weight[:, 4:].abs().max() > 0
-    assert not torch.equal(host.predict(noisy, times, text, st_map), said)
-    assert not any(".vae." in key or ".words." in key for key in torch.load(path, weights_only=True)["state_dict"])
-    batch = toy_batch(2, 5)
-    assert torch.equal(*(draw(each, batch, batch.layouts) for each in (module, load_module(path))))
-
-
-def test_a_widened_convolution_keeps_its_weights():
-    sides = {"down_block_types": ("DownBlock2D",) * 2, "up_block_types": ("UpBlock2D",) * 2}
-    unet = diffusers.UNet2DModel(block_out_channels=(8, 8), norm_num_groups=4, **sides)
-    old = unet.conv_in.weight.clone()
-    widen_first_convolution(unet, 5)
-    assert unet.config.in_channels == 8 and torch.equal(unet.conv_in.weight[:, :3], old)
-    assert not unet.conv_in.weight[:, 3:].any()
-
-
-def test_what_is_no_stable_diffusion_is_refused(tmp_path):
-    with pytest.raises(UserError, match="no Stable Diffusion in"):
-        LatentHost(str(tmp_path))
-
-
-def test_a_host_of_another_width_is_refused(encoder):
-    module = SpaTextDiffusion(PixelHost(32, **(SMALL | {"segment_dim": 9})), encoder)
-    with pytest.raises(UserError, match="segment_dim is 9, but what is told has 8"):
-        module.configure_model()
 
 
 def test_the_samplers_undo_the_noise_that_they_are_told():

@@ -1,66 +1,19 @@
 import json
-import pickle
-from pathlib import Path
 
 import numpy as np
 import pytest
+from coco_files import SAMPLE, TRAIN, VAL, caption_file, captions_of, wordless, write_json
 from PIL import Image
 
 from t2igan.data.prepare import prepare
 from t2igan.data.sources import make_source
 from t2igan.data.store import open_store
-from t2igan.data.vocabulary import Vocabulary
 from t2igan.errors import UserError
-
-TRAIN, VAL = (9, 25, 30, 34), (42, 73, 74)
-SAMPLE = Path(__file__).parents[4] / "shared" / "data" / "coco_sample"
-
-
-def captions_of(number):
-    """Seven captions with their annotation ids, which do not ascend; one of the early ones has no word."""
-    texts = [f"A thing number{number} on row{row}." for row in range(6)]
-    ids = [10_000 - 7 * number + step for step in (5, 0, 3, 1, 4, 6)]
-    return [*zip(ids, texts), (10_000 - 7 * number + 2, " ...")]
-
-
-def caption_file(numbers, names=None):
-    images = [{"id": number, "file_name": (names or {}).get(number, f"{number:012d}.jpg")} for number in numbers]
-    annotations = [
-        {"image_id": number, "id": index, "caption": text}
-        for number in numbers
-        for index, text in captions_of(number)
-    ]
-    return {"info": {}, "licenses": [], "images": images, "annotations": annotations}
-
-
-def write_json(path, content):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(content))
-
-
-def write_images(folder, numbers, name="{:012d}.jpg"):
-    folder.mkdir(parents=True, exist_ok=True)
-    for number in numbers:
-        Image.new("RGB", (60, 50), (number, 200, 90)).save(folder / name.format(number))
-
-
-@pytest.fixture
-def coco(tmp_path):
-    """Four training and three validation images of 2017 in the official layout; yours to damage."""
-    root = tmp_path / "coco"
-    for part, numbers in (("train", TRAIN), ("val", VAL)):
-        write_json(root / "annotations" / f"captions_{part}2017.json", caption_file(numbers))
-        write_images(root / f"{part}2017", numbers)
-    return root
 
 
 def annotations(root, part="train", year=2017):
     path = root / "annotations" / f"captions_{part}{year}.json"
     return path, json.loads(path.read_text())
-
-
-def wordless(problems):
-    return [problem for problem in problems if "has no word" in problem]
 
 
 def test_the_official_json_gives_both_splits_and_index_classes(coco):
@@ -86,45 +39,6 @@ def test_the_first_five_captions_by_annotation_id_are_kept_wordless_ones_do_not_
     assert [len(image.captions) for image in few] == [2] * 7
 
 
-@pytest.mark.parametrize(
-    ("folder", "name"),
-    [
-        ("{part}2017", "{:012d}.jpg"),
-        ("images/{part}2017", "{:012d}.jpg"),
-        ("images", "{:012d}.jpg"),
-        ("train2014", "COCO_train2014_{:012d}.jpg"),
-        ("images/val2014", "COCO_val2014_{:012d}.jpg"),
-    ],
-)
-def test_images_are_found_in_every_layout_and_under_the_names_of_both_years(tmp_path, folder, name):
-    for part, numbers in (("train", TRAIN), ("val", VAL)):
-        write_json(tmp_path / f"captions_{part}2017.json", caption_file(numbers))
-        write_images(tmp_path / folder.format(part=part), numbers, name)
-    images, problems = make_source("coco", tmp_path).scan()
-    assert [image.path.name for image in images] == [name.format(number) for number in TRAIN + VAL]
-    assert problems == wordless(problems)
-    assert images[0].key == "000000000009", "keys are those of the list, not of the files"
-
-
-def test_with_both_years_the_user_chooses(coco):
-    names = {number: f"COCO_val2014_{number:012d}.jpg" for number in VAL}
-    write_json(coco / "annotations" / "captions_val2014.json", caption_file(VAL, names))
-    with pytest.raises(UserError, match="2014 and 2017; choose with --year"):
-        make_source("coco", coco)
-    assert make_source("coco", coco, year=2017).split_scheme == "official-2017"
-    with pytest.raises(UserError, match=r"captions_train2014\.json: no such file"):
-        make_source("coco", coco, year=2014).scan()
-    names = {number: f"COCO_train2014_{number:012d}.jpg" for number in TRAIN}
-    write_json(coco / "annotations" / "captions_train2014.json", caption_file(TRAIN, names))
-    images, _ = make_source("coco", coco, year=2014).scan()
-    assert [image.key for image in images][::6] == ["COCO_train2014_000000000009", "COCO_val2014_000000000074"]
-
-
-def test_a_folder_without_coco_is_one_line(tmp_path):
-    with pytest.raises(UserError, match=r"no COCO here.*captions_train2017\.json.*filenames\.pickle; unpack"):
-        make_source("coco", tmp_path)
-
-
 def test_missing_images_are_listed_each_and_captions_of_unknown_images_too(coco):
     (coco / "train2017" / f"{25:012d}.jpg").unlink()
     (coco / "val2017" / f"{74:012d}.jpg").unlink()
@@ -142,46 +56,6 @@ def test_missing_images_are_listed_each_and_captions_of_unknown_images_too(coco)
         f"{coco}/train2017/{25:012d}.jpg: image missing",
         f"{coco}/val2017/{74:012d}.jpg: image missing",
     ]
-
-
-def test_folders_in_another_place_are_one_line_a_split(coco):
-    for part in ("train", "val"):
-        (coco / f"{part}2017").rename(coco / f"elsewhere-{part}")
-    with pytest.raises(UserError) as error:
-        make_source("coco", coco).scan()
-    lines = str(error.value).splitlines()
-    assert "none of the 4 train images is here (looked for 000000000009.jpg in train2017/" in lines[1]
-    assert "none of the 3 test images" in lines[2] and "unpack val2017.zip" in lines[2]
-
-
-@pytest.mark.parametrize(
-    ("content", "words"),
-    [
-        ("{'images': []}", "not JSON (line 1"),
-        ("[1, 2]", "holds no list 'images' (found: a list)"),
-        ("{}", "holds no list 'images' (found: nothing)"),
-        ('{"a": 1, "b": 2}', "found: a, b); it should be captions_*.json"),
-        ('{"images": [], "annotations": []}', "holds no list 'images'"),
-        ('{"images": [{"id": 9, "file_name": "a.jpg"}]}', "holds no list 'annotations'"),
-        (
-            '{"images": [{"id": 9, "file_name": "a.jpg"}], "annotations": [{"id": 1, "image_id": 9, "bbox": []}]}',
-            "1 of 1 entries of 'annotations' have no 'caption' (entry 1); it should be captions_*.json",
-        ),
-        (
-            '{"images": [{"id": "9", "file_name": "a.jpg"}, 5], "annotations": [7]}',
-            "2 of 2 entries of 'images' have no 'id' (entry 1, 2)",
-        ),
-    ],
-)
-def test_a_json_that_is_not_coco_is_named_for_both_splits_at_once(coco, content, words):
-    for part in ("train", "val"):
-        (coco / "annotations" / f"captions_{part}2017.json").write_text(content)
-    with pytest.raises(UserError) as error:
-        make_source("coco", coco).scan()
-    for part in ("train", "val"):
-        assert any(
-            f"captions_{part}2017.json: " in line and words in line for line in str(error.value).splitlines()
-        ), str(error.value)
 
 
 def test_duplicates_are_faults_and_all_of_them_are_said(coco):
@@ -248,61 +122,6 @@ def test_a_wrong_karpathy_file_is_one_line(coco, tmp_path):
     write_json(tmp_path / "k.json", karpathy_file({9: "train", 42: "dev"}))
     with pytest.raises(UserError, match="has splits dev; it knows train, restval, val, test"):
         make_source("coco", coco, "karpathy", karpathy=tmp_path / "k.json").scan()
-
-
-@pytest.fixture
-def released(tmp_path):
-    """The same images with AttnGAN's metadata, images flat, two captions an image."""
-    root = tmp_path / "released"
-    for split, part, numbers in (("train", "train", TRAIN), ("test", "val", VAL)):
-        keys = [f"COCO_{part}2014_{number:012d}" for number in reversed(numbers)]
-        (root / split).mkdir(parents=True)
-        (root / split / "filenames.pickle").write_bytes(pickle.dumps(keys, protocol=2))
-        write_images(root / "images", numbers, f"COCO_{part}2014_{{:012d}}.jpg")
-        (root / "text").mkdir(exist_ok=True)
-        for key in keys:
-            (root / "text" / f"{key}.txt").write_text(f"a dog {key[-2:]}\na cat\na third one\n")
-    return root
-
-
-def test_attngans_metadata_give_order_and_captions(released):
-    source = make_source("coco", released, captions_per_image=2)
-    images, problems = source.scan()
-    assert problems == [] and source.split_scheme == "attngan"
-    assert [image.key for image in images[:2]] == ["COCO_train2014_000000000034", "COCO_train2014_000000000030"]
-    assert images[0].captions == ["a dog 34", "a cat"] and images[0].class_id == 0
-    (released / "text" / f"{images[1].key}.txt").unlink()
-    images, problems = source.scan()
-    assert len(images) == 6 and len(problems) == 1 and "captions missing" in problems[0]
-
-
-def test_a_released_captions_pickle_gives_the_word_order(released):
-    texts = {}
-    for split in ("train", "test"):
-        keys = pickle.loads((released / split / "filenames.pickle").read_bytes())
-        texts[split] = [text for key in keys for text in (f"a dog {key[-2:]}", "a cat")]
-    built = Vocabulary.build(texts["train"] + texts["test"])
-    vocabulary = Vocabulary([built.words[0], *sorted(built.words[1:], reverse=True)])
-    ids = [[vocabulary.encode(text) for text in texts[split]] for split in ("train", "test")]
-    words = dict(enumerate(vocabulary.words))
-    content = [*ids, words, {word: index for index, word in words.items()}]
-    (released / "captions.pickle").write_bytes(pickle.dumps(content, protocol=2))
-    source = make_source("coco", released, captions_per_image=2)
-    images, problems = source.scan()
-    assert not problems and source.vocabulary == vocabulary
-    assert all(image.tokens == [vocabulary.encode(text) for text in image.captions] for image in images)
-    with pytest.raises(UserError, match=r"captions\.pickle: .*order of filenames\.pickle"):
-        make_source("coco", released, year=2014, captions_pickle=released / "captions.pickle")
-
-
-def test_metadata_that_are_not_of_coco_or_incomplete_are_refused(released):
-    path = released / "train" / "filenames.pickle"
-    path.write_bytes(pickle.dumps(["002.Laysan_Albatross/Laysan_Albatross_x"], protocol=2))
-    with pytest.raises(UserError, match=r"train/filenames\.pickle: not names of COCO: 002\.Laysan"):
-        make_source("coco", released).scan()
-    (released / "test" / "filenames.pickle").unlink()
-    with pytest.raises(UserError, match=r"missing: .*test/filenames\.pickle.*--year 2014"):
-        make_source("coco", released)
 
 
 def instances(objects):
