@@ -21,11 +21,11 @@ from torch import Tensor
 
 from benchmarks.originals import scores
 from benchmarks.results import append, median_and_spread
-from t2igan.cli.profile_loader import loaded, side_by_side
 from t2igan.data.prepare import prepare
 from t2igan.data.sources import make_source
 from t2igan.metrics.frechet import FrechetDistance
 from t2igan.metrics.r_precision import RPrecision
+from t2igan.profiling.loading import loaded, side_by_side
 
 Compute = Callable[[], float]
 BATCH, CODE_DIM, CLASSES = 64, 256, 50

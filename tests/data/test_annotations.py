@@ -16,7 +16,6 @@ from t2igan.data.datamodule import CaptionedImagesModule, Scenes
 from t2igan.data.datasets import EvaluationItems, TrainingItems
 from t2igan.data.layout import partial_path
 from t2igan.data.prepare import prepare
-from t2igan.data.repeating import repeat_store
 from t2igan.data.selection import NarrativesAsCaptions, SelectedImages, only_with
 from t2igan.data.sources.scenes.source import ScenesConfig, ScenesSource, write_scenes
 from t2igan.data.store import open_store
@@ -25,6 +24,7 @@ from t2igan.errors import UserError
 from t2igan.layout.localized import read_localized
 from t2igan.layout.segmentations import read_stuff_map
 from t2igan.models.suite_module import SuiteModule
+from t2igan.profiling.repeating import repeat_store
 
 BOTH = {"layouts", "narratives"}
 

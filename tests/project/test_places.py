@@ -17,7 +17,7 @@ TESTED_IN = {
     "fit": ["cli.config_checks"],
     "zoo": ["cli.export_zoo", "models.weights_file", "reporting.model_card"],
     "main": ["cli.init"],
-    "profile_loader": ["cli.profile_inputs", "profiling.synthetic"],
+    "profile_loader": ["cli.profile_inputs", "profiling.loading", "profiling.synthetic"],
     "profile_training": ["profiling.steps"],
     "quick": ["spelling"],
     "sample": ["cli.sample_folder", "evaluation.images.sampling"],

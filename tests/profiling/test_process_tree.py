@@ -5,7 +5,7 @@ import sys
 OWN_TREE = """
 import os, re, time
 from pathlib import Path
-from t2igan.cli.process_tree import cpu_seconds, process_tree, resident_megabytes, summed_resident_megabytes
+from t2igan.profiling.process_tree import cpu_seconds, process_tree, resident_megabytes, summed_resident_megabytes
 
 before, started = resident_megabytes(), cpu_seconds()
 sum_before = summed_resident_megabytes()

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from t2igan.data.prepare import prepare
-from t2igan.data.repeating import repeat_store
 from t2igan.data.sources import make_source
 from t2igan.data.store import open_store
 from t2igan.data.verifying import verify_store
+from t2igan.profiling.repeating import repeat_store
 
 COCO_RECORDS = 123_000
 
