@@ -32,7 +32,7 @@ TESTED_IN = {
     "lpips_diversity": ["evaluation.scorers.diversity"],
     "layouts_and_narratives": ["evaluation.metrics.layout_iou"],
     "captions": ["evaluation.scorers.base"],
-    "pipeline": ["cli.sample_narratives"],
+    "pipeline": ["cli.sample_narratives", "models.trecs"],
     "reference": ["evaluation.subjects.base"],
     "official": ["interop.forms", "interop.kind", "interop.kinds"],
     "localized": ["layout.labels"],
