@@ -103,13 +103,13 @@ class _Speaker:
 
 
 def write_captions(attributes: BirdAttributes, count: int, rng: np.random.Generator) -> list[str]:
-    """Write different captions for one picture.
+    """Write different captions for one image.
 
     A caption names a random subset of the attributes, at least two plumage colours among them, now and then the
-    pose and the setting. It never names the side that the bird faces: training mirrors pictures.
+    pose and the setting. It never names the side that the bird faces: training mirrors images.
 
     Args:
-        attributes: What the picture shows.
+        attributes: What the image shows.
         count: Number of captions.
         rng: Source of the choices.
 

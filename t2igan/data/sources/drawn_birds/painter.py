@@ -88,12 +88,12 @@ def render_bird(
     """Paint one bird.
 
     Args:
-        attributes: What the picture shows.
-        pixels: Side of the square picture.
-        rng: Source of all individual variation; the same state gives the same picture.
+        attributes: What the image shows.
+        pixels: Side of the square image.
+        rng: Source of all individual variation; the same state gives the same image.
 
     Returns:
-        The picture, uint8 (pixels, pixels, 3); the part map, uint8 (pixels, pixels) with indices into ``PARTS``;
+        The image, uint8 (pixels, pixels, 3); the part map, uint8 (pixels, pixels) with indices into ``PARTS``;
         the tight box (x, y, width, height) of all that is not background.
     """
     side = pixels * OVERSAMPLING
@@ -248,7 +248,7 @@ def _paint_face(studio: Studio) -> None:
 
 def _shade(studio: Studio, pixels: int, rng: np.random.Generator) -> np.ndarray:
     """Average the canvas down and give the bird volume with light from the upper left."""
-    picture = np.asarray(studio.canvas.reduce(OVERSAMPLING), np.float32)
+    plain = np.asarray(studio.canvas.reduce(OVERSAMPLING), np.float32)
     everything = Image.eval(studio.parts, lambda part: 255 if part else 0).reduce(OVERSAMPLING)
     wing = studio.mask("wing").reduce(OVERSAMPLING)
     silhouette = np.asarray(everything, np.float32) / 255
@@ -257,5 +257,5 @@ def _shade(studio: Studio, pixels: int, rng: np.random.Generator) -> np.ndarray:
     fall = np.interp(np.arange(pixels), [rows[0], rows[-1]], [0.06, -0.05])[:, None]
     grain = np.asarray(Image.fromarray(rng.normal(0, 1, (24, 24)).astype(np.float32)).resize((pixels, pixels)))
     light = np.clip((light + fall + 0.012 * grain) * silhouette, -0.22, 0.26)[:, :, None]
-    shaded = picture * (1 + np.minimum(light, 0)) + (255 - picture) * 0.62 * np.maximum(light, 0)
+    shaded = plain * (1 + np.minimum(light, 0)) + (255 - plain) * 0.62 * np.maximum(light, 0)
     return np.clip(shaded + 0.5, 0, 255).astype(np.uint8)

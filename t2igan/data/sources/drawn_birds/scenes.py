@@ -23,7 +23,7 @@ class Scene:
     """The surroundings of one bird.
 
     Attributes:
-        canvas: RGB picture at ``OVERSAMPLING`` times the resolution, ready for the bird.
+        canvas: RGB image at ``OVERSAMPLING`` times the resolution, ready for the bird.
         foreground: Draws what stands before the bird, on the canvas and (as background) on the part map.
     """
 
@@ -36,7 +36,7 @@ def paint_scene(setting: str, pixels: int, ground: float | None, feet: float, rn
 
     Args:
         setting: "sky", "branch", "grass" or "water".
-        pixels: Side of the final picture.
+        pixels: Side of the final image.
         ground: Height of the bird's feet as a share of the frame from the top, or None for a flying bird.
         feet: Horizontal position of the feet as a share of the frame.
         rng: Source of all variation.
@@ -135,10 +135,10 @@ def _paint_grass(pixels: int, ground: float | None, feet: float, rng: np.random.
         return Scene(canvas)
     tufts = blades(rng, 22, (ground + 0.03, 1.05), (0.05, 0.09))
 
-    def foreground(picture: ImageDraw.ImageDraw, parts: ImageDraw.ImageDraw) -> None:
+    def foreground(canvas_pen: ImageDraw.ImageDraw, parts: ImageDraw.ImageDraw) -> None:
         for outline, color in tufts:
             points = [tuple(p) for p in outline * side]
-            picture.polygon(points, fill=color)
+            canvas_pen.polygon(points, fill=color)
             parts.polygon(points, fill=0)
 
     return Scene(canvas, foreground)
@@ -175,7 +175,7 @@ def _paint_water(pixels: int, ground: float | None, feet: float, rng: np.random.
     if ground is None:
         return Scene(canvas)
 
-    def foreground(picture: ImageDraw.ImageDraw, parts: ImageDraw.ImageDraw) -> None:
+    def foreground(canvas_pen: ImageDraw.ImageDraw, parts: ImageDraw.ImageDraw) -> None:
         for a in (0.075, 0.12, 0.165):
             box = [
                 (feet - a) * side,
@@ -185,6 +185,6 @@ def _paint_water(pixels: int, ground: float | None, feet: float, rng: np.random.
             ]
             for start, stop in ((15, 165), (190, 350)):
                 tone = mix(near, (240, 250, 252), 0.75 - 2.2 * a)
-                picture.arc(box, start, stop, fill=tone, width=max(1, side // 150))
+                canvas_pen.arc(box, start, stop, fill=tone, width=max(1, side // 150))
 
     return Scene(canvas, foreground)

@@ -24,7 +24,7 @@ from t2igan.errors import UserError
 __all__ = ["BirdAttributes", "DrawnBirdsConfig", "Species", "render_bird", "write_drawn_birds"]
 
 RENDERER = 1
-"""Raised whenever the same config would give other pictures or captions."""
+"""Raised whenever the same config would give other images or captions."""
 
 JPEG_QUALITY = 95
 
@@ -41,10 +41,10 @@ class DrawnBirdsConfig:
     Attributes:
         train_species: Number of training classes.
         test_species: Number of test classes: new combinations of attribute values seen in training.
-        train_images_per_species: Pictures of each training class.
-        test_images_per_species: Pictures of each test class.
-        image_pixels: Side of the square pictures.
-        captions_per_image: Captions of each picture.
+        train_images_per_species: Images of each training class.
+        test_images_per_species: Images of each test class.
+        image_pixels: Side of the square images.
+        captions_per_image: Captions of each image.
         seed: The only source of randomness.
     """
 
@@ -60,7 +60,7 @@ class DrawnBirdsConfig:
         """Check the values.
 
         Raises:
-            UserError: If a count is not positive, the picture too small or the seed negative.
+            UserError: If a count is not positive, the image too small or the seed negative.
         """
         least = {key: 1 for key in asdict(self)} | {"image_pixels": 48, "seed": 0}
         for key, value in asdict(self).items():
@@ -71,8 +71,8 @@ class DrawnBirdsConfig:
 
 
 @dataclass(frozen=True)
-class _Picture:
-    """One picture to make: its class, its numbers and its key ``<class>/<file stem>``."""
+class _Drawing:
+    """One image to make: its class, its numbers and its key ``<class>/<file stem>``."""
 
     species: Species
     class_id: int
@@ -92,14 +92,14 @@ def write_drawn_birds(
 ) -> None:
     """Write the data set below ``root`` in CUB's layout (with AttnGAN's metadata), part maps and attributes.
 
-    Files are written whole or not at all, and complete pictures that are already there are kept, so the same call
+    Files are written whole or not at all, and complete images that are already there are kept, so the same call
     goes on where an interrupted one stopped and gives the same bytes with any number of workers.
 
     Args:
         root: Folder to write into; new, empty, or begun with the same config.
         config: What to draw.
         workers: Processes to draw with; 0 takes all cores, 1 stays in this process.
-        progress: Called with (pictures done, pictures in all) after each picture.
+        progress: Called with (images done, images in all) after each image.
 
     Raises:
         UserError: If ``root`` holds something else, or the config asks for more species than can be told apart.
@@ -107,49 +107,49 @@ def write_drawn_birds(
     root = Path(root)
     train, test = invent_species(config.train_species, config.test_species, config.seed)
     class_names = name_species(train + test, config.seed)
-    pictures = list(_pictures(config, train + test, class_names))
+    drawings = list(_drawings(config, train + test, class_names))
     claim(root, "drawn birds", {"dataset": "drawn-birds", "renderer": RENDERER, **asdict(config)})
     for name in class_names:
         for folder in ("CUB_200_2011/images", "CUB_200_2011/segmentations", "text"):
             (root / folder / name).mkdir(parents=True, exist_ok=True)
     boxes = []
-    for box in make_all(partial(_make, root, config), pictures, workers):
+    for box in make_all(partial(_make, root, config), drawings, workers):
         boxes.append(box)
         if progress:
-            progress(len(boxes), len(pictures))
-    _write_tables(root, pictures, class_names, boxes)
-    _write_metadata(root, config, pictures)
+            progress(len(boxes), len(drawings))
+    _write_tables(root, drawings, class_names, boxes)
+    _write_metadata(root, config, drawings)
 
 
-def _pictures(config: DrawnBirdsConfig, species: list[Species], names: list[str]) -> Iterator[_Picture]:
+def _drawings(config: DrawnBirdsConfig, species: list[Species], names: list[str]) -> Iterator[_Drawing]:
     image_id = 0
     for class_id, (one, name) in enumerate(zip(species, names), start=1):
         split = "train" if class_id <= config.train_species else "test"
         count = config.train_images_per_species if split == "train" else config.test_images_per_species
         for number in range(1, count + 1):
             image_id += 1
-            yield _Picture(one, class_id, number, f"{name}/{name.split('.')[1]}_{number:04d}_{image_id}", split)
+            yield _Drawing(one, class_id, number, f"{name}/{name.split('.')[1]}_{number:04d}_{image_id}", split)
 
 
-def _make(root: Path, config: DrawnBirdsConfig, picture: _Picture) -> tuple[int, int, int, int]:
-    """Make the files of one picture, unless all are there; return the bird's box."""
-    image_path = root / "CUB_200_2011/images" / f"{picture.key}.jpg"
-    parts_path = root / "CUB_200_2011/segmentations" / f"{picture.key}.png"
-    text_path = root / "text" / f"{picture.key}.txt"
+def _make(root: Path, config: DrawnBirdsConfig, drawing: _Drawing) -> tuple[int, int, int, int]:
+    """Make the files of one image, unless all are there; return the bird's box."""
+    image_path = root / "CUB_200_2011/images" / f"{drawing.key}.jpg"
+    parts_path = root / "CUB_200_2011/segmentations" / f"{drawing.key}.png"
+    text_path = root / "text" / f"{drawing.key}.txt"
     if image_path.is_file() and text_path.is_file():
         kept = _read_parts(parts_path)
         if kept is not None:
             return tight_box(kept)
-    attributes = picture.attributes(config.seed)
-    image, parts, box = render_bird(attributes, config.image_pixels, picture.generator(config.seed, _PAINTING))
-    captions = write_captions(attributes, config.captions_per_image, picture.generator(config.seed, _CAPTIONS))
+    attributes = drawing.attributes(config.seed)
+    image, parts, box = render_bird(attributes, config.image_pixels, drawing.generator(config.seed, _PAINTING))
+    captions = write_captions(attributes, config.captions_per_image, drawing.generator(config.seed, _CAPTIONS))
     write_bytes(text_path, ("\n".join(captions) + "\n").encode("ascii"))
     colored = Image.fromarray(parts)
     colored.putpalette([value for color in _PART_COLORS for value in color])
     replace(parts_path, lambda path: colored.save(path, "PNG"))
     # Full chroma resolution: the colours of small parts are what the captions speak of.
-    picture_image = Image.fromarray(image)
-    replace(image_path, lambda path: picture_image.save(path, "JPEG", quality=JPEG_QUALITY, subsampling=0))
+    pil = Image.fromarray(image)
+    replace(image_path, lambda path: pil.save(path, "JPEG", quality=JPEG_QUALITY, subsampling=0))
     return box
 
 
@@ -163,30 +163,30 @@ def _read_parts(path: Path) -> np.ndarray | None:
 
 
 def _write_tables(
-    root: Path, pictures: list[_Picture], class_names: list[str], boxes: list[tuple[int, int, int, int]]
+    root: Path, drawings: list[_Drawing], class_names: list[str], boxes: list[tuple[int, int, int, int]]
 ) -> None:
     """Write CUB's own text tables."""
-    ids = range(1, len(pictures) + 1)
+    ids = range(1, len(drawings) + 1)
     tables = {
-        "images.txt": [f"{i} {picture.key}.jpg" for i, picture in zip(ids, pictures)],
+        "images.txt": [f"{i} {drawing.key}.jpg" for i, drawing in zip(ids, drawings)],
         "bounding_boxes.txt": [" ".join([str(i), *(f"{value}.0" for value in box)]) for i, box in zip(ids, boxes)],
         "classes.txt": [f"{i} {name}" for i, name in enumerate(class_names, start=1)],
-        "image_class_labels.txt": [f"{i} {picture.class_id}" for i, picture in zip(ids, pictures)],
-        # The image-level split: every other picture of each class is for training.
-        "train_test_split.txt": [f"{i} {picture.number % 2}" for i, picture in zip(ids, pictures)],
+        "image_class_labels.txt": [f"{i} {drawing.class_id}" for i, drawing in zip(ids, drawings)],
+        # The image-level split: every other image of each class is for training.
+        "train_test_split.txt": [f"{i} {drawing.number % 2}" for i, drawing in zip(ids, drawings)],
         "parts.txt": [f"{value} {name}" for value, name in enumerate(PARTS)],
     }
     for name, lines in tables.items():
         write_bytes(root / "CUB_200_2011" / name, ("\n".join(lines) + "\n").encode("ascii"))
 
 
-def _write_metadata(root: Path, config: DrawnBirdsConfig, pictures: list[_Picture]) -> None:
-    """Write AttnGAN's pickles (plain lists, protocol 2) and the attributes of every picture."""
+def _write_metadata(root: Path, config: DrawnBirdsConfig, drawings: list[_Drawing]) -> None:
+    """Write AttnGAN's pickles (plain lists, protocol 2) and the attributes of every image."""
     for split in ("train", "test"):
         (root / split).mkdir(exist_ok=True)
-        chosen = [picture for picture in pictures if picture.split == split]
-        keys, class_ids = [picture.key for picture in chosen], [picture.class_id for picture in chosen]
+        chosen = [drawing for drawing in drawings if drawing.split == split]
+        keys, class_ids = [drawing.key for drawing in chosen], [drawing.class_id for drawing in chosen]
         write_bytes(root / split / "filenames.pickle", pickle.dumps(keys, protocol=2))
         write_bytes(root / split / "class_info.pickle", pickle.dumps(class_ids, protocol=2))
-    attributes = {picture.key: picture.attributes(config.seed).flat() for picture in pictures}
+    attributes = {drawing.key: drawing.attributes(config.seed).flat() for drawing in drawings}
     write_bytes(root / "attributes.json", as_json(attributes))

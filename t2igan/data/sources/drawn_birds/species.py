@@ -108,7 +108,7 @@ class Species:
 
 @dataclass(frozen=True)
 class BirdAttributes:
-    """Everything that one picture shows: the species, and the pose, side and setting of this one bird."""
+    """Everything that one image shows: the species, and the pose, side and setting of this one bird."""
 
     species: Species
     pose: str
@@ -121,7 +121,7 @@ class BirdAttributes:
 
 
 def draw_attributes(species: Species, rng: np.random.Generator) -> BirdAttributes:
-    """Choose pose, side and setting for one picture of a species; in the open sky a bird always flies."""
+    """Choose pose, side and setting for one image of a species; in the open sky a bird always flies."""
     setting = SETTINGS[int(rng.choice(len(SETTINGS), p=(0.16, 0.34, 0.26, 0.24)))]
     pose = "flying" if setting == "sky" else POSES[int(rng.choice(3, p=(0.7, 0.22, 0.08)))]
     return BirdAttributes(species, pose, ("left", "right")[int(rng.integers(2))], setting)

@@ -74,7 +74,7 @@ _ROOF: dict[str, Color] = {"red": (176, 62, 52), "brown": (116, 76, 54), "grey":
 
 
 class _Canvas:
-    """The picture so far and who owns each pixel of it."""
+    """The image so far and who owns each pixel of it."""
 
     def __init__(self, pixels: int) -> None:
         self.pixels = pixels
@@ -82,7 +82,7 @@ class _Canvas:
         self.owners = np.zeros((pixels, pixels), np.uint8)
 
     def lay(self, number: int, colors: np.ndarray, alpha: np.ndarray, corner: tuple[int, int] = (0, 0)) -> None:
-        """Lay colours (H, W, 3) over the picture, from a column and row on.
+        """Lay colours (H, W, 3) over the image, from a column and row on.
 
         The segment ``number`` owns what is more than half covered.
         """
@@ -103,11 +103,11 @@ def paint_scene(scene: Scene, pixels: int, rng: np.random.Generator) -> tuple[np
 
     Args:
         scene: what it shows.
-        pixels: side of the square picture.
-        rng: source of all that the scene leaves open; the same state gives the same picture.
+        pixels: side of the square image.
+        rng: source of all that the scene leaves open; the same state gives the same image.
 
     Returns:
-        The picture, uint8 (pixels, pixels, 3), and of each pixel the number of its segment in ``scene.segments``,
+        The image, uint8 (pixels, pixels, 3), and of each pixel the number of its segment in ``scene.segments``,
         uint8 (pixels, pixels).
     """
     canvas = _Canvas(pixels)

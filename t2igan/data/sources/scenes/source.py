@@ -71,7 +71,7 @@ class ScenesConfig:
 
 
 @dataclass(frozen=True)
-class _Picture:
+class _Drawing:
     """One image to make: its part of the data set and its COCO id."""
 
     part: str
@@ -129,36 +129,36 @@ def write_scenes(
     root = Path(root)
     claim(root, "drawn scenes", {"dataset": "scenes", "renderer": RENDERER, **asdict(config)})
     edge = config.train_images + 1
-    pictures = [_Picture("train", number) for number in range(1, edge)]
-    pictures += [_Picture("val", number) for number in range(edge, edge + config.val_images)]
+    drawings = [_Drawing("train", number) for number in range(1, edge)]
+    drawings += [_Drawing("val", number) for number in range(edge, edge + config.val_images)]
     for folder in ("images", "stuffthingmaps"):
         for part in ("train2017", "val2017"):
             (root / folder / part).mkdir(parents=True, exist_ok=True)
     told: list[_Told] = []
-    for each in make_all(partial(_make, root, config), pictures, workers):
+    for each in make_all(partial(_make, root, config), drawings, workers):
         told.append(each)
         if progress:
-            progress(len(told), len(pictures))
+            progress(len(told), len(drawings))
     for part in ("train", "val"):
-        chosen = [(picture, text) for picture, text in zip(pictures, told) if picture.part == part]
+        chosen = [(drawing, text) for drawing, text in zip(drawings, told) if drawing.part == part]
         _write_tables(root, config, part, chosen)
-    facts = {f"{picture.number:012d}": text.facts for picture, text in zip(pictures, told)}
+    facts = {f"{drawing.number:012d}": text.facts for drawing, text in zip(drawings, told)}
     write_bytes(root / FACTS, as_json(facts))
 
 
-def _make(root: Path, config: ScenesConfig, picture: _Picture) -> _Told:
+def _make(root: Path, config: ScenesConfig, drawing: _Drawing) -> _Told:
     """Make the files of one image, unless they are there; returns what the tables hold of it."""
-    scene = picture.scene(config)
+    scene = drawing.scene(config)
     labels = np.array([COCO_STUFF.value(segment.name) for segment in scene.segments], np.uint8)
-    image_path, map_path = root / "images" / f"{picture.stem}.jpg", root / "stuffthingmaps" / f"{picture.stem}.png"
+    image_path, map_path = root / "images" / f"{drawing.stem}.jpg", root / "stuffthingmaps" / f"{drawing.stem}.png"
     owners = _read_owners(map_path, labels) if image_path.is_file() else None
     if owners is None:
-        image, owners = paint_scene(scene, config.image_pixels, picture.generator(config.seed, _PAINTING))
+        image, owners = paint_scene(scene, config.image_pixels, drawing.generator(config.seed, _PAINTING))
         stuff_map, drawn = Image.fromarray(labels[owners]), Image.fromarray(image)
         replace(map_path, lambda path: stuff_map.save(path, "PNG"))
         # Full chroma resolution: the colours of small things are what the texts speak of.
         replace(image_path, lambda path: drawn.save(path, "JPEG", quality=JPEG_QUALITY, subsampling=0))
-    return _tell(scene, owners, config, picture)
+    return _tell(scene, owners, config, drawing)
 
 
 def _read_owners(path: Path, labels: np.ndarray) -> np.ndarray | None:
@@ -173,25 +173,25 @@ def _read_owners(path: Path, labels: np.ndarray) -> np.ndarray | None:
     return owners[found] if np.isin(found, labels).all() else None
 
 
-def _tell(scene: Scene, owners: np.ndarray, config: ScenesConfig, picture: _Picture) -> _Told:
-    rng = picture.generator(config.seed, _SEGMENTS)
+def _tell(scene: Scene, owners: np.ndarray, config: ScenesConfig, drawing: _Drawing) -> _Told:
+    rng = drawing.generator(config.seed, _SEGMENTS)
     annotations = [
         _annotation(owners == number, COCO_STUFF.value(segment.name) + 1, describe(segment, rng))
         for number, segment in enumerate(scene.segments)
     ]
-    rng = picture.generator(config.seed, _NARRATIVES)
+    rng = drawing.generator(config.seed, _NARRATIVES)
     narratives, tagged = [], []
     visible = set(np.unique(owners).tolist())
     for annotator in sorted(rng.choice(100, int(rng.choice((1, 2), p=(0.75, 0.25))), replace=False).tolist()):
         mentions = [each for each in write_narrative(scene, rng) if each.segment in visible]
         utterances, traces, segments = speak(mentions, owners, rng)
         caption = " ".join(str(each["utterance"]) for each in utterances)
-        line = {"dataset_id": f"mscoco_{picture.part}2017", "image_id": str(picture.number)}
+        line = {"dataset_id": f"mscoco_{drawing.part}2017", "image_id": str(drawing.number)}
         line |= {"annotator_id": annotator, "caption": caption, "timed_caption": utterances, "traces": traces}
         narratives.append(json.dumps(line))
         tags = " ".join(scene.segments[number].name for number in segments)
-        tagged.append((f"{picture.number}_{annotator}", caption.lower().replace(".", ""), tags))
-    captions = write_captions(scene, config.captions_per_image, picture.generator(config.seed, _CAPTIONS))
+        tagged.append((f"{drawing.number}_{annotator}", caption.lower().replace(".", ""), tags))
+    captions = write_captions(scene, config.captions_per_image, drawing.generator(config.seed, _CAPTIONS))
     return _Told(captions, [each for each in annotations if each["area"]], narratives, tagged, _facts(scene))
 
 
@@ -221,15 +221,15 @@ def _facts(scene: Scene) -> dict[str, Any]:
     return {"place": scene.place, "class": f"{main.color} {main.name}", "things": things, "stuff": stuff}
 
 
-def _write_tables(root: Path, config: ScenesConfig, part: str, told: Sequence[tuple[_Picture, _Told]]) -> None:
+def _write_tables(root: Path, config: ScenesConfig, part: str, told: Sequence[tuple[_Drawing, _Told]]) -> None:
     """Write what COCO, Localized Narratives and TReCS keep of all images in one file."""
     side = config.image_pixels
     images = [
-        {"id": picture.number, "file_name": f"{picture.number:012d}.jpg", "width": side, "height": side}
-        for picture, _ in told
+        {"id": drawing.number, "file_name": f"{drawing.number:012d}.jpg", "width": side, "height": side}
+        for drawing, _ in told
     ]
-    captions = [{"image_id": picture.number, "caption": text} for picture, each in told for text in each.captions]
-    segments = [{"image_id": picture.number, **one} for picture, each in told for one in each.annotations]
+    captions = [{"image_id": drawing.number, "caption": text} for drawing, each in told for text in each.captions]
+    segments = [{"image_id": drawing.number, **one} for drawing, each in told for one in each.annotations]
     used = sorted({one["category_id"] for one in segments})
     categories = [
         {"id": number, "name": COCO_STUFF.names[number - 1], "supercategory": "thing" if number < 92 else "stuff"}

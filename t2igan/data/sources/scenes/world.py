@@ -32,7 +32,7 @@ def unseen_pair(text: str) -> bool | None:
     return is_unseen(text) if _PAIR.search(text) else None
 
 
-# Where each thing can be, and its width at the front of the picture as a share of the frame.
+# Where each thing can be, and its width at the front of the image as a share of the frame.
 _WIDTHS = {"airplane": 0.56, "bird": 0.40, "boat": 0.50, "bus": 0.62, "car": 0.54, "dog": 0.46, "kite": 0.30,
            "sheep": 0.43, "umbrella": 0.50}  # fmt: skip
 _SKY = ("airplane", "bird", "kite")
