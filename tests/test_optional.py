@@ -57,7 +57,8 @@ def host(folder):
     ],
 )
 def test_a_network_without_its_package_says_what_to_install(monkeypatch, tmp_path, build, package, remedy):
-    monkeypatch.setitem(sys.modules, package, None)
+    for name in [package, *(name for name in sys.modules if name.startswith(f"{package}."))]:
+        monkeypatch.setitem(sys.modules, name, None)
     if package == "transformers":
         monkeypatch.setattr("t2igan.models.spatext_hosts.diffusers", lambda: None)
     with pytest.raises(UserError) as error:

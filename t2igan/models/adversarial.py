@@ -25,8 +25,8 @@ from t2igan.networks.synthesis import (
     Discriminator,
     Generator,
     Synthesis,
+    check_adversaries,
     check_sentence_dim,
-    check_sizes,
 )
 from t2igan.nn.average import WeightAverage
 from t2igan.nn.images import to_signed
@@ -121,7 +121,7 @@ class AdversarialModule(TextConditioned):
         self.generator.keep_activations(not recompute)
 
     def _check(self) -> None:
-        check_sizes(self.generator, self.discriminators)
+        check_adversaries(self.generator, self.discriminators)
         if self.text_mode == "none":
             check_sentence_dim(0, "text_mode: none", self.generator, self.discriminators)
         scored = [loss.name for loss in self.generator_losses if loss.needs_scorer]

@@ -181,12 +181,16 @@ class Discriminator(Configured, nn.Module):
         return Logits(self.conditional(features, condition), self.unconditional(features))
 
 
-def check_sizes(generator: Generator, discriminators: Iterable[Discriminator]) -> None:
+def check_adversaries(generator: Generator, discriminators: Iterable[Discriminator]) -> None:
     """Whether these networks can be trained against each other.
 
     Raises:
-        UserError: a discriminator has no image to look at, or gives probabilities.
+        UserError: a discriminator has no image to look at, or gives probabilities; or a network has no weights.
     """
+    discriminators = list(discriminators)
+    for network in (generator, *discriminators):
+        if not any(True for _ in network.parameters()):
+            raise UserError(f"{type(network).__name__} has no weights to train: make its layers when it is built")
     for discriminator in discriminators:
         if discriminator.image_size not in generator.image_sizes:
             raise UserError(
