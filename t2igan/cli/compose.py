@@ -1,7 +1,7 @@
 """``t2igan compose``: canvases of narratives, how far they agree with gold maps, and sheets of the steps."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -72,10 +72,7 @@ def compose_verb(
         out: folder of the sheets.
         records: file that the records are appended to.
     """
-    if tagger is None and tags is None and narratives is None:
-        raise UserError("give --tagger, the checkpoint of a Tagger, or --tags with true labels, or both")
-    if tags is not None and narratives is not None:
-        raise UserError("--tags: --narratives have labels of their own; leave one of them out")
+    _require_labels(tagger, tags, narratives)
     require_writable(records)
     opened = open_store(store)
     side = size or opened.image_size
@@ -96,8 +93,7 @@ def compose_verb(
             composed = TrecsPipeline(module, found, bank, composer, trace).compose([each for _, each in told], gold)
             seconds = time.monotonic() - begin
             agreed, shares = agreement(composed, gold), _shares(composed)
-            filled = ", ".join(f"{by} {share:.1%}" for by, share in shares.items() if share)
-            table.add_row(name, trace, *(f"{value:.3f}" for value in agreed.values()), filled, f"{seconds:.1f}")
+            table.add_row(name, trace, *_cells(agreed, shares, seconds))
             parts = {"retriever": sha256} | ({"tagger": content_sha256(module)} if module else {})
             options = {"trace": trace, "k": k, "scale": scale, "size": side, "tags": tags, "narratives": narratives}
             source = opened.name, opened.fingerprint
@@ -108,6 +104,19 @@ def compose_verb(
                 _draw(Path(out) / name.replace(" ", "-"), told_of, told[:sheets], composed, bank)
     console.print(table)
     console.print(f"wrote {len(taggers) * len(traces)} record(s) to {records}", soft_wrap=True)
+
+
+def _require_labels(tagger: str | None, tags: str | None, narratives: str | None) -> None:
+    if tagger is None and tags is None and narratives is None:
+        raise UserError("give --tagger, the checkpoint of a Tagger, or --tags with true labels, or both")
+    if tags is not None and narratives is not None:
+        raise UserError("--tags: --narratives have labels of their own; leave one of them out")
+
+
+def _cells(agreed: Mapping[str, float], shares: Mapping[str, float], seconds: float) -> list[str]:
+    """A row of the table behind its labels and trace."""
+    filled = ", ".join(f"{by} {share:.1%}" for by, share in shares.items() if share)
+    return [*(f"{value:.3f}" for value in agreed.values()), filled, f"{seconds:.1f}"]
 
 
 def _told(gallery: Gallery, tags: str | None) -> list[Told]:

@@ -98,10 +98,8 @@ def report(
         written += _curves_and_samples(path, rows, folder)
     page = folder / "index.html" if html else None
     if page:
-        sheet = systems_sheet(folders)
-        systems = None if sheet is None else as_page_image(sheet, "averaged weights, the same captions")
         runs_read = [read_run(path, rows) for path, rows in curves.items()]
-        text = render_page(tables, runs_read, notes, systems, _of_zoo(found), reproduced)
+        text = render_page(tables, runs_read, notes, _systems(folders), _of_zoo(found), reproduced)
         write_whole(page, text.encode())
         written.append(page)
     if wandb is not None:
@@ -149,6 +147,12 @@ def _compared(tables: Sequence[Board], names: Sequence[str] | None) -> list[Comp
     if len(names) != 2:
         raise UserError(f"--compare takes the names of two rows, it has {', '.join(names) or 'none'}")
     return compare_rows(tables, *names)
+
+
+def _systems(folders: Sequence[Path]) -> PageImage | None:
+    """The last samples of all runs beside each other, where there are several."""
+    sheet = systems_sheet(folders)
+    return None if sheet is None else as_page_image(sheet, "averaged weights, the same captions")
 
 
 def _of_zoo(records: Sequence[ResultRecord]) -> list[PageImage]:

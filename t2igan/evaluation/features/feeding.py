@@ -67,9 +67,9 @@ def feed(
     for one, (numbers, rows) in zip(feeds, kept):
         own = share(len(numbers), rank, world_size)
         if len(own):
-            part = slice(own.start, own.stop)
-            loaded = tuple(torch.from_numpy(column[part]).to(device) for column in rows)
-            one.give(torch.from_numpy(numbers[part]), loaded)
+            mine = slice(own.start, own.stop)
+            loaded = tuple(torch.from_numpy(column[mine]).to(device) for column in rows)
+            one.give(torch.from_numpy(numbers[mine]), loaded)
         lacking = one.wanted.copy()
         lacking[numbers] = False
         missing.append(lacking)
