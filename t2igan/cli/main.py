@@ -5,14 +5,12 @@ import importlib
 import re
 import signal
 import sys
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from types import FrameType
+from collections.abc import Sequence
 
 import t2igan
 from t2igan.benchmark.orphans import end_with_parent
 from t2igan.cli import quick, quick_fit
+from t2igan.cli.unwinding import sigterm_unwinds
 from t2igan.cpus import settle_threads
 from t2igan.errors import Stopped, UserError
 from t2igan.files import disk_problem
@@ -101,30 +99,13 @@ def main(argv: Sequence[str] | None = None) -> None:
         if (told := quickly.answer(verb, rest)) is not None:
             print(told)
             return
-        with _sigterm_raises():
+        with sigterm_unwinds():
             importlib.import_module(VERBS[verb][0]).run(verb, rest)
     except (UserError, OSError, ImportError, MemoryError, RuntimeError, KeyboardInterrupt, Stopped) as error:
         line, code = _told(error)
         if debug or line is None:
             raise
         _fail(f"t2igan {verb}: {line}", code)
-
-
-@contextmanager
-def _sigterm_raises() -> Iterator[None]:
-    """Let SIGTERM unwind the command as Ctrl-C does, so that what it began is put away or can be resumed."""
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        raise Stopped(number)
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _told(error: BaseException) -> tuple[str | None, int]:

@@ -1,0 +1,55 @@
+"""Stop signals outside of a training: they unwind a verb as Ctrl-C does, even where the exception is lost."""
+
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from t2igan.errors import Stopped
+
+_AGAIN = 0.1
+"""Seconds after which it is seen whether the exception still unwinds."""
+
+
+@contextmanager
+def sigterm_unwinds() -> Iterator[None]:
+    """Let SIGTERM unwind what is inside, so that what it began is put away or can be resumed.
+
+    A handler's exception is raised wherever the process happens to be: within a destructor, or an import of a
+    package that catches everything, it is lost, one time in a hundred while torch is imported. It is raised again
+    until it unwinds; what it unwinds is not disturbed by it, nor by another SIGTERM. During a training
+    :class:`~t2igan.callbacks.stopping.StopSignals` has both signals.
+
+    Raises:
+        Stopped: SIGTERM came.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread hears signals, and may say who handles them
+        return
+    numbers = (signal.SIGTERM, signal.SIGALRM)
+    before = {number: signal.signal(number, _stop) for number in numbers}
+    hook = sys.unraisablehook
+    sys.unraisablehook = lambda lost: None if isinstance(lost.exc_value, Stopped) else hook(lost)
+    try:
+        yield
+    finally:
+        sys.unraisablehook = hook
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        for number in numbers:
+            signal.signal(number, before[number])
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    signal.setitimer(signal.ITIMER_REAL, _AGAIN)
+    if not _unwinds():
+        raise Stopped(signal.SIGTERM)
+
+
+def _unwinds() -> bool:
+    """Whether what the main thread does now, it does because it was stopped."""
+    error = sys.exc_info()[1]
+    while error is not None and not isinstance(error, Stopped):
+        error = error.__context__
+    return error is not None
