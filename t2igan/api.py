@@ -152,6 +152,7 @@ def evaluate(
     device: str = "auto",
     skip_missing: bool = False,
     cache: str | Path | None = None,
+    bootstrap: int = 200,
 ) -> ResultRecord:
     """Score a generator as `t2igan evaluate` does.
 
@@ -165,6 +166,7 @@ def evaluate(
         device: auto, cpu, cuda, cuda:1.
         skip_missing: leave out metrics whose networks are not there.
         cache: folder where features are kept; None keeps none.
+        bootstrap: replicates of confidence intervals, where the protocol does not say how many; 0 for none.
 
     Returns:
         The record; ``record.metrics["fd-classifier"].value`` and so on.
@@ -177,5 +179,5 @@ def evaluate(
     subject = load_checkpoint_subject(str(checkpoint_of(checkpoint)), pinned.weights)
     backbone = load_classifier(classifier, opened) if classifier else None
     folder = None if cache is None else Path(cache)
-    options = NetworkOptions(batch_size, device, skip_missing=skip_missing, cache=folder)
+    options = NetworkOptions(batch_size, device, skip_missing=skip_missing, cache=folder, bootstrap=bootstrap)
     return Evaluation(subject, pinned, opened, load_damsms(damsms, opened), backbone, options).run()

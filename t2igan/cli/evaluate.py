@@ -82,6 +82,7 @@ def evaluate_verb(
     prior: Literal["trained", "none"] = "trained",
     coverage: Share = 1.0,
     seed: Whole = 0,
+    bootstrap: Whole = 200,
     once: bool = False,
     timing: bool = False,
     timing_folder: str | None = None,
@@ -122,6 +123,8 @@ def evaluate_verb(
         coverage: the share of the expected images, or narratives, that a folder must have; scores of fewer do not
             compare with those of all.
         seed: of the untrained network's weights.
+        bootstrap: replicates of confidence intervals, where the protocol does not say how many; 0 for none. The
+            record keeps them, so that `t2igan report --compare` pairs the images of two rows.
         once: leave out what the file of records holds already: the same images, protocol, store and networks.
         timing: print where the time went.
         timing_folder: where this is written to, too: <subject>.json and <subject>.png.
@@ -142,7 +145,7 @@ def evaluate_verb(
         backbone = load_classifier(classifier, opened) if classifier else None
         given_paths = (Path(each) if each else None for each in (clip, encoder, segmenter))
         folders = _cache_folder(cache, target), *given_paths
-        options = NetworkOptions(batch_size, own, Path(checkpoints), download, skip_missing, *folders)
+        options = NetworkOptions(batch_size, own, Path(checkpoints), download, skip_missing, *folders, bootstrap)
         new_seed = seed if untrained else None
         with_prior = prior == "trained"
         subjects = list(_subjects(pinned, damsms, checkpoint, with_prior, pipeline, generated, real, new_seed))

@@ -79,7 +79,8 @@ def report(
         csv: write scores.csv, a line a number.
         latex: write scores.tex, the tables for a paper (booktabs).
         compare: two rows, such as --compare ssagan dfgan: their difference in each metric with its interval, over
-            training seeds (paired where both have them) or over images; printed, and written to comparison.md.
+            training seeds or, of single runs, over images, in pairs where both were scored on the same ones;
+            printed, and written to comparison.md.
         wandb: log leaderboards, sheets and the page to wandb too, and lay out its dashboards: offline writes the
             layout to wandb-layout.json, online saves it as a view of the project as well.
     """
@@ -117,7 +118,7 @@ def _written_tables(
     """Write the tables for people and for programs, and give each file."""
     yield _scores(tables, folder / "scores.md")
     if csv:
-        write_csv(tables, folder / "scores.csv")
+        write_csv(tables, folder / "scores.csv", pair)
         yield folder / "scores.csv"
     if pair:
         text = "\n".join(map(_comparison_text, pair))

@@ -20,7 +20,6 @@ from t2igan.evaluation.features.networks import NetworkOptions, Supply
 from t2igan.evaluation.features.reference import Reference
 from t2igan.evaluation.images.generate import NumberedImages, batches
 from t2igan.evaluation.metrics import ScoredMetric
-from t2igan.evaluation.plan import ImagePlan
 from t2igan.evaluation.protocol import Protocol
 from t2igan.evaluation.record import MetricValue, ResultRecord, by_reason
 from t2igan.evaluation.scorers.base import Progress, Scorer, Setting
@@ -254,7 +253,7 @@ def _feed_images(scorers: Sequence[Scorer], setting: Setting) -> None:
         how = setting.protocol, setting.store, setting.plan, own, setting.options.batch_size, setting.device
         yield from charged(DRAWING, setting.subject.images(*how))
 
-    feed(feeds, image_ids(setting.plan), draw, setting.device, _told(setting, "images"))
+    feed(feeds, setting.plan.ids, draw, setting.device, _told(setting, "images"))
 
 
 def _told(setting: Setting, stage: str) -> partial[None] | None:
@@ -267,14 +266,6 @@ def _take_wanted(scorer: Scorer, numbers: torch.Tensor, rows: Rows) -> None:
         scorer.add(numbers, rows)  # without a copy: scorers of one network keep the same rows
     elif mask.any():
         scorer.add(numbers[mask], tuple(column[mask.to(column.device)] for column in rows))
-
-
-def image_ids(plan: ImagePlan) -> np.ndarray:
-    """What tells the images of one subject apart, int64 (N, 2).
-
-    Caption and draw, so that protocols which choose captions in different ways share what they have in common.
-    """
-    return np.stack([plan.captions, plan.draws], axis=1)
 
 
 def _by_embedder(scorers: Sequence[Scorer]) -> list[tuple[Embedder, list[Scorer]]]:

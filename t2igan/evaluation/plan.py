@@ -26,6 +26,14 @@ class ImagePlan:
     def __len__(self) -> int:
         return len(self.captions)
 
+    @property
+    def ids(self) -> np.ndarray:
+        """What tells the images of one subject apart, int64 (N, 2).
+
+        Caption and draw, so that protocols which choose captions in different ways share what they have in common.
+        """
+        return np.stack([self.captions, self.draws], axis=1)
+
 
 def plan_images(split: StoreSplit, count: int, images: Sequence[int] | None = None) -> ImagePlan:
     """Use captions as evenly as possible; a pure function of the split and ``count``.

@@ -28,6 +28,19 @@ Integrity = Literal["intact", "edited", "without digest"]
 
 
 @dataclass(frozen=True)
+class Resampled:
+    """A value on resampled images: by it two records of the same images are held against each other in pairs.
+
+    Attributes:
+        samples: sha256 (hex) of what was resampled and from which seed; replicates pair where it is equal.
+        deviations: of each replicate from their mean.
+    """
+
+    samples: str
+    deviations: list[float]
+
+
+@dataclass(frozen=True)
 class MetricValue:
     """One measured number.
 
@@ -41,6 +54,7 @@ class MetricValue:
         high: upper end.
         spread_over: what the spread is over: ``folds``, ``subsets``, ``images``, ``captions`` or ``bootstrap``
             (replicates); None in records that do not say.
+        resampled: its replicates, None without an interval and in records that do not keep them.
     """
 
     value: float
@@ -51,6 +65,7 @@ class MetricValue:
     low: float | None = None
     high: float | None = None
     spread_over: str | None = None
+    resampled: Resampled | None = None
 
 
 @dataclass(frozen=True)
@@ -209,9 +224,7 @@ class ResultRecord:
             if card.get("training") is not None:
                 card["training"] = TrainingCard(**_known(TrainingCard, card["training"]))
             content["subject"] = SubjectCard(**_known(SubjectCard, card))
-            content["metrics"] = {
-                name: MetricValue(**_known(MetricValue, value)) for name, value in content["metrics"].items()
-            }
+            content["metrics"] = {name: _metric(value) for name, value in content["metrics"].items()}
             return cls(**_known(cls, content))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ValueError(f"not a whole record ({error})") from error
@@ -231,6 +244,12 @@ def _integrity(content: Mapping[str, Any]) -> Integrity:
         return "intact" if content.get("digest") == digest_of(rest) else "edited"
     except ValueError:  # not a number: no record is written with one
         return "edited"
+
+
+def _metric(content: Mapping[str, Any]) -> MetricValue:
+    kept = content.get("resampled")
+    found = None if kept is None else Resampled(**_known(Resampled, kept))
+    return MetricValue(**_known(MetricValue, {**content, "resampled": found}))
 
 
 def _known(kind: type, content: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,21 +5,25 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
 
+import numpy as np
+import torch
 from scipy import stats
 
 from t2igan.errors import UserError
 from t2igan.identity import identity_of
+from t2igan.metrics.bootstrap import interval
 from t2igan.reporting.leaderboard import OTHERWISE_CHOSEN, Board, BoardRow, Column
 from t2igan.reporting.names import system_name
 from t2igan.reporting.numbers import CONFIDENCE, Summary, format_interval, format_number, format_summary, student
 
 PAIRED, UNPAIRED = "seeds, paired", "seeds, not paired"
-IMAGES = "images of one run each, as independent"
+IMAGES, INDEPENDENT = "images of one run each, paired", "images of one run each, as independent"
 NONE = "no interval"
 NOTES = {
     PAIRED: f"{PAIRED}: {CONFIDENCE:.0%} by Student's t over the differences of runs of equal training seeds",
     UNPAIRED: f"{UNPAIRED}: {CONFIDENCE:.0%} by Welch's t, for the runs have other training seeds",
-    IMAGES: f"{IMAGES}: both bootstraps' intervals joined (MOVER); another training may differ by more",
+    IMAGES: f"{IMAGES}: bootstrap over captions and noise that both share; another training may differ by more",
+    INDEPENDENT: f"{INDEPENDENT}: both bootstraps' intervals joined (MOVER); another training may differ by more",
     NONE: f"{NONE}: a record has none, or only one of the two was trained several times",
 }
 
@@ -84,7 +88,18 @@ class Comparison:
         """How the intervals were made, and what may not be said."""
         overs = {each.over for each in self.differences}
         notes = [text for over, text in NOTES.items() if over in overs]
+        if lacking := [row.title for row in (self.first, self.second) if self._keeps_nothing(row)]:
+            notes.append(
+                f"{' and '.join(lacking)}: the record keeps no replicates, without which images are not paired: "
+                "measure again, `t2igan evaluate --bootstrap 200` (the default) keeps them"
+            )
         return notes + ([OTHERWISE_CHOSEN] if self.first.selection != self.second.selection else [])
+
+    def _keeps_nothing(self, row: BoardRow) -> bool:
+        """Whether a single run's record lacks replicates of a metric whose images are not paired."""
+        own = [each for each in self.differences if each.over in (INDEPENDENT, NONE)]
+        values = [(each.first if row is self.first else each.second).values for each in own]
+        return any(len(runs) == 1 and runs[0].resampled is None for runs in values)
 
 
 def compare(tables: Sequence[Board], first: str, second: str) -> list[Comparison]:
@@ -155,11 +170,20 @@ def _difference(column: Column, first: tuple[BoardRow, Summary], second: tuple[B
                 column, one, two, fmean(pairs), student(fmean(pairs), stdev(pairs), len(pairs)), PAIRED
             )
         return Difference(column, one, two, value, _welch(one, two), UNPAIRED)
+    ours, theirs = one.values[0].resampled, two.values[0].resampled
+    if one.runs == two.runs == 1 and ours and theirs and ours.samples == theirs.samples:
+        moved = torch.from_numpy(np.subtract(ours.deviations, theirs.deviations))
+        return Difference(column, one, two, value, interval(value, moved, _confidence(first[0])), IMAGES)
     if one.runs == two.runs == 1 and one.ends and two.ends:
         low = math.hypot(one.mean - one.ends[0], two.ends[1] - two.mean)
         high = math.hypot(one.ends[1] - one.mean, two.mean - two.ends[0])
-        return Difference(column, one, two, value, (value - low, value + high), IMAGES)
+        return Difference(column, one, two, value, (value - low, value + high), INDEPENDENT)
     return Difference(column, one, two, value, None, NONE)
+
+
+def _confidence(row: BoardRow) -> float:
+    """That the protocol's intervals are meant to have."""
+    return row.records[0].protocol_content.get("confidence", CONFIDENCE)
 
 
 def _by_seed(row: BoardRow, column: Column) -> dict[int | None, float]:

@@ -10,12 +10,13 @@ from t2igan.files import whole_file
 from t2igan.identity import identity_of
 from t2igan.reporting.leaderboard import Board, BoardRow, count_of
 from t2igan.reporting.numbers import spread_over
+from t2igan.reporting.paired import Comparison
 from t2igan.reporting.published import METRICS, PublishedNumber, beside, elsewhere
 from t2igan.reporting.published_tables import difference_text
 
 # row: run (one record), mean (over the runs of an experiment: n = their number, spread = sample standard
 # deviation over training seeds), published (protocol: the one that it may be compared under; protocol_hash: of the
-# table it is in).
+# table it is in), difference (of two rows: spread_over says what its interval is of).
 HEADERS = (
     *("row", "dataset", "fingerprint", "protocol", "protocol_hash", "subject", "kind", "training_seed", "metric"),
     *(
@@ -35,8 +36,8 @@ HEADERS = (
 )
 
 
-def write_csv(tables: Sequence[Board], path: Path) -> None:
-    """Write the numbers of all tables, of their runs, and the published ones of their data sets."""
+def write_csv(tables: Sequence[Board], path: Path, pair: Sequence[Comparison] = ()) -> None:
+    """Write the numbers of all tables, of their runs, the published ones of their data sets, and differences."""
     with whole_file(path) as draft, draft.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, HEADERS, restval="")
         writer.writeheader()
@@ -46,6 +47,8 @@ def write_csv(tables: Sequence[Board], path: Path) -> None:
             writer.writerow(
                 _of_published(number) | {"difference": difference_text({number.metric: number}, tables)}
             )
+        for one in pair:
+            writer.writerows(_of_comparison(one))
 
 
 def _of_board(board: Board) -> Iterator[dict[str, Any]]:
@@ -95,7 +98,19 @@ def _of_means(board: Board, row: BoardRow) -> Iterator[dict[str, Any]]:
                 "spread_over": summary.over,
                 "n": summary.runs,
             }
+            if summary.ends is not None:
+                numbers["low"], numbers["high"] = summary.ends
             yield head | {"metric": column[0], "network_sha256": column[1]} | numbers
+
+
+def _of_comparison(one: Comparison) -> Iterator[dict[str, Any]]:
+    record = one.first.records[0]
+    pinned = {key: value for key, value in _head(record).items() if key != "kind"}
+    head = pinned | {"row": "difference", "subject": f"{one.first.name} - {one.second.name}"}
+    for each in one.differences:
+        low, high = each.ends or (None, None)
+        numbers = {"value": each.value, "low": low, "high": high, "spread_over": each.over}
+        yield head | {"metric": each.column[0], "network_sha256": each.column[1]} | numbers
 
 
 def _head(record: ResultRecord) -> dict[str, Any]:

@@ -21,6 +21,8 @@ from t2igan.cli.main import main
 PAGE = Path(__file__).parents[2] / "docs" / "mistakes.md"
 HEAD = """# Mistakes, and what is said to each
 
+To look up a line that the command printed, and to see what is checked.
+
 Each row was typed by `tests/cli/test_mistakes.py`, which writes this page and fails where it is no longer true: one
 line, exit code 2. Values out of range and damaged files are in [bad input](bad-input.md). Long lines are cut.
 

@@ -76,6 +76,13 @@ def test_two_rows_are_compared_and_written_for_a_paper(records, tmp_path, capsys
     tables = (out / "scores.tex").read_text()
     assert r"12.00 $\pm$ 2.83 {[}-13.41, 37.41]" in tables and "{[}-9.85, 2.85] & seeds, paired" in tables
     assert tables.count(r"\toprule") == tables.count(r"\end{table*}") == 2
+    with (out / "scores.csv").open() as file:
+        lines = {(line["row"], line["subject"]): line for line in csv.DictReader(file)}
+    ends = [(float(line["low"]), float(line["high"])) for name, line in lines.items() if name[0] == "mean"]
+    assert ends[0] == pytest.approx((-13.41, 37.41), abs=0.01)
+    told = lines["difference", "ssagan - dfgan"]
+    assert (told["metric"], told["spread_over"]) == ("fd-classifier", "seeds, paired")
+    assert (float(told["low"]), float(told["high"])) == pytest.approx((-9.853, 2.853), abs=1e-3)
 
 
 def test_what_does_not_compare_is_refused(records, capsys):

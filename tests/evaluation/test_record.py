@@ -11,6 +11,7 @@ import pytest
 from t2igan.errors import UserError
 from t2igan.evaluation.record import (
     MetricValue,
+    Resampled,
     ResultRecord,
     SubjectCard,
     TrainingCard,
@@ -34,7 +35,10 @@ for _ in range(100):
 def record():
     return ResultRecord(
         subject=SubjectCard("checkpoint", "ssagan", "runs/x.ckpt", "ab" * 32, "t2igan.models.SSAGAN", "ema"),
-        metrics={"r-precision@damsm": MetricValue(0.34, 0.012, 1000, "cd" * 32, 0.01)},
+        metrics={
+            "r-precision@damsm": MetricValue(0.34, 0.012, 1000, "cd" * 32, 0.01),
+            "is": MetricValue(4.5, None, 1000, "ef" * 32, resampled=Resampled("78" * 32, [-0.25, 0.25])),
+        },
         not_computed={"fid": "no weights"},
         protocol="drawn-birds/quick",
         protocol_hash="12" * 32,

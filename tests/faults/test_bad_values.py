@@ -19,6 +19,8 @@ from PIL import Image
 PAGE = Path(__file__).parents[2] / "docs" / "bad-input.md"
 HEAD = """# Bad input, and what is said to it
 
+To look up a line that the command printed, and to see what is checked.
+
 Each row was given to the command by `tests/faults/test_bad_values.py`, which writes this page and fails where it is
 no longer true: one line that names the file or key, exit code 2, within 10 seconds and 1 GB. Long lines are cut.
 

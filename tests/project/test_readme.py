@@ -92,3 +92,10 @@ def test_pages_link_to_what_is_there():
     for folder, page in [(ROOT, README), *zip([ROOT / "docs"] * len(PAGES[1:]), PAGES[1:])]:
         for target in re.findall(r"\]\(([^)#:]+)\)", page):
             assert (folder / target).exists(), target
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda page: page.stem)
+def test_a_page_begins_with_what_it_is_for(page):
+    title, empty, first, *_ = page.read_text(encoding="utf-8").splitlines()
+    assert title.startswith("# ") and not empty
+    assert re.match(r"[\w`]", first) and not first.startswith("```"), first

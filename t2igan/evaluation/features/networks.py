@@ -54,6 +54,7 @@ class NetworkOptions:
         clip: folder of a CLIP, None for none.
         encoder: of SpaText's distances: folder of a CLIP or checkpoint of a SegmentEncoder, None for none.
         segmenter: of local IoU: folder of transformers or checkpoint of a Segmenter, None for none.
+        bootstrap: replicates for the confidence intervals where the protocol asks for none, 0 for none.
     """
 
     batch_size: int = 64
@@ -65,6 +66,7 @@ class NetworkOptions:
     clip: Path | None = None
     encoder: Path | None = None
     segmenter: Path | None = None
+    bootstrap: int = 0
 
 
 class Supply:

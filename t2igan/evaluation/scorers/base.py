@@ -1,5 +1,6 @@
 """What feeds a metric with the rows of a network, and turns what it computes into values for the record."""
 
+import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -13,7 +14,7 @@ from t2igan.evaluation.features.embedders import Embedder, Rows
 from t2igan.evaluation.features.networks import NetworkOptions, Supply
 from t2igan.evaluation.plan import ImagePlan
 from t2igan.evaluation.protocol import Protocol
-from t2igan.evaluation.record import MetricValue
+from t2igan.evaluation.record import MetricValue, Resampled
 from t2igan.evaluation.subjects.base import Subject
 from t2igan.metrics.bootstrap import interval
 from t2igan.metrics.estimate import Estimate
@@ -51,6 +52,11 @@ class Setting:
     def split(self) -> StoreSplit:
         """Whose captions are drawn."""
         return self.store.split(self.protocol.split)
+
+    @property
+    def bootstrap(self) -> tuple[int, int]:
+        """Replicates and seed of the bootstrap."""
+        return self.protocol.bootstrap or self.options.bootstrap, self.protocol.bootstrap_seed
 
 
 class Scorer(ABC):
@@ -90,14 +96,15 @@ class Scorer(ABC):
 
 
 def measured(
-    estimate: Estimate, network_sha256: str, protocol: Protocol, chance: float | None = None
+    estimate: Estimate, network_sha256: str, setting: Setting, samples: np.ndarray, chance: float | None = None
 ) -> MetricValue:
-    """A value for the record, with its confidence interval where the protocol wants one.
+    """A value for the record, with its confidence interval and replicates where a bootstrap is wanted.
 
     Args:
         estimate: of the metric.
         network_sha256: see :class:`Scorer`.
-        protocol: gives the confidence.
+        setting: gives confidence and seed.
+        samples: int64, tells the images apart that the estimate is of.
         chance: what guessing gives, where that is known.
     """
     spread = None if estimate.spread is None else estimate.spread.item()
@@ -106,5 +113,9 @@ def measured(
     )
     if estimate.replicates is None:
         return found
-    low, high = interval(found.value, estimate.replicates, protocol.confidence)
-    return replace(found, low=low, high=high)
+    low, high = interval(found.value, estimate.replicates, setting.protocol.confidence)
+    replicates = estimate.replicates.double()
+    deviations = [float(f"{each:.4g}") for each in (replicates - replicates.mean()).tolist()]
+    pinned = f"{samples.shape} {estimate.count} {setting.bootstrap}".encode()
+    digest = hashlib.sha256(pinned + np.ascontiguousarray(samples, "<i8").tobytes()).hexdigest()
+    return replace(found, low=low, high=high, resampled=Resampled(digest, deviations))

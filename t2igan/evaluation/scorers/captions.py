@@ -33,7 +33,7 @@ class MatchingScorer(Scorer):
     def __init__(self, spec: Matching, embedder: Embedder, setting: Setting) -> None:
         assert isinstance(embedder, CaptionEmbedder)
         self.embedder, self.network_sha256, self._spec = embedder, embedder.sha256, spec
-        self._protocol, self.wanted = setting.protocol, np.ones(len(setting.plan), bool)
+        self._setting, self.wanted = setting, np.ones(len(setting.plan), bool)
         self._suffix = f"@{embedder.label}" if embedder.label else ""
         self.title = f"{spec.name}{self._suffix}"
         split, plan = setting.split, setting.plan
@@ -66,15 +66,16 @@ class MatchingScorer(Scorer):
 
     def values(self) -> dict[str, MetricValue]:
         """The metric and its control."""
-        protocol, name = self._protocol, self._spec.name
+        setting, name = self._setting, self._spec.name
         found: dict[str, MetricValue] = {}
         for title, metric in ((name, self._metric), (f"{name}-shuffled", self._control)):
             with metric.sync_context():
-                (estimate,) = metric.estimates(protocol.bootstrap, protocol.bootstrap_seed).values()
+                (estimate,) = metric.estimates(*setting.bootstrap).values()
                 chance = metric.chance().item()
                 if metric is self._metric:
                     self.notes = [f"{self.title}: {note}" for note in metric.notes()]
-            found[f"{title}{self._suffix}"] = measured(estimate, self.network_sha256, protocol, chance)
+            value = measured(estimate, self.network_sha256, setting, setting.plan.ids, chance)
+            found[f"{title}{self._suffix}"] = value
         return found
 
 
@@ -90,7 +91,7 @@ class ClipScorer(Scorer):
     def __init__(self, spec: CLIPScore, embedder: Embedder, setting: Setting) -> None:
         assert isinstance(embedder, CaptionEmbedder)
         self.title, self.embedder, self.network_sha256 = spec.name, embedder, embedder.sha256
-        self._protocol, self.wanted = setting.protocol, np.ones(len(setting.plan), bool)
+        self._setting, self.wanted = setting, np.ones(len(setting.plan), bool)
         self._captions = torch.from_numpy(setting.plan.captions)
         self._sentences = embedder.captions(setting.split, setting.protocol).to(setting.device)
         self._metric = ClipScore().to(setting.device)
@@ -103,5 +104,5 @@ class ClipScorer(Scorer):
     def values(self) -> dict[str, MetricValue]:
         """The score."""
         with self._metric.sync_context():
-            (estimate,) = self._metric.estimates(self._protocol.bootstrap, self._protocol.bootstrap_seed).values()
-        return {self.title: measured(estimate, self.network_sha256, self._protocol)}
+            (estimate,) = self._metric.estimates(*self._setting.bootstrap).values()
+        return {self.title: measured(estimate, self.network_sha256, self._setting, self._setting.plan.ids)}

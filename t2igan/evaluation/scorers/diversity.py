@@ -52,9 +52,9 @@ class DiversityScorer(Scorer):
         told = partial(setting.progress, "samples of a caption") if setting.progress else None
         feed(feeds, ids, self._draw, setting.device, told)
         with metric.sync_context():
-            (estimate,) = metric.estimates(protocol.bootstrap, protocol.bootstrap_seed).values()
+            (estimate,) = metric.estimates(*setting.bootstrap).values()
         estimate = replace(estimate, count=len(captions) * self._samples)
-        return {self.title: measured(estimate, self.network_sha256, protocol)}
+        return {self.title: measured(estimate, self.network_sha256, setting, captions)}
 
     def _draw(self, own: Numbers) -> Iterator[NumberedImages]:
         """The samples of some captions, images (B, K, 3, S, S)."""

@@ -27,7 +27,7 @@ class FeatureScorer(Scorer):
         assert isinstance(embedder, BackboneEmbedder)
         self.title, self.embedder, self.network_sha256 = spec.name, embedder, embedder.sha256
         self.wanted, self.wants_reference = setting.distinct, spec.wants_reference
-        self._spec, self._protocol = spec, setting.protocol
+        self._spec, self._setting = spec, setting
         self.metric = spec.metric(embedder.backbone.feature_dim).to(setting.device)
 
     def add_reference(self, numbers: Tensor, rows: Rows) -> None:
@@ -40,10 +40,10 @@ class FeatureScorer(Scorer):
 
     def values(self) -> dict[str, MetricValue]:
         """What the metric estimates."""
-        bootstrap = self._protocol.bootstrap, self._protocol.bootstrap_seed
+        setting, samples = self._setting, self._setting.plan.ids[self.wanted]
         with part(f"metric {self._spec.name}"), self.metric.sync_context():
-            estimates = self.metric.estimates(*bootstrap)
+            estimates = self.metric.estimates(*setting.bootstrap)
         return {
-            self._spec.value_name(key): measured(estimate, self.network_sha256, self._protocol)
+            self._spec.value_name(key): measured(estimate, self.network_sha256, setting, samples)
             for key, estimate in estimates.items()
         }

@@ -31,7 +31,7 @@ class GlobalScorer(Scorer):
     def __init__(self, spec: GlobalDistance, embedder: Embedder, setting: Setting) -> None:
         assert isinstance(embedder, CaptionEmbedder)
         self.title, self.embedder, self.network_sha256 = spec.name, embedder, embedder.sha256
-        self._protocol, self.wanted = setting.protocol, np.ones(len(setting.plan), bool)
+        self._setting, self.wanted = setting, np.ones(len(setting.plan), bool)
         captions = setting.plan.captions
         shuffled = shuffled_captions(captions, setting.split.caption_images[captions], spec.seed)
         sentences = embedder.captions(setting.split, setting.protocol).to(setting.device)
@@ -47,11 +47,11 @@ class GlobalScorer(Scorer):
 
     def values(self) -> dict[str, MetricValue]:
         """Both distances."""
-        found = {}
+        found, setting = {}, self._setting
         for name, _, _, metric in self._own:
             with metric.sync_context():
-                [estimate] = metric.estimates(self._protocol.bootstrap, self._protocol.bootstrap_seed).values()
-            found[name] = measured(estimate, self.network_sha256, self._protocol)
+                [estimate] = metric.estimates(*setting.bootstrap).values()
+            found[name] = measured(estimate, self.network_sha256, setting, setting.plan.ids)
         return found
 
 
@@ -159,19 +159,19 @@ class SegmentScorer(Scorer):
 
     def __init__(self, spec: LocalDistance | LocalIoU, embedder: SegmentEmbedder, setting: Setting) -> None:
         self.title, self.embedder, self.network_sha256 = spec.name, embedder, embedder.sha256
-        self._protocol, self.wanted = setting.protocol, np.ones(len(setting.plan), bool)
+        self._setting, self.wanted = setting, np.ones(len(setting.plan), bool)
         kind = spatext.LocalDistance if isinstance(spec, LocalDistance) else spatext.LocalIoU
         kinds = ["", "-shuffled", "-seen", "-unseen"]
         if isinstance(spec, LocalIoU) and setting.protocol.segments_masks != "exact":
             kinds.append("-exact")
         self._metrics = {ending: kind().to(setting.device) for ending in kinds}
-        self._device = setting.device
 
     def add(self, numbers: Tensor, rows: Rows) -> None:
         """Values of segments."""
-        own, other, exact, unseen = rows[0].to(self._device).chunk(4, dim=1)
-        places = torch.arange(own.shape[1], device=self._device)
-        index = spatext.segment_numbers(numbers.to(self._device)[:, None], places)
+        device = self._setting.device
+        own, other, exact, unseen = rows[0].to(device).chunk(4, dim=1)
+        places = torch.arange(own.shape[1], device=device)
+        index = spatext.segment_numbers(numbers.to(device)[:, None], places)
         columns = {"": own, "-shuffled": other, "-exact": exact}
         columns |= {"-seen": own.where(unseen == 0, torch.nan), "-unseen": own.where(unseen == 1, torch.nan)}
         for ending, metric in self._metrics.items():
@@ -179,10 +179,11 @@ class SegmentScorer(Scorer):
 
     def values(self) -> dict[str, MetricValue]:
         """The means of all kinds of which there are segments."""
-        found = {}
+        found, setting = {}, self._setting
         for ending, metric in self._metrics.items():
             with metric.sync_context():
-                [estimate] = metric.estimates(self._protocol.bootstrap, self._protocol.bootstrap_seed).values()
+                [estimate] = metric.estimates(*setting.bootstrap).values()
             if estimate.count:
-                found[f"{self.title}{ending}"] = measured(estimate, self.network_sha256, self._protocol)
+                value = measured(estimate, self.network_sha256, setting, setting.plan.ids)
+                found[f"{self.title}{ending}"] = value
         return found

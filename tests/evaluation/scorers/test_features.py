@@ -17,6 +17,7 @@ from t2igan.evaluation.plan import ImagePlan
 from t2igan.evaluation.protocol import Protocol
 from t2igan.evaluation.scorers.base import Setting
 from t2igan.metrics.backbones import Backbone
+from t2igan.metrics.bootstrap import interval
 from t2igan.metrics.frechet import frechet_distance
 from t2igan.metrics.frechet_sampling import frechet_infinity
 from t2igan.metrics.inception_score import inception_score
@@ -26,6 +27,7 @@ from t2igan.nn.images import to_signed
 
 CPU = torch.device("cpu")
 PROTOCOL = Protocol("p", "drawn-birds", 4, 90)
+OPTIONS = NetworkOptions()
 KERNEL, LINE = KID(subsets=3, subset_size=20), FIDInfinity(points=3, smallest=30)
 
 
@@ -71,9 +73,10 @@ class Supplied(Supply):
         return self.given, "cd" * 32
 
 
-def score(*specs, protocol=PROTOCOL, batch=64, statistics=None):
-    supply, plan = Supplied(statistics), ImagePlan(np.arange(len(DRAWN)), np.zeros(len(DRAWN), np.int64))
-    setting = Setting(None, protocol, None, plan, np.ones(len(DRAWN), bool), supply, supply.options, CPU)
+def score(*specs, protocol=PROTOCOL, batch=64, statistics=None, options=OPTIONS, first=0):
+    captions = np.arange(first, first + len(DRAWN))
+    supply, plan = Supplied(statistics), ImagePlan(captions, np.zeros(len(DRAWN), np.int64))
+    setting = Setting(None, protocol, None, plan, np.ones(len(DRAWN), bool), supply, options, CPU)
     scorers = [spec.scorer(embedder, setting) for spec in specs for embedder in spec.find(supply)]
     for scorer in scorers:
         feeds = [(DRAWN, scorer.add)] + ([(REAL, scorer.add_reference)] if scorer.wants_reference else [])
@@ -146,6 +149,30 @@ def test_every_value_has_an_interval_around_it():
     assert 3 * limit.spread < limit.high - limit.low < 5 * limit.spread
     other = score(FID(), protocol=replace(PROTOCOL, bootstrap=100, bootstrap_seed=1))[0]["fid"]
     assert (other.low, other.high) != (wide["fid"].low, wide["fid"].high)
+
+
+def test_replicates_are_kept_and_say_of_what_they_are():
+    """The deviations of equal indices pair: they give back the interval, and tell other images and seeds apart."""
+    specs, twenty = (FID(), IS(splits=3)), NetworkOptions(bootstrap=20)
+    found = score(*specs, options=twenty)[0]
+    assert found == score(*specs, protocol=replace(PROTOCOL, bootstrap=20))[0]
+    for value in found.values():
+        deviations = torch.tensor(value.resampled.deviations, dtype=torch.float64)
+        assert len(deviations) == 20 and abs(deviations.mean()) < 1e-3 * deviations.std()
+        assert interval(value.value, deviations, 0.95) == pytest.approx((value.low, value.high), rel=1e-3)
+    samples = [found["fid"].resampled.samples]
+    assert found["is"].resampled.samples == samples[0]
+    samples += [
+        score(FID(), **changed)[0]["fid"].resampled.samples
+        for changed in (
+            {"options": twenty, "first": 1},
+            {"options": NetworkOptions(bootstrap=21)},
+            {"options": twenty, "protocol": replace(PROTOCOL, bootstrap_seed=1)},
+        )
+    ]
+    assert len(set(samples)) == 4
+    assert score(FID(loader_batch=50), options=twenty)[0]["fid"].resampled.samples not in samples
+    assert score(FID())[0]["fid"].resampled is None
 
 
 def test_the_classifiers_values_have_names_of_their_own():
