@@ -1,6 +1,7 @@
 """What the protocols of a plan will lack, said before anything runs."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from t2igan.evaluation.features.networks import (
@@ -13,7 +14,10 @@ from t2igan.evaluation.features.networks import (
     NetworkSource,
     SegmenterSource,
 )
+from t2igan.evaluation.metrics import ScoredMetric
 from t2igan.evaluation.protocol import load_protocol
+from t2igan.evaluation.record import by_reason
+from t2igan.metrics.weights import PUBLISHED
 
 # What a plan gives each kind of network by.
 KEYS: dict[type[NetworkSource], str] = {
@@ -32,7 +36,7 @@ DOWNLOADED = (InceptionSource, LpipsSource)
 
 
 def lacking(protocols: Iterable[str], damsm: bool, classifier: bool, evaluate: Mapping[str, Any]) -> Iterator[str]:
-    """Metrics of protocols that cannot be measured, with what would give their networks.
+    """Metrics of protocols that cannot be measured, with what would give their networks and files.
 
     Args:
         protocols: names or files.
@@ -45,9 +49,21 @@ def lacking(protocols: Iterable[str], damsm: bool, classifier: bool, evaluate: M
     left_out = "left out" if evaluate.get("skip_missing") else "`t2igan evaluate` will refuse it"
     for name in protocols:
         protocol = load_protocol(name)
-        for spec in protocol.metrics:
-            kind = type(spec.network())
-            if kind in KEYS and kind not in given:
-                yield f"{spec.name} of {protocol.name} lacks {KEYS[kind]}: {left_out}"
-            elif kind in DOWNLOADED and evaluate.get("download") is False:
-                yield f"{spec.name} of {protocol.name} needs weights in `checkpoints`: `download` is false"
+        found = {spec.name: _lack(spec, given, evaluate) for spec in protocol.metrics}
+        for names, lack in by_reason({metric: lack for metric, lack in found.items() if lack}):
+            yield f"{names} of {protocol.name}: no {lack}: {left_out}"
+
+
+def _lack(spec: ScoredMetric, given: set[type[NetworkSource]], evaluate: Mapping[str, Any]) -> str:
+    """What a metric needs and does not find; empty where nothing."""
+    source, folder = spec.network(), Path(evaluate.get("checkpoints", "checkpoints"))
+    if type(source) in KEYS:
+        return "" if type(source) in given else KEYS[type(source)]
+    # Nobody publishes these files, or not in this form.
+    by_hand = [getattr(spec, "statistics", "")]
+    if isinstance(source, InceptionSource) and source.flavour == "slim-birds":
+        by_hand += PUBLISHED["inception-slim-birds"].files
+    if missing := [str(folder / file) for file in by_hand if file and not (folder / file).is_file()]:
+        return " and no ".join(missing)
+    off = isinstance(source, DOWNLOADED) and evaluate.get("download") is False
+    return f"download (`download` is false), unless the weights lie in {folder}" if off else ""

@@ -80,6 +80,12 @@ class Matrix:
         named = {"WANDB_PROJECT": self.wandb.get("project", self.name), "WANDB_MODE": self.wandb["mode"]}
         return named | ({"WANDB_ENTITY": self.wandb["entity"]} if "entity" in self.wandb else {})
 
+    @property
+    def trainings(self) -> list[list[str]]:
+        """The command of each training that the plan names."""
+        named = [own for data in self.datasets for own in (*data.models, *data.independent_damsm, data.classifier)]
+        return [own.command for own in named if own is not None]
+
     # ------------------------------------------------------------------------------------------------ steps
 
     def preparation(self) -> list[Step]:
@@ -134,7 +140,7 @@ class Matrix:
         return steps
 
     def outlook(self) -> list[str]:
-        """The cells of data sets whose store is not there yet, and what no protocol's metric will find."""
+        """What is run where a store is not there yet, and what no protocol's metric will find."""
         lines: list[str] = []
         for data in self.datasets:
             there = Path(data.store).is_file()
@@ -142,12 +148,8 @@ class Matrix:
             trainings = Trainings(self.folder, data.store, fingerprint, data.given)
             cells = _Cells(self, data, trainings)
             if not there:
-                protocols = ", ".join(data.protocols)
-                lines += [f"then {data.name} · {each.label}: fit, evaluate by {protocols}" for each in cells.models]
-            for model in cells.models:
-                damsm = bool(data.independent_damsm) or model.damsm is not None
-                found = lacking(data.protocols, damsm, data.classifier is not None, self.evaluate)
-                lines += [f"missing, {data.name} · {model.label.rpartition('-')[0]}: {line}" for line in found]
+                lines += [f"then {data.name} · {line}" for line in cells.outlook()]
+            lines += [f"missing, {data.name}: {line}" for line in cells.lacking()]
             lines += [f"missing: {problem}" for problem in trainings.problems]
         return list(dict.fromkeys(lines))
 
@@ -176,6 +178,26 @@ class _Cells:
             untrained = ["--untrained", "true"] if number == 0 and "untrained" in self.data.baselines else []
             checkpoint = ["--checkpoint", str(model.checkpoint), *untrained]
             yield from self._scores(model.label, checkpoint, model, after=[self._name(model)])
+
+    def outlook(self) -> Iterator[str]:
+        """A line for each training, those first that others need."""
+        models, scored = set(map(id, self.models)), f"fit, evaluate by {', '.join(self.data.protocols)}"
+        for training in sorted(self.trainings.found, key=lambda each: id(each) in models):
+            yield f"{training.label}: {scored if id(training) in models else 'fit'}"
+
+    def lacking(self) -> Iterator[str]:
+        """What metrics lack, each once, with the models where it is not so for all."""
+        who: dict[str, list[str]] = {}
+        labels = list(dict.fromkeys(model.label.rpartition("-")[0] for model in self.models))
+        for model in self.models:
+            damsm = bool(self.data.independent_damsm) or model.damsm is not None
+            label = model.label.rpartition("-")[0]
+            given = damsm, self.data.classifier is not None, self.matrix.evaluate
+            for line in lacking(self.data.protocols, *given):
+                own = who.setdefault(line, [])
+                own += [label] if label not in own else []
+        for line, own in who.items():
+            yield line if own == labels else f"{line} ({', '.join(own)})"
 
     def _name(self, training: Training) -> str:
         return f"{self.data.name} {training.label} {training.folder.parent.name.rpartition('-')[2]}"

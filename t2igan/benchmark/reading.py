@@ -37,10 +37,12 @@ def read_plan(path: Path) -> Plan:
     if "datasets" in content:
         file = read_as(MatrixFile, content, path)
         matrix = _matrix(path, file)
-        return Plan(matrix.folder, file.launcher, [matrix.preparation, matrix.cells], matrix.outlook)
+        phases = [matrix.preparation, matrix.cells]
+        return Plan(matrix.folder, file.launcher, phases, matrix.outlook, matrix.trainings)
     file = read_as(StepsFile, content, path)
     steps = _steps(path, file.steps)
-    return Plan(Path(file.folder), file.launcher, [lambda: steps])
+    trainings = [step.command for step in steps if step.command[0] == "fit"]
+    return Plan(Path(file.folder), file.launcher, [lambda: steps], trainings=trainings)
 
 
 def _spelled_out(content: dict[str, Any]) -> dict[str, Any]:

@@ -68,9 +68,11 @@ class Plan:
         launcher: what the file says of where steps run: ``kind`` and that launcher's options.
         phases: each gives steps; a phase is asked once the one before has run.
         outlook: lines on what cannot be told as steps yet, and on what will be missing.
+        trainings: the commands of all trainings by the plan's configuration files, whether stores are there or not.
     """
 
     folder: Path
     launcher: Mapping[str, Any]
     phases: Sequence[Callable[[], list[Step]]]
     outlook: Callable[[], list[str]] = list
+    trainings: Sequence[Sequence[str]] = ()

@@ -47,6 +47,11 @@ class Wanted:
     changes: Mapping[str, Any] = field(default_factory=dict)
     is_model: bool = False
 
+    @property
+    def command(self) -> list[str]:
+        """What trains it, by the configuration file that the plan names."""
+        return ["fit", "--config", str(self.config), *changed_words(self.changes)]
+
 
 @dataclass(frozen=True)
 class Training:
@@ -81,8 +86,7 @@ class Training:
     @property
     def command(self) -> list[str]:
         """How it is started."""
-        changed = [word for key, value in self.changes.items() for word in (f"--{key}", as_word(value))]
-        return ["fit", "--config", str(self.config), "--run", str(self.folder), *changed]
+        return ["fit", "--config", str(self.config), "--run", str(self.folder), *changed_words(self.changes)]
 
     def write(self) -> None:
         """Write its configuration."""
@@ -206,6 +210,11 @@ def _put(content: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
     for key in path[:-1]:
         content = content.setdefault(key, {})
     content[path[-1]] = value
+
+
+def changed_words(changes: Mapping[str, Any]) -> list[str]:
+    """Changes of a configuration as options of the command line."""
+    return [word for key, value in changes.items() for word in (f"--{key}", as_word(value))]
 
 
 def as_word(value: Any) -> str:

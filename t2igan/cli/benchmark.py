@@ -18,6 +18,7 @@ from t2igan.benchmark.reading import read_plan
 from t2igan.benchmark.runner import DONE, ENDED, FAILED, LEFT, RUNNING, WAITING, Job, Runner
 from t2igan.benchmark.steps import Plan
 from t2igan.cli.parsing import call
+from t2igan.cli.quick_fit import answer
 from t2igan.errors import UserError
 from t2igan.shipped import find_experiment
 
@@ -44,7 +45,9 @@ def benchmark(plan: str, again: bool = False, launcher: str | None = None, dry_r
         dry_run: show the steps and what of them is done, but run nothing; before the stores are there, the steps
             that write them.
     """
-    todo = read_plan(Path(find_experiment(plan)))
+    file = find_experiment(plan)
+    todo = read_plan(Path(file))
+    _refuse_mistaken_keys(todo, file)
     todo.folder.mkdir(parents=True, exist_ok=True)
     settings = todo.launcher if launcher in (None, todo.launcher.get("kind")) else {"kind": launcher}
     try:
@@ -55,6 +58,19 @@ def benchmark(plan: str, again: bool = False, launcher: str | None = None, dry_r
                 _run(todo, settings, again)
     except Timeout as error:
         raise UserError(f"another `t2igan benchmark` works in {todo.folder}: wait for it, or stop it") from error
+
+
+def _refuse_mistaken_keys(plan: Plan, file: str) -> None:
+    """Look at the keys of all trainings before the first step: the last of them may begin in hours.
+
+    Raises:
+        UserError: a configuration is not there, or a key of it, of ``set`` or of ``grid`` is none.
+    """
+    for _, *words in plan.trainings:
+        try:
+            answer("fit", words)
+        except UserError as error:
+            raise UserError(f"{file}: {error}") from error
 
 
 def _run(plan: Plan, settings: Mapping[str, Any], again: bool) -> None:
@@ -127,7 +143,7 @@ def _show(plan: Plan) -> None:
         console.print(f"{step.name} [{state}]\n    t2igan {' '.join(step.command)}", soft_wrap=True, markup=False)
     for line in plan.outlook():
         console.print(line, soft_wrap=True, markup=False)
-    console.print(f"{len(steps)} steps; nothing was run", markup=False)
+    console.print(f"{len(steps)} {'step' if len(steps) == 1 else 'steps'}; nothing was run", markup=False)
 
 
 def _table(plan: Plan, jobs: Sequence[Job]) -> Table:
