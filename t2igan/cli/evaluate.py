@@ -97,9 +97,9 @@ def evaluate_verb(
         protocol: name of a protocol (`t2igan list protocols`), or a YAML file of your own.
         store: of the data set (`t2igan prepare` writes it).
         checkpoint: of a generator, or the folder of its run: then the best one that it kept, else the last.
-        damsm: checkpoint of a DAMSM for R-precision; may be given several times, first the one that the generator
-            was trained against, then independent ones.
-        classifier: checkpoint of the evaluation classifier.
+        damsm: checkpoint or run of a DAMSM for R-precision; may be given several times, first the one that the
+            generator was trained against, then independent ones.
+        classifier: checkpoint or run of the evaluation classifier.
         images: folder of images generated elsewhere, named after the store's keys.
         pattern: how their names are made, e.g. "{key}_s{sample}" or "{image_id}_{annotation_id}"; default: the
             store's key, perhaps with _c<caption>, _s<stage> and _<pass> behind it.

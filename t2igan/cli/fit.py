@@ -39,7 +39,7 @@ from t2igan.callbacks.stopping import StopSignals
 from t2igan.callbacks.watching import BestSoFar, GradientNorms, Speed
 from t2igan.cli import quick_fit
 from t2igan.cli.config_checks import check_memory, check_trainer, class_paths, config_files, find_modules
-from t2igan.cli.next_step import sampling
+from t2igan.cli.next_step import sampling, use_of
 from t2igan.cli.parsing import ALLOW_HELP, as_user_error, known_options, one_line, subclasses, told_within
 from t2igan.cli.quick import flags_spelt_out
 from t2igan.cli.seams import settle_seams
@@ -136,6 +136,7 @@ def _quieten() -> None:
     warnings.filterwarnings("ignore", message=".*module.s. in eval mode at the start of training.*")
     warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*")
     warnings.filterwarnings("ignore", message=".*exists and is not empty.*")
+    warnings.filterwarnings("ignore", message=".*smaller than the logging interval.*")  # it spans short epochs
     warnings.filterwarnings("ignore", message=".*Experiment logs directory.*")
     warnings.filterwarnings("ignore", message=".*.srun. command is available.*")
     logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.WARNING)
@@ -347,7 +348,7 @@ class SuiteCLI(LightningCLI):
             own = "".join(f" --allow {name}" for name in self.config[self.words[1]].allow)
             print(f"next: {sampling(str(last), model, f'{self.folder}/images', store)}{own}")
         else:
-            print(f"next: name {last} in the YAML of a generator, or in t2igan evaluate")
+            print(f"next: {use_of(str(last), model)}")
 
     def _guarded(self, function: Any, model: SuiteModule, **kwargs: Any) -> None:
         try:

@@ -54,8 +54,10 @@ def run(verb: str, argv: Sequence[str]) -> None:
     if len(argv) != 1 or argv[0] not in KINDS:
         raise UserError(f"say what to list: {', '.join(KINDS)}")
     if told := {"protocols": protocols, "zoo": zoo}.get(argv[0]):
-        for name, text in sorted(told()):
-            print(f"{name:<28} {text}")
+        rows = sorted(told())
+        width = max(28, *(len(name) for name, _ in rows))
+        for name, text in rows:
+            print(f"{name:<{width}} {text}")
         return
     for each in metrics() if argv[0] == "metrics" else entries(argv[0]):
         yours = "" if each.own is None else f" [yours: {each.own}]"

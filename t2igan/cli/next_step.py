@@ -10,6 +10,27 @@ from t2igan.identity import read_config
 from t2igan.models.suite_module import SuiteModule
 
 EXAMPLE = "a small red bird"
+# What takes the checkpoint of a network that draws nothing.
+USES = {
+    "DAMSM": "t2igan fit with --model.damsm {0} trains a generator on it, t2igan evaluate with --damsm {0} scores",
+    "STREAM": "t2igan caption --checkpoint {0} --images FOLDER; a MirrorGAN's YAML names it as `captioner`",
+    "EvaluationClassifier": "t2igan evaluate with --classifier {0} scores with it",
+    "Tagger": "t2igan tag --checkpoint {0} --narratives FILE",
+    "Segmenter": "t2igan evaluate with --segmenter {0} scores with it",
+}
+
+
+def use_of(checkpoint: str, module: SuiteModule) -> str:
+    """What a network that draws nothing is for.
+
+    Args:
+        checkpoint: path.
+        module: what it holds.
+    """
+    kind = next((each.__name__ for each in type(module).__mro__ if each.__name__ in USES), None)
+    if kind is None:
+        return f"name {checkpoint} in the YAML of what needs {type(module).__name__}"
+    return USES[kind].format(shlex.quote(checkpoint))
 
 
 def scoring(checkpoint: str, image_size: int) -> str:

@@ -264,6 +264,8 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         UserError: if the file is missing, damaged or not written by the suite.
     """
     path = locate(path)
+    if path.is_dir():
+        raise UserError(f"{path} is a folder, not a checkpoint; of a run give checkpoints/last.ckpt in it")
     if not path.is_file():
         raise UserError(f"no checkpoint at {path}")
     checkpoint, problem = (read_weights(path), None) if path.suffix == SUFFIX else _read_archive(path)

@@ -1,12 +1,14 @@
+import re
 import shlex
 from types import SimpleNamespace
 
 import yaml
 
-from t2igan.cli import evaluate
-from t2igan.cli.next_step import sampling, scoring
+from t2igan.cli import evaluate, fit, quick
+from t2igan.cli.next_step import USES, sampling, scoring, use_of
 from t2igan.cli.parsing import parse
 from t2igan.data.store import open_store
+from t2igan.models.suite_module import SuiteModule
 
 
 def test_the_command_that_scores_is_whole(tmp_path, drawn_birds_store, monkeypatch):
@@ -42,3 +44,25 @@ def test_what_takes_layouts_is_not_told_to_draw_a_caption():
     for requires, told in (({"captions", "layouts"}, "pipeline"), ({"layouts", "segments"}, "--scene")):
         said = sampling("a.ckpt", SimpleNamespace(requires=frozenset(requires)), "out")
         assert told in said and "--caption" not in said and "..." not in said
+
+
+def test_what_draws_nothing_is_told_what_takes_it():
+    class DAMSM: ...
+
+    class Tuned(DAMSM): ...
+
+    class Other: ...
+
+    told = use_of("runs/a run/checkpoints/last.ckpt", Tuned())
+    assert told.startswith("t2igan fit with --model.damsm 'runs/a run/checkpoints/last.ckpt'") and "--damsm" in told
+    assert use_of("x.ckpt", Other()) == "name x.ckpt in the YAML of what needs Other"
+    fit.import_classes()
+    assert USES.keys() <= {each.__name__ for each in subclasses(SuiteModule)}
+    for text in USES.values():
+        verb, option = text.split()[1], re.findall(r"--[a-z_.]+", text)[-1]
+        signature = quick.read_signature(*quick.FUNCTIONS[verb if verb != "fit" else "evaluate",])
+        assert option.removeprefix("--") in {each.name for each in signature[1]}, text
+
+
+def subclasses(kind):
+    return {kind}.union(*map(subclasses, kind.__subclasses__()))

@@ -25,6 +25,7 @@ from t2igan.evaluation.features.embedders import (
     ScoringDamsm,
     SegmenterEmbedder,
 )
+from t2igan.evaluation.subjects.chosen import checkpoint_of
 from t2igan.evaluation.subjects.generated import label_of, require_same_words
 from t2igan.metrics.backbones import Flavour, InceptionBackbone, Resize
 from t2igan.metrics.lpips import LpipsNetwork
@@ -218,13 +219,13 @@ class LpipsSource(NetworkSource):
 
 
 def load_damsms(paths: Sequence[str | Path], store: Store) -> list[ScoringDamsm]:
-    """DAMSMs out of checkpoints, under labels that differ.
+    """DAMSMs out of checkpoints, or of the folders of their runs, under labels that differ.
 
     Raises:
         UserError: one cannot be read, is no DAMSM, knows other words than the store, or is given twice.
     """
     damsms: list[ScoringDamsm] = []
-    for path in paths:
+    for path in map(checkpoint_of, paths):
         module = load_module(path)
         if not isinstance(module, DAMSM):
             raise UserError(f"--damsm: {path} holds {type(module).__name__}, not a DAMSM")
@@ -240,11 +241,12 @@ def load_damsms(paths: Sequence[str | Path], store: Store) -> list[ScoringDamsm]
 
 
 def load_classifier(path: str | Path, store: Store) -> ClassifierBackbone:
-    """The backbone of the evaluation classifier in a checkpoint.
+    """The backbone of the evaluation classifier in a checkpoint, or in the folder of its run.
 
     Raises:
         UserError: it cannot be read, is no classifier, or was trained on another vocabulary than the store's.
     """
+    path = checkpoint_of(path)
     module = load_module(path)
     if not isinstance(module, EvaluationClassifier):
         raise UserError(f"--classifier: {path} holds {type(module).__name__}, not an EvaluationClassifier")
