@@ -212,6 +212,30 @@ def note_changes(folder: Path, config: Mapping[str, Any], step: int | None) -> l
     return found
 
 
+class AsItWas:
+    """What a run's folder says of its configuration, to be put back where the run does not go on.
+
+    Args:
+        folder: of the run.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder, names = folder, ("config.yaml", CHANGES)
+        self._kept = set(folder.glob(BEFORE.format("*")))
+        files = [folder / name for name in names]
+        self._content = {file: file.read_bytes() if file.is_file() else None for file in files}
+
+    def put_back(self) -> None:
+        """Undo :func:`keep_earlier`, :func:`note_changes` and the new configuration."""
+        for file, content in self._content.items():
+            if content is None:
+                file.unlink(missing_ok=True)
+            else:
+                write_whole(file, content)
+        for file in set(self._folder.glob(BEFORE.format("*"))) - self._kept:
+            file.unlink()
+
+
 def read_changes(checkpoint: str | Path) -> list[dict[str, Any]]:
     """What :func:`note_changes` wrote of the run that a checkpoint belongs to, oldest first."""
     folder = run_folder_of(checkpoint)

@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import torch
 from jsonargparse import Namespace
+from pytorch_lightning.callbacks import ModelCheckpoint
 
 from t2igan.errors import UserError
 from t2igan.nn.bounded import refuse_what_no_memory_holds
@@ -108,3 +110,27 @@ def check_trainer(config: Namespace) -> None:
         value = given.get(key)
         if isinstance(value, (int, float)) and not isinstance(value, bool) and value not in numbers:
             raise UserError(f"{key} is {value}, it takes {numbers}")
+
+
+def several_devices(trainer: Namespace) -> bool:
+    """Whether a Trainer of these arguments trains on more than one device."""
+    devices = trainer.devices
+    if devices in ("auto", -1, "-1"):
+        return torch.cuda.device_count() > 1 and trainer.accelerator in ("auto", "gpu", "cuda")
+    if isinstance(devices, (list, tuple)):
+        return len(devices) > 1
+    return "," in str(devices) or int(devices) > 1 or trainer.num_nodes > 1
+
+
+def settle_model_checkpoint(callback: ModelCheckpoint, folder: Path) -> None:
+    """Let a ModelCheckpoint of the YAML write beside ``last.ckpt``, which is not its to write.
+
+    Raises:
+        UserError: it is told to write that.
+    """
+    if callback.save_last:
+        raise UserError(
+            "trainer.callbacks: last.ckpt is written by RunCheckpoints: take save_last out of ModelCheckpoint, "
+            "and for another interval add RunCheckpoints with every_n_steps or every_minutes"
+        )
+    callback.dirpath = callback.dirpath or str(folder)

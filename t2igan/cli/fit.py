@@ -38,7 +38,15 @@ from t2igan.callbacks.several_devices import BatchNormOfAllDevices, NotAsOneDevi
 from t2igan.callbacks.stopping import StopSignals
 from t2igan.callbacks.watching import BestSoFar, GradientNorms, Speed
 from t2igan.cli import quick_fit
-from t2igan.cli.config_checks import check_memory, check_trainer, class_paths, config_files, find_modules
+from t2igan.cli.config_checks import (
+    check_memory,
+    check_trainer,
+    class_paths,
+    config_files,
+    find_modules,
+    settle_model_checkpoint,
+    several_devices,
+)
 from t2igan.cli.next_step import sampling, use_of
 from t2igan.cli.parsing import ALLOW_HELP, as_user_error, known_options, one_line, subclasses, told_within
 from t2igan.cli.quick import flags_spelt_out
@@ -46,7 +54,7 @@ from t2igan.cli.seams import settle_seams
 from t2igan.cpus import share_threads
 from t2igan.errors import Stopped, UserError
 from t2igan.files import FolderLock
-from t2igan.identity import BEFORE, CHANGES, keep_earlier, note_changes
+from t2igan.identity import BEFORE, CHANGES, AsItWas, keep_earlier, note_changes
 from t2igan.models.adversarial import AdversarialModule
 from t2igan.models.drawing import DrawingModule
 from t2igan.models.suite_module import SuiteModule, read_checkpoint
@@ -149,6 +157,7 @@ class SuiteCLI(LightningCLI):
     words: ClassVar[list[str]] = ["t2igan", "fit"]
     options: ClassVar[list[str]] = []
     lock: ClassVar[FolderLock | None] = None
+    before: AsItWas | None = None
 
     @staticmethod
     def subcommands() -> dict[str, set[str]]:
@@ -191,10 +200,10 @@ class SuiteCLI(LightningCLI):
         files = [str(path) for path in (config.get("config") or [])]
         self.folder = Path(config.run) if config.run else default_run_folder(files)
         config.trainer.default_root_dir = str(self.folder)
-        if _several_devices(config.trainer) and config.trainer.strategy in ("auto", "ddp"):
+        if several_devices(config.trainer) and config.trainer.strategy in ("auto", "ddp"):
             # Networks take turns in a step, so some parameters have no gradient in some backward passes.
             config.trainer.strategy = "ddp_find_unused_parameters_true"
-        if _several_devices(config.trainer):
+        if several_devices(config.trainer):
             let_children_end_with_this()  # Lightning starts this command again for each further device
         self._refuse_trainer_arguments(config)
         self._settle_seams(config)
@@ -281,7 +290,7 @@ class SuiteCLI(LightningCLI):
         callbacks.sort(key=lambda each: isinstance(each, Scores) - isinstance(each, GradientNorms))
         for callback in callbacks:
             if isinstance(callback, ModelCheckpoint):
-                _settle_model_checkpoint(callback, last_checkpoint(self.folder).parent)
+                settle_model_checkpoint(callback, last_checkpoint(self.folder).parent)
         if trainer.enable_progress_bar is False:
             callbacks = [callback for callback in callbacks if not isinstance(callback, ProgressBar)]
         if self.subcommand == "fit":
@@ -297,6 +306,7 @@ class SuiteCLI(LightningCLI):
 
     @rank_zero_only
     def _keep_earlier(self) -> None:
+        self.before = AsItWas(self.folder)
         if not self.config[self.words[1]].get("ckpt_path"):
             for path in [*self.folder.glob(BEFORE.format("*")), self.folder / CHANGES]:
                 path.unlink(missing_ok=True)
@@ -334,6 +344,10 @@ class SuiteCLI(LightningCLI):
         try:
             self._guarded(self.trainer.fit, model, **kwargs)
             done = True
+        except UserError:
+            if self.before and begun and self.trainer.global_step in (0, begun.step):
+                self.before.put_back()  # a run that was refused has not gone on with another configuration
+            raise
         finally:
             wandb_run.finish(self.trainer.loggers, failed=not done)
         if not self.trainer.is_global_zero:
@@ -363,16 +377,6 @@ class SuiteCLI(LightningCLI):
             raise told from error
 
 
-def _settle_model_checkpoint(callback: ModelCheckpoint, folder: Path) -> None:
-    """Let a ModelCheckpoint of the YAML write beside ``last.ckpt``, which is not its to write."""
-    if callback.save_last:
-        raise UserError(
-            "trainer.callbacks: last.ckpt is written by RunCheckpoints: take save_last out of ModelCheckpoint, "
-            "and for another interval add RunCheckpoints with every_n_steps or every_minutes"
-        )
-    callback.dirpath = callback.dirpath or str(folder)
-
-
 def _as_list(value: Any) -> list[Any]:
     return [] if value is None else list(value) if isinstance(value, (list, tuple)) else [value]
 
@@ -388,12 +392,3 @@ def _input_files(config: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
             yield from ((name, path) for path in value)
         else:
             yield from _input_files(value, f"{name}.")
-
-
-def _several_devices(trainer: Namespace) -> bool:
-    devices = trainer.devices
-    if devices in ("auto", -1, "-1"):
-        return torch.cuda.device_count() > 1 and trainer.accelerator in ("auto", "gpu", "cuda")
-    if isinstance(devices, (list, tuple)):
-        return len(devices) > 1
-    return "," in str(devices) or int(devices) > 1 or trainer.num_nodes > 1

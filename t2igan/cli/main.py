@@ -2,6 +2,7 @@
 
 import errno
 import importlib
+import os
 import re
 import signal
 import sys
@@ -77,7 +78,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         argv: arguments after the program's name; default: the process's.
 
     Raises:
-        SystemExit: 0 after success, 2 after a user's mistake or a full disk, 130 after Ctrl-C, 143 after SIGTERM.
+        SystemExit: 0 after success, 2 after a user's mistake or a full disk, 130 after Ctrl-C, 141 where nobody
+            reads its output any more, 143 after SIGTERM.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in arguments
@@ -101,6 +103,11 @@ def main(argv: Sequence[str] | None = None) -> None:
             return
         with sigterm_unwinds():
             importlib.import_module(VERBS[verb][0]).run(verb, rest)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Who reads it has seen enough (`| head`); what is left in the buffer must not be tried again at the exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(128 + signal.SIGPIPE) from None
     except (UserError, OSError, ImportError, MemoryError, RuntimeError, KeyboardInterrupt, Stopped) as error:
         line, code = _told(error)
         if debug or line is None:

@@ -221,10 +221,14 @@ def test_a_changed_rate_takes_effect_and_is_told(folder, capsys):
     assert read_changes(last) == [change]
     main([*words, "--trainer.max_steps", "3", "--model.lr_generator", "0.01"])
     assert "nothing left to do: 3 of 3 steps" in capsys.readouterr().out
+    texts = {file.name: file.read_text() for file in run.iterdir() if file.suffix in (".yaml", ".jsonl")}
     wider = "--model.generator.init_args.channels=4"
     with pytest.raises(SystemExit):
         main([*words, "--trainer.max_steps", "4", wider])
     assert "does not fit this model" in capsys.readouterr().err
+    assert read_changes(last) == [change], "what was refused did not happen"
+    assert {file.name: file.read_text() for file in run.iterdir() if file.name in texts} == texts
+    assert not [file.name for file in run.glob("config-before-*") if file.name not in texts]
 
 
 def rates(checkpoint):

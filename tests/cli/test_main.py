@@ -1,3 +1,5 @@
+import os
+import signal
 import subprocess
 import sys
 
@@ -33,3 +35,13 @@ def test_every_verb_has_help(verb, capsys):
 def test_debug_shows_the_traceback():
     with pytest.raises(t2igan.errors.UserError):
         main(["prepare", "birds", "--debug"])
+
+
+def test_output_that_nobody_reads_any_more_is_no_error():
+    """As before `| head`."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "t2igan", "list", "zoo"]
+    done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (128 + signal.SIGPIPE, "")
