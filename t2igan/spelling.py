@@ -5,6 +5,9 @@ from collections.abc import Iterable
 
 ALLOW_HELP = "module of your own (mine of mine.py) whose classes checkpoints may name; may be given several times"
 
+DASHES = "-\N{EN DASH}\N{EM DASH}"
+"""What is typed, or made of two hyphens by a text processor, before an option's name."""
+
 
 def nearest(wrong: str, known: Iterable[str]) -> str:
     """Words such as ``" (did you mean batch_size?)"``; nothing where no name is near."""

@@ -2,6 +2,7 @@
 
 import math
 import types
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Union, get_args, get_origin
 
 MOST = 2**63
@@ -17,9 +18,9 @@ def fits(value: Any, hint: Any) -> bool:
         return any(fits(value, each) for each in inner)
     if kind is Literal:
         return any(value == each for each in inner)
-    if kind is list:
+    if kind in (list, Sequence):
         return isinstance(value, list) and all(fits(each, inner[0]) for each in value)
-    if kind is dict:
+    if kind in (dict, Mapping):
         return isinstance(value, dict) and all(
             fits(key, inner[0]) and fits(each, inner[1]) for key, each in value.items()
         )

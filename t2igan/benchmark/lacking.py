@@ -17,7 +17,6 @@ from t2igan.evaluation.features.networks import (
 from t2igan.evaluation.metrics import ScoredMetric
 from t2igan.evaluation.protocol import load_protocol
 from t2igan.evaluation.record import by_reason
-from t2igan.metrics.weights import PUBLISHED
 
 # What a plan gives each kind of network by.
 KEYS: dict[type[NetworkSource], str] = {
@@ -59,10 +58,7 @@ def _lack(spec: ScoredMetric, given: set[type[NetworkSource]], evaluate: Mapping
     source, folder = spec.network(), Path(evaluate.get("checkpoints", "checkpoints"))
     if type(source) in KEYS:
         return "" if type(source) in given else KEYS[type(source)]
-    # Nobody publishes these files, or not in this form.
-    by_hand = [getattr(spec, "statistics", "")]
-    if isinstance(source, InceptionSource) and source.flavour == "slim-birds":
-        by_hand += PUBLISHED["inception-slim-birds"].files
+    by_hand = [getattr(spec, "statistics", ""), *getattr(source, "by_hand", ())]
     if missing := [str(folder / file) for file in by_hand if file and not (folder / file).is_file()]:
         return " and no ".join(missing)
     off = isinstance(source, DOWNLOADED) and evaluate.get("download") is False

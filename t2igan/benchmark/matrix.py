@@ -9,7 +9,7 @@ from typing import Any
 
 from t2igan.benchmark.lacking import lacking
 from t2igan.benchmark.steps import Step
-from t2igan.benchmark.trainings import Training, Trainings, Wanted, as_word
+from t2igan.benchmark.trainings import Training, Trainings, Wanted, changed_words
 from t2igan.data.store import open_store
 from t2igan.errors import UserError
 from t2igan.evaluation.protocol import load_protocol
@@ -81,10 +81,12 @@ class Matrix:
         return named | ({"WANDB_ENTITY": self.wandb["entity"]} if "entity" in self.wandb else {})
 
     @property
-    def trainings(self) -> list[list[str]]:
-        """The command of each training that the plan names."""
+    def commands(self) -> list[list[str]]:
+        """A command for each training and store, and one with the options of all scores."""
         named = [own for data in self.datasets for own in (*data.models, *data.independent_damsm, data.classifier)]
-        return [own.command for own in named if own is not None]
+        prepared = [["prepare", *shlex.split(data.prepare)] for data in self.datasets if data.prepare]
+        scores = ["evaluate", "--real", "true", "--store", "x", "--protocol", "x", *changed_words(self.evaluate)]
+        return [*(own.command for own in named if own is not None), *prepared, scores]
 
     # ------------------------------------------------------------------------------------------------ steps
 
@@ -98,6 +100,7 @@ class Matrix:
         for data in self.datasets:
             for protocol in data.protocols:
                 load_protocol(protocol)
+            problems += [f"given: {path} is not there" for path in sorted(data.given) if not Path(path).is_file()]
             if Path(data.store).is_file():
                 continue
             if not data.prepare:
@@ -237,8 +240,7 @@ class _Cells:
         if self.classifier is not None:
             command += ["--classifier", str(self.classifier.checkpoint)]
             networks.append(self.classifier)
-        for key, value in self.matrix.evaluate.items():
-            command += [f"--{key}", as_word(value)]
+        command += changed_words(self.matrix.evaluate)
         before = [*after, *(self._name(network) for network in networks)]
         for protocol in self.data.protocols:
             name = f"{self.data.name} {label}: {protocol}"

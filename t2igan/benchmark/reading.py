@@ -33,16 +33,18 @@ def read_plan(path: Path) -> Plan:
     """
     if not path.is_file():
         raise UserError(f"no plan at {path}")
-    content = _spelled_out(dict(checked_mapping(read_yaml(path), path, "folder: runs/plan")))
+    content = dict(checked_mapping(read_yaml(path), path, "folder: runs/plan"))
+    if "model" in content and not {"datasets", "steps"} & {*content}:
+        raise UserError(f"{path} describes a training, not a plan: t2igan fit --config {path}")
+    content = _spelled_out(content)
     if "datasets" in content:
         file = read_as(MatrixFile, content, path)
         matrix = _matrix(path, file)
         phases = [matrix.preparation, matrix.cells]
-        return Plan(matrix.folder, file.launcher, phases, matrix.outlook, matrix.trainings)
+        return Plan(matrix.folder, file.launcher, phases, matrix.outlook, matrix.commands)
     file = read_as(StepsFile, content, path)
     steps = _steps(path, file.steps)
-    trainings = [step.command for step in steps if step.command[0] == "fit"]
-    return Plan(Path(file.folder), file.launcher, [lambda: steps], trainings=trainings)
+    return Plan(Path(file.folder), file.launcher, [lambda: steps], commands=[step.command for step in steps])
 
 
 def _spelled_out(content: dict[str, Any]) -> dict[str, Any]:

@@ -68,11 +68,12 @@ class Plan:
         launcher: what the file says of where steps run: ``kind`` and that launcher's options.
         phases: each gives steps; a phase is asked once the one before has run.
         outlook: lines on what cannot be told as steps yet, and on what will be missing.
-        trainings: the commands of all trainings by the plan's configuration files, whether stores are there or not.
+        commands: what can be checked before the first step, whether stores are there or not: trainings by the
+            configuration files that the plan names, and further commands with the options that it gives.
     """
 
     folder: Path
     launcher: Mapping[str, Any]
     phases: Sequence[Callable[[], list[Step]]]
     outlook: Callable[[], list[str]] = list
-    trainings: Sequence[Sequence[str]] = ()
+    commands: Sequence[Sequence[str]] = ()

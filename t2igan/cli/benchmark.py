@@ -17,10 +17,12 @@ from t2igan.benchmark.logs import read_words
 from t2igan.benchmark.reading import read_plan
 from t2igan.benchmark.runner import DONE, ENDED, FAILED, LEFT, RUNNING, WAITING, Job, Runner
 from t2igan.benchmark.steps import Plan
+from t2igan.cli import quick, quick_fit
+from t2igan.cli.main import VERBS
 from t2igan.cli.parsing import call
-from t2igan.cli.quick_fit import answer
 from t2igan.errors import UserError
 from t2igan.shipped import find_experiment
+from t2igan.spelling import nearest
 
 console = Console()
 LOCK = "plan.lock"
@@ -47,7 +49,7 @@ def benchmark(plan: str, again: bool = False, launcher: str | None = None, dry_r
     """
     file = find_experiment(plan)
     todo = read_plan(Path(file))
-    _refuse_mistaken_keys(todo, file)
+    _refuse_mistaken_words(todo, file)
     todo.folder.mkdir(parents=True, exist_ok=True)
     settings = todo.launcher if launcher in (None, todo.launcher.get("kind")) else {"kind": launcher}
     try:
@@ -60,15 +62,18 @@ def benchmark(plan: str, again: bool = False, launcher: str | None = None, dry_r
         raise UserError(f"another `t2igan benchmark` works in {todo.folder}: wait for it, or stop it") from error
 
 
-def _refuse_mistaken_keys(plan: Plan, file: str) -> None:
-    """Look at the keys of all trainings before the first step: the last of them may begin in hours.
+def _refuse_mistaken_words(plan: Plan, file: str) -> None:
+    """Look at the words of all steps before the first: the last of them may begin in hours.
 
     Raises:
-        UserError: a configuration is not there, or a key of it, of ``set`` or of ``grid`` is none.
+        UserError: a verb is none, a configuration is not there, or an option, a key of it, of ``set`` or ``grid``
+            is none.
     """
-    for _, *words in plan.trainings:
+    for verb, *words in plan.commands:
         try:
-            answer("fit", words)
+            if verb not in VERBS:
+                raise UserError(f"no verb {verb!r}{nearest(verb, VERBS)}")
+            (quick_fit if verb in quick_fit.VERBS else quick).answer(verb, words)
         except UserError as error:
             raise UserError(f"{file}: {error}") from error
 

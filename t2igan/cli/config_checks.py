@@ -1,5 +1,6 @@
 """What is looked at in the configuration of a training before the parser or the Trainer sees it."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -7,15 +8,30 @@ from typing import Any
 
 import torch
 from jsonargparse import Namespace
+from pytorch_lightning.accelerators import AcceleratorRegistry
 from pytorch_lightning.callbacks import ModelCheckpoint
+from pytorch_lightning.strategies import StrategyRegistry
 
 from t2igan.errors import UserError
 from t2igan.nn.bounded import refuse_what_no_memory_holds
 from t2igan.nn.config import build
 from t2igan.plain_files import read_yaml
+from t2igan.progress import LAST
 from t2igan.ranges import Range
+from t2igan.spelling import nearest
 from t2igan.user_modules import find_user_module, look_beside
+from t2igan.zoo import is_there
 
+INPUT_FILES = {
+    "store": "write it with `t2igan prepare`",
+    "damsm": "train it with a damsm.yaml of experiments/",
+    "captioner": "train it with a stream.yaml of experiments/",
+    "independent_damsm": "train it with a damsm.yaml of experiments/ and another seed",
+    "classifier": "train it with a classifier.yaml of experiments/",
+    "encoder": "train it with a spatext-encoder.yaml of experiments/, or give the folder of a CLIP",
+    "prior": "train it with a spatext-prior.yaml of experiments/, or give null",
+}
+FOLDERS = {"encoder"}  # of what may be a folder too
 TRAINER_NUMBERS = {
     **{f"trainer.{key}": Range(-1) for key in ("max_steps", "max_epochs")},
     **{f"trainer.{key}": Range(0) for key in ("min_steps", "min_epochs", "log_every_n_steps", "gradient_clip_val")},
@@ -99,6 +115,7 @@ def check_trainer(config: Namespace) -> None:
     Raises:
         UserError: names the key and what it takes.
     """
+    _check_names(config.trainer)
     if config.trainer.accelerator in ("gpu", "cuda") and not torch.cuda.is_available():
         raise UserError(
             f"trainer.accelerator is {config.trainer.accelerator}, but torch sees no GPU here: leave it out, then "
@@ -110,6 +127,21 @@ def check_trainer(config: Namespace) -> None:
         value = given.get(key)
         if isinstance(value, (int, float)) and not isinstance(value, bool) and value not in numbers:
             raise UserError(f"{key} is {value}, it takes {numbers}")
+
+
+def _check_names(trainer: Namespace) -> None:
+    """Refuse devices, accelerators and strategies that there are not."""
+    devices = trainer.devices
+    if isinstance(devices, str) and not re.fullmatch(r"auto|-?\d+(,\d+)*,?", devices.replace(" ", "")):
+        raise UserError(f"trainer.devices is {devices!r}, it takes a number, auto, or a list such as 0,1")
+    known = {
+        "accelerator": ["auto", "gpu", *AcceleratorRegistry.available_accelerators()],
+        "strategy": ["auto", *StrategyRegistry.available_strategies()],
+    }
+    for key, names in known.items():
+        value = trainer[key]
+        if isinstance(value, str) and value not in names:
+            raise UserError(f"trainer.{key}: there is no {value!r}{nearest(value, names)}")
 
 
 def several_devices(trainer: Namespace) -> bool:
@@ -134,3 +166,29 @@ def settle_model_checkpoint(callback: ModelCheckpoint, folder: Path) -> None:
             "and for another interval add RunCheckpoints with every_n_steps or every_minutes"
         )
     callback.dirpath = callback.dirpath or str(folder)
+
+
+def missing_inputs(config: Any) -> Iterator[str]:
+    """Files that a configuration reads and that are not there, each with its key and what to do."""
+    for key, value in _input_files(config):
+        kind, last = key.rpartition(".")[2], Path(value) / LAST
+        if is_there(value) or (kind in FOLDERS and Path(value).is_dir()):
+            continue
+        if last.is_file():
+            yield f"{key}: {value} is the folder of a run; give {last}"
+        else:
+            what = "is a folder" if Path(value).is_dir() else "is not there"
+            yield f"{key}: {value} {what}; {INPUT_FILES[kind]}"
+
+
+def _input_files(config: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
+    """(key, path) of every file that the configuration reads."""
+    items = config.items() if isinstance(config, dict) else enumerate(config) if isinstance(config, list) else ()
+    for key, value in items:
+        name = f"{prefix}{key}"
+        if key in INPUT_FILES and isinstance(value, str):
+            yield name, value
+        elif key in INPUT_FILES and isinstance(value, list):
+            yield from ((name, path) for path in value)
+        else:
+            yield from _input_files(value, f"{name}.")

@@ -145,7 +145,8 @@ def evaluate_verb(
         backbone = load_classifier(classifier, opened) if classifier else None
         given_paths = (Path(each) if each else None for each in (clip, encoder, segmenter))
         folders = _cache_folder(cache, target), *given_paths
-        options = NetworkOptions(batch_size, own, Path(checkpoints), download, skip_missing, *folders, bootstrap)
+        given_options = batch_size, own, Path(checkpoints), download, skip_missing
+        options = NetworkOptions(*given_options, *folders, bootstrap=bootstrap)
         new_seed = seed if untrained else None
         with_prior = prior == "trained"
         subjects = list(_subjects(pinned, damsms, checkpoint, with_prior, pipeline, generated, real, new_seed))

@@ -88,6 +88,8 @@ def _to_safetensors(checkpoint: str, out: str) -> None:
 
 
 def _to_onnx(checkpoint: str, out: str, weights: Weights, words: int) -> None:
+    if Path(out).suffix != ".onnx":
+        raise UserError(f"--out: {out} must end in .onnx, by which its kind is known")
     module = load_module(checkpoint_of(checkpoint)).eval()
     size = write_onnx(module, out, weights, words)
     _say(f"wrote {out}: {type(module).__name__} of captions of at most {words} words, {size / 1e6:.2f} MB")

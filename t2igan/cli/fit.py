@@ -44,6 +44,7 @@ from t2igan.cli.config_checks import (
     class_paths,
     config_files,
     find_modules,
+    missing_inputs,
     settle_model_checkpoint,
     several_devices,
 )
@@ -62,20 +63,10 @@ from t2igan.nn.config import Configured, allow
 from t2igan.nn.levers import Levers, Preset, permit_tf32, settle
 from t2igan.plain_files import parse_yaml
 from t2igan.progress import default_run_folder, read_progress
-from t2igan.zoo import is_there
+from t2igan.zoo import is_zoo_name
 
 # Every module of these is imported, so that YAML may name its classes without a path.
 OPEN_PACKAGES = (t2igan.models, t2igan.losses, t2igan.data)
-INPUT_FILES = {
-    "store": "write it with `t2igan prepare`",
-    "damsm": "train it with a damsm.yaml of experiments/",
-    "captioner": "train it with a stream.yaml of experiments/",
-    "independent_damsm": "train it with a damsm.yaml of experiments/ and another seed",
-    "classifier": "train it with a classifier.yaml of experiments/",
-    "encoder": "train it with a spatext-encoder.yaml of experiments/, or give the folder of a CLIP",
-    "prior": "train it with a spatext-prior.yaml of experiments/, or give null",
-}
-FOLDERS = {"encoder"}  # of what may be a folder too
 LOG_EVERY_STEPS = 10
 
 
@@ -190,11 +181,7 @@ class SuiteCLI(LightningCLI):
         named = {path.rpartition(".")[0] for path in class_paths(config.model.as_dict())}
         config.allow = sorted({*config.allow, *(name for name in named if not name.startswith("t2igan."))})
         allow(config.allow)
-        missing = [
-            f"{key}: {value} is not there; {INPUT_FILES[key.rpartition('.')[2]]}"
-            for key, value in _input_files(config.as_dict())
-            if not (is_there(value) or (key.rpartition(".")[2] in FOLDERS and Path(value).is_dir()))
-        ]
+        missing = list(missing_inputs(config.as_dict()))
         if missing:
             raise UserError("; ".join(missing))
         files = [str(path) for path in (config.get("config") or [])]
@@ -261,6 +248,11 @@ class SuiteCLI(LightningCLI):
             if newest is not None:
                 self._say(f"{self.folder} holds a run: going on from {newest} (--fresh true starts anew)")
             config.ckpt_path = None if newest is None else str(newest)
+            if newest is None and self.subcommand != "fit":
+                told = f"{self.folder} holds no checkpoint to {self.subcommand} with"
+                raise UserError(f"{told}: train it with t2igan fit, or give --run or --ckpt_path")
+        elif is_zoo_name(config.ckpt_path):
+            raise UserError(f"ckpt_path: {config.ckpt_path} holds averaged weights, which no training goes on from")
         elif config.ckpt_path and not Path(config.ckpt_path).is_file():
             raise UserError(f"ckpt_path: {config.ckpt_path} is not there")
         elif config.ckpt_path:
@@ -379,16 +371,3 @@ class SuiteCLI(LightningCLI):
 
 def _as_list(value: Any) -> list[Any]:
     return [] if value is None else list(value) if isinstance(value, (list, tuple)) else [value]
-
-
-def _input_files(config: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
-    """(key, path) of every file that the configuration reads."""
-    items = config.items() if isinstance(config, dict) else enumerate(config) if isinstance(config, list) else ()
-    for key, value in items:
-        name = f"{prefix}{key}"
-        if key in INPUT_FILES and isinstance(value, str):
-            yield name, value
-        elif key in INPUT_FILES and isinstance(value, list):
-            yield from ((name, path) for path in value)
-        else:
-            yield from _input_files(value, f"{name}.")

@@ -102,11 +102,13 @@ def import_verb(
 
 
 def require_another_file(out: str, inputs: Sequence[str]) -> None:
-    """Refuse to write over what is read.
+    """Refuse to write over what is read, or over a folder.
 
     Raises:
-        UserError: ``out`` is one of the inputs.
+        UserError: ``out`` is one of the inputs, or a folder.
     """
+    if Path(out).is_dir():
+        raise UserError(f"--out: {out} is a folder; name the file to write")
     if Path(out).resolve() in [Path(path).resolve() for path in inputs]:
         raise UserError(f"--out: {out} is what is read; give another name, it would be overwritten")
 

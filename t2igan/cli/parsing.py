@@ -20,8 +20,11 @@ PARSER_KEY = re.compile(r'Parser key "([^"]+)"')
 CLASS_PATH = re.compile(r"Problem with given class_path '([^']+)'")
 WRONG_OPTION = re.compile(r"(?:[Oo]ption '([^']+)'|unrecognized arguments: --(\S+))")
 WRONG_CLASS = re.compile(r"Expected a dot import path string: (\S+)")
-EXPECTED = re.compile(r"Expected a <class '(int|float|bool|str)'>\. Got value: (.*)")
+EXPECTED = re.compile(r"Expected a <class '(int|float|bool|str|list|tuple|dict)'>\. Got value: (.*)")
 KINDS = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "a text"}
+KINDS |= {"list": "a list such as [1, 2]", "tuple": "a list such as [1, 2]", "dict": "a mapping such as {key: 1}"}
+CHOICES = re.compile(r"Expected a typing\.Literal\[(.*?)\]")
+GIVEN = re.compile(r"(?:Got|Given) value: (.*)")
 OTHER_BRANCH = ("- Expected a <class 'NoneType'>", "Given value", "Subtypes:", "Does not validate", "Errors:")
 
 
@@ -96,7 +99,8 @@ def one_line(
     branch = list(_first_branch(lines))
     where = ".".join(PARSER_KEY.findall(" ".join(branch)))
     kinds = CLASS_PATH.findall(" ".join(branch))
-    what = PARSER_KEY.sub("", branch[-1] if where else " ".join(branch)).lstrip(":- ")
+    told = [line for line in branch if WRONG_CLASS.search(line)] or branch  # it tells more than what else it may be
+    what = PARSER_KEY.sub("", told[-1] if where else " ".join(branch)).lstrip(":- ")
     if kinds:
         where += f" ({kinds[-1].rpartition('.')[2]})"
     if found := WRONG_OPTION.search(what):
@@ -113,6 +117,9 @@ def one_line(
             what = f"{found[1]} is a class of another kind; {where.partition(' (')[0]} takes none of these"
         else:
             what = f"there is no class {found[1]!r}{nearest(found[1], names)}"
+    if CHOICES.search(what) and (given := GIVEN.search(message)):
+        choices = [each.strip(" '") for text in CHOICES.findall(message) for each in text.split(",")]
+        what = f"takes one of {', '.join(dict.fromkeys(choices))}, not {given[1]}{nearest(given[1], choices)}"
     what = EXPECTED.sub(lambda found: f"takes {KINDS[found[1]]}, not {found[2]}", what)
     source = f" [{', '.join(files)}]" if files else ""
     return f"{where + ': ' if where else ''}{what}{source}"

@@ -331,8 +331,15 @@ def _make_card(store: Store, listing: Listing | None, left_out: Sequence[str]) -
 
 
 def _target(out: str | None, root: str | Path, name: str, variant: str, image_size: int) -> Path:
-    """Where the store goes."""
-    return Path(out) if out else Path(root) / f"{name}{'-' + variant if variant else ''}-{image_size}.h5"
+    """Where the store goes.
+
+    Raises:
+        UserError: a folder is there.
+    """
+    file = f"{name}{'-' + variant if variant else ''}-{image_size}.h5"
+    if out and Path(out).is_dir():
+        raise UserError(f"--out: {out} is a folder; name the file to write, such as {Path(out) / file}")
+    return Path(out) if out else Path(root) / file
 
 
 def _teller(progress: Progress, what: str) -> Callable[[int, int], None]:

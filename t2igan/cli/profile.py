@@ -13,6 +13,7 @@ import pytorch_lightning as pl
 import yaml
 from rich.console import Console
 
+from t2igan.cli import quick_fit
 from t2igan.cli.evaluate import evaluate_verb, repeatable
 from t2igan.cli.fit import SuiteCLI, import_classes
 from t2igan.cli.fit import run as run_fit
@@ -23,6 +24,7 @@ from t2igan.errors import UserError
 from t2igan.files import write_whole
 from t2igan.lightning_private import callbacks_of
 from t2igan.models.suite_module import SuiteModule
+from t2igan.plain_files import read_yaml
 from t2igan.profiling import showing
 from t2igan.profiling.steps import ProfileSteps
 from t2igan.ranges import Count
@@ -133,7 +135,10 @@ class ProfileCLI(SuiteCLI):
 def _measure(file: Path, words: Sequence[str], steps: int, synthetic: bool, scratch: Path) -> Any:
     """The profile of a configuration with changes; ``scratch`` is for what stands in for missing inputs."""
     import_classes()
-    content = yaml.safe_load(file.read_text())
+    quick_fit.answer("fit", ["--config", str(file), *words])  # says what is mistaken by the file's own name
+    content = read_yaml(file)
+    if not {"model", "data"} <= {*content}:
+        raise UserError(f"{file}: must hold model and data")
     content.get("trainer", {}).pop("callbacks", None)
     stand_in(content, file, words, synthetic, scratch)
     ready = scratch / f"{file.stem}.yaml"

@@ -15,7 +15,7 @@ from pathlib import Path
 import t2igan
 from t2igan.earlier import OPTIONS
 from t2igan.errors import UserError
-from t2igan.spelling import ALLOW_HELP, nearest
+from t2igan.spelling import ALLOW_HELP, DASHES, nearest
 
 HELP = ("-h", "--help")
 # The function that a command line calls: verb, verb and first word, or verb and an option that is among the words
@@ -262,9 +262,11 @@ def _refuse(argv: Sequence[str], options: Sequence[Option], spellings: Sequence[
     positional = [option for option in options if option.positional]
     missing = [option.name.upper() for option in positional[len(alone) :]]
     if len(alone) > len(positional) and not any(option.several for option in positional):
-        raise UserError(
-            f"{alone[len(positional)]!r} is the value of no option (a caption of several words stands in quotes)"
-        )
+        word = alone[len(positional)]
+        meant = word.lstrip(DASHES).partition("=")[0]
+        if word[0] in DASHES and meant in named:
+            raise UserError(f"{word!r} is not an option (did you mean --{meant}?)")
+        raise UserError(f"{word!r} is the value of no option (a caption of several words stands in quotes)")
     required = [option for option in options if option.default is None and not option.positional]
     missing += [f"--{option.name}" for option in required if option.name not in given]
     if missing:

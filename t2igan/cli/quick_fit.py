@@ -16,7 +16,7 @@ import t2igan
 from t2igan.errors import UserError
 from t2igan.plain_files import read_yaml
 from t2igan.shipped import find_experiment
-from t2igan.spelling import nearest
+from t2igan.spelling import DASHES, nearest
 
 PACKAGE = Path(t2igan.__file__).parent
 VERBS = ("fit", "validate", "test", "predict")
@@ -68,12 +68,23 @@ def answer(verb: str, argv: Sequence[str]) -> str | None:
     for file in files:
         content = read_yaml(_there(file))
         if isinstance(content, dict):
+            _refuse_other_files(verb, file, content)
             _refuse_keys(verb, content, f" [{file}]")
             classes |= {where: name for key in CONFIGURED for where, name, _ in _classes_in(content.get(key), key)}
     _refuse_arguments(argv, classes, f" [{', '.join(files)}]" if files else "")
     if not files and not any(word.startswith(NEEDS_NO_FILE) or ".help" in word for word in argv):
         raise UserError(f"--config is missing: a YAML file, or a name such as cub/ssagan; t2igan {verb} --help")
     return None
+
+
+def _refuse_other_files(verb: str, file: str, content: Mapping[str, Any]) -> None:
+    """Refuse a plan and a protocol, which are YAML too."""
+    if "model" in content:
+        return
+    if {"steps", "datasets"} & {*content}:
+        raise UserError(f"{file} is a plan, which {verb} does not take: t2igan benchmark {file}")
+    if {"dataset", "metrics"} <= {*content}:
+        raise UserError(f"{file} is a protocol, which {verb} does not take: t2igan evaluate --protocol {file}")
 
 
 def _there(file: str) -> str:
@@ -106,6 +117,8 @@ def root_keys(verb: str) -> set[str]:
 
 def _refuse_options(verb: str, argv: Sequence[str]) -> None:
     for word, after in zip(argv, [*argv[1:], None]):
+        if word[:1] in DASHES and word[:2] != "--" and word.lstrip(DASHES).partition(".")[0] in root_keys(verb):
+            raise UserError(f"{word!r} is not an option (did you mean --{word.lstrip(DASHES)}?)")
         name, equals, _ = word.lstrip("-").partition("=")
         name = name.removesuffix("+")
         if word.startswith("--") and name:

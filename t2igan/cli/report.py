@@ -49,6 +49,9 @@ def _as_one_list(argv: Sequence[str]) -> Iterator[str]:
     for argument in words:
         if argument == "--compare":
             yield f"--compare={json.dumps([word for _, word in zip(range(2), words)])}"
+        elif argument == "--runs":
+            value = next(words, "")
+            yield f"--runs={value if value.startswith('[') else json.dumps([value])}"
         elif waiting or argument.startswith("-"):
             options.append(argument)
             waiting = not waiting and "=" not in argument and argument not in HELP
@@ -241,7 +244,8 @@ def _read(paths: Sequence[Path]) -> tuple[list[ResultRecord], list[str]]:
         lines = {record.to_json(): record for path in paths for record in read_records(path)}
     notes = [str(warning.message) for warning in caught]
     if not lines:
-        beside_it = f" ({'; '.join(notes)})" if notes else ""
+        more = f"; and {len(notes) - 1:,} more" if len(notes) > 1 else ""
+        beside_it = f" ({notes[0]}{more})" if notes else ""
         names = ", ".join(map(str, paths))
         raise UserError(
             f"{names}: no record in it{beside_it}; `t2igan evaluate --records {paths[0]} ...` writes one"

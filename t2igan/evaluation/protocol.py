@@ -169,6 +169,8 @@ def load_protocol(name: str) -> Protocol:
         near = nearest(name, protocol_names())
         raise UserError(f"--protocol: no {name!r}{near}; t2igan list protocols has them all, or give a .yaml file")
     content = dict(checked_mapping(read_yaml(path), path, "images: 1000"))
+    if "model" in content:
+        raise UserError(f"{path} describes a training, not a protocol; t2igan list protocols has them all")
     if "name" in content:
         raise UserError(f"{path}: name: a protocol is named by its file; remove the key")
     if path is not own:

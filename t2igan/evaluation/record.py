@@ -316,6 +316,8 @@ def require_writable(path: str | Path) -> None:
     Raises:
         UserError: neither the file nor the folder that it would be made in can be written to.
     """
+    if Path(path).is_dir():
+        raise UserError(f"{path} is a folder: give a file, such as --records {Path(path) / 'records.jsonl'}")
     place = next(place for place in (Path(path), *Path(path).absolute().parents) if place.exists())
     if not os.access(place, os.W_OK):
         raise UserError(f"{path}: records cannot be written there: give another --records")
@@ -345,11 +347,14 @@ def read_records(path: str | Path) -> list[ResultRecord]:
     """All whole records of a file; a line that is not one is named in a warning and left out.
 
     Raises:
-        UserError: there is no such file.
+        UserError: there is no such file, or it is no text.
     """
     path = Path(path)
     if not path.is_file():
         raise UserError(f"{path}: no records there; `t2igan evaluate --records {path} ...` writes them")
+    with path.open("rb") as file:
+        if b"\0" in file.read(512):  # a file that a power cut tore has zeros at its end
+            raise UserError(f"{path}: holds no records; `t2igan evaluate` writes them, in lines of JSON")
     records = []
     lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
     for number, line in enumerate(lines, start=1):

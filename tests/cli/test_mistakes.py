@@ -15,8 +15,10 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from report_fixtures import make_record
 
 from t2igan.cli.main import main
+from t2igan.evaluation.record import append_record
 
 PAGE = Path(__file__).parents[2] / "docs" / "mistakes.md"
 HEAD = """# Mistakes, and what is said to each
@@ -42,6 +44,13 @@ trainer: {{max_steps: 1, accelerator: cpu}}
 """
 PREPARE = "prepare folder --images flowers --captions flowers.csv"
 SAMPLE = "sample --checkpoint generator.ckpt --out drawn"
+MATRIX = """folder: runs/plan
+datasets:
+  birds:
+    store: birds.h5
+    models: [mine.yaml]
+    protocols: [drawn-birds/quick]
+"""
 SCORE = "evaluate --checkpoint generator.ckpt --store birds.h5"
 MINE = "fit --config mine.yaml --run out"
 Harm = Callable[[pytest.MonkeyPatch], Any]
@@ -90,6 +99,12 @@ def cuda_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total ...")
 
     monkeypatch.setattr(Sampler, "sample", sample)
+
+
+def two_rows(_: pytest.MonkeyPatch) -> None:
+    """A file of records."""
+    for name in ("a", "b"):
+        append_record("records.jsonl", make_record(name))
 
 
 MISTAKES = [
@@ -232,6 +247,155 @@ MISTAKES = [
     Mistake("to export onto itself", "export generator.ckpt --out generator.ckpt", ("overwritten",)),
     Mistake("something unknown to the doctor", "doctor cup", ("cup", "cub")),
     Mistake("something unknown to list", "list model", ("models",)),
+    # more plans
+    Mistake(
+        "a plan's configuration that is not there",
+        "benchmark plan.yaml",
+        ("plan.yaml", "yours.yaml"),
+        written("plan.yaml", MATRIX.replace("mine.yaml", "yours.yaml")),
+    ),
+    Mistake(
+        "a plan's protocol misspelt",
+        "benchmark plan.yaml",
+        ("did you mean drawn-birds/quick?",),
+        written("plan.yaml", MATRIX.replace("quick", "quik")),
+    ),
+    Mistake(
+        "a key of a plan's data set misspelt",
+        "benchmark plan.yaml",
+        ("plan.yaml", "datasets.birds.protocol", "did you mean protocols?"),
+        written("plan.yaml", MATRIX.replace("protocols", "protocol")),
+    ),
+    Mistake(
+        "a key of a grid misspelt",
+        "benchmark plan.yaml",
+        ("plan.yaml", "did you mean lr_generator?"),
+        written("plan.yaml", MATRIX + "grid: {model.lr_genrator: [0.1]}\n"),
+    ),
+    Mistake(
+        "one value for a grid",
+        "benchmark plan.yaml",
+        ("grid.model.lr_generator", "not a list"),
+        written("plan.yaml", MATRIX + "grid: {model.lr_generator: 0.1}\n"),
+    ),
+    Mistake(
+        "one seed for a list of them",
+        "benchmark plan.yaml",
+        ("seeds: 3 is not a list",),
+        written("plan.yaml", MATRIX + "seeds: 3\n"),
+    ),
+    Mistake(
+        "an option of a plan's scores misspelt",
+        "benchmark plan.yaml",
+        ("plan.yaml", "did you mean skip_missing?"),
+        written("plan.yaml", MATRIX + "evaluate: {skip_mising: true}\n"),
+    ),
+    Mistake(
+        "a plan's data set misspelt",
+        "benchmark plan.yaml",
+        ("plan.yaml", "did you mean drawn-birds?"),
+        written("plan.yaml", MATRIX + "    prepare: drawn-bird --image_size 32\n"),
+    ),
+    Mistake(
+        "a given checkpoint that is not there",
+        "benchmark plan.yaml",
+        ("given: x.ckpt is not there",),
+        written("plan.yaml", MATRIX + "    given: [x.ckpt]\n"),
+    ),
+    Mistake(
+        "a word for a plan's number of jobs",
+        "benchmark plan.yaml",
+        ("jobs is 'two'",),
+        written("plan.yaml", MATRIX + "launcher: {jobs: two}\n"),
+    ),
+    Mistake(
+        "a verb of a plan's step misspelt",
+        "benchmark plan.yaml",
+        ("plan.yaml", "did you mean list?"),
+        written("plan.yaml", "folder: runs/plan\nsteps:\n  - {name: a, run: lst models}\n"),
+    ),
+    # the right thing in the wrong place
+    Mistake("a configuration for a plan", "benchmark mine.yaml", ("t2igan fit --config mine.yaml",)),
+    Mistake("a plan for a configuration", "fit --config plan.yaml", ("t2igan benchmark plan.yaml",)),
+    Mistake("a plan to profile", "profile --config plan.yaml", ("t2igan benchmark plan.yaml",)),
+    Mistake(
+        "a protocol for a configuration",
+        "fit --config plan.yaml",
+        ("t2igan evaluate --protocol plan.yaml",),
+        written("plan.yaml", "dataset: drawn-birds\nimage_size: 32\nimages: 9\nmetrics: [{name: r-precision}]\n"),
+    ),
+    Mistake("a configuration for a protocol", f"{SCORE} --protocol mine.yaml", ("mine.yaml describes a training",)),
+    Mistake(
+        "store and checkpoint swapped",
+        "evaluate --checkpoint birds.h5 --store generator.ckpt --protocol drawn-birds/quick",
+        ("generator.ckpt: not an HDF5 file",),
+    ),
+    Mistake(
+        "store and DAMSM swapped",
+        f"{MINE} --data.store damsm.ckpt --model.damsm birds.h5",
+        ("birds.h5 cannot be read as a checkpoint",),
+    ),
+    Mistake(
+        "images and captions swapped", "prepare folder --images flowers.csv --captions flowers", ("no such folder",)
+    ),
+    Mistake("a folder for the store to write", f"{RECIPE} --out flowers", ("is a folder", ".h5")),
+    Mistake("a checkpoint for a configuration", "fit --config generator.ckpt", ("generator.ckpt", "not the file")),
+    Mistake("a folder for a DAMSM", f"{MINE} --model.damsm flowers", ("flowers is a folder",)),
+    Mistake(
+        "a folder for the records", f"{SCORE} --protocol drawn-birds/quick --records flowers", ("is a folder",)
+    ),
+    Mistake("a store to report", "report birds.h5", ("birds.h5: holds no records",)),
+    Mistake("a folder to export to", "export generator.ckpt --out flowers", ("flowers is a folder",)),
+    Mistake(
+        "ONNX under another name",
+        "export generator.ckpt --to onnx --out a.pth",
+        ("a.pth must end in .onnx",),
+    ),
+    Mistake(
+        "weights of the zoo to go on from",
+        f"{MINE} --ckpt_path zoo:drawn-birds/ssagan",
+        ("holds averaged weights",),
+    ),
+    Mistake(
+        "a name of the zoo without zoo:",
+        "sample --checkpoint drawn-birds/ssagan --caption x --out y",
+        ("did you mean zoo:drawn-birds/ssagan?",),
+    ),
+    Mistake("nothing trained to validate", "validate --config mine.yaml --run out", ("holds no checkpoint",)),
+    # words of the Trainer, and hyphens
+    Mistake("a word for the devices", f"{MINE} --trainer.devices many", ("trainer.devices is 'many'",)),
+    Mistake("an accelerator misspelt", f"{MINE} --trainer.accelerator gpuu", ("did you mean gpu?",)),
+    Mistake("a strategy misspelt", f"{MINE} --trainer.strategy dpp", ("did you mean ddp?",)),
+    Mistake("a precision misspelt", f"{MINE} --trainer.precision bf61", ("bf16-mixed", "not bf61")),
+    Mistake("a logger misspelt", f"{MINE} --trainer.logger WanbLogger", ("did you mean WandbLogger?",)),
+    Mistake("a preset of levers misspelt", f"{MINE} --speed fats", ("did you mean fast?",)),
+    Mistake("one number for two", f"{MINE} --model.betas 3", ("a list such as [1, 2], not 3",)),
+    Mistake("one hyphen for two", "fit -config mine.yaml", ("did you mean --config?",)),
+    Mistake(
+        "a dash that a text processor made",
+        "sample \N{EM DASH}checkpoint generator.ckpt --caption x --out y",
+        ("did you mean --checkpoint?",),
+    ),
+    # a protocol of one's own
+    Mistake(
+        "a metric of a protocol misspelt",
+        f"{SCORE} --protocol plan.yaml",
+        ("'r-precison' is not one of",),
+        written("plan.yaml", "dataset: drawn-birds\nimage_size: 32\nimages: 9\nmetrics: [{name: r-precison}]\n"),
+    ),
+    Mistake(
+        "an option of a protocol's metric misspelt",
+        f"{SCORE} --protocol plan.yaml",
+        ("did you mean candidates?",),
+        written(
+            "plan.yaml",
+            "dataset: drawn-birds\nimage_size: 32\nimages: 9\nmetrics: [{name: r-precision, candidats: 5}]\n",
+        ),
+    ),
+    Mistake("one row to compare", "report records.jsonl --compare a", ("names of two rows",), two_rows),
+    Mistake(
+        "a row to compare misspelt", "report records.jsonl --compare a c", ("no row 'c'; there are a, b",), two_rows
+    ),
 ]
 
 
@@ -289,4 +453,4 @@ def test_the_page_holds_each_mistake_once(pytestconfig):
     if os.environ.get("T2IGAN_WRITE_DOCS") and len(rows) == len(MISTAKES):
         PAGE.write_text(HEAD + "".join(f"{rows[each.what]}\n" for each in MISTAKES))
     page = [line.split(" | ")[0] for line in PAGE.read_text().split("| --- |", 1)[1].splitlines()[1:]]
-    assert page == [f"| {each.what}" for each in MISTAKES] and len(page) >= 50
+    assert page == [f"| {each.what}" for each in MISTAKES] and len(page) >= 100

@@ -4,10 +4,11 @@ import inspect
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 from t2igan.benchmark.launchers.base import Launcher
 from t2igan.errors import UserError
+from t2igan.typed import fits
 
 KINDS = {
     "local": ("t2igan.benchmark.launchers.local", "LocalLauncher"),
@@ -36,4 +37,9 @@ def make_launcher(settings: Mapping[str, Any], folder: Path) -> Launcher:
     unknown = sorted(set(options) - set(known))
     if unknown:
         raise UserError(f"launcher: {kind} has no option {unknown[0]!r}; there are {', '.join(known)}")
+    hints = get_type_hints(launcher.__init__)
+    for key, value in options.items():
+        if not fits(value, hints[key]):
+            wanted = getattr(hints[key], "__name__", str(hints[key]))
+            raise UserError(f"launcher: {key} is {value!r}, it takes {wanted}")
     return launcher(folder, **options)

@@ -31,7 +31,7 @@ from t2igan.metrics.backbones import Flavour, InceptionBackbone, Resize
 from t2igan.metrics.lpips import LpipsNetwork
 from t2igan.metrics.open_clip import load_clip
 from t2igan.metrics.statistics import read_statistics
-from t2igan.metrics.weights import file_sha256
+from t2igan.metrics.weights import PUBLISHED, file_sha256
 from t2igan.models.classifier import ClassifierBackbone, EvaluationClassifier
 from t2igan.models.damsm import DAMSM
 from t2igan.models.joint_encoder import load_joint_encoder
@@ -138,6 +138,12 @@ class InceptionSource(NetworkSource):
     flavour: Flavour
     resize: Resize | Literal["flavour"]
     source: Literal["uint8", "float"]
+
+    @property
+    def by_hand(self) -> tuple[str, ...]:
+        """Names of its file of weights where nobody publishes that in the form that is read."""
+        published = PUBLISHED.get(f"inception-{self.flavour}")
+        return () if published is None or published.sha256_prefix else published.files
 
     def find(self, supply: Supply) -> Sequence[Embedder]:
         """From its file of weights."""

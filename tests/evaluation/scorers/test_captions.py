@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from t2igan.evaluation.features.embedders import CaptionEmbedder
+from t2igan.evaluation.features.networks import NetworkOptions
 from t2igan.evaluation.metrics.r_precision import DAMSMRPrecision
 from t2igan.evaluation.plan import ImagePlan, shuffled_captions
 from t2igan.evaluation.protocol import Protocol
@@ -83,7 +84,7 @@ def test_the_scorers_control_never_ranks_a_caption_of_the_images_own_class():
     plan = ImagePlan(np.arange(len(CLASS_IDS)), np.zeros(len(CLASS_IDS), np.int64))
     protocol = Protocol("p", "given", 4, len(plan))
     wanted, store = np.ones(len(plan), bool), SimpleNamespace(split=lambda name: split)
-    setting = Setting(None, protocol, store, plan, wanted, None, None, torch.device("cpu"))
+    setting = Setting(None, protocol, store, plan, wanted, None, NetworkOptions(), torch.device("cpu"))
     scorer = MatchingScorer(DAMSMRPrecision(candidates=10, folds=1), Given(sentences), setting)
     scorer.add(torch.arange(len(plan)), (codes,))
     control = scorer.values()["r-precision-shuffled"]
