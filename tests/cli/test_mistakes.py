@@ -338,7 +338,7 @@ MISTAKES = [
     Mistake(
         "images and captions swapped", "prepare folder --images flowers.csv --captions flowers", ("no such folder",)
     ),
-    Mistake("a folder for the store to write", f"{RECIPE} --out flowers", ("is a folder", ".h5")),
+    Mistake("a folder for the store to write", f"{PREPARE} --out flowers", ("is a folder", ".h5")),
     Mistake("a checkpoint for a configuration", "fit --config generator.ckpt", ("generator.ckpt", "not the file")),
     Mistake("a folder for a DAMSM", f"{MINE} --model.damsm flowers", ("flowers is a folder",)),
     Mistake(
