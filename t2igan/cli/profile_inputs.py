@@ -92,7 +92,8 @@ def _untrained(checkpoint: str, file: Path, store: Path, scratch: Path) -> Path:
     if target.is_file():
         return target
     content = without_downloads(yaml.safe_load(source.read_text()))
-    content["data"]["init_args"]["store"] = str(store)
+    # The store may be made for a training at a lower resolution; nothing is trained here.
+    content["data"]["init_args"] |= {"store": str(store), "allow_upsampling": True}
     content.get("trainer", {}).pop("callbacks", None)
     inputs = {}
     for owner, key in _inputs(content["model"]):

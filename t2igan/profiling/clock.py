@@ -114,12 +114,18 @@ def watch(module: pl.LightningModule, trainer: pl.Trainer, clock: PartClock) -> 
     for name in ("log", "log_dict"):
         _wrap(module, name, LOGGING, clock)
     _wrap(trainer.strategy, "optimizer_step", OPTIMISER, clock)
+    for owner in (module, getattr(module, "conditioner", None)):
+        encoder = getattr(owner, "encoder", None)
+        for name in ("image_vectors", "caption_vectors"):
+            if hasattr(encoder, name):
+                _wrap(encoder, name, "segment encoder", clock)
     if isinstance(module, AdversarialModule):
         _watch_adversarial(module, clock)
 
 
 def _title(name: str) -> str:
-    return {"text_encoder": "text encoder", "image_encoder": "image encoder"}.get(name, name.replace("_", " "))
+    """A network's name in words; those of a joint encoder are ``images`` and ``texts``."""
+    return {"images": "image encoder", "texts": "text encoder"}.get(name, name.replace("_", " "))
 
 
 def _watch_adversarial(module: AdversarialModule, clock: PartClock) -> None:
@@ -136,7 +142,7 @@ def _watch_adversarial(module: AdversarialModule, clock: PartClock) -> None:
         penalty = vars(module)["penalty"] = _Penalty(module.penalty)
         _wrap(penalty, "compute", PENALTY, clock, whole=True)
     for term in module.generator_losses:
-        _wrap(term, "forward", MATCHING if term.needs_scorer else term.name, clock, whole=True)
+        _wrap(term, "forward", MATCHING if term.needs_scorer else _title(term.name), clock, whole=True)
     for average in module.averages.values():
         _wrap(average, "update", AVERAGE, clock)
 

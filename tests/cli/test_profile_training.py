@@ -60,6 +60,24 @@ trainer: {max_steps: 2, accelerator: cpu}
 """
 
 
+ENCODER = """
+model:
+  class_path: SegmentEncoder
+  init_args: {dim: 16, channels: 4, width: 16}
+data: {class_path: Scenes, init_args: {store: none.h5, image_size: 64, batch_size: 4, num_workers: 0}}
+trainer: {max_steps: 2, accelerator: cpu}
+"""
+PRIOR = """
+model:
+  class_path: SegmentPrior
+  init_args:
+    encoder: runs/spatext/encoder/checkpoints/last.ckpt
+    network: {class_path: MLPPrior, init_args: {dim: 16}}
+data: {class_path: Scenes, init_args: {store: none.h5, image_size: 32, batch_size: 4, num_workers: 0}}
+trainer: {max_steps: 2, accelerator: cpu}
+"""
+
+
 def profile(folder, *words):
     main(["profile", *words, "--steps", "2", "--out", str(folder)])
     return json.loads((folder / "profile.json").read_text())
@@ -97,6 +115,18 @@ def test_what_layouts_and_narratives_are_for(experiments):
     gflop = {part["name"]: part["gflop"] for part in told["parts"]}
     discriminators = [count for name, count in gflop.items() if name.startswith("discriminator")]
     assert gflop["generator"] > 0 and discriminators and min(discriminators) > 0
+
+
+def test_an_encoder_of_segments_that_was_trained_at_more_pixels(experiments):
+    (experiments / "spatext-encoder.yaml").write_text(ENCODER)
+    (experiments / "spatext-prior.yaml").write_text(PRIOR)
+    told = profile(experiments / "out", "--config", "spatext-prior.yaml")
+    gflop = {part["name"]: part["gflop"] for part in told["parts"]}
+    # What stands still is a part of its own.
+    assert gflop["segment encoder"] > gflop["network"] > 0
+    assert gflop.get("losses, rest of the step", 0) == 0
+    told = profile(experiments / "out", "--config", "spatext-encoder.yaml")
+    assert {"image encoder", "text encoder"} < {part["name"] for part in told["parts"]}
 
 
 def test_pretrained_weights_are_not_fetched(experiments):
