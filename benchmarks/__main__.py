@@ -35,6 +35,8 @@ RECORDED_BATCH = {"damsm": 16}
 PEAK, ORIGINAL, SHARED = "peak", "original", "original, allocator"
 # Until the allocator has all the memory that a step needs, pages of it are filled with zeros.
 WARM_UP = 2
+# Levers that are measured together: each is a process that holds a training.
+AT_ONCE = 3
 
 Way = dict[str, Any]
 
@@ -162,16 +164,14 @@ def show(rows: Sequence[dict[str, Any]]) -> None:
 
 
 def measure_each(case: Case, rounds: int, threads: int, clock: str) -> list[dict[str, Any]]:
-    """What the step takes with all levers but one, for each that concerns the system; two processes at a time."""
-    rows = []
-    for lever in ("allocator", "fused_adam", *LEVERS[case.system]):
-        without = f"exact -{lever}"
-        both = summary(case, measure(case, ["exact", without], rounds, threads), clock)
-        seconds = {row["way"]: row["seconds"] for row in both}
-        rows.append(
-            {**both[1], "lever": lever, "exact": seconds["exact"], "worth": seconds[without] / seconds["exact"]}
-        )
-        print(f"{case.system}: {lever} {rows[-1]['worth']:.2f}", flush=True)
+    """What the step takes with all levers but one, for each that concerns the system."""
+    levers, rows = ("allocator", "fused_adam", *LEVERS[case.system]), []
+    for first in range(0, len(levers), AT_ONCE):
+        without = {lever: f"exact -{lever}" for lever in levers[first : first + AT_ONCE]}
+        taken = summary(case, measure(case, ["exact", *without.values()], rounds, threads), clock)
+        seconds = taken[0]["seconds"]
+        for lever, row in zip(without, taken[1:], strict=True):
+            rows.append({**row, "lever": lever, "exact": seconds, "worth": row["seconds"] / seconds})
     return rows
 
 

@@ -6,7 +6,7 @@ from torch import nn
 
 from t2igan.models.damsm import InceptionImageEncoder
 from t2igan.models.stream import ResNetCaptionEncoder
-from t2igan.nn.convolution import Conv2d
+from t2igan.nn.convolution import Conv2d, DoublingConv2d, RepeatedConv2d
 from t2igan.nn.levers import EXACT, PLAIN, Levers, lay_out, permit_tf32, pull, settle
 
 
@@ -118,6 +118,23 @@ def test_a_pointwise_convolution_stays_what_it_is(kind, second_order):
         found.append([out, *slopes, *torch.autograd.grad(slopes[0].square().sum(), convolution.weight)])
     for one, two in zip(*found, strict=True):
         assert torch.allclose(one, two, rtol=1e-12, atol=1e-12)
+
+
+def test_a_pointwise_convolution_for_second_derivatives_is_onednns_too():
+    convolution, features = Conv2d(4, 6, 1), torch.randn(2, 4, 5, 5)
+    for pointwise, dilation in [(False, 1), (True, 2)]:
+        pull(convolution, Levers(pointwise=pointwise, second_order=True))
+        stride, padding, dilated = convolution(features).grad_fn.geometry
+        assert (stride, padding, dilated) == (1, 0, dilation)
+
+
+def test_each_kind_of_convolution_is_told():
+    doubling, repeated, plain = DoublingConv2d(4, 2), RepeatedConv2d(4, 2), Conv2d(4, 2, 3)
+    for levers in (PLAIN, EXACT, PLAIN):
+        for each in (doubling, repeated, plain):
+            pull(each, levers)
+        told = (doubling.merged, repeated.summed, plain.by_matrix, plain.second_order)
+        assert told == (bool(levers.doubling),) * 4
 
 
 def test_what_is_no_point_keeps_its_dilation():
