@@ -60,3 +60,18 @@ def test_a_penalty_does_not_go_back_through_the_forward_pass(discriminator, monk
     # Each convolution's gradient at its input, and then that gradient's at the weight: nothing else.
     assert wanted.count([True, False, False]) == wanted.count([False, True, False]) == convolutions - unused
     assert len(wanted) == 2 * (convolutions - unused)
+
+
+def test_a_dilated_convolution_is_differentiated_twice():
+    torch.manual_seed(0)
+    features, weight = (torch.randn(shape, dtype=torch.float64) for shape in ((2, 3, 7, 7), (4, 3, 3, 3)))
+    found = []
+    for convolve in (second_order.convolve, torch.nn.functional.conv2d):
+        leaves = [each.clone().requires_grad_() for each in (features, weight)]
+        once = convolve(*leaves, None, 1, 2, 2).sin().sum()
+        slopes = torch.autograd.grad(once, leaves, create_graph=True)
+        found.append([once, *slopes, *torch.autograd.grad(slopes[0].square().sum(), leaves)])
+        without = convolve(*leaves, None, 1, 2, 2).sin().sum()
+        found[-1] += torch.autograd.grad(without, leaves)
+    for ours, theirs in zip(*found, strict=True):
+        assert torch.allclose(ours, theirs, rtol=1e-11, atol=1e-11)
