@@ -114,13 +114,24 @@ def watch(module: pl.LightningModule, trainer: pl.Trainer, clock: PartClock) -> 
     for name in ("log", "log_dict"):
         _wrap(module, name, LOGGING, clock)
     _wrap(trainer.strategy, "optimizer_step", OPTIMISER, clock)
-    for owner in (module, getattr(module, "conditioner", None)):
-        encoder = getattr(owner, "encoder", None)
-        for name in ("image_vectors", "caption_vectors"):
-            if hasattr(encoder, name):
-                _wrap(encoder, name, "segment encoder", clock)
+    for average in getattr(module, "averages", {}).values():
+        _wrap(average, "update", AVERAGE, clock)
+    _watch_methods(module, clock)
     if isinstance(module, AdversarialModule):
         _watch_adversarial(module, clock)
+
+
+def _watch_methods(module: pl.LightningModule, clock: PartClock) -> None:
+    """What computes by methods of other names than ``forward``: encoders of segments, and what diffuses."""
+    vectors = ("image_vectors", "caption_vectors")
+    for owner, part, methods in (
+        (getattr(module, "encoder", None), "segment encoder", vectors),
+        (getattr(getattr(module, "conditioner", None), "encoder", None), "segment encoder", vectors),
+        (getattr(module, "host", None), "generator", ("encode", "predict")),
+    ):
+        for name in methods:
+            if hasattr(owner, name):
+                _wrap(owner, name, part, clock)
 
 
 def _title(name: str) -> str:
@@ -143,8 +154,6 @@ def _watch_adversarial(module: AdversarialModule, clock: PartClock) -> None:
         _wrap(penalty, "compute", PENALTY, clock, whole=True)
     for term in module.generator_losses:
         _wrap(term, "forward", MATCHING if term.needs_scorer else _title(term.name), clock, whole=True)
-    for average in module.averages.values():
-        _wrap(average, "update", AVERAGE, clock)
 
 
 class _Penalty:

@@ -76,6 +76,17 @@ model:
 data: {class_path: Scenes, init_args: {store: none.h5, image_size: 32, batch_size: 4, num_workers: 0}}
 trainer: {max_steps: 2, accelerator: cpu}
 """
+DIFFUSION = """
+model:
+  class_path: SpaTextDiffusion
+  init_args:
+    encoder: runs/spatext/encoder/checkpoints/last.ckpt
+    host:
+      class_path: PixelHost
+      init_args: {image_size: 16, segment_dim: 16, planes: 4, widths: [8, 8], layers: 1, attention: 1}
+data: {class_path: Scenes, init_args: {store: none.h5, image_size: 16, batch_size: 4, num_workers: 0}}
+trainer: {max_steps: 2, accelerator: cpu}
+"""
 
 
 def profile(folder, *words):
@@ -127,6 +138,15 @@ def test_an_encoder_of_segments_that_was_trained_at_more_pixels(experiments):
     assert gflop.get("losses, rest of the step", 0) == 0
     told = profile(experiments / "out", "--config", "spatext-encoder.yaml")
     assert {"image encoder", "text encoder"} < {part["name"] for part in told["parts"]}
+
+
+def test_what_diffuses_is_the_generator(experiments):
+    (experiments / "spatext-encoder.yaml").write_text(ENCODER)
+    (experiments / "spatext-diffusion.yaml").write_text(DIFFUSION)
+    told = profile(experiments / "out", "--config", "spatext-diffusion.yaml")
+    parts = {part["name"]: part for part in told["parts"]}
+    assert parts["generator"]["gflop"] > 0.9 * told["gflop"] and parts["segment encoder"]["gflop"] > 0
+    assert parts["average"]["seconds"] > 0
 
 
 def test_pretrained_weights_are_not_fetched(experiments):
