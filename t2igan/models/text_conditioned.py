@@ -1,5 +1,6 @@
 """The text side of a GAN: its encoder, and the DAMSM that the encoder comes from and that judges images."""
 
+from abc import ABC
 from typing import Literal
 
 import torch
@@ -18,7 +19,7 @@ from t2igan.text import NoText, TextEmbedding, TextEncoder
 TextMode = Literal["joint", "frozen", "damsm-finetune", "none"]
 
 
-class TextConditioned(SuiteModule):
+class TextConditioned(SuiteModule, ABC):
     """Has a text encoder in one of the modes that :class:`t2igan.models.adversarial.AdversarialModule` describes.
 
     Attributes:

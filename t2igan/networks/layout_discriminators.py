@@ -3,6 +3,7 @@
 Both are written from the papers' formulas (Park et al., CVPR 2019; Liu et al., NeurIPS 2019).
 """
 
+from abc import ABC
 from itertools import pairwise
 from typing import ClassVar
 
@@ -20,7 +21,7 @@ from t2igan.nn.spectral import SpectralConv2d
 from t2igan.ranges import Count, Side, Weight
 
 
-class LayoutDiscriminator(Discriminator):
+class LayoutDiscriminator(Discriminator, ABC):
     """Sees image and layout together from its first layer on: an image's features are the image itself."""
 
     requires: ClassVar[frozenset[str]] = frozenset({"layouts"})

@@ -60,6 +60,11 @@ def test_the_classes_themselves_say_the_same(kind):
     assert all(inspect.getdoc(each) for base in BASES[kind] for each in subclasses(base))
 
 
+def test_what_is_there_to_be_derived_from_is_not_listed():
+    shown = {each.name for kind in BASES for each in entries(kind)}
+    assert not shown & {"TextConditioned", "LayoutDiscriminator", "CascadedGenerator", "Generator", "SuiteModule"}
+
+
 def test_ones_own_are_marked(tmp_path, monkeypatch, capsys):
     (tmp_path / "mine.py").write_text(OWN)
     (tmp_path / "broken.py").write_text("class Broken(:\n")
