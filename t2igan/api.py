@@ -93,7 +93,7 @@ class Model:
 
         Args:
             captions: one or several.
-            seed: of the noise; an image depends on it, on its caption's place and on its number alone, as with
+            seed: seed of the noise; an image depends on it, on its caption's place and on its number alone, as with
                 `t2igan sample`.
             n: images of each caption, one behind the other.
             noise: float (captions times n, Z + E) in the place of what ``seed`` gives.
@@ -159,7 +159,7 @@ def evaluate(
     Args:
         checkpoint: as of :func:`load`.
         protocol: its name (`t2igan list protocols`) or a YAML file.
-        store: of the data set, opened or its path.
+        store: store of the data set, opened or its path.
         damsms: checkpoints; the first is the one that the generator was trained against.
         classifier: checkpoint of the evaluation classifier.
         batch_size: images at a time; changes no number.

@@ -25,7 +25,7 @@ def available_cpus(root: Path = Path("/"), environment: Mapping[str, str] = os.e
     """CPUs (hardware threads) that this process may keep busy, at least 1: for processes that load and render.
 
     Args:
-        root: of the file system that /proc and /sys are read from.
+        root: root of the file system that /proc and /sys are read from.
         environment: variables; ``SLURM_CPUS_PER_TASK`` counts where SLURM does not bind its tasks.
     """
     return _within_limits(len(_affinity()), root, environment)
@@ -35,7 +35,7 @@ def available_cores(root: Path = Path("/"), environment: Mapping[str, str] = os.
     """Cores that this process may keep busy, at least 1: two threads that compute gain nothing on one.
 
     Args:
-        root: of the file system that /proc and /sys are read from.
+        root: root of the file system that /proc and /sys are read from.
         environment: variables, as in :func:`available_cpus`.
     """
     cores = {_siblings(root, cpu) for cpu in _affinity()}
@@ -77,7 +77,7 @@ def share_threads(processes: int, environment: MutableMapping[str, str] = os.env
     """Divide the threads of this process among several that it is about to start, itself one of them.
 
     Args:
-        processes: of this machine that will compute side by side.
+        processes: processes of this machine that will compute side by side.
         environment: variables to write into; the others inherit them.
 
     Returns:

@@ -21,7 +21,7 @@ def prepare(
         out: path of the store.
         image_size: side of the images to train at.
         workers: processes that decode and resize; default: one a core.
-        **options: of the kind, such as the split.
+        **options: options of the kind, such as the split.
 
     Raises:
         UserError: something is missing, or cannot be written.

@@ -16,7 +16,7 @@ class Stopped(BaseException):
     Not an :class:`Exception`, so that nothing which goes on after errors goes on after this.
 
     Args:
-        number: of the signal.
+        number: number of the signal.
 
     Attributes:
         code: 130 after Ctrl-C, as shells have it; 143 after SIGTERM and after the warnings of batch systems.

@@ -43,7 +43,7 @@ def whole_file(path: Path, wait: bool = True) -> Iterator[Path]:
     or the new one, and at most ``<name>.new`` beside it, which the next writing replaces.
 
     Args:
-        path: of the finished file; its folder is made.
+        path: path of the finished file; its folder is made.
         wait: until it is on the disk, so that a power cut leaves it whole too; False for thousands of small files.
 
     Raises:
@@ -69,7 +69,7 @@ def write_whole(path: Path, content: bytes | memoryview) -> None:
     """Write a :func:`whole_file`.
 
     Args:
-        path: of the file; its folder is made.
+        path: path of the file; its folder is made.
         content: all of it.
 
     Raises:

@@ -126,7 +126,7 @@ def read_identity(
 
     Args:
         checkpoint: path.
-        fingerprint: of the store that it was trained on, where that is known.
+        fingerprint: fingerprint of the store that it was trained on, where that is known.
         inputs: sha256 of the content of checkpoints that its training read, by the key that names them.
         selected: whether a score chose it: how often and by what was chosen is then a part of the experiment.
     """
@@ -164,7 +164,7 @@ def keep_earlier(folder: Path, config: Mapping[str, Any]) -> Path | None:
     """Keep the configuration of a run that goes on as another experiment, before its place is taken.
 
     Args:
-        folder: of the run.
+        folder: folder of the run.
         config: that it goes on with.
 
     Returns:
@@ -188,7 +188,7 @@ def note_changes(folder: Path, config: Mapping[str, Any], step: int | None) -> l
     """Write down what a run goes on with otherwise than it was, before its configuration is replaced.
 
     Args:
-        folder: of the run.
+        folder: folder of the run.
         config: that it goes on with.
         step: from which.
 
@@ -216,7 +216,7 @@ class AsItWas:
     """What a run's folder says of its configuration, to be put back where the run does not go on.
 
     Args:
-        folder: of the run.
+        folder: folder of the run.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -265,8 +265,8 @@ def experiment_of(config: Mapping[str, Any], fingerprint: str | None = None) -> 
     is the run that it would have been.
 
     Args:
-        config: of a training, whole or as far as somebody wrote it.
-        fingerprint: of the store, None to know it by its path.
+        config: config of a training, whole or as far as somebody wrote it.
+        fingerprint: fingerprint of the store, None to know it by its path.
     """
     kept = _kept(config, "")
     if fingerprint is not None:

@@ -14,8 +14,8 @@ def decoding(path: Path, kind: type[Exception] = UndecodableImageError) -> Itera
     """Decodes an image file; whatever PIL raises becomes one line of one kind.
 
     Args:
-        path: of the file.
-        kind: of what is raised.
+        path: path of the file.
+        kind: kind of what is raised.
 
     Raises:
         Exception: of that kind; the file does not decode.

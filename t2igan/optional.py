@@ -14,7 +14,7 @@ def library(name: str, who: str, install: str, instead: str = "") -> Any:
     """An optional package.
 
     Args:
-        name: of the package, or of a module in it.
+        name: name of the package, or of a module in it.
         who: needs it, in the plural or as a plural, such as ``CLIP metrics``.
         install: what pip is to install.
         instead: what else can be done, such as ``take kind: local``; empty for nothing.

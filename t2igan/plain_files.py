@@ -23,7 +23,7 @@ def read_text(path: str | Path, largest: int | None = None) -> str:
     """The text of a file in UTF-8, with or without a byte order mark.
 
     Args:
-        path: of the file.
+        path: path of the file.
         largest: bytes that it may have.
 
     Raises:
@@ -149,7 +149,7 @@ def parse_json(text: str, where: str, **options: Any) -> Any:
     Args:
         text: the document.
         where: names it in errors.
-        **options: of :func:`json.loads`.
+        **options: options of :func:`json.loads`.
 
     Raises:
         UserError: not JSON, nested too deeply, or with half a character (``\ud800``), which no file can hold.

@@ -45,7 +45,7 @@ def read_as(kind: type[T], values: Any, path: Path | str, prefix: str = "") -> T
     Args:
         kind: derives from :class:`FromFile`, as do the dataclasses in its fields.
         values: a mapping of its fields; a whole number may stand for a real one.
-        path: of the file.
+        path: path of the file.
         prefix: where in the file the mapping stands, such as ``metrics[0].``.
 
     Raises:
@@ -130,9 +130,9 @@ def checked_mapping(values: Any, path: Path | str, example: str) -> Mapping[Any,
     """The values of a file that must be a mapping.
 
     Args:
-        values: of the file.
-        path: of the file.
-        example: of what may stand in it.
+        values: values of the file.
+        path: path of the file.
+        example: example of what may stand in it.
 
     Raises:
         UserError: it is something else, or empty.

@@ -6,7 +6,7 @@ from pathlib import Path
 from PIL import Image
 
 TRAIN, VAL = (9, 25, 30, 34), (42, 73, 74)
-SAMPLE = Path(__file__).parents[4] / "shared" / "data" / "coco_sample"
+SAMPLE = Path(__file__).parents[2] / "shared" / "data" / "coco_sample"
 
 
 def captions_of(number):

@@ -26,7 +26,7 @@ class StepsFile(FromFile):
     """A plan of steps.
 
     Attributes:
-        folder: of whatever the plan makes.
+        folder: folder of whatever the plan makes.
         steps: in order.
         launcher: ``kind`` and that launcher's options.
     """
@@ -56,7 +56,7 @@ class TrainingEntry(ConfigEntry):
     """A training beside the models: a DAMSM, a classifier.
 
     Attributes:
-        seed: of everything random.
+        seed: seed of everything random.
     """
 
     seed: int | None = at_least(0, None)
@@ -103,7 +103,7 @@ class WandbEntry(FromFile):
     """How a matrix is tracked.
 
     Attributes:
-        mode: of wandb.
+        mode: mode of wandb.
         project: None is the plan's name.
         entity: None is the user's own.
     """
@@ -118,13 +118,13 @@ class MatrixFile(FromFile):
     """A matrix: data sets x models x seeds x protocols.
 
     Attributes:
-        folder: of whatever the plan makes.
+        folder: folder of whatever the plan makes.
         datasets: by name.
         launcher: ``kind`` and that launcher's options.
-        seeds: of each model.
+        seeds: seeds of each model.
         evaluate: options of `t2igan evaluate`.
         wandb: None tracks nothing.
-        grid: of every model, beside its own.
+        grid: grid of every model, beside its own.
     """
 
     folder: str

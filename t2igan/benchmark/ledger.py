@@ -12,7 +12,7 @@ class LedgerEntry:
     """A step that was handed out.
 
     Attributes:
-        fingerprint: of the step.
+        fingerprint: fingerprint of the step.
         seconds: that it took, None while it is on its way.
         token: under which its launcher finds it again, if it can.
     """
@@ -26,7 +26,7 @@ class Ledger:
     """Entries by the steps' names, in one file that is written whole or not at all.
 
     Args:
-        folder: of the plan.
+        folder: folder of the plan.
         fresh: forget what is done.
     """
 

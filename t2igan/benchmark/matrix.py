@@ -47,10 +47,10 @@ class Matrix:
     """A whole matrix.
 
     Attributes:
-        name: of the plan.
-        folder: of everything that it makes.
+        name: name of the plan.
+        folder: folder of everything that it makes.
         datasets: each with its models and protocols.
-        seeds: of each model.
+        seeds: seeds of each model.
         evaluate: options of ``t2igan evaluate``.
         wandb: mode and further settings; empty for no tracking.
     """

@@ -42,7 +42,7 @@ class Runner:
 
     Args:
         steps: each after those that it names.
-        folder: of the plan; logs lie in it.
+        folder: folder of the plan; logs lie in it.
         launcher: where steps run.
         ledger: what earlier calls did.
     """

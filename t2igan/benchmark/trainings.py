@@ -36,7 +36,7 @@ class Wanted:
     Attributes:
         name: for folder and table.
         config: configuration file.
-        seed: of everything random; None takes the configuration's, else 0.
+        seed: seed of everything random; None takes the configuration's, else 0.
         changes: options of the command line, by their dotted keys.
         is_model: whether it is a generator of the matrix (its noise has a seed of its own).
     """
@@ -59,9 +59,9 @@ class Training:
 
     Attributes:
         label: its name and seed.
-        folder: of the run.
+        folder: folder of the run.
         config: the configuration that it is started with, written by :meth:`write`.
-        content: of that file.
+        content: content of that file.
         changes: options of the command line, by their dotted keys.
         needs: trainings whose checkpoints it reads, by the key that names them.
     """
@@ -97,9 +97,9 @@ class Trainings:
     """All trainings on one store; what two models need is trained once.
 
     Args:
-        folder: of the plan.
+        folder: folder of the plan.
         store: path of the data set's store.
-        fingerprint: of the store.
+        fingerprint: fingerprint of the store.
         given: checkpoints that are taken as they are.
 
     Attributes:

@@ -47,7 +47,7 @@ class SampleGrid(Callback):
     Args:
         every_n_steps: steps between two images; one more is made at the end.
         captions: how many.
-        seed: of the noise.
+        seed: seed of the noise.
     """
 
     def __init__(self, every_n_steps: int = 500, captions: int = 8, seed: int = 0) -> None:

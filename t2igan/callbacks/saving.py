@@ -110,7 +110,7 @@ def newest_readable(folder: Path, say: Callable[[str], None]) -> Path | None:
     """The checkpoint that a run goes on from.
 
     Args:
-        folder: of the run.
+        folder: folder of the run.
         say: told what could not be read, and what is taken instead.
 
     Returns:

@@ -30,7 +30,7 @@ def settle(logger: WandbLogger, folder: Path, model: str, dataset: str, fresh: b
 
     Args:
         logger: not started yet.
-        folder: of the run; wandb's files lie in it too, unless the configuration names another place.
+        folder: folder of the run; wandb's files lie in it too, unless the configuration names another place.
         model: the default group.
         dataset: the default tag.
         fresh: whether the run starts anew; else it goes on under the id that the folder knows.

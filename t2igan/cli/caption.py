@@ -62,14 +62,14 @@ def caption_verb(
     same on images that it draws of these captions.
 
     Args:
-        checkpoint: of a STREAM.
+        checkpoint: checkpoint of a STREAM.
         images: an image, or a folder of images.
-        store: of the data set (t2igan prepare).
+        store: store of the data set (t2igan prepare).
         generator: checkpoint of a generator whose images are measured.
         count: test captions that are measured; default: as many as test images.
         words: the most words of a test caption.
-        seed: of the generator's noise.
-        weights: of the generator: averaged (ema), or those that training moved (raw).
+        seed: seed of the generator's noise.
+        weights: weights of the generator: averaged (ema), or those that training moved (raw).
         out: file for the result as JSON lines, one an image or one a row of the table.
         batch_size: images at a time; changes no number.
         device: auto, cpu, cuda, cuda:1.
@@ -207,10 +207,10 @@ class ChosenCaptions:
     """Captions of test images, evenly chosen, and the images that they are held against.
 
     Args:
-        store: of the data set.
+        store: store of the data set.
         count: how many; None takes as many as there are test images.
         words: the most words of a caption.
-        batch_size: of images.
+        batch_size: images at a time.
     """
 
     def __init__(self, store: Store, count: int | None, words: int, batch_size: int) -> None:

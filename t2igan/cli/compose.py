@@ -66,7 +66,7 @@ def compose_verb(
             COCO's, they have no traces, and their labels count as true.
         retriever: tfidf, the checkpoint of a DAMSM, or the folder of a CLIP.
         k: retrieved images whose masks are candidates.
-        scale: of things: kept, or fitted to the hull's box.
+        scale: scale of things: kept, or fitted to the hull's box.
         size: side of the canvas; default: the store's.
         sheets: so many narratives are drawn step by step, with the first trace of the table.
         out: folder of the sheets.

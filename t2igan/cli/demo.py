@@ -39,10 +39,11 @@ def demo(
     Nothing leaves this machine; needs `pip install "t2igan[demo]"`.
 
     Args:
-        checkpoint: of a generator, the folder of its run, or a name of the zoo; may be given several times.
+        checkpoint: checkpoint of a generator, the folder of its run, or a name of the zoo; may be given several
+            times.
         zoo: show the zoo's generators too.
         host: address to listen at; 0.0.0.0 lets other machines in.
-        port: of the page.
+        port: port of the page.
         device: auto, cpu, cuda, cuda:1.
     """
     names = [name for name in zoo_names() if zoo and _draws(name)]

@@ -48,7 +48,7 @@ class Finding:
         name: what was looked for.
         state: whether it is there.
         where: where it is, or is expected.
-        size: of the file in bytes, or None.
+        size: size of the file in bytes, or None.
         check: what is known of its content.
         remedy: what to do if it is missing or damaged.
     """

@@ -95,8 +95,9 @@ def evaluate_verb(
 
     Args:
         protocol: name of a protocol (`t2igan list protocols`), or a YAML file of your own.
-        store: of the data set (`t2igan prepare` writes it).
-        checkpoint: of a generator, or the folder of its run: then the best one that it kept, else the last.
+        store: store of the data set (`t2igan prepare` writes it).
+        checkpoint: checkpoint of a generator, or the folder of its run: then the best one that it kept, else the
+            last.
         damsm: checkpoint or run of a DAMSM for R-precision; may be given several times, first the one that the
             generator was trained against, then independent ones.
         classifier: checkpoint or run of the evaluation classifier.
@@ -116,13 +117,14 @@ def evaluate_verb(
         cache: folder where features are kept, so that none is generated or shown to a network twice, about 12 kB
             an image and Inception; default: features beside the records; none keeps nothing.
         clip: folder of a CLIP, as transformers saves it.
-        encoder: of SpaText's distances: folder of a CLIP, or checkpoint of a SegmentEncoder; another one than the
-            generator was conditioned with.
-        segmenter: of local IoU: folder of a semantic segmenter of transformers, or checkpoint of a Segmenter.
-        prior: of a SpaText checkpoint: none scores it without, texts standing for themselves; the ablation.
+        encoder: encoder of SpaText's distances: folder of a CLIP, or checkpoint of a SegmentEncoder; another one
+            than the generator was conditioned with.
+        segmenter: segmenter of local IoU: folder of a semantic segmenter of transformers, or checkpoint of a
+            Segmenter.
+        prior: prior of a SpaText checkpoint: none scores it without, texts standing for themselves; the ablation.
         coverage: the share of the expected images, or narratives, that a folder must have; scores of fewer do not
             compare with those of all.
-        seed: of the untrained network's weights.
+        seed: seed of the untrained network's weights.
         bootstrap: replicates of confidence intervals, where the protocol does not say how many; 0 for none. The
             record keeps them, so that `t2igan report --compare` pairs the images of two rows.
         once: leave out what the file of records holds already: the same images, protocol, store and networks.

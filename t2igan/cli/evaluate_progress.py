@@ -25,7 +25,7 @@ class Bars:
 
     Args:
         progress: holds the bars.
-        name: of the subject.
+        name: name of the subject.
     """
 
     def __init__(self, progress: Progress, name: str) -> None:
@@ -44,7 +44,7 @@ class Lines:
 
     Args:
         say: takes a line.
-        name: of the subject.
+        name: name of the subject.
         clock: seconds from any point on.
     """
 
@@ -101,7 +101,7 @@ class Clocked:
         """Take and tell the time of what is within, the evaluation of one subject.
 
         Args:
-            name: of the subject.
+            name: name of the subject.
             console: to print on.
         """
         if not self.printed and self.folder is None:

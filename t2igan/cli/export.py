@@ -42,7 +42,7 @@ def export_verb(
     """Hand weights on: to the original code, as safetensors, as ONNX, or with all that is known of them.
 
     Args:
-        checkpoint: of the suite, trained here or imported, the folder of its run, or a name of the zoo.
+        checkpoint: checkpoint of the suite, trained here or imported, the folder of its run, or a name of the zoo.
         out: the file to write, such as netG.pth, model.safetensors, model.onnx; with --to zoo a folder.
         to: original: a network as the original code loads it; safetensors: all averaged networks, a checkpoint like
             any other that cannot be trained on; onnx: generator with text encoder; zoo: a folder with safetensors

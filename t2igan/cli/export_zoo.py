@@ -25,7 +25,7 @@ def export_to_zoo(checkpoint: str, out: str) -> tuple[Path, str]:
     Scores come into the card once ``records.jsonl`` beside it holds some of these very weights.
 
     Args:
-        checkpoint: of the suite, or the folder of its run.
+        checkpoint: checkpoint of the suite, or the folder of its run.
         out: the folder.
 
     Returns:

@@ -46,8 +46,8 @@ def push(checkpoint: str, repository: str, *, private: bool = False, endpoint: s
     Log in before with `hf auth login`, or set HF_TOKEN.
 
     Args:
-        checkpoint: of the suite, the folder of its run, or a name of the zoo.
-        repository: of the hub, such as me/ssagan-birds; is made if it is not there.
+        checkpoint: checkpoint of the suite, the folder of its run, or a name of the zoo.
+        repository: repository of the hub, such as me/ssagan-birds; is made if it is not there.
         private: make the repository for its owner alone; one that is there stays as it is.
         endpoint: address of the hub; default: HF_ENDPOINT, else https://huggingface.co.
     """
@@ -73,7 +73,7 @@ def pull(repository: str, *, out: str, revision: str | None = None, endpoint: st
     """Fetch weights from a Hugging Face hub; nothing in their files is run.
 
     Args:
-        repository: of the hub, such as me/ssagan-birds.
+        repository: repository of the hub, such as me/ssagan-birds.
         out: folder to write to.
         revision: branch, tag or commit; default: the newest.
         endpoint: address of the hub; default: HF_ENDPOINT, else https://huggingface.co.

@@ -57,7 +57,7 @@ def import_verb(
     --model.init_args.captioner. A network by itself is kept until the others are there.
 
     Args:
-        file: of released weights.
+        file: file of released weights.
         out: the checkpoint to write, such as checkpoints/attngan.ckpt.
         kind: what the file holds, also spelt --as: damsm-text-encoder, damsm-image-encoder, stream-cnn, stream-rnn,
             mirrorgan-generator, dmgan-generator, attndcgan-generator, attngan-generator, ssagan-generator,

@@ -38,7 +38,7 @@ def scoring(checkpoint: str, image_size: int) -> str:
 
     Args:
         checkpoint: path.
-        image_size: of its images.
+        image_size: side of its images.
     """
     config = read_config(checkpoint) or {}
     data, model = ((config.get(key) or {}).get("init_args") or {} for key in ("data", "model"))
@@ -53,8 +53,8 @@ def scoring_on(store: Store, image_size: int, subject: Sequence[str], networks: 
     """How a subject is scored on a store under the first protocol of its data and size, if there is one.
 
     Args:
-        store: of the data set.
-        image_size: of the subject's images.
+        store: store of the data set.
+        image_size: side of the subject's images.
         subject: options that name it.
         networks: options that name those that score.
     """

@@ -90,7 +90,7 @@ def one_line(
     """A parser's error as one line: where, what, the nearest right name, the files it was read from.
 
     Args:
-        message: of the parser.
+        message: message of the parser.
         options: options that the parser knows.
         classes: base classes of everything that a ``class_path`` may name.
         files: configuration files that were read.

@@ -163,7 +163,7 @@ def prepare_coco(
         root: folder that holds annotations/ (or the metadata) and the images.
         out: the store; default: <root>/coco[-karpathy]-<image_size>.h5.
         split: official (val is the test split) or Karpathy's (train and restval, 5,000 test images).
-        year: of the official JSON; default: the only one there is.
+        year: year of the official JSON; default: the only one there is.
         karpathy: dataset_coco.json of Karpathy's split; default: the one in ``root`` or its annotations/.
         classes_by: index: each image is a class of its own, as in the released code; largest-object: the category
             of its largest object, from instances_*.json.
@@ -215,7 +215,7 @@ def prepare_folder(
             is one, else each image is a class of its own.
         split: a column or another file with image and split (train or test), or the share of test images; default:
             the column split if there is one, else 0.1, drawn by image.
-        seed: of the drawn split.
+        seed: seed of the drawn split.
         image_size: training resolution S; images are kept with a short side of S * 76 / 64.
         captions_per_image: captions kept of each image, the first ones; default: all.
         strict: stop if anything is missing or unusable; false: leave it out and say so.

@@ -38,7 +38,7 @@ def stand_in(content: dict[str, Any], file: Path, words: Sequence[str], syntheti
     """Replace what a configuration reads and what is not there, or all of it.
 
     Args:
-        content: of the configuration; changed in place.
+        content: content of the configuration; changed in place.
         file: where it was read from.
         words: changes to it, as on a command line.
         synthetic: replace what is there, too.

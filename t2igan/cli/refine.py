@@ -47,9 +47,9 @@ def refine_verb(
         store: with layouts and narratives.
         out: beginning of the files <out>.ids.txt, .words.txt and .cleaned_tags.txt, as TReCS's are.
         subset: whose narratives are labelled.
-        exponent: of the moves from label to label. TReCS names 10, with which our reading of its formula leaves
-            most narratives a single label; see docs/narratives.md.
-        rounds: of IBM model 1.
+        exponent: exponent of the moves from label to label. TReCS names 10, with which our reading of its formula
+            leaves most narratives a single label; see docs/narratives.md.
+        rounds: rounds of IBM model 1.
         tags: beginning of such files with true labels, which the others are held against.
         records: file that the records are appended to.
     """

@@ -39,7 +39,7 @@ def retrieve_verb(
     tf-idf knows an image by its captions (by the others, where one of them asks), a dual encoder by its pixels.
 
     Args:
-        store: of the data set.
+        store: store of the data set.
         retriever: tfidf, the checkpoint of a DAMSM, or the folder of a CLIP.
         subset: whose images are searched.
         narratives: beginning of the files <narratives>.ids.txt and .words.txt, whose image ids are COCO's; default:

@@ -76,8 +76,8 @@ def sample_verb(
     (t2igan sample --pipeline --help).
 
     Args:
-        checkpoint: of a generator, the folder of its run (then the best one that it kept, else the last), or a name
-            of the zoo such as zoo:drawn-birds/ssagan (`t2igan list zoo`).
+        checkpoint: checkpoint of a generator, the folder of its run (then the best one that it kept, else the
+            last), or a name of the zoo such as zoo:drawn-birds/ssagan (`t2igan list zoo`).
         out: folder to write to; images of another model in it are never mixed with these.
         caption: what to show.
         captions: file with one caption a line; a caption given with --caption comes first.
@@ -88,7 +88,7 @@ def sample_verb(
             docs/open-vocabulary.md. --caption and --captions take the place of the scene's own.
         n: images of each caption; rows of an interpolation.
         frames: images of an interpolation, both ends among them.
-        seed: of the noise; an image depends on it, on the caption's place and on the image's number alone.
+        seed: seed of the noise; an image depends on it, on the caption's place and on the image's number alone.
         to_seed: interpolate the noise too, from that of --seed to that of this one.
         overlay: masks: beside each image its fusion masks; attention: where each word looks.
         weights: averaged weights (ema), or those that training moved (raw).

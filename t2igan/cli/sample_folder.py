@@ -19,8 +19,8 @@ class SampleFolder:
     Images that an earlier call of the same model left are taken away once those of this one are written.
 
     Args:
-        path: of the folder; made when the first file is written.
-        sha256: of the model.
+        path: path of the folder; made when the first file is written.
+        sha256: sha256 of the model.
         checkpoint: its path or name, for people.
 
     Attributes:

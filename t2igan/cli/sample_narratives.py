@@ -41,8 +41,8 @@ def sample_narratives(
         narratives: Localized Narratives, JSON lines.
         out: folder to write to: ``<image>_<annotator>_s00.png`` ..., and ``<image>_<annotator>_steps.png``.
         n: images of each narrative.
-        seed: of the noise; an image depends on it, on the narrative's place and on the image's number alone.
-        weights: of the generator: averaged (ema), or those that training moved (raw).
+        seed: seed of the noise; an image depends on it, on the narrative's place and on the image's number alone.
+        weights: weights of the generator: averaged (ema), or those that training moved (raw).
         device: auto, cpu, cuda, cuda:1.
     """
     told = read_localized(narratives)

@@ -34,7 +34,7 @@ def tag_verb(*, checkpoint: str, narratives: str, out: str | None = None) -> Non
     """Tag narratives; those that have tags are also scored, on the test tenth of their images.
 
     Args:
-        checkpoint: of a Tagger.
+        checkpoint: checkpoint of a Tagger.
         narratives: beginning of the files <narratives>.ids.txt, .words.txt and perhaps .cleaned_tags.txt.
         out: file for the tags, JSON lines with id, words and tags.
     """

@@ -21,7 +21,7 @@ class LayoutCard:
 
     Attributes:
         images: those with a layout.
-        segments: of all of them.
+        segments: segments of all of them.
         segments_per_image: least, mean and most.
         looked_at: layouts whose pixels were counted, spread evenly over all.
         void: share of their pixels without a label.
@@ -119,10 +119,10 @@ def annotation_lines(
     """Both cards in a line each; none of what is not there.
 
     Args:
-        name: of the split.
-        images: of the split.
-        layouts: of the split.
-        narratives: of the split.
+        name: name of the split.
+        images: images of the split.
+        layouts: layouts of the split.
+        narratives: narratives of the split.
     """
     lines = []
     if layouts:

@@ -18,7 +18,7 @@ class Annotations:
     """What is known of the images of a split beside their captions. Read on demand.
 
     Args:
-        path: of the store.
+        path: path of the store.
         part: the data sets of the split (:mod:`t2igan.data.store`).
         starts: where each of ``layouts`` and ``narratives`` begins in the file.
         key: gives the name of an image.

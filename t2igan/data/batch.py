@@ -24,7 +24,7 @@ class CaptionedImages:
         keys: the data set's names of the images, e.g. ``002.Laysan_Albatross/Laysan_Albatross_0002_1027``.
         caption_ids: int64 (B,), index of the caption within its split, which evaluation noise is tied to; on the
             host, too.
-        layouts: of the same H, W, crop and flip as ``images``; None where nobody asked.
+        layouts: layouts of the same H, W, crop and flip as ``images``; None where nobody asked.
         narratives: one of each image, their traces cropped and flipped as the image; None where nobody asked.
     """
 

@@ -84,13 +84,13 @@ class Card:
 
     Attributes:
         store: its file's name.
-        name: of the data set.
-        fingerprint: of the content.
+        name: name of the data set.
+        fingerprint: fingerprint of the content.
         split_scheme: how train and test are told apart.
         image_size: training resolution.
-        short_side: of the stored images.
+        short_side: side of the stored images.
         encoding: ``"raw"`` or ``"jpeg"``.
-        bytes: of the file.
+        bytes: bytes of the file.
         vocabulary: different words of both splits.
         splits: by name.
         only_in_test: words that no training caption has, so that their embedding is never trained.

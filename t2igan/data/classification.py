@@ -23,7 +23,7 @@ class ClassificationData(CaptionedImagesModule):
         holdout: share of each class that is held out, between 0 and 1.
         eval_batch_size: images per validation step and device; default: ``batch_size``.
         num_workers: processes that read ahead, per device; None: as :class:`CaptionedImagesModule` has it.
-        seed: of the order of the images and of every augmentation.
+        seed: seed of the order of the images and of every augmentation.
         allow_upsampling: accept a store of a smaller training resolution than ``image_size``.
     """
 

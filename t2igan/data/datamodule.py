@@ -44,7 +44,7 @@ class CaptionedImagesModule(LightningDataModule):
         eval_batch_size: images per evaluation step and device; default: ``batch_size``.
         num_workers: processes that read ahead, per device; 0: none; None: two, as far as the CPUs of this process
             go round beside the training.
-        seed: of the order of the images and of every augmentation.
+        seed: seed of the order of the images and of every augmentation.
         sort_by_length: training batches in the order of caption length, as the released scripts have them.
         allow_upsampling: accept a store of a smaller training resolution than ``image_size``.
         decode: who decodes the training images of a JPEG store: the workers, or the device (CUDA does so by nvJPEG,
@@ -123,7 +123,7 @@ class CaptionedImagesModule(LightningDataModule):
         """Carry in every batch what a model needs.
 
         Args:
-            needed: of ``captions``, ``layouts``, ``segments``, ``narratives``.
+            needed: some of ``captions``, ``layouts``, ``segments``, ``narratives``.
             who: names the model.
 
         Raises:

@@ -61,12 +61,12 @@ class UncutBatch:
     """A training batch as workers hand it over: on the device, :meth:`cut` makes it :class:`CaptionedImages`.
 
     Attributes:
-        windows: of the images.
+        windows: windows of the images.
         captions: see :class:`CaptionedImages`, as all that follow.
         lengths: words per caption.
-        class_ids: of the images.
-        keys: of the images.
-        caption_ids: of the captions.
+        class_ids: ids of the images.
+        keys: keys of the images.
+        caption_ids: ids of the captions.
     """
 
     windows: Windows | EncodedWindows
@@ -114,11 +114,11 @@ class TrainingItems(Dataset):
         split: the training images.
         window: side of the crop, at most the short side of the stored images.
         words: the most words of a caption.
-        seed: of all choices.
+        seed: seed of all choices.
         sort_by_length: order each batch by caption length, longest first, ties in drawn order, as the released
             training scripts do; mismatched pairs are formed in this order.
         decode: False leaves the images as they are stored, JPEG files, for the device to decode.
-        rank: of this device.
+        rank: rank of this device.
         world_size: how many devices share a batch.
         carried: what batches hold beside captions: ``layouts``, ``narratives``. Every image must have it.
     """
@@ -225,7 +225,7 @@ class EvaluationItems(Dataset):
         split: the images.
         window: side of the crop, at most the short side of the stored images.
         words: the most words of a caption.
-        seed: of the choice of words.
+        seed: seed of the choice of words.
         carried: what batches hold beside captions: ``layouts``, ``narratives`` (the first of each image). Every
             image that is asked for must have it.
     """

@@ -43,7 +43,7 @@ class Journal:
     """Append-only record of finished images; opening it again finds all that were written whole.
 
     Args:
-        path: of the ``.partial`` file.
+        path: path of the ``.partial`` file.
         settings: what the payloads depend on besides the raw file; a journal of other settings is begun anew.
 
     Raises:

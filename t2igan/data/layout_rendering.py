@@ -23,7 +23,7 @@ class RawLayout:
     """Where the layout of an image is.
 
     Attributes:
-        segments: of the image, see :func:`t2igan.layout.segmentations.paint`.
+        segments: segments of the image, see :func:`t2igan.layout.segmentations.paint`.
         size: (width, height) that the segments' run lengths are of, or None where there are none.
         stuff: pixel map of labels, or None.
         panoptic: map of segment ids, or None.

@@ -74,7 +74,7 @@ class PrepareSummary:
         splits: the counts of each split.
         resumed: images taken over from an interrupted run.
         left_out: one line for everything that was missing or unreadable (``allow_missing``).
-        fingerprint: of the content.
+        fingerprint: fingerprint of the content.
     """
 
     path: Path

@@ -20,7 +20,7 @@ class Records:
     Safe in forked and in spawned workers, and in threads: no file position is shared.
 
     Args:
-        path: of the file.
+        path: path of the file.
         start: where the first record begins in it; None where they are not in one piece.
         offsets: int64 (N + 1,), where each record begins, counted from ``start``.
         checksums: uint64 (N,), or None where there are none.

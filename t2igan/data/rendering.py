@@ -48,8 +48,8 @@ def crop_window(box: Box, width: int, height: int) -> tuple[int, int, int, int]:
 
     Args:
         box: x, y, width, height; fractions are dropped first.
-        width: of the image.
-        height: of the image.
+        width: width of the image.
+        height: height of the image.
 
     Returns:
         left, top, right, bottom.

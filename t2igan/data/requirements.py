@@ -18,7 +18,7 @@ def refuse_lack(needed: Collection[str], offered: Collection[str], who: str, sou
     """Compare what a model needs with what a data set has.
 
     Args:
-        needed: of the keys of :data:`REMEDIES`.
+        needed: some of the keys of :data:`REMEDIES`.
         offered: the same.
         who: names the model.
         source: names the data set.

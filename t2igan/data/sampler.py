@@ -31,8 +31,8 @@ class TrainingBatches(_WholeBatches):
     Args:
         images: how many there are.
         batch_size: images per batch and rank.
-        seed: of the order.
-        rank: of this process.
+        seed: seed of the order.
+        rank: rank of this process.
         world_size: how many processes share the images.
         shuffle: False: the order of the store in every epoch.
         position: where to begin when an epoch is begun; None: ``(epoch, start_batch)`` of this object.
@@ -91,7 +91,7 @@ class EvaluationBatches(_WholeBatches):
     Args:
         captions: the ids, in the order of evaluation.
         batch_size: ids per batch.
-        rank: of this process.
+        rank: rank of this process.
         world_size: how many processes share them.
     """
 

@@ -19,7 +19,7 @@ class SelectedImages:
     Images, captions and narratives are numbered anew, in the order given.
 
     Args:
-        name: of the selection.
+        name: name of the selection.
         parts: splits, and which of their images, int64 (n,).
         narrated: whether the narratives stand for the captions, under the same numbers.
 
@@ -162,7 +162,7 @@ def only_with(split: ImageSplit, needed: Collection[str]) -> ImageSplit:
 
     Args:
         split: the images.
-        needed: of ``layouts``, ``segments``, ``narratives``.
+        needed: some of ``layouts``, ``segments``, ``narratives``.
     """
     held = np.logical_and.reduce([np.ones(len(split), bool), *(split.holding(what) for what in needed)])
     return split if held.all() else SelectedImages(split.name, [(split, np.flatnonzero(held))])

@@ -262,8 +262,8 @@ class Store:
     """A finished store, opened for reading. Picklable: another process opens the file for itself.
 
     Attributes:
-        path: of the file.
-        name: of the data set, e.g. ``"cub"``.
+        path: path of the file.
+        name: name of the data set, e.g. ``"cub"``.
         image_size: the training resolution S; images are stored with a short side of ``short_side``.
         encoding: ``"raw"`` or ``"jpeg"``.
         split_scheme: ``"zero-shot"`` or ``"image-level"``.
@@ -271,7 +271,7 @@ class Store:
         vocabulary: the words; ``vocabulary.hash`` must be the text encoder's.
         class_names: the names of the 0-based classes, both splits together.
         fingerprint: sha256 (hex) of the content; it does not depend on how often preparing was interrupted.
-        schema_version: of the file.
+        schema_version: version of the file.
     """
 
     def __init__(self, path: Path, file: h5py.File) -> None:

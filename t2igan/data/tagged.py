@@ -56,7 +56,7 @@ class TaggedFiles:
     """What stands in the place of a store.
 
     Attributes:
-        name: of the data set.
+        name: name of the data set.
     """
 
     name: str
@@ -96,7 +96,7 @@ class TaggedNarratives(LightningDataModule):
         batch_size: training narratives per step and device.
         eval_batch_size: the same for evaluation.
         min_uses: words that the training narratives hold less often are unknown.
-        seed: of the order.
+        seed: seed of the order.
     """
 
     def __init__(

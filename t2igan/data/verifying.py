@@ -29,7 +29,7 @@ def verify_store(path: Path, progress: Callable[[int, int], None] | None = None)
     each record with its digest.
 
     Args:
-        path: of the store.
+        path: path of the store.
         progress: called with (records read, records in all).
 
     Returns:
@@ -114,8 +114,8 @@ def stored_images(split: StoreSplit, digests: Digests) -> Iterator[StoredImage]:
     """The images of a split as they were handed to the writer.
 
     Args:
-        split: of a store.
-        digests: of its records, see :func:`read_digests`.
+        split: split of a store.
+        digests: digests of its records, see :func:`read_digests`.
     """
     layouts, narratives = split.annotations.layouts, split.annotations.narratives
     for image in range(len(split)):

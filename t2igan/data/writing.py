@@ -47,9 +47,9 @@ class Piece(NamedTuple):
     """Names a record: the pixels or the layout of an image, or one of its narratives.
 
     Attributes:
-        key: of the image.
+        key: key of the image.
         kind: :data:`PIXELS`, ``LAYOUTS`` or ``NARRATIVES``.
-        number: of the narrative among those of the image.
+        number: number of the narrative among those of the image.
     """
 
     key: str
@@ -85,9 +85,9 @@ class StoredImage:
         sha256: hex digest of the payload.
         texts: captions as written.
         tokens: word ids of each caption.
-        layout: of the same shape, or None.
+        layout: layout of the same shape, or None.
         segments: what each segment of the layout is, in free words.
-        narratives: of the image.
+        narratives: narratives of the image.
     """
 
     key: str
@@ -136,7 +136,7 @@ def write_store(
     """Write a store; it appears under its name only when it is complete.
 
     Args:
-        path: of the finished store; an older one is replaced.
+        path: path of the finished store; an older one is replaced.
         header: attributes.
         vocabulary: the words that the images' tokens refer to.
         class_names: names of the 0-based classes.

@@ -18,11 +18,11 @@ class Environment:
     """What a record says of its surroundings.
 
     Attributes:
-        git_commit: of the suite's code, None where it does not run from a git repository.
+        git_commit: commit of the suite's code, None where it does not run from a git repository.
         git_clean: whether the code was as committed, None likewise.
         cuda: version that PyTorch was built for, None without.
         cudnn: version that is loaded, None without.
-        threads: of PyTorch on the CPU, in each process.
+        threads: threads of PyTorch on the CPU, in each process.
     """
 
     git_commit: str | None = None

@@ -51,7 +51,7 @@ class TrainingSubject(GeneratedSubject):
 
     Args:
         module: in training; its modes, weights and buffers stay as they are.
-        folder: of the run.
+        folder: folder of the run.
         weights: that the protocol asks for.
     """
 
@@ -90,10 +90,10 @@ def curve_values(
     """The values of a record under the names of their curves, without R-precision's control.
 
     Args:
-        record: of a training.
-        damsms: of the evaluation.
+        record: record of a training.
+        damsms: DAMSMs of the evaluation.
         trained_against: whether the first of them is the one that the generator is trained against.
-        suffix: of every name, such as ``@2048``.
+        suffix: suffix of every name, such as ``@2048``.
 
     Returns:
         ``fid``, ``r-precision`` (of the DAMSM that is trained against), ``r-precision-independent``, a second

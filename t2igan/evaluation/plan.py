@@ -83,9 +83,9 @@ def plan_passes(
     Args:
         split: whose captions are used.
         count: the most images.
-        loader_batch: of the loader, 0 to lose no image.
+        loader_batch: batch of the loader, 0 to lose no image.
         passes: the most passes, 0 for no limit.
-        seed: of order and captions.
+        seed: seed of order and captions.
         images: only captions of these images.
 
     Raises:
@@ -147,7 +147,7 @@ def shuffled_captions(captions: np.ndarray, groups: np.ndarray, seed: int) -> np
     Args:
         captions: int64 (N,), the caption of each image.
         groups: int64 (N,), the class (or image) of each image's caption.
-        seed: of the order.
+        seed: seed of the order.
 
     Raises:
         UserError: more than half of the images are of one group.

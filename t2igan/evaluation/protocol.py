@@ -47,14 +47,14 @@ class Protocol(FromFile):
             over the images in a random order, each with one random caption, as the released samplers do.
             See :mod:`t2igan.evaluation.plan`.
         words: the most words of a caption; words above are sub-sampled.
-        words_seed: of that choice.
-        noise_seed: of the noise of each image.
-        weights: of a checkpoint: averaged or as trained.
+        words_seed: seed of that choice.
+        noise_seed: seed of the noise of each image.
+        weights: weights of a checkpoint: averaged or as trained.
         quantisation: from [-1, 1] to 8 bits.
         reference: ``whole``: every image of the split. ``halves``: images 0, 2, 4, ... are the reference of every
             row, and images 1, 3, 5, ... are the row of real images.
         source: where the protocol is described; not part of the hash.
-        captions_seed: of ``random`` captions.
+        captions_seed: seed of ``random`` captions.
         passes: the most passes over the images with ``random`` captions, 0 for as many as ``images`` asks for.
         loader_batch: with ``random`` captions, images beyond the last whole batch of this size are left out of a
             pass (the loaders' drop_last); 0 leaves out none.
@@ -65,15 +65,15 @@ class Protocol(FromFile):
         reference_images: ``crop``: centre crops; ``full``: whole images, squeezed to a square; ``augmented``:
             random crops and flips, as training sees them.
         reference_count: images of an ``augmented`` reference.
-        reference_seed: of the crops and flips.
+        reference_seed: seed of the crops and flips.
         bootstrap: replicates for the confidence intervals of all metrics, 0 for none.
-        bootstrap_seed: of the replicates.
+        bootstrap_seed: seed of the replicates.
         confidence: that an interval is meant to have.
         told: what stands for captions: the data set's, or its narratives; images without one are left out.
         segments: how many segments of an image generators are told at most, for those that take segments; 0: all
             are, and metrics of segments make no sense.
         segments_smallest: share of the image that a told segment has at least, where one has.
-        segments_seed: of which ones are told.
+        segments_seed: seed of the choice of told segments.
         segments_masks: how rough their masks are, see :func:`t2igan.layout.segments.roughened`.
     """
 

@@ -33,7 +33,7 @@ class Resampled:
 
     Attributes:
         samples: sha256 (hex) of what was resampled and from which seed; replicates pair where it is equal.
-        deviations: of each replicate from their mean.
+        deviations: deviations of each replicate from their mean.
     """
 
     samples: str
@@ -45,10 +45,11 @@ class MetricValue:
     """One measured number.
 
     Attributes:
-        value: of the metric; a share between 0 and 1 for R-precision.
+        value: value of the metric; a share between 0 and 1 for R-precision.
         spread: standard deviation over ``spread_over``, None where there is none.
         n: images that went into it.
-        network_sha256: of the network whose features it is made of; values of different networks do not compare.
+        network_sha256: sha256 of the network whose features it is made of; values of different networks do not
+            compare.
         chance: what guessing would give, where that is known.
         low: lower end of its confidence interval, None without one.
         high: upper end.
@@ -74,10 +75,10 @@ class TrainingCard:
 
     Attributes:
         config: resolved configuration of its run.
-        steps: of the generator's optimiser.
+        steps: steps of the generator's optimiser.
         images_seen: training images, each as often as it was seen, on all devices together.
         global_batch: training images of a step, on all devices together.
-        fingerprint: of the store that it was trained on.
+        fingerprint: fingerprint of the store that it was trained on.
         inputs: sha256 of the content of checkpoints that it read (``damsm``, ``captioner``), by the key.
         progress: how far it was trained of how much (:class:`t2igan.progress.Progress`).
         changes: what it went on with otherwise than before: ``key``, ``before``, ``after`` and ``step`` of each.
@@ -100,14 +101,14 @@ class SubjectCard:
     Attributes:
         kind: ``checkpoint``, ``untrained``, ``pipeline``, ``real`` or ``images``.
         name: for tables.
-        path: of the checkpoint or folder.
-        sha256: of configuration, vocabulary and weights of a checkpoint, or over all files of the folder.
+        path: path of the checkpoint or folder.
+        sha256: sha256 of configuration, vocabulary and weights of a checkpoint, or over all files of the folder.
         module: class of the LightningModule.
         weights: ``ema`` or ``raw``.
         seed: from which an untrained module was built.
         generator: class of its generator.
         experiment: sha256 of the training's configuration without its seeds; runs that share it are repetitions.
-        training_seed: of the run.
+        training_seed: seed of the run.
         training: how a checkpoint was trained.
         selection: what chose this checkpoint among those of its run, e.g. ``fid on the test split``; None where
             nothing did (the last one) or it is not known.
@@ -148,18 +149,18 @@ class ResultRecord:
         protocol: its name.
         protocol_hash: its hash.
         dataset: name of the data set.
-        fingerprint: of the store.
+        fingerprint: fingerprint of the store.
         n_real: images of the reference.
         n_generated: images scored.
         backbones: sha256 of each feature network by name.
         damsm: sha256 of each DAMSM by label; the first is the one that was trained against.
-        seed: of the noise.
+        seed: seed of the noise.
         device: where it ran.
-        seconds: of wall time.
+        seconds: seconds of wall time.
         notes: what a reader should know, e.g. that a folder was not complete.
-        versions: of the packages.
+        versions: versions of the packages.
         timestamp: UTC, ISO 8601.
-        schema: of this record.
+        schema: schema of this record.
         n_split: images of the split whose captions were drawn, None in records that do not say.
         protocol_content: the whole protocol, as :attr:`t2igan.evaluation.protocol.Protocol.content` gives it.
         damsm_origin: released files that a DAMSM was imported from, by its label.

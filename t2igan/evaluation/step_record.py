@@ -18,11 +18,11 @@ class StepRecord:
 
     Attributes:
         step: ``tag``, ``retrieve`` or ``compose``.
-        name: of the row.
+        name: name of the row.
         values: what was measured.
         n: narratives, queries or words that went into it.
         dataset: name of the data set.
-        fingerprint: of the store.
+        fingerprint: fingerprint of the store.
         parts: sha256 of every part by name.
         options: what else was chosen.
     """

@@ -35,7 +35,7 @@ class Words:
     """The words of a ``captions.pickle``.
 
     Attributes:
-        path: of the file.
+        path: path of the file.
         words: by number, ``<end>`` first.
     """
 

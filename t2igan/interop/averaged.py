@@ -25,7 +25,7 @@ def averaged_checkpoint(path: str | Path, half: bool = True) -> dict[str, Any]:
     module all that it is. Buffers stay as they are: a running variance may be too small for half precision.
 
     Args:
-        path: of a checkpoint of the suite.
+        path: path of a checkpoint of the suite.
         half: whether weights are halved.
 
     Returns:

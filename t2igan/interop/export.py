@@ -23,7 +23,7 @@ def network_in(path: str | Path, part: str | None = None, weights: Literal["ema"
     """A network of a checkpoint; imported ones remember the form of the file they came from.
 
     Args:
-        path: of a checkpoint of the suite.
+        path: path of a checkpoint of the suite.
         part: ``generator``, ``text_encoder``, ``discriminators.0`` and so on; None is the generator of a GAN and
             the network of an import that has but one.
         weights: averaged weights, as the AttnGAN family's generators are released, or those that training moved;

@@ -28,8 +28,8 @@ class ReleasedNetwork:
     Attributes:
         kind: which released network it is.
         network: it, as the suite has it.
-        path: of the file.
-        sha256: of the file, hex.
+        path: path of the file.
+        sha256: sha256 of the file, hex.
     """
 
     kind: str
@@ -101,9 +101,9 @@ def read_networks(paths: Sequence[str | Path], kind: str = "auto", **config: Any
     """The networks in released files.
 
     Args:
-        paths: of the files.
-        kind: of the first file, one of :data:`t2igan.interop.kinds.KINDS`; ``auto`` tells it by its tensors, as
-            the kinds of the others are told.
+        paths: paths of the files.
+        kind: kind of the first file, one of :data:`t2igan.interop.kinds.KINDS`; ``auto`` tells it by its tensors,
+            as the kinds of the others are told.
         config: as of :func:`t2igan.interop.from_official`; each option goes to the networks that have it.
 
     Raises:

@@ -53,8 +53,8 @@ class Canvas:
     Attributes:
         layout: segment k is ``placed[k - 1]``.
         placed: in the order of the words.
-        shares: of the pixels, by who labelled them: ``placed`` masks, or the fill rules ``retrieved``, ``nearest``,
-            ``frequent`` and ``void``; together 1.
+        shares: shares of the pixels, by who labelled them: ``placed`` masks, or the fill rules ``retrieved``,
+            ``nearest``, ``frequent`` and ``void``; together 1.
     """
 
     layout: Layout
@@ -106,7 +106,7 @@ class Composer:
 
     Attributes:
         k: retrieved images whose masks are candidates.
-        scale: of things: ``kept``, or ``fitted`` to the area of the hull's box (proportions stay).
+        scale: scale of things: ``kept``, or ``fitted`` to the area of the hull's box (proportions stay).
         labels: names of the values.
     """
 
@@ -120,7 +120,7 @@ class Composer:
         """Compose the canvas of a narrative; a pure function of its arguments.
 
         Args:
-            runs: of the narrative's labels.
+            runs: runs of the narrative's labels.
             hulls: bool (S, S) of each run, or None; S is the bank's size.
             bank: masks.
             ranked: int64 (N,), the bank's images from the one that fits the narrative best.

@@ -22,7 +22,7 @@ class Run(NamedTuple):
     """Neighbouring words of one label.
 
     Attributes:
-        label: of all of them.
+        label: label of all of them.
         start: the first word.
         end: one past the last word.
     """

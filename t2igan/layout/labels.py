@@ -36,7 +36,7 @@ class LabelSet:
     """Names of labels. A label map holds ``id - 1`` in each pixel and 255 where there is none.
 
     Attributes:
-        names: of the labels by the value they have in a map.
+        names: names of the labels by the value they have in a map.
         things: how many of them, the first ones, are things; the others are stuff.
     """
 

@@ -60,7 +60,7 @@ class Layouts:
     Attributes:
         labels: uint8 (B, H, W), see :class:`Layout`.
         instances: uint8 (B, H, W), see :class:`Layout`.
-        texts: of each image what its segments are in free words: ``texts[b][k - 1]`` is of segment k, e.g. "a small
+        texts: what the segments of each image are in free words: ``texts[b][k - 1]`` is of segment k, e.g. "a small
             red bird". A segment that lies outside of the crop has no pixel, but keeps its text and number.
     """
 

@@ -10,11 +10,11 @@ class LineFaults:
     """Faults of the lines of one file, with a bounded memory.
 
     Args:
-        path: of the file, which every line names.
+        path: path of the file, which every line names.
         unit: what is numbered.
 
     Attributes:
-        count: of all faults.
+        count: count of all faults.
         listed: number and fault of the first ones.
     """
 

@@ -47,7 +47,7 @@ def iterate_localized(path: str | Path, refused: LineFaults, noted: LineFaults) 
     """The narratives of a file one after another, in bounded memory.
 
     Args:
-        path: of the ``.jsonl`` file.
+        path: path of the ``.jsonl`` file.
         refused: gets the lines that are left out: broken JSON, missing or wrong values, times that run backwards,
             utterances that are not the caption's, the same annotator and image again.
         noted: gets the lines that are kept although something is odd: no point of the trace within the image, or

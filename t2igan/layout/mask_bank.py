@@ -23,8 +23,8 @@ class Mask:
         label: value of its label.
         image: number of the image in the bank.
         bits: bool (h, w), its bounding box.
-        top: of the box, in pixels of the bank's maps.
-        left: of the box.
+        top: top of the box, in pixels of the bank's maps.
+        left: left of the box.
     """
 
     label: int
@@ -46,7 +46,8 @@ class MaskBank:
     """The masks of some images, found when they are asked for.
 
     Args:
-        layouts: of the images; read once for what they show, and again for the masks of those that are retrieved.
+        layouts: layouts of the images; read once for what they show, and again for the masks of those that are
+            retrieved.
         size: side that maps are brought to, by the nearest pixel.
         labels: names of the values.
 

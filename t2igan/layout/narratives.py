@@ -80,10 +80,10 @@ class Narrative:
         The words stay as they are, whatever they say of left and right.
 
         Args:
-            left: of the part, in widths of the image.
-            top: of the part, in heights of the image.
-            width: of the part, in widths of the image.
-            height: of the part, in heights of the image.
+            left: left of the part, in widths of the image.
+            top: top of the part, in heights of the image.
+            width: width of the part, in widths of the image.
+            height: height of the part, in heights of the image.
             mirrored: whether the part is then turned left to right.
         """
         if self.traces is None:

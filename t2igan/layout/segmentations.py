@@ -31,7 +31,7 @@ class Segment:
         text: what it is in free words.
         crowd: many things in one region: they have a label, but are no segment.
         rle: its pixels in COCO's compressed run lengths; None where a panoptic map has them.
-        panoptic_id: of its pixels in a panoptic map, or None.
+        panoptic_id: number of its pixels in a panoptic map, or None.
     """
 
     label: int
@@ -60,8 +60,8 @@ def encode_segmentation(segmentation: Any, height: int, width: int) -> bytes:
 
     Args:
         segmentation: a list of polygons ``[x0, y0, x1, y1, ...]``, or ``{"size": [h, w], "counts": list or str}``.
-        height: of the image.
-        width: of the image.
+        height: height of the image.
+        width: width of the image.
 
     Raises:
         BadSegmentationError: it is neither, or does not fit the image.
@@ -167,8 +167,8 @@ def paint(
 
     Args:
         segments: those that are no crowd are numbered from 1 in this order.
-        height: of the image.
-        width: of the image.
+        height: height of the image.
+        width: width of the image.
         stuff: uint8 (height, width), label values.
         panoptic: (height, width), ids of segments that have no run lengths.
 

@@ -128,8 +128,8 @@ class Segments:
 
     Attributes:
         index: int64 (B, H, W), 0 for none, k for the k-th of the image.
-        texts: of each image, what its k-th segment is, in free words.
-        numbers: of each image, the numbers of its segments among all that it had.
+        texts: what the k-th segment of each image is, in free words.
+        numbers: numbers of each image's segments among all that it had.
     """
 
     index: Tensor
@@ -246,7 +246,7 @@ def crop_segments(images: Tensor, segments: Segments, size: int) -> Tensor:
 
     Args:
         images: uint8 (B, 3, H, W).
-        segments: of these images.
+        segments: segments of these images.
         size: side of the crops.
 
     Returns:
@@ -300,7 +300,7 @@ def roughened(segments: Segments, shape: Shape, radius: int = 2) -> Segments:
     Args:
         segments: with exact masks.
         shape: ``dilated`` and ``eroded`` by ``radius`` pixels; ``ellipse`` of the same moments; tight ``box``.
-        radius: of the erosion and dilation.
+        radius: radius of the erosion and dilation.
     """
     if shape == "exact":
         return segments

@@ -57,7 +57,7 @@ def mismatch_share(pairs: int, samples: int, policy: MismatchPolicy) -> float:
     The trainer takes the mean over devices; weighted by this, it is the mean over all pairs.
 
     Args:
-        pairs: of this device.
+        pairs: pairs of this device.
         samples: B of each device.
         policy: as of :func:`mismatched`.
     """

@@ -34,7 +34,7 @@ class Backbone(nn.Module, ABC):
 
     Attributes:
         name: what the records call it.
-        sha256: of its weights, hexadecimal.
+        sha256: sha256 of its weights, hexadecimal.
         feature_dim: F.
     """
 
@@ -82,7 +82,7 @@ class Backbone(nn.Module, ABC):
 class InceptionBackbone(Backbone):
     """Inception-v3, features after the global average pooling.
 
-    The flavours give values that must not be compared with each other (specification: protocols, section 1):
+    The flavours give values that must not be compared with each other:
 
     * ``tf-2015``: TensorFlow's graph of 2015-12-05. TensorFlow's resize to 299, (x - 128) / 128, 1,008 logits
       without the bias, as the inception scores of the literature are computed.

@@ -32,7 +32,7 @@ def interval(value: float, replicates: Tensor, confidence: float = 0.95) -> tupl
     are biased by more on it than on the whole set; the spread is what the bootstrap tells of them, not the place.
 
     Args:
-        value: of the whole set.
+        value: value of the whole set.
         replicates: (R,), the metric on resamples.
         confidence: between 0 and 1.
 

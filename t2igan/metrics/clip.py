@@ -30,15 +30,15 @@ class Clip(nn.Module):
     """A CLIP of a local folder, frozen; what its networks lie in is for subclasses.
 
     Args:
-        side: of the images that its network sees.
-        mean: of the pixels, which are normalised by it.
-        std: of the pixels.
+        side: side of the images that its network sees.
+        mean: mean of the pixels, which are normalised by it.
+        std: standard deviation of the pixels.
         interpolation: that images are brought to its size by.
 
     Attributes:
         dim: width D of the vectors.
         side: see above.
-        sha256: of all that vectors depend on.
+        sha256: sha256 of all that vectors depend on.
     """
 
     dim: int

@@ -182,7 +182,7 @@ def frechet_replicates(to_real: FrechetToReal, generated: Tensor, replicates: in
         to_real: distances to the real set.
         generated: (N, D).
         replicates: R.
-        seed: of the resampling.
+        seed: seed of the resampling.
 
     Returns:
         float64 (R,), deviations from the distance of the whole set.

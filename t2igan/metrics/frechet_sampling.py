@@ -32,7 +32,7 @@ def frechet_infinity(
         points: subsets, of sizes spread evenly from ``smallest`` to N.
         smallest: samples of the smallest subset.
         seed: subset p depends on (seed, p) alone.
-        to_real: of the real set, where that is known.
+        to_real: distance to the real set, where that is known.
 
     Returns:
         Intercept of the line and its standard error (0 with two points), float64 scalars. The latter tells how
@@ -78,10 +78,10 @@ def infinity_replicates(
         to_real: distances to the real set.
         generated: (N, D).
         replicates: R.
-        bootstrap_seed: of the resampling.
+        bootstrap_seed: seed of the resampling.
         points: as of the limit, like all that follow.
         smallest: samples of the smallest subset.
-        seed: of the subsets.
+        seed: seed of the subsets.
 
     Returns:
         float64 (R,), deviations from the limit of the whole set.
@@ -127,7 +127,7 @@ class FrechetInfinity(FeatureSetMetric):
         feature_dim: D.
         points: subsets.
         smallest: samples of the smallest one.
-        seed: of the subsets.
+        seed: seed of the subsets.
         kwargs: options of :class:`torchmetrics.Metric`.
     """
 

@@ -116,7 +116,7 @@ def tf1_resize(images: Tensor, size: int) -> Tensor:
 
     Args:
         images: float (B, C, H, W).
-        size: of the output, (B, C, size, size).
+        size: size of the output, (B, C, size, size).
     """
     for axis in (-1, -2):
         length = images.shape[axis]

@@ -71,7 +71,7 @@ class InceptionScore(IndexedMetric):
         splits: number of parts.
         drop_remainder: parts of exactly N // splits samples; the rest is left out. Otherwise part k is
             [k N // splits, (k + 1) N // splits), as in the code of the paper.
-        seed: of the permutation; None keeps the order of the indices (what the COCO scorer does).
+        seed: seed of the permutation; None keeps the order of the indices (what the COCO scorer does).
         loader_batch: samples beyond the last whole batch of this size are left out after the permutation, as the
             CUB scorer does with batches of 64 (2,928 samples: 2,880 are scored); 0 leaves out none.
         kwargs: options of :class:`torchmetrics.Metric`.
@@ -153,7 +153,7 @@ class InceptionScore(IndexedMetric):
 
         Args:
             count: number of replicates.
-            seed: of the resampling.
+            seed: seed of the resampling.
         """
         scores = []
         for number, part in enumerate(self.parts()):

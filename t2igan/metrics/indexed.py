@@ -53,8 +53,8 @@ class IndexedMetric(Metric):
         of scalars, without errors.
 
         Args:
-            replicates: of the bootstrap, 0 for none.
-            seed: of the bootstrap.
+            replicates: replicates of the bootstrap, 0 for none.
+            seed: seed of the bootstrap.
         """
         found = type(self).compute(self)  # the instance's own would gather the processes' rows once more
         named = found if isinstance(found, dict) else {"": found}

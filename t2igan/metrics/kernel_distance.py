@@ -45,7 +45,7 @@ def kernel_distances(
         generated: (M, D), M at least 2.
         real_weights: (R, N), how often each real sample is taken; a pair of a sample with itself never counts.
         generated_weights: (R, M), likewise.
-        degree: of the kernel.
+        degree: degree of the kernel.
 
     Returns:
         float64 (R,).
@@ -69,7 +69,7 @@ def kernel_distance(real: Tensor, generated: Tensor, degree: int = 3) -> Tensor:
     Args:
         real: (N, D).
         generated: (M, D).
-        degree: of the kernel.
+        degree: degree of the kernel.
 
     Raises:
         UserError: fewer than two samples on a side.
@@ -138,10 +138,10 @@ def all_kernel_distances(
         generated: (M, D).
         subsets: S, of which the paper reports mean and spread.
         size: samples of each side in a subset.
-        degree: of the kernel.
-        seed: of the subsets.
+        degree: degree of the kernel.
+        seed: seed of the subsets.
         replicates: R, of the bootstrap.
-        replicates_seed: of the resampling.
+        replicates_seed: seed of the resampling.
 
     Raises:
         UserError: a side has fewer samples than a subset, or than two.
@@ -162,8 +162,8 @@ class KernelDistance(FeatureSetMetric):
         feature_dim: D.
         subsets: how many.
         subset_size: samples of each side in a subset.
-        degree: of the kernel.
-        seed: of the subsets.
+        degree: degree of the kernel.
+        seed: seed of the subsets.
         kwargs: options of :class:`torchmetrics.Metric`.
     """
 

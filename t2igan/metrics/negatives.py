@@ -11,7 +11,7 @@ NegativesPolicy = Literal["other-class", "other-image", "fixed"]
 
 
 class NegativeCaptions:
-    """Draws mismatching captions as the code of DM-GAN does (specification: protocols, section 3.2).
+    """Draws mismatching captions as the code of DM-GAN does.
 
     Uniform over the allowed images, then uniform over the captions of that image, with replacement. What a
     trial gets depends on the seed, its true caption and which image of that caption it is alone, however the

@@ -18,7 +18,7 @@ def pil_resize(images: Tensor, size: int) -> Tensor:
 
     Args:
         images: uint8 (..., H, W).
-        size: of both sides.
+        size: size of both sides.
 
     Returns:
         uint8 (..., size, size).

@@ -155,7 +155,7 @@ class RPrecision(IndexedMetric):
         folds: over which mean and standard deviation are taken.
         fold_mode: see :func:`fold_statistics`.
         negatives: see :class:`t2igan.metrics.negatives.NegativeCaptions`.
-        seed: of the candidates and of the shuffling before the folds.
+        seed: seed of the candidates and of the shuffling before the folds.
         kwargs: options of :class:`torchmetrics.Metric`.
     """
 

@@ -60,9 +60,9 @@ def content_words(
     """Bool (size,): words whose most frequent label has at least ``share`` of their uses.
 
     Args:
-        words: of each training narrative.
+        words: words of each training narrative.
         tags: their labels.
-        size: of the vocabulary.
+        size: size of the vocabulary.
         share: see above.
     """
     cells, counts = np.unique(np.stack([np.concatenate(words), np.concatenate(tags)]), axis=1, return_counts=True)

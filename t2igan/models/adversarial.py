@@ -63,14 +63,14 @@ class AdversarialModule(TextConditioned):
         lr_generator: learning rate of the generator.
         lr_discriminator: learning rate of the discriminators.
         lr_text: learning rate of the text encoder in the modes that train it.
-        betas: of Adam.
-        ema_decay: of the average of generator and trained text encoder; None keeps none.
+        betas: betas of Adam.
+        ema_decay: decay of the average of generator and trained text encoder; None keeps none.
         accumulate: cut each batch into this many chunks and add up their gradients; saves memory.
         recompute: compute the generator's blocks again in the backward pass: less memory, more time, the same bits.
         clip: largest norm of the gradients of generator and of discriminators; None does not clip.
         channels_last: memory layout of generator and discriminators from the start, whatever the levers say; see
             docs/speed.md for which models are faster with it.
-        seed: of all random numbers; see :mod:`t2igan.nn.randomness`.
+        seed: seed of all random numbers; see :mod:`t2igan.nn.randomness`.
         vocabulary_size: None takes the data set's.
     """
 
@@ -220,7 +220,7 @@ class AdversarialModule(TextConditioned):
             captions: int64 (B, T), 0 = padding.
             lengths: int64 (B,).
             weights: averaged weights, or those that training moves; the same where there is no average.
-            layouts: of the images, at the generator's size; for generators that require them.
+            layouts: layouts of the images, at the generator's size; for generators that require them.
         """
         networks = {"generator": self.generator, "text_encoder": self.text_encoder}
         if weights == "ema":
@@ -234,7 +234,7 @@ class AdversarialModule(TextConditioned):
 
         Args:
             text: the captions.
-            layouts: of the images; None where nothing requires them.
+            layouts: layouts of the images; None where nothing requires them.
 
         Raises:
             UserError: they are required, and there are none.

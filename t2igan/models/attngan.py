@@ -38,7 +38,7 @@ class AttnGAN(AdversarialModule):
         objective: any other objective; None is cross-entropy.
         generator_losses: None is the DAMSM loss, and the divergence where there is conditioning augmentation.
         damsm_weight: lambda (5 for CUB, 50 for COCO).
-        kl_weight: of the divergence.
+        kl_weight: weight of the divergence.
         kwargs: as of :class:`AdversarialModule`.
     """
 

@@ -105,7 +105,7 @@ class ClassifierBackbone(Backbone):
     Args:
         network: gives features and logits of images in [-1, 1].
         image_size: side that images are brought to, bilinear with antialias.
-        sha256: of the checkpoint, or of the weights.
+        sha256: sha256 of the checkpoint, or of the weights.
     """
 
     name = "classifier"
@@ -130,11 +130,11 @@ class EvaluationClassifier(SuiteModule):
         trunk: ``small`` (for 64-pixel work, from scratch) or ``inception-v3`` (fine-tuned).
         image_size: side that images are brought to (299 suits Inception).
         width: channels of the first block of the small trunk.
-        weights: of the Inception trunk: ``imagenet``, ``random`` or a file.
+        weights: weights of the Inception trunk: ``imagenet``, ``random`` or a file.
         lr: highest learning rate.
-        weight_decay: of AdamW.
+        weight_decay: decay of AdamW.
         warmup: share of the steps over which the rate rises.
-        label_smoothing: of the cross-entropy.
+        label_smoothing: smoothing of the cross-entropy.
 
     Attributes:
         network: made by :meth:`configure_model`, as is the table.
@@ -255,7 +255,7 @@ class EvaluationClassifier(SuiteModule):
         """A frozen copy for the metrics.
 
         Args:
-            sha256: of the module that the weights are from; None hashes the weights themselves.
+            sha256: sha256 of the module that the weights are from; None hashes the weights themselves.
         """
         network = copy.deepcopy(self.network)
         return ClassifierBackbone(network, self.image_size, sha256 or _weights_sha256(network))

@@ -61,7 +61,7 @@ class Conditioner(nn.Module):
         Args:
             images: uint8 (B, 3, H, W).
             segments: what is told of them.
-            layouts: of the images.
+            layouts: layouts of the images.
         """
         if self.told != "images" or self.encoder is None:
             return self.of_texts(segments, layouts)

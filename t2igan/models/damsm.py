@@ -53,8 +53,8 @@ class InceptionImageEncoder(ImageEncoder):
     Args:
         dim: width of regions and code.
         weights: ``imagenet`` (torchvision's, from ``checkpoints/`` or downloaded), ``random``, or a file.
-        align_corners: of the resize to 299 pixels. False in SSA-GAN and DF-GAN, True in DM-GAN and in
-            AttnGAN and MirrorGAN as they were run.
+        align_corners: alignment of corners in the resize to 299 pixels. False in SSA-GAN and DF-GAN, True in DM-GAN
+            and in AttnGAN and MirrorGAN as they were run.
         bn_mode: ``train``: the trunk's batch statistics are those of the batch while pre-training, and its
             running statistics drift, as in the released code; ``eval``: they stay ImageNet's.
     """

@@ -24,7 +24,7 @@ class DualEncoder(ABC):
 
     Attributes:
         name: for tables.
-        sha256: of all that the vectors depend on.
+        sha256: sha256 of all that the vectors depend on.
     """
 
     name: str
@@ -111,7 +111,7 @@ class EncodedImages:
     """Images that texts are searched among.
 
     Args:
-        encoder: of both.
+        encoder: encoder of images and texts.
         batches: uint8 (B, 3, H, W) each, in the order of the images.
     """
 

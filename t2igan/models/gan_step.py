@@ -115,9 +115,9 @@ def verdicts(real: Logits, fake: Logits, wrong: Tensor, share: float = 1.0) -> d
     """Mean logits of pairs, and how far apart real and generated images are.
 
     Args:
-        real: of real images with their captions.
-        fake: of generated images with their captions.
-        wrong: of real images with captions of others, (M,); M may be 0.
+        real: logits of real images with their captions.
+        fake: logits of generated images with their captions.
+        wrong: logits of real images with captions of others, (M,); M may be 0.
         share: what the mean of these counts, see :func:`t2igan.losses.mismatch.mismatch_share`.
 
     Returns:

@@ -152,7 +152,7 @@ def matching_losses(generator: Generator, damsm_weight: float, kl_weight: float)
     Args:
         generator: whose losses they are.
         damsm_weight: lambda (AttnGAN, Eq. 14); the smoothing factors are those of the released settings.
-        kl_weight: of the divergence.
+        kl_weight: weight of the divergence.
     """
     losses: list[GeneratorLoss] = [DAMSMLoss(damsm_weight, Gammas(4, 5, 10))] if damsm_weight else []
     return losses + ([KLLoss(kl_weight)] if generator.eps_dim else [])

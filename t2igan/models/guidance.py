@@ -17,9 +17,9 @@ class Wanted:
     """The two conditions of SpaText.
 
     Attributes:
-        text: of the whole image, (B, ...).
+        text: text of the whole image, (B, ...).
         no_text: what stands for no text, (B, ...).
-        st_map: of its segments.
+        st_map: map of its segments.
     """
 
     text: Tensor
@@ -30,7 +30,7 @@ class Wanted:
         """Text and map of each branch, one branch after another.
 
         Args:
-            kept: of each branch, whether it keeps the text and whether it keeps the map; else they are null.
+            kept: for each branch, whether it keeps the text and whether it keeps the map; else they are null.
         """
         texts = torch.cat([self.text if text else self.no_text for text, _ in kept])
         rows = torch.tensor([not places for _, places in kept]).repeat_interleave(len(self.st_map))

@@ -39,8 +39,8 @@ class JointEncoder(Protocol):
 
     Attributes:
         dim: width D of the vectors.
-        side: of the images that its network sees; crops are made at it.
-        sha256: of all that they depend on.
+        side: side of the images that its network sees; crops are made at it.
+        sha256: sha256 of all that they depend on.
     """
 
     dim: int
@@ -120,13 +120,13 @@ class SegmentEncoder(SuiteModule):
 
     Args:
         dim: width of the vectors.
-        channels: of the image tower's first layer.
-        width: of the text tower.
+        channels: channels of the image tower's first layer.
+        width: width of the text tower.
         crop_size: side that crops and images are brought to, a multiple of 8.
         smallest: share of the image that a segment must have to be learnt.
-        temperature: of the contrastive loss.
-        lr: of Adam.
-        seed: of the segments chosen.
+        temperature: temperature of the contrastive loss.
+        lr: learning rate of Adam.
+        seed: seed of the segments chosen.
     """
 
     requires = frozenset({"captions", "segments"})
@@ -215,7 +215,7 @@ def load_joint_encoder(path: str | Path, key: str = "encoder") -> Clip | Segment
     """The joint encoder at a path: the folder of a CLIP, or the checkpoint of a :class:`SegmentEncoder`.
 
     Args:
-        path: of folder or file.
+        path: path of folder or file.
         key: names it in errors.
 
     Raises:

@@ -42,9 +42,9 @@ class MirrorGAN(AdversarialModule):
         objective: any other objective; None is cross-entropy.
         generator_losses: None makes them of what follows.
         redescription_weight: lambda (10 released, 20 in the paper).
-        redescription_reduction: of the loss of single words; see :class:`RedescriptionLoss`.
-        damsm_weight: of AttnGAN's DAMSM loss, which MirrorGAN does without.
-        kl_weight: of the divergence.
+        redescription_reduction: reduction of the loss of single words; see :class:`RedescriptionLoss`.
+        damsm_weight: weight of AttnGAN's DAMSM loss, which MirrorGAN does without.
+        kl_weight: weight of the divergence.
         kwargs: as of :class:`AdversarialModule`.
     """
 

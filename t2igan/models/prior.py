@@ -64,11 +64,11 @@ class DiffusionPrior(PriorNetwork):
 
     Args:
         dim: width D of the vectors.
-        layers: of the transformer.
-        heads: of its attention.
+        layers: layers of the transformer.
+        heads: heads of its attention.
         head_dim: width of each.
-        steps: of denoising at use.
-        times: of the noise in training.
+        steps: steps of denoising at use.
+        times: times of the noise in training.
 
     Raises:
         UserError: ``diffusers`` is not installed.
@@ -138,8 +138,8 @@ class SegmentPrior(SuiteModule):
         encoder: folder of a CLIP, or checkpoint of a ``SegmentEncoder``.
         network: the prior.
         smallest: share of the image that a segment must have.
-        lr: of Adam.
-        seed: of the segments chosen.
+        lr: learning rate of Adam.
+        seed: seed of the segments chosen.
     """
 
     requires = frozenset({"captions", "segments"})
@@ -204,8 +204,8 @@ def load_prior(path: str | Path, encoder_sha256: str) -> SegmentPrior:
     """The prior in a checkpoint.
 
     Args:
-        path: of the checkpoint.
-        encoder_sha256: of the encoder that it is to serve.
+        path: path of the checkpoint.
+        encoder_sha256: sha256 of the encoder that it is to serve.
 
     Raises:
         UserError: it cannot be read, is none, or was trained for another encoder.

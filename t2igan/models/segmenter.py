@@ -31,7 +31,7 @@ class LabelMapper(Protocol):
     """A segmenter, frozen.
 
     Attributes:
-        sha256: of all that its maps depend on.
+        sha256: sha256 of all that its maps depend on.
     """
 
     sha256: str
@@ -84,7 +84,7 @@ class Segmenter(SuiteModule):
         lr: highest learning rate of AdamW; it falls to zero along a cosine.
         recoloured: share of the training images whose colour channels change places, so that a thing is known in
             colours that no training image shows it in.
-        seed: of that.
+        seed: seed of that choice.
     """
 
     requires = frozenset({"layouts"})

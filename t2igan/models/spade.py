@@ -38,8 +38,8 @@ class SPADEGAN(AdversarialModule):
         mismatch: layouts that count as wrong for a real image; the paper has none.
         lr_generator: learning rate of the generator.
         lr_discriminator: learning rate of the discriminators.
-        betas: of Adam.
-        ema_decay: of the averaged weights; the paper keeps none.
+        betas: betas of Adam.
+        ema_decay: decay of the averaged weights; the paper keeps none.
         kwargs: as of :class:`AdversarialModule`.
     """
 

@@ -52,8 +52,8 @@ class SpaTextGAN(AdversarialModule):
         text_mode: see :class:`AdversarialModule`.
         lr_generator: learning rate of the generator.
         lr_discriminator: learning rate of the discriminators.
-        betas: of Adam.
-        ema_decay: of the averaged weights.
+        betas: betas of Adam.
+        ema_decay: decay of the averaged weights.
         kwargs: as of :class:`AdversarialModule`.
     """
 

@@ -44,8 +44,8 @@ class Denoiser(nn.Module):
     Args:
         host: predicts noise.
         sampler: DDIM without noise of its own, or DPM-Solver++ of the second order.
-        steps: of denoising.
-        times: of the noise in training.
+        steps: steps of denoising.
+        times: times of the noise in training.
         guidance: see :mod:`t2igan.models.guidance`.
 
     Attributes:
@@ -95,13 +95,13 @@ class SpaTextDiffusion(SuiteModule):
         smallest: share of the image that a told segment has at least.
         dropped: share of the training images without caption, and independently of those without map.
         both_dropped: share of those without either, beside; ours, so that the unconditional branch is well trained.
-        times: of the noise.
+        times: times of the noise.
         sampler: ``ddim`` or ``dpm-solver++``.
-        steps: of sampling.
-        guidance: of sampling; None is ``Fast`` with a scale of 3.
-        lr: of AdamW.
-        ema_decay: of the averaged weights.
-        seed: of all random numbers.
+        steps: steps of sampling.
+        guidance: guidance of sampling; None is ``Fast`` with a scale of 3.
+        lr: learning rate of AdamW.
+        ema_decay: decay of the averaged weights.
+        seed: seed of all random numbers.
 
     Attributes:
         conditioner: makes maps; loaded by :meth:`configure_model`.

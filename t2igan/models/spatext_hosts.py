@@ -193,7 +193,7 @@ def widen_first_convolution(unet: Any, channels: int) -> None:
     """Give a UNet's first convolution more input channels, with weights of zero, in place.
 
     Args:
-        unet: of diffusers.
+        unet: UNet of diffusers.
         channels: how many more.
     """
     old = unet.conv_in

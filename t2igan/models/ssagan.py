@@ -40,8 +40,8 @@ class SSAGAN(AdversarialModule):
         text_mode: see :class:`AdversarialModule`.
         lr_generator: learning rate of the generator.
         lr_discriminator: learning rate of the discriminators.
-        betas: of Adam.
-        ema_decay: of the averaged weights; the released code keeps none.
+        betas: betas of Adam.
+        ema_decay: decay of the averaged weights; the released code keeps none.
         kwargs: as of :class:`AdversarialModule`.
     """
 

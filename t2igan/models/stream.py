@@ -41,7 +41,8 @@ class ResNetCaptionEncoder(CaptionEncoder):
     Args:
         dim: width of the features.
         weights: ``imagenet`` (torchvision's, from ``checkpoints/`` or downloaded), ``random``, or a file.
-        align_corners: of the resize to 224 pixels. True is what the released code meant when it was run.
+        align_corners: alignment of corners in the resize to 224 pixels. True is what the released code meant when
+            it was run.
         renormalise: give the trunk images normalised as on ImageNet. The released GAN training does not, though
             its captioner was trained so.
         bn_mode: ``train``: the trunk's batch statistics are those of the batch while pre-training, and its
@@ -158,7 +159,7 @@ class STREAM(SuiteModule):
     """Pre-training of the captioner with its words' cross-entropy, Adam at 1e-3 (what the release points to).
 
     Args:
-        encoder: of images; it fixes the width of the word embedding.
+        encoder: encoder of images; it fixes the width of the word embedding.
         vocabulary_size: None takes the data set's.
         hidden_dim: width of the LSTM's state.
         end_token: ``<end>`` is the last word of each caption that is learnt, so the captioner knows when to stop.
@@ -166,7 +167,7 @@ class STREAM(SuiteModule):
         max_words: length of its own captions.
         lr: learning rate.
         lr_final: the rate falls to it in a straight line over the run; None keeps ``lr``.
-        forget_bias: of the decoder.
+        forget_bias: bias of the decoder.
 
     Attributes:
         decoder: made by :meth:`configure_model`.

@@ -160,7 +160,7 @@ class SuiteModule(Configured, pl.LightningModule):
         """Refuse a trainer that knows no last step.
 
         Args:
-            key: of the learning rate that follows the length of training.
+            key: key of the learning rate that follows the length of training.
 
         Raises:
             UserError: neither steps nor epochs are limited.
@@ -183,7 +183,7 @@ class SuiteModule(Configured, pl.LightningModule):
 
         Args:
             values: scalars; the same names on all devices.
-            samples: of this device.
+            samples: samples of this device.
             prog_bar: show them.
         """
         means = across.mean(torch.stack([value.detach() for value in values.values()]))
@@ -258,7 +258,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     """Read a checkpoint of the suite; nothing in the file is executed, and it must hold what was written.
 
     Args:
-        path: of the file, also ``*.safetensors``, or a name of the zoo such as ``zoo:drawn-birds/ssagan``.
+        path: path of the file, also ``*.safetensors``, or a name of the zoo such as ``zoo:drawn-birds/ssagan``.
 
     Raises:
         UserError: if the file is missing, damaged or not written by the suite.

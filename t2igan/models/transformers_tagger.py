@@ -22,7 +22,7 @@ class TransformersTagger(TokenClassifier):
     Args:
         folder: with config.json, weights and tokenizer, as ``save_pretrained`` writes them; read when training
             begins, and nothing is downloaded.
-        config: of the network as JSON; filled in, so that a checkpoint needs no folder.
+        config: config of the network as JSON; filled in, so that a checkpoint needs no folder.
         tokenizer: as JSON; the same.
     """
 

@@ -56,7 +56,7 @@ class TrecsPipeline:
 
     Args:
         tagger: labels the words; None takes the labels that narratives have.
-        retriever: of the images of ``bank``.
+        retriever: retriever of the images of ``bank``.
         bank: masks to compose with.
         composer: how.
         trace: where hulls come from.
@@ -146,7 +146,7 @@ class TrecsPipeline:
         """Images (B, 3, S, S) in [-1, 1] of canvases, on the generator's device.
 
         Args:
-            compositions: of :meth:`compose`.
+            compositions: compositions of :meth:`compose`.
             noise: (B, ``random_dim``).
             texts: words of each narrative, for generators that read text too.
             weights: averaged weights, or those that training moves.

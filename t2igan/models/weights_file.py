@@ -36,7 +36,7 @@ def write_weights(path: Path, checkpoint: dict[str, Any]) -> None:
     """Write a checkpoint's weights and what it says of itself, sealed with a digest of both.
 
     Args:
-        path: of the file, ``*.safetensors``; whole or not there.
+        path: path of the file, ``*.safetensors``; whole or not there.
         checkpoint: ``state_dict``, ``t2igan`` and other entries, all but the first plain values.
     """
     # As JSON gives it back: tuples are lists there.

@@ -25,7 +25,7 @@ class DynamicMemoryStage(nn.Module):
         channels: width C of the features and of keys and values; a memory slot has 2C.
         word_dim: width D of the words.
         residual_blocks: before the upsampling.
-        legacy_mask: of the key addressing; see :func:`t2igan.nn.attention.attend`.
+        legacy_mask: mask of the key addressing; see :func:`t2igan.nn.attention.attend`.
     """
 
     def __init__(self, channels: int, word_dim: int, residual_blocks: int, legacy_mask: bool = False) -> None:

@@ -53,7 +53,7 @@ class PatchDiscriminator(LayoutDiscriminator):
         layers: convolutions before the one that gives the logits; all but the last of them halve the side.
         scale: it looks at images whose side is so many times smaller.
         embed: bring the one-hot planes down to so many by a 1x1 convolution first; None leaves them.
-        adversarial_weight: of its adversarial loss, one by the number of discriminators in the paper.
+        adversarial_weight: weight of its adversarial loss, one by the number of discriminators in the paper.
 
     Raises:
         ValueError: more layers than any image can be halved.

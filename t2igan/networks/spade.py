@@ -28,7 +28,7 @@ class SPADE(nn.Module):
 
     Args:
         channels: width of the features.
-        planes: of the map.
+        planes: planes of the map.
         hidden: width inside the two small networks, which share their first layer (128 in the paper).
     """
 
@@ -52,7 +52,7 @@ class SPADEBlock(nn.Module):
     Args:
         channels: width of the features.
         out_channels: width of what comes out.
-        planes: of the map.
+        planes: planes of the map.
         hidden: as of :class:`SPADE`.
     """
 

@@ -47,7 +47,7 @@ class LocalAffine(Affine):
     Args:
         channels: width of the features.
         condition_dim: width of noise and sentence.
-        planes: of the projected map, occupancy among them (the last).
+        planes: planes of the projected map, occupancy among them (the last).
         hidden: width between planes and parameters.
     """
 
@@ -140,8 +140,8 @@ class SegmentDiscriminator(Discriminator):
         image_size: side of the images, a power of two.
         channels: base width.
         segment_dim: width D of the spatio-textual map.
-        side: of the grid of cells.
-        weight: of its adversarial loss.
+        side: side of the grid of cells.
+        weight: weight of its adversarial loss.
         context: halvings of the grid and back, through which each cell sees more of the image than its own
             surroundings: a colour can be judged without, a shape cannot.
     """

@@ -22,7 +22,7 @@ class Conditions(TextEmbedding):
     Text generators and discriminators take it for the :class:`TextEmbedding` that it is.
 
     Attributes:
-        layouts: of the images, at the generator's size.
+        layouts: layouts of the images, at the generator's size.
     """
 
     layouts: Layouts | None = None

@@ -38,7 +38,7 @@ class _Bound(TorchDispatchMode):
     Args:
         numbers: elements of all tensors together.
         tensors: how many tensors.
-        message: of the error.
+        message: message of the error.
     """
 
     def __init__(self, numbers: int, tensors: int, message: str) -> None:
@@ -78,7 +78,7 @@ def refuse_what_no_memory_holds(make: Callable[[], object], message: str) -> Non
 
     Args:
         make: makes them.
-        message: of the error; what may be had and is needed is added to it.
+        message: message of the error; what may be had and is needed is added to it.
 
     Raises:
         TooLarge: weights, gradients and Adam's averages of them take more than the machine's memory.

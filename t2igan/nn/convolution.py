@@ -57,8 +57,8 @@ class RepeatedConv2d(nn.Conv2d):
     What meets the same features twice may be added up before: half the products.
 
     Args:
-        channels: of the input, both times together.
-        out_channels: of the output.
+        channels: channels of the input, both times together.
+        out_channels: channels of the output.
 
     Attributes:
         summed: whether to do it so.
@@ -131,7 +131,7 @@ def convolve_by_matrix(features: Tensor, weight: Tensor, bias: Tensor | None, st
         features: (B, C, s, s).
         weight: (C', C, k, k).
         bias: (C',) or None.
-        stride: of the windows.
+        stride: stride of the windows.
         padding: zeros at each border.
 
     Returns:
@@ -153,8 +153,8 @@ class DoublingConv2d(Conv2d):
     4x4 convolution with stride 2 whose weights are sums of the nine: 16 products a place instead of 36.
 
     Args:
-        channels: of the input.
-        out_channels: of the output.
+        channels: channels of the input.
+        out_channels: channels of the output.
         bias: whether there is one.
 
     Attributes:

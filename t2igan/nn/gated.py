@@ -20,7 +20,7 @@ class ResidualBlock(nn.Module):
     """Two convolutions beside an identity; no activation after the sum.
 
     Args:
-        channels: of input and output.
+        channels: channels of input and output.
         repeated: the input's second half is its first once more, and only that is given.
     """
 

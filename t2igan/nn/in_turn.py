@@ -14,7 +14,7 @@ class BatchNorm2d(nn.BatchNorm2d):
     Each has mean and variance of its own, and the running statistics move as often: what as many passes do.
 
     Attributes:
-        rows: of each part; None: the batch is one.
+        rows: rows of each part; None: the batch is one.
     """
 
     rows: Sequence[int] | None = None

@@ -13,7 +13,7 @@ def caption_noise(caption_ids: Tensor, dim: int, seed: int, draw: int = 0) -> Te
     Args:
         caption_ids: int64 (B,).
         dim: width Z of the noise.
-        seed: of the evaluation.
+        seed: seed of the evaluation.
         draw: 0 for the first image of a caption, 1 for the second, ...
     """
     rows = [

@@ -34,9 +34,9 @@ def step_seed(seed: int, step: int, rank: int) -> int:
     """Seed of torch's generators for one step on one device; no two of them alike, 64 bits wide.
 
     Args:
-        seed: of the run, at least 0.
+        seed: seed of the run, at least 0.
         step: number of the training batch, counted from 0 over the whole run.
-        rank: of the device.
+        rank: rank of the device.
     """
     return _mixed(seed, step, rank)
 
@@ -59,7 +59,7 @@ class StepRandom:
     """The random numbers of one training step for some consecutive samples.
 
     Attributes:
-        seed: of the run, at least 0.
+        seed: seed of the run, at least 0.
         step: number of the training batch, counted from 0 over the whole run.
         first: place of the first sample in the batch of all devices.
     """

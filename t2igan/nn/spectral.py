@@ -17,10 +17,10 @@ class SpectralConv2d(nn.Module):
     ``spectral_norm`` does the same, but names its tensors otherwise.
 
     Args:
-        channels: of the input.
-        out_channels: of the output.
+        channels: channels of the input.
+        out_channels: channels of the output.
         kernel: side of the kernel.
-        stride: of the kernel.
+        stride: stride of the kernel.
         padding: zeros at each border.
         legacy_power_iteration: as released: u and v move in every forward, in eval mode too, and under the graphs
             of earlier forwards, whose gradients then are those of the latest u and v. Results depend on how often

@@ -13,7 +13,7 @@ def contact_sheet(store: Store, most: int = 12, columns: int = 6, cell_pixels: i
 
     Args:
         store: where they come from.
-        most: of each split, at most.
+        most: images of each split, at most.
         columns: images in a row.
         cell_pixels: longer side at which an image is shown.
     """

@@ -69,7 +69,7 @@ def steps_sheet(steps: Steps, bank: MaskBank, cell_pixels: int = 220) -> Image.I
     """Words coloured by their labels; then trace and hulls, retrieved masks, canvas, image, gold map, real image.
 
     Args:
-        steps: of one narrative.
+        steps: steps of one narrative.
         bank: that the masks are of.
         cell_pixels: side of each image.
     """

@@ -27,7 +27,7 @@ def with_legend(sheet: Image.Image, colormap: str, low: str, high: str) -> Image
     """A sheet with a bar beneath it that says what the colours stand for.
 
     Args:
-        sheet: of heat.
+        sheet: sheet of heat.
         colormap: its colours.
         low: what the colour of 0 means.
         high: what the colour of 1 means.

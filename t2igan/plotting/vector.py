@@ -20,11 +20,11 @@ def curve_svg(
     """One panel: the raw values faint, their moving average strong.
 
     Args:
-        rows: of the log.
+        rows: rows of the log.
         key: column to draw.
         step_key: column of the horizontal axis.
         smoothing: share of the curve over which it is averaged.
-        title: of the panel; default: the column's name.
+        title: title of the panel; default: the column's name.
 
     Returns:
         An ``<svg>`` element, None where the column holds no number.

@@ -70,7 +70,7 @@ def measure_peaks(device: torch.device, dtype: torch.dtype = torch.float32) -> d
 
     Args:
         device: to be measured, with the threads that it has now.
-        dtype: of the factors.
+        dtype: dtype of the factors.
     """
     convolution = max(_convolution_rate(*shape, device, dtype) for shape in SHAPES[device.type])
     matrix = max(_matrix_rate(side, device, dtype) for side in SIDES[device.type])

@@ -32,7 +32,7 @@ class PartClock:
         device: that computes.
 
     Attributes:
-        seconds: of each part so far.
+        seconds: seconds of each part so far.
         running: whether time is taken.
     """
 

@@ -50,7 +50,7 @@ def side_by_side(
     """CPU time of both ways, batch by batch in turn, so that both meet the same machine.
 
     Args:
-        data: of the store.
+        data: data of the store.
         images: folder of the original files; None to leave the released way out.
         count: images read either way.
         device: where crop, flip and pyramid of the store's images are computed.
@@ -194,7 +194,7 @@ def read_epoch(
     """Read a shuffled epoch with the workers of ``data``.
 
     Args:
-        data: of the store.
+        data: data of the store.
         device: where crop and flip are computed.
         told: is given the rates of each share of the epoch as soon as it is read.
 

@@ -16,7 +16,7 @@ def repeat_store(store_path: Path, out: Path, records: int) -> None:
     """Write a store whose training split is another's, repeated; each copy has its own name and its own bytes.
 
     Args:
-        store_path: of the small store.
+        store_path: path of the small store.
         out: path of the large one.
         records: training images of the large one.
     """

@@ -84,7 +84,7 @@ class Bar:
         name: to the left of it.
         length: in the unit of the axis.
         words: to the right of it.
-        colour: of it.
+        colour: its colour.
     """
 
     name: str

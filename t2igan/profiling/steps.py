@@ -23,7 +23,7 @@ class Part:
     """One part of a step.
 
     Attributes:
-        name: of the network, loss or chore.
+        name: name of the network, loss or chore.
         seconds: a step.
         gflop: 10^9 floating point operations a step, of convolutions, matrix products and LSTMs.
     """
@@ -40,12 +40,12 @@ class Profile:
     Attributes:
         subject: what was trained.
         device: in words.
-        threads: of the process.
-        precision: of the trainer.
+        threads: threads of the process.
+        precision: precision of the trainer.
         images: a step.
-        step_seconds: of each step that was run without the clock.
+        step_seconds: seconds of each step that was run without the clock.
         peak_megabytes: most memory during those steps.
-        parts: of a step with the clock, the longest first.
+        parts: parts of a step with the clock, the longest first.
         peaks: GFLOP/s of the device in a convolution and in a matrix product, measured in the same run.
     """
 

@@ -26,8 +26,8 @@ def write_synthetic_store(
     """Write a store of noise under random captions.
 
     Args:
-        path: of the store.
-        name: of the data set that it stands in for.
+        path: path of the store.
+        name: name of the data set that it stands in for.
         image_size: training resolution.
         images: training images; half as many test images.
         words: vocabulary, :data:`END` first; None: as many made-up words as CUB has.
@@ -58,8 +58,8 @@ def write_scenes_store(path: Path, name: str, image_size: int, images: int) -> N
     """Write a store of drawn scenes: with captions, layouts and narratives.
 
     Args:
-        path: of the store; raw files are left beside it.
-        name: of the data set that it stands in for.
+        path: path of the store; raw files are left beside it.
+        name: name of the data set that it stands in for.
         image_size: training resolution.
         images: training images; half as many test images.
     """
@@ -73,7 +73,7 @@ def save_untrained(module: SuiteModule, words: list[str], path: Path) -> None:
     """Write the checkpoint of a module as it is before its first step.
 
     Args:
-        module: of the suite, not set up yet.
+        module: module of the suite, not set up yet.
         words: vocabulary, :data:`END` first.
         path: to write.
     """

@@ -39,7 +39,7 @@ class BoardRow:
     Attributes:
         name: told apart from the others of the table.
         records: one for each run.
-        labels: of the runs.
+        labels: labels of the runs.
     """
 
     name: str
@@ -99,7 +99,7 @@ class Board:
 
     Attributes:
         dataset: name of the data set.
-        fingerprint: of its store.
+        fingerprint: fingerprint of its store.
         protocol: name.
         protocol_hash: what all rows share.
         count: images that differ, of each row but the real images.

@@ -22,10 +22,10 @@ class Exported:
 
     Attributes:
         name: by which they are loaded: a name of the zoo, or a path.
-        file: of the weights.
+        file: file of the weights.
         module: as it is loaded from there.
         sheet: whether samples lie beside it.
-        records: of this module.
+        records: records of this module.
     """
 
     name: str

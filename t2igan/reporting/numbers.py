@@ -34,7 +34,7 @@ class Summary:
     """A metric over the runs of one row.
 
     Attributes:
-        values: of each run that has it, in the order of the runs.
+        values: values of each run that has it, in the order of the runs.
         mean: over runs.
         spread: sample standard deviation over runs; of a single run its own, None where it has none.
         over: what the spread is over; ``seeds`` for that over runs, None without a spread.
@@ -85,7 +85,7 @@ def format_number(name: str, value: float, spread: float | None = None, share: b
     """A number of a metric.
 
     Args:
-        name: of the metric.
+        name: name of the metric.
         value: as recorded.
         spread: as recorded.
         share: whether it is shown in per cent.
@@ -108,7 +108,7 @@ def interval_notes(records: Sequence[ResultRecord], repeated: bool) -> list[str]
     """What the intervals of a table are.
 
     Args:
-        records: of the table.
+        records: records of the table.
         repeated: whether some row is of several runs.
     """
     having = [one for one in records if any(value.low is not None for value in one.metrics.values())]

@@ -34,8 +34,8 @@ class Difference:
 
     Attributes:
         column: metric and network.
-        first: of the one.
-        second: of the other.
+        first: value of the one.
+        second: value of the other.
         value: first minus second; over the paired runs where they are paired.
         ends: its confidence interval, None without one.
         over: what that is over, a key of ``NOTES``.
@@ -57,7 +57,7 @@ class Comparison:
         board: that they are rows of.
         first: the one.
         second: the other.
-        differences: of each metric that both have.
+        differences: differences of each metric that both have.
     """
 
     board: Board

@@ -81,7 +81,7 @@ class PublishedNumber:
         value: as published; R-precision in per cent.
         spread: as published.
         rounded: whether the source gives it as a round number only.
-        protocol: of the suite, that is nearest to what the source says; None where it says too little.
+        protocol: protocol of the suite, that is nearest to what the source says; None where it says too little.
         but: (key, text) of what the source does otherwise than that protocol, or does not say.
         source: where it was published.
         link: to it.
@@ -141,11 +141,11 @@ class Block(FromFile):
     Attributes:
         source: see :class:`PublishedNumber`, as the others.
         rows: systems with the values of their metrics.
-        certainty: of all rows.
+        certainty: certainty of all rows.
         link: to the source.
-        protocol: of rows that name none.
-        but: of all rows.
-        note: of all rows.
+        protocol: protocol of rows that name none.
+        but: differences of all rows.
+        note: note of all rows.
         test_images: where they are not those of the whole file.
     """
 

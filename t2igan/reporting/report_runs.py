@@ -53,7 +53,7 @@ class RunPage:
     """One run.
 
     Attributes:
-        name: of its folder.
+        name: name of its folder.
         folder: path.
         quality: ``<svg>`` elements of scores while it trained, against steps and against images seen.
         curves: ``<svg>`` elements of all else.
@@ -83,8 +83,8 @@ def read_run(folder: Path, rows: Rows) -> RunPage:
     """Collect what is there.
 
     Args:
-        folder: of the run.
-        rows: of its curves.
+        folder: folder of the run.
+        rows: rows of its curves.
     """
     notes: list[str] = []
     sheets = sorted((folder / "samples").glob("step_*.png"))

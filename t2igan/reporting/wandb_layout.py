@@ -38,7 +38,7 @@ class Section:
     """Panels that stand together.
 
     Attributes:
-        name: of the group.
+        name: name of the group.
         panels: in their order.
     """
 

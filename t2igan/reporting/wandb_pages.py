@@ -24,7 +24,7 @@ def opened(folder: Path, mode: Mode, **settings: Any) -> Iterator[Any]:
     Args:
         folder: wandb's files lie in it.
         mode: whether they are sent at once.
-        **settings: of ``wandb.init``; None is left to wandb.
+        **settings: settings of ``wandb.init``; None is left to wandb.
 
     Yields:
         The run.
@@ -59,8 +59,8 @@ def log_scores(record: ResultRecord, mode: Mode) -> None:
     """Put a record into the summary of the run that was scored; of one that wandb does not know into a new run.
 
     Args:
-        record: of ``evaluate``.
-        mode: of wandb.
+        record: record of ``evaluate``.
+        mode: mode of wandb.
     """
     subject = record.subject
     folder = run_folder_of(subject.path) if subject.kind == "checkpoint" and subject.path else None
@@ -102,8 +102,8 @@ def log_report(
         tables: leaderboards.
         sheets: PNG files by the name of their training.
         page: index.html, None for none.
-        folder: of the report; wandb's files lie in it.
-        mode: of wandb.
+        folder: folder of the report; wandb's files lie in it.
+        mode: mode of wandb.
 
     Returns:
         Entity (empty offline) and project.

@@ -33,8 +33,8 @@ def refine(
         noisy: int64 (T,) of each, see :func:`t2igan.layout.hulls.noisy_labels`.
         shown: labels of each one's image, see :func:`shown_labels`.
         labels: their names.
-        rounds: of IBM model 1.
-        exponent: of the moves in decoding.
+        rounds: rounds of IBM model 1.
+        exponent: exponent of the moves in decoding.
 
     Raises:
         UserError: all images show the same labels, so that none tells anything.

@@ -48,7 +48,7 @@ def ibm_model_1(
         shown: labels of each narrative's image, each label once.
         words: size of the vocabulary.
         labels: number of labels.
-        rounds: of expectation and maximisation, from the uniform table.
+        rounds: rounds of expectation and maximisation, from the uniform table.
         smoothing: added to each expected count of the last round.
     """
     word, label, count, group = _cooccurrences(narratives, shown)
@@ -137,7 +137,7 @@ class LabelHMM:
         Args:
             narratives: words of each.
             allowed: labels that each may use, at least one; None allows all of them everywhere.
-            exponent: of the transitions; a large one makes long runs.
+            exponent: exponent of the transitions; a large one makes long runs.
         """
         labels = len(self.emissions)
         order = np.argsort([-len(narrative) for narrative in narratives], kind="stable")

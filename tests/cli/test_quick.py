@@ -50,7 +50,7 @@ def test_every_option_has_its_text():
         ("sample --chekpoint x --out y", "'chekpoint' is not an option (did you mean checkpoint?)"),
         ("sample --check x --out y", "'check' is not an option"),
         ("profile --config a.yaml --set --trainer.max_steps=1 --step 2", "'step' is not an option"),
-        ("sample", "--checkpoint is missing: of a generator"),
+        ("sample", "--checkpoint is missing: checkpoint of a generator"),
         ("evaluate --checkpoint x --store y", "--protocol is missing"),
         ("fit --config c.yaml --trainer.max_step 3", "did you mean trainer.max_steps?"),
         ("fit --config c.yaml --modle SSAGAN", "'modle' is not an option (did you mean model?)"),

@@ -22,7 +22,7 @@ def make_launcher(settings: Mapping[str, Any], folder: Path) -> Launcher:
 
     Args:
         settings: ``kind`` and that launcher's options.
-        folder: of the plan.
+        folder: folder of the plan.
 
     Raises:
         UserError: no such kind, no such option, or the launcher's package is missing.

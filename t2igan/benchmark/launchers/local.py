@@ -16,7 +16,7 @@ class LocalLauncher(Launcher):
     """Several steps at a time, each with its share of the cores.
 
     Args:
-        folder: of the plan.
+        folder: folder of the plan.
         jobs: the most steps at a time, on a machine without GPUs at most one a core; None: one a GPU, or one.
         gpus: numbers of the GPUs to use; None: all that are visible. A step has one; with none, all see the same.
     """

@@ -26,8 +26,8 @@ class RayLauncher(Launcher):
     The nodes must see this folder under the same path and have t2igan installed.
 
     Args:
-        folder: of the plan.
-        address: of a cluster, ``auto`` for the one on this machine; None starts one of this machine's own.
+        folder: folder of the plan.
+        address: address of a cluster, ``auto`` for the one on this machine; None starts one of this machine's own.
         cpus: cores a step.
         gpus: GPUs of a step that trains or scores.
 

@@ -24,12 +24,12 @@ class SlurmLauncher(Launcher):
     The nodes must see this folder and this Python environment under the same paths.
 
     Args:
-        folder: of the plan.
-        partition: of the cluster; None takes its default.
+        folder: folder of the plan.
+        partition: partition of the cluster; None takes its default.
         minutes: limit of a job; one that meets it is queued again and goes on from its last checkpoint.
         cpus: cores a step.
         gpus: GPUs of a step that trains or scores.
-        memory_gb: of a step; None takes the cluster's default.
+        memory_gb: memory of a step; None takes the cluster's default.
         jobs: the most steps in the queue at a time.
         setup: shell lines run before a step, e.g. ``module load cuda``.
         options: further options of sbatch, e.g. ``{account: vision}``.

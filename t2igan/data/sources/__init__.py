@@ -43,7 +43,7 @@ def make_source(kind: Kind, root: str | Path, split: str | None = None, **option
         kind: which reader.
         root: the folder of the data set; of ``"folder"``: of its images.
         split: see the reader; default: the reader's.
-        **options: of the reader, :class:`CUBSource`, :class:`COCOSource`, :class:`ScenesSource` or
+        **options: options of the reader, :class:`CUBSource`, :class:`COCOSource`, :class:`ScenesSource` or
             :class:`FolderSource`. Drawn birds are read as CUB; ``config``, ``workers`` and ``progress`` of
             :func:`~t2igan.data.sources.drawn_birds.source.write_drawn_birds` and
             :func:`~t2igan.data.sources.scenes.source.write_scenes` tell how birds and scenes are drawn, where they

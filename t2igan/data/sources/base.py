@@ -99,8 +99,8 @@ class Findings:
     """What is wrong with a raw data set, gathered so that it can be said all at once.
 
     Attributes:
-        faults: of the files that describe the data set; what they mean cannot be known.
-        problems: of single images and captions, which can be left out.
+        faults: faults of the files that describe the data set; what they mean cannot be known.
+        problems: problems of single images and captions, which can be left out.
         notes: what is odd, but kept.
     """
 

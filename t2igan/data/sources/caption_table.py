@@ -29,7 +29,7 @@ def read_rows(path: Path, columns: Sequence[str], findings: Findings) -> list[Ca
     A line of JSON may have ``captions``, a list, instead of ``caption``; it becomes several rows.
 
     Args:
-        path: of the file, UTF-8 with or without a byte order mark.
+        path: path of the file, UTF-8 with or without a byte order mark.
         columns: those that must be there; others may be.
         findings: gets the faults of single lines.
 

@@ -39,8 +39,8 @@ def read_captions(path: Path, folder: str, limit: int, findings: Findings) -> li
     """The images of a ``captions_*.json`` in its order, each with its captions by ascending annotation id.
 
     Args:
-        path: of the file.
-        folder: of the images.
+        path: path of the file.
+        folder: folder of the images.
         limit: captions kept of each image, the first ones that have a word.
         findings: gets what is wrong.
 

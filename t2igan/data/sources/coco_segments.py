@@ -87,7 +87,7 @@ class LayoutFiles:
 
         Args:
             number: COCO's id.
-            name: of the image file, without folder and extension.
+            name: name of the image file, without folder and extension.
         """
         known = self._instances.get(number) or self._panoptic.get(number)
         stuff = next((self._stuff[each] for each in (name, f"{number:012d}") if each in self._stuff), None)
@@ -129,7 +129,7 @@ def read_instances(path: Path, findings: Findings) -> dict[int, RawLayout]:
     ``description`` where it has one (a key of ours), else "a {category}".
 
     Args:
-        path: of the file.
+        path: path of the file.
         findings: gets what is wrong: annotations that cannot be used are left out.
 
     Raises:
@@ -198,7 +198,7 @@ def read_panoptic(path: Path, findings: Findings) -> dict[int, RawLayout]:
     """The segments of the images of a ``panoptic_*.json``, by the image's id.
 
     Args:
-        path: of the file; the PNG files are in the folder of the same name without ``.json``.
+        path: path of the file; the PNG files are in the folder of the same name without ``.json``.
         findings: gets what is wrong: images and segments that cannot be used are left out.
 
     Raises:

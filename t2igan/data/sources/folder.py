@@ -41,7 +41,7 @@ class FolderSource:
             ``class`` if there is one, else each image is a class of its own.
         split: another table, with ``image`` and ``split``, the name of the column, or a number, the share of the
             images that are drawn for the test; default: the column ``split`` if there is one, else 0.1.
-        seed: of the draw; an image's place in it depends on its name only.
+        seed: seed of the draw; an image's place in it depends on its name only.
         captions_per_image: captions kept of each image, the first ones of the table; default: all.
 
     Raises:

@@ -14,7 +14,7 @@ def read_narratives(folder: Path, images: Collection[str], findings: Findings) -
     """The packed narratives of every image, those of all files of a folder one after another.
 
     Args:
-        folder: of the ``.jsonl`` files.
+        folder: folder of the ``.jsonl`` files.
         images: ids of the images that are wanted.
         findings: gets the lines that are no narratives, and what is odd about others.
 

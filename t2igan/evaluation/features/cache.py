@@ -31,7 +31,7 @@ class Shelf:
     """The rows of one content address.
 
     Args:
-        folder: of the whole cache.
+        folder: folder of the whole cache.
         content: plain values that the rows depend on.
 
     Raises:
@@ -105,7 +105,7 @@ def shelf_for(folder: Path | None, content: object, network: Sequence[object]) -
     """The shelf of the rows that a network makes of images.
 
     Args:
-        folder: of the cache, None for none.
+        folder: folder of the cache, None for none.
         content: all that the images depend on, None where that has no name.
         network: all that its rows depend on beside the image.
     """

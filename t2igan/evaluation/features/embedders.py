@@ -33,7 +33,7 @@ class Embedder(ABC):
 
     Attributes:
         name: for the records.
-        sha256: of the weights.
+        sha256: sha256 of the weights.
         source: whether it sees images as stored (8 bits) or as generated, where they were generated.
     """
 
@@ -107,7 +107,7 @@ class ScoringDamsm:
 
     Attributes:
         label: for the names of values.
-        sha256: of its config, vocabulary and weights.
+        sha256: sha256 of its config, vocabulary and weights.
         module: the DAMSM.
         origin: released files that it was imported from, empty for one that was trained here.
     """

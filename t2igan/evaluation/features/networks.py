@@ -53,8 +53,8 @@ class NetworkOptions:
         skip_missing: leave out metrics whose networks are not there, and say so in the record.
         cache: folder where the rows of networks are kept, None to keep none.
         clip: folder of a CLIP, None for none.
-        encoder: of SpaText's distances: folder of a CLIP or checkpoint of a SegmentEncoder, None for none.
-        segmenter: of local IoU: folder of transformers or checkpoint of a Segmenter, None for none.
+        encoder: encoder of SpaText's distances: folder of a CLIP or checkpoint of a SegmentEncoder, None for none.
+        segmenter: segmenter of local IoU: folder of transformers or checkpoint of a Segmenter, None for none.
         bootstrap: replicates for the confidence intervals where the protocol asks for none, 0 for none.
     """
 

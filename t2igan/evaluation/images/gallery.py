@@ -25,7 +25,7 @@ class Gallery:
         store: the data set.
         split: ``train`` or ``test``.
         size: side that centre crops are brought to, at most the store's.
-        needs: of ``layouts`` and ``narratives``, what an image must have; others are left out.
+        needs: those of ``layouts`` and ``narratives`` that an image must have; others are left out.
 
     Attributes:
         split: the images that have what is needed.
@@ -105,7 +105,8 @@ def join_tags(narratives: Sequence[Narrative], tagged: Sequence[Narrative]) -> t
 
     Args:
         narratives: what is to have labels.
-        tagged: of :func:`t2igan.layout.narratives.read_tagged`; of the same image and annotator, and as many words.
+        tagged: narratives of :func:`t2igan.layout.narratives.read_tagged`; of the same image and annotator,
+            and as many words.
     """
     tags = {each.key: each.tags for each in tagged if each.tags is not None}
     fitting = [len(tags.get(each.key, ())) == len(each.words) for each in narratives]
@@ -117,7 +118,7 @@ def released_narratives(gallery: Gallery, files: str) -> list[tuple[int, Narrati
     """Narratives of TReCS's released files with the number of each one's image in the gallery, known by COCO's.
 
     Args:
-        gallery: of COCO images.
+        gallery: gallery of COCO images.
         files: beginning of their names, see :func:`t2igan.layout.narratives.read_tagged`.
 
     Raises:

@@ -63,10 +63,10 @@ def caption_tokens(split: ImageSplit, captions: Numbers, words: int, seed: int) 
     """Captions as :class:`t2igan.data.datasets.EvaluationItems` gives them, without reading their images.
 
     Args:
-        split: of the captions.
+        split: split of the captions.
         captions: caption ids.
         words: the most words of a caption.
-        seed: of the choice of words.
+        seed: seed of the choice of words.
 
     Returns:
         int64 (B, T), 0 = padding, and int64 (B,) lengths.
@@ -137,7 +137,7 @@ def generate_images(
 
     Args:
         module: draws; on ``device``.
-        split: of the captions.
+        split: split of the captions.
         plan: all images of the evaluation.
         protocol: gives words, noise, weights and quantisation.
         numbers: which images of the plan to draw.
@@ -174,7 +174,7 @@ def layouts_of(
 
     Args:
         module: requires them, or not.
-        split: of the captions.
+        split: split of the captions.
         protocol: says whether whole layouts are told, or some of their segments.
         captions: int64 (B,).
         window: side of the stored images' crop.

@@ -107,7 +107,7 @@ def sweep_of(template: str, vocabulary: Vocabulary) -> Sweep:
 
     Args:
         template: with one or two slots; ``{colour}`` and ``{part}`` stand for those that the vocabulary has.
-        vocabulary: of the checkpoint.
+        vocabulary: vocabulary of the checkpoint.
 
     Raises:
         UserError: there are no slots, more than two, or one has no words.
@@ -142,7 +142,7 @@ class Sampler:
 
     Args:
         module: generates; in eval mode, on its device.
-        name: of the checkpoint, for errors.
+        name: name of the checkpoint, for errors.
         weights: averaged weights, or those that training moved.
 
     Raises:

@@ -40,7 +40,7 @@ def whole_layouts(split: ImageSplit, window: int, size: int, captions: Numbers) 
     """The layouts of the centre crops of some captions' images.
 
     Args:
-        split: of the captions.
+        split: split of the captions.
         window: side of the crops.
         size: side that they are brought to.
         captions: caption ids.

@@ -86,7 +86,7 @@ class FIDInfinity(FeatureMetric, Features):
     Attributes:
         points: subsets of growing size through which the line in 1 / N is fitted.
         smallest: images of the smallest subset.
-        seed: of the subsets.
+        seed: seed of the subsets.
     """
 
     name: ClassVar[str] = "fid-infinity"

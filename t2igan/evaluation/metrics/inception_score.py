@@ -21,7 +21,7 @@ class ISClassifier(FeatureMetric):
     Attributes:
         splits: parts over which mean and spread are taken.
         drop_remainder: parts of exactly N // splits images.
-        seed: of the order in which images are cut into parts.
+        seed: seed of the order in which images are cut into parts.
         temperature: the logits are divided by it (IS* of TISE).
         order: ``shuffled``, or ``numbered``: as the images are numbered.
         loader_batch: images beyond the last whole batch of this size are not scored, 0 scores all.

@@ -18,8 +18,8 @@ class KID(FeatureMetric, Features):
     Attributes:
         subsets: how many.
         subset_size: samples of each side in a subset.
-        degree: of the polynomial kernel.
-        seed: of the subsets.
+        degree: degree of the polynomial kernel.
+        seed: seed of the subsets.
     """
 
     name: ClassVar[str] = "kid"

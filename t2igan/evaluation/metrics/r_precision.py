@@ -33,7 +33,7 @@ class Matching(CaptionMetric):
         fold_mode: see :func:`t2igan.metrics.r_precision.fold_statistics`.
         negatives: which captions may be mismatching ones; ``fixed``: of other images, and the same for every
             image of a caption.
-        seed: of mismatching captions, of the folds and of the control.
+        seed: seed of mismatching captions, of the folds and of the control.
     """
 
     # 2: candidates belong to caption and draw, ties count as their chance to come first.

@@ -35,7 +35,7 @@ class GlobalDistance(CaptionMetric):
     """1 - cosine of image and caption with a joint encoder, mean over images; beside it with shuffled captions.
 
     Attributes:
-        seed: of the shuffling.
+        seed: seed of the shuffling.
     """
 
     name: ClassVar[str] = "global-distance"
@@ -64,7 +64,7 @@ class LocalDistance(SegmentMetric):
     """1 - cosine of the crop of each told segment and its text with a joint encoder, mean over segments.
 
     Attributes:
-        seed: of the shuffling: the segments of another image, masks and texts, are held against the image.
+        seed: seed of the shuffling: the segments of another image, masks and texts, are held against the image.
     """
 
     name: ClassVar[str] = "local-distance"

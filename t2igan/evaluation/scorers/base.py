@@ -32,7 +32,7 @@ class Setting:
         store: the data set.
         plan: all images.
         distinct: bool (N,), False for images that an earlier number of the plan has shown already.
-        supply: of networks and files.
+        supply: supply of networks and files.
         options: what does not change the numbers.
         device: where to score.
         progress: is told (stage, done, total).
@@ -65,7 +65,8 @@ class Scorer(ABC):
     Attributes:
         title: names it where it fails.
         embedder: the network.
-        network_sha256: of the network and of what else tells values apart; values of different ones do not compare.
+        network_sha256: sha256 of the network and of what else tells values apart; values of different ones do
+            not compare.
         wanted: bool (N,), the images whose rows it takes.
         wants_reference: whether it takes the reference's rows too.
         notes: what a reader of the values should know, once they are there.
@@ -101,7 +102,7 @@ def measured(
     """A value for the record, with its confidence interval and replicates where a bootstrap is wanted.
 
     Args:
-        estimate: of the metric.
+        estimate: estimate of the metric.
         network_sha256: see :class:`Scorer`.
         setting: gives confidence and seed.
         samples: int64, tells the images apart that the estimate is of.

@@ -64,7 +64,7 @@ class SegmentEmbedder(Embedder):
     Args:
         network: gives what values are made of.
         setting: tells the segments.
-        seed: of the shuffling.
+        seed: seed of the shuffling.
     """
 
     def __init__(self, network: Embedder, setting: Setting, seed: int) -> None:

@@ -14,8 +14,8 @@ class Choice:
 
     Attributes:
         metric: name of the score.
-        value: of it.
-        step: of the training.
+        value: its value.
+        step: step of the training.
         protocol: name of the protocol.
         selection: ``test``, or ``val-classes``.
     """

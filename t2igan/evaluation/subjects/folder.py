@@ -61,7 +61,7 @@ class FolderContent:
         images: the image of the split that each stands for.
         captions: the caption of each, ``UNKNOWN`` where the name does not tell. Of a data set of narratives, its
             narrative.
-        turns: of each file the numbers of its sample and pass, as far as the name tells.
+        turns: numbers of sample and pass of each file, as far as the name tells.
         expected: images of the split, or its narratives where the names tell those.
         missing: keys without a file.
         unexpected: files that belong to no key.
@@ -185,7 +185,7 @@ def scan_folder(folder: Path, split: StoreSplit, pattern: str | None = None) -> 
 
     Args:
         folder: searched with all folders below it.
-        split: of the data set that the images are drawings of.
+        split: split of the data set that the images are drawings of.
         pattern: see :func:`compile_pattern`. Default: the image's key, with ``_c<j>`` behind it for the image's
             j-th caption, and with ``_s<i>`` or ``_s<i>_<pass>`` behind that; or COCO's ``<image>_<annotation>``.
 
@@ -235,7 +235,7 @@ class ImageFolder(Subject):
 
     Args:
         folder: path.
-        split: of the data set that they are drawings of.
+        split: split of the data set that they are drawings of.
         coverage: the share of the split's images, or narratives, that must have a drawing.
         pattern: how the files are named, see :func:`scan_folder`.
 

@@ -105,7 +105,7 @@ def load_checkpoint_subject(path: str | Path, weights: str, prior: bool = True) 
     """The subject in a checkpoint.
 
     Args:
-        path: of the checkpoint.
+        path: path of the checkpoint.
         weights: averaged weights, or those that training moved.
         prior: False takes SpaText's prior from it: texts stand for themselves.
 
@@ -164,8 +164,8 @@ def build_untrained_subject(path: str | Path, seed: int, damsm: DAMSM | None = N
     """What the training that gave a checkpoint began with: its config built anew.
 
     Args:
-        path: of the checkpoint; only its config and vocabulary are used.
-        seed: of the new weights.
+        path: path of the checkpoint; only its config and vocabulary are used.
+        seed: seed of the new weights.
         damsm: gives the text encoder where the config takes it from a DAMSM.
 
     Raises:

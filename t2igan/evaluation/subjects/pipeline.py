@@ -45,7 +45,7 @@ class PipelineFile(FromFile):
         retriever: ``tfidf``, the checkpoint of a DAMSM, or the folder of a CLIP.
         trace: where hulls come from: ``real``, ``oracle`` or ``none``.
         k: retrieved images whose masks are candidates.
-        scale: of things: ``kept`` or ``fitted``.
+        scale: scale of things: ``kept`` or ``fitted``.
     """
 
     tagger: str
@@ -98,7 +98,7 @@ class LoadedPipeline:
 
     Attributes:
         pipeline: ready to run.
-        generator: of the pipeline.
+        generator: generator of the pipeline.
         parts: sha256 (hex) of each part's content by name; ``bank`` is a store's fingerprint.
         options: the choices of its file that are no part.
     """
@@ -148,8 +148,8 @@ class PipelineSubject(Subject):
     The j-th caption of an image stands for its j-th narrative, beginning anew after the last.
 
     Args:
-        path: of the YAML file.
-        weights: of the generator, ``ema`` or ``raw``.
+        path: path of the YAML file.
+        weights: weights of the generator, ``ema`` or ``raw``.
     """
 
     has_floats = True

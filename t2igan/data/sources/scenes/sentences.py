@@ -92,7 +92,7 @@ def describe(segment: Stuff | Thing, rng: np.random.Generator, detail: float = 0
     """A free text of one segment, such as "a small red bird with blue wings".
 
     Args:
-        segment: of a scene.
+        segment: segment of a scene.
         rng: source of the choices.
         detail: how often a thing's second colour is told.
     """

@@ -22,9 +22,9 @@ class Shape:
     """One filled outline or one stroke.
 
     Attributes:
-        tone: of the fill, see ``GLASS``.
+        tone: tone of the fill, see ``GLASS``.
         points: float (N, 2).
-        width: of a stroke; 0 fills the outline.
+        width: width of a stroke; 0 fills the outline.
         rim: whether a dark line runs round it.
     """
 

@@ -95,7 +95,7 @@ class _Told:
 
     Attributes:
         captions: short ones.
-        annotations: of its segments, as JSON without ids.
+        annotations: annotations of its segments, as JSON without ids.
         narratives: lines of Localized Narratives.
         tagged: id, words and tags of each narrative.
         facts: what the scene is.

@@ -104,7 +104,7 @@ class Stuff:
         name: in COCO-Stuff.
         look: see ``LOOKS``.
         level: its upper edge, or the height at which it stands, as a share of the frame from the top.
-        spots: of trees and houses: x, foot and width of each.
+        spots: spots of trees and houses: x, foot and width of each.
         second: colour of a house's roof.
     """
 
