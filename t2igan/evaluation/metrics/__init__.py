@@ -5,6 +5,7 @@ from pkgutil import iter_modules
 
 from t2igan.errors import UserError
 from t2igan.evaluation.metrics.base import METRICS, ScoredMetric, register, shown
+from t2igan.spelling import nearest
 from t2igan.user_modules import find_user_module
 
 for _module in iter_modules(__path__):
@@ -24,7 +25,10 @@ def find_metric(class_path: str) -> type[ScoredMetric]:
     """
     module, _, name = class_path.rpartition(".")
     find_user_module(module)
-    kind = getattr(import_module(module), name, None)
+    known = vars(import_module(module))
+    if name not in known:
+        raise UserError(f"{module} has no class {name!r}{nearest(name, known)}")
+    kind = known[name]
     if not (isinstance(kind, type) and issubclass(kind, ScoredMetric)):
         raise UserError(f"{class_path} is no metric: derive it from FeatureMetric or ScoredMetric")
     try:
