@@ -108,8 +108,7 @@ def report(
         written.append(page)
     if wandb is not None:
         written.append(_to_wandb(tables, curves, page, folder, wandb))
-    _print(tables, [*notes, *reproduced])
-    _print_comparisons(pair)
+    _print(tables, [*notes, *reproduced], pair)
     console.print("wrote " + ", ".join(str(path) for path in written), soft_wrap=True, markup=False)
     if page:
         console.print(f"next: open {page}", soft_wrap=True, markup=False)
@@ -131,13 +130,6 @@ def _written_tables(
         text = PREAMBLE + "\n".join(_latex(tables, pair))
         (folder / "scores.tex").write_text(text, encoding="utf-8")
         yield folder / "scores.tex"
-
-
-def _print_comparisons(pair: Sequence[Comparison]) -> None:
-    for one in pair:
-        console.print(grid_table(one.title, one.grid()))
-        for note in one.notes:
-            console.print(note, soft_wrap=True, markup=False)
 
 
 def _compared(tables: Sequence[Board], names: Sequence[str] | None) -> list[Comparison]:
@@ -276,7 +268,7 @@ def _scores(tables: Sequence[Board], path: Path) -> Path:
     return path
 
 
-def _print(tables: Sequence[Board], notes: Sequence[str]) -> None:
+def _print(tables: Sequence[Board], notes: Sequence[str], pair: Sequence[Comparison]) -> None:
     for board in tables:
         console.print(rich_table(board, console.width))
         for note in board.footnotes:
@@ -294,6 +286,10 @@ def _print(tables: Sequence[Board], notes: Sequence[str]) -> None:
         console.print(text, soft_wrap=True, markup=False)
     for note in notes:
         console.print(note, soft_wrap=True, markup=False)
+    for one in pair:
+        console.print(grid_table(one.title, one.grid()))
+        for note in one.notes:
+            console.print(note, soft_wrap=True, markup=False)
 
 
 def _curves_and_samples(run_folder: Path, rows: list[dict[str, float]], folder: Path) -> list[Path]:
