@@ -287,7 +287,10 @@ def _print(tables: Sequence[Board], notes: Sequence[str], pair: Sequence[Compari
     for note in notes:
         console.print(note, soft_wrap=True, markup=False)
     for one in pair:
-        console.print(grid_table(one.title, one.grid()))
+        title, grid, overs = one.title, one.grid(), {each.over for each in one.differences}
+        if len(overs) == 1:  # a terminal has little room
+            title, grid = f"{title}; intervals: {overs.pop()}", [line[:-1] for line in grid]
+        console.print(grid_table(title, grid))
         for note in one.notes:
             console.print(note, soft_wrap=True, markup=False)
 

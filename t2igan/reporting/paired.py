@@ -17,13 +17,13 @@ from t2igan.reporting.names import system_name
 from t2igan.reporting.numbers import CONFIDENCE, Summary, format_interval, format_number, format_summary, student
 
 PAIRED, UNPAIRED = "seeds, paired", "seeds, not paired"
-IMAGES, INDEPENDENT = "images of one run each, paired", "images of one run each, as independent"
+IMAGES, INDEPENDENT = "images, paired", "images, as independent"
 NONE = "no interval"
 NOTES = {
     PAIRED: f"{PAIRED}: {CONFIDENCE:.0%} by Student's t over the differences of runs of equal training seeds",
     UNPAIRED: f"{UNPAIRED}: {CONFIDENCE:.0%} by Welch's t, for the runs have other training seeds",
-    IMAGES: f"{IMAGES}: bootstrap over captions and noise that both share; another training may differ by more",
-    INDEPENDENT: f"{INDEPENDENT}: both bootstraps' intervals joined (MOVER); another training may differ by more",
+    IMAGES: f"{IMAGES}: one run each, bootstrap over captions and noise of both; other seeds may differ by more",
+    INDEPENDENT: f"{INDEPENDENT}: one run each, both intervals joined (MOVER); other seeds may differ by more",
     NONE: f"{NONE}: a record has none, or only one of the two was trained several times",
 }
 
@@ -74,7 +74,7 @@ class Comparison:
         """As text, headers first."""
         one, two = system_name(self.first.name), system_name(self.second.name)
         headers = dict(zip(self.board.columns, self.board.headers))
-        lines = [["metric", one, two, f"{one} - {two}", "interval", "over"]]
+        lines = [["metric", one, two, "difference", "interval", "over"]]
         for each in self.differences:
             name, share = each.column[0], each.first.values[0].chance is not None
             cells = [format_summary(name, each.first), format_summary(name, each.second)]

@@ -100,7 +100,7 @@ def test_three_rows_of_one_command(arguments, checkpoints, records, capsys):
     assert len(first.deviations) == 200 and first.samples == second.samples
     assert first.deviations != second.deviations
     main(["report", str(records), "--compare", "ssagan", "SSA-GAN, untrained", "--html", "false"])
-    assert "images of one run each, paired" in (records.parent / "report" / "comparison.md").read_text()
+    assert "images, paired" in (records.parent / "report" / "comparison.md").read_text()
     assert f"next: t2igan sample --checkpoint {checkpoints.generator}" in printed
     # Once is enough; a torn record is none, and costs no other.
     lines = records.read_text().splitlines()

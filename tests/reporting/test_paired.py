@@ -71,7 +71,7 @@ def test_single_runs_of_the_same_images_are_paired():
     assert widths[0] < 0.6 * widths[1], "hard captions are hard for both: pairing takes them out"
     (forth,) = compare(boards([resampled("a", one), resampled("b", two)]), "a", "b")
     assert forth.grid()[1][-1] == IMAGES
-    assert [note for note in forth.notes if "noise that both share" in note]
+    assert [note for note in forth.notes if "captions and noise of both" in note]
     assert not [note for note in forth.notes if "--bootstrap" in note]
 
 
