@@ -49,8 +49,9 @@ def test_the_page_says_what_they_scored():
     for name in [name for name in NAMES if "gan" in name]:
         records = read_records(locate(name).with_name(RECORDS))
         (record,) = [one for one in records if one.subject.kind == "checkpoint"]
-        fd = record.metrics["fd-classifier"].value
-        score = record.metrics["r-precision@damsm-independent (zoo)"].value
-        steps = record.subject.training.steps
-        row = f"| {system_name(name.rpartition('/')[2])} | {steps:,} | {fd:.2f} | {100 * score:.1f} % |"
-        assert row in page, row
+        fd, score = (record.metrics[key] for key in ("fd-classifier", "r-precision@damsm-independent (zoo)"))
+        numbers = f"{fd.value:.2f} [{fd.low:.2f}, {fd.high:.2f}]"
+        share = f"{100 * score.value:.1f} % [{100 * score.low:.1f}, {100 * score.high:.1f}]"
+        system, steps = system_name(name.rpartition("/")[2]), record.subject.training.steps
+        assert f"| {system} | {steps:,} | {numbers} | {share} |" in page
+        assert len(fd.resampled.deviations) == 200, "what pairs the images of two rows"
