@@ -20,13 +20,17 @@ def library(name: str, who: str, install: str, instead: str = "") -> Any:
         instead: what else can be done, such as ``take kind: local``; empty for nothing.
 
     Raises:
-        UserError: it is not installed.
+        UserError: it is not installed, or cannot be imported.
     """
     try:
         return import_module(name)
-    except ImportError as error:
+    except ModuleNotFoundError as error:
         remedy = f"`pip install {shlex.quote(install)}`{f', or {instead}' if instead else ''}"
-        raise UserError(f"{who} need {remedy}; {name.partition('.')[0]} is not installed") from error
+        lacking = (error.name or name).partition(".")[0]
+        raise UserError(f"{who} need {remedy}; {lacking} is not installed") from error
+    except ImportError as error:
+        why = " ".join(str(error).split())
+        raise UserError(f"{who} need {name}, which is installed but cannot be imported ({why})") from error
 
 
 @contextmanager

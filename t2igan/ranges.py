@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 from t2igan.errors import UserError
+from t2igan.typed import MOST
 
 
 @dataclass(frozen=True)
@@ -38,11 +39,10 @@ class Range:
         return _is_finite(value) and above and below
 
     def __str__(self) -> str:
-        start = f"{'at least' if self.with_low else 'above'} {self.low:g}"
-        if self.high == math.inf:
-            return f"a {'whole' if self.whole else 'finite'} number {start}"
-        end = f"{'at most' if self.with_high else 'below'} {self.high:g}"
-        return f"a {'whole ' if self.whole else ''}number {start} and {end}"
+        start = f" {'at least' if self.with_low else 'above'} {self.low:g}" if self.low > -math.inf else ""
+        end = f" {'at most' if self.with_high else 'below'} {self.high:g}" if self.high < math.inf else ""
+        kind = "whole " if self.whole else "" if end else "finite "
+        return f"a {kind}number{start}{' and' if start and end else ''}{end}"
 
 
 def _is_finite(value: float) -> bool:
@@ -53,23 +53,37 @@ def _is_finite(value: float) -> bool:
         return False
 
 
+COUNTABLE = Range(-math.inf, MOST, with_high=False, whole=True)
+"""Whole numbers that fit into the counters of tensors, files and generators of random numbers."""
+Finite = Annotated[float, Range(-math.inf)]
+"""A bias: any number."""
 Positive = Annotated[float, Range(0, with_low=False)]
 """A norm to clip at, a smoothing factor: above 0."""
 Rate = Annotated[float, Range(0)]
 """A learning rate: at least 0, where nothing learns."""
 Weight = Annotated[float, Range(0)]
 """What a term of a loss is multiplied by: at least 0."""
+Seconds = Annotated[float, Range(0)]
+"""A time: at least 0."""
 Decay = Annotated[float, Range(0, 1, with_high=False)]
 """The share of the old that stays at each step: at least 0 and below 1."""
 Share = Annotated[float, Range(0, 1)]
 """A part of a whole: at least 0 and at most 1."""
-Count = Annotated[int, Range(1, whole=True)]
+Part = Annotated[float, Range(0, 1, with_low=False, with_high=False)]
+"""A part of a whole, neither none of it nor all: above 0 and below 1."""
+Count = Annotated[int, COUNTABLE, Range(1, whole=True)]
 """A size, or how many, where none makes no sense: at least 1."""
+Few = Annotated[int, Range(1, 10_000, whole=True)]
+"""How many are held in the memory at once: images of a sheet, words of a caption."""
 Side = Annotated[int, Range(1, 8192, whole=True)]
 """Of an image, in pixels: from 1 to 8,192."""
 Times = Annotated[int, Range(1, 100_000, whole=True)]
 """Of the noise of a diffusion, or steps of denoising: each is a number in a table."""
-Whole = Annotated[int, Range(0, whole=True)]
+Workers = Annotated[int, Range(0, 1024, whole=True)]
+"""Processes beside this one: more than that are more than a machine has room for."""
+Processes = Annotated[int, Range(1, 1024, whole=True)]
+"""Processes that share some work, at least one."""
+Whole = Annotated[int, COUNTABLE, Range(0, whole=True)]
 """A seed, or how many, where none makes sense: at least 0."""
 
 
@@ -116,6 +130,9 @@ def _outside(hint: Any, value: Any) -> Iterator[tuple[float, Range]]:
     elif kind in (Union, types.UnionType):
         for each in inner:
             yield from _outside(each, value)
+    elif kind is list and isinstance(value, list):
+        for each in value:
+            yield from _outside(inner[0], each)
     elif kind is tuple and isinstance(value, (list, tuple)):
         for each, own in zip(inner, value):
             yield from _outside(each, own)

@@ -4,6 +4,7 @@ Protocols, plans, pipelines and published numbers are read so. pydantic is impor
 """
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import MISSING, field, fields, is_dataclass
 from functools import cache
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 MOST_SAID = 3
+_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
+"""As JSON writes it: behind an even number of backslashes, for two of them stand for one of the text."""
 KINDS = {"str": "a text", "dict": "a mapping", "list": "a list", "dataclass": "a mapping"}
 
 
@@ -57,7 +60,7 @@ def read_as(kind: type[T], values: Any, path: Path | str, prefix: str = "") -> T
         plain = json.dumps(values)
     except TypeError as error:
         raise UserError(f"{path}: only text, numbers, lists and mappings can stand here ({error})") from error
-    if r"\u0000" in plain:  # as JSON writes it
+    if _NUL.search(plain):
         raise UserError(f"{path}: a text in it holds NUL, which no name of a file can; take it out")
     try:
         # As JSON: there a mapping may stand for a dataclass, and nothing else is taken for what it is not.
@@ -137,6 +140,6 @@ def checked_mapping(values: Any, path: Path | str, example: str) -> Mapping[Any,
     Raises:
         UserError: it is something else, or empty.
     """
-    if not isinstance(values, dict):
+    if not isinstance(values, dict) or not values:
         raise UserError(f"{path}: must hold keys and values, such as `{example}`")
     return values

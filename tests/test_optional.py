@@ -22,6 +22,16 @@ def test_a_package_is_given_or_asked_for():
         library("no_such", "records", "x", "take paper")
 
 
+def test_a_package_that_is_there_is_not_called_missing(tmp_path, monkeypatch):
+    (tmp_path / "half_a_package.py").write_text("from json import no_such_name")
+    (tmp_path / "wanting.py").write_text("import no_such")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(UserError, match=r"installed but cannot be imported \(cannot import name 'no_such_name'"):
+        library("half_a_package", "records", "t2igan[x]")
+    with pytest.raises(UserError, match="; no_such is not installed"):
+        library("wanting", "records", "t2igan[x]")
+
+
 def test_what_a_library_raises_is_one_line_with_the_folder():
     with pytest.raises(UserError) as error, reading("here", "CLIP"):
         raise SystemError("a\n  long " + "x" * 200)

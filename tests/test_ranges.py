@@ -1,11 +1,26 @@
 import math
+from typing import get_args, get_type_hints
 
 import pytest
+from pytorch_lightning import LightningDataModule
+from pytorch_lightning.callbacks import Callback
 
+from t2igan.callbacks.guards import Guards
+from t2igan.callbacks.progress import LineProgress
+from t2igan.callbacks.samples import SampleGrid
+from t2igan.callbacks.saving import RunCheckpoints
+from t2igan.callbacks.scoring import Scores
+from t2igan.cli.fit import import_classes
 from t2igan.cli.main import main
+from t2igan.cli.parsing import subclasses
+from t2igan.data.classification import ClassificationData
+from t2igan.data.datamodule import DrawnBirds
+from t2igan.data.tagged import TaggedNarratives
 from t2igan.errors import UserError
 from t2igan.losses.gradient_penalty import MAGP
 from t2igan.losses.matching import Gammas
+from t2igan.models.classifier import EvaluationClassifier
+from t2igan.networks.stream import CaptionDecoder
 from t2igan.nn.config import Configured
 from t2igan.ranges import Count, Decay, Positive, Rate, Share, Weight, check_ranges
 
@@ -87,3 +102,54 @@ def test_the_command_names_the_key(tmp_path, drawn_birds_store, capsys, option, 
     assert f"{option.rpartition('.')[2]} is" in error
     assert "it takes" in error
     assert error.count("\n") == 1
+
+
+def numbers_without_range(kind):
+    """Names of a constructor's numbers whose annotations allow any."""
+
+    def holds_a_number(hint):
+        return hint in (int, float) or any(holds_a_number(each) for each in get_args(hint))
+
+    hints = get_type_hints(kind.__init__, include_extras=True)
+    return [name for name, hint in hints.items() if holds_a_number(hint) and "Range(" not in repr(hint)]
+
+
+def test_every_number_that_a_configuration_holds_has_its_range():
+    import_classes()
+    own = [kind for base in (Configured, LightningDataModule, Callback) for kind in subclasses(base)]
+    kinds = {kind for kind in own if kind.__module__.startswith("t2igan.") and "__init__" in kind.__dict__}
+    assert len(kinds) > 60
+    assert {kind.__name__: found for kind in kinds if (found := numbers_without_range(kind))} == {}
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: Guards(patience=-1), "Guards: patience is -1, it takes a whole number at least 0"),
+        (lambda: LineProgress(every_seconds=math.nan), "LineProgress: every_seconds is nan"),
+        (
+            lambda: RunCheckpoints(every_minutes=0),
+            "RunCheckpoints: every_minutes is 0, it takes a finite",
+        ),
+        (lambda: RunCheckpoints(every_n_steps=-1), "RunCheckpoints: every_n_steps is -1"),
+        (lambda: SampleGrid(every_n_steps=0), "SampleGrid: every_n_steps is 0"),
+        (lambda: Scores("drawn-birds/quick", every_n_steps=0), "Scores: every_n_steps is 0"),
+        (lambda: ClassificationData("x.h5", holdout=1), "holdout is 1, it takes a number above 0 and below 1"),
+        (lambda: TaggedNarratives("x", batch_size=0), "TaggedNarratives: batch_size is 0"),
+        (lambda: DrawnBirds("x.h5", num_workers=10**5), "num_workers is 100000, .* at least 0 and at most 1024"),
+        (lambda: DrawnBirds("x.h5", seed=2**63), r"seed is 9223372036854775808, .* number below 9.22337e\+18"),
+        (lambda: DrawnBirds("x.h5", seed=10**400), "it takes a whole number below"),
+        (
+            lambda: CaptionDecoder(9, forget_bias=math.inf),
+            "forget_bias is inf, it takes a finite number$",
+        ),
+        (lambda: EvaluationClassifier(classes=[0, -2]), "EvaluationClassifier: classes is -2"),
+    ],
+)
+def test_numbers_of_callbacks_data_and_lists(make, words):
+    with pytest.raises(UserError, match=words):
+        make()
+
+
+def test_the_largest_seed_is_taken():
+    assert DrawnBirds("x.h5", seed=2**63 - 1).seed == 2**63 - 1

@@ -71,7 +71,7 @@ def test_three_mistakes_are_told_and_the_rest_counted():
     assert str(error.value).count("unknown key") == 2 and str(error.value).endswith("; and 1 more")
 
 
-@pytest.mark.parametrize("content", [None, [], "text", 3])
+@pytest.mark.parametrize("content", [None, [], "text", 3, {}])
 def test_a_file_of_something_else(content):
     with pytest.raises(UserError, match=r"x\.yaml: must hold keys and values, such as `name: a`"):
         checked_mapping(content, "x.yaml", "name: a")
@@ -87,3 +87,11 @@ def test_text_that_is_no_unicode_is_refused_in_a_line():
     with pytest.raises(UserError) as error:
         read_as(Outer, {"name": "\ud800"}, "x.yaml")
     assert str(error.value).startswith("x.yaml: ") and "\n" not in str(error.value)
+
+
+def test_only_a_real_nul_is_refused():
+    for text in ("a\0b", "\\\0", "\0"):
+        with pytest.raises(UserError, match="holds NUL"):
+            read_as(Outer, {"name": text}, "x.yaml")
+    for text in (r"\u0000", r"\\u0000", "u0000"):
+        assert read_as(Outer, {"name": text}, "x.yaml").name == text

@@ -26,6 +26,7 @@ from t2igan.errors import UserError
 from t2igan.lightning_private import logged_in_step, scales_losses
 from t2igan.nn.finite import first_non_finite
 from t2igan.progress import read_progress
+from t2igan.ranges import Whole, check_ranges
 
 OF_A_STEP = "train/"
 MARGIN = f"{OF_A_STEP}margin"
@@ -46,7 +47,8 @@ class Guards(Callback):
         patience: steps skipped one after another that stop training all the same.
     """
 
-    def __init__(self, non_finite: Literal["stop", "skip"] = "stop", patience: int = 50) -> None:
+    def __init__(self, non_finite: Literal["stop", "skip"] = "stop", patience: Whole = 50) -> None:
+        check_ranges(type(self), {"patience": patience}, Guards.__init__)
         self.non_finite, self.patience = non_finite, patience
         self.skipped, self._in_a_row = 0, 0
         self._late = LateReader()

@@ -7,6 +7,7 @@ import pytorch_lightning as pl
 from pytorch_lightning.callbacks import ProgressBar, RichProgressBar
 
 from t2igan.lightning_private import log_every_n_steps
+from t2igan.ranges import Seconds, check_ranges
 
 
 class StepBar(RichProgressBar):
@@ -47,8 +48,10 @@ class LineProgress(ProgressBar):
         first_seconds: time before the first one.
     """
 
-    def __init__(self, every_seconds: float = 10.0, first_seconds: float = 2.0) -> None:
+    def __init__(self, every_seconds: Seconds = 10.0, first_seconds: Seconds = 2.0) -> None:
         super().__init__()
+        seconds = {"every_seconds": every_seconds, "first_seconds": first_seconds}
+        check_ranges(type(self), seconds, LineProgress.__init__)
         self.every_seconds, self.first_seconds = every_seconds, first_seconds
         self._enabled = True
         self._wait = first_seconds

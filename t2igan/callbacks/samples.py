@@ -20,6 +20,7 @@ from t2igan.plotting.grids import rows_grid, save_png, to_pil
 from t2igan.plotting.layouts import coloured
 from t2igan.plotting.overlays import attention_overlay, mask_overlay
 from t2igan.plotting.sample_file import SUFFIX, SampleImages, write_samples
+from t2igan.ranges import Count, Whole, check_ranges
 
 MOST_ATTENTION = 4
 
@@ -46,11 +47,12 @@ class SampleGrid(Callback):
 
     Args:
         every_n_steps: steps between two images; one more is made at the end.
-        captions: how many.
+        captions: how many, or as many as there are test images.
         seed: seed of the noise.
     """
 
-    def __init__(self, every_n_steps: int = 500, captions: int = 8, seed: int = 0) -> None:
+    def __init__(self, every_n_steps: Count = 500, captions: Count = 8, seed: Whole = 0) -> None:
+        check_ranges(type(self), dict(locals()), SampleGrid.__init__)
         self.every_n_steps = every_n_steps
         self.captions = captions
         self.seed = seed
@@ -73,7 +75,8 @@ class SampleGrid(Callback):
             return
         data = datamodule_of(trainer)
         split = data.test_split
-        images = [round(k * (len(split) - 1) / max(self.captions - 1, 1)) for k in range(self.captions)]
+        captions = min(self.captions, len(split))
+        images = [round(k * (len(split) - 1) / max(captions - 1, 1)) for k in range(captions)]
         ids = [split.captions_of(image)[0] for image in images]
         batch = data.eval_dataset("test")[ids].to(pl_module.device)
         noise = caption_noise(batch.caption_ids, pl_module.generator.random_dim, self.seed).to(pl_module.device)

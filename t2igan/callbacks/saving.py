@@ -16,6 +16,7 @@ from t2igan.files import whole_file
 from t2igan.lightning_private import log_every_n_steps
 from t2igan.models.suite_module import read_checkpoint, require_finite
 from t2igan.progress import LAST
+from t2igan.ranges import Positive, Whole, check_ranges
 
 PREVIOUS = "previous.ckpt"
 
@@ -61,12 +62,9 @@ class RunCheckpoints(Checkpoint):
         every_minutes: the most time between two, so that a kill loses no more, however long a step takes.
     """
 
-    def __init__(self, every_n_steps: int = 500, every_minutes: float = 10.0) -> None:
-        if every_n_steps < 0 or not every_minutes > 0:
-            raise UserError(
-                f"RunCheckpoints: every_n_steps is {every_n_steps}, every_minutes {every_minutes}: "
-                "the one takes a number at least 0, the other one above 0"
-            )
+    def __init__(self, every_n_steps: Whole = 500, every_minutes: Positive = 10.0) -> None:
+        given = {"every_n_steps": every_n_steps, "every_minutes": every_minutes}
+        check_ranges(type(self), given, RunCheckpoints.__init__)
         self.every_n_steps, self.every_minutes = every_n_steps, every_minutes
         self._since = 0.0
         self._step = 0

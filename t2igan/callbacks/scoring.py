@@ -28,6 +28,7 @@ from t2igan.evaluation.record import MetricValue, ResultRecord, append_record, r
 from t2igan.evaluation.subjects.chosen import Choice
 from t2igan.lightning_private import callbacks_of, datamodule_of
 from t2igan.models.adversarial import AdversarialModule
+from t2igan.ranges import Count, check_ranges
 from t2igan.reporting.numbers import direction, format_number
 
 RECORDS, FEATURES = "records.jsonl", "features"
@@ -69,28 +70,29 @@ class Scores(Callback):
     def __init__(
         self,
         protocol: str,
-        every_n_steps: int | None = None,
-        every_n_epochs: int | None = None,
-        images: int | None = None,
+        every_n_steps: Count | None = None,
+        every_n_epochs: Count | None = None,
+        images: Count | None = None,
         metrics: list[str] | None = None,
         independent_damsm: list[str] | None = None,
         classifier: str | None = None,
         best: str | None = None,
         selection: Selection = "test",
-        batch_size: int = 64,
+        batch_size: Count = 64,
         weights: str = "checkpoints",
         download: bool = True,
         skip_missing: bool = False,
         clip: str | None = None,
     ) -> None:
+        check_ranges(type(self), dict(locals()), Scores.__init__)
         whole = load_protocol(protocol)
         self.protocol = smaller(whole, images, metrics)
         fewer = [str(self.protocol.images)] if self.protocol.images < whole.images else []
         other = [selection] if selection == "val-classes" else []
         self.suffix = f"@{'-'.join([*fewer, *other])}" if fewer or other else ""
         given = [every for every in (every_n_steps, every_n_epochs) if every is not None]
-        if len(given) != 1 or given[0] < 1:
-            raise UserError("Scores: give every_n_steps or every_n_epochs, from 1 on")
+        if len(given) != 1:
+            raise UserError("Scores: give every_n_steps or every_n_epochs")
         self.every_n_steps, self.every_n_epochs = every_n_steps, every_n_epochs
         self.independent_damsm, self.classifier = independent_damsm or [], classifier
         self.selection = selection

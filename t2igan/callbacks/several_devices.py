@@ -57,4 +57,6 @@ def not_as_one_device(module: pl.LightningModule) -> list[str]:
         reasons.append("batch norm sees each device's images alone (trainer.sync_batchnorm)")
     if any(getattr(part, "legacy_mask", False) for part in module.modules()):
         reasons.append("legacy_mask takes masks by the place in a device's batch")
+    if (own := getattr(module, "of_each_device", None)) is not None:
+        reasons.append(own)
     return reasons

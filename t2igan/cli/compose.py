@@ -27,7 +27,7 @@ from t2igan.models.tagger import Tagger
 from t2igan.models.trecs import Composition, Trace, TrecsPipeline
 from t2igan.plotting.grids import save_png
 from t2igan.plotting.layouts import Steps, steps_sheet
-from t2igan.ranges import Count, Whole
+from t2igan.ranges import Count, Side, Whole
 
 Told = tuple[int, Narrative]
 TRACES: tuple[Trace, ...] = ("real", "oracle", "none")
@@ -49,7 +49,7 @@ def compose_verb(
     retriever: str = TFIDF,
     k: Count = 5,
     scale: Scale = "kept",
-    size: Count | None = None,
+    size: Side | None = None,
     sheets: Whole = 0,
     out: str = "runs/compose",
     records: str = "runs/steps.jsonl",

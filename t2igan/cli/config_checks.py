@@ -12,12 +12,13 @@ from pytorch_lightning.accelerators import AcceleratorRegistry
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.strategies import StrategyRegistry
 
+from t2igan.cpus import available_cpus
 from t2igan.errors import UserError
 from t2igan.nn.bounded import refuse_what_no_memory_holds
 from t2igan.nn.config import build
 from t2igan.plain_files import read_yaml
 from t2igan.progress import LAST
-from t2igan.ranges import Range
+from t2igan.ranges import COUNTABLE, Range
 from t2igan.spelling import nearest
 from t2igan.user_modules import find_user_module, look_beside
 from t2igan.zoo import is_there
@@ -40,6 +41,8 @@ TRAINER_NUMBERS = {
     **{f"trainer.{key}": Range(1) for key in ("accumulate_grad_batches", "num_nodes", "check_val_every_n_epoch")},
     "seed_everything": Range(0, 2**32 - 1),
 }
+MOST_PROCESSES = 64
+"""As devices of a machine without GPU and with fewer CPUs than that."""
 
 
 def find_modules(files: Sequence[str]) -> None:
@@ -125,8 +128,19 @@ def check_trainer(config: Namespace) -> None:
     given["seed_everything"] = config.get("seed_everything")
     for key, numbers in TRAINER_NUMBERS.items():
         value = given.get(key)
-        if isinstance(value, (int, float)) and not isinstance(value, bool) and value not in numbers:
-            raise UserError(f"{key} is {value}, it takes {numbers}")
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            for each in (numbers, *([COUNTABLE] if isinstance(value, int) else [])):
+                if value not in each:
+                    raise UserError(f"{key} is {value}, it takes {each}")
+    _check_devices(config.trainer)
+
+
+def _check_devices(trainer: Namespace) -> None:
+    """Refuse processes without number, each of which would load torch before anything else is looked at."""
+    most, asked = max(MOST_PROCESSES, available_cpus()), str(trainer.devices)
+    alone = trainer.accelerator == "cpu" or (trainer.accelerator == "auto" and not torch.cuda.is_available())
+    if alone and asked.isdecimal() and int(asked) > most:
+        raise UserError(f"trainer.devices is {asked}, more than the CPUs here are enough for ({most})")
 
 
 def _check_names(trainer: Namespace) -> None:

@@ -18,7 +18,7 @@ from t2igan.interop.onnx import write_onnx
 from t2igan.models.drawing import DrawingModule
 from t2igan.models.suite_module import load_module
 from t2igan.models.weights_file import SUFFIX, write_weights
-from t2igan.ranges import Count
+from t2igan.ranges import Few
 
 Weights = Literal["ema", "raw"]
 
@@ -37,7 +37,7 @@ def export_verb(
     to: Literal["original", "safetensors", "onnx", "zoo"] = "original",
     part: str | None = None,
     weights: Literal["ema", "raw"] = "ema",
-    words: Count = 18,
+    words: Few = 18,
 ) -> None:
     """Hand weights on: to the original code, as safetensors, as ONNX, or with all that is known of them.
 

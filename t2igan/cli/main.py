@@ -127,7 +127,9 @@ def _told(error: BaseException) -> tuple[str | None, int]:
         return disk_problem(error) or _path_problem(error), 2
     if isinstance(error, ImportError):
         package = (error.name or "t2igan").partition(".")[0]
-        return None if package == "t2igan" else f"{package} is not installed: pip install {package}", 2
+        # Another ImportError is of a package that is there, but damaged or of another version.
+        missing = isinstance(error, ModuleNotFoundError) and package != "t2igan"
+        return f"{package} is not installed: pip install {package}" if missing else None, 2
     if isinstance(error, MemoryError | RuntimeError):
         return _memory_problem(error), 2
     return str(error), 2
@@ -136,7 +138,8 @@ def _told(error: BaseException) -> tuple[str | None, int]:
 def _memory_problem(error: BaseException) -> str | None:
     """One line for memory that is full, None for any other error; torch need not be imported for that."""
     full = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
-    if not full and "DefaultCPUAllocator" not in str(error):
+    # The CPU's allocator raises no class of its own, and words it in other ways on other systems.
+    if not full and not any(words in str(error) for words in ("DefaultCPUAllocator", "can't allocate memory")):
         return None
     where = "the GPU's memory" if "CUDA" in str(error) else "the memory"
     return (

@@ -164,20 +164,15 @@ def subclasses(base: type) -> Iterator[type]:
 
 
 def as_user_error(error: RuntimeError, checkpoint: str | None) -> UserError | None:
-    """What a training's error of torch says to a user: weights that do not fit, or no memory; None for any other.
+    """What a training's error of torch says to a user: weights that do not fit; None for any other.
 
     Args:
         error: what was raised.
         checkpoint: that the training goes on from.
     """
-    if "Error(s) in loading state_dict" in str(error):
-        return UserError(
-            f"{checkpoint} does not fit this model ({str(error).splitlines()[1].strip()[:120]}): "
-            "give another folder with --run, or start anew with --fresh true"
-        )
-    # Of the GPU's allocator, and of the CPU's, whose error has no class of its own.
-    if type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error):
-        return UserError(
-            "out of memory: take a smaller data.init_args.batch_size, or smaller sizes in model.init_args"
-        )
-    return None
+    if "Error(s) in loading state_dict" not in str(error):
+        return None
+    return UserError(
+        f"{checkpoint} does not fit this model ({str(error).splitlines()[1].strip()[:120]}): "
+        "give another folder with --run, or start anew with --fresh true"
+    )

@@ -19,7 +19,7 @@ from t2igan.data.sources.scenes.source import ScenesConfig
 from t2igan.data.store import SPLITS, Store, open_store
 from t2igan.errors import UserError
 from t2igan.plain_files import read_yaml
-from t2igan.ranges import Count, Side, Whole
+from t2igan.ranges import Count, Processes, Side, Whole
 from t2igan.shipped import EXPERIMENTS, find_experiment, known_experiment
 
 console = Console()
@@ -250,7 +250,7 @@ def write(
     strict: bool,
     fit: str,
     encoding: Literal["raw", "jpeg"] = "raw",
-    workers: Count | None = None,
+    workers: Processes | None = None,
     force: bool = False,
 ) -> None:
     """Write a store and its card; interrupted in any way, the same command goes on.

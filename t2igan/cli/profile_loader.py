@@ -13,7 +13,7 @@ from t2igan.errors import UserError
 from t2igan.profiling.loading import READING, Stages, loaded, read_epoch, side_by_side
 from t2igan.profiling.repeating import repeat_store
 from t2igan.profiling.showing import Bar, draw_bars, write_json
-from t2igan.ranges import Count, Whole
+from t2igan.ranges import Count, Whole, Workers
 
 console = Console()
 
@@ -29,7 +29,7 @@ def profile_loader(
     images: str | None = None,
     count: Count = 256,
     batch_size: Count = 32,
-    workers: Whole = 0,
+    workers: Workers = 0,
     epoch_images: Whole = 0,
     device: str = "cpu",
     out: str | None = None,

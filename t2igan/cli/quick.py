@@ -49,7 +49,7 @@ FUNCTIONS = {
 SPELLINGS = {"import": ["as", "with"]}  # names of options that are no names in Python
 WORDS = {
     **dict.fromkeys(("str", "list[str]"), "TEXT"),
-    **dict.fromkeys(("int", "Count", "Whole", "Side"), "N"),
+    **dict.fromkeys(("int", "Count", "Few", "Whole", "Side", "Workers", "Processes"), "N"),
     **dict.fromkeys(("float", "Share", "Positive"), "X"),
     "bool": "true|false",
 }

@@ -23,7 +23,7 @@ from t2igan.evaluation.subjects.generated import load_generator
 from t2igan.models.suite_module import content_sha256
 from t2igan.plotting.grids import captioned_grid, rows_grid, save_png, to_pil
 from t2igan.plotting.overlays import attention_overlay, mask_strip
-from t2igan.ranges import Count, Whole
+from t2igan.ranges import Few, Whole
 
 Overlay = Literal["none", "masks", "attention"]
 COLUMNS = 4
@@ -62,8 +62,8 @@ def sample_verb(
     interpolate: list[str] | None = None,
     sweep: str | None = None,
     scene: str | None = None,
-    n: Count = 4,
-    frames: Count = 8,
+    n: Few = 4,
+    frames: Few = 8,
     seed: Whole = 0,
     to_seed: Whole | None = None,
     overlay: Overlay = "none",

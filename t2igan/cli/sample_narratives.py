@@ -19,7 +19,7 @@ from t2igan.nn.images import to_uint8
 from t2igan.nn.noise import caption_noise
 from t2igan.plotting.grids import save_png, to_pil
 from t2igan.plotting.layouts import Steps, steps_sheet
-from t2igan.ranges import Count, Whole
+from t2igan.ranges import Few, Whole
 
 console = Console()
 
@@ -29,7 +29,7 @@ def sample_narratives(
     pipeline: str,
     narratives: str,
     out: str,
-    n: Count = 1,
+    n: Few = 1,
     seed: Whole = 0,
     weights: Literal["ema", "raw"] = "ema",
     device: str = "auto",

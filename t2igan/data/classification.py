@@ -7,7 +7,7 @@ import numpy as np
 from t2igan.data.datamodule import CaptionedImagesModule
 from t2igan.data.selection import SelectedImages
 from t2igan.errors import UserError
-from t2igan.ranges import Count, Side, Whole
+from t2igan.ranges import Count, Part, Side, Whole, Workers, check_ranges
 
 
 class ClassificationData(CaptionedImagesModule):
@@ -32,9 +32,9 @@ class ClassificationData(CaptionedImagesModule):
         store: str,
         image_size: Side = 64,
         batch_size: Count = 64,
-        holdout: float = 0.2,
+        holdout: Part = 0.2,
         eval_batch_size: Count | None = None,
-        num_workers: Whole | None = None,
+        num_workers: Workers | None = None,
         seed: Whole = 0,
         allow_upsampling: bool = False,
     ) -> None:
@@ -48,8 +48,7 @@ class ClassificationData(CaptionedImagesModule):
             sort_by_length=False,
             allow_upsampling=allow_upsampling,
         )
-        if not 0 < holdout < 1:
-            raise UserError(f"data.holdout must lie between 0 and 1, got {holdout}")
+        check_ranges(type(self), {"holdout": holdout}, ClassificationData.__init__)
         self.holdout = holdout
 
     @cached_property

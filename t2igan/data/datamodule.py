@@ -23,7 +23,7 @@ from t2igan.data.store import Store, open_store
 from t2igan.data.vocabulary import Vocabulary
 from t2igan.errors import UserError
 from t2igan.lightning_private import overfits
-from t2igan.ranges import Count, Side, Whole, check_ranges
+from t2igan.ranges import Count, Side, Whole, Workers, check_ranges
 
 
 class CaptionedImagesModule(LightningDataModule):
@@ -67,12 +67,12 @@ class CaptionedImagesModule(LightningDataModule):
         words: Count = 18,
         eval_words: Count | None = None,
         eval_batch_size: Count | None = None,
-        num_workers: Whole | None = None,
+        num_workers: Workers | None = None,
         seed: Whole = 0,
         sort_by_length: bool = True,
         allow_upsampling: bool = False,
         decode: Literal["worker", "device"] = "worker",
-        val_classes: int = 0,
+        val_classes: Whole = 0,
         captions: Literal["captions", "narratives"] = "captions",
         carry: list[Literal["layouts", "narratives"]] | None = None,
     ) -> None:
@@ -332,7 +332,7 @@ class CUB(CaptionedImagesModule):
 
     expected_name = "cub"
 
-    def __init__(self, store: str = "datasets/cub/cub-256.h5", image_size: int = 256, **options: Any) -> None:
+    def __init__(self, store: str = "datasets/cub/cub-256.h5", image_size: Side = 256, **options: Any) -> None:
         super().__init__(store, image_size, **options)
 
 
@@ -348,7 +348,7 @@ class DrawnBirds(CaptionedImagesModule):
     expected_name = "drawn-birds"
 
     def __init__(
-        self, store: str = "datasets/drawn-birds/drawn-birds-64.h5", image_size: int = 64, **options: Any
+        self, store: str = "datasets/drawn-birds/drawn-birds-64.h5", image_size: Side = 64, **options: Any
     ) -> None:
         super().__init__(store, image_size, **options)
 
@@ -364,7 +364,7 @@ class Scenes(CaptionedImagesModule):
 
     expected_name = "scenes"
 
-    def __init__(self, store: str = "datasets/scenes/scenes-64.h5", image_size: int = 64, **options: Any) -> None:
+    def __init__(self, store: str = "datasets/scenes/scenes-64.h5", image_size: Side = 64, **options: Any) -> None:
         super().__init__(store, image_size, **options)
 
 
@@ -403,5 +403,5 @@ class Folder(CaptionedImagesModule):
 
     expected_name = "folder"
 
-    def __init__(self, store: str, image_size: int = 256, **options: Any) -> None:
+    def __init__(self, store: str, image_size: Side = 256, **options: Any) -> None:
         super().__init__(store, image_size, **options)

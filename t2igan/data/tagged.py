@@ -21,6 +21,7 @@ from t2igan.data.vocabulary import END, Vocabulary
 from t2igan.errors import UserError
 from t2igan.layout.labels import COCO_STUFF
 from t2igan.layout.narratives import Narrative, read_tagged, split_by_image
+from t2igan.ranges import Count, Whole, check_ranges
 
 UNKNOWN = "<unk>"
 UNTAGGED = -100
@@ -102,12 +103,14 @@ class TaggedNarratives(LightningDataModule):
     def __init__(
         self,
         files: str = "datasets/trecs/sequence_labels/val_coco",
-        batch_size: int = 32,
-        eval_batch_size: int = 128,
-        min_uses: int = 2,
-        seed: int = 0,
+        batch_size: Count = 32,
+        eval_batch_size: Count = 128,
+        min_uses: Count = 2,
+        seed: Whole = 0,
     ) -> None:
+        arguments = dict(locals())
         super().__init__()
+        check_ranges(type(self), arguments, TaggedNarratives.__init__)
         self.store_path, self.store = Path(files), TaggedFiles("trecs-tags")
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
         self.min_uses, self.seed = min_uses, seed

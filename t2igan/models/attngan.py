@@ -16,7 +16,7 @@ from t2igan.networks.attngan import (
     attngan_discriminators,
 )
 from t2igan.networks.synthesis import Discriminator, Generator
-from t2igan.ranges import Count, Side, Weight
+from t2igan.ranges import Count, Side, Weight, Whole
 
 # The networks by the names under which checkpoints and configurations hold them.
 __all__ = ["AttnDCGANGenerator", "AttnGAN", "AttnGANDiscriminator", "AttnGANGenerator"]
@@ -53,8 +53,8 @@ class AttnGAN(AdversarialModule):
         damsm: str | None = None,
         image_size: Side = 256,
         channels: Count = 32,
-        discriminator_channels: int = 64,
-        residual_blocks: int = 2,
+        discriminator_channels: Count = 64,
+        residual_blocks: Whole = 2,
         legacy_mask: bool = False,
         sentence_dim: Count = 256,
         generator: Generator | None = None,

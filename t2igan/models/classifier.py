@@ -7,6 +7,7 @@ fine-tuned Inception has for CUB. Like that network it knows the test classes; i
 import copy
 import hashlib
 import math
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,7 +23,7 @@ from t2igan.metrics.inception import FEATURE_DIM, inception_v3, pooled_features
 from t2igan.metrics.weights import resolve_weights
 from t2igan.models.suite_module import SuiteModule, content_sha256, load_module
 from t2igan.nn.images import resize, to_signed
-from t2igan.ranges import Count, Decay, Rate, Share, Side, Weight
+from t2igan.ranges import Count, Decay, Rate, Share, Side, Weight, Whole
 
 Trunk = Literal["small", "inception-v3"]
 
@@ -147,7 +148,7 @@ class EvaluationClassifier(SuiteModule):
 
     def __init__(
         self,
-        classes: list[int] | None = None,
+        classes: list[Whole] | None = None,
         trunk: Trunk = "small",
         image_size: Side = 64,
         width: Count = 32,
@@ -190,7 +191,9 @@ class EvaluationClassifier(SuiteModule):
         self.remember(classes=list(self.classes))
         self.register_buffer("class_table", torch.tensor(sorted(self.classes)), persistent=False)
         if self.trunk == "small":
-            self.network = SmallConvNet(len(self.classes), self.width)
+            make = partial(SmallConvNet, len(self.classes), self.width)
+            self.require_memory(make, f"model.init_args: width {self.width}")
+            self.network = make()
             return
         self.network = InceptionClassifier(len(self.classes))
         if self._trainer is not None and self.trainer.training and self.trainer.ckpt_path is None:

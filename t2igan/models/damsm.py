@@ -4,6 +4,7 @@ A text encoder and an image encoder trained so that the words of a caption are f
 its sentence in the whole. Every text-to-image GAN of the suite takes its text encoder from here.
 """
 
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -217,7 +218,9 @@ class DAMSM(SuiteModule):
             return
         size = self.vocabulary_size or len(self.vocabulary)
         self.remember(vocabulary_size=size)
-        self.text_encoder = TextEncoder(size, self.image_encoder.dim, dropout=self.dropout)
+        make = partial(TextEncoder, size, self.image_encoder.dim, dropout=self.dropout)
+        self.require_memory(make, f"model.init_args.image_encoder: dim {self.image_encoder.dim}")
+        self.text_encoder = make()
         if self._trainer is not None and self.trainer.training and self.trainer.ckpt_path is None:
             self.image_encoder.load_pretrained()
         pull(self, self.levers)

@@ -9,7 +9,7 @@ from typing import Any
 from t2igan.models.attngan import AttnGAN
 from t2igan.networks.dmgan import DMGANDiscriminator, DMGANGenerator
 from t2igan.networks.synthesis import Discriminator, Generator
-from t2igan.ranges import Count, Side
+from t2igan.ranges import Count, Side, Whole
 
 # The networks by the names under which checkpoints and configurations hold them.
 __all__ = ["DMGAN", "DMGANDiscriminator", "DMGANGenerator"]
@@ -39,8 +39,8 @@ class DMGAN(AttnGAN):
         damsm: str | None = None,
         image_size: Side = 256,
         channels: Count = 64,
-        discriminator_channels: int = 32,
-        residual_blocks: int = 2,
+        discriminator_channels: Count = 32,
+        residual_blocks: Whole = 2,
         legacy_mask: bool = False,
         legacy_power_iteration: bool = False,
         sentence_dim: Count = 256,

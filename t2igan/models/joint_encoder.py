@@ -130,6 +130,7 @@ class SegmentEncoder(SuiteModule):
     """
 
     requires = frozenset({"captions", "segments"})
+    of_each_device = "the contrastive loss compares each device's segments alone"
 
     def __init__(
         self,

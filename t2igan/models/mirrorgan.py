@@ -17,7 +17,7 @@ from t2igan.models.redescription import RedescriptionLoss
 from t2igan.networks.attngan import attngan_discriminators
 from t2igan.networks.mirrorgan import MirrorGANGenerator, SoftmaxOver
 from t2igan.networks.synthesis import Discriminator, Generator
-from t2igan.ranges import Count, Side, Weight
+from t2igan.ranges import Count, Side, Weight, Whole
 
 # The networks by the names under which checkpoints and configurations hold them.
 __all__ = ["MirrorGAN", "MirrorGANGenerator"]
@@ -66,8 +66,8 @@ class MirrorGAN(AdversarialModule):
         captioner: str | None = None,
         image_size: Side = 256,
         channels: Count = 32,
-        discriminator_channels: int = 64,
-        residual_blocks: int = 2,
+        discriminator_channels: Count = 64,
+        residual_blocks: Whole = 2,
         legacy_mask: bool = False,
         sentence_softmax: SoftmaxOver = "channels",
         sentence_dim: Count = 256,

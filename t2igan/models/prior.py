@@ -143,6 +143,7 @@ class SegmentPrior(SuiteModule):
     """
 
     requires = frozenset({"captions", "segments"})
+    of_each_device = "the loss is a mean over each device's segments, of which not all have equally many"
 
     def __init__(
         self,

@@ -88,6 +88,7 @@ class Segmenter(SuiteModule):
     """
 
     requires = frozenset({"layouts"})
+    of_each_device = "the loss is a mean over each device's labelled pixels, of which not all have equally many"
 
     def __init__(
         self,

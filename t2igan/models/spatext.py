@@ -57,6 +57,7 @@ class SpaTextGAN(AdversarialModule):
         kwargs: as of :class:`AdversarialModule`.
     """
 
+    of_each_device = "wrong places, and means over what is told, are of each device's segments alone"
     VOID = (
         (("generator",), ("image_size", "sentence_dim")),
         (("generator", "discriminators"), ("channels",)),

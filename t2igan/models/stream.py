@@ -5,6 +5,7 @@ real images, it says how well a generated one can be told back as its caption (:
 """
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -29,7 +30,7 @@ from t2igan.networks.stream import CaptionDecoder, CaptionEncoder, SmallCaptionE
 from t2igan.nn import across
 from t2igan.nn.images import to_signed
 from t2igan.nn.levers import lay_out, pull
-from t2igan.ranges import Count, Rate
+from t2igan.ranges import Count, Finite, Rate
 
 # The networks by the names under which checkpoints and configurations hold them.
 __all__ = ["STREAM", "CaptionDecoder", "DAMSMCaptionEncoder", "ResNetCaptionEncoder", "SmallCaptionEncoder"]
@@ -181,10 +182,10 @@ class STREAM(SuiteModule):
         vocabulary_size: Count | None = None,
         hidden_dim: Count = 512,
         end_token: bool = True,
-        max_words: int = 20,
+        max_words: Count = 20,
         lr: Rate = 1e-3,
         lr_final: Rate | None = None,
-        forget_bias: float = 0.0,
+        forget_bias: Finite = 0.0,
     ) -> None:
         super().__init__()
         self.encoder = encoder
@@ -202,7 +203,9 @@ class STREAM(SuiteModule):
             return
         size = self.vocabulary_size or len(self.vocabulary)
         self.remember(vocabulary_size=size)
-        self.decoder = CaptionDecoder(size, self.encoder.dim, self.hidden_dim, self.forget_bias)
+        make = partial(CaptionDecoder, size, self.encoder.dim, self.hidden_dim, self.forget_bias)
+        self.require_memory(make, f"model.init_args: hidden_dim {self.hidden_dim}")
+        self.decoder = make()
         if self._trainer is not None and self.trainer.training and self.trainer.ckpt_path is None:
             self.encoder.load_pretrained()
         pull(self, self.levers)

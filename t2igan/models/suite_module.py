@@ -4,10 +4,10 @@ import hashlib
 import json
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import pytorch_lightning as pl
 import torch
@@ -24,7 +24,7 @@ from t2igan.lightning_private import training_batches
 from t2igan.models.digest import OWN, archive_problem, is_sealed, is_whole, seal
 from t2igan.models.weights_file import SUFFIX, read_weights
 from t2igan.nn import across
-from t2igan.nn.bounded import NoLargerThan
+from t2igan.nn.bounded import NoLargerThan, refuse_what_no_memory_holds
 from t2igan.nn.config import WRONG_ARGUMENTS, Configured, build, config_of
 from t2igan.nn.finite import first_non_finite
 from t2igan.nn.levers import PLAIN, Levers
@@ -62,6 +62,9 @@ class SuiteModule(Configured, pl.LightningModule):
     """What a batch must hold, of ``captions``, ``layouts``, ``segments`` (texts of a layout's segments) and
     ``narratives``. A data module carries it in its batches, or refuses by name before training begins."""
 
+    of_each_device: ClassVar[str | None] = None
+    """What of its losses depends on which samples lie on one device, for a warning; None: nothing."""
+
     levers: Levers = PLAIN
 
     def __init__(self) -> None:
@@ -98,6 +101,19 @@ class SuiteModule(Configured, pl.LightningModule):
             )
         self.vocabulary = words
         self.dataset = {"name": data.store.name, "fingerprint": data.fingerprint}
+
+    def require_memory(self, make: Callable[[], object], what: str) -> None:
+        """Before networks are made whose size was not known when the configuration was looked at; in training only.
+
+        Args:
+            make: makes them.
+            what: names the key that they are as large as.
+
+        Raises:
+            UserError: they are larger than the memory.
+        """
+        if self._trainer is not None:
+            refuse_what_no_memory_holds(make, f"{what} is too large")
 
     # --------------------------------------------------------------- training
 

@@ -5,6 +5,7 @@ takes its place. Labels are silver: the paper's HMM made them with the image and
 does not see.
 """
 
+import copy
 from collections.abc import Sequence
 
 import numpy as np
@@ -19,6 +20,7 @@ from t2igan.metrics.tagging import content_words, tagging_quality
 from t2igan.models.suite_module import SuiteModule
 from t2igan.nn.config import Configured
 from t2igan.nn.sequences import pack, unpack
+from t2igan.ranges import Count, Positive, Rate, Share
 
 
 class TokenClassifier(Configured, nn.Module):
@@ -54,7 +56,7 @@ class BiLSTMTagger(TokenClassifier):
     """
 
     def __init__(
-        self, embedding_dim: int = 100, hidden_dim: int = 128, dropout: float = 0.3, word_dropout: float = 0.05
+        self, embedding_dim: Count = 100, hidden_dim: Count = 128, dropout: Share = 0.3, word_dropout: Share = 0.05
     ) -> None:
         super().__init__()
         self.embedding_dim, self.hidden_dim, self.word_dropout = embedding_dim, hidden_dim, word_dropout
@@ -88,14 +90,15 @@ class Tagger(SuiteModule):
     """
 
     requires = frozenset({"tags"})
+    of_each_device = "the loss is a mean over each device's words, of which not all have equally many"
 
     def __init__(
         self,
         network: TokenClassifier,
-        vocabulary_size: int | None = None,
-        lr: float = 3e-3,
-        lr_decay: float = 0.85,
-        clip: float = 1.0,
+        vocabulary_size: Count | None = None,
+        lr: Rate = 3e-3,
+        lr_decay: Share = 0.85,
+        clip: Positive = 1.0,
     ) -> None:
         super().__init__()
         self.network = network
@@ -110,6 +113,8 @@ class Tagger(SuiteModule):
             return
         size = self.vocabulary_size or len(self.vocabulary)
         self.remember(vocabulary_size=size)
+        unbuilt = copy.deepcopy(self.network)
+        self.require_memory(lambda: unbuilt.build(size, len(COCO_STUFF)), "model.init_args.network")
         self.network.build(size, len(COCO_STUFF))
         self.built = True
 

@@ -1,6 +1,7 @@
 """The text side of a GAN: its encoder, and the DAMSM that the encoder comes from and that judges images."""
 
 from abc import ABC
+from functools import partial
 from typing import Literal
 
 import torch
@@ -14,6 +15,7 @@ from t2igan.models.generator_losses import GeneratorLoss
 from t2igan.models.suite_module import SuiteModule, load_module
 from t2igan.networks.synthesis import Discriminator, Generator, check_sentence_dim
 from t2igan.nn.modules import Modules
+from t2igan.ranges import Count
 from t2igan.text import NoText, TextEmbedding, TextEncoder
 
 TextMode = Literal["joint", "frozen", "damsm-finetune", "none"]
@@ -35,7 +37,7 @@ class TextConditioned(SuiteModule, ABC):
     discriminators: Modules[Discriminator]
     generator_losses: Modules[GeneratorLoss]
 
-    def __init__(self, damsm: str | None, text_mode: TextMode, vocabulary_size: int | None) -> None:
+    def __init__(self, damsm: str | None, text_mode: TextMode, vocabulary_size: Count | None) -> None:
         super().__init__()
         self.damsm, self.vocabulary_size = damsm, vocabulary_size
         self.text_mode: TextMode = text_mode
@@ -50,7 +52,9 @@ class TextConditioned(SuiteModule, ABC):
         if self.text_mode == "none":
             return NoText()
         check_sentence_dim(dim, f"model.init_args.damsm ({self.damsm})", self.generator, self.discriminators)
-        return TextEncoder(size, dim)
+        make = partial(TextEncoder, size, dim)
+        self.require_memory(make, f"model.init_args.generator: sentence_dim {dim}")
+        return make()
 
     @property
     def given_scorer(self) -> DAMSM:

@@ -128,7 +128,7 @@ class DFGANGenerator(Generator):
     recomputes = True
 
     def __init__(
-        self, image_size: Side = 256, channels: int = 32, noise_dim: int = 100, sentence_dim: int = 256
+        self, image_size: Side = 256, channels: Count = 32, noise_dim: Count = 100, sentence_dim: Count = 256
     ) -> None:
         super().__init__()
         widths = stage_widths(image_size, channels, widest=8)[::-1]
@@ -167,7 +167,7 @@ class DFGANLegacyGenerator(Generator):
     recomputes = True
 
     def __init__(
-        self, image_size: Side = 256, channels: int = 32, noise_dim: int = 100, sentence_dim: int = 256
+        self, image_size: Side = 256, channels: Count = 32, noise_dim: Count = 100, sentence_dim: Count = 256
     ) -> None:
         super().__init__()
         widths = [8 * channels, *stage_widths(image_size, channels, widest=8)[::-1]]
@@ -205,7 +205,7 @@ class OneWayDiscriminator(Discriminator):
     independent = True
 
     def __init__(
-        self, image_size: Side = 256, channels: int = 64, sentence_dim: int = 256, widest: int = 16
+        self, image_size: Side = 256, channels: Count = 64, sentence_dim: Count = 256, widest: Count = 16
     ) -> None:
         super().__init__()
         widths = stage_widths(image_size, channels, widest)

@@ -56,7 +56,7 @@ class PatchDiscriminator(LayoutDiscriminator):
         adversarial_weight: weight of its adversarial loss, one by the number of discriminators in the paper.
 
     Raises:
-        ValueError: more layers than any image can be halved.
+        UserError: more layers than any image can be halved, or a scale that leaves no pixel.
     """
 
     def __init__(
@@ -64,12 +64,16 @@ class PatchDiscriminator(LayoutDiscriminator):
         image_size: Side = 256,
         channels: Count = 64,
         layers: Count = 4,
-        scale: Count = 1,
+        scale: Side = 1,
         embed: Count | None = None,
         adversarial_weight: Weight = 1.0,
     ) -> None:
         if layers > MOST_LAYERS:
-            raise ValueError(f"layers is {layers}: no image can be halved more than {MOST_LAYERS - 1} times")
+            raise UserError(
+                f"PatchDiscriminator: layers is {layers}: no image can be halved more than {MOST_LAYERS - 1} times"
+            )
+        if scale > image_size:
+            raise UserError(f"PatchDiscriminator: scale is {scale}, more than image_size {image_size}")
         super().__init__()
         self.image_size, self.scale, self.adversarial_weight = image_size, scale, adversarial_weight
         self.planes = LayoutPlanes(embed)

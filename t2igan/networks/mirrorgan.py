@@ -127,7 +127,7 @@ class MirrorGANGenerator(CascadedGenerator):
         image_size: Side = 256,
         stages: Count = 3,
         channels: Count = 32,
-        residual_blocks: int = 2,
+        residual_blocks: Whole = 2,
         noise_dim: Count = 100,
         sentence_dim: Count = 256,
         eps_dim: Whole = 100,

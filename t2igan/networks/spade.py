@@ -18,7 +18,7 @@ from t2igan.layout.planes import LayoutPlanes, layout_maps
 from t2igan.networks.synthesis import Conditions, Generator, Synthesis
 from t2igan.nn.convolution import double
 from t2igan.nn.spectral import SpectralConv2d
-from t2igan.ranges import Count, Side, Whole
+from t2igan.ranges import Count, Few, Side, Whole
 
 WIDEST = 16
 
@@ -100,7 +100,7 @@ class SPADEGenerator(Generator):
         image_size: Side = 256,
         channels: Count = 64,
         start: Count = 8,
-        middle_blocks: Count = 2,
+        middle_blocks: Few = 2,
         hidden: Count = 128,
         embed: Count | None = None,
         noise_dim: Whole = 0,

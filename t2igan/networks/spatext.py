@@ -12,13 +12,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from t2igan.errors import UserError
 from t2igan.layout.segments import SpatioTextualMap
 from t2igan.losses.adversarial import Logits
 from t2igan.networks.dfgan import Affine, DFGANGenerator, UpBlock
 from t2igan.networks.synthesis import Conditions, Discriminator, Synthesis
 from t2igan.nn.convolution import double
 from t2igan.nn.spectral import SpectralConv2d
-from t2igan.ranges import Count, Side, Whole
+from t2igan.ranges import Count, Side, Weight, Whole
 from t2igan.text import TextEmbedding
 
 
@@ -144,6 +145,9 @@ class SegmentDiscriminator(Discriminator):
         weight: weight of its adversarial loss.
         context: halvings of the grid and back, through which each cell sees more of the image than its own
             surroundings: a colour can be judged without, a shape cannot.
+
+    Raises:
+        UserError: the grid has more cells than the image pixels.
     """
 
     requires = frozenset({"layouts", "segments"})
@@ -159,11 +163,13 @@ class SegmentDiscriminator(Discriminator):
         image_size: Side = 64,
         channels: Count = 32,
         segment_dim: Count = 64,
-        side: Count = 16,
-        weight: float = 1.0,
+        side: Side = 16,
+        weight: Weight = 1.0,
         context: Whole = 0,
     ) -> None:
         super().__init__()
+        if side > image_size:
+            raise UserError(f"SegmentDiscriminator: side is {side}, more than image_size {image_size}")
         self.image_size, self.side, self.segment_dim = image_size, side, segment_dim
         self.adversarial_weight = weight
         layers: list[nn.Module] = []

@@ -10,7 +10,7 @@ from torch.nn.utils.rnn import PackedSequence
 from t2igan.nn.config import Configured
 from t2igan.nn.images import resize
 from t2igan.nn.sequences import pack, unpack
-from t2igan.ranges import Count, Side
+from t2igan.ranges import Count, Finite, Side
 
 
 class CaptionEncoder(Configured, nn.Module):
@@ -76,7 +76,7 @@ class CaptionDecoder(Configured, nn.Module):
     """
 
     def __init__(
-        self, vocabulary_size: int, embedding_dim: int = 256, hidden_dim: int = 512, forget_bias: float = 0.0
+        self, vocabulary_size: Count, embedding_dim: Count = 256, hidden_dim: Count = 512, forget_bias: Finite = 0.0
     ) -> None:
         super().__init__()
         self.vocabulary_size = vocabulary_size

@@ -85,7 +85,8 @@ def refuse_what_no_memory_holds(make: Callable[[], object], message: str) -> Non
     """
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     most = memory // (_COPIES_IN_TRAINING * torch.float32.itemsize)
-    text = f"{message}: they hold over {most:,} numbers, more than the {memory / 2**30:.0f} GB here are enough for"
+    held = f"{most:,} numbers in {memory / 2**30:.0f} GB"
+    text = f"{message}: they hold more than the memory here is enough for ({held})"
     try:
         with torch.device("meta"), _Bound(most, _MOST_TENSORS, text):
             make()

@@ -9,7 +9,7 @@ from t2igan.errors import UserError
 from t2igan.nn.config import Configured
 from t2igan.nn.randomness import Dropout, StepRandom
 from t2igan.nn.sequences import pack, unpack
-from t2igan.ranges import Count
+from t2igan.ranges import Count, Share
 from t2igan.text.embedding import TextEmbedding
 
 
@@ -39,7 +39,7 @@ class TextEncoder(Configured, nn.Module):
         vocabulary_size: Count,
         dim: Count = 256,
         embedding_dim: Count = 300,
-        dropout: float = 0.5,
+        dropout: Share = 0.5,
         cell: Literal["lstm", "gru"] = "lstm",
     ) -> None:
         super().__init__()

@@ -45,3 +45,19 @@ def test_output_that_nobody_reads_any_more_is_no_error():
     done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True)
     os.close(writing)
     assert (done.returncode, done.stderr) == (128 + signal.SIGPIPE, "")
+
+
+def test_a_package_that_is_there_is_not_called_missing(monkeypatch, capsys):
+    """Of another version, or damaged: its own error says more than a line could."""
+
+    def fails(statement):
+        return lambda verb, rest: exec(statement)
+
+    monkeypatch.setattr("t2igan.cli.list.run", fails("from json import no_such_name"))
+    with pytest.raises(ImportError, match="cannot import name 'no_such_name'"):
+        main(["list", "models", "--nothing"])
+    monkeypatch.setattr("t2igan.cli.list.run", fails("import no_such.part"))
+    with pytest.raises(SystemExit) as exit_:
+        main(["list", "models", "--nothing"])
+    assert exit_.value.code == 2
+    assert capsys.readouterr().err == "t2igan list: no_such is not installed: pip install no_such\n"

@@ -71,7 +71,7 @@ def test_loaders_give_each_selection_its_images(tiny_store):
 
 def test_bad_shares_are_refused(tiny_store):
     for share in (0, 1, -0.5):
-        with pytest.raises(UserError, match=r"data\.holdout"):
+        with pytest.raises(UserError, match=r"ClassificationData: holdout"):
             data(tiny_store, holdout=share)
     with pytest.raises(UserError, match="no class is large enough"):
         _ = data(tiny_store, holdout=0.1).train_split

@@ -29,6 +29,7 @@ no longer true: one line that names the file or key, exit code 2, within 10 seco
 """
 FIT = ("fit", "--config", "ssagan.yaml", "--run", "out")
 DAMSM_FIT = ("fit", "--config", "damsm.yaml", "--run", "out")
+STREAM_FIT = ("fit", "--config", "stream.yaml", "--run", "out")
 DRAW = ("sample", "--checkpoint", "ssagan.ckpt", "--caption", "a red bird", "--out", "out")
 SCORE = ("evaluate", "--checkpoint", "ssagan.ckpt", "--store", "store.h5", "--protocol")
 CUB = ("prepare", "cub", "--root", "cub", "--image_size", "32", "--out", "out.h5")
@@ -160,6 +161,49 @@ VALUES = [
     value(("profile", "loader", "--store", "store.h5"), "--count", -1),
     value(("profile", "loader", "--store", "store.h5"), "--batch_size", 0),
     value(("profile", "loader", "--store", "store.h5"), "--workers", -1),
+]
+NEVER = "{class_path: SampleGrid, init_args: {every_n_steps: 0}}"
+ABSURD = [
+    value(FIT, f"{DATA}.batch_size", 10**9),
+    value(FIT, f"{DATA}.batch_size", 10**30),
+    value(FIT, f"{DATA}.num_workers", 10**5),
+    value(FIT, f"{DATA}.image_size", 10**6),
+    value(FIT, f"{DATA}.val_classes", -1),
+    value(FIT, f"{DATA}.seed", 10**30),
+    value(FIT, f"{MODEL}.seed", 10**30),
+    value(FIT, f"{MODEL}.image_size", 10**6),
+    value(FIT, f"{MODEL}.accumulate", 10**30),
+    value(FIT, f"{MODEL}.generator.init_args.channels", 10**6),
+    value(FIT, f"{MODEL}.generator.init_args.noise_dim", 10**9),
+    value(FIT, f"{MODEL}.generator.init_args.image_size", 10**6),
+    value(DAMSM_FIT, f"{MODEL}.image_encoder.init_args.dim", 10**6),
+    value(DAMSM_FIT, f"{MODEL}.image_encoder.init_args.channels", 10**6),
+    value(DAMSM_FIT, f"{MODEL}.dropout", 1.5),
+    value(STREAM_FIT, f"{MODEL}.hidden_dim", 10**6),
+    value(STREAM_FIT, f"{MODEL}.max_words", 0),
+    value(FIT, "--trainer.max_steps", 10**30),
+    value(FIT, "--trainer.max_epochs", 10**30),
+    value(FIT, "--trainer.log_every_n_steps", 10**30),
+    value(FIT, "--trainer.num_sanity_val_steps", -2),
+    value(FIT, "--trainer.limit_val_batches", 10**30),
+    value(FIT, "--trainer.devices", 10**5),
+    value(FIT, "--trainer.num_nodes", 10**30),
+    value(FIT, "--seed_everything", 10**30),
+    (
+        "a sample sheet every 0 steps",
+        changed("ssagan.yaml", r"trainer: \{", f"trainer: {{callbacks: [{NEVER}], "),
+        FIT,
+        ("every_n_steps",),
+    ),
+    value(DRAW, "--n", 10**9),
+    value(DRAW, "--seed", 10**30),
+    value((*SCORE, "protocol.yaml"), "--seed", 10**30),
+    value(CUB, "--image_size", 10**6),
+    value(CUB, "--workers", 10**5),
+    value(OWN, "--seed", 10**30),
+    value(("export", "ssagan.ckpt", "--out", "out.onnx", "--to", "onnx"), "--words", 10**9),
+    value(("profile", "loader", "--store", "store.h5"), "--workers", 10**5),
+    value(("profile", "loader", "--store", "store.h5"), "--batch_size", 10**30),
 ]
 FILES = [
     ("YAML in UTF-16", text("ssagan.yaml", "model: {}\n".encode("utf-16")), FIT, ("ssagan.yaml",)),
@@ -516,7 +560,7 @@ FILES = [
     ),
     ("an empty store", text("store.h5", b""), FIT, ("store.h5",)),
 ]
-ROWS = VALUES + FILES
+ROWS = VALUES + ABSURD + FILES
 SAID: dict[str, str] = {}
 
 

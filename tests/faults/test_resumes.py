@@ -1,22 +1,28 @@
-"""Every module of the suite, stopped at random moments, ends with the weights of the run that nothing stopped.
+"""Every module of the suite: stopped at random moments, at numbers that are not finite, read with such weights.
 
-Each try is one resume. Trainings are forked from this process, which has torch loaded already; otherwise they are
-the command's: ``t2igan fit`` with a YAML.
+Stopped, it ends with the weights of the run that nothing stopped; each try is one resume. Trainings are forked from
+this process, which has torch loaded already; otherwise they are the command's: ``t2igan fit`` with a YAML.
 """
 
 import multiprocessing
 import os
 import random
 import signal
+import sys
 import time
 from pathlib import Path
 
 import pytest
 import torch
 import yaml
+from bad_input import outcome_of
+from bert_fixture import write_bert
 from harness import LONG, curve, fit_words, last, same_end
 
 from t2igan.cli.main import main
+from t2igan.models.digest import seal
+from t2igan.models.suite_module import SuiteModule
+from t2igan.progress import read_progress
 
 DAMSM_ENCODER = {"class_path": "SmallImageEncoder", "init_args": {"dim": 16, "channels": 2, "image_size": 16}}
 STEPS, BATCH = 16, 8
@@ -51,10 +57,32 @@ def dfgan(text_mode):
     return network("DFGAN", damsm="DAMSM", channels=2, generator=generator, text_mode=text_mode)
 
 
+def spatext(name, **parts):
+    return network(name, encoder="segment encoder", prior="prior", **parts)
+
+
+SPADE = {
+    "generator": network("SPADEGenerator", image_size=16, channels=2, hidden=4, embed=4),
+    "discriminators": [
+        network("PatchDiscriminator", image_size=16, channels=2, layers=1, embed=4, scale=scale) for scale in (1, 2)
+    ],
+}
+SPATEXT_GAN = {
+    "generator": network(
+        "SpaTextGenerator", image_size=16, channels=2, noise_dim=8, sentence_dim=16, segment_dim=16, planes=4
+    ),
+    "discriminators": [
+        network("OneWayDiscriminator", image_size=16, channels=2, sentence_dim=16),
+        network("SegmentDiscriminator", image_size=16, channels=4, segment_dim=16, side=8),
+    ],
+    "generator_losses": [network("FeatureMatching", weight=10.0)],
+}
+PIXELS = network("PixelHost", image_size=16, segment_dim=16, planes=4, widths=[8, 16])
 STREAM_ENCODER = network("SmallCaptionEncoder", dim=16, channels=2, image_size=16)
 MODULES = {
     "DAMSM": network("DAMSM", image_encoder=DAMSM_ENCODER),
     "DAMSM, persistent": network("DAMSM", image_encoder=DAMSM_ENCODER, persistent_adam=True),
+    "DAMSM of scenes": network("DAMSM", image_encoder=DAMSM_ENCODER),
     "STREAM": network("STREAM", encoder=STREAM_ENCODER, hidden_dim=8, lr_final=1e-4),
     "classifier": network("EvaluationClassifier", image_size=16, width=2),
     "SSA-GAN, joint": ssagan("joint"),
@@ -75,30 +103,51 @@ MODULES = {
     "MirrorGAN, damsm-finetune": cascade(
         "MirrorGAN", "MirrorGANGenerator", "AttnGANDiscriminator", "damsm-finetune", captioner="STREAM"
     ),
+    "SPADE": network("SPADEGAN", **SPADE),
+    "segment encoder": network("SegmentEncoder", dim=16, channels=4, width=8, crop_size=16),
+    "prior": network("SegmentPrior", encoder="segment encoder", network=network("MLPPrior", dim=16, width=16)),
+    "prior, diffusion": network(
+        "SegmentPrior",
+        encoder="segment encoder",
+        network=network("DiffusionPrior", dim=16, layers=1, heads=2, head_dim=8),
+    ),
+    "SpaText GAN, joint": spatext("SpaTextGAN", **SPATEXT_GAN, text_mode="joint"),
+    "SpaText GAN, frozen": spatext(
+        "SpaTextGAN", **SPATEXT_GAN, text_mode="frozen", damsm="DAMSM of scenes", mismatch="roll"
+    ),
+    "SpaText diffusion": spatext("SpaTextDiffusion", host=PIXELS, steps=2),
+    "segmenter": network("Segmenter", image_size=16, channels=2),
+    "tagger": network("Tagger", network=network("BiLSTMTagger", embedding_dim=8, hidden_dim=8)),
+    "tagger, BERT": network("Tagger", network=network("TransformersTagger", folder="BERT")),
     "DF-GAN, frozen": dfgan("frozen"),
     "DF-GAN, joint": dfgan("joint"),
     "DF-GAN, damsm-finetune": dfgan("damsm-finetune"),
 }
 SETTINGS = [(0, 1), (2, 1), (0, 2), (2, 2)]  # workers, processes
-CHOSEN = list(MODULES) if LONG else ["DAMSM", "STREAM", "classifier", "SSA-GAN, damsm-finetune", "AttnGAN, joint"]
+OF_SCENES = ("SPADE", "segment encoder", "prior", "SpaText", "segmenter", "DAMSM of scenes")
+CHOSEN = [
+    *("DAMSM", "STREAM", "classifier", "SSA-GAN, damsm-finetune", "AttnGAN, joint"),
+    *("SPADE", "SpaText GAN, joint", "SpaText diffusion", "tagger"),
+]
+CHOSEN = list(MODULES) if LONG else CHOSEN
 STOPS = 5 if LONG else 2
 
 
 class Fits:
     """Trainings of the modules; what they need of one another is trained once."""
 
-    def __init__(self, folder: Path, store: Path) -> None:
-        self.folder, self.store = folder, store
+    def __init__(self, folder: Path, birds: Path, scenes: Path, tags: Path) -> None:
+        self.folder, self.birds, self.scenes, self.tags = folder, birds, scenes, tags
 
     def config(self, name: str) -> Path:
         """The YAML of a module."""
         module = MODULES[name]
-        needed = {"damsm", "captioner"} & module["init_args"].keys()
-        files = {key: str(last(self.whole(module["init_args"][key], 1))) for key in needed}
-        data = {"store": str(self.store), "image_size": 16, "batch_size": BATCH}
-        kind = "DrawnBirds"
-        if name == "classifier":
-            kind, data["holdout"] = "ClassificationData", 0.25
+        needed = {"damsm", "captioner", "encoder", "prior"} & module["init_args"].keys()
+        named = {key: module["init_args"][key] for key in needed}
+        files = {key: str(last(self.whole(of, 1))) for key, of in named.items() if of in MODULES}
+        if name == "tagger, BERT":
+            pytest.importorskip("transformers")
+            files["network"] = network("TransformersTagger", folder=str(self.bert()))
         trainer = {
             # Rates that follow a length told in epochs need the loader to know it.
             **({"max_epochs": 6} if name in ("STREAM", "classifier") else {"max_steps": STEPS}),
@@ -110,19 +159,42 @@ class Fits:
         }
         path = self.folder / f"{name}.yaml"
         model = network(module["class_path"], **(module["init_args"] | files))
-        content = {"model": model, "data": network(kind, **data), "trainer": trainer}
-        path.write_text(yaml.safe_dump(content))
+        path.write_text(yaml.safe_dump({"model": model, "data": self.data(name), "trainer": trainer}))
         return path
+
+    def data(self, name: str) -> dict:
+        """What a module is trained on."""
+        if name.startswith("tagger"):
+            return network("TaggedNarratives", files=str(self.tags), batch_size=BATCH, min_uses=1)
+        sizes = {"image_size": 16, "batch_size": BATCH}
+        if name.startswith(OF_SCENES):
+            return network("Scenes", store=str(self.scenes), **sizes)
+        if name == "classifier":
+            return network("ClassificationData", store=str(self.birds), holdout=0.25, **sizes)
+        return network("DrawnBirds", store=str(self.birds), **sizes)
+
+    def bert(self) -> Path:
+        """The folder of a tiny BERT."""
+        folder = self.folder / "bert"
+        return folder if folder.is_dir() else write_bert(folder, ["bird", "tree", "grass"])
 
     def start(
         self, name: str, folder: Path, workers: int, processes: int, *more: object
     ) -> multiprocessing.Process:
-        """Start or go on with a training, in a session of its own."""
-        options = ["--data.num_workers", workers, "--data.batch_size", BATCH // processes, *more]
+        """Start or go on with a training; what it needs is trained before."""
+        return self.begin(self.config(name), name, folder, workers, processes, *more)
+
+    def begin(
+        self, config: Path, name: str, folder: Path, workers: int, processes: int, *more: object
+    ) -> multiprocessing.Process:
+        """Start or go on with the training of a YAML, in a session of its own."""
+        options = ["--data.batch_size", BATCH // processes, *more]
+        if not name.startswith("tagger"):  # which reads what it has in memory
+            options += ["--data.num_workers", workers]
         if processes > 1:
             strategy = "ddp_fork_find_unused_parameters_true"
             options += ["--trainer.devices", processes, "--trainer.strategy", strategy]
-        words = fit_words(self.config(name), folder, *options)
+        words = fit_words(config, folder, *options)
         child = multiprocessing.get_context("fork").Process(target=_train, args=(words, folder), daemon=False)
         child.start()
         return child
@@ -146,6 +218,7 @@ def _train(words: list[str], folder: Path) -> None:
     log = os.open(f"{folder}.log", os.O_CREAT | os.O_WRONLY | os.O_APPEND)
     os.dup2(log, 1)
     os.dup2(log, 2)
+    sys.stdout = sys.stderr = os.fdopen(log, "w", buffering=1)  # in place of those of pytest
     signal.signal(signal.SIGINT, signal.default_int_handler)
     # Another test of this process may have asked for CUDA; these trainings are on the CPU and may fork anyhow.
     torch.cuda._is_in_bad_fork = lambda: False
@@ -166,6 +239,7 @@ def stop_at_random(child: multiprocessing.Process, folder: Path, moments: random
         _kill(child)
     else:
         os.kill(child.pid, signal.SIGTERM)
+        child.sent_sigterm = True
     child.join(60)
     if child.is_alive():
         _kill(child)
@@ -180,14 +254,16 @@ def _kill(child: multiprocessing.Process) -> None:
 
 
 @pytest.fixture(scope="module")
-def fits(tmp_path_factory, drawn_birds_store):
-    return Fits(tmp_path_factory.mktemp("resumes"), drawn_birds_store)
+def fits(tmp_path_factory, drawn_birds_store, scenes_store, scenes_root):
+    tags = scenes_root / "tagged" / "train"
+    return Fits(tmp_path_factory.mktemp("resumes"), drawn_birds_store, scenes_store, tags)
 
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", CHOSEN)
 def test_a_stopped_run_ends_as_the_whole_one(fits, tally, tmp_path, name):
     probe = tally("fit stopped (SIGKILL or SIGTERM) at random moments, per resume: equal to the last bit")
+    codes = tally("fit of every module sent SIGTERM: exit code 143, or 0 at its end")
     number = CHOSEN.index(name)
     for workers, processes in SETTINGS if LONG else [SETTINGS[number % len(SETTINGS)]]:
         whole = fits.whole(name, processes)
@@ -197,15 +273,64 @@ def test_a_stopped_run_ends_as_the_whole_one(fits, tally, tmp_path, name):
             child = fits.start(name, folder, moments.choice([0, workers]), processes)
             stop_at_random(child, folder, moments)
             stops += child.exitcode != 0
+            if hasattr(child, "sent_sigterm"):
+                ended = child.exitcode == 0 and read_progress(last(folder)).finished
+                codes.note(ended or child.exitcode == 143, f"{name}: {child.exitcode}")
         fits.ends_well(fits.start(name, folder, workers, processes), folder)
         equal = same_end(folder, whole) and curve(folder) == curve(whole)
         for _ in range(stops):
             probe.note(equal, f"{name}, {workers} workers, {processes} processes")
     probe.check()
+    assert not codes.failures
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("name", ["DAMSM", "AttnGAN, frozen"])
+@pytest.mark.parametrize("name", CHOSEN)
+def test_a_weight_that_is_no_number_stops_every_training(fits, tally, tmp_path, monkeypatch, name):
+    probe = tally("fit of every module, a weight made NaN: exit code 2, by name, the last good checkpoint kept")
+    original = SuiteModule.on_train_batch_start
+
+    def start(self, batch, batch_idx):
+        original(self, batch, batch_idx)
+        if self.global_step == 6:
+            with torch.no_grad():
+                next(each for each in self.parameters() if each.requires_grad).fill_(torch.nan)
+
+    config = fits.config(name)  # what it needs is trained before
+    monkeypatch.setattr(SuiteModule, "on_train_batch_start", start)
+    child = fits.begin(config, name, tmp_path / "run", 0, 1)
+    child.join(120)
+    said = Path(f"{tmp_path}/run.log").read_text().strip().splitlines()[-1]
+    weights = torch.load(last(tmp_path / "run"), weights_only=True)["state_dict"].values()
+    finite = all(each.isfinite().all() for each in weights if each.is_floating_point())
+    told = "at step" in said and f"the last good checkpoint is {last(tmp_path / 'run')}" in said
+    probe.note(child.exitcode == 2 and told and finite, f"{name}: {child.exitcode}, finite {finite}, {said}")
+    probe.check()
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", CHOSEN)
+def test_no_verb_reads_weights_that_are_no_numbers(fits, tally, tmp_path, name):
+    probe = tally("a weight of every module made NaN, in sample, evaluate, export, tag: refused in one line")
+    checkpoint = torch.load(last(fits.whole(name, 1)), weights_only=True)
+    next(each for each in checkpoint["state_dict"].values() if each.is_floating_point()).view(-1)[-1] = torch.nan
+    seal(checkpoint)
+    bad = tmp_path / "bad.ckpt"
+    torch.save(checkpoint, bad)
+    for words in (
+        ("sample", "--checkpoint", bad, "--caption", "a bird", "--out", tmp_path / "drawn"),
+        ("evaluate", "--checkpoint", bad, "--protocol", "drawn-birds/quick", "--store", fits.birds),
+        ("export", bad, "--out", tmp_path / "weights.pth"),
+        ("tag", "--checkpoint", bad, "--narratives", fits.tags),
+    ):
+        outcome = outcome_of(*words)
+        fault = outcome.fault(["bad.ckpt: "])
+        probe.note(not fault and "is not finite" in outcome.line, f"{name}, {words[0]}: {outcome.line} {fault}")
+    probe.check()
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", ["DAMSM", "AttnGAN, frozen", *(["SPADE", "SpaText diffusion"] if LONG else [])])
 def test_the_command_trains_two_processes_as_one(fits, tmp_path, name):
     """Without an option for it: batch norm of all, the same weights to begin with, the same losses logged."""
     options = ("--trainer.precision", "64-true", "--trainer.max_steps", 2)

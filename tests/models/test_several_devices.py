@@ -11,8 +11,13 @@ from t2igan.data.classification import ClassificationData
 from t2igan.models.attngan import AttnGAN
 from t2igan.models.classifier import EvaluationClassifier
 from t2igan.models.damsm import DAMSM, SmallImageEncoder
+from t2igan.models.joint_encoder import SegmentEncoder
+from t2igan.models.prior import MLPPrior, SegmentPrior
+from t2igan.models.segmenter import Segmenter
+from t2igan.models.spatext import SpaTextGAN
 from t2igan.models.ssagan import SSAGAN
 from t2igan.models.stream import STREAM
+from t2igan.models.tagger import BiLSTMTagger, Tagger
 from t2igan.networks.attngan import AttnGANDiscriminator, AttnGANGenerator
 from t2igan.networks.dfgan import OneWayDiscriminator
 from t2igan.networks.ssagan import SSAGANGenerator
@@ -121,6 +126,23 @@ def test_what_is_not_as_on_one_device_is_named(damsm_checkpoint):
     odd.generator.stages[0].attention.legacy_mask = True
     reasons = not_as_one_device(odd)
     assert [reason.split()[0] for reason in reasons] == ["accumulate", "batch", "legacy_mask"]
+
+
+@pytest.mark.parametrize(
+    ("make", "word"),
+    [
+        (lambda: SegmentEncoder(8, 4, 8), "contrastive"),
+        (lambda: SegmentPrior("encoder.ckpt", MLPPrior(8, 8)), "segments"),
+        (lambda: Segmenter(16, 2), "pixels"),
+        (lambda: Tagger(BiLSTMTagger(8, 8)), "words"),
+        (lambda: SpaTextGAN(image_size=16, channels=2, sentence_dim=16, told="nothing"), "places"),
+    ],
+)
+def test_losses_of_each_device_alone_are_named(make, word):
+    module = make()
+    BatchNormOfAllDevices().apply(module)
+    (reason,) = not_as_one_device(module)
+    assert word in reason
 
 
 def test_norms_are_what_they_were_afterwards(damsm_checkpoint):
