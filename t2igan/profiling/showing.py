@@ -38,7 +38,7 @@ def sentences(profile: Profile) -> list[str]:
     return [
         f"a step without the clock: {profile.seconds:.4f} s (median of {len(profile.step_seconds)}, {spread}), "
         f"{rate_in_words(profile.images_per_second)} images/s, at most {profile.peak_megabytes:,.0f} MB",
-        f"{profile.device}, {threads_in_words(profile.threads)}, {profile.precision}: convolutions at most "
+        f"{profile.device}, {counted(profile.threads, 'thread')}, {profile.precision}: convolutions at most "
         f"{peaks['convolution']:,.0f} GFLOP/s, matrix products {peaks['matrix']:,.0f}; the step reaches "
         f"{profile.gflop / profile.seconds:,.0f}, {profile.share_of_peak:.0%} of the convolutions' peak",
     ]
@@ -68,10 +68,10 @@ def draw(profile: Profile, path: Path) -> None:
         for part in profile.parts
     ]
     title = (
-        f"{profile.subject}, {profile.images} images a step, {profile.precision}: "
+        f"{profile.subject}, {counted(profile.images, 'image')} a step, {profile.precision}: "
         f"{rate_in_words(profile.images_per_second)} images/s\n"
         f"{profile.share_of_peak:.0%} of the convolutions' peak of {profile.peaks['convolution']:,.0f} GFLOP/s "
-        f"({profile.device}, {threads_in_words(profile.threads)})"
+        f"({profile.device}, {counted(profile.threads, 'thread')})"
     )
     draw_bars(bars, title, "seconds of a step with the clock", path)
 
@@ -130,9 +130,9 @@ def rate_in_words(rate: float) -> str:
     return f"{float(f'{rate:.3g}'):,.10g}"
 
 
-def threads_in_words(count: int) -> str:
-    """With its noun."""
-    return f"{count} thread" + "s" * (count != 1)
+def counted(count: int, noun: str) -> str:
+    """A number with its noun."""
+    return f"{count} {noun}" + "s" * (count != 1)
 
 
 def comparison(rounds: Mapping[str, Sequence[Mapping[str, Any]]]) -> Table:
