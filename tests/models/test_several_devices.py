@@ -1,5 +1,7 @@
 """Two devices with 8 images each train as one with 16: the same losses, the same weights."""
 
+from types import SimpleNamespace
+
 import pytest
 import pytorch_lightning as pl
 import torch
@@ -17,11 +19,13 @@ from t2igan.models.segmenter import Segmenter
 from t2igan.models.spatext import SpaTextGAN
 from t2igan.models.ssagan import SSAGAN
 from t2igan.models.stream import STREAM
+from t2igan.models.suite_module import SuiteModule
 from t2igan.models.tagger import BiLSTMTagger, Tagger
 from t2igan.networks.attngan import AttnGANDiscriminator, AttnGANGenerator
 from t2igan.networks.dfgan import OneWayDiscriminator
 from t2igan.networks.ssagan import SSAGANGenerator
 from t2igan.networks.stream import SmallCaptionEncoder
+from t2igan.nn.randomness import step_seed
 
 DIM = 16
 STEPS = 2
@@ -143,6 +147,19 @@ def test_losses_of_each_device_alone_are_named(make, word):
     BatchNormOfAllDevices().apply(module)
     (reason,) = not_as_one_device(module)
     assert word in reason
+
+
+def test_torchs_generators_are_set_to_another_seed_on_each_device(monkeypatch):
+    module = SegmentEncoder(8, 4, 8, seed=3)
+    monkeypatch.setattr(SuiteModule, "step_number", 5)
+    monkeypatch.setattr(SuiteModule, "trainer", SimpleNamespace(world_size=2, accumulate_grad_batches=1))
+    for rank in (0, 1):
+        monkeypatch.setattr(SuiteModule, "global_rank", rank)
+        module.on_train_batch_start([0] * 4, 0)
+        drawn = torch.rand(3)
+        torch.manual_seed(step_seed(3, 5, rank))
+        assert torch.rand(3).equal(drawn)
+        assert module.step_random(4).first == 4 * rank
 
 
 def test_norms_are_what_they_were_afterwards(damsm_checkpoint):
