@@ -260,11 +260,13 @@ class SuiteModule(Configured, pl.LightningModule):
 def content_sha256(module: SuiteModule) -> str:
     """sha256 (hex) of what a module is: config, vocabulary and weights.
 
-    Two files of it may differ, as those of a run that was interrupted and of one that was not do.
+    Two files of it may differ, as those of a run that was interrupted and of one that was not do. It is the same
+    whether a file of single precision was read to train in single or in double precision.
     """
     told = {earlier.CONFIG: config_of(module), "vocabulary": module.vocabulary}
     digest = hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode())
     for name, tensor in module.state_dict().items():
+        tensor = tensor.float() if tensor.dtype == torch.float64 else tensor
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
         digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
     return digest.hexdigest()

@@ -26,6 +26,17 @@ def test_a_prior_of_another_encoder_is_refused(encoder_path, tmp_path):
         load_prior(path, "0" * 64)
 
 
+def test_a_prior_serves_its_encoder_in_double_precision_too(encoder_path, tmp_path):
+    path = train_on_scenes(SegmentPrior(str(encoder_path), MLPPrior(16, 8)), 1, tmp_path)
+    torch.set_default_dtype(torch.float64)  # as Lightning does for ``precision: 64-true``
+    try:
+        encoder = load_joint_encoder(encoder_path)
+        assert next(encoder.parameters()).dtype == torch.float64
+        load_prior(path, encoder.sha256)
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
 def test_the_diffusion_prior_learns_and_gives_equal_texts_equal_vectors():
     pytest.importorskip("diffusers")
     torch.manual_seed(0)
