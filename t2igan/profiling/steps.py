@@ -14,6 +14,7 @@ from t2igan.lightning_private import set_profiler
 from t2igan.profiling.arithmetic import FlopsByPart, measure_peaks
 from t2igan.profiling.clock import ClockProfiler, PartClock, synchronise, watch
 from t2igan.profiling.memory import forget_peak, peak_megabytes
+from t2igan.ranges import Count, check_ranges
 
 WARM_UP = 2
 
@@ -96,7 +97,8 @@ class ProfileSteps(Callback):
         profile: once training has ended.
     """
 
-    def __init__(self, subject: str, steps: int) -> None:
+    def __init__(self, subject: str, steps: Count) -> None:
+        check_ranges(type(self), {"steps": steps}, ProfileSteps.__init__)
         self.subject, self.steps = subject, steps
         self.profile: Profile | None = None
         self._begun: list[float] = []
