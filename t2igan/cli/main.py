@@ -4,6 +4,7 @@ import errno
 import importlib
 import os
 import re
+import select
 import signal
 import sys
 from collections.abc import Sequence
@@ -107,7 +108,9 @@ def main(argv: Sequence[str] | None = None) -> None:
             importlib.import_module(VERBS[verb][0]).run(verb, rest)
         sys.stdout.flush()
     except BrokenPipeError:
-        # Who reads it has seen enough (`| head`); what is left in the buffer must not be tried again at the exit.
+        if not _nobody_reads():
+            raise  # between processes: a fault
+        # What is left in the buffer must not be tried again at the exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(128 + signal.SIGPIPE) from None
     except (UserError, OSError, ImportError, MemoryError, RuntimeError, KeyboardInterrupt, Stopped) as error:
@@ -115,6 +118,13 @@ def main(argv: Sequence[str] | None = None) -> None:
         if debug or line is None:
             raise
         _fail(f"t2igan {verb}: {line}", code)
+
+
+def _nobody_reads() -> bool:
+    """Whether what reads the output has seen enough, as `| head` has."""
+    poll = select.poll()
+    poll.register(sys.stdout.fileno(), 0)
+    return any(event & select.POLLERR for _, event in poll.poll(0))
 
 
 def _told(error: BaseException) -> tuple[str | None, int]:

@@ -47,6 +47,17 @@ def test_output_that_nobody_reads_any_more_is_no_error():
     assert (done.returncode, done.stderr) == (128 + signal.SIGPIPE, "")
 
 
+def test_a_broken_pipe_between_processes_is_an_error():
+    program = (
+        "from t2igan.cli import list as verb, main\n"
+        "def fails(*words): raise BrokenPipeError(32, 'a worker is gone')\n"
+        "verb.run = fails\n"
+        "main.main(['list', 'models', '--nothing'])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 1 and "a worker is gone" in done.stderr
+
+
 def test_a_package_that_is_there_is_not_called_missing(monkeypatch, capsys):
     """Of another version, or damaged: its own error says more than a line could."""
 

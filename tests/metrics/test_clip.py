@@ -1,6 +1,5 @@
 import json
 import sys
-from importlib.util import find_spec
 
 import pytest
 import torch
@@ -10,7 +9,6 @@ from t2igan.errors import UserError
 from t2igan.metrics.clip import PIXEL_MEAN, PIXEL_STD, ClipEncoder, ClipScore
 
 WORDS = ["a", "bird", "with", "red", "wings"]
-needs_transformers = pytest.mark.skipif(find_spec("transformers") is None, reason="transformers is not installed")
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +25,6 @@ def pictures(count=3, height=40, width=50):
     return torch.randint(0, 256, (count, 3, height, width), generator=torch.Generator().manual_seed(0)).byte()
 
 
-@needs_transformers
 def test_vectors_are_those_of_transformers(encoder, folder):
     from transformers import CLIPModel
 
@@ -44,7 +41,6 @@ def test_vectors_are_those_of_transformers(encoder, folder):
     assert len(encoder.sha256) == 64
 
 
-@needs_transformers
 @pytest.mark.parametrize("other", ["preprocessor_config.json", "tokenizer_config.json"])
 def test_the_identity_holds_all_that_vectors_depend_on(tmp_path, encoder, other):
     """The same weights with another normalisation of pixels, or other tokens, are another network."""
@@ -61,14 +57,12 @@ def test_the_identity_holds_all_that_vectors_depend_on(tmp_path, encoder, other)
     assert ClipEncoder(folder).sha256 != encoder.sha256
 
 
-@needs_transformers
 def test_equal_captions_tie_to_the_last_bit(encoder):
     vectors = encoder.caption_vectors(["a bird", "a bird with red wings", "red", "a bird"])
     assert torch.equal(vectors[0], vectors[3])
     assert not torch.equal(vectors[0], vectors[1])
 
 
-@needs_transformers
 def test_captions_do_not_depend_on_their_neighbours_and_long_ones_are_cut(encoder):
     long = " ".join(WORDS * 10)
     together = encoder.caption_vectors(["a bird", long, "red wings"])
@@ -77,7 +71,6 @@ def test_captions_do_not_depend_on_their_neighbours_and_long_ones_are_cut(encode
     assert (together[0] - together[2]).abs().max() > 1e-3
 
 
-@needs_transformers
 def test_a_folder_without_a_clip_is_one_line(tmp_path, folder):
     with pytest.raises(UserError, match=r"no CLIP here; put config\.json"):
         ClipEncoder(tmp_path)

@@ -1,7 +1,6 @@
 """CLIP's score and R-precision, whose network most machines lack."""
 
 from dataclasses import replace
-from importlib.util import find_spec
 
 import pytest
 import torch
@@ -18,10 +17,8 @@ from t2igan.evaluation.subjects.folder import ImageFolder
 from t2igan.metrics.clip import ClipEncoder
 
 CPU = torch.device("cpu")
-needs_transformers = pytest.mark.skipif(find_spec("transformers") is None, reason="transformers is not installed")
 
 
-@needs_transformers
 def test_clip_scores_images_with_their_captions(store, protocol, subject, tmp_path):
     folder = write_clip(tmp_path / "clip")
     metrics = CLIPScore(), CLIPRPrecision(candidates=5, folds=3, negatives="other-image")
