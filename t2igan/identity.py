@@ -13,6 +13,7 @@ from t2igan.evaluation.protocol import hash_of
 from t2igan.evaluation.record import SubjectCard
 from t2igan.files import write_whole
 from t2igan.plain_files import parse_json, read_text, read_yaml
+from t2igan.typed import fits
 from t2igan.zoo import WEIGHTS, locate
 
 SEEDS = ("seed_everything", "model.seed", "data.seed")
@@ -44,6 +45,9 @@ LENGTH = frozenset({"min_steps", "max_steps", "min_epochs", "max_epochs", "max_t
 BEFORE = "config-before-{}.yaml"
 # Of such a run: what changed at which step, a line of JSON each.
 CHANGES = "changes.jsonl"
+OPTIONS = dict[str, Any] | None
+# Of a configuration that is read again: a damaged one says nothing of its run.
+FORM = {"data": OPTIONS, "trainer": OPTIONS, "levers": OPTIONS, "ckpt_path": str | None, "run": str | None}
 # Callbacks that look on: what the training does is the same without them.
 ONLOOKERS = ("SampleGrid", "Scores")
 
@@ -96,9 +100,20 @@ def _read_training(path: Path) -> dict[str, Any] | None:
         config = read_yaml(path)
     except UserError:
         return None
+    settled = _settled(config)
+    return settled if _is_training(settled) else None
+
+
+def _is_training(config: Any) -> bool:
+    """Whether this has the form of a training's configuration, as far as it is looked into here."""
     if not isinstance(config, dict) or not isinstance(config.get("model"), dict):
-        return None
-    return _settled(config)
+        return False
+    if not all(fits(config.get(key), kind) for key, kind in FORM.items()):
+        return False
+    model, trainer = config["model"], config.get("trainer") or {}
+    if not fits(model.get("init_args"), OPTIONS):
+        return False
+    return fits(trainer.get("callbacks"), list[Any] | None) and fits(trainer.get("default_root_dir"), str | None)
 
 
 def _settled(config: Any) -> Any:

@@ -143,6 +143,30 @@ def test_a_configuration_may_hold_what_json_does_not(tmp_path):
     assert read_identity(path).experiment != read_identity(write_run(tmp_path / "other", 0)).experiment
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"model": 3},
+        {"model": {"init_args": 3}},
+        {"data": 3},
+        {"trainer": [1]},
+        {"trainer": {"callbacks": 3}},
+        {"trainer": {"default_root_dir": 3}, "ckpt_path": "x"},
+        {"trainer": {"default_root_dir": "x"}, "ckpt_path": 3},
+        {"levers": "fast"},
+    ],
+    ids=str,
+)
+def test_a_damaged_configuration_says_nothing(tmp_path, damage):
+    path = write_run(tmp_path / "run", 0)
+    file = tmp_path / "run" / "config.yaml"
+    whole = yaml.safe_load(file.read_text())
+    assert read_identity(path, selected=True).experiment is not None
+    file.write_text(yaml.safe_dump(whole | damage))
+    assert read_identity(path, selected=True).experiment is None
+    assert keep_earlier(tmp_path / "run", whole) is None
+
+
 def test_only_levers_that_change_numbers_make_another_experiment():
     levers = {f"levers.{each.name}" for each in dataclasses.fields(Levers)}
     assert {key for key in LEFT_OUT if key.startswith("levers.")} == levers - {"levers.tf32"}

@@ -3,6 +3,12 @@
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any, get_type_hints
+
+from t2igan.errors import UserError
+from t2igan.files import write_whole
+from t2igan.plain_files import parse_json, read_text
+from t2igan.typed import fits
 
 FILE = "plan.json"
 
@@ -28,14 +34,16 @@ class Ledger:
     Args:
         folder: folder of the plan.
         fresh: forget what is done.
+
+    Raises:
+        UserError: the file is damaged.
     """
 
     def __init__(self, folder: Path, fresh: bool = False) -> None:
         self.file = folder / FILE
         self._entries: dict[str, LedgerEntry] = {}
         if self.file.is_file() and not fresh:
-            content = json.loads(self.file.read_text())
-            self._entries = {name: LedgerEntry(**entry) for name, entry in content.items()}
+            self._entries = _entries_in(self.file)
 
     def find(self, name: str, fingerprint: str) -> LedgerEntry | None:
         """The entry of a step, None where it is missing or of another command."""
@@ -53,6 +61,22 @@ class Ledger:
             self._save()
 
     def _save(self) -> None:
-        draft = self.file.with_suffix(".new")
-        draft.write_text(json.dumps({name: asdict(entry) for name, entry in self._entries.items()}, indent=1))
-        draft.replace(self.file)
+        content = {name: asdict(entry) for name, entry in self._entries.items()}
+        write_whole(self.file, json.dumps(content, indent=1).encode())
+
+
+def _entries_in(file: Path) -> dict[str, LedgerEntry]:
+    remedy = "delete it, and all steps are handed out again; trainings go on from their checkpoints"
+    try:
+        content = parse_json(read_text(file), str(file))
+    except UserError as error:
+        raise UserError(f"{error}: {remedy}") from error
+    if not isinstance(content, dict) or not all(map(_is_entry, content.values())):
+        raise UserError(f"{file}: does not say which steps are done: {remedy}")
+    return {name: LedgerEntry(**entry) for name, entry in content.items()}
+
+
+def _is_entry(content: Any) -> bool:
+    hints = get_type_hints(LedgerEntry)
+    known = isinstance(content, dict) and content.keys() <= hints.keys() and "fingerprint" in content
+    return known and all(fits(value, hints[key]) for key, value in content.items())

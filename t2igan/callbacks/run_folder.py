@@ -1,6 +1,7 @@
 """One run, one folder: configuration, curves, checkpoints, images."""
 
 import csv
+import re
 from pathlib import Path
 from typing import Any
 
@@ -63,24 +64,24 @@ class RunCurves(CSVLogger):
 
 
 def read_curves(path: Path) -> list[dict[str, float]]:
-    """Rows of a ``metrics.csv``, blank cells left out; a torn last line is dropped."""
+    """Rows of a ``metrics.csv``, blank cells left out; torn and damaged lines are dropped."""
     if not path.is_file():
         return []
-    with path.open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    numbers = [_numbers(row) for row in rows]
+    # A power cut leaves megabytes of NUL where the last rows were to be.
+    text = re.sub("\0+", "?", path.read_bytes().decode(errors="replace"))
+    lines = [line for line in text.splitlines() if len(line) <= csv.field_size_limit()]
+    numbers = [_numbers(row) for row in csv.DictReader(lines, quoting=csv.QUOTE_NONE)]
     return [row for row in numbers if row is not None]
 
 
 def _numbers(row: dict[str, str | None]) -> dict[str, float] | None:
-    """A row as numbers; None for one that was cut off while it was written."""
+    """A row as numbers; None for one that was cut off while it was written, or damaged."""
     try:
         values = {key: float(cell) for key, cell in row.items() if cell}
-    except (TypeError, ValueError):
+        step = int(values["step"])
+    except (KeyError, OverflowError, TypeError, ValueError):
         return None
-    if None in row.values() or "step" not in values:
-        return None
-    return values | {"step": int(values["step"])}
+    return None if None in row.values() else values | {"step": step}
 
 
 class ContinueCurves(Callback):

@@ -10,6 +10,7 @@ import shutil
 import textwrap
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import t2igan
@@ -159,7 +160,7 @@ def _calls(words: Sequence[str], verb: str, given: Sequence[str]) -> bool:
 
 def read_signature(module: str, function: str) -> tuple[str, list[Option]]:
     """What a function of this package is for, and its arguments, read from its source."""
-    tree = ast.parse((Path(t2igan.__file__).parent / "cli" / f"{module}.py").read_text())
+    tree = _source_of(module)
     node = next(each for each in tree.body if isinstance(each, ast.FunctionDef) and each.name == function)
     assigned = [each for each in tree.body if isinstance(each, ast.Assign)]
     aliases = {each.targets[0].id: each.value for each in assigned if isinstance(each.targets[0], ast.Name)}
@@ -178,6 +179,12 @@ def read_signature(module: str, function: str) -> tuple[str, list[Option]]:
         for each, default in zip([*usual, *strict], defaults)
     ]
     return summary, options + _handed_on(module, texts, options)
+
+
+@cache
+def _source_of(module: str) -> ast.Module:
+    """The source of a module of this package; functions of one module hand options on to each other."""
+    return ast.parse((Path(t2igan.__file__).parent / "cli" / f"{module}.py").read_text())
 
 
 def _handed_on(module: str, texts: Mapping[str, str], own: Sequence[Option]) -> list[Option]:

@@ -6,7 +6,7 @@ the suite. Everything else, and all values, are for the real parser.
 
 import ast
 import importlib.util
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
@@ -101,7 +101,8 @@ def full_help(argv: Sequence[str]) -> list[str]:
     return ["--help"] if list(argv) in (["-h", "all"], ["--help", "all"]) else list(argv)
 
 
-def root_keys(verb: str) -> set[str]:
+@cache
+def root_keys(verb: str) -> frozenset[str]:
     """Keys at the top of a configuration: LightningCLI's, the Trainer's for the verb, the suite's own."""
     tree = ast.parse((PACKAGE / "cli" / "fit.py").read_text())
     own = {
@@ -112,7 +113,7 @@ def root_keys(verb: str) -> set[str]:
         for word in node.args
         if isinstance(word, ast.Constant) and isinstance(word.value, str)
     }
-    return OF_EVERY_VERB | own | (set(_trainer_arguments(verb)) - {"self", "datamodule", "dataloaders"})
+    return frozenset(OF_EVERY_VERB | own | (set(_trainer_arguments(verb)) - {"self", "datamodule", "dataloaders"}))
 
 
 def _refuse_options(verb: str, argv: Sequence[str]) -> None:
@@ -169,7 +170,7 @@ def _refuse_keys(verb: str, content: Mapping[str, Any], source: str) -> None:
                     raise UserError(_not_an_option(where, name, argument, known) + source)
 
 
-def _refuse(name: str, known: Sequence[str] | set[str], prefix: str, source: str) -> None:
+def _refuse(name: str, known: Sequence[str] | Set[str], prefix: str, source: str) -> None:
     if name not in known:
         near = nearest(prefix + str(name), [prefix + each for each in known])
         raise UserError(f"{prefix + str(name)!r} is not an option{near}{source}")

@@ -11,6 +11,7 @@ from harness import DAMSM, SSAGAN, STREAM
 from PIL import Image
 from report_fixtures import make_record
 
+from t2igan.benchmark.ledger import Ledger, LedgerEntry
 from t2igan.cli.main import main
 
 PLAN = """
@@ -24,7 +25,7 @@ datasets:
     given: [damsm.ckpt]
 """
 STEPS = """
-folder: out
+folder: planned
 steps:
   - {name: one, run: list models}
   - {name: two, run: list data, after: [one]}
@@ -48,8 +49,11 @@ def write_good_input(folder: Path, birds: Path, store: Path) -> None:
         main(["fit", "--config", f"{name}.yaml", "--run", f"runs/{name}", "--trainer.max_steps", "2"])
         shutil.copy(folder / "runs" / name / "checkpoints" / "last.ckpt", folder / f"{name}.ckpt")
     main(["export", "ssagan.ckpt", "--out", "released.pth"])
+    main(["export", "ssagan.ckpt", "--to", "safetensors", "--out", "ssagan.safetensors"])
     (folder / "plan.yaml").write_text(PLAN)
     (folder / "steps.yaml").write_text(STEPS)
+    (folder / "planned").mkdir()
+    Ledger(folder / "planned").write("one", LedgerEntry("of its command", seconds=1.0))
     write_protocol(folder / "protocol.yaml", image_size=16)
     (folder / "records.jsonl").write_text("".join(f"{make_record(f'run{seed}').to_json()}\n" for seed in range(2)))
     _write_coco(folder / "coco")
