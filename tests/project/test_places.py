@@ -12,7 +12,6 @@ SUBJECTS = ("demo", "drawn_birds", "launchers", "scenes")
 TESTED_IN = {
     "runner": ["benchmark.steps"],
     "scoring": ["callbacks.best", "evaluation.in_training"],
-    "watching": ["callbacks.run_folder"],
     "compose": ["cli.tag", "evaluation.step_record"],
     "fit": ["cli.config_checks"],
     "zoo": ["cli.export_zoo", "models.weights_file", "reporting.model_card"],
