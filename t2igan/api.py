@@ -179,5 +179,7 @@ def evaluate(
     subject = load_checkpoint_subject(str(checkpoint_of(checkpoint)), pinned.weights)
     backbone = load_classifier(classifier, opened) if classifier else None
     folder = None if cache is None else Path(cache)
-    options = NetworkOptions(batch_size, device, skip_missing=skip_missing, cache=folder, bootstrap=bootstrap)
+    options = NetworkOptions(
+        batch_size, device, skip_missing=skip_missing, cache=folder, bootstrap=bootstrap, remedy="skip_missing=True"
+    )
     return Evaluation(subject, pinned, opened, load_damsms(damsms, opened), backbone, options).run()

@@ -55,7 +55,7 @@ class LineProgress(ProgressBar):
         self.every_seconds, self.first_seconds = every_seconds, first_seconds
         self._enabled = True
         self._wait = first_seconds
-        self._since = (0.0, 0)
+        self._since, self._printed = (0.0, 0), False
 
     def disable(self) -> None:
         """Print nothing (Lightning asks for it on all ranks but the first)."""
@@ -68,7 +68,7 @@ class LineProgress(ProgressBar):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Start the clock."""
         self._wait = self.first_seconds
-        self._since = (time.monotonic(), trainer.global_step)
+        self._since, self._printed = (time.monotonic(), trainer.global_step), False
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -78,8 +78,17 @@ class LineProgress(ProgressBar):
         seconds = time.monotonic() - then
         if not self._enabled or seconds < self._wait or trainer.global_step == step:
             return
-        per_step = seconds / (trainer.global_step - step)
-        self._wait = self.every_seconds
+        self._print(trainer, pl_module)
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Print the last step too, where any was printed: it may lie between two lines."""
+        if self._enabled and self._printed and trainer.global_step > self._since[1]:
+            self._print(trainer, pl_module)
+
+    def _print(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        then, step = self._since
+        per_step = (time.monotonic() - then) / (trainer.global_step - step)
+        self._wait, self._printed = self.every_seconds, True
         self._since = (time.monotonic(), trainer.global_step)
         total = trainer.estimated_stepping_batches
         left = per_step * (total - trainer.global_step)

@@ -102,6 +102,7 @@ class Scores(Callback):
             download=download,
             skip_missing=skip_missing,
             clip=Path(clip) if clip else None,
+            remedy="skip_missing: true among the options of Scores in the YAML",
         )
         if best is not None:
             _require_metric(best, self.protocol)

@@ -1,6 +1,7 @@
 """``t2igan caption``: what a STREAM sees in images, and how well it does."""
 
 import json
+import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -24,6 +25,7 @@ from t2igan.evaluation.plan import plan_images, shuffled_captions
 from t2igan.evaluation.subjects.folder import SUFFIXES
 from t2igan.evaluation.subjects.generated import label_of, load_generator, require_same_words
 from t2igan.files import write_whole
+from t2igan.identity import read_config
 from t2igan.image_files import UndecodableImageError, decoding
 from t2igan.metrics.captions import CaptionQuality
 from t2igan.models.drawing import DrawingModule
@@ -284,7 +286,9 @@ def _write(path: Path, rows: Sequence[dict[str, Any]]) -> None:
 
 def _next(checkpoint: str, images: str | None, generator: str | None) -> str:
     if images is not None:
-        return f"t2igan caption --checkpoint {checkpoint} --store ... measures the captioner"
+        data = (read_config(checkpoint) or {}).get("data") or {}
+        store = (data.get("init_args") or {}).get("store") or "STORE"
+        return f"t2igan caption {shlex.join(['--checkpoint', checkpoint, '--store', store])}"
     if generator is None:
         return "the same with --generator CHECKPOINT measures images that a generator makes"
     return "the same with another --generator and the same --seed compares the two"

@@ -1,5 +1,6 @@
 """``t2igan evaluate``: scores of a checkpoint, of a folder of images, of real images, with their records."""
 
+import shlex
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -8,7 +9,6 @@ from typing import Literal
 from rich.console import Console
 
 from t2igan.cli.evaluate_progress import Clocked, told_of
-from t2igan.cli.next_step import sampling
 from t2igan.cli.parsing import call
 from t2igan.data.store import Store, open_store
 from t2igan.errors import UserError
@@ -21,11 +21,12 @@ from t2igan.evaluation.record import append_record, read_records, require_writab
 from t2igan.evaluation.subjects.base import Subject
 from t2igan.evaluation.subjects.chosen import Choice, checkpoint_of
 from t2igan.evaluation.subjects.folder import ImageFolder
-from t2igan.evaluation.subjects.generated import GeneratedSubject, build_untrained_subject, load_checkpoint_subject
+from t2igan.evaluation.subjects.generated import build_untrained_subject, load_checkpoint_subject
 from t2igan.evaluation.subjects.pipeline import PipelineSubject
 from t2igan.evaluation.subjects.real import RealImages
 from t2igan.evaluation.timing import part
 from t2igan.models.suite_module import SELECTED, read_checkpoint
+from t2igan.nn.config import allowed_words
 from t2igan.ranges import Count, Share, Whole
 from t2igan.reporting.leaderboard import boards
 from t2igan.reporting.reproduction import of_the_zoo
@@ -162,7 +163,8 @@ def evaluate_verb(
             console.print(line, soft_wrap=True, markup=False)
         console.print(f"wrote {written} record(s) to {target}", soft_wrap=True)
         _print_cache(options.cache)
-        console.print(f"next: {_next(subjects, target, opened)}", soft_wrap=True, markup=False)
+        shown = shlex.join([str(target), *allowed_words()])
+        console.print(f"next: t2igan report {shown}", soft_wrap=True, markup=False)
 
 
 def _measure(
@@ -275,10 +277,3 @@ def _print_board(path: Path, protocol: Protocol, store: Store) -> None:
         console.print(rich_table(board, console.width))
         for note in board.footnotes:
             console.print(note, soft_wrap=True, markup=False)
-
-
-def _next(subjects: Sequence[Subject], records: Path, store: Store) -> str:
-    for one in subjects:
-        if isinstance(one, GeneratedSubject) and one.card.path:
-            return sampling(one.card.path, one.module, str(records.parent / "generated"), store)
-    return f"t2igan report {records}"

@@ -1,16 +1,21 @@
 """The command that comes next, whole, as it can be typed."""
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from t2igan.data.store import Store, open_store
 from t2igan.evaluation.protocol import load_protocol, protocol_names
-from t2igan.identity import read_config
+from t2igan.identity import read_config, run_folder_of
 from t2igan.models.suite_module import SuiteModule
+from t2igan.nn.config import allowed_words
+from t2igan.plain_files import read_yaml
+from t2igan.shipped import experiment_names, find_experiment
 
 EXAMPLE = "a small red bird"
-# What takes the checkpoint of a network that draws nothing.
+UNSURE = "t2igan evaluate --help says how it is scored"
+# What takes the checkpoint of a network that draws nothing, where what it was trained on is not known or gone.
 USES = {
     "DAMSM": "t2igan fit with --model.damsm {0} trains a generator on it, t2igan evaluate with --damsm {0} scores",
     "STREAM": "t2igan caption --checkpoint {0} --images FOLDER; a MirrorGAN's YAML names it as `captioner`",
@@ -18,6 +23,8 @@ USES = {
     "Tagger": "t2igan tag --checkpoint {0} --narratives FILE",
     "Segmenter": "t2igan evaluate with --segmenter {0} scores with it",
 }
+# A system of each data set is shipped under this name: it is proposed for a DAMSM that was trained.
+SYSTEM = "ssagan"
 
 
 def use_of(checkpoint: str, module: SuiteModule) -> str:
@@ -30,7 +37,42 @@ def use_of(checkpoint: str, module: SuiteModule) -> str:
     kind = next((each.__name__ for each in type(module).__mro__ if each.__name__ in USES), None)
     if kind is None:
         return f"name {checkpoint} in the YAML of what needs {type(module).__name__}"
-    return USES[kind].format(shlex.quote(checkpoint))
+    data = (read_config(checkpoint) or {}).get("data") or {}
+    return _use_on(kind, checkpoint, data) or USES[kind].format(shlex.quote(checkpoint))
+
+
+def _use_on(kind: str, checkpoint: str, data: Mapping[str, Any]) -> str | None:
+    """The command that uses a network on the data that it was trained on, None where there is none."""
+    options = data.get("init_args") or {}
+    if kind == "Tagger" and options.get("files"):
+        return f"t2igan tag {shlex.join(['--checkpoint', checkpoint, '--narratives', options['files']])}"
+    store = options.get("store")
+    if not store or not Path(store).is_file():
+        return None
+    if kind == "STREAM":
+        return f"t2igan caption {shlex.join(['--checkpoint', checkpoint, '--store', store])}"
+    if kind == "EvaluationClassifier":
+        networks = ["--classifier", checkpoint]
+        return scoring_on(open_store(store), options["image_size"], ["--real"], networks, nothing="") or None
+    experiment = _system_for(data) if kind == "DAMSM" else None
+    if experiment is None:
+        return None
+    words = ["--config", experiment, "--model.damsm", checkpoint, "--data.store", store]
+    folder = run_folder_of(checkpoint)
+    return f"t2igan fit {shlex.join([*words, '--run', str(Path(folder or '.').parent / SYSTEM)])}"
+
+
+def _system_for(data: Mapping[str, Any]) -> str | None:
+    """The shipped experiment that trains :data:`SYSTEM` on data of this kind and size."""
+    for name in experiment_names():
+        if name.rpartition("/")[2].removesuffix("-64") != SYSTEM:
+            continue
+        theirs = read_yaml(Path(find_experiment(name)))["data"]
+        same_kind = theirs["class_path"].rpartition(".")[2] == str(data.get("class_path")).rpartition(".")[2]
+        keys = {"image_size", "captions"} & theirs["init_args"].keys()
+        if same_kind and all(theirs["init_args"][key] == data["init_args"].get(key) for key in keys):
+            return f"experiments/{name}.yaml"
+    return None
 
 
 def scoring(checkpoint: str, image_size: int) -> str:
@@ -46,23 +88,27 @@ def scoring(checkpoint: str, image_size: int) -> str:
     networks = ["--damsm", damsm] if damsm and Path(damsm).is_file() else []
     if store and Path(store).is_file():
         return scoring_on(open_store(store), image_size, ["--checkpoint", checkpoint], networks)
-    return "t2igan evaluate --help says how it is scored"
+    return UNSURE
 
 
-def scoring_on(store: Store, image_size: int, subject: Sequence[str], networks: Sequence[str] = ()) -> str:
-    """How a subject is scored on a store under the first protocol of its data and size, if there is one.
+def scoring_on(
+    store: Store, image_size: int, subject: Sequence[str], networks: Sequence[str] = (), nothing: str = UNSURE
+) -> str:
+    """How a subject is scored on a store under the suite's own protocol of its data and size, else the first one.
 
     Args:
         store: store of the data set.
         image_size: side of the subject's images.
         subject: options that name it.
         networks: options that name those that score.
+        nothing: what is said where no protocol fits.
     """
     pinned = map(load_protocol, protocol_names())
     fitting = [each.name for each in pinned if (each.dataset, each.image_size) == (store.name, image_size)]
     if not fitting:
-        return "t2igan evaluate --help says how it is scored"
-    words = [*subject, "--protocol", fitting[0], "--store", str(store.path), *networks]
+        return nothing
+    own = [name for name in fitting if name.endswith("/t2igan")]
+    words = [*subject, "--protocol", [*own, *fitting][0], "--store", str(store.path), *networks, *allowed_words()]
     return f"t2igan evaluate {shlex.join(words)} --skip_missing true"
 
 

@@ -99,12 +99,14 @@ def profile_training(
     """
     file = Path(find_experiment(config))
     folder = Path(out) if out else Path("runs/profile") / f"{file.parent.name}-{file.stem}"
-    folder.mkdir(parents=True, exist_ok=True)
+    if folder.is_file():
+        raise UserError(f"--out: {folder} is a file: give a folder")
     if options:
         _compare(file, set, options, steps, synthetic, folder)
         return
     with tempfile.TemporaryDirectory() as scratch:
         profile = _measure(file, shlex.split(" ".join(set)), steps, synthetic, Path(scratch))
+    folder.mkdir(parents=True, exist_ok=True)  # not before: a command that is refused leaves nothing
     showing.write_json(profile.as_dict(), folder / "profile.json")
     showing.draw(profile, folder / "profile.png")
     console.print(showing.table(profile))

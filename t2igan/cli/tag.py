@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from t2igan.cli.parsing import call
 from t2igan.data.tagged import UNKNOWN, TaggedNarratives
@@ -101,7 +101,9 @@ def _favourites(words: Rows, tags: Rows, size: int, otherwise: int) -> np.ndarra
 
 def _print(rows: dict[str, TaggingQuality]) -> None:
     names = list(next(iter(rows.values())).as_dict())
-    table = Table("tagger", *(name.replace("_", " ") for name in names), title="test narratives, split by image")
+    # The class of a tagger is one word: it must not be cut on a narrow terminal.
+    tagger = Column("tagger", min_width=max(len(word) for name in rows for word in name.split()))
+    table = Table(tagger, *(name.replace("_", " ") for name in names), title="test narratives, split by image")
     for name, quality in rows.items():
         table.add_row(name, *(f"{value:.3f}" for value in quality.as_dict().values()))
     console.print(table)

@@ -105,7 +105,7 @@ class CaptionedImagesModule(LightningDataModule):
             if self.expected_name and store.name != self.expected_name:
                 raise UserError(
                     f"{store.path}: holds {store.name!r}, not {self.expected_name!r}; set data.store to a store of "
-                    f"`t2igan prepare {self.expected_name}`, or take another data class"
+                    f"`t2igan prepare {self.expected_name}`, or CaptionedImagesModule, which takes any"
                 )
             if store.image_size < self.image_size and not self.allow_upsampling:
                 raise UserError(

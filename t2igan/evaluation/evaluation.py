@@ -63,7 +63,7 @@ class Evaluation:
         _check(protocol, store, self.options)
         subject.check(protocol, store)
         self._supply = Supply(damsms, classifier, self.options, self.device)
-        self._found, self.not_computed = _find_networks(subject, protocol, self._supply, self.options.skip_missing)
+        self._found, self.not_computed = _find_networks(subject, protocol, self._supply, self.options)
 
     def is_in(self, records: Iterable[ResultRecord]) -> bool:
         """Whether one of the records is what :meth:`run` would measure: same images, protocol, store and networks.
@@ -178,7 +178,7 @@ def _check(protocol: Protocol, store: Store, options: NetworkOptions) -> None:
 
 
 def _find_networks(
-    subject: Subject, protocol: Protocol, supply: Supply, skip_missing: bool
+    subject: Subject, protocol: Protocol, supply: Supply, options: NetworkOptions
 ) -> tuple[list[tuple[ScoredMetric, Sequence[Embedder]]], dict[str, str]]:
     """The networks of each metric that can be computed, and why others cannot, by their names.
 
@@ -196,9 +196,9 @@ def _find_networks(
             found.append((spec, spec.find(supply)))
         except UserError as error:
             missing[spec.name] = str(error)
-    if missing and not skip_missing:
+    if missing and not options.skip_missing:
         lines = _in_words(missing)
-        raise UserError(f"{protocol.name} needs what is not there (--skip_missing true leaves it out): {lines}")
+        raise UserError(f"{protocol.name} needs what is not there ({options.remedy} leaves it out): {lines}")
     not_computed |= missing
     if not found:
         raise UserError(f"no metric of protocol {protocol.name} can be computed: {_in_words(not_computed)}")

@@ -126,6 +126,25 @@ def resolve_weights(
     return target, _checked_sha256(target, published, verify)
 
 
+def pretrained_weights(name: str, own_file: Path | None) -> tuple[Path, str]:
+    """The file that a trunk starts from: a published one, or one's own, whose SHA-256 is compared with nothing.
+
+    Args:
+        name: key of :data:`PUBLISHED`.
+        own_file: the file itself, None for the published one.
+
+    Returns:
+        The file and its SHA-256.
+
+    Raises:
+        UserError: as :func:`resolve_weights` says, with what tries the code without.
+    """
+    try:
+        return resolve_weights(name, path=own_file, verify=own_file is None)
+    except UserError as error:
+        raise UserError(f"{error}; weights: random in the YAML tries the code without") from error
+
+
 def _checked_sha256(path: Path, published: PublishedWeights, verify: bool) -> str:
     sha256 = file_sha256(path)
     if verify and not sha256.startswith(published.sha256_prefix):

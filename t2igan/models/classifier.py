@@ -20,7 +20,7 @@ from t2igan.data.batch import CaptionedImages
 from t2igan.errors import UserError
 from t2igan.metrics.backbones import Backbone, load_weights
 from t2igan.metrics.inception import FEATURE_DIM, inception_v3, pooled_features
-from t2igan.metrics.weights import resolve_weights
+from t2igan.metrics.weights import pretrained_weights
 from t2igan.models.suite_module import SuiteModule, content_sha256, load_module
 from t2igan.nn.images import resize, to_signed
 from t2igan.ranges import Count, Decay, Rate, Share, Side, Weight, Whole
@@ -88,7 +88,7 @@ class InceptionClassifier(nn.Module):
             rank_zero_warn("the classifier's Inception trunk starts from random weights")
             return
         own_file = None if weights == "imagenet" else Path(weights)
-        path, _ = resolve_weights("inception-torchvision", path=own_file, verify=own_file is None)
+        path, _ = pretrained_weights("inception-torchvision", own_file)
         new_layer = self.network.fc
         self.network.fc = nn.Linear(FEATURE_DIM, IMAGENET_CLASSES)
         load_weights(self.network, path, ignore=("AuxLogits.",))

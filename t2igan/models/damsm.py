@@ -18,7 +18,7 @@ from t2igan.data.batch import CaptionedImages
 from t2igan.errors import UserError
 from t2igan.losses.matching import Gammas, damsm_loss, sentence_logits
 from t2igan.metrics.backbones import load_weights
-from t2igan.metrics.weights import resolve_weights
+from t2igan.metrics.weights import pretrained_weights
 from t2igan.models.suite_module import SuiteModule, read_checkpoint
 from t2igan.nn.config import Configured
 from t2igan.nn.images import resize, to_signed
@@ -107,7 +107,7 @@ class InceptionImageEncoder(ImageEncoder):
             rank_zero_warn("the Inception trunk has random weights: good for a trial of the code, not for a score")
             return
         own_file = None if self.weights == "imagenet" else Path(self.weights)
-        file, _ = resolve_weights("inception-torchvision", path=own_file, verify=own_file is None)
+        file, _ = pretrained_weights("inception-torchvision", own_file)
         load_weights(self.trunk, file, ignore=("AuxLogits.", "fc."))
 
     def train(self, mode: bool = True) -> "InceptionImageEncoder":

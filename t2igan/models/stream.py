@@ -23,7 +23,7 @@ from t2igan.errors import UserError
 from t2igan.lightning_private import datamodule_of
 from t2igan.metrics.backbones import IMAGENET_MEAN, IMAGENET_STD, load_weights
 from t2igan.metrics.captions import CaptionQuality
-from t2igan.metrics.weights import resolve_weights
+from t2igan.metrics.weights import pretrained_weights
 from t2igan.models.damsm import ImageEncoder
 from t2igan.models.suite_module import SuiteModule, load_module
 from t2igan.networks.stream import CaptionDecoder, CaptionEncoder, SmallCaptionEncoder, with_end
@@ -84,7 +84,7 @@ class ResNetCaptionEncoder(CaptionEncoder):
             rank_zero_warn("the ResNet trunk has random weights: good for a trial of the code, not for a captioner")
             return
         own_file = None if self.weights == "imagenet" else Path(self.weights)
-        file, _ = resolve_weights("resnet152-torchvision", path=own_file, verify=own_file is None)
+        file, _ = pretrained_weights("resnet152-torchvision", own_file)
         load_weights(self.trunk, file, ignore=("fc.",))
 
     def train(self, mode: bool = True) -> "ResNetCaptionEncoder":

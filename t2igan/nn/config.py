@@ -30,6 +30,11 @@ def allow(modules: Iterable[str]) -> None:
         _allowed.add(module)
 
 
+def allowed_words() -> list[str]:
+    """The options that a command needs that is to read what this one wrote."""
+    return [word for module in sorted(_allowed) for word in ("--allow", module)]
+
+
 def import_allowed() -> None:
     """Import what was :func:`allow`-ed, so that classes which register themselves are known."""
     for module in sorted(_allowed):

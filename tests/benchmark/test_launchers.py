@@ -173,6 +173,20 @@ def test_a_job_of_slurm_follows_its_cpus(tmp_path, monkeypatch, given, threads):
     assert available_cpus(tmp_path, variables) == min(3, len(os.sched_getaffinity(0)))
 
 
+def test_a_job_that_slurm_refuses_is_one_line(tmp_path, monkeypatch):
+    submitit = pytest.importorskip("submitit")
+    monkeypatch.setattr(submitit.SlurmExecutor, "affinity", lambda: 1)
+    monkeypatch.setattr(submitit.SlurmExecutor, "__init__", lambda self, **_: None)
+    monkeypatch.setattr(submitit.SlurmExecutor, "update_parameters", lambda self, **_: None)
+
+    def submit(self, job):
+        raise submitit.core.utils.FailedJobError("sbatch: error: Unable to contact\nslurm controller")
+
+    monkeypatch.setattr(submitit.SlurmExecutor, "submit", submit)
+    with pytest.raises(UserError, match="takes no job: sbatch: error: Unable to contact slurm controller"):
+        make_launcher({"kind": "slurm", "gpus": 0}, tmp_path).start(step("list"), tmp_path / "x.log")
+
+
 def test_a_job_of_slurm_is_found_again(slurm_launcher, tmp_path):
     token = slurm_launcher.start(step("list", "generators"), tmp_path / "good.log").token
     assert finish(slurm_launcher.attach(token)) == 0

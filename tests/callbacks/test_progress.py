@@ -45,8 +45,8 @@ def test_a_line_says_where_training_is(tmp_path, capsys):
 def test_lines_keep_their_distance(tmp_path, capsys):
     """The first comes sooner: who watches wants to know how long it will take."""
     assert printed(tmp_path, capsys, every_seconds=60, first_seconds=60) == []
-    (line,) = printed(tmp_path, capsys, every_seconds=60, first_seconds=0)
-    assert line.startswith("step 1/3, ")
+    first, last = printed(tmp_path, capsys, every_seconds=60, first_seconds=0)
+    assert first.startswith("step 1/3, ") and last.startswith("step 3/3, ")  # the end is told at once
 
 
 def test_the_bar_says_steps_of_how_many(tmp_path):

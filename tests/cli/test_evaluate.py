@@ -87,7 +87,7 @@ def test_three_rows_of_one_command(arguments, checkpoints, records, capsys):
     shown = [f"{record.metrics['fd-classifier'].value:.2f}" for record in found]
     for part in (
         *shown,
-        "ssagan",
+        "SSA-GAN",
         "untrained",
         "real images",
         "R-precision by guessing: 10.",
@@ -101,7 +101,7 @@ def test_three_rows_of_one_command(arguments, checkpoints, records, capsys):
     assert first.deviations != second.deviations
     main(["report", str(records), "--compare", "ssagan", "SSA-GAN, untrained", "--html", "false"])
     assert "images, paired" in (records.parent / "report" / "comparison.md").read_text()
-    assert f"next: t2igan sample --checkpoint {checkpoints.generator}" in printed
+    assert f"next: t2igan report {records}" in printed
     # Once is enough; a torn record is none, and costs no other.
     lines = records.read_text().splitlines()
     records.write_text("\n".join([*lines[:2], lines[2][:50]]))

@@ -89,6 +89,20 @@ def test_mistakes_are_one_line(server, words, told, capsys):
 @pytest.mark.parametrize(
     "words", [["push", "zoo:drawn-birds/ssagan", "me/birds"], ["pull", "me/birds", "--out", "x"]]
 )
+def test_without_a_net_both_say_so(words, tmp_path, monkeypatch, capsys):
+    """With the client itself: which errors it raises then is of its version."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as stop:
+        main([*words, "--endpoint", "http://127.0.0.1:9"])  # nothing listens there
+    err = capsys.readouterr().err
+    assert stop.value.code == 2 and len(err.strip().splitlines()) == 1, err
+    assert "the hub is not reached" in err and "--endpoint names another" in err
+    assert not (tmp_path / "x" / "model.safetensors").exists()
+
+
+@pytest.mark.parametrize(
+    "words", [["push", "zoo:drawn-birds/ssagan", "me/birds"], ["pull", "me/birds", "--out", "x"]]
+)
 def test_without_the_client_both_say_what_to_install(words, monkeypatch, capsys):
     for name in ("huggingface_hub", "huggingface_hub.errors"):
         monkeypatch.setitem(sys.modules, name, None)

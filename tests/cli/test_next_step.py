@@ -2,10 +2,11 @@ import re
 import shlex
 from types import SimpleNamespace
 
+import pytest
 import yaml
 
 from t2igan.cli import evaluate, fit, quick
-from t2igan.cli.next_step import USES, sampling, scoring, use_of
+from t2igan.cli.next_step import USES, sampling, scoring, scoring_on, use_of
 from t2igan.cli.parsing import parse
 from t2igan.data.store import open_store
 from t2igan.models.suite_module import SuiteModule
@@ -62,6 +63,45 @@ def test_what_draws_nothing_is_told_what_takes_it():
         verb, option = text.split()[1], re.findall(r"--[a-z_.]+", text)[-1]
         signature = quick.read_signature(*quick.FUNCTIONS[verb if verb != "fit" else "evaluate",])
         assert option.removeprefix("--") in {each.name for each in signature[1]}, text
+
+
+@pytest.mark.parametrize(
+    ("kind", "data", "told"),
+    [
+        (
+            "DAMSM",
+            "DrawnBirds",
+            "fit --config experiments/quickstart/ssagan.yaml --model.damsm {0} --data.store {1}",
+        ),
+        ("STREAM", "DrawnBirds", "caption --checkpoint {0} --store {1}"),
+        ("EvaluationClassifier", "ClassificationData", "evaluate --real --protocol drawn-birds/quick --store {1}"),
+        ("Tagger", "TaggedNarratives", "tag --checkpoint {0} --narratives tagged/val"),
+    ],
+)
+def test_what_was_trained_is_used_on_its_own_data(kind, data, told, tmp_path, drawn_birds_store):
+    """A whole command: nothing in it is left to be filled in."""
+    (tmp_path / "mine" / "first" / "checkpoints").mkdir(parents=True)
+    checkpoint = str(tmp_path / "mine" / "first" / "checkpoints" / "last.ckpt")
+    options = {"store": str(drawn_birds_store), "image_size": 32, "captions": "captions"}
+    options = {"files": "tagged/val"} if kind == "Tagger" else options
+    config = {"model": {"class_path": kind}, "data": {"class_path": f"some.{data}", "init_args": options}}
+    (tmp_path / "mine" / "first" / "config.yaml").write_text(yaml.safe_dump(config))
+    said = use_of(checkpoint, type(kind, (), {})())
+    assert said.startswith("t2igan " + told.format(checkpoint, drawn_birds_store))
+    if kind == "DAMSM":
+        assert said.endswith(f"--run {tmp_path / 'mine' / 'ssagan'}")
+        options["store"] = "gone.h5"
+        (tmp_path / "mine" / "first" / "config.yaml").write_text(yaml.safe_dump(config))
+        assert use_of(checkpoint, type(kind, (), {})()).startswith("t2igan fit with --model.damsm")
+
+
+def test_the_suites_own_protocol_comes_first(monkeypatch):
+    """CUB at 256 pixels has those of papers too, whose names stand before it."""
+    store = SimpleNamespace(name="cub", path="cub.h5")
+    assert "--protocol cub/t2igan --store cub.h5" in scoring_on(store, 256, ["--real"])
+    monkeypatch.setattr("t2igan.nn.config._allowed", {"mine"})
+    assert scoring_on(store, 256, ["--real"]).endswith("--allow mine --skip_missing true")
+    assert scoring_on(store, 17, ["--real"], nothing="") == ""
 
 
 def subclasses(kind):

@@ -66,7 +66,11 @@ class SlurmLauncher(Launcher):
         self._going: list[SlurmHandle] = []
 
     def start(self, step: Step, log: Path) -> "SlurmHandle":
-        """Submit a job."""
+        """Submit a job.
+
+        Raises:
+            UserError: sbatch refused it, or reached no controller.
+        """
         executor = self.submitit.SlurmExecutor(folder=self.folder, max_num_timeout=MANY)
         gpus = {"gpus_per_node": self.gpus} if self.gpus and step.needs_device else {}
         settings = {key: value for key, value in self._settings.items() if value is not None}
@@ -76,7 +80,10 @@ class SlurmLauncher(Launcher):
         variables = threads | SLEEP_WHILE_WAITING | {"SLURM_CPUS_PER_TASK": str(self.cpus)} | step.environment
         # Lightning takes these variables for its own processes, of which it would start none.
         command = Command(step.command, log.absolute(), Path.cwd(), variables, hidden=("SLURM_",))
-        return self._keep(executor.submit(_Job(command)))
+        try:
+            return self._keep(executor.submit(_Job(command)))
+        except self.submitit.core.utils.FailedJobError as error:
+            raise UserError(f"launcher: SLURM takes no job: {' '.join(str(error).split())}") from error
 
     def attach(self, token: str) -> "SlurmHandle":
         """The job of an earlier call."""

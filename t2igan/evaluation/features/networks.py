@@ -56,6 +56,7 @@ class NetworkOptions:
         encoder: encoder of SpaText's distances: folder of a CLIP or checkpoint of a SegmentEncoder, None for none.
         segmenter: segmenter of local IoU: folder of transformers or checkpoint of a Segmenter, None for none.
         bootstrap: replicates for the confidence intervals where the protocol asks for none, 0 for none.
+        remedy: how ``skip_missing`` is asked for, in the words of whoever asks for the evaluation.
     """
 
     batch_size: int = 64
@@ -68,6 +69,7 @@ class NetworkOptions:
     encoder: Path | None = None
     segmenter: Path | None = None
     bootstrap: int = 0
+    remedy: str = "--skip_missing true"
 
 
 class Supply:
