@@ -101,14 +101,16 @@ def _hub(endpoint: str | None) -> "HfApi":
 @contextmanager
 def _told(repository: str) -> Iterator[None]:
     """What the hub refuses, in one line; :func:`_hub` has seen that the client is there."""
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, HTTPError, LocalEntryNotFoundError
+    from huggingface_hub import errors
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
+    # Of the client's own HTTP library, which was another in each of its major versions.
+    http_error: type[Exception] = vars(errors)["HTTPError"]
     try:
         yield
     except (HfHubHTTPError, HFValidationError) as error:
         said = " ".join(str(error).split())[:300]
         raise UserError(f"{repository}: {said}; is the name right, are you logged in (hf auth login)?") from error
-    # HTTPError: of the client's own HTTP library, which was another in each of its major versions.
-    except (HTTPError, LocalEntryNotFoundError, ConnectionError) as error:
+    except (http_error, LocalEntryNotFoundError, ConnectionError) as error:
         said = " ".join(str(error.__cause__ or error).split())[:200]
         raise UserError(f"{repository}: the hub is not reached ({said}); --endpoint names another") from error
