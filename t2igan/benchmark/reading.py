@@ -82,6 +82,10 @@ def _steps(path: Path, entries: list[StepEntry]) -> list[Step]:
             what = f"waits for {unknown[0]!r}, which is no earlier step" if unknown else "has the name of another"
             raise UserError(f"{path}: step {position} ({entry.name}) {what}")
         command = _words(path, f"run of step {position}", entry.run)
+        if not command:
+            raise UserError(
+                f"{path}: run of step {position} ({entry.name}) is empty; it takes such as `list models`"
+            )
         steps.append(Step(entry.name, [*with_experiments(command)], after, cell=entry.name))
     return steps
 

@@ -59,7 +59,8 @@ def benchmark(plan: str, again: bool = False, launcher: str | None = None, dry_r
             else:
                 _run(todo, settings, again)
     except Timeout as error:
-        raise UserError(f"another `t2igan benchmark` works in {todo.folder}: wait for it, or stop it") from error
+        told = f"{file}: another `t2igan benchmark` works in {todo.folder}"
+        raise UserError(f"{told}: wait for it, or stop it") from error
 
 
 def _refuse_mistaken_words(plan: Plan, file: str) -> None:

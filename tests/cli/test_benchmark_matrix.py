@@ -104,5 +104,5 @@ def test_two_at_once_in_one_folder(tmp_path, drawn_birds_store):
         command = [sys.executable, "-m", "t2igan", "benchmark", "plan.yaml"]
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert done.returncode == 2
-    assert "another `t2igan benchmark` works in out" in done.stderr
+    assert "plan.yaml: another `t2igan benchmark` works in out" in done.stderr
     assert not Path(tmp_path / "out" / "plan.json").exists()

@@ -273,6 +273,12 @@ FILES = [
         ("run",),
     ),
     (
+        "`run: ''` in a plan",
+        changed("steps.yaml", "run: list models", "run: ''"),
+        ("benchmark", "steps.yaml"),
+        ("run of step 1",),
+    ),
+    (
         "`name: {}` in a plan",
         changed("steps.yaml", "name: one", "name: {}"),
         ("benchmark", "steps.yaml"),

@@ -127,7 +127,7 @@ TARGETS = [
         VALUES,
         names=("store", "protocol", "needs", "is not there", "no such file", "File name too long"),
     ),
-    Target("steps.yaml", yaml_of, DRY, 60, VALUES),
+    Target("steps.yaml", yaml_of, DRY, 60, VALUES, names=("File name too long",)),
     *(Target("planned/plan.json", each, DRY, 30, harms) for each, harms in ((bytes_of, BYTES), (json_of, VALUES))),
     Target("runs/ssagan/metrics.csv", bytes_of, AGAIN, 4),
     Target("runs/ssagan/config.yaml", yaml_of, AGAIN, 6, VALUES),
