@@ -24,7 +24,7 @@ class Range:
         high: upper end.
         with_low: whether ``low`` itself is one of them.
         with_high: whether ``high`` itself is one of them.
-        whole: whether they are whole numbers, for the message; that they are, their type sees to.
+        whole: whether they are whole numbers, for the message; that they are, the annotated type says.
     """
 
     low: float
@@ -102,7 +102,7 @@ def check_ranges(kind: type, arguments: Mapping[str, Any], function: Any = None)
         raise UserError(f"{kind.__name__}: {name} is {value}, it takes {numbers}")
 
 
-def out_of_range(function: Any, arguments: Mapping[str, Any]) -> Iterator[tuple[str, float, Range]]:
+def out_of_range(function: Any, arguments: Mapping[str, Any]) -> Iterator[tuple[str, Any, Range]]:
     """Name, value and range of every argument that is outside the range of its annotation.
 
     Args:
@@ -110,8 +110,20 @@ def out_of_range(function: Any, arguments: Mapping[str, Any]) -> Iterator[tuple[
         arguments: by name.
     """
     for name, hint in _hints(function).items():
-        for value, numbers in _outside(hint, arguments.get(name)):
-            yield name, value, numbers
+        if name not in arguments:
+            continue
+        value = arguments[name]
+        if get_origin(hint) is Annotated and _is_no_number(value, get_args(hint)[0]):
+            yield name, value, get_args(hint)[-1]
+        for number, numbers in _outside(hint, value):
+            yield name, number, numbers
+
+
+def _is_no_number(value: Any, kind: type) -> bool:
+    """Whether plain data are no number of a kind; checkpoints hold what no parser has looked at."""
+    return (
+        value is None or isinstance(value, (str, list, tuple, dict)) or (kind is int and isinstance(value, float))
+    )
 
 
 @functools.cache

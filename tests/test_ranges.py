@@ -51,6 +51,11 @@ WRONG = [
     ({"share": 1.1}, "share is 1.1, it takes a number at least 0 and at most 1"),
     ({"betas": (0.5, 1.0)}, "betas is 1.0"),
     ({"count": 0}, "count is 0"),
+    ({"count": None}, "count is None, it takes a whole number at least 1"),  # as a checkpoint may hold it
+    ({"count": 1.5}, "count is 1.5"),
+    ({"count": "3"}, "count is 3"),
+    ({"lr": None}, "lr is None"),
+    ({"lr": [1.0]}, r"lr is \[1.0\]"),
 ]
 
 

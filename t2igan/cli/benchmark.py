@@ -18,7 +18,7 @@ from t2igan.benchmark.reading import read_plan
 from t2igan.benchmark.runner import DONE, ENDED, FAILED, LEFT, RUNNING, WAITING, Job, Runner
 from t2igan.benchmark.steps import Plan
 from t2igan.cli import quick, quick_fit
-from t2igan.cli.main import VERBS
+from t2igan.cli.main import VERBS, path_problem
 from t2igan.cli.parsing import call
 from t2igan.errors import UserError
 from t2igan.shipped import find_experiment
@@ -48,19 +48,32 @@ def benchmark(plan: str, again: bool = False, launcher: str | None = None, dry_r
             that write them.
     """
     file = find_experiment(plan)
-    todo = read_plan(Path(file))
-    _refuse_mistaken_words(todo, file)
-    todo.folder.mkdir(parents=True, exist_ok=True)
-    settings = todo.launcher if launcher in (None, todo.launcher.get("kind")) else {"kind": launcher}
+    with _naming(file):
+        todo = read_plan(Path(file))
+        _refuse_mistaken_words(todo, file)
+        todo.folder.mkdir(parents=True, exist_ok=True)
+        settings = todo.launcher if launcher in (None, todo.launcher.get("kind")) else {"kind": launcher}
+        try:
+            with FileLock(todo.folder / LOCK, timeout=0):
+                if dry_run:
+                    _show(todo)
+                else:
+                    _run(todo, settings, again)
+        except Timeout as error:
+            told = f"{file}: another `t2igan benchmark` works in {todo.folder}"
+            raise UserError(f"{told}: wait for it, or stop it") from error
+
+
+@contextmanager
+def _naming(file: str) -> Iterator[None]:
+    """Let the line on a path that cannot be one name the plan that it stands in."""
     try:
-        with FileLock(todo.folder / LOCK, timeout=0):
-            if dry_run:
-                _show(todo)
-            else:
-                _run(todo, settings, again)
-    except Timeout as error:
-        told = f"{file}: another `t2igan benchmark` works in {todo.folder}"
-        raise UserError(f"{told}: wait for it, or stop it") from error
+        yield
+    except OSError as error:
+        problem = path_problem(error)
+        if problem is None or str(error.filename) == file:
+            raise
+        raise UserError(f"{file}: {problem}") from error
 
 
 def _refuse_mistaken_words(plan: Plan, file: str) -> None:

@@ -99,6 +99,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if verb not in VERBS:
         _fail(f"t2igan: no verb {verb!r}{nearest(verb, VERBS)}; t2igan --help has them all")
     try:
+        _refuse_null_bytes(rest)
         rest = list(with_experiments(rest))
         quickly = quick_fit if verb in quick_fit.VERBS else quick
         if (told := quickly.answer(verb, rest)) is not None:
@@ -120,6 +121,14 @@ def main(argv: Sequence[str] | None = None) -> None:
         _fail(f"t2igan {verb}: {line}", code)
 
 
+def _refuse_null_bytes(words: Sequence[str]) -> None:
+    """Refuse what no shell can type, but a program may hand over: the system takes it in no path."""
+    for before, word in zip(["", *words], words):
+        if "\0" in word:
+            option = f"{before}: " if before.startswith("--") else ""
+            raise UserError(f"{option}{word!r} holds a null byte; take it out")
+
+
 def _nobody_reads() -> bool:
     """Whether what reads the output has seen enough, as `| head` has."""
     poll = select.poll()
@@ -134,7 +143,7 @@ def _told(error: BaseException) -> tuple[str | None, int]:
     if isinstance(error, Stopped):
         return str(error), error.code
     if isinstance(error, OSError):
-        return disk_problem(error) or _path_problem(error), 2
+        return disk_problem(error) or path_problem(error), 2
     if isinstance(error, ImportError):
         package = (error.name or "t2igan").partition(".")[0]
         # Another ImportError is of a package that is there, but damaged or of another version.
@@ -158,7 +167,7 @@ def _memory_problem(error: BaseException) -> str | None:
     )
 
 
-def _path_problem(error: OSError) -> str | None:
+def path_problem(error: OSError) -> str | None:
     """One line for a path that cannot be what is wanted of it, None for any other error."""
     wrong = (errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ELOOP)
     if error.errno not in wrong or not error.filename:

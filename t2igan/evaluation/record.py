@@ -50,7 +50,7 @@ class MetricValue:
         n: images that went into it.
         network_sha256: sha256 of the network whose features it is made of; values of different networks do not
             compare.
-        chance: what guessing would give, where that is known.
+        chance: what guessing would give, a share above 0, where that is known.
         low: lower end of its confidence interval, None without one.
         high: upper end.
         spread_over: what the spread is over: ``folds``, ``subsets``, ``images``, ``captions`` or ``bootstrap``
@@ -250,7 +250,10 @@ def _integrity(content: Mapping[str, Any]) -> Integrity:
 def _metric(content: Mapping[str, Any]) -> MetricValue:
     kept = content.get("resampled")
     found = None if kept is None else Resampled(**_known(Resampled, kept))
-    return MetricValue(**_known(MetricValue, {**content, "resampled": found}))
+    value = MetricValue(**_known(MetricValue, {**content, "resampled": found}))
+    if value.chance is not None and not 0 < value.chance <= 1:
+        raise ValueError(f"chance is {value.chance}, it is a share above 0")
+    return value
 
 
 def _known(kind: type, content: Mapping[str, Any]) -> dict[str, Any]:

@@ -157,21 +157,22 @@ class AdversarialModule(TextConditioned):
             if self.trains_text:
                 self.averages["text_encoder"] = WeightAverage(self.text_encoder, self.ema_decay)
 
-    def configure_optimizers(self) -> list[torch.optim.Optimizer]:
-        """Adam for the generator (and jointly trained text), for all discriminators, for fine-tuned encoders."""
-        fused = self.fused_adam(clips=self.clip is not None)
+    def configure_optimizers(self) -> list[torch.optim.Adam]:
+        """Adam for the generator (and jointly trained text), for all discriminators, for fine-tuned encoders.
+
+        Raises:
+            UserError: there is no discriminator, as in what was released of some models.
+        """
+        if not self.discriminators:
+            raise UserError("no discriminator to train against: give model.init_args.discriminators one or more")
+        adam = partial(torch.optim.Adam, betas=self.betas, fused=self.fused_adam(clips=self.clip is not None))
         groups: list[dict[str, Any]] = [{"params": list(self.generator.parameters()), "lr": self.lr_generator}]
         if self.text_mode == "joint":
             groups.append({"params": list(self.text_encoder.parameters()), "lr": self.lr_text})
-        optimizers: list[torch.optim.Optimizer] = [
-            torch.optim.Adam(groups, betas=self.betas, fused=fused),
-            torch.optim.Adam(
-                self.discriminators.parameters(), lr=self.lr_discriminator, betas=self.betas, fused=fused
-            ),
-        ]
+        optimizers = [adam(groups), adam(self.discriminators.parameters(), lr=self.lr_discriminator)]
         if self.text_mode == "damsm-finetune":
             encoders = [*self.text_encoder.parameters(), *self.given_scorer.image_encoder.trainable()]
-            optimizers.append(torch.optim.Adam(encoders, lr=self.lr_text, betas=self.betas, fused=fused))
+            optimizers.append(adam(encoders, lr=self.lr_text))
         return optimizers
 
     def networks(self) -> dict[str, nn.Module]:
@@ -359,9 +360,8 @@ class AdversarialModule(TextConditioned):
             return total
         with torch.autocast(self.device.type, enabled=False):
             for discriminator in (each for each in self.discriminators if each.penalised):
-                images, condition = leaves(
-                    chunk.real(discriminator.image_size), discriminator.condition(chunk.conditions)
-                )
+                condition = discriminator.condition(chunk.conditions)
+                images, condition = leaves(chunk.real(discriminator.image_size), condition)
                 logits = discriminator.conditional(discriminator(images), condition)
                 total = total + penalty(logits, images, condition)
         return total

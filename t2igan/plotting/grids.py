@@ -38,12 +38,12 @@ def wrap(text: str, face: ImageFont.FreeTypeFont, width: int) -> list[str]:
         if lines and face.getlength(joined) <= width:
             lines[-1] = joined
             continue
-        while face.getlength(word) > width and len(word) > 1:
-            fitting = max(1, sum(face.getlength(word[: n + 1]) <= width for n in range(len(word))))
+        while word:
+            fitting = 1  # letters; found from the front, for a word may be much longer than a line
+            while fitting < len(word) and face.getlength(word[: fitting + 1]) <= width:
+                fitting += 1
             lines.append(word[:fitting])
             word = word[fitting:]
-        if word:
-            lines.append(word)
     return lines
 
 

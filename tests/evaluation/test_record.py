@@ -199,6 +199,9 @@ def test_missing_and_unwritable_files_are_one_line(tmp_path, record):
         append_record(tmp_path / "file" / "records.jsonl", record)
 
 
+VALUE = {"value": 1.0, "spread": None, "n": 1, "network_sha256": ""}
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -208,14 +211,18 @@ def test_missing_and_unwritable_files_are_one_line(tmp_path, record):
         {"n_generated": 10**30},
         {"notes": "a"},
         {"metrics": []},
-        {"metrics": {"fid": {"value": None, "spread": None, "n": 1, "network_sha256": ""}}},
+        {"metrics": {"fid": VALUE | {"value": None}}},
+        *(
+            {"metrics": {"r": {"value": 1.0, "spread": None, "n": 1, "network_sha256": "", "chance": chance}}}
+            for chance in (0, -0.5, 1.5)
+        ),
         {"subject": 3},
         {"subject": {"kind": "checkpoint", "name": ["a"]}},
         {"protocol": "\ud800"},
     ],
     ids=str,
 )
-def test_a_record_of_wrong_types_is_none(record, change):
+def test_a_record_of_wrong_types_or_no_chance_is_none(record, change):
     content = json.loads(record.to_json()) | change
     with pytest.raises(ValueError, match=r"not a whole record|half a character"):
         ResultRecord.from_json(json.dumps(content))

@@ -16,6 +16,8 @@ import torch
 from bad_input import outcome_of
 from PIL import Image
 
+from t2igan.models.digest import seal
+
 PAGE = Path(__file__).parents[2] / "docs" / "bad-input.md"
 HEAD = """# Bad input, and what is said to it
 
@@ -84,6 +86,20 @@ def metadata(name: str, change: Callable[[list], list]) -> Callable[[], None]:
     return lambda: file.write_bytes(pickle.dumps(change(pickle.loads(file.read_bytes())), protocol=2))
 
 
+def hyperparameter(file: str, name: str, given: object) -> Callable[[], None]:
+    """Changes what a checkpoint says of itself, and seals it again."""
+
+    def harm() -> None:
+        content = torch.load(file, weights_only=True)
+        arguments = content["t2igan"]["config"]["init_args"]
+        assert name in arguments
+        arguments[name] = given
+        seal(content)
+        torch.save(content, file)
+
+    return harm
+
+
 def first_image(image: Image.Image) -> Callable[[], None]:
     """Puts another image in the place of the first of one's own."""
     return lambda: image.save("own/0.png", format="TIFF")
@@ -110,6 +126,7 @@ BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
 DATA, MODEL = "--data.init_args", "--model.init_args"
 VALUES = [
     value(FIT, f"{DATA}.batch_size", 0),
+    value(FIT, f"{MODEL}.discriminators", "[]"),
     value(FIT, f"{DATA}.batch_size", -4),
     value(FIT, f"{DATA}.eval_batch_size", 0),
     value(FIT, f"{DATA}.num_workers", -2),
@@ -147,7 +164,8 @@ VALUES = [
     value(DRAW, "--seed", -1),
     value(DRAW, "--device", "nowhere"),
     value(DRAW, "--caption", "xyzzy", "caption"),
-    value(DRAW, "--checkpoint", "a\0b", "a"),
+    value(DRAW, "--checkpoint", "a\0b", "--checkpoint"),
+    value(OWN, "--images", "a\0b", "--images"),
     value((*SCORE, "protocol.yaml"), "--batch_size", 0),
     value((*SCORE, "protocol.yaml"), "--batch_size", -1),
     value((*SCORE, "protocol.yaml"), "--seed", -1),
@@ -285,8 +303,14 @@ FILES = [
         ("name",),
     ),
     (
+        "a `folder` of 3,000 letters in a plan",
+        changed("steps.yaml", "folder: planned", f"folder: {'x' * 3000}"),
+        ("benchmark", "steps.yaml", "--dry_run", "true"),
+        ("steps.yaml",),
+    ),
+    (
         "`folder` with NUL in a plan",
-        changed("steps.yaml", "folder: out", 'folder: "a\\\\0b"'),
+        changed("steps.yaml", "folder: planned", 'folder: "a\\\\0b"'),
         ("benchmark", "steps.yaml"),
         ("steps.yaml",),
     ),
@@ -458,6 +482,12 @@ FILES = [
         lambda: torch.save({"state_dict": {}}, "ssagan.ckpt"),
         DRAW,
         ("ssagan.ckpt",),
+    ),
+    (
+        "a checkpoint with `max_words: null`",
+        hyperparameter("stream.ckpt", "max_words", None),
+        ("caption", "--checkpoint", "stream.ckpt", "--images", "own"),
+        ("max_words",),
     ),
     (
         "a checkpoint cut in half",

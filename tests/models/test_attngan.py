@@ -131,7 +131,10 @@ def test_training_on_probabilities_is_refused():
 
 
 def test_no_discriminators_are_made_where_none_are_wanted():
-    assert not AttnGAN(damsm="any", generator=small_generator(), discriminators=[]).discriminators
+    module = AttnGAN(damsm="any", generator=small_generator(), discriminators=[])
+    assert not module.discriminators
+    with pytest.raises(UserError, match=r"give model.init_args.discriminators one"):
+        module.configure_optimizers()
 
 
 def networks(sizes=(8, 16)):

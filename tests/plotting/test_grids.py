@@ -38,6 +38,20 @@ def test_wrapped_lines_fit_and_lose_nothing() -> None:
     assert all(font(12).getlength(line) <= 100 for line in lines)
     assert "".join(lines).replace(" ", "") == text.replace(" ", "")
     assert wrap("", font(12), 100) == []
+    assert wrap("i" * 7, font(12), 0) == ["i"] * 7
+
+
+def test_a_long_word_is_measured_line_by_line() -> None:
+    """3,000 letters without a space took 32 s when each line measured all that was left."""
+    measured = []
+
+    class Measuring:
+        def getlength(self, text: str) -> float:
+            measured.append(len(text))
+            return 10.0 * len(text)
+
+    assert [len(line) for line in wrap("x" * 1000, Measuring(), 105)] == [10] * 100
+    assert sum(measured) < 100 * 1000
 
 
 def test_grid_shows_every_image() -> None:
