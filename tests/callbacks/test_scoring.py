@@ -5,12 +5,14 @@ import random
 import signal
 import subprocess
 import sys
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
 import yaml
 from evaluation_fixtures import SIZE, evaluate, train_checkpoints, write_protocol
+from forked import Forked
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from t2igan.callbacks.run_folder import OF_A_STEP, read_curves
@@ -23,36 +25,46 @@ from t2igan.evaluation.features.networks import load_classifier, load_damsms
 from t2igan.evaluation.in_training import smaller
 from t2igan.evaluation.protocol import load_protocol
 from t2igan.evaluation.record import read_records
+from t2igan.evaluation.subjects import generated
 from t2igan.evaluation.subjects.chosen import checkpoint_of
 from t2igan.evaluation.subjects.generated import load_checkpoint_subject
+from t2igan.models.adversarial import AdversarialModule
 from t2igan.models.suite_module import load_module, read_checkpoint
 from t2igan.reporting.leaderboard import boards
 
 STEPS, EVERY, IMAGES = 6, 2, 60
 CURVES = {f"val/{name}@{IMAGES}" for name in ("fd-classifier", "is-classifier", "r-precision")}
 INDEPENDENT = f"val/r-precision-independent@{IMAGES}"
-# Ends its own process in the midst of the second scoring, or of the step before it, as HOW says.
+
+
+def stopping(number, place):
+    """End this process in the midst of the second scoring, or of the step before it."""
+    draw, step, scorings, steps = generated.generate_images, AdversarialModule.training_step, 0, 0
+
+    def drawing(*arguments):
+        nonlocal scorings
+        scorings += 1
+        for count, images in enumerate(draw(*arguments)):
+            if place == "scoring" and (scorings, count) == (2, 1):
+                os.kill(os.getpid(), number)
+            yield images
+
+    def stepping(*arguments):
+        nonlocal steps
+        steps += 1
+        if place == "step" and steps == 4:
+            os.kill(os.getpid(), number)
+        return step(*arguments)
+
+    generated.generate_images, AdversarialModule.training_step = drawing, stepping
+
+
+# The second process of a training on two starts this script again.
 STOPPED = """
-import os, signal, sys
+import signal, sys
 from t2igan.cli.main import main
-from t2igan.evaluation.subjects import generated
-from t2igan.models.adversarial import AdversarialModule
-draw, step, scorings, steps = generated.generate_images, AdversarialModule.training_step, 0, 0
-number, place = os.environ["HOW"].split()
-def drawing(*arguments):
-    global scorings
-    scorings += 1
-    for count, images in enumerate(draw(*arguments)):
-        if place == "scoring" and (scorings, count) == (2, 1):
-            os.kill(os.getpid(), int(number))
-        yield images
-def stepping(*arguments):
-    global steps
-    steps += 1
-    if place == "step" and steps == 4:
-        os.kill(os.getpid(), int(number))
-    return step(*arguments)
-generated.generate_images, AdversarialModule.training_step = drawing, stepping
+from test_scoring import stopping
+stopping(signal.SIGKILL, "scoring")
 main(sys.argv[1:])
 """
 
@@ -235,20 +247,24 @@ def test_of_a_run_without_a_best_one_the_last_is_taken(home, tmp_path, capsys):
 def test_a_stop_in_the_midst_of_a_scoring_leaves_no_trace(
     home, scored, evaluated, devices, number, place, tmp_path
 ):
-    options = ["--trainer.devices", str(devices)]
-    command = ["fit", "--config", str(home / "scored.yaml"), *options, "--run"]
+    command = ["fit", "--config", str(home / "scored.yaml"), "--trainer.devices", str(devices), "--run"]
+    run = tmp_path / "stopped"
     if devices == 1:
         whole = scored
+        stopped = Forked([*command, str(run)], os.environ, partial(stopping, number, place))
+        stopped.communicate()
     else:
-        whole = tmp_path / "whole"
+        whole, script = tmp_path / "whole", tmp_path / "stopped.py"
         subprocess.run([sys.executable, "-m", "t2igan", *command, str(whole)], check=True)
-    script, run = tmp_path / "stopped.py", tmp_path / "stopped"
-    script.write_text(STOPPED)
-    how = os.environ | {"HOW": f"{int(number)} {place}"}
-    code = subprocess.run([sys.executable, script, *command, str(run)], env=how).returncode
-    assert code == -number if number == signal.SIGKILL else code
+        script.write_text(STOPPED)
+        path = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+        stopped = subprocess.run([sys.executable, script, *command, str(run)], env=path)
+    assert stopped.returncode == -number if number == signal.SIGKILL else stopped.returncode
     assert curve(run, INDEPENDENT) == curve(whole, INDEPENDENT)[:1]
-    subprocess.run([sys.executable, "-m", "t2igan", *command, str(run)], check=True)
+    if devices == 1:
+        main([*command, str(run)])
+    else:
+        subprocess.run([sys.executable, "-m", "t2igan", *command, str(run)], check=True)
     keys = [*sorted(CURVES), INDEPENDENT, "val/images_seen"]
     assert curve(run, *keys) == curve(whole, *keys)
     assert training_curve(run) == training_curve(whole)

@@ -90,9 +90,9 @@ def test_what_is_done_is_not_done_again(local):
 @pytest.mark.slow
 def test_ray_makes_the_same_records(local, tmp_path, drawn_birds_store):
     pytest.importorskip("ray", reason="the optional package ray is not installed")
-    write_plan(tmp_path, drawn_birds_store, [0, 1])
+    write_plan(tmp_path, drawn_birds_store, [0])
     benchmark(tmp_path, "--launcher", "ray")
-    assert records(tmp_path) == records(local[0])
+    assert records(tmp_path) == records(local[0])[:1]
 
 
 def test_two_at_once_in_one_folder(tmp_path, drawn_birds_store):

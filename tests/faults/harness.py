@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
+from forked import Forked
 
 from t2igan.callbacks.run_folder import OF_A_STEP, read_curves
 
@@ -106,22 +107,32 @@ class Homes:
     ssagan: Path
 
 
-_started: list[subprocess.Popen] = []
+Command = subprocess.Popen | Forked
+
+_started: list[Command] = []
 
 
-def start(*words: object, log: Path | None = None, **environment: str) -> subprocess.Popen:
-    """Start ``t2igan`` with words, in a process group of its own; what it prints goes to ``log``, else to pipes."""
-    output = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    if log is not None:
-        output = {"stdout": log.open("w"), "stderr": subprocess.STDOUT}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "t2igan", *map(str, words)],
-        env=os.environ | {"OMP_NUM_THREADS": "1"} | environment,
-        stdin=subprocess.DEVNULL,
-        start_new_session=True,
-        text=True,
-        **output,
-    )
+def start(*words: object, anew: bool = False, **environment: str) -> Command:
+    """Start ``t2igan`` with words, in a process group of its own.
+
+    Args:
+        words: of the command line.
+        anew: start a process that has still to import everything, not one forked off a server.
+        environment: more of it.
+    """
+    line, variables = [str(word) for word in words], os.environ | {"OMP_NUM_THREADS": "1"} | environment
+    if anew:
+        process: Command = subprocess.Popen(
+            [sys.executable, "-m", "t2igan", *line],
+            env=variables,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+            text=True,
+        )
+    else:
+        process = Forked(line, variables)
     _started.append(process)
     return process
 
@@ -135,9 +146,9 @@ def end_what_was_started() -> None:
             process.communicate()
 
 
-def run(*words: object, **environment: str) -> subprocess.CompletedProcess:
-    """Run ``t2igan`` to its end."""
-    process = start(*words, **environment)
+def run(*words: object, anew: bool = False, **environment: str) -> subprocess.CompletedProcess:
+    """Run ``t2igan`` to its end; see :func:`start`."""
+    process = start(*words, anew=anew, **environment)
     out, err = process.communicate(timeout=900)  # on a machine that has other things to do
     return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
@@ -147,9 +158,7 @@ def fit_words(config: Path, folder: Path, *options: object) -> list[str]:
     return ["fit", "--config", str(config), "--run", str(folder), *map(str, options)]
 
 
-def wait_until(
-    condition: Callable[[], object], process: subprocess.Popen | None = None, seconds: float = 120
-) -> None:
+def wait_until(condition: Callable[[], object], process: Command | None = None, seconds: float = 120) -> None:
     """Wait for something that a process does; it is an error if it ends before.
 
     Args:
@@ -182,7 +191,7 @@ def _processor_seconds(root: int) -> float:
     return sum(ticks.get(number, 0) for number in family) / os.sysconf("SC_CLK_TCK")
 
 
-def kill(process: subprocess.Popen, number: int = signal.SIGKILL, group: bool = True) -> int:
+def kill(process: Command, number: int = signal.SIGKILL, group: bool = True) -> int:
     """Send a signal to a process (and all of its group), and give its exit code."""
     (os.killpg if group else os.kill)(process.pid, number)
     process.communicate(timeout=120)

@@ -15,7 +15,7 @@ def test_drawing_that_is_killed_leaves_nobody(tally, tmp_path):
     for number, name in enumerate((signal.SIGKILL, signal.SIGTERM)):
         root = tmp_path / str(number)
         environment = {"T2IGAN_FAULT_MARK": str(root)}
-        process = start("prepare", "drawn-birds", "--root", root, **environment)
+        process = start("prepare", "drawn-birds", "--root", root, anew=True, **environment)
         wait_until(lambda root=root: len(list(root.glob("text/*/*.txt"))) > 5, process)
         process.send_signal(name)
         process.communicate(timeout=60)

@@ -57,7 +57,7 @@ def test_workers_that_are_signalled_too(homes, tally, tmp_path):
 
 
 def test_a_signal_before_the_first_step(homes, tmp_path):
-    process = start(*fit_words(homes.ssagan, tmp_path / "run"))
+    process = start(*fit_words(homes.ssagan, tmp_path / "run"), anew=True)
     time.sleep(1.0)
     process.send_signal(signal.SIGTERM)
     _, err = process.communicate(timeout=60)
@@ -69,7 +69,7 @@ def test_a_signal_before_the_first_step(homes, tmp_path):
 def test_two_processes_stop_at_the_same_step(homes, tally, tmp_path):
     probe = tally("fit on 2 processes, one of them sent SIGTERM")
     words = fit_words(homes.ssagan, tmp_path / "run", "--trainer.devices", 2, "--trainer.max_steps", 1000)
-    process = start(*words)
+    process = start(*words, anew=True)
     wait_until(lambda: len(curve(tmp_path / "run")) > 2, process)
     process.send_signal(signal.SIGTERM)
     err = process.communicate(timeout=90)[1]

@@ -17,6 +17,12 @@ from t2igan.networks.ssagan import SSAGANGenerator
 DIM = 16
 
 
+@pytest.fixture
+def no_orthogonal_weights(monkeypatch):
+    """Networks that recorded numbers will fill are made without orthogonal matrices, which take long."""
+    monkeypatch.setattr(torch.nn.init, "orthogonal_", lambda tensor, gain=1.0: tensor)
+
+
 @pytest.fixture(scope="session")
 def birds(drawn_birds_store):
     """Makes data modules of the small store: 16 pixels, batches of 8."""

@@ -27,6 +27,8 @@ from t2igan.nn.attention import attend
 from t2igan.nn.levers import EXACT, PLAIN
 from t2igan.text import TextEmbedding
 
+pytestmark = pytest.mark.usefixtures("no_orthogonal_weights")
+
 SIZES = (64, 128, 256)
 
 

@@ -26,6 +26,8 @@ from t2igan.networks.mirrorgan import GLAM, MirrorGANGenerator
 from t2igan.nn.levers import EXACT, PLAIN
 from t2igan.text import TextEmbedding
 
+pytestmark = pytest.mark.usefixtures("no_orthogonal_weights")
+
 DTYPES = [torch.float64, torch.float32]
 SIZES = (64, 128, 256)
 VOCABULARY = 100
