@@ -22,7 +22,11 @@ STREAMS = ("stdout", "stderr")
 
 
 def _command(
-    words: list[str], printed: str, environment: Mapping[str, str], folder: str, before: Callable[[], object] | None
+    words: list[str],
+    printed: str,
+    environment: Mapping[str, str],
+    folder: Path,
+    before: Callable[[], object] | None,
 ) -> None:
     """What the process does: a session of its own, its output to files, then the command."""
     multiprocessing.set_start_method(None, force=True)  # how a process is started that no server has forked
@@ -44,15 +48,20 @@ class Forked:
     Args:
         words: of the command line.
         environment: of the process.
+        folder: that the process runs in; default: this process's.
         before: function of a module that the process calls first, to do harm.
     """
 
     def __init__(
-        self, words: list[str], environment: Mapping[str, str], before: Callable[[], object] | None = None
+        self,
+        words: list[str],
+        environment: Mapping[str, str],
+        folder: Path | None = None,
+        before: Callable[[], object] | None = None,
     ) -> None:
         self.args = words
         self._printed = tempfile.TemporaryDirectory()
-        arguments = (words, self._printed.name, dict(environment), str(Path.cwd()), before)
+        arguments = (words, self._printed.name, dict(environment), folder or Path.cwd(), before)
         self._process = _server.Process(target=_command, args=arguments)
         self._process.start()
         self.pid = self._process.pid

@@ -251,7 +251,7 @@ def test_a_stop_in_the_midst_of_a_scoring_leaves_no_trace(
     run = tmp_path / "stopped"
     if devices == 1:
         whole = scored
-        stopped = Forked([*command, str(run)], os.environ, partial(stopping, number, place))
+        stopped = Forked([*command, str(run)], os.environ, before=partial(stopping, number, place))
         stopped.communicate()
     else:
         whole, script = tmp_path / "whole", tmp_path / "stopped.py"

@@ -1,12 +1,12 @@
 """A small matrix as a user runs it: trained, scored, reported, by every launcher that is there."""
 
 import json
-import subprocess
-import sys
+import os
 from pathlib import Path
 
 import pytest
 import yaml
+from forked import Forked
 
 DATA = {"store": "named by the plan", "image_size": 16, "batch_size": 4, "eval_batch_size": 8, "num_workers": 0}
 TRAINER = {"max_steps": 3, "limit_val_batches": 1, "accelerator": "cpu", "log_every_n_steps": 1}
@@ -43,10 +43,10 @@ def write_plan(folder, store, seeds):
 
 
 def benchmark(folder, *options):
-    command = [sys.executable, "-m", "t2igan", "benchmark", "plan.yaml", *options]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=600)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    process = Forked(["benchmark", "plan.yaml", *options], os.environ, folder)
+    out, err = process.communicate(timeout=600)
+    assert process.returncode == 0, out + err
+    return out
 
 
 def records(folder):
@@ -101,8 +101,8 @@ def test_two_at_once_in_one_folder(tmp_path, drawn_birds_store):
     write_plan(tmp_path, drawn_birds_store, [0])
     (tmp_path / "out").mkdir()
     with FileLock(tmp_path / "out" / "plan.lock"):
-        command = [sys.executable, "-m", "t2igan", "benchmark", "plan.yaml"]
-        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
-    assert done.returncode == 2
-    assert "plan.yaml: another `t2igan benchmark` works in out" in done.stderr
+        process = Forked(["benchmark", "plan.yaml"], os.environ, tmp_path)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert "plan.yaml: another `t2igan benchmark` works in out" in err
     assert not Path(tmp_path / "out" / "plan.json").exists()

@@ -64,7 +64,7 @@ def test_sigterm_in_a_plan(homes, tally, tmp_path, request, kind, whom):
     probe = tally(f"SIGTERM to {whom}, launcher {kind}: not done, not scored, the same command ends it")
     steps = 600 if (kind, whom) == ("ray", "the plan") else 60  # a task is cancelled some seconds later
     plan = write_plan(tmp_path, homes, LAUNCHERS[kind], steps)
-    process = start("benchmark", plan, anew=True)
+    process = start("benchmark", plan)
     wait_until(lambda: len(curve(tmp_path / "run")) > 2, process)
     if whom == "the training":
         os.kill(pid_of_fit(tmp_path), signal.SIGTERM)
@@ -79,7 +79,7 @@ def test_sigterm_in_a_plan(homes, tally, tmp_path, request, kind, whom):
         progress = read_progress(last(tmp_path / "run"))
         halfway = progress is not None and 2 < progress.step < steps and not progress.finished
         probe.note(returned and halfway and not steps_done(tmp_path), f"{process.returncode}: {progress} {err}")
-    done = run("benchmark", plan, anew=True)
+    done = run("benchmark", plan)
     ended = read_progress(last(tmp_path / "run"))
     probe.note(done.returncode == 0 and ended.finished and steps_done(tmp_path) == {"fit", "behind"}, done.stderr)
     probe.check()
@@ -88,10 +88,10 @@ def test_sigterm_in_a_plan(homes, tally, tmp_path, request, kind, whom):
 def test_a_benchmark_that_is_killed_leaves_a_checkpoint_and_nobody(homes, tally, tmp_path):
     probe = tally("benchmark killed (SIGKILL) while training: the training saves and ends")
     plan = write_plan(tmp_path, homes, "local")
-    process = start("benchmark", plan, anew=True)
+    process = start("benchmark", plan)
     wait_until(lambda: len(curve(tmp_path / "run")) > 2, process)
     fit = pid_of_fit(tmp_path)
-    process.kill()
+    process.send_signal(signal.SIGKILL)
     process.communicate()
     wait_until(lambda: not Path(f"/proc/{fit}").exists(), seconds=60)
     probe.note(read_progress(last(tmp_path / "run")) is not None)
