@@ -3,8 +3,6 @@
 import os
 import random
 import signal
-import subprocess
-import sys
 from functools import partial
 
 import numpy as np
@@ -35,6 +33,7 @@ from t2igan.reporting.leaderboard import boards
 STEPS, EVERY, IMAGES = 6, 2, 60
 CURVES = {f"val/{name}@{IMAGES}" for name in ("fd-classifier", "is-classifier", "r-precision")}
 INDEPENDENT = f"val/r-precision-independent@{IMAGES}"
+FORKS = "ddp_fork_find_unused_parameters_true"
 
 
 def stopping(number, place):
@@ -57,16 +56,6 @@ def stopping(number, place):
         return step(*arguments)
 
     generated.generate_images, AdversarialModule.training_step = drawing, stepping
-
-
-# The second process of a training on two starts this script again.
-STOPPED = """
-import signal, sys
-from t2igan.cli.main import main
-from test_scoring import stopping
-stopping(signal.SIGKILL, "scoring")
-main(sys.argv[1:])
-"""
 
 
 @pytest.fixture(scope="module")
@@ -247,24 +236,19 @@ def test_of_a_run_without_a_best_one_the_last_is_taken(home, tmp_path, capsys):
 def test_a_stop_in_the_midst_of_a_scoring_leaves_no_trace(
     home, scored, evaluated, devices, number, place, tmp_path
 ):
-    command = ["fit", "--config", str(home / "scored.yaml"), "--trainer.devices", str(devices), "--run"]
-    run = tmp_path / "stopped"
-    if devices == 1:
-        whole = scored
-        stopped = Forked([*command, str(run)], os.environ, before=partial(stopping, number, place))
-        stopped.communicate()
-    else:
-        whole, script = tmp_path / "whole", tmp_path / "stopped.py"
-        subprocess.run([sys.executable, "-m", "t2igan", *command, str(whole)], check=True)
-        script.write_text(STOPPED)
-        path = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
-        stopped = subprocess.run([sys.executable, script, *command, str(run)], env=path)
-    assert stopped.returncode == -number if number == signal.SIGKILL else stopped.returncode
+    options = [] if devices == 1 else ["--trainer.devices", "2", "--trainer.strategy", FORKS]
+    command = ["fit", "--config", str(home / "scored.yaml"), *options, "--run"]
+
+    def ended(run, before=None):
+        process = Forked([*command, str(run)], os.environ, before=before)
+        process.communicate()
+        return process.returncode
+
+    run, whole = tmp_path / "stopped", scored if devices == 1 else tmp_path / "whole"
+    assert devices == 1 or ended(whole) == 0
+    assert ended(run, partial(stopping, number, place)) != 0
     assert curve(run, INDEPENDENT) == curve(whole, INDEPENDENT)[:1]
-    if devices == 1:
-        main([*command, str(run)])
-    else:
-        subprocess.run([sys.executable, "-m", "t2igan", *command, str(run)], check=True)
+    assert ended(run) == 0
     keys = [*sorted(CURVES), INDEPENDENT, "val/images_seen"]
     assert curve(run, *keys) == curve(whole, *keys)
     assert training_curve(run) == training_curve(whole)

@@ -1,9 +1,12 @@
 """Where the time of a training goes, as a user asks for it; nothing of it has been prepared or trained."""
 
 import json
+import os
+import subprocess
 import time
 
 import pytest
+from forked import Forked
 from PIL import Image
 
 from t2igan.cli.main import main
@@ -169,6 +172,12 @@ def test_parts_add_up_to_the_steps(experiments, monkeypatch):
 
 @pytest.mark.slow
 def test_sets_of_options_take_turns(experiments, capsys, monkeypatch):
+    def forked(command, **_):
+        process = Forked(command[command.index("profile") :], os.environ)
+        out, err = process.communicate()
+        return subprocess.CompletedProcess(command, process.returncode, out, err)
+
+    monkeypatch.setattr("t2igan.cli.profile.subprocess.run", forked)
     monkeypatch.setattr("t2igan.cli.profile.ROUNDS", 2)
     options = ["--options", "", "--options", "--data.batch_size 8"]
     main(["profile", "--config", "ssagan.yaml", "--steps", "1", "--out", "out", *options])
