@@ -15,7 +15,8 @@ test: install
 faults: install
 	T2IGAN_FAULTS=long $(BIN)/python -m pytest tests/faults
 
-# The table of bad input, and every reader and verb on harmed files: twenty times as many as in CI, others each time.
+# The table of bad input, and every reader and verb on harmed files: twenty times as many as in CI, others each time:
+# about 40 minutes on one core.
 fuzz: install
 	T2IGAN_FAULTS=long $(BIN)/python -m pytest tests/faults/test_bad_values.py tests/faults/test_fuzz.py
 

@@ -90,4 +90,7 @@ def _image_sizes(model: Namespace) -> tuple[list[int], str]:
         return [model.image_size], f"{MODEL}.image_size"
     with torch.device("meta"):
         generator = build({"init_args": {}} | model.generator.as_dict())
+    if not hasattr(generator, "image_sizes"):  # the base class, or one of the user's own
+        kind = type(generator).__name__
+        raise UserError(f"{MODEL}.generator: {kind} has no image_sizes: name a generator that sets them")
     return list(generator.image_sizes), f"{MODEL}.generator"

@@ -26,6 +26,10 @@ To look up a line that the command printed, and to see what is checked.
 Each row was given to the command by `tests/faults/test_bad_values.py`, which writes this page and fails where it is
 no longer true: one line that names the file or key, exit code 2, within 10 seconds and 1 GB. Long lines are cut.
 
+`make fuzz` gives what hypothesis harmed to every reader and verb, about 40 minutes on one core. The first whole run
+(2026-11-22): 27,460 cases in 40 min, 7 of 49 kinds of harm found a fault each, all mended. These seven again, with
+other cases: 3,995 in 3 min, 1 fault more (a generator without image_sizes), mended.
+
 | input | line |
 | --- | --- |
 """
@@ -301,6 +305,12 @@ FILES = [
         changed("steps.yaml", "name: one", "name: {}"),
         ("benchmark", "steps.yaml"),
         ("name",),
+    ),
+    (
+        "`generator: '{}'`",
+        changed("ssagan.yaml", "generator: .*", "generator: '{}'"),
+        FIT,
+        ("model.init_args.generator",),
     ),
     (
         "a `folder` of 3,000 letters in a plan",

@@ -1,6 +1,6 @@
 """Every reader and every verb on input that hypothesis harmed: one line, exit code 2, soon, in little memory.
 
-About 1,100 cases in CI; ``make fuzz`` tries twenty times as many, other ones each time.
+About 1,600 cases in CI; ``make fuzz`` tries twenty times as many, other ones each time, in 40 minutes on one core.
 """
 
 import os
