@@ -160,7 +160,10 @@ def _not_an_option(where: str, name: str, argument: str, known: set[str]) -> str
 def _refuse_keys(verb: str, content: Mapping[str, Any], source: str) -> None:
     for key in content:
         _refuse(key, root_keys(verb), "", _belongs(key, content) + source)
-    for key in content.get("trainer") or {}:
+    trainer = {} if content.get("trainer") is None else content["trainer"]
+    if not isinstance(trainer, Mapping):
+        raise UserError(f"trainer is {trainer!r:.40}, it takes a mapping such as {{max_steps: 1000}}{source}")
+    for key in trainer:
         _refuse(key, _trainer_arguments("__init__"), "trainer.", source)
     for key in CONFIGURED:
         for where, name, arguments in _classes_in(content.get(key), key):

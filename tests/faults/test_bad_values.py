@@ -28,7 +28,7 @@ no longer true: one line that names the file or key, exit code 2, within 10 seco
 
 `make fuzz` gives what hypothesis harmed to every reader and verb, about 40 minutes on one core. The first whole run
 (2026-11-22): 27,460 cases in 40 min, 7 of 49 kinds of harm found a fault each, all mended. These seven again, with
-other cases: 3,995 in 3 min, 1 fault more (a generator without image_sizes), mended.
+other cases: 4,112 in 4 min, 2 faults more of `fit --config` (no image_sizes, `trainer: true`), mended.
 
 | input | line |
 | --- | --- |
@@ -311,6 +311,10 @@ FILES = [
         changed("ssagan.yaml", "generator: .*", "generator: '{}'"),
         FIT,
         ("model.init_args.generator",),
+    ),
+    *(
+        (f"`trainer: {given}`", changed("ssagan.yaml", "trainer: .*", f"trainer: {given}"), FIT, ("trainer is",))
+        for given in ("true", "0", "[1]")
     ),
     (
         "a `folder` of 3,000 letters in a plan",
