@@ -14,7 +14,8 @@ from t2igan.data.store import open_store
 from t2igan.errors import UserError
 from t2igan.evaluation.record import read_records
 from t2igan.interop.averaged import averaged_checkpoint
-from t2igan.models.suite_module import load_module
+from t2igan.models.digest import seal
+from t2igan.models.suite_module import SELECTED, load_module
 from t2igan.models.weights_file import write_weights
 
 NAME = "zoo:birds/ssagan"
@@ -69,6 +70,17 @@ def test_scores_come_into_the_card(own_zoo, checkpoints):
         f"| FD, classifier | {record.metrics['fd-classifier'].value:.2f} |"
         in (folder(own_zoo) / zoo.CARD).read_text()
     )
+
+
+def test_the_card_says_that_a_score_chose_the_weights(own_zoo, checkpoints):
+    assert "chosen" not in (folder(own_zoo) / zoo.CARD).read_text()
+    checkpoint = torch.load(checkpoints.generator, weights_only=True)
+    choice = {"metric": "fid", "value": 3.0, "step": 2, "protocol": "birds", "selection": "test"}
+    checkpoint[SELECTED] = choice
+    seal(checkpoint)
+    torch.save(checkpoint, own_zoo / "best.ckpt")
+    main(["export", str(own_zoo / "best.ckpt"), "--to", "zoo", "--out", str(folder(own_zoo))])
+    assert "| chosen by a score | test: best fid of birds |" in (folder(own_zoo) / zoo.CARD).read_text()
 
 
 @pytest.mark.parametrize("name", ["zoo:birds/ssagn", "zoo:../birds/ssagan", "zoo:birds/../birds/ssagan"])
