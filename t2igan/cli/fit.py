@@ -49,7 +49,7 @@ from t2igan.cli.config_checks import (
     several_devices,
 )
 from t2igan.cli.next_step import sampling, use_of
-from t2igan.cli.parsing import ALLOW_HELP, as_user_error, known_options, one_line, subclasses, told_within
+from t2igan.cli.parsing import ALLOW_HELP, as_user_error, known_options, nulls, one_line, subclasses, told_within
 from t2igan.cli.quick import flags_spelt_out
 from t2igan.cli.seams import settle_seams
 from t2igan.cpus import share_threads
@@ -195,6 +195,9 @@ class SuiteCLI(LightningCLI):
         self._refuse_trainer_arguments(config)
         self._settle_seams(config)
         self._settle_speed(config)
+        for key in ("model", "data"):
+            for null in nulls(config[key].as_dict() if config.get(key) else None, key):
+                raise UserError(f"{null} is null: give it a value")
         if self.subcommand == "fit":
             self._lock()
         self._choose_checkpoint(config)

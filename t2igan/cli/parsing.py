@@ -4,7 +4,7 @@ import importlib
 import inspect
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, get_args
 
 import jsonargparse
 from jsonargparse import ArgumentParser
@@ -144,16 +144,46 @@ def _first_branch(lines: Sequence[str]) -> Iterator[str]:
 
 def parameters_of(class_path: str) -> list[str]:
     """Names of what a class can be built with, those that it hands on to its bases included."""
+    return sorted(_parameters(class_path))
+
+
+def _parameters(class_path: str) -> dict[str, inspect.Parameter]:
+    """By name; where several classes have one of a name, the first of them says what it is."""
+    found: dict[str, inspect.Parameter] = {}
     module, _, name = class_path.rpartition(".")
-    names: list[str] = []
     for kind in getattr(importlib.import_module(module), name).__mro__:
         if "__init__" not in kind.__dict__:
             continue
-        parameters = inspect.signature(kind.__init__).parameters.values()
-        names += [each.name for each in parameters if each.kind in (each.POSITIONAL_OR_KEYWORD, each.KEYWORD_ONLY)]
+        _, *parameters = inspect.signature(kind.__init__).parameters.values()
+        named = [each for each in parameters if each.kind in (each.POSITIONAL_OR_KEYWORD, each.KEYWORD_ONLY)]
+        found = {each.name: each for each in named} | found
         if not any(each.kind is each.VAR_KEYWORD for each in parameters):
             break
-    return sorted(set(names) - {"self"})
+    return found
+
+
+def nulls(config: object, place: str) -> Iterator[str]:
+    """Where null is given for what takes none, which the parser lets pass.
+
+    Args:
+        config: what stands at a key, plain data; classes in it as ``class_path`` and ``init_args``.
+        place: the key, dotted.
+
+    Yields:
+        Dotted keys.
+    """
+    if isinstance(config, Mapping):
+        if isinstance(config.get("class_path"), str):
+            given = config.get("init_args") or {}
+            for name, each in _parameters(config["class_path"]).items():
+                optional = each.annotation is Any or type(None) in get_args(each.annotation)
+                if given.get(name, "left out") is None and each.default is not None and not optional:
+                    yield f"{place}.init_args.{name}"
+        for key, value in config.items():
+            yield from nulls(value, f"{place}.{key}")
+    elif isinstance(config, list):
+        for number, value in enumerate(config):
+            yield from nulls(value, f"{place}.{number}")
 
 
 def subclasses(base: type) -> Iterator[type]:

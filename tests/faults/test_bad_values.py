@@ -312,6 +312,12 @@ FILES = [
         FIT,
         ("model.init_args.generator",),
     ),
+    (
+        "`store: null`",
+        changed("ssagan.yaml", "store: [^,}]*", "store: null"),
+        FIT,
+        ("data.init_args.store is null",),
+    ),
     *(
         (f"`trainer: {given}`", changed("ssagan.yaml", "trainer: .*", f"trainer: {given}"), FIT, ("trainer is",))
         for given in ("true", "0", "[1]")
