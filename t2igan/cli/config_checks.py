@@ -35,10 +35,11 @@ INPUT_FILES = {
 FOLDERS = {"encoder"}  # of what may be a folder too
 TRAINER_NUMBERS = {
     **{f"trainer.{key}": Range(-1) for key in ("max_steps", "max_epochs")},
-    **{f"trainer.{key}": Range(0) for key in ("min_steps", "min_epochs", "log_every_n_steps", "gradient_clip_val")},
+    **{f"trainer.{key}": Range(0) for key in ("min_steps", "min_epochs", "gradient_clip_val")},
     **{f"trainer.{key}": Range(0) for key in ("val_check_interval", "num_sanity_val_steps", "overfit_batches")},
     **{f"trainer.limit_{kind}_batches": Range(0) for kind in ("train", "val", "test", "predict")},
     **{f"trainer.{key}": Range(1) for key in ("accumulate_grad_batches", "num_nodes", "check_val_every_n_epoch")},
+    "trainer.log_every_n_steps": Range(1),
     "seed_everything": Range(0, 2**32 - 1),
 }
 MOST_PROCESSES = 64
@@ -119,6 +120,8 @@ def check_trainer(config: Namespace) -> None:
         UserError: names the key and what it takes.
     """
     _check_names(config.trainer)
+    if config.get("data") and config.data.class_path == "pytorch_lightning.LightningDataModule":
+        raise UserError("data names no class: give data.class_path, such as DrawnBirds")
     if config.trainer.accelerator in ("gpu", "cuda") and not torch.cuda.is_available():
         raise UserError(
             f"trainer.accelerator is {config.trainer.accelerator}, but torch sees no GPU here: leave it out, then "

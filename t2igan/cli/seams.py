@@ -46,7 +46,8 @@ def settle_seams(config: Namespace, given: Mapping[str, Any], kind: type[Adversa
         if own.get("image_size") not in sizes:
             _settle(arguments, own, "image_size", size, key, source)
     data = (given.get("data") or {}).get("init_args") or {}
-    _settle(config.data.init_args, data, "image_size", sizes[-1], DATA, source)
+    if "init_args" in config.data:  # a class of one's own may take none
+        _settle(config.data.init_args, data, "image_size", sizes[-1], DATA, source)
 
 
 def refuse_void(said: Mapping[str, Any], kind: type[AdversarialModule]) -> None:

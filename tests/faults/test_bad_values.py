@@ -157,7 +157,7 @@ VALUES = [
     value(DAMSM_FIT, f"{MODEL}.image_encoder.init_args.image_size", 7),
     value(FIT, "--trainer.max_steps", -5),
     value(FIT, "--trainer.max_epochs", -5),
-    value(FIT, "--trainer.log_every_n_steps", -1),
+    value(FIT, "--trainer.log_every_n_steps", 0),
     value(FIT, "--trainer.limit_val_batches", -1),
     value(FIT, "--trainer.devices", 0),
     value(FIT, "--trainer.precision", "17"),
@@ -311,6 +311,12 @@ FILES = [
         changed("ssagan.yaml", "generator: .*", "generator: '{}'"),
         FIT,
         ("model.init_args.generator",),
+    ),
+    (
+        "`data: '{}'`",
+        changed("ssagan.yaml", "(?s)data:.*?trainer", "data: '{}'\ntrainer"),
+        FIT,
+        ("data names no class",),
     ),
     (
         "`store: null`",
