@@ -13,6 +13,7 @@ from t2igan.cli.main import main
 from t2igan.data.store import open_store
 from t2igan.errors import UserError
 from t2igan.evaluation.record import read_records
+from t2igan.evaluation.subjects.generated import load_checkpoint_subject
 from t2igan.interop.averaged import averaged_checkpoint
 from t2igan.models.digest import seal
 from t2igan.models.suite_module import SELECTED, load_module
@@ -81,6 +82,18 @@ def test_the_card_says_that_a_score_chose_the_weights(own_zoo, checkpoints):
     torch.save(checkpoint, own_zoo / "best.ckpt")
     main(["export", str(own_zoo / "best.ckpt"), "--to", "zoo", "--out", str(folder(own_zoo))])
     assert "| chosen by a score | test: best fid of birds |" in (folder(own_zoo) / zoo.CARD).read_text()
+
+
+def test_what_is_in_the_zoo_is_not_called_unfinished(own_zoo, checkpoints, recwarn):
+    checkpoint = torch.load(checkpoints.generator, weights_only=True)
+    checkpoint["t2igan"]["progress"] |= {"finished": False}
+    seal(checkpoint)
+    torch.save(checkpoint, own_zoo / "half.ckpt")
+    main(["export", str(own_zoo / "half.ckpt"), "--to", "zoo", "--out", str(folder(own_zoo))])
+    recwarn.clear()
+    subject = load_checkpoint_subject(NAME, "ema")
+    assert not subject.module.trained.finished and not subject.module.selected
+    assert subject.notes == [] and not [each for each in recwarn if "not finished" in str(each.message)]
 
 
 @pytest.mark.parametrize("name", ["zoo:birds/ssagn", "zoo:../birds/ssagan", "zoo:birds/../birds/ssagan"])

@@ -6,7 +6,6 @@ from report_fixtures import make_record
 import t2igan
 from t2igan.cli.main import main
 from t2igan.evaluation.record import append_record
-from t2igan.evaluation.subjects.generated import load_checkpoint_subject
 from t2igan.reporting.zoo_sheets import CAPTIONS, CELL, SEED, zoo_overlays, zoo_samples, zoo_sheet
 from t2igan.zoo import zoo_names
 
@@ -42,9 +41,3 @@ def test_a_report_on_the_zoo_begins_with_its_sheet(tmp_path):
     main(["report", str(path), "--out", str(tmp_path / "with")])
     page = (tmp_path / "with" / "index.html").read_text()
     assert page.index('id="zoo"') < page.index('id="looks"') < page.index("<table")
-
-
-def test_what_is_in_the_zoo_is_not_called_unfinished(recwarn):
-    subject = load_checkpoint_subject("zoo:drawn-birds/dfgan", "ema")
-    assert subject.module.trained is not None and not subject.module.trained.finished
-    assert subject.notes == [] and not [each for each in recwarn if "not finished" in str(each.message)]
