@@ -100,8 +100,9 @@ class FolderLock:
     """Lets one process at a time work in a folder, on all machines that see it.
 
     A lock of the system (``fcntl.lockf``), so a process that is killed gives it up at once, and nothing has to be
-    cleaned up. Over NFS it relies on the server's locks: NFS 4, or NFS 3 with its lock service and mounted without
-    ``nolock`` or ``local_lock``. File systems without locks refuse; the folder is then worked in with a warning.
+    cleaned up. A folder that was made for it, and that nothing was put into, goes with it. Over NFS it relies on
+    the server's locks: NFS 4, or NFS 3 with its lock service and mounted without ``nolock`` or ``local_lock``. File
+    systems without locks refuse; the folder is then worked in with a warning.
 
     Args:
         folder: is made.
@@ -113,6 +114,7 @@ class FolderLock:
     def __init__(self, folder: Path, what: str) -> None:
         self.path, self.what = folder / self.NAME, what
         self._file: IO[str] | None = None
+        self._made = False
 
     def take(self, say: Callable[[str], None], seconds: float = LOCK_SECONDS) -> None:
         """Take the lock, waiting for somebody who is about to end.
@@ -124,12 +126,11 @@ class FolderLock:
         Raises:
             UserError: another process works in the folder.
         """
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        file = self._file = self.path.open("a+")
+        file = self._open()
         end, told = time.monotonic() + seconds, False
-        while not self._try(file, say):
+        while not self._try(file, say) or not self._is_there(file):
             if time.monotonic() > end:
-                holder = self._holder(file)
+                holder, self._made = self._holder(file), False  # the folder is the holder's now
                 self.release()
                 raise UserError(
                     f"{self.path.parent}: {holder} works in this folder; stop it, or give another --run"
@@ -138,9 +139,25 @@ class FolderLock:
                 say(f"{self.path.parent}: waiting for {self._holder(file)} to end")
                 told = True
             time.sleep(0.2)
+            if not self._is_there(file):
+                file.close()
+                file = self._open()
         file.truncate(0)
         file.write(f"{self.what} (process {os.getpid()} on {socket.gethostname()})")
         file.flush()
+
+    def _open(self) -> IO[str]:
+        self._made = self._made or not self.path.parent.exists()
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = self.path.open("a+")
+        return self._file
+
+    def _is_there(self, file: IO[str]) -> bool:
+        """Whether it still has its name: who held the lock may have taken the file away with the folder."""
+        try:
+            return os.path.samestat(os.fstat(file.fileno()), self.path.stat())
+        except FileNotFoundError:
+            return False
 
     def _try(self, file: IO[str], say: Callable[[str], None]) -> bool:
         try:
@@ -161,5 +178,8 @@ class FolderLock:
     def release(self) -> None:
         """Give the lock up."""
         if self._file is not None:
+            if self._made and self._is_there(self._file) and os.listdir(self.path.parent) == [self.NAME]:
+                self.path.unlink()
+                self.path.parent.rmdir()
             self._file.close()
             self._file = None

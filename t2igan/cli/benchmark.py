@@ -51,14 +51,14 @@ def benchmark(plan: str, again: bool = False, launcher: str | None = None, dry_r
     with _naming(file):
         todo = read_plan(Path(file))
         _refuse_mistaken_words(todo, file)
+        if dry_run:
+            _show(todo)
+            return
         todo.folder.mkdir(parents=True, exist_ok=True)
         settings = todo.launcher if launcher in (None, todo.launcher.get("kind")) else {"kind": launcher}
         try:
             with FileLock(todo.folder / LOCK, timeout=0):
-                if dry_run:
-                    _show(todo)
-                else:
-                    _run(todo, settings, again)
+                _run(todo, settings, again)
         except Timeout as error:
             told = f"{file}: another `t2igan benchmark` works in {todo.folder}"
             raise UserError(f"{told}: wait for it, or stop it") from error

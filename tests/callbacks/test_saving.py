@@ -114,6 +114,50 @@ def test_one_process_at_a_time_and_a_killed_one_gives_it_up(tmp_path):
     shutil.rmtree(tmp_path)
 
 
+@pytest.mark.parametrize("there", [True, False])
+def test_a_folder_goes_with_the_lock_if_it_was_made_for_it_and_is_empty(tmp_path, there):
+    folder = tmp_path / "run"
+    if there:
+        folder.mkdir()
+    lock = FolderLock(folder, "t2igan fit")
+    lock.take(print)
+    lock.release()
+    assert folder.is_dir() == there
+    lock.take(print)
+    (folder / "config.yaml").touch()
+    lock.release()
+    assert (folder / "config.yaml").is_file()
+    shutil.rmtree(folder)
+    lock.take(print)
+    shutil.rmtree(folder)
+    lock.release()
+
+
+def test_who_waits_for_a_lock_that_goes_with_its_folder_gets_one_that_is_there(tmp_path):
+    first, second = FolderLock(tmp_path / "run", "t2igan fit"), FolderLock(tmp_path / "run", "t2igan fit")
+    first.take(print)
+    waiting = second._open()  # as it does before it waits
+    first.release()
+    assert not (tmp_path / "run").exists()
+    assert not second._is_there(waiting)
+    second.take(print)
+    assert second.path.is_file()
+
+
+def test_who_waited_in_vain_leaves_the_folder_to_its_holder(tmp_path):
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(tmp_path / "run")], stdout=subprocess.PIPE, text=True
+    )
+    assert holder.stdout.readline() == "taken\n"
+    lock = FolderLock(tmp_path / "run", "t2igan fit")
+    lock._made = True  # both saw that there was no folder yet
+    with pytest.raises(UserError, match="works in this folder"):
+        lock.take(print, seconds=0.1)
+    assert lock.path.is_file()
+    holder.kill()
+    holder.wait()
+
+
 def saved_at(monkeypatch, folder, steps, seconds_a_step, processes=1, **options):
     """Steps and seconds at which a training saves whose every step takes so long by the clock."""
     clock, saved = SimpleNamespace(now=1000.0), []

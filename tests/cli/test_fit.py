@@ -172,6 +172,14 @@ def test_another_model_in_the_same_folder_is_refused(folder, uninterrupted, caps
     assert "--fresh true" in capsys.readouterr().err
 
 
+def test_a_refused_training_leaves_no_folder(folder, capsys):
+    words = ["--config", str(folder / "ssagan.yaml"), "--run", str(folder / "none")]
+    with pytest.raises(SystemExit):
+        main(["fit", *words, "--model.lr_generator", "-1"])
+    assert "lr_generator is -1" in capsys.readouterr().err
+    assert not (folder / "none").exists()
+
+
 def test_speed_reaches_the_model(folder, monkeypatch):
     seen, real = [], adversarial.prepare_networks
     monkeypatch.setattr(adversarial, "prepare_networks", lambda module: seen.append(module.levers) or real(module))

@@ -1,13 +1,14 @@
 import hashlib
 import socket
 import time
+from pathlib import Path
 
 import pytest
 import torch
 
 from t2igan.errors import UserError
 from t2igan.metrics import weights
-from t2igan.metrics.weights import PublishedWeights, file_sha256, resolve_weights
+from t2igan.metrics.weights import PUBLISHED, PublishedWeights, file_sha256, resolve_weights
 
 CONTENT = b"weights" * 1000
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -106,3 +107,8 @@ def test_own_weights_pass_when_asked(places):
     origin.write_bytes(b"mine")
     expected = hashlib.sha256(b"mine").hexdigest()
     assert resolve_weights("net", folder, path=origin, verify=False) == (origin, expected)
+
+
+def test_the_readme_of_the_folder_names_every_file():
+    page = (Path(__file__).parents[2] / "checkpoints" / "README.md").read_text()
+    assert [each.files[0] for each in PUBLISHED.values() if f"`{each.files[0]}`" not in page] == []
