@@ -1,7 +1,7 @@
 """t2igan: a benchmark suite for text-to-image GANs.
 
-Nothing heavy is imported here, so that ``t2igan --version`` answers at once; what Python code wants of the suite
-(:mod:`t2igan.api`, :mod:`t2igan.datasets`) comes when it is asked for.
+Nothing heavy is imported here, so that ``t2igan --version`` answers at once; the Python interface
+(:mod:`t2igan.api`, :mod:`t2igan.datasets`) is imported on first access.
 """
 
 import importlib
@@ -16,7 +16,7 @@ __all__ = ["Model", "Sampled", "__version__", "datasets", "evaluate", "load"]
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name when it is asked for: the models behind it take seconds."""
+    """Import a public name on first access, because the models behind it take seconds to import."""
     if name == "datasets":
         return importlib.import_module("t2igan.datasets")
     if name in __all__:

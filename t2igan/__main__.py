@@ -1,4 +1,4 @@
-"""``python -m t2igan``."""
+"""Run the ``t2igan`` command with ``python -m t2igan``."""
 
 from t2igan.cli.main import main
 

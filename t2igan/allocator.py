@@ -1,7 +1,7 @@
-"""Memory that stays with the process once it was given to it.
+"""Keep freed memory in the process instead of returning it to the system.
 
 glibc maps each large block anew and unmaps it when it is freed; the kernel then fills its pages with zeros again at
-the next training step. Kept, they are there already. What this is worth and what it costs: docs/speed.md.
+the next training step. Memory that is kept needs no such filling. For gain and cost see docs/speed.md.
 """
 
 import ctypes
@@ -15,12 +15,12 @@ NEVER = 2**31 - 1
 
 
 def keep_memory() -> bool:
-    """Keep freed memory from now on.
+    """Tell glibc's allocator to keep freed memory from now on.
 
-    The environment's ``T2IGAN_ALLOCATOR=system`` forbids it; child processes that are forked inherit it.
+    ``T2IGAN_ALLOCATOR=system`` in the environment switches this off; forked child processes inherit the setting.
 
     Returns:
-        Whether it is so: elsewhere than with glibc nothing is done.
+        True if the setting took effect; False without glibc, where nothing is done.
     """
     if os.environ.get(VARIABLE) == "system" or platform.libc_ver()[0] != "glibc":
         return False

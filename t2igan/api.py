@@ -1,6 +1,6 @@
-"""The suite from Python: ``t2igan.load``, ``t2igan.evaluate``, ``t2igan.datasets``.
+"""Python interface of the suite: ``t2igan.load``, ``t2igan.evaluate``, ``t2igan.datasets``.
 
-Imported when one of them is asked for: what is behind takes seconds.
+This module is imported on first access of one of them, because its own imports take seconds.
 """
 
 import io
@@ -31,7 +31,7 @@ from t2igan.plotting.grids import captioned_grid, to_pil
 
 @dataclass(frozen=True)
 class Sampled(Samples):
-    """Images of captions, with what the generator looked at.
+    """Generated images with their captions, fusion masks and attention maps.
 
     Attributes:
         captions: one for each image: text, the words that the model knows, and those that it does not.
@@ -41,22 +41,22 @@ class Sampled(Samples):
     """
 
     def to_pil(self) -> list[Image.Image]:
-        """As PIL images."""
+        """The generated images as PIL images."""
         return [to_pil(image) for image in self.images]
 
     def sheet(self, columns: int = 4) -> Image.Image:
-        """All of them under their captions."""
+        """One image with all generated images above their captions."""
         return captioned_grid(self.images, [caption.text for caption in self.captions], min(columns, len(self)))
 
     def _repr_png_(self) -> bytes:
-        """What a notebook shows."""
+        """PNG bytes of :meth:`sheet`, which a notebook displays."""
         written = io.BytesIO()
         self.sheet().save(written, "PNG")
         return written.getvalue()
 
 
 class Model:
-    """Something trained.
+    """A trained network loaded from a checkpoint.
 
     Args:
         module: in eval mode.
@@ -75,7 +75,7 @@ class Model:
 
     @property
     def vocabulary(self) -> list[str]:
-        """The words that it knows."""
+        """The vocabulary of the text encoder."""
         return self.module.vocabulary[1:]
 
     @cached_property
@@ -129,7 +129,7 @@ class Model:
 
 
 def load(checkpoint: str | Path, device: str = "auto") -> Model:
-    """Load what was trained; nothing in the file is executed.
+    """Load a checkpoint; no code stored in the file is executed.
 
     Args:
         checkpoint: path, folder of a run, or a name of the zoo such as ``zoo:drawn-birds/ssagan``.

@@ -22,7 +22,7 @@ _UNLIMITED = ("max", "-1")
 
 
 def available_cpus(root: Path = Path("/"), environment: Mapping[str, str] = os.environ) -> int:
-    """CPUs (hardware threads) that this process may keep busy, at least 1: for processes that load and render.
+    """Hardware threads that this process may use, at least 1; for worker processes that load and render.
 
     Args:
         root: root of the file system that /proc and /sys are read from.
@@ -32,7 +32,7 @@ def available_cpus(root: Path = Path("/"), environment: Mapping[str, str] = os.e
 
 
 def available_cores(root: Path = Path("/"), environment: Mapping[str, str] = os.environ) -> int:
-    """Cores that this process may keep busy, at least 1: two threads that compute gain nothing on one.
+    """Physical cores that this process may use, at least 1; two compute threads gain nothing on one core.
 
     Args:
         root: root of the file system that /proc and /sys are read from.
@@ -43,7 +43,7 @@ def available_cores(root: Path = Path("/"), environment: Mapping[str, str] = os.
 
 
 def compute_threads(processes: int = 1) -> int:
-    """Threads for each of several processes that compute side by side; what ``OMP_NUM_THREADS`` gives is taken.
+    """Threads for each of several processes that compute in parallel; ``OMP_NUM_THREADS`` has precedence.
 
     Args:
         processes: how many share the cores of this one.
@@ -53,7 +53,7 @@ def compute_threads(processes: int = 1) -> int:
 
 
 def child_variables(processes: int) -> dict[str, str]:
-    """Environment of processes that compute side by side: their threads, which do not spin while they wait.
+    """Environment variables of parallel processes: the number of threads, and no spinning while they wait.
 
     Args:
         processes: how many share the cores of this one.
@@ -63,7 +63,7 @@ def child_variables(processes: int) -> dict[str, str]:
 
 
 def settle_threads(environment: MutableMapping[str, str] = os.environ) -> None:
-    """Set the threads of what is imported from now on, as far as they are not given.
+    """Set the number of threads of libraries that are imported from now on, unless it is given already.
 
     Args:
         environment: variables to write into.
@@ -81,7 +81,7 @@ def share_threads(processes: int, environment: MutableMapping[str, str] = os.env
         environment: variables to write into; the others inherit them.
 
     Returns:
-        Threads of each.
+        Number of threads of each process.
     """
     environment.update(child_variables(processes))
     return int(environment[THREADS])

@@ -1,1 +1,1 @@
-"""Plans of many runs: what is to be done, in which order, and where."""
+"""Benchmark plans: many commands with their order, their launcher and their state."""

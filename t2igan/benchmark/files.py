@@ -1,4 +1,4 @@
-"""What stands in the YAML file of a plan."""
+"""Schema of the YAML file of a plan."""
 
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -8,11 +8,11 @@ from t2igan.schema import FromFile, at_least
 
 @dataclass(frozen=True)
 class StepEntry(FromFile):
-    """A step of a plan of steps.
+    """One entry of ``steps`` in a plan file.
 
     Attributes:
-        name: in words.
-        run: the command line behind ``t2igan``.
+        name: readable name of the step; no two steps share one.
+        run: the command line that follows ``t2igan``.
         after: names of the steps that must be done first; None is all before it.
     """
 
@@ -23,11 +23,11 @@ class StepEntry(FromFile):
 
 @dataclass(frozen=True)
 class StepsFile(FromFile):
-    """A plan of steps.
+    """A plan file that lists its steps one by one.
 
     Attributes:
         folder: folder of whatever the plan makes.
-        steps: in order.
+        steps: the steps, in the order in which they are run.
         launcher: ``kind`` and that launcher's options.
     """
 
@@ -38,7 +38,7 @@ class StepsFile(FromFile):
 
 @dataclass(frozen=True)
 class ConfigEntry(FromFile):
-    """Something that a configuration file trains.
+    """A training, given by its configuration file.
 
     Attributes:
         config: configuration file.
@@ -53,7 +53,7 @@ class ConfigEntry(FromFile):
 
 @dataclass(frozen=True)
 class TrainingEntry(ConfigEntry):
-    """A training beside the models: a DAMSM, a classifier.
+    """A training that serves the generators: a DAMSM, a classifier or a captioner.
 
     Attributes:
         seed: seed of everything random.
@@ -75,17 +75,18 @@ class ModelEntry(ConfigEntry):
 
 @dataclass(frozen=True)
 class DataSetEntry(FromFile):
-    """A data set of a matrix.
+    """One entry of ``datasets`` in a matrix plan file.
 
     Attributes:
-        store: path.
-        models: generators.
-        protocols: names or files.
-        prepare: command line behind ``t2igan prepare`` that writes the store; empty for none.
-        independent_damsm: DAMSMs that no generator sees.
+        store: path of the HDF5 store.
+        models: the generators that are trained on this data set.
+        protocols: evaluation protocols, by name or YAML file.
+        prepare: command line that follows ``t2igan prepare`` and writes the store; empty if the plan does not
+            prepare it.
+        independent_damsm: DAMSMs that score only: no generator is trained against them.
         classifier: the evaluation classifier, None for none.
-        baselines: rows beside the models'.
-        given: checkpoints that are not trained but taken as they are.
+        baselines: reference rows of the leaderboard, such as real images.
+        given: existing checkpoints that are used instead of being trained.
     """
 
     store: str
@@ -103,7 +104,7 @@ class WandbEntry(FromFile):
     """How a matrix is tracked.
 
     Attributes:
-        mode: mode of wandb.
+        mode: mode of wandb: online, offline or disabled.
         project: None is the plan's name.
         entity: None is the user's own.
     """

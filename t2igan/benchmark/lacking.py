@@ -1,4 +1,4 @@
-"""What the protocols of a plan will lack, said before anything runs."""
+"""Networks and files that a plan's protocols will miss, reported before the plan runs."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What of a plan is done, and what is on its way, so that the same command goes on."""
+"""Record of a plan's finished and submitted steps, from which the same command continues."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -15,12 +15,12 @@ FILE = "plan.json"
 
 @dataclass(frozen=True)
 class LedgerEntry:
-    """A step that was handed out.
+    """A step that was submitted.
 
     Attributes:
-        fingerprint: fingerprint of the step.
-        seconds: that it took, None while it is on its way.
-        token: under which its launcher finds it again, if it can.
+        fingerprint: :attr:`~t2igan.benchmark.steps.Step.fingerprint` of the step when it was submitted.
+        seconds: wall time of the finished step, None while it is queued or running.
+        token: identifies the step to its launcher in a later call, None if it cannot be found again.
     """
 
     fingerprint: str
@@ -29,11 +29,11 @@ class LedgerEntry:
 
 
 class Ledger:
-    """Entries by the steps' names, in one file that is written whole or not at all.
+    """Entries by step name, in one file that is replaced atomically.
 
     Args:
         folder: folder of the plan.
-        fresh: forget what is done.
+        fresh: start with an empty ledger.
 
     Raises:
         UserError: the file is damaged.
@@ -46,17 +46,17 @@ class Ledger:
             self._entries = _entries_in(self.file)
 
     def find(self, name: str, fingerprint: str) -> LedgerEntry | None:
-        """The entry of a step, None where it is missing or of another command."""
+        """The entry of a step; None if there is none or its command has changed since."""
         entry = self._entries.get(name)
         return entry if entry is not None and entry.fingerprint == fingerprint else None
 
     def write(self, name: str, entry: LedgerEntry) -> None:
-        """Note an entry."""
+        """Add or replace the entry of a step and save the file."""
         self._entries[name] = entry
         self._save()
 
     def drop(self, name: str) -> None:
-        """Forget a step."""
+        """Remove the entry of a step and save the file."""
         if self._entries.pop(name, None) is not None:
             self._save()
 

@@ -1,4 +1,4 @@
-"""What the log of a step says of its progress."""
+"""Progress of a step, read from the end of its log."""
 
 import re
 from dataclasses import dataclass
@@ -11,12 +11,12 @@ MINUTES = re.compile(r"([\d.]+) min left")
 
 @dataclass(frozen=True)
 class Words:
-    """The end of a log.
+    """Progress read from the end of a log.
 
     Attributes:
         last: its last line.
-        step: such as ``120/1080``, empty where no line says so.
-        minutes: left, None where no line says so.
+        step: step and total such as ``120/1080``; empty if no line tells.
+        minutes: estimated minutes left; None if no line tells.
     """
 
     last: str = ""

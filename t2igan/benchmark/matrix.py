@@ -17,18 +17,19 @@ from t2igan.evaluation.protocol import load_protocol
 
 @dataclass(frozen=True)
 class DataSet:
-    """One data set of a matrix.
+    """A data set of a matrix plan, with everything that is trained and scored on it.
 
     Attributes:
-        name: for the table.
-        store: path.
-        prepare: command line behind ``t2igan prepare`` that writes the store; empty for none.
-        models: generators.
-        protocols: names or files.
-        independent_damsm: DAMSMs that no generator sees.
+        name: heading of the data set in the table.
+        store: path of the HDF5 store.
+        prepare: command line that follows ``t2igan prepare`` and writes the store; empty if the plan does not
+            prepare it.
+        models: trainings of generators.
+        protocols: evaluation protocols, by name or YAML file.
+        independent_damsm: DAMSMs that score only: no generator is trained against them.
         classifier: the evaluation classifier, None for none.
-        baselines: rows beside the models'.
-        given: checkpoints that are not trained but taken as they are.
+        baselines: reference rows of the leaderboard, such as real images.
+        given: existing checkpoints that are used instead of being trained.
     """
 
     name: str
@@ -44,15 +45,15 @@ class DataSet:
 
 @dataclass(frozen=True)
 class Matrix:
-    """A whole matrix.
+    """A matrix plan: data sets x models x seeds x protocols.
 
     Attributes:
-        name: name of the plan.
-        folder: folder of everything that it makes.
+        name: title of the plan, the stem of its file.
+        folder: folder of all runs, logs and reports of the plan.
         datasets: each with its models and protocols.
         seeds: seeds of each model.
         evaluate: options of ``t2igan evaluate``.
-        wandb: mode and further settings; empty for no tracking.
+        wandb: settings of wandb (``mode``, ``project``, ``entity``); empty for no tracking.
     """
 
     name: str
@@ -64,17 +65,17 @@ class Matrix:
 
     @property
     def records(self) -> Path:
-        """Where all numbers go."""
+        """Path of the file that all scores are appended to."""
         return self.folder / "records.jsonl"
 
     @property
     def to_wandb(self) -> list[str]:
-        """What makes evaluate and report log to wandb, nothing where the plan does not."""
+        """Options that make `evaluate` and `report` log to wandb; empty if the plan does not track."""
         return ["--wandb", self.wandb["mode"]] if self.wandb else []
 
     @property
     def project(self) -> dict[str, str]:
-        """Variables that name the plan's project at wandb."""
+        """Environment variables that name the plan's wandb project."""
         if not self.wandb:
             return {}
         named = {"WANDB_PROJECT": self.wandb.get("project", self.name), "WANDB_MODE": self.wandb["mode"]}
@@ -143,7 +144,7 @@ class Matrix:
         return steps
 
     def outlook(self) -> list[str]:
-        """What is run where a store is not there yet, and what no protocol's metric will find."""
+        """Steps that follow once a missing store is written, and the metrics that will lack their networks."""
         lines: list[str] = []
         for data in self.datasets:
             there = Path(data.store).is_file()
@@ -170,7 +171,7 @@ class _Cells:
         self.classifier = None if data.classifier is None else trainings.add(data.classifier)
 
     def steps(self) -> Iterator[Step]:
-        """Everything that is needed first; then each model and its scores."""
+        """Steps for all shared trainings, then for each model and its scores."""
         for training in self.trainings.found:
             if training not in self.models:
                 yield self._fit(training)

@@ -1,4 +1,4 @@
-"""Processes that must not outlive the one that started them."""
+"""End child processes when their parent ends."""
 
 import os
 import signal
@@ -11,9 +11,9 @@ SAVING_SECONDS = 120.0
 
 
 def end_with_parent() -> None:
-    """Where a parent is named, end this process soon after it: a restart must not meet its own orphans.
+    """If the environment names a parent, end this process soon after it, so that a restart meets no orphans.
 
-    The name is not handed on: a process that this one starts has another parent.
+    The variable is removed, because processes that this one starts have another parent.
     """
     parent = os.environ.pop(PARENT, None)
     if parent is not None:
@@ -21,12 +21,12 @@ def end_with_parent() -> None:
 
 
 def let_children_end_with_this() -> None:
-    """Name this process as the parent of the commands of the suite that it starts itself."""
+    """Name this process in the environment as the parent of the t2igan commands that it starts."""
     os.environ[PARENT] = str(os.getpid())
 
 
 def end_with(parent: int) -> None:
-    """End this process once ``parent`` is no longer its parent: by SIGTERM, after which a training saves."""
+    """Send SIGTERM to this process once ``parent`` is no longer its parent; a training then saves a checkpoint."""
     while os.getppid() == parent:
         time.sleep(1)
     os.kill(os.getpid(), signal.SIGTERM)

@@ -26,7 +26,7 @@ from t2igan.shipped import known_experiment, with_experiments
 
 
 def read_plan(path: Path) -> Plan:
-    """Read a plan.
+    """Read a plan file and check its keys.
 
     Raises:
         UserError: the file is missing, or a key of it is missing, unknown or wrong.

@@ -1,4 +1,4 @@
-"""Runs steps as far as they can be run, and keeps going when one fails."""
+"""Run the steps of a plan in the order of their dependencies; a failed step does not stop the others."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -16,15 +16,15 @@ ENDED = (DONE, FAILED, LEFT)
 
 @dataclass
 class Job:
-    """A step on its way.
+    """State of one step while a plan runs.
 
     Attributes:
-        step: what is done.
-        log: what it prints.
+        step: the step of the plan.
+        log: file that receives the step's output.
         state: one of the words above.
-        seconds: since it was handed out, or that it took.
-        known: whether it was done in an earlier call.
-        why: it failed, where its exit code does not say.
+        seconds: seconds since the step was submitted, or its total time once it ended.
+        known: whether an earlier call of the plan already finished it.
+        why: reason of a failure that its exit code does not show.
     """
 
     step: Step
@@ -41,10 +41,10 @@ class Runner:
     """Runs the steps of one phase.
 
     Args:
-        steps: each after those that it names.
+        steps: steps in an order in which each follows those that it depends on.
         folder: folder of the plan; logs lie in it.
         launcher: where steps run.
-        ledger: what earlier calls did.
+        ledger: record of what earlier calls finished or submitted.
     """
 
     def __init__(self, steps: Sequence[Step], folder: Path, launcher: Launcher, ledger: Ledger) -> None:
@@ -57,7 +57,7 @@ class Runner:
             self._recall(job)
 
     def _recall(self, job: Job) -> None:
-        """Take up what an earlier call did, unless something before it is done again."""
+        """Adopt the result of an earlier call, unless a step that this one depends on runs again."""
         before = [self._by_name[name] for name in job.step.after]
         entry = self.ledger.find(job.step.name, job.step.fingerprint)
         if entry is None or not all(other.known for other in before):
@@ -70,10 +70,10 @@ class Runner:
             job.state, job.handle, job.started = RUNNING, handle, time.monotonic()
 
     def run(self, watch: Callable[[Sequence[Job]], None]) -> list[Job]:
-        """Run what is not done.
+        """Run all steps that are not done.
 
         Args:
-            watch: is shown the jobs twice a second.
+            watch: called with all jobs twice a second.
         """
         try:
             while any(job.state not in ENDED for job in self.jobs):

@@ -1,4 +1,4 @@
-"""A plan and its steps."""
+"""The steps of a plan, as every launcher and the progress table see them."""
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
@@ -20,8 +20,8 @@ class Step:
         command: the t2igan command line after ``t2igan``, split into words.
         after: names of the steps that must be done first.
         cell: steps of one cell share a row of the table.
-        environment: variables of the command.
-        anyway: run it though a step before it failed.
+        environment: environment variables set for the command.
+        anyway: run the step even if one that it depends on has failed.
     """
 
     name: str
@@ -33,7 +33,7 @@ class Step:
 
     @property
     def fingerprint(self) -> str:
-        """Changes with the command and with the content of the YAML files that it names."""
+        """Hash of the command and of the content of the YAML files that it names."""
         digest = hashlib.sha256("\0".join(self.command).encode())
         for word in self.command:
             if word.endswith(".yaml") and Path(word).is_file():
@@ -55,19 +55,19 @@ class Step:
 
     @property
     def needs_device(self) -> bool:
-        """Whether it is of use to give it a GPU."""
+        """Whether the step can use a GPU."""
         return self.command[0] in DEVICE_VERBS
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A plan file.
+    """A plan that was read from a file.
 
     Attributes:
-        folder: where ledger, logs and whatever the plan makes lie.
-        launcher: what the file says of where steps run: ``kind`` and that launcher's options.
-        phases: each gives steps; a phase is asked once the one before has run.
-        outlook: lines on what cannot be told as steps yet, and on what will be missing.
+        folder: folder of the ledger, the logs and all outputs of the plan.
+        launcher: the launcher of the file: ``kind`` and that launcher's options.
+        phases: functions that return steps; each is called after the steps of the previous one have run.
+        outlook: lines about steps that are not known yet and about networks that will be missing.
         commands: what can be checked before the first step, whether stores are there or not: trainings by the
             configuration files that the plan names, and further commands with the options that it gives.
     """

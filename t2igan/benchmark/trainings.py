@@ -1,4 +1,4 @@
-"""Works out what has to be trained before something can be trained.
+"""Resolve the trainings that another training depends on.
 
 A configuration of the suite names checkpoints where training leaves them: ``runs/cub/damsm/checkpoints/last.ckpt``
 is what ``experiments/cub/damsm.yaml`` trains. A plan trains it in a folder of its own and names that one instead.
@@ -34,8 +34,8 @@ class Wanted:
     """A training that a plan names.
 
     Attributes:
-        name: for folder and table.
-        config: configuration file.
+        name: name of the run's folder and of the table's row.
+        config: path of the YAML file that `t2igan fit` takes.
         seed: seed of everything random; None takes the configuration's, else 0.
         changes: options of the command line, by their dotted keys.
         is_model: whether it is a generator of the matrix (its noise has a seed of its own).
@@ -49,7 +49,7 @@ class Wanted:
 
     @property
     def command(self) -> list[str]:
-        """What trains it, by the configuration file that the plan names."""
+        """The `t2igan fit` command line with the configuration file that the plan names."""
         return ["fit", "--config", str(self.config), *changed_words(self.changes)]
 
 
@@ -58,10 +58,10 @@ class Training:
     """A training with its content-addressed folder.
 
     Attributes:
-        label: its name and seed.
+        label: name and seed, such as ``ssagan-seed1``.
         folder: folder of the run.
         config: the configuration that it is started with, written by :meth:`write`.
-        content: content of that file.
+        content: parsed content of that file.
         changes: options of the command line, by their dotted keys.
         needs: trainings whose checkpoints it reads, by the key that names them.
     """
@@ -75,7 +75,7 @@ class Training:
 
     @property
     def checkpoint(self) -> Path:
-        """What it leaves."""
+        """Path of the checkpoint that the training writes."""
         return self.folder / LAST
 
     @property
@@ -85,26 +85,26 @@ class Training:
 
     @property
     def command(self) -> list[str]:
-        """How it is started."""
+        """The command line that runs the training."""
         return ["fit", "--config", str(self.config), "--run", str(self.folder), *changed_words(self.changes)]
 
     def write(self) -> None:
-        """Write its configuration."""
+        """Write the configuration into the run's folder."""
         write_whole(self.config, yaml.safe_dump(dict(self.content), sort_keys=False).encode())
 
 
 class Trainings:
-    """All trainings on one store; what two models need is trained once.
+    """All trainings on one store; a network that two models need is trained once.
 
     Args:
         folder: folder of the plan.
         store: path of the data set's store.
         fingerprint: fingerprint of the store.
-        given: checkpoints that are taken as they are.
+        given: existing checkpoints that are used instead of being trained.
 
     Attributes:
-        found: in an order in which they can be run.
-        problems: what is missing, in words.
+        found: the trainings, each after those that it needs.
+        problems: one message for each missing file.
     """
 
     def __init__(self, folder: Path, store: str, fingerprint: str, given: frozenset[str] = frozenset()) -> None:
@@ -114,7 +114,7 @@ class Trainings:
         self._known: dict[str, Training | None] = {}
 
     def add(self, wanted: Wanted) -> Training | None:
-        """A training and all that it needs; None where its configuration cannot be read."""
+        """Add a training and all that it needs; None if its configuration cannot be read."""
         content = self._read(wanted.config)
         if content is None:
             return None

@@ -1,1 +1,1 @@
-"""What rides along a training: curves, gradient norms, speed, sample sheets, progress, wandb."""
+"""Lightning callbacks: curves, gradient norms, speed, sample sheets, checkpoints, scores, progress, wandb."""

@@ -1,4 +1,4 @@
-"""The best checkpoint of a run, by a score."""
+"""Keep the checkpoint of a run with the best value of a metric."""
 
 import math
 from dataclasses import asdict
@@ -16,7 +16,7 @@ class BestCheckpoint:
     """Keeps ``checkpoints/best-<metric>.ckpt`` of a run.
 
     Args:
-        metric: name of the score.
+        metric: name of the metric, which also names the file.
     """
 
     def __init__(self, metric: str) -> None:
@@ -25,11 +25,11 @@ class BestCheckpoint:
         self._saving: Choice | None = None
 
     def path(self, trainer: pl.Trainer) -> Path:
-        """Of the checkpoint."""
+        """Path of the best checkpoint."""
         return Path(trainer.default_root_dir) / "checkpoints" / f"best-{self.metric}.ckpt"
 
     def offer(self, trainer: pl.Trainer, choice: Choice) -> bool:
-        """Save where the value is better than all before; on all ranks. Whether it is."""
+        """Save a checkpoint if the value is better than all before, and return whether it is; call on all ranks."""
         if not math.isfinite(choice.value):
             return False
         lead = 1.0 if self.choice is None else direction(self.metric) * (choice.value - self.choice.value)
@@ -47,15 +47,15 @@ class BestCheckpoint:
         return True
 
     def mark(self, checkpoint: dict[str, Any]) -> None:
-        """Write into the checkpoint at hand what chose it, if it is the best one that is being saved."""
+        """Add the metric and its value to ``checkpoint`` if it is the best one that is being saved."""
         if self._saving is not None:
             checkpoint[SELECTED] = asdict(self._saving)
 
     def state_dict(self) -> dict[str, Any] | None:
-        """For the run's checkpoints."""
+        """Best value so far and its step, stored in the run's checkpoints."""
         choice = self._saving or self.choice
         return None if choice is None else asdict(choice)
 
     def load_state_dict(self, state: dict[str, Any] | None) -> None:
-        """Take up again."""
+        """Restore the best value so far."""
         self.choice = None if state is None else Choice(**state)

@@ -1,4 +1,4 @@
-"""Options of optimisers that a run goes on with are those of its command, not those of its checkpoint."""
+"""On resume, apply optimiser options that the command changes, instead of those in the checkpoint."""
 
 import warnings
 from typing import Any
@@ -8,9 +8,9 @@ from pytorch_lightning.callbacks import Callback
 
 
 class ChosenOptions(Callback):
-    """Lightning restores an optimiser with the rates and decays that it had; this brings changed ones to effect.
+    """Lightning restores the optimisers' learning rates and decays; this callback applies those that were changed.
 
-    What did not change stays as restored, to the last bit; a rate on a schedule is scaled by its change.
+    Unchanged options keep their restored value exactly; a scheduled learning rate is scaled by the change.
     """
 
     KEY = "optimizer_options"
@@ -20,19 +20,19 @@ class ChosenOptions(Callback):
         self._earlier: list[list[dict[str, Any]]] | None = None
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Note the options before a checkpoint replaces them."""
+        """Remember the options before a checkpoint replaces them."""
         self._chosen = _options(trainer)
 
     def on_save_checkpoint(self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict) -> None:
-        """Keep them with the state that they led to."""
+        """Store the options in the checkpoint."""
         checkpoint[self.KEY] = self._chosen
 
     def on_load_checkpoint(self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict) -> None:
-        """Take up those of before."""
+        """Read the options that the checkpoint was trained with."""
         self._earlier = checkpoint.get(self.KEY)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Set what the command changed; a checkpoint of an earlier version keeps what it had, with a warning."""
+        """Apply the changed options; a checkpoint of an earlier version keeps its own, with a warning."""
         groups = [[*each.param_groups] for each in trainer.optimizers]
         if self._earlier is None and _options(trainer) != self._chosen:
             warnings.warn(
@@ -48,7 +48,7 @@ class ChosenOptions(Callback):
 
 
 def _options(trainer: pl.Trainer) -> list[list[dict[str, Any]]]:
-    """Plain values of each group of each optimiser."""
+    """The plain values (numbers, booleans, None) of each parameter group of each optimiser."""
     return [
         [
             {key: value for key, value in group.items() if isinstance(value, float | int | tuple)}

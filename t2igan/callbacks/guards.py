@@ -1,9 +1,9 @@
-"""Guards: a training whose numbers are not finite stops, and none of it is saved; signs of collapse are told.
+"""Guards: stop a training with non-finite values before they are saved, and warn of mode collapse.
 
-What a step logs and the norms of its gradients are checked at every step, on the device; the host reads them two
+Logged values and gradient norms are checked at every step, on the device; the host reads the result two
 steps later (:mod:`t2igan.callbacks.reading`), so that nothing waits. Weights, averages, statistics and the states
-of the optimisers are checked whenever a checkpoint is about to be written, of whatever name, after all that is yet
-to be read: what is not finite is never saved.
+of the optimisers are checked before any checkpoint is written, after all pending values have been
+read: non-finite values are never saved.
 """
 
 import math
@@ -39,7 +39,7 @@ Groups = list[tuple[str, list[nn.Parameter]]]
 
 
 class Guards(Callback):
-    """Stops at what is not finite, and warns of collapse.
+    """Stops a training at non-finite values, and warns of mode collapse.
 
     Args:
         non_finite: ``stop``, or ``skip`` to leave out a step whose gradients are not finite and to count it
@@ -92,7 +92,7 @@ class Guards(Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Have the step's values read, and look at those that have been."""
+        """Queue the step's values for reading, and check those that have arrived."""
         logged = {name: value for name, value in logged_in_step(trainer).items() if name.startswith(OF_A_STEP)}
         if self.non_finite == "skip":
             logged = {name: value for name, value in logged.items() if name.startswith(MARGIN)}
@@ -127,7 +127,7 @@ class Guards(Callback):
     # ------------------------------------------------------------- checkpoints
 
     def on_save_checkpoint(self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict) -> None:
-        """Refuse to save what is not finite.
+        """Refuse to save non-finite values.
 
         Raises:
             UserError: the training has failed.
@@ -142,17 +142,17 @@ class Guards(Callback):
             self._stop(trainer, f"{name or 'what another process trained'} is not finite", trainer.global_step)
 
     def state_dict(self) -> dict[str, int]:
-        """What was skipped so far."""
+        """Number of steps skipped so far."""
         return {"skipped": self.skipped}
 
     def load_state_dict(self, state_dict: dict[str, int]) -> None:
-        """Go on counting."""
+        """Restore the number of skipped steps."""
         self.skipped = state_dict["skipped"]
 
     # ---------------------------------------------------------------- collapse
 
     def _watch_margin(self, name: str, value: float, step: int) -> None:
-        """Warn once when a discriminator has been far too sure for a while."""
+        """Warn once when a discriminator has separated real from generated images almost perfectly for a while."""
         recent = self._margins.setdefault(name, deque(maxlen=MARGIN_STEPS))
         before = len(recent) == MARGIN_STEPS and sum(recent) / MARGIN_STEPS > SATURATED_MARGIN
         recent.append(value)
@@ -165,7 +165,7 @@ class Guards(Callback):
 
 
 def diversity(images: Tensor) -> float:
-    """How much images differ: the standard deviation over them, as a share of the range, mean over all pixels.
+    """Diversity of images: their standard deviation per pixel in units of the range 255, averaged over all pixels.
 
     Args:
         images: uint8 (B, 3, H, W).
@@ -174,12 +174,12 @@ def diversity(images: Tensor) -> float:
 
 
 def warn_of_equal_images(generated: Tensor, real: Tensor, step: int) -> None:
-    """Warn if generated images hardly differ, although their captions do.
+    """Warn if generated images of different captions are nearly equal.
 
     Args:
         generated: uint8 (B, 3, H, W).
-        real: those of the same captions.
-        step: for the message.
+        real: uint8 (B, 3, H, W), real images of the same captions.
+        step: training step that the message names.
     """
     own, others = diversity(generated), diversity(real)
     if len(generated) > 1 and own < LEAST_DIVERSITY * others:

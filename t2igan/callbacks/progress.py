@@ -1,4 +1,4 @@
-"""How far a training is: a bar in a terminal, elsewhere one line every so often, for logs."""
+"""Progress of a training: a bar in a terminal, single lines at intervals in a log file."""
 
 import time
 from typing import Any
@@ -17,12 +17,12 @@ class StepBar(RichProgressBar):
     """
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Show nothing of an earlier training."""
+        """Reset the displayed losses."""
         super().on_train_start(trainer, pl_module)
         self._read: dict[str, Any] = {}
 
     def get_metrics(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> dict[str, Any]:
-        """What was read at the last step of every ``log_every_n_steps``, and at the first."""
+        """The losses of the last logged step."""
         if not trainer.training or not self._read or trainer.global_step % max(1, log_every_n_steps(trainer)) == 0:
             self._read = super().get_metrics(trainer, pl_module)
         return self._read
@@ -30,7 +30,7 @@ class StepBar(RichProgressBar):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Count."""
+        """Update the bar."""
         super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
         if self.progress is not None and self.train_progress_bar_id is not None:
             self.progress.update(self.train_progress_bar_id, description=self._get_train_description(0))
@@ -58,11 +58,11 @@ class LineProgress(ProgressBar):
         self._since, self._printed = (0.0, 0), False
 
     def disable(self) -> None:
-        """Print nothing (Lightning asks for it on all ranks but the first)."""
+        """Stop printing (Lightning calls this on all ranks but the first)."""
         self._enabled = False
 
     def enable(self) -> None:
-        """Print again."""
+        """Resume printing."""
         self._enabled = True
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -73,7 +73,7 @@ class LineProgress(ProgressBar):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Print if it is time."""
+        """Print a line if the interval has passed."""
         then, step = self._since
         seconds = time.monotonic() - then
         if not self._enabled or seconds < self._wait or trainer.global_step == step:
@@ -81,7 +81,7 @@ class LineProgress(ProgressBar):
         self._print(trainer, pl_module)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Print the last step too, where any was printed: it may lie between two lines."""
+        """Print the last step, if any line was printed before: it may lie between two lines."""
         if self._enabled and self._printed and trainer.global_step > self._since[1]:
             self._print(trainer, pl_module)
 

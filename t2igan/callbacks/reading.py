@@ -1,4 +1,4 @@
-"""Small tensors brought to the host without waiting for the device."""
+"""Copy small tensors to the host without waiting for the device."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -11,13 +11,13 @@ STEPS_LATE = 2
 
 
 class LateReader:
-    """Reads what steps left on a device some steps later, when the device has long made it.
+    """Reads tensors from the device a few steps after they were queued, when they have long been computed.
 
-    Values that lie on the CPU are read at once. The delay counts steps, not time, so that all processes of a run
+    Values on the CPU are read at once. The delay counts steps, not time, so that all processes of a run
     read the same values at the same step.
 
     Args:
-        late: steps between putting and taking, for values on a device.
+        late: number of steps between :meth:`put` and :meth:`take`, for tensors on an accelerator.
     """
 
     def __init__(self, late: int = STEPS_LATE) -> None:
@@ -25,7 +25,7 @@ class LateReader:
         self._waiting: deque[tuple[Any, Tensor, torch.cuda.Event | None]] = deque()
 
     def put(self, label: Any, values: Tensor) -> None:
-        """Begin to read a tensor, which may be changed afterwards; once a step."""
+        """Queue a copy of a tensor, at most once a step; the tensor may be modified afterwards."""
         if not values.is_cuda:
             self._waiting.append((label, values.detach().clone(), None))
             return
@@ -36,7 +36,7 @@ class LateReader:
         self._waiting.append((label, host, event))
 
     def take(self, everything: bool = False) -> Iterator[tuple[Any, Tensor]]:
-        """(label, values) of what is ripe; with ``everything`` of all there is, for which the device is waited."""
+        """(label, values) of the tensors that are due; with ``everything`` of all, waiting for the device."""
         while self._waiting:
             label, values, event = self._waiting[0]
             if event is not None:

@@ -1,4 +1,4 @@
-"""One run, one folder: configuration, curves, checkpoints, images."""
+"""The curves in a run's folder (``metrics.csv``), which survive kills and resumes."""
 
 import csv
 import re
@@ -19,13 +19,13 @@ OF_A_STEP = ("train/", "gradients/", "lr/")
 
 
 class _KeepingWriter(ExperimentWriter):
-    """Appends to the file that is there; Lightning's own writer deletes it."""
+    """Appends to an existing file; Lightning's own writer deletes it."""
 
     def _check_log_dir_exists(self) -> None:
         self.metrics_keys = sorted(set().union(*read_curves(Path(self.metrics_file_path))))
 
     def rewind(self, step: int, last: dict[str, float] | None) -> None:
-        """Keep the rows before ``step``; ``last`` is the one that a kill may have kept from being written."""
+        """Keep the rows before ``step``; ``last`` is appended if a kill prevented it from being written."""
         path = Path(self.metrics_file_path)
         rows = [row for row in read_curves(path) if row["step"] < step]
         if last and not any(row["step"] == last["step"] and last.keys() <= row.keys() for row in rows):
@@ -51,7 +51,7 @@ class RunCurves(CSVLogger):
 
     @property
     def experiment(self) -> _KeepingWriter:
-        """The writer."""
+        """The CSV writer, created on first access."""
         writer = self._experiment
         if not isinstance(writer, _KeepingWriter):
             writer = self._experiment = _KeepingWriter(self.log_dir)
@@ -59,12 +59,12 @@ class RunCurves(CSVLogger):
 
     @rank_zero_only
     def rewind(self, step: int, last: dict[str, float] | None = None) -> None:
-        """Drop what was logged from ``step`` on: it is about to be done again."""
+        """Drop the rows from ``step`` on, which are about to be logged again."""
         self.experiment.rewind(step, last)
 
 
 def read_curves(path: Path) -> list[dict[str, float]]:
-    """Rows of a ``metrics.csv``, blank cells left out; torn and damaged lines are dropped."""
+    """Rows of a ``metrics.csv`` without their blank cells; truncated and damaged lines are skipped."""
     if not path.is_file():
         return []
     # A power cut leaves megabytes of NUL where the last rows were to be.
@@ -75,7 +75,7 @@ def read_curves(path: Path) -> list[dict[str, float]]:
 
 
 def _numbers(row: dict[str, str | None]) -> dict[str, float] | None:
-    """A row as numbers; None for one that was cut off while it was written, or damaged."""
+    """A row as numbers; None for a truncated or damaged row."""
     try:
         values = {key: float(cell) for key, cell in row.items() if cell}
         step = int(values["step"])
@@ -85,7 +85,7 @@ def _numbers(row: dict[str, str | None]) -> dict[str, float] | None:
 
 
 class ContinueCurves(Callback):
-    """Tells the run's curves where training starts.
+    """Rewinds the run's curves to the step at which training resumes.
 
     A checkpoint is written before its step is logged, so it carries that step's values along.
     """
@@ -96,7 +96,7 @@ class ContinueCurves(Callback):
         self._last: dict[str, float] | None = None
 
     def on_save_checkpoint(self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict) -> None:
-        """Note the values of the last step, if it is one that is logged."""
+        """Store the values of the last step in the checkpoint, if it is a logged one."""
         step = trainer.global_step - 1
         if trainer.training and (step + 1) % log_every_n_steps(trainer) == 0:
             logged = trainer.logged_metrics.items()
@@ -104,16 +104,16 @@ class ContinueCurves(Callback):
             checkpoint[self.KEY] = values | {"step": step, "epoch": trainer.current_epoch}
 
     def on_load_checkpoint(self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict) -> None:
-        """Take them up again."""
+        """Read the values of the last step."""
         self._last = checkpoint.get(self.KEY)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Keep what was logged before the checkpoint's step."""
+        """Drop the rows that were logged after the checkpoint's step."""
         self._rewind(trainer)
         self._last = None
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Where nothing was left to train, because a kill came behind the last step, its row may be missing."""
+        """Restore the row of the last step, which is missing if the run was killed right after it."""
         if self._last is not None:
             self._rewind(trainer)
 

@@ -1,4 +1,4 @@
-"""Images of a training in progress."""
+"""Grids of generated images while a training runs."""
 
 from pathlib import Path
 from typing import Any, Protocol
@@ -29,7 +29,7 @@ Shown = dict[str, list[Image.Image]]
 
 
 class Drawing(Protocol):
-    """What a module's ``synthesise`` returns."""
+    """Protocol of the result of a module's ``synthesise``."""
 
     images: list[torch.Tensor]
     attention: list[torch.Tensor]
@@ -37,17 +37,17 @@ class Drawing(Protocol):
 
 
 class SampleGrid(Callback):
-    """Every so often, draws the same captions from the same noise with averaged weights.
+    """Generates images of the same captions from the same noise at intervals, with the averaged weights.
 
     Writes ``samples/step_<n>.png`` into the run's folder, with the bare images beside it (``.npz``), and logs the
-    image to TensorBoard and wandb, and where the words look, if the generator has attention. wandb gets each image
-    with its caption too, and under its mask. The captions are the first of test images spread evenly over the
-    split; real images stand below, and layouts above where the model makes its images of them. Modules that draw
-    nothing are left alone.
+    image to TensorBoard and wandb, and the attention maps of the words, if the generator has them. wandb gets each
+    image with its caption too, and under its mask. The captions are the first of test images spread evenly over the
+    split; real images are below them, and layouts above if the model is conditioned on them. Modules that generate
+    no images are ignored.
 
     Args:
         every_n_steps: steps between two images; one more is made at the end.
-        captions: how many, or as many as there are test images.
+        captions: number of captions, at most the number of test images.
         seed: seed of the noise.
     """
 
@@ -60,12 +60,12 @@ class SampleGrid(Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Draw when it is time."""
+        """Write a grid every ``every_n_steps`` steps."""
         if trainer.global_step % self.every_n_steps == 0:
             self._draw(trainer, pl_module)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Draw once more."""
+        """Write the last grid."""
         if trainer.global_step % self.every_n_steps != 0:
             self._draw(trainer, pl_module)
 

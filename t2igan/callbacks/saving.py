@@ -1,4 +1,4 @@
-"""Checkpoints of a run: written whole or not at all, often enough, and found again whatever became of the last."""
+"""Checkpoints of a run: atomic writes, saving by steps and minutes, and a search for the newest readable one."""
 
 import io
 import time
@@ -22,18 +22,18 @@ PREVIOUS = "previous.ckpt"
 
 
 def last_checkpoint(folder: Path) -> Path:
-    """Where a run's newest checkpoint is."""
+    """Path of a run's ``last.ckpt``."""
     return folder / LAST
 
 
 class WholeFiles(TorchCheckpointIO):
-    """Writes every checkpoint of a trainer beside its final name, waits for the disk, and renames it.
+    """Checkpoint IO plugin that writes to a temporary name, syncs the disk, and renames the file.
 
-    What ``last.ckpt`` was before stays as ``previous.ckpt``.
+    The former ``last.ckpt`` stays as ``previous.ckpt``.
     """
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
-        """Write one."""
+        """Write a checkpoint atomically."""
         content = io.BytesIO()
         torch.save(checkpoint, content)
         path = Path(path)
@@ -44,7 +44,7 @@ class WholeFiles(TorchCheckpointIO):
 
 
 def _keep(last: Path) -> None:
-    """Give the checkpoint that is about to be replaced a second name; ``last.ckpt`` is there at every moment."""
+    """Link the checkpoint that is about to be replaced to a second name, so that ``last.ckpt`` always exists."""
     draft = last.with_name(f"{PREVIOUS}.new")
     draft.unlink(missing_ok=True)
     try:
@@ -58,8 +58,8 @@ class RunCheckpoints(Checkpoint):
     """Saves ``last.ckpt`` every so many steps and minutes, and at the end.
 
     Args:
-        every_n_steps: steps between two; 0 for none by steps.
-        every_minutes: the most time between two, so that a kill loses no more, however long a step takes.
+        every_n_steps: steps between two checkpoints; 0 saves by time only.
+        every_minutes: the longest time between two checkpoints, which bounds what a kill can lose.
     """
 
     def __init__(self, every_n_steps: Whole = 500, every_minutes: Positive = 10.0) -> None:
@@ -76,7 +76,7 @@ class RunCheckpoints(Checkpoint):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Save when it is time, between two steps of the optimisers: accumulated gradients are in no checkpoint."""
+        """Save when due, but never between accumulated batches: their gradients are in no checkpoint."""
         step = trainer.global_step
         if step == self._step:
             return
@@ -92,24 +92,24 @@ class RunCheckpoints(Checkpoint):
         return late
 
     def save(self, trainer: pl.Trainer) -> Path:
-        """Save now; on all processes of the run."""
+        """Save ``last.ckpt`` now; call on all ranks."""
         path = last_checkpoint(Path(trainer.default_root_dir))
         trainer.save_checkpoint(path)
         self._since = time.monotonic()
         return path
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Save the very end, wherever the last regular checkpoint was made."""
+        """Save the final state, however recent the last regular checkpoint is."""
         vars(pl_module)["finished"] = True
         self.save(trainer)
 
 
 def newest_readable(folder: Path, say: Callable[[str], None]) -> Path | None:
-    """The checkpoint that a run goes on from.
+    """Find the checkpoint from which a run resumes.
 
     Args:
         folder: folder of the run.
-        say: told what could not be read, and what is taken instead.
+        say: called with a message when a checkpoint is unreadable and another one is taken.
 
     Returns:
         ``last.ckpt``, or the newest other one where that is not there or damaged; None in a folder without any.

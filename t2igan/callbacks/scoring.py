@@ -1,4 +1,4 @@
-"""Scores while it trains: a protocol on the averaged weights, every so often, on all devices of the run."""
+"""Scores during training: evaluate a protocol with the averaged weights at intervals, on all devices."""
 
 import time
 from collections.abc import Iterator
@@ -38,7 +38,7 @@ Selection = Literal["test", "val-classes"]
 
 
 class Scores(Callback):
-    """Scores the generator every so often, keeps the best checkpoint, and says what it costs.
+    """Scores the generator at intervals, keeps the best checkpoint, and logs the time that scoring takes.
 
     Values go to every logger as ``val/<metric>``, or ``val/<metric>@<images>`` with fewer images than the protocol
     (``@<images>-val-classes`` of held-out classes), beside ``val/images_seen`` and ``speed/scoring_share``, the
@@ -49,8 +49,8 @@ class Scores(Callback):
     Args:
         protocol: name of a protocol, or a YAML file of your own.
         every_n_steps: steps between two scorings.
-        every_n_epochs: the same in epochs; one of both is to be given.
-        images: how many are generated, None for the protocol's number.
+        every_n_epochs: epochs between two scorings; exactly one of the two options must be given.
+        images: number of generated images; None for the protocol's.
         metrics: names of the protocol's metrics to compute, None for all.
         independent_damsm: checkpoints of DAMSMs that the generator is not trained against, for R-precision.
         classifier: checkpoint of the evaluation classifier, for metrics that need it.
@@ -113,7 +113,7 @@ class Scores(Callback):
     # ---------------------------------------------------------------------------------------------- set-up
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Find all that the metrics need, so that what is missing is said before training."""
+        """Load the networks and files that the metrics need, so that missing ones are reported before training."""
         if not isinstance(pl_module, AdversarialModule):
             raise UserError(f"Scores: {type(pl_module).__name__} draws nothing that could be scored: take it out")
         store, folder = self._store(datamodule_of(trainer)), Path(trainer.default_root_dir)
@@ -129,7 +129,7 @@ class Scores(Callback):
             print(f"scores of {self.protocol.name} without " + "; ".join(f"{k}: {v}" for k, v in left_out.items()))
 
     def _store(self, data: Any) -> Store:
-        """The data set that is scored on."""
+        """The store that is scored on: the data module's, or its held-out classes."""
         if self.selection == "test":
             return data.store
         if data.held_out is None:
@@ -137,7 +137,7 @@ class Scores(Callback):
         return data.held_out
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Start the clock; make up for the scoring of a step at which the training was stopped before it."""
+        """Start the clock; score first if the previous run was stopped between a step and its scoring."""
         self._began, self._seconds = time.perf_counter(), 0.0
         if trainer.global_step == 0 and self.keeper is not None and trainer.is_global_zero:
             self.keeper.path(trainer).unlink(missing_ok=True)  # of a run that this one begins anew
@@ -149,7 +149,7 @@ class Scores(Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Score when it is time; before the checkpoints of this step are saved."""
+        """Score when due, before the checkpoints of this step are saved."""
         if self._is_due(trainer):
             # To the progress display, and to callbacks that watch a metric; loggers have it already.
             pl_module.log_dict(
@@ -162,7 +162,7 @@ class Scores(Callback):
         return trainer.is_last_batch and (trainer.current_epoch + 1) % (self.every_n_epochs or 1) == 0
 
     def _ends_a_turn(self, trainer: pl.Trainer) -> bool:
-        """The same of the step at which a resumed training begins."""
+        """Whether the step at which a resumed training begins is due for scoring."""
         if self.every_n_steps is not None:
             return self._is_due(trainer)
         return trainer.global_step % ((self.every_n_epochs or 1) * trainer.num_training_batches) == 0
@@ -190,7 +190,7 @@ class Scores(Callback):
     def _take(
         self, trainer: pl.Trainer, record: ResultRecord, values: dict[str, MetricValue], begin: float
     ) -> None:
-        """Write the record, keep the checkpoint if it is the best, log the values and what they cost."""
+        """Write the record, keep the checkpoint if it is the best, and log the values and their cost."""
         if trainer.is_global_zero:
             _append_once(Path(trainer.default_root_dir) / RECORDS, record)
         step, training = trainer.global_step, record.subject.training
@@ -213,7 +213,7 @@ class Scores(Callback):
     def _log(
         self, trainer: pl.Trainer, values: dict[str, MetricValue], further: dict[str, float], step: int
     ) -> None:
-        """To every logger, beside the losses of the step that is just done."""
+        """Log to every logger, at the step that was just finished."""
         row = {f"val/{name}": value.value for name, value in values.items()} | further
         if self.keeper is not None and self.keeper.choice is not None:
             row[f"best/val/{self.keeper.choice.metric}"] = self.keeper.choice.value
@@ -228,7 +228,7 @@ class Scores(Callback):
 
     @staticmethod
     def _say(trainer: pl.Trainer, values: dict[str, MetricValue], cost: str, step: int) -> None:
-        """A line beside the progress display, where there is one."""
+        """Print a line without disturbing the progress bar."""
         display = trainer.progress_bar_callback
         if display is None or not trainer.is_global_zero:
             return
@@ -241,7 +241,7 @@ class Scores(Callback):
 
     @property
     def state_key(self) -> str:
-        """Several of these, of different protocols, keep apart what they remember."""
+        """Key of this callback's state, so that several of them with different protocols can be used together."""
         return self._generate_state_key(protocol=self.protocol.hash, selection=self.selection)
 
     def state_dict(self) -> dict[str, Any]:
@@ -249,20 +249,20 @@ class Scores(Callback):
         return {"scored": self._scored, "best": None if self.keeper is None else self.keeper.state_dict()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take them up again."""
+        """Restore the scored step and the best value."""
         self._scored = state_dict["scored"]
         if self.keeper is not None:
             self.keeper.load_state_dict(state_dict["best"])
 
     def on_save_checkpoint(self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict) -> None:
-        """Say in the best checkpoint what chose it."""
+        """Note in the best checkpoint which metric selected it."""
         if self.keeper is not None:
             self.keeper.mark(checkpoint)
 
 
 @contextmanager
 def undisturbed() -> Iterator[None]:
-    """Afterwards random states and the precision of products are as they were; within, products are exact."""
+    """Use full float32 matrix products within; restore their precision and all random states afterwards."""
     precision = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("highest")
     try:
@@ -274,7 +274,7 @@ def undisturbed() -> Iterator[None]:
 
 @contextmanager
 def of_the_first_process(*networks: nn.Module) -> Iterator[None]:
-    """Buffers as they are in the first process, whose are saved: each has batch statistics of its own."""
+    """Use the buffers (batch statistics) of rank 0 on all ranks, because those are the ones that are saved."""
     if processes()[1] == 1:
         yield
         return
@@ -297,7 +297,7 @@ def _require_metric(name: str, protocol: Protocol) -> None:
 
 
 def _append_once(path: Path, record: ResultRecord) -> None:
-    """Append a record, unless an interrupted training has done so before."""
+    """Append a record, unless an interrupted training already did."""
     before = read_records(path) if path.is_file() else []
     known = [(one.subject.training, one.protocol_hash, one.fingerprint, one.metrics) for one in before]
     if (record.subject.training, record.protocol_hash, record.fingerprint, record.metrics) not in known:
@@ -305,6 +305,6 @@ def _append_once(path: Path, record: ResultRecord) -> None:
 
 
 def _wait_for(device: torch.device) -> None:
-    """Let the device finish the step, whose time is not the scoring's."""
+    """Wait for the device to finish the step, so that its time is not counted as scoring."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)

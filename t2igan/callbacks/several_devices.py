@@ -1,6 +1,6 @@
-"""Training on several devices as on one: batch norm over all of them, and a warning where it is not the same.
+"""Training on several devices: synchronised batch norm, and a warning where results differ from one device.
 
-docs/several-devices.md says what is equal and why.
+See docs/several-devices.md.
 """
 
 import pytorch_lightning as pl
@@ -14,29 +14,29 @@ from t2igan.nn.synced_norm import separate, synchronise, unsynchronised
 
 
 class BatchNormOfAllDevices(LayerSync):
-    """A plugin of the Trainer: batch statistics are those of all devices, on CPUs too; one device is left alone.
+    """Trainer plugin that computes batch statistics over all devices, CPUs included; no effect on one device.
 
     ``t2igan fit`` sets it unless ``trainer.sync_batchnorm`` is false.
     """
 
     def apply(self, model: nn.Module) -> nn.Module:
-        """Synchronise; discriminators under a gradient penalty so that they can be differentiated twice."""
+        """Synchronise batch norm layers, twice differentiably in discriminators with a gradient penalty."""
         if isinstance(model, AdversarialModule) and model.penalty is not None:
             synchronise(model.discriminators, by_formula=True)
         synchronise(model)
         return model
 
     def revert(self, model: nn.Module) -> nn.Module:
-        """Leave the model as it was."""
+        """Restore the plain batch norm layers."""
         separate(model)
         return model
 
 
 class NotAsOneDevice(Callback):
-    """Warns, on several devices, of what makes them train otherwise than one device with all their images."""
+    """Warns of modules whose result depends on how a batch is divided among several devices."""
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Say it once."""
+        """Print the warnings once."""
         if trainer.world_size == 1:
             return
         reasons = not_as_one_device(pl_module)
@@ -49,7 +49,7 @@ class NotAsOneDevice(Callback):
 
 
 def not_as_one_device(module: pl.LightningModule) -> list[str]:
-    """What in a module depends on which images lie on the same device."""
+    """One line for each part of a module whose result depends on which images share a device."""
     reasons = []
     if getattr(module, "accumulate", 1) > 1:
         reasons.append("accumulate cuts each device's images, so a chunk of all devices holds other images")

@@ -1,4 +1,4 @@
-"""Stop signals: a training leaves a checkpoint of that moment, says so in one line, and ends."""
+"""Stop signals: save a checkpoint, print one line, and end the training."""
 
 import os
 import signal
@@ -36,9 +36,9 @@ _SOON = 0.02
 class StopSignals(Callback):
     """Stops a training between two steps, with the state after the last of them in ``last.ckpt``.
 
-    A signal within a step waits for its end; while validation, scores, sample sheets are made, or data are waited
-    for, training stops at once: the checkpoint is the same, because nothing of these is in it. Ctrl-C a second
-    time ends at once without a checkpoint. Several processes agree on the step, whichever of them was signalled.
+    A signal within a step takes effect at its end. During validation, scoring, sample grids or waiting for data,
+    training stops at once: none of these changes the checkpoint. A second Ctrl-C ends the process immediately,
+    without a checkpoint. Several processes agree on the step, whichever of them received the signal.
 
     It must come before all callbacks that take time, and replaces Lightning's own handlers, after which a
     stopped training cannot be told from a finished one.
@@ -58,7 +58,7 @@ class StopSignals(Callback):
         self._agreed = LateReader()
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Listen from here on; Lightning has set up its own handlers, and will put back those from before."""
+        """Install the handlers, in place of Lightning's, which restores the original ones at the end."""
         self._alone, self._working, self._step = trainer.world_size == 1, True, trainer.global_step
         self._agreed = LateReader()
         if threading.current_thread() is threading.main_thread():
@@ -99,13 +99,13 @@ class StopSignals(Callback):
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        """A step begins; it is not left in the midst of."""
+        """Defer signals until the end of the step."""
         self._working = True
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Stop if asked to; on several processes, if one of them was. Accumulated gradients are not left behind."""
+        """Stop if any process received a signal, but never between accumulated batches."""
         if trainer.global_step == self._step:
             return
         self._step = trainer.global_step
@@ -118,14 +118,14 @@ class StopSignals(Callback):
             raise Stopped(self.received)
 
     def _agree(self, trainer: pl.Trainer) -> int:
-        """The signal that any process received, known to all at the same step; no device waits for another."""
+        """The signal that any rank received, known to all at the same step without waiting for a device."""
         told = torch.tensor([float(self.received or 0)], device=trainer.strategy.root_device)
         distributed.all_reduce(told, distributed.ReduceOp.MAX)
         self._agreed.put(trainer.global_step, told)
         return max((int(values[0]) for _, values in self._agreed.take()), default=0)
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
-        """Save, if it was a signal that ended training, and say so."""
+        """Save a checkpoint and print a line, if a signal ended the training."""
         if not isinstance(exception, Stopped) or self._stopping:
             return
         self._stopping = True
@@ -140,13 +140,13 @@ class StopSignals(Callback):
             _requeue()
 
     def on_save_checkpoint(self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict) -> None:
-        """Weights and optimisers stand where the last step left them: so must the counters, whatever runs now."""
+        """Set the counters to the end of the last step, to agree with the weights and optimisers."""
         if self._stopping and self._position is not None:
             checkpoint.update(self._position)
 
 
 def _hands_over(frame: FrameType | None) -> bool:
-    """Whether a frame belongs to what a logger does, or to what puts something into a queue."""
+    """Whether a stack frame belongs to a logger, or to code that puts an item into a queue."""
     while frame is not None:
         module = frame.f_globals.get("__name__", "")
         if module.startswith(_LOGGERS) or (module in _QUEUES and frame.f_code.co_name == "put"):

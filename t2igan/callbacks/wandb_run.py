@@ -1,4 +1,4 @@
-"""A run's page at wandb: what it is called, what it says of itself, where it is."""
+"""A run's page at wandb: its name, group and tags, its address, and its configuration."""
 
 import json
 import os
@@ -26,14 +26,14 @@ PACKAGES = ("torch", "torchvision", "pytorch-lightning", "wandb")
 
 
 def settle(logger: WandbLogger, folder: Path, model: str, dataset: str, fresh: bool) -> None:
-    """Fill in what neither the configuration nor an environment variable of wandb says.
+    """Fill in settings that neither the configuration nor wandb's environment variables give.
 
     Args:
-        logger: not started yet.
+        logger: wandb logger whose run has not been started yet.
         folder: folder of the run; wandb's files lie in it too, unless the configuration names another place.
         model: the default group.
         dataset: the default tag.
-        fresh: whether the run starts anew; else it goes on under the id that the folder knows.
+        fresh: whether a new run starts; otherwise the run id stored in the folder is continued.
     """
     settings = logger._wandb_init
     if logger._save_dir in (None, "."):
@@ -58,10 +58,10 @@ def settle(logger: WandbLogger, folder: Path, model: str, dataset: str, fresh: b
 
 @rank_zero_only
 def start(loggers: list[Logger], folder: Path) -> None:
-    """Open the run's page before training begins, and note in the run's folder where it is.
+    """Start the wandb run before training, and write its address into the run's folder.
 
     Raises:
-        UserError: wandb cannot be reached, or knows no user.
+        UserError: wandb cannot be reached, or nobody is logged in.
     """
     for logger in loggers:
         if not isinstance(logger, WandbLogger):
@@ -81,7 +81,7 @@ def start(loggers: list[Logger], folder: Path) -> None:
 
 
 def _note_address(run: Any, folder: Path) -> None:
-    """Write ``wandb.json`` in one move; the path in it is relative, so that the folder may be moved."""
+    """Write ``wandb.json`` atomically; its path is relative, so that the folder can be moved."""
     files, home = Path(run.dir).resolve().parent, folder.resolve()
     place = files.relative_to(home) if files.is_relative_to(home) else files
     address = {"id": run.id, "project": run.project, "url": run.url, "folder": str(place)}
@@ -92,21 +92,21 @@ def _note_address(run: Any, folder: Path) -> None:
 
 @rank_zero_only
 def finish(loggers: list[Logger], failed: bool) -> None:
-    """Close the run's page, so that all of it is written and the next run of this process has its own."""
+    """Finish the wandb run, so that everything is written and the next run of this process starts its own."""
     for logger in loggers:
         if isinstance(logger, WandbLogger) and logger._experiment is not None:
             logger.experiment.finish(exit_code=int(failed))
 
 
 class WandbCard(Callback):
-    """Tells wandb what the run is: configuration, data set, size, versions; and which way metrics are better.
+    """Logs the run's configuration, data set, size and versions to wandb, and the direction of each metric.
 
-    Offline wandb numbers the rows of a continuation from 0 again, and what is sent of both would collide; so a
-    checkpoint notes the row that it stands at, and the continuation begins there.
+    Offline, wandb numbers the rows of a resumed run from 0 again, and both parts would collide when synced; so a
+    checkpoint stores its row number, and the resumed run continues from it.
 
     Args:
         config: the resolved configuration.
-        command: the command line.
+        command: the command line that started the training.
     """
 
     def __init__(self, config: dict[str, Any], command: str) -> None:
@@ -116,7 +116,7 @@ class WandbCard(Callback):
 
     @rank_zero_only
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Tell, now that the networks are built."""
+        """Log the configuration and sizes, now that the networks are built."""
         for run in _runs(trainer):
             run.config.update(self.config | self._facts(pl_module), allow_val_change=True)
             for key, better in BETTER.items():
@@ -124,17 +124,17 @@ class WandbCard(Callback):
 
     @rank_zero_only
     def on_save_checkpoint(self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict) -> None:
-        """Note the row; the step at hand is yet to be logged."""
+        """Store the row number; the current step is yet to be logged."""
         for run in _runs(trainer):
             checkpoint[ROW] = run.step + ROWS_OF_A_STEP
 
     def on_load_checkpoint(self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict) -> None:
-        """Take it up."""
+        """Read the row number."""
         self._row = checkpoint.get(ROW, 0)
 
     @rank_zero_only
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Go on there; a run that is online is told by the server."""
+        """Continue from the stored row; online, the server keeps it."""
         for run in _runs(trainer):
             if run.offline and self._row:
                 run.log({}, step=self._row, commit=False)

@@ -1,7 +1,7 @@
-"""What a run logs beside its losses: gradient norms, learning rates, speed, the best validation so far.
+"""Callbacks that log gradient norms, learning rates, speed and the best validation values.
 
-All of it goes to every logger of the run. Nothing here changes a number of the training, and between the steps that
-are logged nothing waits for the device.
+Values go to every logger of the run. None of the callbacks changes the training, and none waits for the device
+between logged steps.
 """
 
 import math
@@ -55,7 +55,7 @@ class GradientNorms(Callback):
     def on_before_optimizer_step(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, optimizer: torch.optim.Optimizer
     ) -> None:
-        """Measure what is about to be applied."""
+        """Measure the gradients that are about to be applied."""
         if not step_is_logged(trainer):
             return
         owners = {each: name for name, part in networks_of(pl_module).items() for each in part.parameters()}
@@ -73,7 +73,7 @@ class GradientNorms(Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Log it; in the midst of a step Lightning would forget what that step has logged so far."""
+        """Log at the end of the step; within it Lightning would drop what the step has logged before."""
         if self._values:
             pl_module.log_dict(self._values)
             self._values = {}
@@ -91,14 +91,14 @@ class Speed(Callback):
         self._only_waits = False
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Begin; what comes before the first batch is preparation."""
+        """Start the clock at the first batch; what precedes it is preparation."""
         self._images, self._working, self._waiting = 0, 0.0, 0.0
         self._only_waits = False
 
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        """A batch is there."""
+        """Stop counting time as waiting for data."""
         now = time.perf_counter()
         if self._only_waits:
             self._waiting += now - self._since
@@ -107,7 +107,7 @@ class Speed(Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """A batch is done."""
+        """Count the batch and log the speed when due."""
         now = time.perf_counter()
         self._working += now - self._since
         self._images += len(batch) * trainer.world_size
@@ -119,7 +119,7 @@ class Speed(Callback):
             self._images, self._working, self._waiting = 0, 0.0, 0.0
 
     def leave_out(self) -> None:
-        """Something else happens until the next batch: that time is neither work nor waiting."""
+        """Exclude the time until the next batch: it is neither training nor waiting for data."""
         self._only_waits = False
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -142,7 +142,7 @@ class BestSoFar(Callback):
         self.best: dict[str, float] = {}
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Compare and log."""
+        """Compare with the best values so far and log them."""
         if trainer.sanity_checking or trainer.state.fn != "fit":
             return
         values = {key: float(value) for key, value in trainer.callback_metrics.items() if key in BETTER}
@@ -157,7 +157,7 @@ class BestSoFar(Callback):
         return dict(self.best)
 
     def load_state_dict(self, state_dict: dict[str, float]) -> None:
-        """Take them up again."""
+        """Restore the best values."""
         self.best = dict(state_dict)
 
 

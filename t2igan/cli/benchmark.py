@@ -1,4 +1,4 @@
-"""``t2igan benchmark``: runs a plan, several steps at a time, and leaves out what is done."""
+"""``t2igan benchmark``: run a plan, several steps at a time, skipping the steps that are done."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -31,21 +31,21 @@ SHOWN_FIRST = (RUNNING, FAILED, WAITING, LEFT, DONE)
 
 
 def run(verb: str, argv: Sequence[str]) -> None:
-    """Run the verb."""
+    """Run ``t2igan benchmark`` with the arguments that follow it."""
     call(benchmark, argv, verb)
 
 
 def benchmark(plan: str, again: bool = False, launcher: str | None = None, dry_run: bool = False) -> None:
-    """Run a plan. Killed at any point, the same command goes on; a step that failed does not stop the others.
+    """Run a plan. After a kill the same command continues it; a failed step does not stop the others.
 
     Args:
         plan: a YAML file, or the name of one that is shipped, such as quickstart: a matrix (``folder``,
             ``datasets``, ``seeds``) or a list of ``steps``.
-        again: hand every step out again, though it is done; runs go on from their checkpoints, as ever. To start
-            from nothing delete the plan's folder.
+        again: run every step again, even if it is done; trainings still continue from their checkpoints. To start
+            from scratch, delete the plan's folder.
         launcher: local, ray or slurm, in place of the plan's own.
-        dry_run: show the steps and what of them is done, but run nothing; before the stores are there, the steps
-            that write them.
+        dry_run: show the steps and their state without running anything; while stores are missing, the steps that
+            write them.
     """
     file = find_experiment(plan)
     with _naming(file):
@@ -66,7 +66,7 @@ def benchmark(plan: str, again: bool = False, launcher: str | None = None, dry_r
 
 @contextmanager
 def _naming(file: str) -> Iterator[None]:
-    """Let the line on a path that cannot be one name the plan that it stands in."""
+    """Add the plan's name to an error about a path that the system does not accept."""
     try:
         yield
     except OSError as error:
@@ -77,11 +77,11 @@ def _naming(file: str) -> Iterator[None]:
 
 
 def _refuse_mistaken_words(plan: Plan, file: str) -> None:
-    """Look at the words of all steps before the first: the last of them may begin in hours.
+    """Check the options of all steps before the first one runs, because the last may start hours later.
 
     Raises:
-        UserError: a verb is none, a configuration is not there, or an option, a key of it, of ``set`` or ``grid``
-            is none.
+        UserError: a verb, an option, or a key of a configuration, of ``set`` or of ``grid`` does not exist, or a
+            configuration file is missing.
     """
     for verb, *words in plan.commands:
         try:
@@ -109,7 +109,7 @@ def _run(plan: Plan, settings: Mapping[str, Any], again: bool) -> None:
 
 @contextmanager
 def _watch(plan: Plan) -> Iterator[Callable[[Sequence[Job]], None]]:
-    """A live table in a terminal; elsewhere a line when a step begins or ends, and now and then one on all."""
+    """Show a live table in a terminal; in a log file, a line when a step starts or ends and a periodic summary."""
     if not console.is_terminal:
         yield _Lines()
         return
@@ -118,10 +118,10 @@ def _watch(plan: Plan) -> Iterator[Callable[[Sequence[Job]], None]]:
 
 
 class _Lines:
-    """Prints what changed, and how far the running steps are.
+    """Prints the steps that changed their state, and periodically the progress of the running ones.
 
     Args:
-        every_seconds: time between two lines about that.
+        every_seconds: time between two lines about the progress.
     """
 
     def __init__(self, every_seconds: float = 30.0) -> None:
@@ -141,7 +141,7 @@ class _Lines:
 
 
 def _how_far(jobs: Sequence[Job]) -> str:
-    """Such as ``3 of 12 steps done; SSA-GAN: 120/1080, 5 min left; STREAM: 2 min``."""
+    """Progress in one line, such as ``3 of 12 steps done; SSA-GAN: 120/1080, 5 min left; STREAM: 2 min``."""
     parts = [f"{sum(job.state in ENDED for job in jobs)} of {len(jobs)} steps done"]
     for job in jobs:
         if job.state == RUNNING:
@@ -166,7 +166,7 @@ def _show(plan: Plan) -> None:
 
 
 def _table(plan: Plan, jobs: Sequence[Job]) -> Table:
-    """A row a cell: what is going on in it, how far it is, when it will be done."""
+    """The table of all cells, one row each: running step, progress, estimated time left."""
     cells: dict[str, list[Job]] = {}
     for job in jobs:
         cells.setdefault(job.step.cell, []).append(job)
@@ -201,7 +201,7 @@ def _plain(text: str) -> str:
 
 
 def _finish(jobs: Sequence[Job]) -> None:
-    """Print what the last step printed, and name what failed."""
+    """Print the output of the report step, and list the failed steps."""
     if jobs and jobs[-1].state == DONE and jobs[-1].log.is_file():
         print(jobs[-1].log.read_text().rstrip())
     failed = [f"{job.step.name} ({_why(job)})" for job in jobs if job.state == FAILED]

@@ -1,4 +1,4 @@
-"""``t2igan caption``: what a STREAM sees in images, and how well it does."""
+"""``t2igan caption``: caption images with a STREAM, or measure its quality."""
 
 import json
 import shlex
@@ -39,7 +39,7 @@ console = Console()
 
 
 def run(verb: str, argv: Sequence[str]) -> None:
-    """Run the verb."""
+    """Run ``t2igan caption`` with the arguments that follow it."""
     call(caption_verb, argv, verb)
 
 
@@ -61,14 +61,14 @@ def caption_verb(
 
     With --images: a caption of each. With --store: loss and perplexity a token of true captions, BLEU-4 and ROUGE-L
     of the captioner's own, on test images and, as a control, on images of other captions. With --generator too: the
-    same on images that it draws of these captions.
+    same on images that it generates from these captions.
 
     Args:
         checkpoint: checkpoint of a STREAM.
         images: an image, or a folder of images.
         store: store of the data set (t2igan prepare).
         generator: checkpoint of a generator whose images are measured.
-        count: test captions that are measured; default: as many as test images.
+        count: number of test captions that are measured; default: as many as test images.
         words: the most words of a test caption.
         seed: seed of the generator's noise.
         weights: weights of the generator: averaged (ema), or those that training moved (raw).
@@ -115,10 +115,10 @@ def _refuse(problems: Sequence[str]) -> None:
 
 
 def load_captioner(path: str | Path) -> STREAM:
-    """The STREAM in a checkpoint.
+    """Load a STREAM from a checkpoint.
 
     Raises:
-        UserError: it cannot be read, is of another kind, or never saw a data set.
+        UserError: it cannot be read, holds another kind of network, or has no vocabulary.
     """
     module = load_module(path)
     if not isinstance(module, STREAM):
@@ -132,7 +132,7 @@ def load_captioner(path: str | Path) -> STREAM:
 
 
 def image_files(path: Path) -> list[Path]:
-    """The image at ``path``, or the images below it in the order of their names.
+    """The image file at ``path``, or all image files below that folder, sorted by name.
 
     Raises:
         UserError: there is none.
@@ -151,8 +151,8 @@ def caption_files(captioner: STREAM, files: Sequence[Path], batch_size: int) -> 
     """Caption image files.
 
     Args:
-        captioner: says them.
-        files: images of any size and shape; the square in the middle is looked at.
+        captioner: the STREAM that writes the captions.
+        files: image files of any size; their central square is used.
         batch_size: images at a time.
 
     Yields:
@@ -196,7 +196,7 @@ def _measure(
     seed: int,
     weights: Literal["ema", "raw"],
 ) -> list[dict[str, Any]]:
-    """Rows of the table: images generated of the captions, their own images, other images."""
+    """Rows of the table: generated images, the captions' own images, images of other captions."""
     sources = chosen.images()
     if generator is not None:
         module = load_generator(generator).to(captioner.device)
@@ -206,11 +206,11 @@ def _measure(
 
 
 class ChosenCaptions:
-    """Captions of test images, evenly chosen, and the images that they are held against.
+    """Captions spread evenly over the test images, with the images that they are compared to.
 
     Args:
         store: store of the data set.
-        count: how many; None takes as many as there are test images.
+        count: number of captions; None takes as many as there are test images.
         words: the most words of a caption.
         batch_size: images at a time.
     """
@@ -232,7 +232,7 @@ class ChosenCaptions:
         }
 
     def generated(self, module: DrawingModule, seed: int, weights: Literal["ema", "raw"]) -> Iterator[Tensor]:
-        """Batches uint8 (B, 3, S, S) of images that a generator draws of the captions."""
+        """Batches uint8 (B, 3, S, S) of images that a generator makes from the captions."""
         for part, (captions, lengths) in zip(self.parts, self.tokens):
             own, draws = self.plan.captions[part], self.plan.draws[part]
             noise = planned_noise(own, draws, module.generator.random_dim, seed)
@@ -241,7 +241,7 @@ class ChosenCaptions:
 
     @torch.no_grad()
     def quality(self, captioner: STREAM, batches: Iterator[Tensor]) -> dict[str, float]:
-        """How well a captioner tells the captions back from ``batches``; see :class:`CaptionQuality`."""
+        """Quality of the captioner's captions of ``batches``; see :class:`CaptionQuality`."""
         quality = CaptionQuality().to(captioner.device)
         for part, (captions, lengths), images in zip(self.parts, self.tokens, batches):
             inputs = [each.to(captioner.device) for each in (to_signed(images), captions, lengths)]

@@ -1,4 +1,4 @@
-"""``t2igan compose``: canvases of narratives, how far they agree with gold maps, and sheets of the steps."""
+"""``t2igan compose``: compose canvases of narratives, compare them with gold maps, and draw sheets of the steps."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -36,7 +36,7 @@ console = Console()
 
 
 def run(verb: str, argv: Sequence[str]) -> None:
-    """Run the verb."""
+    """Run ``t2igan compose`` with the arguments that follow it."""
     call(compose_verb, argv, verb)
 
 
@@ -54,9 +54,9 @@ def compose_verb(
     out: str = "runs/compose",
     records: str = "runs/steps.jsonl",
 ) -> None:
-    """Compose a canvas of each test narrative out of the training images' masks, and hold it against the gold map.
+    """Compose a canvas of each test narrative from the training images' masks, and compare it with the gold map.
 
-    With the narrative's own trace, with hulls of the gold map (oracle), and without: the worth of the trace.
+    Done with the narrative's trace, with hulls of the gold map (oracle), and without any, to see what traces add.
 
     Args:
         store: with layouts and narratives.
@@ -114,13 +114,13 @@ def _require_labels(tagger: str | None, tags: str | None, narratives: str | None
 
 
 def _cells(agreed: Mapping[str, float], shares: Mapping[str, float], seconds: float) -> list[str]:
-    """A row of the table behind its labels and trace."""
+    """The numbers of a row of the table, which follow its labels and trace."""
     filled = ", ".join(f"{by} {share:.1%}" for by, share in shares.items() if share)
     return [*(f"{value:.3f}" for value in agreed.values()), filled, f"{seconds:.1f}"]
 
 
 def _told(gallery: Gallery, tags: str | None) -> list[Told]:
-    """The narratives, each with its image's place; where there are files of labels, those that these fit."""
+    """The narratives with the index of their image; with files of labels, only the narratives that match one."""
     pairs = [(place, told) for place in range(len(gallery)) for told in gallery.narratives(place)]
     if tags is None:
         return pairs
@@ -142,14 +142,14 @@ def agreement(composed: Sequence[Composition], gold: Sequence[Layout]) -> dict[s
 
 
 def _shares(composed: Sequence[Composition]) -> dict[str, float]:
-    """Of all pixels, by who labelled them."""
+    """Share of all pixels by the source of their label."""
     return {name: float(np.mean([each.canvas.shares[name] for each in composed])) for name in SHARES}
 
 
 def _draw(
     folder: Path, gallery: Gallery, told: Sequence[Told], composed: Sequence[Composition], bank: MaskBank
 ) -> None:
-    """A sheet of each narrative."""
+    """Draw a sheet of the steps for each narrative."""
     for (place, narrative), each in zip(told, composed):
         steps = Steps(narrative, each.tags, each.canvas, gold=gallery[place], real=gallery.image(place))
         save_png(steps_sheet(steps, bank), folder / f"{narrative.key}.png")

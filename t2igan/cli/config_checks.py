@@ -1,4 +1,4 @@
-"""What is looked at in the configuration of a training before the parser or the Trainer sees it."""
+"""Checks of a training's configuration that run before the parser or the Trainer sees it."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -47,10 +47,10 @@ MOST_PROCESSES = 64
 
 
 def find_modules(files: Sequence[str]) -> None:
-    """See to it that the modules which YAML files name can be imported: those of the user lie beside the file.
+    """Make the modules that YAML files name importable; a user's own modules are searched beside the file.
 
     Raises:
-        UserError: a file cannot be read strictly, holds no keys, or names a module that is nowhere.
+        UserError: a file is no valid YAML mapping, or names a module that cannot be found.
     """
     look_beside(files)
     for file in files:
@@ -65,7 +65,7 @@ def find_modules(files: Sequence[str]) -> None:
 
 
 def class_paths(config: Any) -> Iterator[str]:
-    """Every class in a configuration that is named with its module."""
+    """Every class path in a configuration that includes a module."""
     items = config.values() if isinstance(config, Mapping) else config if isinstance(config, list) else ()
     if isinstance(config, Mapping) and "." in str(config.get("class_path")):
         yield str(config["class_path"])
@@ -80,7 +80,7 @@ def config_files(argv: Sequence[str]) -> list[str]:
 
 
 def check_memory(model: Namespace) -> None:
-    """Refuse a model that this machine has no memory for, before any of it is made.
+    """Refuse a model that exceeds this machine's memory, before it is built.
 
     Args:
         model: class path and arguments, parsed.
@@ -114,10 +114,10 @@ def _whole_numbers(content: Any, path: str) -> Iterator[tuple[int, str]]:
 
 
 def check_trainer(config: Namespace) -> None:
-    """Refuse numbers that the Trainer takes for something else, or fails at when it is too late.
+    """Refuse numbers that the Trainer would misread, or would fail at only during training.
 
     Raises:
-        UserError: names the key and what it takes.
+        UserError: names the key and its valid values.
     """
     _check_names(config.trainer)
     if config.get("data") and config.data.class_path == "pytorch_lightning.LightningDataModule":
@@ -139,7 +139,7 @@ def check_trainer(config: Namespace) -> None:
 
 
 def _check_devices(trainer: Namespace) -> None:
-    """Refuse processes without number, each of which would load torch before anything else is looked at."""
+    """Refuse absurd numbers of devices: each process would load torch before the number is checked."""
     most, asked = max(MOST_PROCESSES, available_cpus()), str(trainer.devices)
     alone = trainer.accelerator == "cpu" or (trainer.accelerator == "auto" and not torch.cuda.is_available())
     if alone and asked.isdecimal() and int(asked) > most:
@@ -147,7 +147,7 @@ def _check_devices(trainer: Namespace) -> None:
 
 
 def _check_names(trainer: Namespace) -> None:
-    """Refuse devices, accelerators and strategies that there are not."""
+    """Refuse devices, accelerators and strategies that do not exist."""
     devices = trainer.devices
     if isinstance(devices, str) and not re.fullmatch(r"auto|-?\d+(,\d+)*,?", devices.replace(" ", "")):
         raise UserError(f"trainer.devices is {devices!r}, it takes a number, auto, or a list such as 0,1")
@@ -172,10 +172,10 @@ def several_devices(trainer: Namespace) -> bool:
 
 
 def settle_model_checkpoint(callback: ModelCheckpoint, folder: Path) -> None:
-    """Let a ModelCheckpoint of the YAML write beside ``last.ckpt``, which is not its to write.
+    """Keep a ModelCheckpoint of the YAML from writing ``last.ckpt``, which the suite writes itself.
 
     Raises:
-        UserError: it is told to write that.
+        UserError: it has ``save_last`` set.
     """
     if callback.save_last:
         raise UserError(
@@ -186,7 +186,7 @@ def settle_model_checkpoint(callback: ModelCheckpoint, folder: Path) -> None:
 
 
 def missing_inputs(config: Any) -> Iterator[str]:
-    """Files that a configuration reads and that are not there, each with its key and what to do."""
+    """Files that a configuration reads and that are missing, each with its key and a remedy."""
     for key, value in _input_files(config):
         kind, last = key.rpartition(".")[2], Path(value) / LAST
         if is_there(value) or (kind in FOLDERS and Path(value).is_dir()):

@@ -1,4 +1,4 @@
-"""``t2igan demo``: a local page that shows what models make of captions."""
+"""``t2igan demo``: a local web page to try generators interactively."""
 
 import os
 from collections.abc import Sequence
@@ -16,12 +16,12 @@ REPEATED = "--checkpoint"
 
 
 def run(verb: str, argv: Sequence[str]) -> None:
-    """Run the verb."""
+    """Run ``t2igan demo`` with the arguments that follow it."""
     call(demo, list(_repeatable(argv)), verb)
 
 
 def _repeatable(argv: Sequence[str]) -> list[str]:
-    """``--checkpoint A --checkpoint B`` as the parser wants a list to be given."""
+    """``--checkpoint A --checkpoint B`` in the form in which the parser takes a list."""
     words = [f"{REPEATED}+" if word == REPEATED else word for word in argv]
     return [word.replace(f"{REPEATED}=", f"{REPEATED}+=", 1) for word in words]
 
@@ -34,7 +34,7 @@ def demo(
     port: Count = 7860,
     device: str = "auto",
 ) -> None:
-    """Open a local page: a caption from several models side by side, with masks, attention, ways between, sweeps.
+    """Open a local page: several models side by side, with masks, attention, interpolation and sweeps.
 
     Nothing leaves this machine; needs `pip install "t2igan[demo]"`.
 
@@ -57,6 +57,6 @@ def demo(
 
 
 def _draws(name: str) -> bool:
-    """Whether an entry of the zoo is a generator, by the first line of its card."""
+    """Whether an entry of the zoo is a generator, judged by the first line of its card."""
     card = locate(name).with_name(CARD)
     return card.is_file() and "GAN" in card.read_text(encoding="utf-8").split("\n", 1)[0]

@@ -1,4 +1,4 @@
-"""``t2igan doctor``: what is there, what is missing, where to get it. Little is imported: it answers at once."""
+"""``t2igan doctor``: check data sets, weights and packages. Imports little, so that it answers at once."""
 
 import argparse
 import importlib.metadata
@@ -29,10 +29,10 @@ class Part:
     """A piece of a raw data set.
 
     Attributes:
-        name: what it is.
-        layouts: the ways in which it may lie in the data set's folder; each is a list of files and folders, all of
+        name: description of the piece, shown in the table.
+        layouts: alternative layouts in the data set's folder; each is a list of files and folders, all of
             which belong to it.
-        remedy: where it comes from.
+        remedy: where to get it.
     """
 
     name: str
@@ -45,11 +45,11 @@ class Finding:
     """One line of the table.
 
     Attributes:
-        name: what was looked for.
-        state: whether it is there.
-        where: where it is, or is expected.
+        name: name of the file or package.
+        state: ok, missing or damaged.
+        where: path where it is, or where it is expected.
         size: size of the file in bytes, or None.
-        check: what is known of its content.
+        check: result of the check of its content.
         remedy: what to do if it is missing or damaged.
     """
 
@@ -63,11 +63,11 @@ class Finding:
 
 @dataclass(frozen=True)
 class DoctorOptions:
-    """Where to look, and how closely.
+    """Folders to search, and how thoroughly.
 
     Attributes:
         datasets: folder of the data sets.
-        checkpoints: folder of the published weights.
+        checkpoints: folder of the published weights (Inception and the like).
         verify: read every byte of the stores, and the checkpoints.
     """
 
@@ -122,10 +122,10 @@ _REQUIREMENT = re.compile(r"([A-Za-z0-9_.-]+)(?:\[.*\])?>=([0-9.]+)$")
 
 
 def run(verb: str, argv: Sequence[str]) -> None:
-    """Run the verb.
+    """Run ``t2igan doctor`` with the arguments that follow it.
 
     Raises:
-        SystemExit: 1, something that was asked for is missing or damaged.
+        SystemExit: 1, a requested item is missing or damaged.
         UserError: for arguments that do not fit.
     """
     parser = _Parser(prog=f"t2igan {verb}", description="What is there, what is missing, where to get it.")
@@ -159,7 +159,7 @@ def _own_data(datasets: Path) -> list[str]:
 
 
 class _Parser(argparse.ArgumentParser):
-    """Says what is wrong with the arguments in one line, as every verb does."""
+    """Argument parser that raises its errors as one-line user errors."""
 
     def error(self, message: str) -> NoReturn:
         raise UserError(message)
@@ -194,7 +194,7 @@ def report(findings: Sequence[Finding]) -> None:
 
 
 def data_set(name: str, options: DoctorOptions) -> Iterator[Finding]:
-    """The stores of a data set, and the raw files, which are needed as long as there is no store."""
+    """Findings about a data set: its stores, and its raw files, which are needed only while there is no store."""
     folder = options.datasets / name
     stores = [_store(name, path, options.verify) for path in sorted(folder.glob("*.h5"))]
     usable = any(finding.state == "present" for finding in stores)
@@ -218,7 +218,7 @@ def _raw_part(name: str, folder: Path, part: Part, needed: bool) -> Finding:
 
 
 def _file(path: Path) -> Finding:
-    """A store or checkpoint that was asked for by its path; its content is read."""
+    """Finding about a store or checkpoint given by its path, with its content checked."""
     if not path.is_file():
         return Finding(path.name, "missing", str(path), remedy="give the path of a file that is there")
     return READERS[path.suffix](path)
@@ -229,7 +229,7 @@ def _any_store(path: Path) -> Finding:
 
 
 def _checkpoint(path: Path) -> Finding:
-    """What a checkpoint holds, compared with its digest."""
+    """Finding about a checkpoint, whose content is compared with its digest."""
     from t2igan.models.suite_module import read_checkpoint
 
     size, name = path.stat().st_size, f"{path.parent.parent.name}/{path.name}"
@@ -248,7 +248,7 @@ def _checkpoint(path: Path) -> Finding:
 
 
 def checkpoints(options: DoctorOptions) -> Iterator[Finding]:
-    """The checkpoints below the folders that they are written to; only looked at with ``--verify``."""
+    """Findings about the checkpoints in the usual folders; only with ``--verify``."""
     if options.verify:
         for folder in (Path("runs"), options.checkpoints):
             yield from (_checkpoint(path) for path in sorted(folder.rglob("*.ckpt")))
@@ -258,7 +258,7 @@ READERS: dict[str, Callable[[Path], Finding]] = {".h5": _any_store, ".hdf5": _an
 
 
 def _store(name: str, path: Path, verify: bool) -> Finding:
-    """What the header of a store tells, and with ``verify`` its content."""
+    """Finding about a store: its header and, with ``verify``, its content."""
     import h5py
 
     from t2igan.data.records import dataset_in
@@ -296,7 +296,7 @@ def _store(name: str, path: Path, verify: bool) -> Finding:
 
 
 def _annotations(file: Any, path: Path) -> str:
-    """Counts of layouts and narratives; classes and void where the store's card lies beside it."""
+    """Counts of layouts and narratives, with classes and void share if the store's card lies beside it."""
     groups = [file[split] for split in SPLITS]
     told = ""
     if "layouts" in groups[0]:
@@ -321,7 +321,7 @@ def _classes_and_void(file: Any, path: Path) -> str:
 
 
 def _verify(path: Path) -> list[str]:
-    """What is wrong with the content of a store."""
+    """Damage found in the content of a store."""
     from rich.progress import Progress
 
     from t2igan.data.verifying import verify_store
@@ -332,7 +332,7 @@ def _verify(path: Path) -> list[str]:
 
 
 def weights(options: DoctorOptions) -> Iterator[Finding]:
-    """Published weights, looked for where :func:`t2igan.metrics.weights.resolve_weights` does."""
+    """Findings about published weights, searched where :func:`t2igan.metrics.weights.resolve_weights` searches."""
     places = (options.checkpoints, _hub_folder())
     for name, published in PUBLISHED.items():
         paths = [place / file for place in places for file in published.files]
@@ -356,13 +356,13 @@ def weights(options: DoctorOptions) -> Iterator[Finding]:
 
 
 def _hub_folder() -> Path:
-    """Where torch.hub keeps weights, told without importing torch."""
+    """The folder of torch.hub's weights, found without importing torch."""
     cache = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")) / "torch"
     return Path(os.environ.get("TORCH_HOME", cache)).expanduser() / "hub" / "checkpoints"
 
 
 def packages(_: DoctorOptions) -> Iterator[Finding]:
-    """Packages that the suite needs, and those that only some of its parts need."""
+    """Findings about required and optional packages."""
     try:
         requirements = importlib.metadata.requires("t2igan") or []
     except importlib.metadata.PackageNotFoundError:
@@ -389,7 +389,7 @@ def _package(name: str, at_least: str = "0", purpose: str = "") -> Finding:
 
 
 def _numbers(version: str) -> tuple[int, ...]:
-    """(2, 15, 0) of "2.15.0+cpu"."""
+    """Parse a version: (2, 15, 0) from "2.15.0+cpu"."""
     found = re.match(r"[0-9.]*[0-9]", version)
     return tuple(int(part) for part in found[0].split(".")) if found else ()
 

@@ -1,4 +1,4 @@
-"""``t2igan evaluate``: scores of a checkpoint, of a folder of images, of real images, with their records."""
+"""``t2igan evaluate``: score a checkpoint, a folder of images or real images, and append the records."""
 
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -41,12 +41,12 @@ console = Console()
 
 
 def run(verb: str, argv: Sequence[str]) -> None:
-    """Run the verb."""
+    """Run ``t2igan evaluate`` with the arguments that follow it."""
     call(evaluate_verb, list(repeatable(argv)), verb)
 
 
 def repeatable(argv: Sequence[str]) -> Iterator[str]:
-    """``--damsm A --damsm B`` as the parser wants a list to be given."""
+    """``--damsm A --damsm B`` in the form in which the parser takes a list."""
     wanted = False
     for argument in argv:
         if wanted:
@@ -89,9 +89,9 @@ def evaluate_verb(
     timing_folder: str | None = None,
     wandb: Mode | None = None,
 ) -> None:
-    """Score images under a pinned protocol; each subject asked for becomes a row and a record.
+    """Score images under a pinned protocol; each requested subject becomes a row of the table and a record.
 
-    Interrupted, the same command goes on: what the networks have seen is kept in --cache. `torchrun
+    After an interruption the same command continues: computed features are kept in --cache. `torchrun
     --nproc_per_node N -m t2igan evaluate ...` shares the images among N processes and gives the same numbers.
 
     Args:
@@ -115,22 +115,22 @@ def evaluate_verb(
         checkpoints: folder of the Inception weights.
         download: whether missing Inception weights may be downloaded.
         skip_missing: leave out metrics whose networks are not there, and say so in the record.
-        cache: folder where features are kept, so that none is generated or shown to a network twice, about 12 kB
-            an image and Inception; default: features beside the records; none keeps nothing.
+        cache: folder where features are cached, so that no image is generated or passed through a network twice
+            (Inception: about 12 kB an image); default: the folder features beside the records; none caches nothing.
         clip: folder of a CLIP, as transformers saves it.
         encoder: encoder of SpaText's distances: folder of a CLIP, or checkpoint of a SegmentEncoder; another one
             than the generator was conditioned with.
         segmenter: segmenter of local IoU: folder of a semantic segmenter of transformers, or checkpoint of a
             Segmenter.
-        prior: prior of a SpaText checkpoint: none scores it without, texts standing for themselves; the ablation.
-        coverage: the share of the expected images, or narratives, that a folder must have; scores of fewer do not
-            compare with those of all.
+        prior: prior of a SpaText checkpoint; none scores the ablation without prior, on text embeddings themselves.
+        coverage: minimum share of the expected images, or narratives, that a folder must contain; scores of an
+            incomplete folder are not comparable with those of all images.
         seed: seed of the untrained network's weights.
         bootstrap: replicates of confidence intervals, where the protocol does not say how many; 0 for none. The
             record keeps them, so that `t2igan report --compare` pairs the images of two rows.
-        once: leave out what the file of records holds already: the same images, protocol, store and networks.
-        timing: print where the time went.
-        timing_folder: where this is written to, too: <subject>.json and <subject>.png.
+        once: skip subjects whose record with the same images, protocol, store and networks exists already.
+        timing: print how much time each part took.
+        timing_folder: folder where the timing is also written, as <subject>.json and <subject>.png.
         wandb: put the scores into the summary of the run's page at wandb too; offline, for `wandb sync` later.
     """
     pinned = load_protocol(protocol)
@@ -170,7 +170,7 @@ def evaluate_verb(
 def _measure(
     evaluations: Iterable[Callable[[], Evaluation]], target: Path, once: bool, clocked: Clocked, wandb: Mode | None
 ) -> int:
-    """Append the record of each evaluation; how many there were."""
+    """Run each evaluation, append its record, and return their number."""
     before = read_records(target) if once and target.is_file() else []
     written = 0
     with told_of(console) as teller:
@@ -215,7 +215,7 @@ def _require_subject(checkpoint: str | None, images: str | None, real: bool, unt
 
 
 def _tell_choice(folder: str, checkpoint: str) -> None:
-    """Say which checkpoint of a run's folder is taken, and why."""
+    """Print which checkpoint of a run's folder is used, and why."""
     selected = read_checkpoint(checkpoint).get(SELECTED)
     why = "the last one; the run kept no best one"
     if selected:
@@ -267,7 +267,7 @@ def _folder(path: str, pattern: str | None, protocol: Protocol, store: Store, co
 
 
 def _print_board(path: Path, protocol: Protocol, store: Store) -> None:
-    """Everything in the file that compares with what was just measured."""
+    """Print all records of the file that are comparable with the new ones."""
     comparable = [
         record
         for record in read_records(path)

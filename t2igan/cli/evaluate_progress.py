@@ -1,4 +1,4 @@
-"""Progress of an evaluation: bars in a terminal, a line now and then in a log file."""
+"""Progress of an evaluation: bars in a terminal, periodic lines in a log file."""
 
 import re
 import time
@@ -24,7 +24,7 @@ class Bars:
     """Progress of one subject, a bar for each stage.
 
     Args:
-        progress: holds the bars.
+        progress: rich's display of all bars.
         name: name of the subject.
     """
 
@@ -33,7 +33,7 @@ class Bars:
         self._tasks: dict[str, TaskID] = {}
 
     def __call__(self, stage: str, done: int, total: int) -> None:
-        """Tell."""
+        """Update the bar of the stage."""
         if stage not in self._tasks:
             self._tasks[stage] = self._progress.add_task(f"{self._name}: {stage}", total=total)
         self._progress.update(self._tasks[stage], completed=done)
@@ -43,9 +43,9 @@ class Lines:
     """Progress of one subject in lines such as ``ssagan: images 640/3000, 1.2 min left``.
 
     Args:
-        say: takes a line.
+        say: called with each line to print.
         name: name of the subject.
-        clock: seconds from any point on.
+        clock: returns the time in seconds, from an arbitrary origin.
     """
 
     def __init__(self, say: Callable[[str], None], name: str, clock: Callable[[], float] = time.monotonic) -> None:
@@ -54,7 +54,7 @@ class Lines:
         self._begin, self._due = self._last, self._last + FIRST_LINE_SECONDS
 
     def __call__(self, stage: str, done: int, total: int) -> None:
-        """Tell, where a line is due."""
+        """Print a line if one is due."""
         now = self._clock()
         if stage != self._stage:
             # A stage is told of after its first batch: it began when the one before was last told of.
@@ -69,10 +69,10 @@ class Lines:
 
 @contextmanager
 def told_of(console: Console) -> Iterator[Callable[[str], Told]]:
-    """What makes the teller of a subject from its name.
+    """A function that makes the progress display of a subject from its name.
 
     Args:
-        console: a terminal, or a file.
+        console: a terminal, which shows bars, or a file, which gets lines.
     """
     if not console.is_terminal:
         yield lambda name: Lines(
@@ -86,10 +86,10 @@ def told_of(console: Console) -> Iterator[Callable[[str], Told]]:
 
 @dataclass(frozen=True)
 class Clocked:
-    """Whether the time of evaluations is taken, and where that is told.
+    """Whether evaluations are timed, and where the timing is reported.
 
     Attributes:
-        printed: in the terminal.
+        printed: print the timing in the terminal.
         folder: ``<subject>.json`` and ``<subject>.png``, a bar a part, go there; None: nowhere.
     """
 
@@ -98,11 +98,11 @@ class Clocked:
 
     @contextmanager
     def subject(self, name: str, console: Console) -> Iterator[None]:
-        """Take and tell the time of what is within, the evaluation of one subject.
+        """Time the evaluation of one subject within this context, and report it.
 
         Args:
             name: name of the subject.
-            console: to print on.
+            console: console that the timing is printed to.
         """
         if not self.printed and self.folder is None:
             yield

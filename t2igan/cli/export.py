@@ -1,4 +1,4 @@
-"""``t2igan export``: weights handed on, to the original code, as safetensors, as ONNX, for a zoo."""
+"""``t2igan export``: export weights for the original code, as safetensors, as ONNX, or for a zoo."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,7 +26,7 @@ console = Console()
 
 
 def run(verb: str, argv: Sequence[str]) -> None:
-    """Run the verb."""
+    """Run ``t2igan export`` with the arguments that follow it."""
     call(export_verb, argv, verb)
 
 
@@ -39,7 +39,7 @@ def export_verb(
     weights: Literal["ema", "raw"] = "ema",
     words: Few = 18,
 ) -> None:
-    """Hand weights on: to the original code, as safetensors, as ONNX, or with all that is known of them.
+    """Export weights: for the original code, as safetensors, as ONNX, or as a zoo folder with a model card.
 
     Args:
         checkpoint: checkpoint of the suite, trained here or imported, the folder of its run, or a name of the zoo.

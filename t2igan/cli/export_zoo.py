@@ -1,4 +1,4 @@
-"""``t2igan export RUN --to zoo``: averaged weights in half precision, with all that is known of them."""
+"""``t2igan export RUN --to zoo``: averaged weights in half precision, with configuration, curve and card."""
 
 import shutil
 from pathlib import Path
@@ -22,11 +22,11 @@ SHEET = "sheet.png"
 def export_to_zoo(checkpoint: str, out: str) -> tuple[Path, str]:
     """Write a folder of weights, configuration, curve, sheet and card.
 
-    Scores come into the card once ``records.jsonl`` beside it holds some of these very weights.
+    The card shows scores if ``records.jsonl`` in the folder holds records of these weights.
 
     Args:
         checkpoint: checkpoint of the suite, or the folder of its run.
-        out: the folder.
+        out: folder to write to.
 
     Returns:
         The file of weights, and the name by which it is loaded.
@@ -52,7 +52,7 @@ def export_to_zoo(checkpoint: str, out: str) -> tuple[Path, str]:
 
 
 def name_of(folder: Path) -> str:
-    """The name of the zoo that a folder has, else the path of its weights."""
+    """The zoo name of a folder within the zoo, otherwise the path of its weights."""
     try:
         return f"{PREFIX}{folder.resolve().relative_to(zoo_folder().resolve()).as_posix()}"
     except ValueError:

@@ -1,4 +1,4 @@
-"""``t2igan fit | validate | test | predict``: LightningCLI, with the house's defaults around it."""
+"""``t2igan fit | validate | test | predict``: LightningCLI with the suite's defaults."""
 
 import importlib
 import logging
@@ -71,12 +71,12 @@ LOG_EVERY_STEPS = 10
 
 
 def run(verb: str, argv: Sequence[str], cli: "type[SuiteCLI] | None" = None) -> None:
-    """Run a Trainer's verb.
+    """Run one of the Trainer's verbs.
 
     Args:
         verb: fit, validate, test or predict.
-        argv: its arguments.
-        cli: what does it, where not :class:`SuiteCLI` itself.
+        argv: arguments that follow the verb.
+        cli: the CLI class; default: :class:`SuiteCLI`.
     """
     _quieten()
     import_classes()
@@ -114,7 +114,7 @@ def run(verb: str, argv: Sequence[str], cli: "type[SuiteCLI] | None" = None) -> 
 
 
 def _spelt(argv: Sequence[str]) -> Iterator[str]:
-    """``--allow MODULE``, given any number of times, as this parser takes a list."""
+    """Rewrite repeated ``--allow MODULE`` in the form in which the parser takes a list."""
     words = iter(argv)
     for word in words:
         name, equals, value = word.partition("=")
@@ -122,14 +122,14 @@ def _spelt(argv: Sequence[str]) -> Iterator[str]:
 
 
 def import_classes() -> None:
-    """Make the classes of the suite known by their plain names."""
+    """Import the suite's classes, so that YAML can name them without their module."""
     for package in OPEN_PACKAGES:
         for module in pkgutil.iter_modules(package.__path__):
             importlib.import_module(f"{package.__name__}.{module.name}")
 
 
 def _quieten() -> None:
-    """Lightning's advice about things that the suite sees to."""
+    """Silence Lightning's advice about things that the suite handles itself."""
     warnings.filterwarnings("ignore", message="LightningCLI's args parameter is intended.*")
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
     warnings.filterwarnings("ignore", message=".*module.s. in eval mode at the start of training.*")
@@ -143,7 +143,7 @@ def _quieten() -> None:
 
 
 class SuiteCLI(LightningCLI):
-    """Every run has one folder; a killed run goes on; what is missing is said before anything is built."""
+    """LightningCLI with one folder per run, automatic resume, and checks of all inputs before anything is built."""
 
     words: ClassVar[list[str]] = ["t2igan", "fit"]
     options: ClassVar[list[str]] = []
@@ -152,12 +152,12 @@ class SuiteCLI(LightningCLI):
 
     @staticmethod
     def subcommands() -> dict[str, set[str]]:
-        """The one that was asked for: each parser costs a second to build."""
+        """Only the requested subcommand, because each parser takes a second to build."""
         verb = SuiteCLI.words[1]
         return {verb: LightningCLI.subcommands()[verb]}
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """Options of the house."""
+        """Add the suite's own options."""
         parser.add_argument("--run", type=str | None, default=None, help="folder of the run (default: runs/<name>)")
         parser.add_argument(
             "--speed", type=Preset, default="exact", help="set of levers that make training fast, see docs/speed.md"
@@ -168,15 +168,15 @@ class SuiteCLI(LightningCLI):
         SuiteCLI.options = known_options(parser)
 
     def _parse_ckpt_path(self) -> None:
-        """Leave it: the command line describes the model, the checkpoint only fills it."""
+        """Do not take the configuration from the checkpoint: the command line describes the model."""
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
-        """Parse; then look at the numbers, the first of which is soon used for a seed."""
+        """Parse, then check the numbers, because the seed is used right after."""
         super().parse_arguments(parser, args)
         check_trainer(self.config[self.words[1]])
 
     def before_instantiate_classes(self) -> None:
-        """Refuse what cannot work, then settle the run's folder."""
+        """Refuse configurations that cannot work, then choose the run's folder."""
         config = self.config[self.words[1]]
         named = {path.rpartition(".")[0] for path in class_paths(config.model.as_dict())}
         config.allow = sorted({*config.allow, *(name for name in named if not name.startswith("t2igan."))})
@@ -219,7 +219,7 @@ class SuiteCLI(LightningCLI):
             settle_seams(config, given[self.words[1]].as_dict(), kind)
 
     def _settle_speed(self, config: Namespace) -> None:
-        """Levers of the process and of the trainer; those of the model wait until there is one."""
+        """Apply the speed options of the process and of the trainer; the model's follow once it is built."""
         cuda = torch.cuda.is_available() and config.trainer.accelerator in ("auto", "gpu", "cuda")
         self.levers = settle(config.speed, Levers(**config.levers.as_dict()), cuda)
         if self.levers.allocator:
@@ -229,7 +229,7 @@ class SuiteCLI(LightningCLI):
             config.trainer.precision = "bf16-mixed"
 
     def instantiate_classes(self) -> None:
-        """The model knows its levers before anything of it is set up; one beyond the memory is not made."""
+        """Check the model's memory, build everything, and apply the model's speed options before its setup."""
         check_memory(self.config[self.words[1]].model)
         super().instantiate_classes()
         self.model.levers = self.levers
@@ -243,7 +243,7 @@ class SuiteCLI(LightningCLI):
             raise UserError("trainer.accumulate_grad_batches does not reach a GAN: set model.init_args.accumulate")
 
     def _choose_checkpoint(self, config: Namespace) -> None:
-        """The newest checkpoint of the run's folder, unless another or a fresh start is asked for."""
+        """The newest checkpoint of the run's folder, unless another one or a fresh start is requested."""
         if "ckpt_path" not in config:
             return
         if config.ckpt_path in (None, "last"):
@@ -262,7 +262,7 @@ class SuiteCLI(LightningCLI):
             read_checkpoint(config.ckpt_path)  # Lightning takes a damaged one for what it seems to be
 
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
-        """The Trainer with the house's loggers and callbacks where the YAML names none of their kind."""
+        """The Trainer with the suite's loggers and callbacks, unless the YAML configures its own."""
         trainer = self.config_init[self.words[1]].trainer
         callbacks = list(trainer.callbacks or [])
         progress = StepBar() if sys.stdout.isatty() else LineProgress()
@@ -313,7 +313,7 @@ class SuiteCLI(LightningCLI):
                 self._say(f"{each['key']} {each['before']} -> {each['after']} from step {each['step']}")
 
     def _resolved(self) -> dict[str, Any]:
-        """The configuration as plain values, defaults and the command line's included."""
+        """The resolved configuration as plain values, including defaults and command-line options."""
         text = self._parser(self.words[1]).dump(self.config[self.words[1]], skip_none=False)
         return parse_yaml(text, "the configuration")
 
@@ -332,7 +332,7 @@ class SuiteCLI(LightningCLI):
         return [RunCurves(self.folder), *loggers]
 
     def fit(self, model: SuiteModule, **kwargs: Any) -> None:
-        """Train, and say what there is afterwards."""
+        """Train, and print what was written."""
         wandb_run.start(self.trainer.loggers, self.folder)
         begun = read_progress(Path(kwargs["ckpt_path"])) if kwargs.get("ckpt_path") else None
         done = False

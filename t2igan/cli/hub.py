@@ -1,4 +1,4 @@
-"""``t2igan push`` and ``t2igan pull``: weights with their model card to a Hugging Face hub, and back."""
+"""``t2igan push`` and ``t2igan pull``: send weights with their model card to a Hugging Face hub, and fetch them."""
 
 import shutil
 import tempfile
@@ -36,19 +36,19 @@ console = Console()
 
 
 def run(verb: str, argv: Sequence[str]) -> None:
-    """Run the verb."""
+    """Run ``t2igan push`` or ``t2igan pull`` with the arguments that follow it."""
     call({"push": push, "pull": pull}[verb], argv, verb)
 
 
 def push(checkpoint: str, repository: str, *, private: bool = False, endpoint: str | None = None) -> None:
     """Send weights to a Hugging Face hub: safetensors, configuration, curves, records, samples, model card.
 
-    Log in before with `hf auth login`, or set HF_TOKEN.
+    Log in with `hf auth login` first, or set HF_TOKEN.
 
     Args:
         checkpoint: checkpoint of the suite, the folder of its run, or a name of the zoo.
-        repository: repository of the hub, such as me/ssagan-birds; is made if it is not there.
-        private: make the repository for its owner alone; one that is there stays as it is.
+        repository: repository of the hub, such as me/ssagan-birds; created if it does not exist.
+        private: create the repository as private; an existing one stays as it is.
         endpoint: address of the hub; default: HF_ENDPOINT, else https://huggingface.co.
     """
     hub, command = _hub(endpoint), f"t2igan pull {repository} --out {repository.rpartition('/')[2]}"
@@ -100,7 +100,7 @@ def _hub(endpoint: str | None) -> "HfApi":
 
 @contextmanager
 def _told(repository: str) -> Iterator[None]:
-    """What the hub refuses, in one line; :func:`_hub` has seen that the client is there."""
+    """Turn errors of the hub into one-line user errors; :func:`_hub` has checked that the client is installed."""
     from huggingface_hub import errors
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 

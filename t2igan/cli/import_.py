@@ -1,4 +1,4 @@
-"""``t2igan import``: released weights -> a checkpoint of the suite."""
+"""``t2igan import``: convert released weights into a checkpoint of the suite."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -24,12 +24,12 @@ console = Console()
 
 
 def run(verb: str, argv: Sequence[str]) -> None:
-    """Run the verb."""
+    """Run ``t2igan import`` with the arguments that follow it."""
     call(import_verb, list(_spelt(argv)), verb)
 
 
 def _spelt(argv: Sequence[str]) -> Iterator[str]:
-    """``--as KIND`` and ``--with FILE`` as the parser takes them."""
+    """Rewrite ``--as KIND`` and ``--with FILE`` as the parser's ``--kind`` and ``--beside``."""
     for argument in argv:
         name, equals, value = argument.partition("=")
         yield SPELLINGS.get(name, name) + equals + value
@@ -50,11 +50,11 @@ def import_verb(
     legacy_power_iteration: bool | None = None,
     probabilities: bool | None = None,
 ) -> None:
-    """Bring released weights into the suite; nothing in their files is run.
+    """Convert released weights into a checkpoint of the suite; no code in the files is executed.
 
     A generator with its text encoder and captions.pickle becomes a checkpoint that sample and evaluate take; text
-    and image encoder become one for --model.init_args.damsm, both networks of a captioner one for
-    --model.init_args.captioner. A network by itself is kept until the others are there.
+    and image encoder become a checkpoint for --model.init_args.damsm, both networks of a captioner one for
+    --model.init_args.captioner. A single network is stored until the others are given.
 
     Args:
         file: file of released weights.
@@ -102,7 +102,7 @@ def import_verb(
 
 
 def require_another_file(out: str, inputs: Sequence[str]) -> None:
-    """Refuse to write over what is read, or over a folder.
+    """Refuse to overwrite an input file or a folder.
 
     Raises:
         UserError: ``out`` is one of the inputs, or a folder.
@@ -143,7 +143,7 @@ def _what(system: System) -> str:
 
 
 def _next(system: System, file: str, out: str, captions: str | None) -> str:
-    """The next command, or what is missing for there to be one."""
+    """The next command, or the files that are still missing."""
     if isinstance(system.module, AdversarialModule):
         return sampling(out, system.module, "images")
     if system.complete:

@@ -1,4 +1,4 @@
-"""``t2igan init``: experiments and plans out of the package, for changing."""
+"""``t2igan init``: copy the shipped experiments and plans into a folder for editing."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,15 +9,15 @@ from t2igan.shipped import EXPERIMENTS, copy_experiments
 
 
 def run(verb: str, argv: Sequence[str]) -> None:
-    """Run the verb."""
+    """Run ``t2igan init`` with the arguments that follow it."""
     call(init, argv, verb)
 
 
 def init(folder: str) -> None:
-    """Copy the experiments and plans of the package into a folder; what is there already is kept.
+    """Copy the experiments and plans of the package into a folder; existing files are kept.
 
     Args:
-        folder: to hold ``experiments``; commands given there take these files before those of the package.
+        folder: folder to hold ``experiments``; commands run there prefer these files to the package's.
     """
     target = Path(folder)
     if target.is_file():

@@ -1,4 +1,4 @@
-"""``t2igan list``: what there is to choose from. Reads the sources' text, so that nothing heavy is imported."""
+"""``t2igan list``: list models, data, metrics and so on, from the source text, without importing torch."""
 
 import ast
 import sys
@@ -31,13 +31,13 @@ KINDS = (*ROOTS, "protocols", "zoo")
 
 @dataclass(frozen=True)
 class Listed:
-    """A class as its source tells it.
+    """A class, as read from its source file.
 
     Attributes:
-        name: as YAML names it: plain for the suite's, ``module.Class`` for one's own.
-        bases: names of what it derives from, without their modules.
+        name: name to use in YAML: plain for the suite's classes, ``module.Class`` for the user's own.
+        bases: names of the base classes, without their modules.
         text: first line of its documentation.
-        own: the user's file that it is from, None for the suite's.
+        own: the user's file that defines it, None for the suite's classes.
     """
 
     name: str
@@ -47,7 +47,7 @@ class Listed:
 
 
 def run(verb: str, argv: Sequence[str]) -> None:
-    """Print the entries of one kind with the first line of their documentation; the user's own are marked."""
+    """Print the entries of one kind with the first line of their docstring; the user's own are marked."""
     if list(argv) in (["-h"], ["--help"]):
         print(f"usage: t2igan list {'|'.join(KINDS)}")
         return
@@ -65,7 +65,7 @@ def run(verb: str, argv: Sequence[str]) -> None:
 
 
 def entries(kind: str) -> list[Listed]:
-    """The classes of a kind that can be chosen: the suite's, and those in Python files of the current folder."""
+    """The classes of a kind: the suite's, and those in Python files of the current folder."""
     known = {each.name.rpartition(".")[2]: each for each in [*_suite(), *_own()]}
     chosen = [each for each in known.values() if _is_a(each, ROOTS[kind], known) and "ABC" not in each.bases]
     return sorted(chosen, key=lambda each: (each.own or "", each.name))

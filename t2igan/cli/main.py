@@ -1,4 +1,4 @@
-"""Dispatches the verbs of the ``t2igan`` command; a verb's own imports wait until it is asked for."""
+"""Dispatch the verbs of the ``t2igan`` command; a verb's module is imported only when it is used."""
 
 import errno
 import importlib
@@ -56,7 +56,7 @@ VERBS = {
 
 
 def usage() -> str:
-    """The command's help."""
+    """The help text of ``t2igan``."""
     lines = [f"  {verb:<10} {text}" for verb, (_, text) in VERBS.items()]
     return "\n".join(
         [
@@ -122,7 +122,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _refuse_null_bytes(words: Sequence[str]) -> None:
-    """Refuse what no shell can type, but a program may hand over: the system takes it in no path."""
+    """Refuse null bytes, which a program may pass as arguments but which no path can contain."""
     for before, word in zip(["", *words], words):
         if "\0" in word:
             option = f"{before}: " if before.startswith("--") else ""
@@ -130,14 +130,14 @@ def _refuse_null_bytes(words: Sequence[str]) -> None:
 
 
 def _nobody_reads() -> bool:
-    """Whether what reads the output has seen enough, as `| head` has."""
+    """Whether the reader of the output has closed it, as `| head` does."""
     poll = select.poll()
     poll.register(sys.stdout.fileno(), 0)
     return any(event & select.POLLERR for _, event in poll.poll(0))
 
 
 def _told(error: BaseException) -> tuple[str | None, int]:
-    """The line and the exit code for an exception; no line for one that is a bug."""
+    """The error line and the exit code of an exception; no line if it is a bug."""
     if isinstance(error, KeyboardInterrupt):
         error = Stopped(signal.SIGINT)
     if isinstance(error, Stopped):
@@ -155,7 +155,7 @@ def _told(error: BaseException) -> tuple[str | None, int]:
 
 
 def _memory_problem(error: BaseException) -> str | None:
-    """One line for memory that is full, None for any other error; torch need not be imported for that."""
+    """One line for an out-of-memory error, None for any other; works without importing torch."""
     full = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
     # The CPU's allocator raises no class of its own, and words it in other ways on other systems.
     if not full and not any(words in str(error) for words in ("DefaultCPUAllocator", "can't allocate memory")):
@@ -168,7 +168,7 @@ def _memory_problem(error: BaseException) -> str | None:
 
 
 def path_problem(error: OSError) -> str | None:
-    """One line for a path that cannot be what is wanted of it, None for any other error."""
+    """One line for a path that cannot be read or written as requested, None for any other error."""
     wrong = (errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ELOOP)
     if error.errno not in wrong or not error.filename:
         return None

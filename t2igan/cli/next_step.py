@@ -1,4 +1,4 @@
-"""The command that comes next, whole, as it can be typed."""
+"""Suggestions of the next command, complete and ready to be typed."""
 
 import shlex
 from collections.abc import Mapping, Sequence
@@ -28,7 +28,7 @@ SYSTEM = "ssagan"
 
 
 def use_of(checkpoint: str, module: SuiteModule) -> str:
-    """What a network that draws nothing is for.
+    """The command that uses a network which generates no images.
 
     Args:
         checkpoint: path.
@@ -42,7 +42,7 @@ def use_of(checkpoint: str, module: SuiteModule) -> str:
 
 
 def _use_on(kind: str, checkpoint: str, data: Mapping[str, Any]) -> str | None:
-    """The command that uses a network on the data that it was trained on, None where there is none."""
+    """The command that uses a network on its training data, None if there is none."""
     options = data.get("init_args") or {}
     if kind == "Tagger" and options.get("files"):
         return f"t2igan tag {shlex.join(['--checkpoint', checkpoint, '--narratives', options['files']])}"
@@ -63,7 +63,7 @@ def _use_on(kind: str, checkpoint: str, data: Mapping[str, Any]) -> str | None:
 
 
 def _system_for(data: Mapping[str, Any]) -> str | None:
-    """The shipped experiment that trains :data:`SYSTEM` on data of this kind and size."""
+    """The shipped experiment that trains :data:`SYSTEM` on this data set at this size."""
     for name in experiment_names():
         if name.rpartition("/")[2].removesuffix("-64") != SYSTEM:
             continue
@@ -76,7 +76,7 @@ def _system_for(data: Mapping[str, Any]) -> str | None:
 
 
 def scoring(checkpoint: str, image_size: int) -> str:
-    """How a checkpoint is scored on the store that it was trained on; where that is gone, where to read how.
+    """The command that scores a checkpoint on its training store; if that is gone, a pointer to the documentation.
 
     Args:
         checkpoint: path.
@@ -94,14 +94,14 @@ def scoring(checkpoint: str, image_size: int) -> str:
 def scoring_on(
     store: Store, image_size: int, subject: Sequence[str], networks: Sequence[str] = (), nothing: str = UNSURE
 ) -> str:
-    """How a subject is scored on a store under the suite's own protocol of its data and size, else the first one.
+    """The command that scores a subject on a store, preferring the suite's own protocol for its data and size.
 
     Args:
         store: store of the data set.
         image_size: side of the subject's images.
-        subject: options that name it.
-        networks: options that name those that score.
-        nothing: what is said where no protocol fits.
+        subject: options of `t2igan evaluate` that name the subject.
+        networks: options of `t2igan evaluate` that name the scoring networks.
+        nothing: message to return if no protocol fits.
     """
     pinned = map(load_protocol, protocol_names())
     fitting = [each.name for each in pinned if (each.dataset, each.image_size) == (store.name, image_size)]
@@ -113,13 +113,13 @@ def scoring_on(
 
 
 def sampling(checkpoint: str, module: SuiteModule, out: str, store: Store | None = None) -> str:
-    """How images of a checkpoint are drawn; of a generator of layouts, what takes it.
+    """The command that samples images of a checkpoint; for a layout generator, the command that uses it.
 
     Args:
-        checkpoint: path, or name of the zoo.
+        checkpoint: path of the checkpoint, or its name in the zoo.
         module: what it holds.
         out: folder for the images.
-        store: whose first test caption is drawn; without one a caption of words that the module knows.
+        store: store whose first test caption is used; without one, a caption of words from the module's vocabulary.
     """
     if "segments" in module.requires:
         return f"t2igan sample --checkpoint {checkpoint} --scene FILE; docs/open-vocabulary.md says what a scene is"

@@ -1,4 +1,4 @@
-"""Argument parsing with errors of one line."""
+"""Parsing of a verb's arguments, with errors of one line."""
 
 import importlib
 import inspect
@@ -38,7 +38,7 @@ def call(function: Callable, argv: Sequence[str], verb: str) -> Any:
 
 
 def parse(function: Callable, argv: Sequence[str], verb: str) -> dict[str, Any]:
-    """The arguments of ``function`` that a command line gives.
+    """Parse the arguments of ``function`` from a command line.
 
     Raises:
         UserError: for arguments that do not fit.
@@ -55,7 +55,7 @@ def parse(function: Callable, argv: Sequence[str], verb: str) -> dict[str, Any]:
 
 
 def make_parser(function: Callable, verb: str) -> ArgumentParser:
-    """The parser of a verb, from the signature and docstring of its function."""
+    """Build the parser of a verb from the signature and docstring of its function."""
     parser = ArgumentParser(prog=f"t2igan {verb}", exit_on_error=False, allow_abbrev=False)
     # What has no default stands alone on the command line, unless the function takes it by its keyword only.
     every = inspect.signature(function).parameters.values()
@@ -73,7 +73,7 @@ def refuse_out_of_range(function: Callable, arguments: Mapping[str, Any]) -> Non
     """Refuse options outside the ranges of a function's annotations.
 
     Raises:
-        UserError: one is; it is named with its range.
+        UserError: names the option and its range.
     """
     for name, value, numbers in out_of_range(function, arguments):
         raise UserError(f"--{name} is {value}, it takes {numbers}")
@@ -87,7 +87,7 @@ def known_options(parser: ArgumentParser) -> list[str]:
 def one_line(
     message: str, options: Iterable[str] = (), classes: Iterable[type] = (), files: Sequence[str] = ()
 ) -> str:
-    """A parser's error as one line: where, what, the nearest right name, the files it was read from.
+    """A parser's error as one line: the place, the problem, the nearest valid name, the files that were read.
 
     Args:
         message: message of the parser.
@@ -126,7 +126,7 @@ def one_line(
 
 
 def told_within(error: BaseException) -> UserError | None:
-    """What a class of the suite said when it was built, which the parser wraps into an error of its own."""
+    """The message of an error raised while a class was built, which the parser wraps into its own."""
     cause: BaseException | None = error
     while cause is not None and not isinstance(cause, UserError):
         cause = cause.__cause__
@@ -134,7 +134,7 @@ def told_within(error: BaseException) -> UserError | None:
 
 
 def _first_branch(lines: Sequence[str]) -> Iterator[str]:
-    """The telling sentences of the first alternative that the parser tried."""
+    """The informative sentences about the first alternative type that the parser tried."""
     for line in lines:
         if line.startswith(OTHER_BRANCH[0]):
             return
@@ -143,12 +143,12 @@ def _first_branch(lines: Sequence[str]) -> Iterator[str]:
 
 
 def parameters_of(class_path: str) -> list[str]:
-    """Names of what a class can be built with, those that it hands on to its bases included."""
+    """Names of the arguments of a class, including those that it passes on to its bases."""
     return sorted(_parameters(class_path))
 
 
 def _parameters(class_path: str) -> dict[str, inspect.Parameter]:
-    """By name; where several classes have one of a name, the first of them says what it is."""
+    """Arguments by name; of arguments with the same name, that of the first class in the resolution order."""
     found: dict[str, inspect.Parameter] = {}
     module, _, name = class_path.rpartition(".")
     for kind in getattr(importlib.import_module(module), name).__mro__:
@@ -163,14 +163,14 @@ def _parameters(class_path: str) -> dict[str, inspect.Parameter]:
 
 
 def nulls(config: object, place: str) -> Iterator[str]:
-    """Where null is given for what takes none, which the parser lets pass.
+    """Find null values for arguments that do not accept null, which the parser lets pass.
 
     Args:
-        config: what stands at a key, plain data; classes in it as ``class_path`` and ``init_args``.
-        place: the key, dotted.
+        config: value of a key as plain data, with classes as ``class_path`` and ``init_args``.
+        place: dotted name of the key.
 
     Yields:
-        Dotted keys.
+        Dotted keys with such a value.
     """
     if isinstance(config, Mapping):
         if isinstance(config.get("class_path"), str):
@@ -187,18 +187,18 @@ def nulls(config: object, place: str) -> Iterator[str]:
 
 
 def subclasses(base: type) -> Iterator[type]:
-    """``base`` and everything that derives from it, as far as it is imported."""
+    """``base`` and all its imported subclasses."""
     yield base
     for child in base.__subclasses__():
         yield from subclasses(child)
 
 
 def as_user_error(error: RuntimeError, checkpoint: str | None) -> UserError | None:
-    """What a training's error of torch says to a user: weights that do not fit; None for any other.
+    """Turn torch's error about weights that do not fit into a UserError; None for any other error.
 
     Args:
-        error: what was raised.
-        checkpoint: that the training goes on from.
+        error: exception raised by the training.
+        checkpoint: path of the checkpoint from which the training resumes, or None.
     """
     if "Error(s) in loading state_dict" not in str(error):
         return None

@@ -1,4 +1,4 @@
-"""``t2igan prepare``: raw files -> one HDF5 store and its card."""
+"""``t2igan prepare``: convert a raw data set into one HDF5 store and its card."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -30,7 +30,7 @@ _REMEDY = "mend them, or leave them out with --strict false"
 
 
 def run(verb: str, argv: Sequence[str]) -> None:
-    """Run the verb: its first word says which data set; :mod:`quick` has seen to that it is one."""
+    """Run ``t2igan prepare``, whose first word (checked in :mod:`~t2igan.cli.quick`) names the data set."""
     call(_DATA_SETS[argv[0]], argv[1:], f"{verb} {argv[0]}")
 
 
@@ -76,7 +76,7 @@ def prepare_drawn_birds(
     strict: bool = True,
     **writing: Any,
 ) -> None:
-    """Draw birds and write their store.
+    """Draw the synthetic birds and write their store.
 
     Args:
         root: folder to draw them in; what is generated already is kept.
@@ -112,7 +112,7 @@ def prepare_scenes(
     strict: bool = True,
     **writing: Any,
 ) -> None:
-    """Draw scenes with layouts and narratives and write their store.
+    """Draw the synthetic scenes with layouts and narratives, and write their store.
 
     Args:
         root: folder to draw them in, in the layouts of COCO; what is generated already is kept.
@@ -253,17 +253,17 @@ def write(
     workers: Processes | None = None,
     force: bool = False,
 ) -> None:
-    """Write a store and its card; interrupted in any way, the same command goes on.
+    """Write a store and its card; after any interruption, the same command continues.
 
     Args:
-        source: makes the reader of the raw data set.
-        target: the store.
+        source: function that makes the reader of the raw data set.
+        target: path of the store.
         image_size: training resolution S.
         strict: stop if anything is missing or unusable.
-        fit: options of the command that comes next.
+        fit: options of the `t2igan fit` command to suggest.
         encoding: raw pixels (fast) or JPEG (small).
         workers: processes; default: all cores.
-        force: write the store again though it is there.
+        force: write the store again even if it exists.
 
     Raises:
         UserError: the data set cannot be read, or something of it cannot be used and ``strict`` is set.
@@ -303,7 +303,7 @@ def _render(
     encoding: Literal["raw", "jpeg"],
     workers: int | None,
 ) -> tuple[Listing, PrepareSummary]:
-    """Write the store; gives what was read and what was written."""
+    """Write the store; returns the scanned images and a summary of the store."""
     with _progress() as progress:
         task = progress.add_task("images", total=None)
         listing = Listing(source(progress))
@@ -320,7 +320,7 @@ def _render(
 
 
 def _make_card(store: Store, listing: Listing | None, left_out: Sequence[str]) -> list[str]:
-    """Write the card beside the store; gives its short form."""
+    """Write the card beside the store; returns its summary lines."""
     from t2igan.plotting.contact import contact_sheet  # with torch; help and errors need not wait for it
 
     keys = {key for name in SPLITS for key in store.split(name).keys}
@@ -331,10 +331,10 @@ def _make_card(store: Store, listing: Listing | None, left_out: Sequence[str]) -
 
 
 def _target(out: str | None, root: str | Path, name: str, variant: str, image_size: int) -> Path:
-    """Where the store goes.
+    """Path of the store to write.
 
     Raises:
-        UserError: a folder is there.
+        UserError: the path is a folder.
     """
     file = f"{name}{'-' + variant if variant else ''}-{image_size}.h5"
     if out and Path(out).is_dir():
@@ -343,7 +343,7 @@ def _target(out: str | None, root: str | Path, name: str, variant: str, image_si
 
 
 def _teller(progress: Progress, what: str) -> Callable[[int, int], None]:
-    """A new bar of the progress, to be called with (done, total)."""
+    """Add a progress bar; returns a function that updates it with (done, total)."""
     task = progress.add_task(what, total=None)
     return lambda done, total: progress.update(task, completed=done, total=total)
 

@@ -1,4 +1,4 @@
-"""``t2igan profile``: where the time of a training step goes; of an evaluation; of loading."""
+"""``t2igan profile``: measure where the time of a training step, an evaluation or data loading goes."""
 
 import json
 import shlex
@@ -50,7 +50,7 @@ console = Console()
 
 
 def run(verb: str, argv: Sequence[str]) -> None:
-    """Run the verb: a first word that is no option says what else to measure."""
+    """Run ``t2igan profile``; a first word that is no option (evaluate, loader) selects what to measure."""
     if argv and argv[0] == "loader":
         call(profile_loader, argv[1:], f"{verb} loader")
     elif argv and argv[0] == "evaluate":
@@ -62,7 +62,7 @@ def run(verb: str, argv: Sequence[str]) -> None:
 
 
 def _repeatable(argv: Sequence[str]) -> Iterator[str]:
-    """``--set A --set B`` as the parser wants a list to be given."""
+    """``--set A --set B`` in the form in which the parser takes a list."""
     words = iter(argv)
     for word in words:
         name, equals, value = word.partition("=")
@@ -84,8 +84,8 @@ def profile_training(
 ) -> None:
     """Measure steps of a training: seconds by part, images/s, memory, arithmetic, the share of the device's peak.
 
-    Checkpoints that the configuration names and that are not there are replaced by untrained networks of the same
-    kind, a store that is not there by random images and captions: both take the same time.
+    Missing checkpoints that the configuration names are replaced by untrained networks of the same kind, a missing
+    store by random images and captions: both take the same time.
 
     Args:
         config: YAML file of a training, as `t2igan fit` takes it.
@@ -94,7 +94,7 @@ def profile_training(
             "--speed exact"; each is run in a process of its own, three rounds in turn; "" is the configuration
             as it is.
         steps: measured without the clock, and as many with it.
-        synthetic: take random images and untrained networks though the real ones are there.
+        synthetic: use random images and untrained networks even if the real ones exist.
         out: folder for profile.json and profile.png; default: runs/profile/<name of the configuration>.
     """
     file = Path(find_experiment(config))
@@ -117,12 +117,12 @@ def profile_training(
 
 
 class ProfileCLI(SuiteCLI):
-    """A training of a few steps that leaves nothing behind but its profile."""
+    """A training of a few steps that writes nothing but its profile."""
 
     measuring: ProfileSteps
 
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
-        """The Trainer with what belongs to a step, and the measuring."""
+        """The Trainer with only the callbacks that belong to a step, and the measuring one."""
         trainer = super().instantiate_trainer(**kwargs)
         callbacks = callbacks_of(trainer)
         kept = [callback for callback in callbacks if type(callback).__name__ not in LEFT_OUT]
@@ -130,12 +130,12 @@ class ProfileCLI(SuiteCLI):
         return trainer
 
     def fit(self, model: SuiteModule, **kwargs: Any) -> None:
-        """Measure."""
+        """Train the measured steps."""
         self._guarded(self.trainer.fit, model, **kwargs)
 
 
 def _measure(file: Path, words: Sequence[str], steps: int, synthetic: bool, scratch: Path) -> Any:
-    """The profile of a configuration with changes; ``scratch`` is for what stands in for missing inputs."""
+    """Profile a configuration with changes; replacements of missing inputs are written to ``scratch``."""
     import_classes()
     quick_fit.answer("fit", ["--config", str(file), *words])  # says what is mistaken by the file's own name
     content = read_yaml(file)

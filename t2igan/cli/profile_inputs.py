@@ -1,4 +1,4 @@
-"""What ``t2igan profile`` puts in the place of a store and of trained networks that are not there."""
+"""Replacements of missing stores and trained networks for ``t2igan profile``."""
 
 import inspect
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,26 +23,26 @@ FEWEST_IMAGES = 64
 
 
 class UntrainedCLI(SuiteCLI):
-    """Builds a model and saves it as it is."""
+    """Builds a model and saves it untrained."""
 
     target: Path
     inputs: Mapping[str, str]
 
     def fit(self, model: SuiteModule, **kwargs: Any) -> None:
-        """Save in place of training."""
+        """Save the model without training it."""
         model.inputs |= self.inputs
         save_untrained(model, list(self.datamodule.vocabulary.words), self.target)
 
 
 def stand_in(content: dict[str, Any], file: Path, words: Sequence[str], synthetic: bool, scratch: Path) -> None:
-    """Replace what a configuration reads and what is not there, or all of it.
+    """Replace the missing inputs of a configuration, or all of them.
 
     Args:
         content: content of the configuration; changed in place.
-        file: where it was read from.
-        words: changes to it, as on a command line.
-        synthetic: replace what is there, too.
-        scratch: folder for what is written.
+        file: path of the configuration file.
+        words: changes to the configuration, as words of a command line.
+        synthetic: replace existing inputs, too.
+        scratch: folder for the replacements.
 
     Raises:
         UserError: nothing says what a missing checkpoint would hold.
@@ -80,13 +80,13 @@ def _inputs(value: Any) -> Iterator[tuple[dict[str, Any], str]]:
 
 
 def _changed(words: Sequence[str], key: str) -> str | None:
-    """What a change of the command line says of an argument of the data."""
+    """The value that the command line gives to an argument of the data, or None."""
     names = (f"--data.{key}", f"--data.init_args.{key}")
     return next((after for word, after in pairwise(words) if word in names), None)
 
 
 def _untrained(checkpoint: str, file: Path, store: Path, scratch: Path) -> Path:
-    """A checkpoint of the network that a training would leave at a path, untrained; the same one each time."""
+    """An untrained checkpoint of the network that a training would save at a path; the same at every call."""
     source = _source(checkpoint, file)
     target = scratch / source.stem / "last.ckpt"
     if target.is_file():
@@ -107,7 +107,7 @@ def _untrained(checkpoint: str, file: Path, store: Path, scratch: Path) -> Path:
 
 
 def _source(checkpoint: str, file: Path) -> Path:
-    """The configuration beside ``file`` of the training that would leave a checkpoint.
+    """The configuration, beside ``file``, of the training that would write a checkpoint.
 
     ``runs/cub/damsm/...`` is that of damsm.yaml, ``runs/spatext/prior/...`` that of spatext-prior.yaml.
     """
@@ -122,7 +122,7 @@ def _source(checkpoint: str, file: Path) -> Path:
 
 
 def without_downloads(content: Any) -> Any:
-    """A configuration whose networks begin with random weights, where they would begin with ImageNet's."""
+    """A configuration whose networks start from random weights instead of ImageNet weights."""
     if isinstance(content, list):
         return [without_downloads(each) for each in content]
     if not isinstance(content, Mapping):
@@ -136,7 +136,7 @@ def without_downloads(content: Any) -> Any:
 
 
 def _begins_with_imagenet(class_path: str) -> bool:
-    """Whether a network does so unless it is told otherwise."""
+    """Whether a network class starts from ImageNet weights by default."""
     name = class_path.rpartition(".")[2]
     kinds = [each for each in subclasses(Configured) if each.__name__ == name]
     parameters = [inspect.signature(each.__init__).parameters.get("weights") for each in kinds]

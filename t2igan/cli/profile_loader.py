@@ -1,4 +1,4 @@
-"""``t2igan profile loader``: what loading costs, beside the released code's way."""
+"""``t2igan profile loader``: measure data loading, compared with the loader of the released code."""
 
 import tempfile
 import time
@@ -34,14 +34,14 @@ def profile_loader(
     device: str = "cpu",
     out: str | None = None,
 ) -> None:
-    """Measure the loader, beside the released code's way to load where the original files are given.
+    """Measure the loader and, if the original files are given, the released code's loader.
 
     Args:
         store: path of the store (``t2igan prepare``).
         images: folder of the original image files; they are read as the released code does, with PIL.
-        count: images read either way.
+        count: number of images read by each loader.
         batch_size: images per batch.
-        workers: read a whole shuffled epoch with so many processes, too; 0: do not.
+        workers: number of processes that also read a whole shuffled epoch; 0 skips it.
         epoch_images: the epoch is that of a store of so many training images, made of those in the store (in the
             folder for temporary files, deleted afterwards); 0: of the store itself.
         device: where crop, flip and pyramid are computed.
@@ -75,7 +75,7 @@ def profile_loader(
 
 
 def _write(folder: Path, subject: str, measured: dict[str, Stages], shares: list[dict[str, float]]) -> None:
-    """What was measured as JSON, and its stages as bars."""
+    """Write the measurements as JSON, and their stages as a bar chart."""
     folder.mkdir(parents=True, exist_ok=True)
     content = {"subject": subject, "milliseconds_an_image": measured, "epoch": shares}
     write_json(content, folder / "profile.json")
@@ -97,7 +97,7 @@ def _device(name: str) -> torch.device:
 
 
 def _repeat_apart(store: Path, large: Path, records: int) -> None:
-    """Write the large store in a process of its own, whose memory does not count."""
+    """Write the large store in a separate process, whose memory is not measured."""
     process = get_context("spawn").Process(target=repeat_store, args=(store, large, records))
     process.start()
     process.join()
@@ -115,7 +115,7 @@ def _print_stages(title: str, stages: Stages) -> None:
 
 
 def _profile_epoch(store: Path, batch_size: int, workers: int, device: torch.device) -> list[dict[str, float]]:
-    """Read a shuffled epoch; prints and gives rate and memory from its beginning to its end."""
+    """Read a shuffled epoch; prints and returns images per second and memory from start to end."""
     started = time.perf_counter()
     data = loaded(store, batch_size, workers)
     opened = time.perf_counter() - started

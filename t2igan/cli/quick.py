@@ -1,4 +1,4 @@
-"""Help and mistaken options answered from the sources' text, before torch and Lightning are imported.
+"""Help texts and errors about options, produced from the source text before torch is imported.
 
 Importing them takes seconds. A verb's help is its function's signature and docstring; names of options are compared
 with that signature. What is accepted here is checked again, types included, by the parser that calls the function.
@@ -66,12 +66,12 @@ class Option:
     """An argument of a verb.
 
     Attributes:
-        name: as it is typed, without dashes.
-        kind: its type, as the source writes it.
-        default: as the source writes it; None where there is none.
-        positional: whether its value stands alone.
-        text: what it is for.
-        several: whether it takes a list.
+        name: name of the option without dashes.
+        kind: type annotation as written in the source.
+        default: default value as written in the source; None without default.
+        positional: whether it is a positional argument.
+        text: description from the docstring.
+        several: whether the option may be given several times.
     """
 
     name: str
@@ -83,22 +83,22 @@ class Option:
 
     @property
     def head(self) -> str:
-        """Name and kind of value."""
+        """First column of the help: name and kind of value."""
         return self.name.upper() if self.positional else f"--{self.name} {self.kind}"
 
     @property
     def whole_text(self) -> str:
-        """What it is for, with its default."""
+        """Second column of the help: description and default."""
         if self.default in (None, "None", "[]", "False") or "default:" in self.text:
             return self.text
         return f"{self.text} (default: {self.default.strip(chr(39)).replace('True', 'true')})"
 
 
 def answer(verb: str, argv: Sequence[str]) -> str | None:
-    """The help of a verb whose command line asks for it; None where the verb itself has to answer.
+    """The help text, if the command line asks for it; None if the verb itself has to run.
 
     Raises:
-        UserError: an option that the verb does not have, or one without which it cannot do.
+        UserError: an unknown option, or a required option that is missing.
     """
     given = [word.partition("=")[0] for word in argv]
     words = next((words for words in FUNCTIONS if _calls(words, verb, given)), None)
@@ -117,7 +117,7 @@ def answer(verb: str, argv: Sequence[str]) -> str | None:
 
 
 def flags_spelt_out(argv: Sequence[str], flags: Collection[str]) -> Iterator[str]:
-    """A command line in which ``--real`` by itself is ``--real true``.
+    """Rewrite a flag such as ``--real`` without a value as ``--real true``.
 
     Args:
         argv: the command line.
@@ -131,10 +131,10 @@ def flags_spelt_out(argv: Sequence[str], flags: Collection[str]) -> Iterator[str
 
 
 def _data_sets(argv: Sequence[str]) -> str:
-    """Usage of ``prepare``, whose first word is a data set.
+    """Usage text of ``prepare``, whose first word is a data set.
 
     Raises:
-        UserError: it is none.
+        UserError: the first word is no data set.
     """
     names = [words[1] for words in FUNCTIONS if words[0] == "prepare"]
     if argv and argv[0] not in HELP:
@@ -152,14 +152,14 @@ def _data_sets(argv: Sequence[str]) -> str:
 
 
 def _calls(words: Sequence[str], verb: str, given: Sequence[str]) -> bool:
-    """Whether a verb with these words and options is what ``words``, a key of ``FUNCTIONS``, stands for."""
+    """Whether a command line calls the function that ``FUNCTIONS`` lists under ``words``."""
     if words[0] != verb:
         return False
     return all(word in given if word.startswith("-") else [word] == given[:1] for word in words[1:])
 
 
 def read_signature(module: str, function: str) -> tuple[str, list[Option]]:
-    """What a function of this package is for, and its arguments, read from its source."""
+    """Summary and arguments of a function of this package, read from its source."""
     tree = _source_of(module)
     node = next(each for each in tree.body if isinstance(each, ast.FunctionDef) and each.name == function)
     assigned = [each for each in tree.body if isinstance(each, ast.Assign)]
@@ -183,7 +183,7 @@ def read_signature(module: str, function: str) -> tuple[str, list[Option]]:
 
 @cache
 def _source_of(module: str) -> ast.Module:
-    """The source of a module of this package; functions of one module hand options on to each other."""
+    """The parsed source of a module of this package."""
     return ast.parse((Path(t2igan.__file__).parent / "cli" / f"{module}.py").read_text())
 
 
@@ -196,7 +196,7 @@ def _handed_on(module: str, texts: Mapping[str, str], own: Sequence[Option]) -> 
 
 
 def _kind(annotation: ast.expr | None, aliases: dict[str, ast.expr]) -> str:
-    """A type as help shows it: choices as ``a|b``, a module's name for a type resolved."""
+    """A type as the help shows it: choices as ``a|b``, aliases of the module resolved."""
     if annotation is None:
         return ""
     if isinstance(annotation, ast.Name) and annotation.id in aliases:
@@ -210,7 +210,7 @@ def _kind(annotation: ast.expr | None, aliases: dict[str, ast.expr]) -> str:
 
 
 def _read_docstring(docstring: str) -> tuple[str, dict[str, str]]:
-    """Summary and what is said of each argument, from a docstring in Google's style."""
+    """Summary and argument descriptions of a docstring in Google style."""
     summary, _, rest = docstring.partition("\nArgs:\n")
     texts: dict[str, list[str]] = {}
     for line in rest.split("\n\n")[0].splitlines():
@@ -250,7 +250,7 @@ def _width() -> int:
 
 
 def _refuse(argv: Sequence[str], options: Sequence[Option], spellings: Sequence[str]) -> None:
-    """Refuse options that there are not, values of another kind, and a line without what there has to be."""
+    """Refuse unknown options, invalid values, and missing required options."""
     named = {option.name: option for option in options}
     flags = [option.name for option in options if option.kind == WORDS["bool"]]
     alone: list[str] = []
@@ -282,7 +282,7 @@ def _refuse(argv: Sequence[str], options: Sequence[Option], spellings: Sequence[
 
 
 def _refuse_value(option: Option, value: str) -> None:
-    """Refuse a word that is none of the choices, or no number."""
+    """Refuse a value that is not among the choices, or is no number."""
     if option.several or (option.default == "None" and value in ("null", "None")):
         return
     if "|" in option.kind:
@@ -298,7 +298,7 @@ def _refuse_value(option: Option, value: str) -> None:
 
 
 def _read(argv: Sequence[str], named: Mapping[str, Option]) -> Iterator[tuple[str | None, list[str]]]:
-    """The options of a command line with their values, and the words that stand alone (under None)."""
+    """Options of a command line with their values, and positional words (under None)."""
     words = [*argv]
     while words:
         word = words.pop(0)

@@ -1,4 +1,4 @@
-"""``fit``'s short help, and mistaken keys of a training told before torch and Lightning are imported.
+"""Short help of ``fit``, and errors about unknown keys before torch and Lightning are imported.
 
 Only what the sources' text shows to be wrong is refused here: keys of the Trainer, of the command and of classes of
 the suite. Everything else, and all values, are for the real parser.
@@ -55,10 +55,10 @@ DOES = {
 
 
 def answer(verb: str, argv: Sequence[str]) -> str | None:
-    """The short help, if that is what is asked for.
+    """The short help, if the command line asks for it.
 
     Raises:
-        UserError: a key that there is not, or a file that cannot be read.
+        UserError: an unknown key, or a file that cannot be read.
     """
     if list(argv) in (["-h"], ["--help"]):
         return SHORT_HELP.format(verb=verb, does=DOES[verb])
@@ -78,7 +78,7 @@ def answer(verb: str, argv: Sequence[str]) -> str | None:
 
 
 def _refuse_other_files(verb: str, file: str, content: Mapping[str, Any]) -> None:
-    """Refuse a plan and a protocol, which are YAML too."""
+    """Refuse a plan or a protocol given as a configuration."""
     if "model" in content:
         return
     if {"steps", "datasets"} & {*content}:
@@ -88,16 +88,16 @@ def _refuse_other_files(verb: str, file: str, content: Mapping[str, Any]) -> Non
 
 
 def _there(file: str) -> str:
-    """A file, which is there.
+    """The path of an existing configuration file.
 
     Raises:
-        UserError: it is not; the shipped experiment with the nearest name is told.
+        UserError: the file does not exist; suggests the shipped experiment with the nearest name.
     """
     return file if Path(file).exists() else find_experiment(file)
 
 
 def full_help(argv: Sequence[str]) -> list[str]:
-    """``--help all`` as the real parser wants it."""
+    """Rewrite ``--help all`` for LightningCLI's parser."""
     return ["--help"] if list(argv) in (["-h", "all"], ["--help", "all"]) else list(argv)
 
 
@@ -132,7 +132,7 @@ def _refuse_options(verb: str, argv: Sequence[str]) -> None:
 
 
 def _refuse_arguments(argv: Sequence[str], classes: dict[str, str], source: str) -> None:
-    """Refuse keys of the command line that the classes of the files, or of the command line, do not take."""
+    """Refuse keys of the command line that the configured classes do not take."""
     words = [part for word in argv for part in (word.split("=", 1) if word.startswith("--") else [word])]
     for word, value in zip(words, [*words[1:], ""]):
         path = [key for key in word.removeprefix("--").removesuffix("+").split(".") if key not in STRUCTURE]
@@ -148,7 +148,7 @@ def _refuse_arguments(argv: Sequence[str], classes: dict[str, str], source: str)
 
 
 def _known(name: str) -> set[str] | None:
-    """What a class can be built with; None for one that is not the suite's."""
+    """Argument names of a class; None for a class from outside the suite."""
     return _parameters(name.rpartition(".")[2]) if name.startswith("t2igan.") or "." not in name else None
 
 
@@ -180,7 +180,7 @@ def _refuse(name: str, known: Sequence[str] | Set[str], prefix: str, source: str
 
 
 def _belongs(key: str, content: Mapping[str, Any]) -> str:
-    """Where a key stands that is at the top of a file by mistake; empty where no class of the file takes it."""
+    """The section to which a misplaced top-level key belongs; empty if no class of the file takes it."""
     inside = [(where, name) for root in CONFIGURED for where, name, _ in _classes_in(content.get(root), root)]
     where = next((where for where, name in inside if key in (_known(name) or ())), None)
     return f"; it stands under {where}.init_args" if where else ""
@@ -216,7 +216,7 @@ def _trainer_arguments(method: str) -> list[str]:
 
 @cache
 def _definition(name: str) -> ast.ClassDef | None:
-    """A class of the suite; only the file that holds it is parsed."""
+    """The definition of a class of the suite; only its own file is parsed."""
     start = f"class {name}"
     for file in [file for room in ROOMS for file in sorted((PACKAGE / room).rglob("*.py"))]:
         if start in file.read_text(encoding="utf-8") and name in (found := _class_definitions([file])):
@@ -230,7 +230,7 @@ def _class_definitions(files: Sequence[Path]) -> dict[str, ast.ClassDef]:
 
 
 def _parameters(name: str) -> set[str] | None:
-    """What a class of the suite can be built with; None where that is not told by its source alone."""
+    """Argument names of a class of the suite; None if its source alone does not show them."""
     known: set[str] = set()
     waiting = [name]
     while waiting:
@@ -259,6 +259,6 @@ def _own_arguments(node: ast.ClassDef, method: str) -> list[str] | None:
 
 
 def _hands_on(node: ast.ClassDef) -> bool:
-    """Whether further keywords go to the bases."""
+    """Whether a class passes further keywords on to its bases."""
     constructor = _constructor(node, "__init__")
     return constructor is not None and constructor.args.kwarg is not None

@@ -1,4 +1,4 @@
-"""``t2igan refine``: labels of words out of traces and gold maps, for a tagger to learn from."""
+"""``t2igan refine``: derive word labels from traces and gold maps, as training data of a tagger."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,7 +27,7 @@ console = Console()
 
 
 def run(verb: str, argv: Sequence[str]) -> None:
-    """Run the verb."""
+    """Run ``t2igan refine`` with the arguments that follow it."""
     call(refine_verb, argv, verb)
 
 
@@ -41,16 +41,16 @@ def refine_verb(
     tags: str | None = None,
     records: str = "runs/steps.jsonl",
 ) -> None:
-    """Label every word: by what lies below the hull of the trace, then by IBM model 1 and the constrained HMM.
+    """Label every word: by the classes below the hull of its trace, then by IBM model 1 and the constrained HMM.
 
     Args:
         store: with layouts and narratives.
         out: beginning of the files <out>.ids.txt, .words.txt and .cleaned_tags.txt, as TReCS's are.
-        subset: whose narratives are labelled.
-        exponent: exponent of the moves from label to label. TReCS names 10, with which our reading of its formula
+        subset: split whose narratives are labelled.
+        exponent: exponent of the transitions between labels. TReCS gives 10, with which our reading of its formula
             leaves most narratives a single label; see docs/narratives.md.
         rounds: rounds of IBM model 1.
-        tags: beginning of such files with true labels, which the others are held against.
+        tags: path prefix of such files with true labels, which the result is compared with.
         records: file that the records are appended to.
     """
     require_writable(records)
@@ -84,7 +84,7 @@ def _score(
     dataset: str,
     fingerprint: str,
 ) -> None:
-    """Hold labels against true ones."""
+    """Compare labels with the true ones."""
     joined, without = join_tags(narratives, read_tagged(tags))
     kept = [place for place, each in enumerate(joined) if each.tags is not None]
     if not kept:
@@ -108,7 +108,7 @@ def _score(
 
 
 def _write(prefix: Path, narratives: Sequence[Narrative], tags: Sequence[Sequence[str]]) -> None:
-    """The files that :func:`t2igan.layout.narratives.read_tagged` reads."""
+    """Write the files that :func:`t2igan.layout.narratives.read_tagged` reads."""
     columns = {
         "ids": [each.key for each in narratives],
         "words": [" ".join(each.words) for each in narratives],

@@ -1,4 +1,4 @@
-"""``t2igan report``: tables, curves and images of what was measured, beside what was published."""
+"""``t2igan report``: tables, curves and images of all results, compared with published numbers."""
 
 import json
 import shutil
@@ -38,12 +38,12 @@ HELP = ("-h", "--help")
 
 
 def run(verb: str, argv: Sequence[str]) -> None:
-    """Run the verb."""
+    """Run ``t2igan report`` with the arguments that follow it."""
     call(report, list(_as_one_list(argv)), verb)
 
 
 def _as_one_list(argv: Sequence[str]) -> Iterator[str]:
-    """All record files as the one list that the parser takes; every option has a value."""
+    """Collect the record files into the one list that the parser takes; every option has a value."""
     records, options, waiting = [], [], False
     words = iter(argv)
     for argument in words:
@@ -78,7 +78,7 @@ def report(
         records: the JSON lines files that ``t2igan evaluate`` appends to, or folders with records.jsonl in them.
         out: folder of the report; default: ``report`` beside the first of the records.
         runs: folders of runs; default: those of the records' checkpoints, as far as they are there.
-        html: write index.html, one page that needs nothing beside itself.
+        html: write index.html, one self-contained page.
         csv: write scores.csv, a line a number.
         latex: write scores.tex, the tables for a paper (booktabs).
         compare: two rows, such as --compare ssagan dfgan: their difference in each metric with its interval, over
@@ -117,7 +117,7 @@ def report(
 def _written_tables(
     tables: Sequence[Board], pair: Sequence[Comparison], folder: Path, csv: bool, latex: bool
 ) -> Iterator[Path]:
-    """Write the tables for people and for programs, and give each file."""
+    """Write the tables as Markdown, CSV and LaTeX, and return the files."""
     yield _scores(tables, folder / "scores.md")
     if csv:
         write_csv(tables, folder / "scores.csv", pair)
@@ -133,10 +133,10 @@ def _written_tables(
 
 
 def _compared(tables: Sequence[Board], names: Sequence[str] | None) -> list[Comparison]:
-    """The comparison that is asked for, in each table that has both.
+    """The requested comparison, in each table that contains both rows.
 
     Raises:
-        UserError: not two rows that compare are named.
+        UserError: the names are not two comparable rows.
     """
     if names is None:
         return []
@@ -146,13 +146,13 @@ def _compared(tables: Sequence[Board], names: Sequence[str] | None) -> list[Comp
 
 
 def _systems(folders: Sequence[Path]) -> PageImage | None:
-    """The last samples of all runs beside each other, where there are several."""
+    """The last sample grids of all runs side by side, if there are several."""
     sheet = systems_sheet(folders)
     return None if sheet is None else as_page_image(sheet, "averaged weights, the same captions")
 
 
 def _of_zoo(records: Sequence[ResultRecord]) -> list[PageImage]:
-    """What the zoo draws, where a record is of one of its models."""
+    """Sample grids of zoo models that have a record."""
     names = [str(record.subject.path) for record in records]
     datasets = {name.removeprefix(PREFIX).partition("/")[0] for name in names if is_zoo_name(name)}
     drawn = {system: samples for dataset in sorted(datasets) for system, samples in zoo_samples(dataset).items()}
@@ -170,7 +170,7 @@ def _comparison_text(one: Comparison) -> str:
 
 
 def _latex(tables: Sequence[Board], pair: Sequence[Comparison]) -> Iterator[str]:
-    """What the report measured or compared; published numbers as far as they stand beside."""
+    """The LaTeX tables of results and comparisons, with the comparable published numbers."""
     for board in tables:
         yield latex_table(board.title, board.grid(), board.footnotes)
         if found := beside(board):
@@ -183,7 +183,7 @@ def _latex(tables: Sequence[Board], pair: Sequence[Comparison]) -> Iterator[str]
 def _to_wandb(
     tables: Sequence[Board], curves: Mapping[Path, Rows], page: Path | None, folder: Path, mode: Mode
 ) -> Path:
-    """Log the report, and lay out the dashboards of its project; the file of the layout."""
+    """Log the report to wandb and lay out the project's dashboards; returns the layout's file."""
     grids = {run.name: sorted((run / "samples").glob("step_*.png")) for run in curves}
     sheets = {name: found[-1] for name, found in grids.items() if found}
     logged = [key for rows in curves.values() for row in rows for key in row]
@@ -206,10 +206,10 @@ def _to_wandb(
 
 
 def _record_files(records: Sequence[str], runs: Sequence[str] | None) -> list[Path]:
-    """The files that are meant.
+    """The record files that the arguments name.
 
     Raises:
-        UserError: none is given, or one or a run is not there.
+        UserError: no file is given, or a file or run does not exist.
     """
     if not records:
         raise UserError("no records given: name the records.jsonl that `t2igan evaluate` wrote")
@@ -226,7 +226,7 @@ def _record_files(records: Sequence[str], runs: Sequence[str] | None) -> list[Pa
 
 
 def _read(paths: Sequence[Path]) -> tuple[list[ResultRecord], list[str]]:
-    """The records of all files, oldest first, each once; and which lines could not be read.
+    """The distinct records of all files, oldest first, and the lines that could not be read.
 
     Raises:
         UserError: there is no record.
@@ -246,7 +246,7 @@ def _read(paths: Sequence[Path]) -> tuple[list[ResultRecord], list[str]]:
 
 
 def _runs_of(records: Sequence[ResultRecord]) -> list[Path]:
-    """Folders of the runs that were scored, as far as they are there."""
+    """Existing folders of the runs that were scored."""
     paths = [record.subject.path for record in records if record.subject.kind == "checkpoint"]
     folders = dict.fromkeys(run_folder_of(path) for path in paths if path)
     return [path for path in folders if path is not None and (path / "metrics.csv").is_file()]
@@ -296,7 +296,7 @@ def _print(tables: Sequence[Board], notes: Sequence[str], pair: Sequence[Compari
 
 
 def _curves_and_samples(run_folder: Path, rows: list[dict[str, float]], folder: Path) -> list[Path]:
-    """The curves of a run that logged some, and a copy of its last sample grid."""
+    """Plot the curves of a run, if it logged any, and copy its last sample grid."""
     written = []
     if rows:
         written.append(folder / f"{run_folder.name}-curves.png")

@@ -1,4 +1,4 @@
-"""``t2igan retrieve``: how often the right image is among the first that a text finds."""
+"""``t2igan retrieve``: recall of text-to-image retrieval."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,7 +22,7 @@ console = Console()
 
 
 def run(verb: str, argv: Sequence[str]) -> None:
-    """Run the verb."""
+    """Run ``t2igan retrieve`` with the arguments that follow it."""
     call(retrieve_verb, argv, verb)
 
 
@@ -34,14 +34,14 @@ def retrieve_verb(
     narratives: str | None = None,
     records: str = "runs/steps.jsonl",
 ) -> None:
-    """Recall@1, @5 and @10 of images by captions and by narratives.
+    """Measure Recall@1, @5 and @10 of images by captions and by narratives.
 
-    tf-idf knows an image by its captions (by the others, where one of them asks), a dual encoder by its pixels.
+    tf-idf represents an image by its captions (without the querying one), a dual encoder by its pixels.
 
     Args:
         store: store of the data set.
         retriever: tfidf, the checkpoint of a DAMSM, or the folder of a CLIP.
-        subset: whose images are searched.
+        subset: split whose images are searched.
         narratives: beginning of the files <narratives>.ids.txt and .words.txt, whose image ids are COCO's; default:
             the store's own narratives, where it has any.
         records: file that the records are appended to.
@@ -76,7 +76,7 @@ def retrieve_verb(
 
 
 def _narratives(gallery: Gallery, files: str | None) -> tuple[Words, np.ndarray]:
-    """Words of narratives, and the place of the image of each."""
+    """Words of each narrative, and the index of its image."""
     if files is None:
         found = [(list(told.words), place) for place in range(len(gallery)) for told in gallery.narratives(place)]
     else:

@@ -1,4 +1,4 @@
-"""``t2igan sample``: images of captions of your own."""
+"""``t2igan sample``: generate images from your own captions."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -33,7 +33,7 @@ console = Console()
 
 
 def run(verb: str, argv: Sequence[str]) -> None:
-    """Run the verb: a pipeline generates of narratives, a checkpoint of captions."""
+    """Run ``t2igan sample``: ``--pipeline`` generates from narratives, ``--checkpoint`` from captions."""
     if any(word.partition("=")[0] == "--pipeline" for word in argv):
         call(sample_narratives, argv, verb)
         return
@@ -41,7 +41,7 @@ def run(verb: str, argv: Sequence[str]) -> None:
 
 
 def _paired(argv: Sequence[str]) -> Iterator[str]:
-    """``--interpolate A B`` as the parser wants a list to be given."""
+    """Rewrite ``--interpolate A B`` in the form in which the parser takes a list."""
     words = iter(argv)
     for word in words:
         if word != PAIR:
@@ -70,7 +70,7 @@ def sample_verb(
     weights: Literal["ema", "raw"] = "ema",
     device: str = "auto",
 ) -> None:
-    """Generate images of captions of your own; one PNG each, and a grid of all.
+    """Generate images from your own captions: one PNG per image, and a grid of all.
 
     Narratives with traces: t2igan sample --pipeline trecs-lite.yaml --narratives FILE.jsonl --out FOLDER
     (t2igan sample --pipeline --help).
@@ -79,7 +79,7 @@ def sample_verb(
         checkpoint: checkpoint of a generator, the folder of its run (then the best one that it kept, else the
             last), or a name of the zoo such as zoo:drawn-birds/ssagan (`t2igan list zoo`).
         out: folder to write to; images of another model in it are never mixed with these.
-        caption: what to show.
+        caption: caption to generate images of.
         captions: file with one caption a line; a caption given with --caption comes first.
         interpolate: two captions, --interpolate "A" "B": a row of images on the way from one to the other.
         sweep: a caption with one or two slots, such as "a bird with {red|blue} {wings|belly}", or "a bird with
@@ -128,10 +128,10 @@ def _require_one_way(texts: str | None, interpolate: list[str] | None, sweep: st
 
 
 def read_captions(caption: str | None, file: str | None) -> list[str]:
-    """The captions of both options, blank lines left out.
+    """The captions of both options, without blank lines.
 
     Raises:
-        UserError: there is none, or the file cannot be read.
+        UserError: no caption is given, or the file cannot be read.
     """
     texts = [caption] if caption else []
     if file is not None:
@@ -148,7 +148,7 @@ def read_captions(caption: str | None, file: str | None) -> list[str]:
 def _captions(
     sampler: Sampler, folder: SampleFolder, texts: list[str], n: int, seed: int, overlay: Overlay
 ) -> Image.Image:
-    """``n`` images of each caption; one row a caption, single images with their captions beneath."""
+    """``n`` images of each caption, one row per caption; single images have their captions beneath."""
     known = understand(texts, sampler.vocabulary)
     _say(unknown_words(known))
     images: list[torch.Tensor] = []

@@ -1,4 +1,4 @@
-"""The folder that ``t2igan sample`` writes to: images of one model, of one call."""
+"""The output folder of ``t2igan sample``, which holds the images of one call of one model."""
 
 import json
 import re
@@ -16,18 +16,18 @@ OURS = re.compile(r"grid\.png|c\d{3,}_s\d{2,}(_masks|_attention)?\.png")
 class SampleFolder:
     """Keeps the images of one call apart from those of others.
 
-    Images that an earlier call of the same model left are taken away once those of this one are written.
+    Images of an earlier call of the same model are deleted once those of this call are written.
 
     Args:
         path: path of the folder; made when the first file is written.
         sha256: sha256 of the model.
-        checkpoint: its path or name, for people.
+        checkpoint: path or name of the checkpoint, noted for the reader.
 
     Attributes:
-        images: how many were written.
+        images: number of images written.
 
     Raises:
-        UserError: another model's images lie there, or images of nobody knows which.
+        UserError: the folder holds images of another or an unknown model.
     """
 
     def __init__(self, path: Path, sha256: str, checkpoint: str) -> None:
@@ -43,12 +43,12 @@ class SampleFolder:
             raise UserError(f"--out: {path} holds images of {whose}; give another folder, or empty this one")
 
     def image(self, name: str) -> Path:
-        """Where to write an image."""
+        """Path of an image to write."""
         self.images += 1
         return self.file(name)
 
     def file(self, name: str) -> Path:
-        """Where to write anything else."""
+        """Path of any other file to write."""
         if not self._names:  # before the first of them: a call that is cut off leaves nothing of an unknown model
             write_whole(self.path / NAME, json.dumps(self._own).encode())
         self._names.append(name)

@@ -73,7 +73,7 @@ def _draw(
     seed: int,
     weights: Literal["ema", "raw"],
 ) -> Tensor:
-    """uint8 (n, 3, S, S)."""
+    """Generate ``n`` images of one narrative, uint8 (n, 3, S, S)."""
     where = torch.tensor([place])
     noise = torch.cat([caption_noise(where, road.random_dim, seed, draw) for draw in range(n)])
     return to_uint8(road.synthesise([composition] * n, noise, [narrative.words] * n, weights)).cpu()

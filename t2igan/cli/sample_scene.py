@@ -26,12 +26,12 @@ SHAPE = '"segments": a list of {"text": ..., "polygon": [[x, y], ...] in 0..1 or
 
 @dataclass(frozen=True)
 class SceneSegment:
-    """A part of an image and what is wanted there.
+    """A region of the image and the text that describes it.
 
     Attributes:
-        text: in free words.
-        outline: a polygon of (x, y) in shares of the image, or the file of a mask, white where it is.
-        label: its name in COCO-Stuff, for models of a closed vocabulary; empty where it is not said.
+        text: free-text description.
+        outline: a polygon of (x, y) in [0, 1], or the file of a mask image that is white inside.
+        label: class name in COCO-Stuff, for models with a closed vocabulary; may be empty.
     """
 
     text: str
@@ -39,7 +39,7 @@ class SceneSegment:
     label: str = ""
 
     def mask(self, size: int) -> np.ndarray:
-        """Bool (size, size).
+        """The mask of the segment, bool (size, size).
 
         Raises:
             UserError: the file of the mask cannot be read.
@@ -58,21 +58,21 @@ class SceneSegment:
 
 @dataclass(frozen=True)
 class DrawnScene:
-    """Segments, and captions of the whole.
+    """A user's scene: segments, and captions of the whole image.
 
     Attributes:
-        captions: each gives images of the same segments.
-        segments: where they overlap, the later one has the pixel.
+        captions: captions of the whole image; each gives images of the same segments.
+        segments: the segments; where they overlap, the later one covers the earlier.
     """
 
     captions: list[str]
     segments: list[SceneSegment]
 
     def layouts(self, size: int, rows: int) -> Layouts:
-        """The scene ``rows`` times, at a side.
+        """The layouts of a batch: the scene repeated ``rows`` times, rendered at a size.
 
         Raises:
-            UserError: nothing is left of a segment, since it is small or lies under another.
+            UserError: a segment has no pixels left, because it is too small or covered by others.
         """
         labels, instances = np.full((size, size), VOID, np.uint8), np.zeros((size, size), np.uint8)
         for number, segment in enumerate(self.segments, start=1):
@@ -87,10 +87,10 @@ class DrawnScene:
 
 
 def read_scene(path: str) -> DrawnScene:
-    """Read a scene.
+    """Read a scene from a JSON file.
 
     Raises:
-        UserError: the file is missing or not of the form; names the key.
+        UserError: the file is missing or malformed; names the key.
     """
     content = parse_json(read_text(Path(path)), path)
     if not isinstance(content, dict) or not isinstance(content.get("segments"), list) or not content["segments"]:
@@ -137,7 +137,7 @@ def _points(content: Any, where: str) -> tuple[tuple[float, float], ...]:
 def scene_sheet(
     sampler: Sampler, folder: SampleFolder, scene: DrawnScene, captions: Sequence[str], n: int, seed: int
 ) -> Image.Image:
-    """Write ``n`` images of each caption over the one scene; the sheet has the outlines over them.
+    """Generate ``n`` images of each caption for the scene; the sheet shows the outlines over them.
 
     Raises:
         UserError: the model takes no segments, or there is no caption.

@@ -1,4 +1,4 @@
-"""What one part of a GAN's YAML says for another: widths from the text encoder, sizes from the generator.
+"""Settings that one part of a GAN's YAML determines for another, such as widths and image sizes.
 
 A generator is swapped without repeating numbers. What the YAML leaves out is filled in here, before anything is
 built; what it says twice must agree; what nothing would read is refused.
@@ -20,7 +20,7 @@ MODEL, DATA = "model.init_args", "data.init_args"
 
 
 def settle_seams(config: Namespace, given: Mapping[str, Any], kind: type[AdversarialModule]) -> None:
-    """Fill in what follows from other keys.
+    """Fill in the values that follow from other keys.
 
     Args:
         config: the whole configuration, defaults included; filled in here.
@@ -77,7 +77,7 @@ def _arguments(network: Namespace, said: Mapping[str, Any]) -> tuple[Namespace, 
 
 
 def _settle(arguments: Namespace, said: Mapping[str, Any], name: str, value: int, key: str, source: str) -> None:
-    """Give an argument its value, if there is such an argument; one that was given must be equal."""
+    """Set an argument, if the class has it; a value given by the user must be equal."""
     if name not in arguments:
         return
     if name in said and said[name] != value:

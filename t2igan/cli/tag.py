@@ -1,4 +1,4 @@
-"""``t2igan tag``: the label of every word of narratives, and how well a tagger does beside plain references."""
+"""``t2igan tag``: label every word of narratives, and compare a tagger with simple baselines."""
 
 import json
 from collections import Counter
@@ -26,7 +26,7 @@ console = Console()
 
 
 def run(verb: str, argv: Sequence[str]) -> None:
-    """Run the verb."""
+    """Run ``t2igan tag`` with the arguments that follow it."""
     call(tag_verb, argv, verb)
 
 
@@ -63,11 +63,11 @@ def write_tags(path: Path, narratives: Sequence[Narrative], tagger: Tagger) -> N
 
 
 def reference_rows(data: TaggedNarratives, tagger: Tagger) -> dict[str, TaggingQuality]:
-    """Quality on the test narratives: of constant and per-word labels, of an HMM, of the tagger.
+    """Quality on the test narratives of constant labels, per-word labels, an HMM and the tagger.
 
     Args:
         data: narratives with tags.
-        tagger: what is measured; the references learn from the same training narratives.
+        tagger: tagger to measure; the baselines learn from the same training narratives.
     """
     words, tags = data.training_rows()
     size, labels = len(data.vocabulary), len(COCO_STUFF)
@@ -93,7 +93,7 @@ def reference_rows(data: TaggedNarratives, tagger: Tagger) -> dict[str, TaggingQ
 
 
 def _favourites(words: Rows, tags: Rows, size: int, otherwise: int) -> np.ndarray:
-    """int64 (size,): the most frequent label of each word, ``otherwise`` of words without one."""
+    """Most frequent label of each word id, int64 (size,); ``otherwise`` for words without labels."""
     counts = np.zeros((size, len(COCO_STUFF)), np.int64)
     np.add.at(counts, (np.concatenate(words), np.concatenate(tags)), 1)
     return np.where(counts.any(axis=1), counts.argmax(axis=1), otherwise)

@@ -1,4 +1,4 @@
-"""Stop signals outside of a training: they unwind a verb as Ctrl-C does, even where the exception is lost."""
+"""SIGTERM outside of a training: unwind the verb as Ctrl-C does, even if the exception is swallowed."""
 
 import signal
 import sys
@@ -15,12 +15,12 @@ _AGAIN = 0.1
 
 @contextmanager
 def sigterm_unwinds() -> Iterator[None]:
-    """Let SIGTERM unwind what is inside, so that what it began is put away or can be resumed.
+    """Make SIGTERM raise :class:`Stopped` within, so that the code can clean up or leave a resumable state.
 
-    A handler's exception is raised wherever the process happens to be: within a destructor, or an import of a
-    package that catches everything, it is lost, one time in a hundred while torch is imported. It is raised again
-    until it unwinds; what it unwinds is not disturbed by it, nor by another SIGTERM. During a training
-    :class:`~t2igan.callbacks.stopping.StopSignals` has both signals.
+    The exception is raised wherever the process happens to be. In a destructor, or in the import of a package that
+    catches everything, it is lost: about one time in a hundred while torch is imported. So it is raised again until
+    the stack unwinds; the unwinding itself is not interrupted, nor by another SIGTERM. During a training
+    :class:`~t2igan.callbacks.stopping.StopSignals` handles both signals.
 
     Raises:
         Stopped: SIGTERM came.
@@ -48,7 +48,7 @@ def _stop(number: int, frame: FrameType | None) -> None:
 
 
 def _unwinds() -> bool:
-    """Whether what the main thread does now, it does because it was stopped."""
+    """Whether the main thread is currently handling the Stopped exception."""
     error = sys.exc_info()[1]
     while error is not None and not isinstance(error, Stopped):
         error = error.__context__

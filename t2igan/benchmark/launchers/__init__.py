@@ -18,7 +18,7 @@ KINDS = {
 
 
 def make_launcher(settings: Mapping[str, Any], folder: Path) -> Launcher:
-    """The launcher that a plan asks for.
+    """Build the launcher that a plan names.
 
     Args:
         settings: ``kind`` and that launcher's options.

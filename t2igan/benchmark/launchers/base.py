@@ -1,4 +1,4 @@
-"""What a launcher is, and the command that every launcher runs in the end."""
+"""Base class of the launchers, and the command that each of them runs."""
 
 import os
 import signal
@@ -18,59 +18,59 @@ POLL_SECONDS = 0.2
 
 
 class Handle(ABC):
-    """A step on its way.
+    """A step that was submitted and has not been collected yet.
 
     Attributes:
-        token: under which a later call of the plan finds it again, None if it ends with this call.
+        token: identifies the step to a later call of the plan; None if the step ends with this process.
     """
 
     token: str | None = None
 
     @abstractmethod
     def poll(self) -> int | None:
-        """Its exit code, None while it is on its way."""
+        """The exit code of the step, or None while it is queued or running."""
 
     def ask(self) -> None:
-        """Ask it to stop without waiting, where that can be; :meth:`stop` follows."""
+        """Request the step to stop without waiting for it, where possible; :meth:`stop` is called afterwards."""
         return
 
     @abstractmethod
     def stop(self) -> None:
-        """Interrupt it, and wait until it has left a state that can be resumed."""
+        """Interrupt the step and wait until it has saved a state from which it can be resumed."""
 
 
 class Launcher(ABC):
-    """Hands steps out.
+    """Base class of launchers, which submit the steps of a plan.
 
     Attributes:
-        slots: how many steps may be on their way at a time.
+        slots: number of steps that may be submitted at the same time.
     """
 
     slots: int
 
     @abstractmethod
     def start(self, step: Step, log: Path) -> Handle:
-        """Hand a step out; what it prints goes to ``log``."""
+        """Submit a step whose output is written to ``log``."""
 
     def attach(self, token: str) -> Handle | None:
-        """A step that an earlier call handed out, None where that cannot be."""
+        """Find a step that an earlier call submitted; None if the launcher cannot."""
         return None
 
     def close(self) -> str:
-        """Give back what is held; returns what a user should know of steps that go on by themselves."""
+        """Release the launcher's resources and return a message about steps that keep running, empty if none do."""
         return ""
 
 
 @dataclass(frozen=True)
 class Command:
-    """A t2igan command line that runs anywhere the same files are seen.
+    """A t2igan command line, picklable, that can run on any node which shares the file system.
 
     Attributes:
-        words: after ``t2igan``.
-        log: absolute path.
-        folder: where it runs.
-        environment: variables beside those of the machine it runs on.
-        hidden: beginnings of names of variables that it must not see.
+        words: the arguments that follow ``t2igan``.
+        log: absolute path of the log file.
+        folder: working directory of the command.
+        environment: environment variables to set in addition to those of the machine it runs on.
+        hidden: prefixes of environment variables to remove.
     """
 
     words: Sequence[str]
@@ -80,7 +80,7 @@ class Command:
     hidden: tuple[str, ...] = ()
 
     def start(self) -> subprocess.Popen:
-        """Start it as a child that ends with this process."""
+        """Start the command as a child process that ends with this one."""
         inherited = {key: value for key, value in os.environ.items() if not key.startswith(self.hidden or ("\0",))}
         variables = {"COLUMNS": "120"} | inherited | dict(self.environment) | {PARENT: str(os.getpid())}
         # Appended to: a job that is queued again writes into the log that it began.
@@ -96,12 +96,12 @@ class Command:
             )
 
     def __call__(self) -> int:
-        """Run it to its end; an interrupt is handed on to it."""
+        """Run the command to its end and return its exit code; an interrupt is forwarded to it."""
         return wait_for(self.start())
 
 
 def wait_for(process: subprocess.Popen) -> int:
-    """Wait for a command's end and give its exit code; an interrupt is handed on to it."""
+    """Wait for a command and return its exit code; an interrupt is forwarded to the command."""
     try:
         # Ray's interrupt does not end a wait for a process, only a look at it.
         while process.poll() is None:

@@ -1,4 +1,4 @@
-"""Steps as processes of this machine, with a GPU each where there are some."""
+"""Launcher that runs steps as processes of this machine, each with one GPU if there are any."""
 
 import os
 import signal
@@ -13,7 +13,7 @@ from t2igan.errors import UserError
 
 
 class LocalLauncher(Launcher):
-    """Several steps at a time, each with its share of the cores.
+    """Runs several steps at a time, each with an equal share of the cores.
 
     Args:
         folder: folder of the plan.
@@ -29,7 +29,7 @@ class LocalLauncher(Launcher):
         self._busy: list[LocalHandle] = []
 
     def start(self, step: Step, log: Path) -> "LocalHandle":
-        """Start a process."""
+        """Start a step as a process, on the GPU with the fewest steps."""
         self._busy = [handle for handle in self._busy if handle.poll() is None]
         variables = child_variables(self.slots) | step.environment
         gpu = self._least_used() if step.needs_device and self.gpus else None
@@ -45,11 +45,11 @@ class LocalLauncher(Launcher):
 
 
 class LocalHandle(Handle):
-    """A process.
+    """A step that runs as a child process.
 
     Args:
-        process: started.
-        gpu: that it was given.
+        process: the child process, already started.
+        gpu: number of the GPU that the process sees, None without GPUs.
     """
 
     def __init__(self, process: subprocess.Popen, gpu: str | None) -> None:
@@ -57,17 +57,17 @@ class LocalHandle(Handle):
         self._asked = False
 
     def poll(self) -> int | None:
-        """Its exit code."""
+        """The exit code of the process, or None while it runs."""
         return self.process.poll()
 
     def ask(self) -> None:
-        """Interrupt it as Ctrl-C would; once, because twice means without a checkpoint."""
+        """Send SIGINT, at most once: a second one would make the training end without a checkpoint."""
         if not self._asked:
             self._asked = True
             self.process.send_signal(signal.SIGINT)
 
     def stop(self) -> None:
-        """Interrupt it, and wait for its end."""
+        """Send SIGINT and wait for the process to end."""
         self.ask()
         self.process.wait()
 

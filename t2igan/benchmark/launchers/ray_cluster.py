@@ -1,4 +1,4 @@
-"""Steps as tasks of a Ray cluster."""
+"""Launcher that runs steps as tasks of a Ray cluster."""
 
 import logging
 import os
@@ -21,7 +21,7 @@ CONNECT_SECONDS = 10.0
 
 
 class RayLauncher(Launcher):
-    """Hands all steps that can start to Ray, which queues them for free cores and GPUs.
+    """Submits all steps that can start to Ray, which queues them for free cores and GPUs.
 
     The nodes must see this folder under the same path and have t2igan installed.
 
@@ -67,7 +67,7 @@ class RayLauncher(Launcher):
         self._run = ray.remote(max_retries=0)(_run)
 
     def start(self, step: Step, log: Path) -> "RayHandle":
-        """Submit a task."""
+        """Submit a step as a Ray task."""
         # The cores are those of the node that it will run on: as many as Ray was asked for.
         threads = {THREADS: GIVEN_THREADS or str(max(1, int(self.cpus)))}
         variables = threads | SLEEP_WHILE_WAITING | step.environment
@@ -76,17 +76,17 @@ class RayLauncher(Launcher):
         return RayHandle(self.ray, self._run.options(num_cpus=self.cpus, num_gpus=gpus).remote(command))
 
     def close(self) -> str:
-        """Leave the cluster."""
+        """Disconnect from the cluster."""
         self.ray.shutdown()
         return ""
 
 
 @contextmanager
 def _sigterm_waits() -> Iterator[None]:
-    """Hold SIGTERM back during calls of Ray; the handler that was there before has it afterwards.
+    """Block SIGTERM during calls of Ray and restore the previous handler afterwards.
 
-    ``ray.init`` puts a handler of its own in that one's place, which ends this process before its trainings have
-    saved; and what a handler raises amid a call of Ray is lost in its C code, or aborts the process.
+    ``ray.init`` installs its own handler, which ends this process before its trainings have
+    saved; and an exception that a handler raises within a call of Ray is lost in its C code, or aborts the process.
     """
     if threading.current_thread() is not threading.main_thread():
         yield  # only the main thread hears signals, and may say who handles them
@@ -102,10 +102,10 @@ def _sigterm_waits() -> Iterator[None]:
 
 
 def _expect_someone(address: str | None) -> None:
-    """Ray itself waits for minutes, and then ends the process.
+    """Check that the cluster answers, because Ray itself waits for minutes and then ends the process.
 
     Raises:
-        OSError: nobody answers at a host and port.
+        OSError: nothing listens at the host and port.
     """
     host, _, port = (address or "").rpartition(":")
     if host and port.isdigit() and "//" not in host:
@@ -119,24 +119,24 @@ def _run(command: Command) -> int:
 
 
 class RayHandle(Handle):
-    """A task.
+    """A step that runs as a Ray task.
 
     Args:
-        ray: the package.
-        task: reference of its result.
+        ray: the imported ``ray`` package.
+        task: Ray's object reference to the exit code of the task.
     """
 
     def __init__(self, ray: Any, task: Any) -> None:
         self.ray, self.task = ray, task
 
     def poll(self) -> int | None:
-        """Its exit code; 1 where its node was lost."""
+        """The exit code of the task, None while it runs; 1 if its node was lost."""
         with _sigterm_waits():
             done, _ = self.ray.wait([self.task], timeout=0)
             return self._result() if done else None
 
     def stop(self) -> None:
-        """Cancel it, which interrupts it as Ctrl-C would."""
+        """Cancel the task, which raises KeyboardInterrupt in it."""
         with _sigterm_waits():
             self.ray.cancel(self.task, force=False)
             self._result()

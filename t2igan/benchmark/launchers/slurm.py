@@ -1,4 +1,4 @@
-"""Steps as SLURM jobs, through submitit."""
+"""Launcher that submits steps as SLURM jobs, through submitit."""
 
 import subprocess
 import time
@@ -19,14 +19,15 @@ GONE = "Invalid job id"  # what squeue says of a job that it no longer knows
 
 
 class SlurmLauncher(Launcher):
-    """Submits all steps that can start; they outlive this command, which finds them again.
+    """Submits all steps that can start; the jobs outlive this command, and a later call finds them again.
 
     The nodes must see this folder and this Python environment under the same paths.
 
     Args:
         folder: folder of the plan.
         partition: partition of the cluster; None takes its default.
-        minutes: limit of a job; one that meets it is queued again and goes on from its last checkpoint.
+        minutes: time limit of a job in minutes; a job that reaches it is requeued and continues from its last
+            checkpoint.
         cpus: cores a step.
         gpus: GPUs of a step that trains or scores.
         memory_gb: memory of a step; None takes the cluster's default.
@@ -66,7 +67,7 @@ class SlurmLauncher(Launcher):
         self._going: list[SlurmHandle] = []
 
     def start(self, step: Step, log: Path) -> "SlurmHandle":
-        """Submit a job.
+        """Submit a step as a SLURM job.
 
         Raises:
             UserError: sbatch refused it, or reached no controller.
@@ -86,7 +87,7 @@ class SlurmLauncher(Launcher):
             raise UserError(f"launcher: SLURM takes no job: {' '.join(str(error).split())}") from error
 
     def attach(self, token: str) -> "SlurmHandle":
-        """The job of an earlier call."""
+        """The job that an earlier call submitted under this token."""
         return self._keep(self.submitit.SlurmJob(folder=self.folder, job_id=token))
 
     def _keep(self, job: Any) -> "SlurmHandle":
@@ -95,7 +96,7 @@ class SlurmLauncher(Launcher):
         return handle
 
     def close(self) -> str:
-        """Jobs go on in the queue."""
+        """Leave the jobs in the queue and return a message that says how to end them, empty if there are none."""
         left = [handle.number for handle in self._going if handle.poll() is None]
         if not left:
             return ""
@@ -104,7 +105,7 @@ class SlurmLauncher(Launcher):
 
 
 class _Job:
-    """A command that is queued again when it meets its time limit."""
+    """A command that is requeued when it reaches its time limit."""
 
     def __init__(self, command: Command) -> None:
         self.command = command
@@ -115,7 +116,7 @@ class _Job:
         return wait_for(self.process)
 
     def checkpoint(self) -> Any:
-        """Asked for by submitit shortly before the limit; every step of a plan goes on where it stopped."""
+        """Requeue the same command, which continues where it stopped (called by submitit before the limit)."""
         from submitit.helpers import DelayedSubmission
 
         if self.process is not None and self.process.poll() is None:
@@ -125,16 +126,16 @@ class _Job:
 
 
 class SlurmHandle(Handle):
-    """A job.
+    """A step that runs as a SLURM job.
 
-    A job that is cancelled leaves no result: it is given up once the queue does not know it (twice, because files
-    may arrive later than news). One that failed may be queued again by the cluster (``scontrol requeue``, another
-    job that comes first, a node that goes down), and is given up once the queue does not know it either: else a
-    second job would be sent after it. The queue itself is asked: not every cluster keeps the accounts that
-    submitit reads.
+    A cancelled job leaves no result: it counts as failed once the queue does not list it (twice, because files
+    may arrive later than the queue's answer). A job that failed may be requeued by the cluster (``scontrol
+    requeue``, preemption, a node that goes down), so it too counts as failed only once the queue does not list it;
+    otherwise a second job would be submitted beside it. The queue itself is asked because not every cluster keeps
+    the accounting database that submitit reads.
 
     Args:
-        job: submitit's.
+        job: the job as submitit represents it.
     """
 
     def __init__(self, job: Any) -> None:
@@ -143,7 +144,7 @@ class SlurmHandle(Handle):
         self._asked, self._absent = time.monotonic(), 0
 
     def poll(self) -> int | None:
-        """Its exit code; 1 where it ended without one (cancelled, node lost)."""
+        """The exit code of the job, None while it is queued or runs; 1 if it ended without one, e.g. cancelled."""
         code = self._result()
         if code == 0:
             return 0
@@ -154,7 +155,7 @@ class SlurmHandle(Handle):
         return (code or 1) if self._absent > needed else None
 
     def _result(self) -> int | None:
-        """What the job has left; a job that is queued again leaves its own in place of that."""
+        """The job's result file; a requeued job replaces it."""
         if not self.job.paths.result_pickle.exists():
             return None
         failure = self.job.exception()
@@ -167,4 +168,4 @@ class SlurmHandle(Handle):
         return GONE in asked.stderr if asked.returncode else not asked.stdout.strip()
 
     def stop(self) -> None:
-        """Leave it: a job does not need this command."""
+        """Do nothing: the job continues without this command."""
