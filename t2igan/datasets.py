@@ -1,4 +1,4 @@
-"""Data sets from Python: ``t2igan.datasets.prepare`` writes a store, ``t2igan.datasets.open_store`` reads one."""
+"""Python interface of data sets: ``t2igan.datasets.prepare`` writes a store, ``open_store`` reads one."""
 
 from pathlib import Path
 from typing import Any

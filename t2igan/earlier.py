@@ -1,4 +1,4 @@
-"""What earlier versions called otherwise: in checkpoints, in the configuration of a run, on the command line."""
+"""Renamed things of earlier versions, in checkpoints, configurations and on the command line."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ HOME, WRITTEN = "t2igan.networks.", "t2igan.models."
 
 
 def rename_checkpoint(checkpoint: dict[str, Any]) -> None:
-    """Give a checkpoint of an earlier version today's names, in place; one of today stays as it is."""
+    """Update the names in a checkpoint of an earlier version, in place."""
     own = checkpoint["t2igan"]
     if CONFIG in own:
         own["config"] = own.pop(CONFIG)
@@ -24,7 +24,7 @@ def rename_checkpoint(checkpoint: dict[str, Any]) -> None:
 
 
 def renamed(config: Any) -> Any:
-    """A configuration with today's names of arguments, and class paths as they are :func:`written`."""
+    """A configuration with current argument names, and class paths in their :func:`written` form."""
     if isinstance(config, list):
         return [renamed(item) for item in config]
     if isinstance(config, dict):
@@ -33,5 +33,5 @@ def renamed(config: Any) -> Any:
 
 
 def written(class_path: str) -> str:
-    """The class path under which checkpoints, digests, records and identities hold a class."""
+    """The class path that checkpoints, digests, records and identities store for a class."""
     return f"{WRITTEN}{class_path.removeprefix(HOME)}" if class_path.startswith(HOME) else class_path

@@ -1,26 +1,26 @@
-"""The exceptions that speak to the user."""
+"""Exceptions whose message is shown to the user."""
 
 import signal
 
 
 class UserError(Exception):
-    """A mistake that the user can mend: one line that names the file or key at fault and the remedy.
+    """A user's mistake: a one-line message that names the file or key at fault and the remedy.
 
     The command prints the message without a traceback (``--debug`` shows it) and exits with code 2.
     """
 
 
 class Stopped(BaseException):
-    """A signal asked this process to end. The command prints one line and exits with :attr:`code`.
+    """A stop signal was received. The command prints one line and exits with :attr:`code`.
 
-    Not an :class:`Exception`, so that nothing which goes on after errors goes on after this.
+    Not an :class:`Exception`, so that code which continues after errors does not catch it.
 
     Args:
-        number: number of the signal.
+        number: signal number.
 
     Attributes:
         code: 130 after Ctrl-C, as shells have it; 143 after SIGTERM and after the warnings of batch systems.
-        left: in words, what is left behind.
+        left: description of the state that is left behind.
     """
 
     def __init__(self, number: int) -> None:

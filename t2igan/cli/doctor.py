@@ -46,7 +46,7 @@ class Finding:
 
     Attributes:
         name: name of the file or package.
-        state: ok, missing or damaged.
+        state: whether it is present, missing or damaged.
         where: path where it is, or where it is expected.
         size: size of the file in bytes, or None.
         check: result of the check of its content.

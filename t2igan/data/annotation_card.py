@@ -1,4 +1,4 @@
-"""What a store's card says of layouts and narratives."""
+"""Statistics of a store's layouts and narratives, shown on its card."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -17,12 +17,12 @@ Spread = tuple[int, float, int]
 
 @dataclass(frozen=True)
 class LayoutCard:
-    """The layouts of a split.
+    """Statistics of the layouts of a split.
 
     Attributes:
-        images: those with a layout.
-        segments: segments of all of them.
-        segments_per_image: least, mean and most.
+        images: number of images with a layout.
+        segments: number of segments in all layouts.
+        segments_per_image: minimum, mean and maximum.
         looked_at: layouts whose pixels were counted, spread evenly over all.
         void: share of their pixels without a label.
         classes: share of their labelled pixels by class, the largest first.
@@ -38,17 +38,17 @@ class LayoutCard:
 
 @dataclass(frozen=True)
 class NarrativeCard:
-    """The narratives of a split.
+    """Statistics of the narratives of a split.
 
     Attributes:
-        narratives: in all.
-        images: those with a narrative.
+        narratives: number of narratives.
+        images: number of images with a narrative.
         looked_at: narratives that were read, spread evenly over all.
-        words: least, mean and most of a narrative.
+        words: minimum, mean and maximum number of words of a narrative.
         timed: share of the narratives whose words have times.
         traced: share of the narratives with a trace.
-        points: least, mean and most of a trace.
-        annotators: different ones.
+        points: minimum, mean and maximum number of points of a trace.
+        annotators: number of different annotators.
     """
 
     narratives: int
@@ -62,17 +62,17 @@ class NarrativeCard:
 
 
 def spread_evenly(items: int, count: int) -> list[int]:
-    """At most ``count`` of the numbers below ``items``, evenly over them."""
+    """At most ``count`` evenly spaced indices below ``items``."""
     return np.linspace(0, items - 1, min(count, items)).round().astype(int).tolist()
 
 
 def spread(counts: np.ndarray) -> Spread:
-    """Least, mean and most; zeros of nothing."""
+    """Minimum, mean and maximum of the values; zeros if there are none."""
     return (int(counts.min()), float(counts.mean()), int(counts.max())) if len(counts) else (0, 0.0, 0)
 
 
 def describe_layouts(split: ImageSplit) -> LayoutCard | None:
-    """Count what the layouts of a split hold; None where there is none."""
+    """Compute the statistics of a split's layouts; None if it has none."""
     held = np.flatnonzero(split.holding("layouts"))
     if not len(held):
         return None
@@ -94,7 +94,7 @@ def describe_layouts(split: ImageSplit) -> LayoutCard | None:
 
 
 def describe_narratives(split: ImageSplit) -> NarrativeCard | None:
-    """Count what the narratives of a split hold; None where there is none."""
+    """Compute the statistics of a split's narratives; None if it has none."""
     per_image = np.array([len(split.narratives_of(image)) for image in range(len(split))])
     count = int(per_image.sum())
     if not count:
@@ -116,7 +116,7 @@ def describe_narratives(split: ImageSplit) -> NarrativeCard | None:
 def annotation_lines(
     name: str, images: int, layouts: LayoutCard | None, narratives: NarrativeCard | None
 ) -> list[str]:
-    """Both cards in a line each; none of what is not there.
+    """One line for each of both cards, without lines for missing annotations.
 
     Args:
         name: name of the split.

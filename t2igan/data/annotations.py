@@ -1,4 +1,4 @@
-"""Layouts, texts of segments and narratives of a split's images, as a store holds them."""
+"""Layouts, segment texts and narratives of a split's images, read from a store."""
 
 from collections.abc import Callable
 from itertools import pairwise
@@ -15,17 +15,18 @@ from t2igan.layout.narratives import Narrative
 
 
 class Annotations:
-    """What is known of the images of a split beside their captions. Read on demand.
+    """Layouts, segment texts and narratives of a split, read on demand.
 
     Args:
         path: path of the store.
-        part: the data sets of the split (:mod:`t2igan.data.store`).
-        starts: where each of ``layouts`` and ``narratives`` begins in the file.
-        key: gives the name of an image.
+        part: HDF5 data sets of the split (:mod:`t2igan.data.store`), by name.
+        starts: byte offset of ``layouts`` and of ``narratives`` in the file.
+        key: returns the key of an image, for error messages.
 
     Attributes:
-        layouts: records of packed layouts, one an image, empty where it has none; None where the store has none.
-        narratives: records of packed narratives; None where the store has none.
+        layouts: records of packed layouts, one for each image, empty for images without one; None if the store has
+            none.
+        narratives: records of packed narratives; None if the store has none.
     """
 
     def __init__(self, path: Path, part: Content, starts: dict[str, int | None], key: Callable[[int], str]) -> None:
@@ -47,7 +48,7 @@ class Annotations:
         """Which images have a layout, segments or narratives, bool (N,).
 
         Args:
-            what: ``"layouts"``, ``"segments"`` or ``"narratives"``; of anything else no image has any.
+            what: ``"layouts"``, ``"segments"`` or ``"narratives"``; any other value gives False for every image.
         """
         if what == "layouts" and self.layouts:
             return self.layouts.sizes > 0
@@ -58,10 +59,10 @@ class Annotations:
         return np.zeros(self._images, bool)
 
     def layout(self, image: int, shape: tuple[int, int]) -> Layout:
-        """The layout of an image of this (height, width).
+        """Read the layout of an image, whose maps have this (height, width).
 
         Raises:
-            UserError: it has none, or the file is damaged.
+            UserError: the image has none, or the file is damaged.
         """
         if self.layouts is None or not self.layouts.size(image):
             raise UserError(f"{self._path}: no layout of {self._key(image)}; {AGAIN} with its label maps")
@@ -72,7 +73,7 @@ class Annotations:
             raise UserError(f"{self._path}: damaged, {problem}; {AGAIN}") from error
 
     def segment_texts(self, image: int) -> tuple[str, ...]:
-        """What each segment of an image is, in free words; the first is of segment 1."""
+        """Free-text descriptions of an image's segments; the first is that of segment 1."""
         if self.layouts is None:
             return ()
         first, last = int(self._segments[image]), int(self._segments[image + 1])
@@ -80,16 +81,16 @@ class Annotations:
         return tuple(self._texts[a:b].tobytes().decode() for a, b in pairwise(edges))
 
     def narratives_of(self, image: int) -> range:
-        """The numbers of an image's narratives."""
+        """Indices of an image's narratives within the split."""
         if self.narratives is None:
             return range(0)
         return range(int(self._of_images[image]), int(self._of_images[image + 1]))
 
     def narrative(self, number: int) -> Narrative:
-        """A narrative.
+        """Read a narrative by its index within the split.
 
         Raises:
-            UserError: there is none of this number, or the file is damaged.
+            UserError: the index does not exist, or the file is damaged.
         """
         if self.narratives is None:
             raise UserError(f"{self._path}: no narratives; {AGAIN} with them")
@@ -99,11 +100,11 @@ class Annotations:
             raise UserError(f"{self._path}: damaged, narrative {number} is none ({error}); {AGAIN}") from error
 
     def narrative_tokens(self, number: int) -> np.ndarray:
-        """int64 (words,): word ids of a narrative's caption."""
+        """Word ids of a narrative's caption, int64 (words,)."""
         return self._tokens[self._token_offsets[number] : self._token_offsets[number + 1]].astype(np.int64)
 
     def close(self) -> None:
-        """Let go of the file; the next read opens it again."""
+        """Close the file; the next read opens it again."""
         for records in (self.layouts, self.narratives):
             if records is not None:
                 records.close()

@@ -1,7 +1,7 @@
-"""Random crop, flip and size of a whole batch at once, on whichever device it lies.
+"""Random crop, flip and resize of a whole batch at once, on the device of the batch.
 
-What is random is drawn where the batch is put together, as a pure function of seed, epoch and image; here it is
-applied. The lower levels of a pyramid are :func:`t2igan.nn.images.resize` of the window, as PIL resizes it.
+Random choices are made by the data set, as a pure function of seed, epoch and image; here they are applied. The
+lower levels of a pyramid are :func:`t2igan.nn.images.resize` of the window, as PIL resizes it.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from t2igan.errors import UserError
 
 @dataclass
 class Windows:
-    """Square windows in images of any sizes, not yet cut out.
+    """Square windows within images of different sizes, not yet cropped.
 
     Attributes:
         pixels: uint8 (P, 3), RGB, all images one after another, row by row.
@@ -33,7 +33,7 @@ class Windows:
     size: int
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> "Windows":
-        """The same with its tensors on ``device``."""
+        """Move the tensors to ``device``."""
         return replace(
             self,
             pixels=self.pixels.to(device, non_blocking=non_blocking),
@@ -43,15 +43,15 @@ class Windows:
         )
 
     def pin_memory(self) -> "Windows":
-        """The same with its pixels in page-locked memory."""
+        """Copy the pixels to page-locked memory."""
         return replace(self, pixels=self.pixels.pin_memory())
 
     def cut(self) -> Tensor:
-        """uint8 (B, 3, size, size): the windows, mirrored where they are to be."""
+        """Crop and mirror the windows: uint8 (B, 3, size, size)."""
         return self.copied() if self.pixels.device.type == "cpu" else self.gathered()
 
     def gathered(self) -> Tensor:
-        """:meth:`cut` by one indexing of all pixels, as suits a GPU."""
+        """:meth:`cut` by a single index operation over all pixels, fast on a GPU."""
         # Half the memory of int64, and enough for two thousand million pixels.
         kind = torch.int32 if len(self.pixels) < 2**31 else torch.int64
         steps = torch.arange(self.size, device=self.pixels.device, dtype=kind)
@@ -62,7 +62,7 @@ class Windows:
         return windows.permute(0, 3, 1, 2).contiguous()
 
     def copied(self) -> Tensor:
-        """:meth:`cut` window by window: on a CPU five times as fast, and without an index in memory."""
+        """:meth:`cut` window by window, five times faster on a CPU and without an index tensor."""
         images = self.pixels.new_empty(len(self.starts), self.size, self.size, 3)
         places = zip(images, self.starts.tolist(), self.widths.tolist(), self.mirrored.tolist())
         for image, start, width, mirrored in places:
@@ -73,10 +73,10 @@ class Windows:
 
 @dataclass
 class EncodedWindows:
-    """Square windows in JPEG files that the device is to decode.
+    """Square windows within JPEG files that are decoded on the device.
 
     Attributes:
-        files: uint8 (bytes,), one after another; they stay in the CPU's memory, from which every decoder reads.
+        files: uint8 (bytes,), concatenated files, always in host memory, from which every decoder reads.
         lengths: int64 (B,), bytes of each file.
         corners: int64 (B, 2), top and left of each window.
         mirrored: bool (B,), windows to be turned left to right.
@@ -90,7 +90,7 @@ class EncodedWindows:
     size: int
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> Windows:
-        """The images, decoded on ``device``.
+        """Decode the images on ``device``.
 
         Raises:
             UserError: the device cannot decode them.
@@ -103,7 +103,7 @@ class EncodedWindows:
         return windows_of(images, self.corners, self.mirrored, self.size).to(device, non_blocking)
 
     def pin_memory(self) -> "EncodedWindows":
-        """Itself: decoders read ordinary memory."""
+        """Return self: decoders read pageable memory."""
         return self
 
 

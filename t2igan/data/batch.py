@@ -14,18 +14,18 @@ ON_THE_HOST = ("lengths", "caption_ids")
 
 @dataclass
 class CaptionedImages:
-    """Images with one caption each, and with layouts and narratives where these were asked for.
+    """Images with one caption each, and with layouts and narratives if requested.
 
     Attributes:
         images: uint8 (B, 3, H, W), RGB.
         captions: int64 (B, T), word ids; 0 = padding, T = the longest caption of the batch.
-        lengths: int64 (B,), words per caption, at least 1; on the host always, where recurrent layers want them.
+        lengths: int64 (B,), words per caption, at least 1; always in host memory, as recurrent layers require.
         class_ids: int64 (B,); pairs of equal class are not negatives of each other.
         keys: the data set's names of the images, e.g. ``002.Laysan_Albatross/Laysan_Albatross_0002_1027``.
-        caption_ids: int64 (B,), index of the caption within its split, which evaluation noise is tied to; on the
-            host, too.
-        layouts: layouts of the same H, W, crop and flip as ``images``; None where nobody asked.
-        narratives: one of each image, their traces cropped and flipped as the image; None where nobody asked.
+        caption_ids: int64 (B,), index of the caption within its split, which seeds the evaluation noise; always in
+            host memory.
+        layouts: layouts of the same H, W, crop and flip as ``images``; None if not requested.
+        narratives: one narrative per image, its traces cropped and flipped like the image; None if not requested.
     """
 
     images: Tensor
@@ -47,11 +47,11 @@ class CaptionedImages:
         return replace(self, **tensors, layouts=layouts)
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> "CaptionedImages":
-        """The same batch on ``device``, but for what stays on the host."""
+        """Move the batch to ``device``, except for the parts that stay in host memory."""
         return self._map_tensors(lambda tensor: tensor.to(device, non_blocking=non_blocking))
 
     def pin_memory(self) -> "CaptionedImages":
-        """The same batch in page-locked memory (called by the data loader)."""
+        """Copy the batch to page-locked memory (called by the data loader)."""
         return self._map_tensors(Tensor.pin_memory)
 
     def select(self, index: Tensor) -> "CaptionedImages":

@@ -1,4 +1,4 @@
-"""The card of a store: what is in it, for a person to look at before anything is trained on it."""
+"""The card of a store: statistics and a contact sheet, to inspect before training on it."""
 
 import json
 from collections.abc import Sequence
@@ -32,19 +32,19 @@ _LONGEST_BAR, _MOST_BARS = 40, 30
 
 @dataclass(frozen=True)
 class SplitCard:
-    """One split of a store.
+    """Statistics of one split of a store.
 
     Attributes:
-        images: in all.
-        captions: in all.
-        classes: those with an image.
-        captions_per_image: least, mean and most.
-        words_per_caption: least, mean and most.
+        images: number of images.
+        captions: number of captions.
+        classes: number of classes with at least one image.
+        captions_per_image: minimum, mean and maximum.
+        words_per_caption: minimum, mean and maximum.
         lengths: how many captions have 1, 2, 3, ... words.
-        longer: by word limit, the share of the captions that is longer, so that words are drawn from it.
-        words: different words.
-        layouts: None where there is none.
-        narratives: None where there is none.
+        longer: by word limit, the share of captions above it, which are sub-sampled.
+        words: number of different words.
+        layouts: statistics of the layouts, None if there are none.
+        narratives: statistics of the narratives, None if there are none.
     """
 
     images: int
@@ -61,14 +61,14 @@ class SplitCard:
 
 @dataclass(frozen=True)
 class RawSizes:
-    """The short sides of raw images, or of what is cut out of them around a box.
+    """Short sides of the raw images, or of their crops around a box.
 
     Attributes:
-        looked_at: images, spread evenly over all.
-        least: pixels.
-        median: pixels.
-        most: pixels.
-        enlarged: the share with a short side below the store's, which are enlarged.
+        looked_at: number of images whose size was read, spread evenly over all.
+        least: smallest short side in pixels.
+        median: median short side in pixels.
+        most: largest short side in pixels.
+        enlarged: share of the images with a short side below the store's, which are enlarged.
     """
 
     looked_at: int
@@ -80,21 +80,21 @@ class RawSizes:
 
 @dataclass(frozen=True)
 class Card:
-    """What a store holds.
+    """Statistics of a whole store.
 
     Attributes:
-        store: its file's name.
+        store: file name of the store.
         name: name of the data set.
-        fingerprint: fingerprint of the content.
+        fingerprint: sha256 (hex) of the store's content.
         split_scheme: how train and test are told apart.
-        image_size: training resolution.
-        short_side: side of the stored images.
+        image_size: training resolution S in pixels.
+        short_side: shorter side of the stored images in pixels.
         encoding: ``"raw"`` or ``"jpeg"``.
         bytes: bytes of the file.
-        vocabulary: different words of both splits.
-        splits: by name.
-        only_in_test: words that no training caption has, so that their embedding is never trained.
-        reduced: captions with a letter that the tokeniser drops, e.g. an accented one.
+        vocabulary: number of different words in both splits.
+        splits: statistics by split name.
+        only_in_test: number of words without a training caption, whose embedding is never trained.
+        reduced: number of captions with a letter that the tokeniser drops, e.g. an accented one.
         raw_sizes: None if the raw images were not looked at.
         left_out: one line for everything that was missing or unusable.
     """
@@ -116,11 +116,11 @@ class Card:
 
 
 def describe(store: Store, raw: Sequence[RawImage] = (), left_out: Sequence[str] = ()) -> Card:
-    """Count what is in a store.
+    """Compute the statistics of a store.
 
     Args:
-        store: the store.
-        raw: the raw images that are in it; their sizes are read.
+        store: an open store.
+        raw: the raw images that the store was made from, whose sizes are read.
         left_out: one line for everything that was missing or unusable.
     """
     splits = {name: store.split(name) for name in SPLITS}
@@ -147,7 +147,7 @@ def describe(store: Store, raw: Sequence[RawImage] = (), left_out: Sequence[str]
 
 
 def card_folder(store: Path) -> Path:
-    """Where the card of a store lies: ``birds-64.h5`` has ``birds-64.card``."""
+    """Folder of the card of a store: ``birds-64.card`` for ``birds-64.h5``."""
     return store.with_name(f"{store.stem}.card")
 
 
@@ -155,9 +155,9 @@ def write_card(card: Card, folder: Path, sheet: Image.Image) -> None:
     """Write a card's files; ``card.json`` comes last, so a folder that has it is complete.
 
     Args:
-        card: what :func:`describe` counted.
-        folder: made if it is not there; an older card in it is replaced.
-        sheet: the contact sheet.
+        card: statistics from :func:`describe`.
+        folder: folder of the card, created if needed; an older card in it is replaced.
+        sheet: contact sheet with example images.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for name in (CARD, LEFT_OUT):
@@ -220,7 +220,7 @@ def as_markdown(card: Card) -> str:
 
 
 def _count_words(split: StoreSplit) -> tuple[np.ndarray, set[int]]:
-    """The number of words of every caption, and the ids of all words."""
+    """Number of words of each caption, and the ids of all words."""
     lengths, words = np.zeros(split.n_captions, np.int64), set()
     for caption in range(split.n_captions):
         ids = split.caption_tokens(caption)
@@ -246,12 +246,12 @@ def _split_card(split: StoreSplit, lengths: np.ndarray, words: int) -> SplitCard
 
 
 def _is_reduced(text: str) -> bool:
-    """Whether the tokeniser drops letters of a caption."""
+    """Whether the tokeniser drops a letter of the caption."""
     return not text.isascii() and any(letter.isalnum() and not letter.isascii() for letter in text)
 
 
 def _raw_sizes(raw: Sequence[RawImage], store: Store) -> RawSizes | None:
-    """Read from the files' heads, of at most two thousand of them."""
+    """Statistics of the raw sizes, read from the headers of at most two thousand files."""
     if not raw:
         return None
     sides = np.array([_short_side(raw[n], store.crop_by_box) for n in spread_evenly(len(raw), _MOST_FILES)])
@@ -274,7 +274,7 @@ def _short_side(raw: RawImage, crop_by_box: bool) -> int:
 
 
 def _histogram(lengths: list[int]) -> str:
-    """One bar for every length, and one for all the long ones."""
+    """One bar for each caption length, and one for all longer captions."""
     bars = [(str(number), count) for number, count in enumerate(lengths[:_MOST_BARS], 1)]
     if len(lengths) > _MOST_BARS:
         bars.append((f"over {_MOST_BARS}", sum(lengths[_MOST_BARS:])))

@@ -1,4 +1,4 @@
-"""Checksums of a store: each record's, looked at whenever it is read, and one of everything else, at open."""
+"""Checksums of a store: one per record, verified at each read, and one of everything else, verified at open."""
 
 import h5py
 import numpy as np
@@ -22,7 +22,7 @@ The library's own function: one around it would take longer than the sum of a sm
 
 
 def read_content(file: h5py.File) -> Content:
-    """Everything that a store holds beside its attributes and records."""
+    """Read everything in a store except for its attributes and records."""
     content: Content = {}
 
     def add(name: str, item: h5py.Group | h5py.Dataset) -> None:
@@ -34,11 +34,11 @@ def read_content(file: h5py.File) -> Content:
 
 
 def description_checksum(file: h5py.File, content: Content) -> str:
-    """XXH3 (128 bits, hex) of the attributes and of everything but the records.
+    """XXH3 checksum (128 bits, hex) of everything in a store except for its records.
 
     Args:
-        file: the store.
-        content: see :func:`read_content`.
+        file: the open HDF5 file.
+        content: result of :func:`read_content`.
     """
     digest = xxh3_128()
     for name in sorted(set(file.attrs) - {DESCRIPTION}):

@@ -1,4 +1,4 @@
-"""Images and classes of a whole store, for the evaluation classifier."""
+"""Lightning data module of the evaluation classifier: images and classes of a whole store."""
 
 from functools import cached_property
 
@@ -11,10 +11,10 @@ from t2igan.ranges import Count, Part, Side, Whole, Workers, check_ranges
 
 
 class ClassificationData(CaptionedImagesModule):
-    """All classes of a store, training and test species alike, with some images of each held out for validation.
+    """All classes of a store, of both splits, with some images of each held out for validation.
 
-    A classifier that scores generated images must know the test species, as the Inception network that the field
-    scores CUB with does. In each class every k-th image of the store is held out, k = 1 / ``holdout``.
+    A classifier that scores generated images must know the test species, like the Inception network with which CUB
+    is scored in the literature. In each class every k-th image of the store is held out, k = 1 / ``holdout``.
 
     Args:
         store: path of the store (``t2igan prepare``).
@@ -67,33 +67,33 @@ class ClassificationData(CaptionedImagesModule):
 
     @property
     def classes(self) -> list[int]:
-        """The class ids of the store, ascending."""
+        """Sorted class ids of the store."""
         return sorted({int(c) for images in self._selections.values() for c in images.class_ids})
 
     @property
     def train_split(self) -> SelectedImages:
-        """The images to learn from."""
+        """The training images."""
         return self._selections["train"]
 
     @property
     def test_split(self) -> SelectedImages:
-        """The images held out."""
+        """The held-out images."""
         return self._selections["test"]
 
     def _images(self, split: str) -> SelectedImages:
-        """``"train"``: learnt from; ``"val"`` and ``"test"``: held out."""
+        """The images of ``"train"``, or the held-out ones for ``"val"`` and ``"test"``."""
         return self._selections["train" if split == "train" else "test"]
 
 
 def held_out_images(class_ids: np.ndarray, share: float) -> np.ndarray:
-    """Which images to hold out: evenly spaced in each class, the last of every 1 / share.
+    """Choose the held-out images: evenly spaced in each class, the last of every 1 / share.
 
     Args:
-        class_ids: int64 (N,), in the order of the images.
-        share: between 0 and 1.
+        class_ids: int64 (N,), class of each image.
+        share: held-out share of each class, between 0 and 1.
 
     Returns:
-        bool (N,).
+        bool (N,), True for held-out images.
     """
     order = np.argsort(class_ids, kind="stable")
     _, start, counts = np.unique(class_ids[order], return_index=True, return_counts=True)

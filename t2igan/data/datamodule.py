@@ -1,4 +1,4 @@
-"""Stores as Lightning data modules."""
+"""Lightning data modules that read stores."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
@@ -27,7 +27,7 @@ from t2igan.ranges import Count, Side, Whole, Workers, check_ranges
 
 
 class CaptionedImagesModule(LightningDataModule):
-    """Batches of captioned images out of a store.
+    """Batches of captioned images from a store.
 
     Training batches are a pure function of (seed, epoch, batch number): they depend neither on the number of
     workers nor on interruptions, and those of all devices together not on the number of devices. Workers read, the
@@ -36,25 +36,26 @@ class CaptionedImagesModule(LightningDataModule):
 
     Args:
         store: path of the store (``t2igan prepare``).
-        image_size: side of the images in the batches. A store of a larger training resolution S is cut at S and
-            resized on the device.
+        image_size: side of the images in the batches. Images of a store with a larger training resolution S are
+            cropped to S and resized on the device.
         batch_size: training images per step and device.
         words: the most words of a training caption; longer ones are sub-sampled.
         eval_words: the same for evaluation; default: ``words``.
         eval_batch_size: images per evaluation step and device; default: ``batch_size``.
-        num_workers: processes that read ahead, per device; 0: none; None: two, as far as the CPUs of this process
-            go round beside the training.
+        num_workers: loader processes per device; 0 loads in the main process; None uses two, or fewer if this
+            process has too few CPUs.
         seed: seed of the order of the images and of every augmentation.
-        sort_by_length: training batches in the order of caption length, as the released scripts have them.
+        sort_by_length: sort each training batch by caption length, as the released scripts do.
         allow_upsampling: accept a store of a smaller training resolution than ``image_size``.
-        decode: who decodes the training images of a JPEG store: the workers, or the device (CUDA does so by nvJPEG,
-            which rounds a little differently).
-        captions: what stands for captions: the data set's, or the narratives of its images; images without one are
-            left out then. Set ``words`` with it: a narrative has forty words on average.
-        carry: what batches hold beside what the model requires: ``layouts``, ``narratives``. Images that have none
-            are left out.
-        val_classes: training classes that are held out of the training, so that a checkpoint can be chosen by them
-            and not by the test split (``Scores.selection: val-classes``); which ones, their names decide.
+        decode: where training images of a JPEG store are decoded: in the workers, or on the device (by nvJPEG on
+            CUDA, which rounds slightly differently).
+        captions: which texts are used as captions: the data set's captions, or the narratives, which leaves out
+            images without one. Raise ``words`` with narratives: they have forty words on average.
+        carry: further parts of a batch beside those that the model requires: ``layouts``, ``narratives``. Images
+            without them are left out.
+        val_classes: number of training classes held out of the training, so that a checkpoint can be selected on
+            them instead of on the test split (``Scores.selection: val-classes``). A hash of the class names decides
+            which.
     """
 
     expected_name: ClassVar[str | None] = None
@@ -94,11 +95,11 @@ class CaptionedImagesModule(LightningDataModule):
 
     @property
     def store(self) -> Store:
-        """The store, opened at first use; with ``captions: narratives`` seen as one whose captions these are.
+        """The store, opened on first access; with ``captions: narratives``, a view with narratives as captions.
 
         Raises:
-            UserError: it cannot be opened, holds another data set, its images are too small, or it lacks what is to
-                be carried.
+            UserError: it cannot be opened, holds another data set, its images are too small, or it lacks the parts
+                that batches must hold.
         """
         if self._store is None:
             store = open_store(self.store_path)
@@ -120,25 +121,25 @@ class CaptionedImagesModule(LightningDataModule):
         return self._store
 
     def require(self, needed: Collection[str], who: str) -> None:
-        """Carry in every batch what a model needs.
+        """Include in every batch the parts that a model needs.
 
         Args:
-            needed: some of ``captions``, ``layouts``, ``segments``, ``narratives``.
-            who: names the model.
+            needed: any of ``captions``, ``layouts``, ``segments``, ``narratives``.
+            who: name of the model for error messages.
 
         Raises:
-            UserError: the store does not hold it.
+            UserError: the store does not hold one of them.
         """
         refuse_lack(needed, self.store.holds, who, _named(self.store))
         self._carried |= set(needed) - {"captions"}
 
     @property
     def carried(self) -> frozenset[str]:
-        """What batches hold beside captions; ``segments`` are the texts of ``layouts``."""
+        """Parts of a batch beside captions; ``segments`` are the texts of ``layouts``."""
         return self._carried | ({"layouts"} if "segments" in self._carried else set())
 
     def _with_all(self, split: ImageSplit) -> ImageSplit:
-        """The images of a split that have all that batches carry."""
+        """The images of a split that have all parts of a batch."""
         known = (split.name, self.carried)
         if known not in self._complete:
             self._complete[known] = only_with(split, self.carried)
@@ -151,7 +152,7 @@ class CaptionedImagesModule(LightningDataModule):
 
     @property
     def vocabulary(self) -> Vocabulary:
-        """The words of the captions."""
+        """The vocabulary of the captions."""
         return self.store.vocabulary
 
     @property
@@ -161,21 +162,21 @@ class CaptionedImagesModule(LightningDataModule):
 
     @property
     def num_classes(self) -> int:
-        """Classes of both splits together; class ids are below it."""
+        """Number of classes of both splits together; class ids are below it."""
         return len(self.store.class_names)
 
     @cached_property
     def held_out(self) -> HeldOutClasses | None:
-        """The store as seen by a training that leaves ``val_classes`` out, None where none are.
+        """View of the store without the ``val_classes`` held-out classes, None if no class is held out.
 
         Raises:
-            UserError: there are not so many classes.
+            UserError: the store has too few classes.
         """
         return HeldOutClasses(self.store, self.val_classes) if self.val_classes else None
 
     @property
     def train_split(self) -> ImageSplit:
-        """The training images, without those of held-out classes."""
+        """The training images, without held-out classes."""
         return self._with_all((self.held_out or self.store).split("train"))
 
     @property
@@ -185,11 +186,11 @@ class CaptionedImagesModule(LightningDataModule):
 
     @property
     def val_split(self) -> ImageSplit:
-        """What a training is watched on: the images of held-out classes, else the test images."""
+        """The validation images: those of held-out classes, otherwise the test images."""
         return self._with_all(self.held_out.split("test")) if self.held_out else self.test_split
 
     def setup(self, stage: str | None = None) -> None:
-        """Open the store, so that what is wrong with it is said before anything else happens.
+        """Open the store, so that problems with it are reported first.
 
         Raises:
             UserError: see :attr:`store`; or the trainer is told to overfit, for which it would replace the sampler.
@@ -199,10 +200,10 @@ class CaptionedImagesModule(LightningDataModule):
         _ = self.train_split
 
     def train_dataloader(self) -> TrainingLoader:
-        """Batches of the training split; goes on where the trainer's checkpoint stands.
+        """Batches of the training split; resumes at the position of the trainer's checkpoint.
 
         Raises:
-            UserError: there are fewer images than one step takes.
+            UserError: there are fewer images than one step needs.
         """
         rank, world_size = self._share()
         images, position = len(self.train_split), resumable_position(self.trainer)
@@ -227,14 +228,14 @@ class CaptionedImagesModule(LightningDataModule):
         return TrainingLoader(items, sampler=sampler, **self._loading())
 
     def eval_dataset(self, split: str = "test") -> EvaluationItems:
-        """All pairs of a split; ``dataset[[caption_id, ...]]`` is a batch of them."""
+        """All image-caption pairs of a split; ``dataset[[caption_id, ...]]`` is a batch."""
         images = self._images(split)
         return EvaluationItems(images, self.store.image_size, self.eval_words, self.seed, self.carried)
 
     def eval_dataloader(
         self, split: str = "test", caption_ids: Sequence[int] | None = None, batch_size: int | None = None
     ) -> DataLoader:
-        """Pairs of a split in the order of ``caption_ids``, this rank's share of them.
+        """This rank's share of image-caption pairs of a split, in the order of ``caption_ids``.
 
         Outside of a trainer the batches are those of the store; :meth:`on_after_batch_transfer` brings them to
         ``image_size``.
@@ -257,12 +258,12 @@ class CaptionedImagesModule(LightningDataModule):
     def val_dataloader(self) -> DataLoader:
         """:attr:`val_split`, each image with its first caption, in a fixed order that mixes the classes.
 
-        Losses over a batch mean little where stores keep classes together.
+        Stores keep classes together, and losses over a batch of one class would mean little.
         """
         return self._in_mixed_order("val")
 
     def test_dataloader(self) -> DataLoader:
-        """The test images in the same way."""
+        """The test images, in the same order as :meth:`val_dataloader`."""
         return self._in_mixed_order("test")
 
     def predict_dataloader(self) -> DataLoader:
@@ -277,13 +278,13 @@ class CaptionedImagesModule(LightningDataModule):
         return self.val_split if split == "val" else self._with_all(self.store.split(split))
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
-        """Bring a batch to the device, while the device still works on the one before."""
+        """Copy a batch to the device while the device still works on the previous one."""
         if isinstance(batch, (UncutBatch, CaptionedImages)):
             return batch.to(device, non_blocking=device.type == "cuda")
         return super().transfer_batch_to_device(batch, device, dataloader_idx)
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
-        """Crop, flip and bring images and layouts to ``image_size``, on the device."""
+        """Crop, flip and resize images and layouts to ``image_size``, on the device."""
         if isinstance(batch, UncutBatch):
             batch = batch.cut()
         if not isinstance(batch, CaptionedImages):
@@ -292,17 +293,17 @@ class CaptionedImagesModule(LightningDataModule):
         return replace(batch, images=resize_images(batch.images, self.image_size), layouts=layouts)
 
     def state_dict(self) -> dict[str, Any]:
-        """What a checkpoint remembers of the data."""
+        """Fingerprint and vocabulary hash, stored in checkpoints."""
         return {"fingerprint": self.fingerprint, "vocabulary_hash": self.vocabulary.hash}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Refuse a checkpoint of another vocabulary; say so if the images are others."""
+        """Refuse a checkpoint of another vocabulary; warn if the images differ."""
         self.store.require_vocabulary(state_dict["vocabulary_hash"], "the checkpoint")
         if state_dict["fingerprint"] != self.fingerprint:
             rank_zero_warn(f"{self.store_path}: not the store that the checkpoint was trained on (same vocabulary)")
 
     def teardown(self, stage: str | None = None) -> None:
-        """Let go of the store's file."""
+        """Close the store's file."""
         if self._store is not None:
             self._store.close()
 
@@ -316,7 +317,7 @@ class CaptionedImagesModule(LightningDataModule):
 
 
 def _named(store: Store) -> str:
-    """The store as refusals name it."""
+    """Name of the store for error messages."""
     older = f", schema version {store.schema_version}: prepare it again" if store.schema_version < 4 else ""
     return f"{store.path} ({store.name}{older})"
 
@@ -337,7 +338,7 @@ class CUB(CaptionedImagesModule):
 
 
 class DrawnBirds(CaptionedImagesModule):
-    """The birds that the suite draws itself.
+    """The synthetic birds that the suite draws itself.
 
     Args:
         store: path of the store.
@@ -354,7 +355,7 @@ class DrawnBirds(CaptionedImagesModule):
 
 
 class Scenes(CaptionedImagesModule):
-    """The scenes that the suite draws itself, with layouts and narratives.
+    """The synthetic scenes that the suite draws itself, with layouts and narratives.
 
     Args:
         store: path of the store.
@@ -374,7 +375,7 @@ class COCO(CaptionedImagesModule):
     Args:
         store: path of the store.
         image_size: side of the images in the batches.
-        words: the most words of a training caption, as AttnGAN has them for COCO.
+        words: the most words of a training caption; the default is AttnGAN's for COCO.
         eval_words: the same for evaluation.
         **options: see :class:`CaptionedImagesModule`.
     """
@@ -393,7 +394,7 @@ class COCO(CaptionedImagesModule):
 
 
 class Folder(CaptionedImagesModule):
-    """One's own images and captions (``t2igan prepare folder``).
+    """Your own images and captions (``t2igan prepare folder``).
 
     Args:
         store: path of the store.

@@ -1,4 +1,4 @@
-"""Store -> items -> batches, without Lightning."""
+"""Data sets that turn the splits of a store into batches, without Lightning."""
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, fields, replace
@@ -21,7 +21,7 @@ from t2igan.layout.narratives import Narrative
 
 @dataclass(frozen=True)
 class Item:
-    """One image with one caption: uint8 (3, S, S), int64 (words,), and what identifies them."""
+    """One image, uint8 (3, S, S), with one caption, int64 (words,), and their identifiers."""
 
     image: np.ndarray
     tokens: np.ndarray
@@ -35,16 +35,16 @@ class Item:
 
 @dataclass(frozen=True)
 class CaptionChoice:
-    """What is drawn for one image of a training batch.
+    """Random choices for one image of a training batch.
 
     Attributes:
-        image: its number.
-        caption_id: one of its captions.
-        tokens: int64 (words,), ids of the caption's words that are used.
+        image: index of the image within its split.
+        caption_id: index of the chosen caption within the split.
+        tokens: int64 (words,), ids of the words that are kept.
         top: first row of the window.
         left: first column of the window.
-        mirrored: whether the window is turned left to right.
-        narrative: one of its narratives, None where none are carried.
+        mirrored: whether the window is flipped left to right.
+        narrative: index of the chosen narrative, None if batches hold none.
     """
 
     image: int
@@ -58,15 +58,15 @@ class CaptionChoice:
 
 @dataclass
 class UncutBatch:
-    """A training batch as workers hand it over: on the device, :meth:`cut` makes it :class:`CaptionedImages`.
+    """A training batch from a worker; :meth:`cut` turns it into :class:`CaptionedImages` on the device.
 
     Attributes:
-        windows: windows of the images.
-        captions: see :class:`CaptionedImages`, as all that follow.
-        lengths: words per caption.
-        class_ids: ids of the images.
-        keys: keys of the images.
-        caption_ids: ids of the captions.
+        windows: the crop windows, one per image.
+        captions: int64 (B, T), word ids; 0 = padding.
+        lengths: int64 (B,), words per caption.
+        class_ids: int64 (B,), class ids of the images.
+        keys: the data set's names of the images.
+        caption_ids: int64 (B,), index of each caption within its split.
     """
 
     windows: Windows | EncodedWindows
@@ -86,7 +86,7 @@ class UncutBatch:
         return replace(self, **{name: function(each) for name, each in values.items() if hasattr(each, "to")})
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> "UncutBatch":
-        """The same batch on ``device``; JPEG files are decoded there."""
+        """Move the batch to ``device`` and decode JPEG files there."""
         moved = self._map(lambda part: part.to(device, non_blocking=non_blocking))
         return replace(moved, **{name: getattr(self, name) for name in ON_THE_HOST})
 
@@ -95,7 +95,7 @@ class UncutBatch:
         return self._map(lambda part: part.pin_memory())
 
     def cut(self) -> CaptionedImages:
-        """Crop and flip, on the device where the batch lies."""
+        """Crop and flip, on the device of the batch."""
         device = self.captions.device
         rest = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "windows"}
         return CaptionedImages(images=self.windows.to(device).cut(), **rest)
@@ -104,7 +104,7 @@ class UncutBatch:
 class TrainingItems(Dataset):
     """Random caption, words, crop and flip of an image, as a pure function of (seed, epoch, image).
 
-    What a training run sees depends neither on the number of workers nor on where it was interrupted.
+    The batches of a training depend neither on the number of workers nor on interruptions.
     Asked for a whole batch of all devices at a time: ``items[[(epoch, image), ...]]`` is this device's share of it,
     an :class:`UncutBatch`. The batch is put in order as a whole first: two devices with 8 images each see what one
     device with 16 sees, in the same order. What is read or decoded beside a window is dropped at once, so that
@@ -115,12 +115,12 @@ class TrainingItems(Dataset):
         window: side of the crop, at most the short side of the stored images.
         words: the most words of a caption.
         seed: seed of all choices.
-        sort_by_length: order each batch by caption length, longest first, ties in drawn order, as the released
-            training scripts do; mismatched pairs are formed in this order.
+        sort_by_length: sort each batch by caption length, longest first, as the released training scripts do;
+            mismatched pairs are formed in this order.
         decode: False leaves the images as they are stored, JPEG files, for the device to decode.
         rank: rank of this device.
         world_size: how many devices share a batch.
-        carried: what batches hold beside captions: ``layouts``, ``narratives``. Every image must have it.
+        carried: parts of a batch beside captions: ``layouts``, ``narratives``. Every image must have them.
     """
 
     def __init__(
@@ -160,7 +160,7 @@ class TrainingItems(Dataset):
         )
 
     def choose(self, epoch: int, image: int) -> CaptionChoice:
-        """What is drawn for ``image`` in ``epoch``."""
+        """Random choices for ``image`` in ``epoch``."""
         generator = np.random.default_rng([self.seed, epoch, image])
         captions = self.split.captions_of(image)
         caption = captions[int(generator.integers(len(captions)))]
@@ -175,7 +175,7 @@ class TrainingItems(Dataset):
         return CaptionChoice(image, caption, tokens, top, left, mirrored, narrative)
 
     def _layouts(self, choices: Sequence[CaptionChoice]) -> Layouts:
-        """Cut in the worker: they are small, and the device has nothing to gain from the rest of them."""
+        """Crop the layouts in the worker: they are small."""
         windows = [
             layout_window(self.split, each.image, each.top, each.left, self.window, each.mirrored)
             for each in choices
@@ -216,7 +216,7 @@ class TrainingItems(Dataset):
 
 
 class EvaluationItems(Dataset):
-    """Pairs of one caption and its image, by caption id: centre crop, no flip.
+    """Pairs of a caption and its image, by caption id: centre crop, no flip.
 
     ``items[[caption, ...]]`` is a :class:`CaptionedImages` in the order asked for. Words above the limit are chosen
     as a pure function of (seed, caption), so a pair does not depend on the batch that it comes in.
@@ -226,8 +226,8 @@ class EvaluationItems(Dataset):
         window: side of the crop, at most the short side of the stored images.
         words: the most words of a caption.
         seed: seed of the choice of words.
-        carried: what batches hold beside captions: ``layouts``, ``narratives`` (the first of each image). Every
-            image that is asked for must have it.
+        carried: parts of a batch beside captions: ``layouts``, ``narratives`` (the first of each image). Every
+            requested image must have them.
     """
 
     def __init__(
@@ -243,7 +243,7 @@ class EvaluationItems(Dataset):
         return collate([self.item(int(caption)) for caption in captions])
 
     def item(self, caption: int) -> Item:
-        """The pair of a caption and its image."""
+        """The pair of a caption and its image, by caption id."""
         image = self.split.caption_image(caption)
         height, width = self.split.shape(image)
         top, left = (height - self.window) // 2, (width - self.window) // 2
@@ -261,7 +261,7 @@ class EvaluationItems(Dataset):
 
 
 def layout_window(split: ImageSplit, image: int, top: int, left: int, size: int, mirrored: bool = False) -> Layout:
-    """A window of the layout of an image: uint8 (size, size) maps, turned left to right where the image is."""
+    """A window of an image's layout, uint8 (size, size) maps, flipped left to right like the image."""
     whole = split.layout(image)
     columns = slice(left, left + size)
     maps = (each[top : top + size, columns] for each in (whole.labels, whole.instances))
@@ -271,13 +271,13 @@ def layout_window(split: ImageSplit, image: int, top: int, left: int, size: int,
 def narrative_window(
     split: ImageSplit, number: int, image: int, top: int, left: int, size: int, mirrored: bool = False
 ) -> Narrative:
-    """A narrative of an image, its traces in sides of a window of it."""
+    """A narrative with its traces in coordinates of a window, 0 to 1."""
     height, width = split.shape(image)
     return split.narrative(number).in_window(left / width, top / height, size / width, size / height, mirrored)
 
 
 def collate(items: Sequence[Item]) -> CaptionedImages:
-    """Items to a batch; all of them have a layout or none, and so it is with narratives."""
+    """Collate items into a batch; either all or none have a layout, and likewise a narrative."""
     layouts = [item.layout for item in items if item.layout is not None]
     narratives = [item.narrative for item in items if item.narrative is not None]
     return CaptionedImages(
@@ -292,7 +292,7 @@ def collate(items: Sequence[Item]) -> CaptionedImages:
 
 
 class Padded(TypedDict):
-    """Captions of one length, int64 (B, T), and how many words they had, int64 (B,)."""
+    """Padded captions, int64 (B, T), and their lengths in words, int64 (B,)."""
 
     captions: Tensor
     lengths: Tensor
@@ -312,7 +312,7 @@ def padded(captions: Sequence[np.ndarray]) -> Padded:
 
 
 def _buffer(count: int) -> Tensor:
-    """uint8 (count,), not filled; in a worker of a loader, memory that its process shares, which saves a copy."""
+    """Uninitialised uint8 (count,); in a loader's worker it is shared memory, which saves a copy."""
     if get_worker_info() is None:
         return torch.empty(count, dtype=torch.uint8)
     # As torch's own collation does, which has no public name for it.
@@ -324,7 +324,7 @@ def _mirrored(choices: Sequence[CaptionChoice]) -> Tensor:
 
 
 def resize_images(images: torch.Tensor, size: int) -> torch.Tensor:
-    """Square images at another size, on their device: bilinear with antialiasing, in whole levels as PIL does it.
+    """Resize square images on their device: bilinear with antialiasing, rounded to whole levels like PIL.
 
     Args:
         images: uint8 (B, 3, H, H).

@@ -25,7 +25,7 @@ class JournalEntry:
     """Where a rendered image lies in the journal.
 
     Attributes:
-        stamp: identifies the raw file it was made from.
+        stamp: identifies the version of the raw file.
         shape: (height, width).
         start: offset of the payload in the file.
         length: bytes of the payload.
@@ -44,7 +44,8 @@ class Journal:
 
     Args:
         path: path of the ``.partial`` file.
-        settings: what the payloads depend on besides the raw file; a journal of other settings is begun anew.
+        settings: settings that the payloads depend on besides the raw file; a journal with other settings is
+            discarded.
 
     Raises:
         UserError: it cannot be written, or another process is writing it.

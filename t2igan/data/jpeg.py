@@ -9,18 +9,18 @@ from torchvision.io import ImageReadMode, decode_jpeg
 
 
 def decode_jpegs(files: Sequence[Tensor], device: torch.device | str = "cpu") -> list[Tensor]:
-    """Images out of JPEG files, all at once where the device can.
+    """Decode JPEG files, as one batch if the device supports it.
 
     The two decoders round differently: an image may differ by a few levels between CPU and CUDA.
 
     Args:
-        files: uint8 (bytes,), in the memory of the CPU.
-        device: where to decode, and where the images are then.
+        files: uint8 (bytes,) each, in host memory.
+        device: device that decodes and then holds the images.
 
     Returns:
         uint8 (3, h, w) each, RGB.
 
     Raises:
-        RuntimeError: a file is no JPEG, or torchvision has no decoder for the device.
+        RuntimeError: a file is not a JPEG, or torchvision has no decoder for the device.
     """
     return cast("list[Tensor]", decode_jpeg(list(files), ImageReadMode.RGB, device))  # a list, as it is given

@@ -1,4 +1,4 @@
-"""Names that a store's file and those who look at it from outside agree on; nothing heavy is imported."""
+"""Names in a store's HDF5 file and of the files beside it. Imports nothing heavy."""
 
 from pathlib import Path
 
@@ -11,5 +11,5 @@ SPLITS = ("train", "test")
 
 
 def partial_path(path: Path) -> Path:
-    """Where an unfinished store keeps what is done."""
+    """Path of the journal of an unfinished store."""
     return path.with_name(path.name + ".partial")

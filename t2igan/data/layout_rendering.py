@@ -1,6 +1,6 @@
-"""The label and instance maps of one raw image to the bytes that the store keeps.
+"""Render the label and instance maps of one raw image as the bytes that the store holds.
 
-Imports neither torch nor anything of it, so that worker processes start quickly.
+Does not import torch, so that worker processes start quickly.
 """
 
 import hashlib
@@ -20,13 +20,13 @@ from t2igan.layout.segmentations import BadSegmentationError, Segment, paint, re
 
 @dataclass(frozen=True)
 class RawLayout:
-    """Where the layout of an image is.
+    """Sources of an image's layout.
 
     Attributes:
-        segments: segments of the image, see :func:`t2igan.layout.segmentations.paint`.
+        segments: annotated segments, see :func:`t2igan.layout.segmentations.paint`.
         size: (width, height) that the segments' run lengths are of, or None where there are none.
-        stuff: pixel map of labels, or None.
-        panoptic: map of segment ids, or None.
+        stuff: PNG of a pixel map of labels, or None.
+        panoptic: PNG of a panoptic map of segment ids, or None.
     """
 
     segments: tuple[Segment, ...] = ()
@@ -36,11 +36,11 @@ class RawLayout:
 
     @property
     def texts(self) -> list[str]:
-        """What each numbered segment is."""
+        """Free-text descriptions of the numbered segments."""
         return [each.text for each in self.segments if not each.crowd]
 
     def stamp(self) -> list[Any]:
-        """What identifies the files and segments: after a change the layout is rendered again."""
+        """Identifies the source files and segments; after a change the layout is rendered again."""
         files = [path and [os.path.abspath(path), *_status(path)] for path in (self.stuff, self.panoptic)]
         return [*files, self.size and list(self.size), hashlib.sha256(repr(self.segments).encode()).hexdigest()]
 
@@ -52,7 +52,7 @@ def _status(path: Path) -> list[int]:
 
 @dataclass(frozen=True)
 class LayoutJob:
-    """What a worker needs to know about one layout. ``path`` is the image's, whose orientation counts."""
+    """Input of a worker for one layout. ``path`` is that of the image, whose orientation applies."""
 
     key: str
     path: Path
@@ -60,7 +60,7 @@ class LayoutJob:
     short_side: int
 
     def render(self) -> Rendered:
-        """Paint, turn, resize and pack. Never raises for a bad file: the problem is in the answer."""
+        """Paint, turn, resize and pack the maps. Never raises for a bad file: the result holds the problem."""
         try:
             labels, instances = self._painted()
         except (BadSegmentationError, UndecodableImageError) as error:

@@ -1,4 +1,4 @@
-"""The loader of training batches, and how loaders read."""
+"""The resumable loader of training batches, and common arguments of all loaders."""
 
 from typing import Any, cast
 
@@ -14,11 +14,11 @@ WORKERS = 2  # that read ahead for a device where the CPUs go round
 
 
 def loading(devices: int, workers: int | None) -> dict[str, Any]:
-    """Arguments of a loader whose batches come whole from its data set.
+    """Arguments of a DataLoader whose data set returns whole batches.
 
     Args:
-        devices: that share the CPUs of this process; one CPU of each is the training's own.
-        workers: processes that read ahead for each; None: two, as far as the CPUs go round.
+        devices: devices that share the CPUs of this process; one CPU of each is kept for the training itself.
+        workers: worker processes per device; None uses two, or fewer if there are too few CPUs.
     """
     if workers is None:
         workers = max(0, min(WORKERS, available_cpus() // devices - 1))
@@ -32,14 +32,14 @@ def loading(devices: int, workers: int | None) -> dict[str, Any]:
 
 
 class TrainingLoader(DataLoader):
-    """A loader of :class:`TrainingBatches` that Lightning can resume in the middle of an epoch.
+    """A DataLoader of :class:`TrainingBatches` that Lightning can resume within an epoch.
 
-    Where to go on is told by the trainer's counters (:mod:`t2igan.data.resume`); the state kept here only tells
+    The position comes from the trainer's counters (:mod:`t2igan.data.resume`); the state stored here only tells
     whether "batch 17 of epoch 3" still means the same images.
     """
 
     def state_dict(self) -> dict[str, Any]:
-        """What the order of the images depends on."""
+        """Settings that determine the order of the images."""
         sampler = cast(TrainingBatches, self.sampler)
         return {
             "images": sampler.images,
@@ -48,7 +48,7 @@ class TrainingLoader(DataLoader):
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Say so if the rest of the epoch will not be what it would have been."""
+        """Warn if the settings have changed, so that the rest of the epoch has another order."""
         now = self.state_dict()
         changes = [f"{key} {state[key]} -> {now[key]}" for key in now if state.get(key) != now[key]]
         if changes:

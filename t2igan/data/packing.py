@@ -1,4 +1,4 @@
-"""Layouts and narratives as bytes of a store, without loss."""
+"""Lossless packing of layouts and narratives into bytes."""
 
 import json
 import zlib
@@ -12,25 +12,25 @@ _LEVEL = 6  # of deflate: 9 takes three times as long and saves little
 
 
 def pack_maps(labels: np.ndarray, instances: np.ndarray) -> bytes:
-    """Two uint8 (h, w) maps: one after the other, row by row, deflated."""
+    """Pack two uint8 (h, w) maps: concatenated row by row and deflated."""
     return zlib.compress(labels.tobytes() + instances.tobytes(), _LEVEL)
 
 
 def unpack_maps(data: bytes | np.ndarray, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
-    """What :func:`pack_maps` packed.
+    """Unpack the two maps of :func:`pack_maps`.
 
     Raises:
-        ValueError: it is not two maps of this size.
+        ValueError: the bytes are not two maps of this size.
     """
     labels, instances = np.frombuffer(_inflate(data, 2 * height * width), np.uint8).reshape(2, height, width)
     return labels, instances
 
 
 def pack_narrative(narrative: Narrative) -> bytes:
-    """A narrative, deflated: a line of JSON, then its spans and the steps from point to point of its traces.
+    """Pack a narrative: a line of JSON, then its spans and the differences of its trace points, deflated.
 
     Points and times are whole numbers of :data:`t2igan.layout.localized.POSITION_STEP` and ``TIME_STEP``, which is
-    what the readers give: nothing is lost.
+    the precision of the readers: nothing is lost.
     """
     spans, strokes = narrative.spans, narrative.traces
     head = {
@@ -50,10 +50,10 @@ def pack_narrative(narrative: Narrative) -> bytes:
 
 
 def unpack_narrative(data: bytes | np.ndarray) -> Narrative:
-    """What :func:`pack_narrative` packed.
+    """Unpack the narrative of :func:`pack_narrative`.
 
     Raises:
-        ValueError: it is no narrative.
+        ValueError: the bytes are not a packed narrative.
     """
     line, _, body = _inflate(data).partition(b"\n")
     head = json.loads(line)
@@ -73,7 +73,7 @@ def unpack_narrative(data: bytes | np.ndarray) -> Narrative:
 
 
 def _inflate(data: bytes | np.ndarray, size: int = 0) -> bytes:
-    """The bytes that were deflated; where ``size`` is given, hardly more than that many."""
+    """Inflate bytes, up to little more than ``size`` if that is given."""
     try:
         return zlib.decompressobj().decompress(
             data.data if isinstance(data, np.ndarray) else data, size and size + 1

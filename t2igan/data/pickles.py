@@ -1,4 +1,4 @@
-"""Reading the pickles of the original releases without running what is in them."""
+"""Read the pickles of the original releases without executing code in them."""
 
 import io
 import pickle
@@ -79,7 +79,7 @@ _COUNTS |= {pickletools.TAKEN_FROM_ARGUMENT4U: 4, pickletools.TAKEN_FROM_ARGUMEN
 
 
 def _harmless_opcodes() -> re.Pattern[bytes]:
-    """Runs of opcodes with arguments of a fixed size, which are nearly all of a real pickle."""
+    """A regular expression for runs of opcodes with fixed-size arguments, nearly all of a real pickle."""
     by_size: dict[int, list[bytes]] = {}
     for code, size in _ARGUMENTS.items():
         if size >= 0 and code not in (_LONG_PUT, _FRAME, pickle.STOP):
@@ -92,10 +92,10 @@ _HARMLESS = _harmless_opcodes()
 
 
 def _check_sizes(data: bytes) -> None:
-    """Refuse what claims to be larger than the file: eight bytes can make the unpickler take gigabytes.
+    """Refuse sizes beyond the file's own: eight bytes can make the unpickler allocate gigabytes.
 
     Raises:
-        ValueError: a text, number or frame longer than the rest, or a place in the memo beyond it.
+        ValueError: a string, number or frame is longer than the rest of the file, or a memo index exceeds it.
     """
     position = 0
     while position < len(data):

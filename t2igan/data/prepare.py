@@ -1,4 +1,4 @@
-"""Raw data set -> store."""
+"""Write the store of a raw data set, in parallel and resumable."""
 
 import multiprocessing
 import os
@@ -38,7 +38,7 @@ class UnusableFilesError(UserError):
     """Files of the raw data set are missing or unreadable.
 
     Attributes:
-        problems: one line for every one of them.
+        problems: one line for each file.
     """
 
     def __init__(self, problems: list[str]) -> None:
@@ -52,7 +52,7 @@ class UnusableFilesError(UserError):
 
 @dataclass(frozen=True)
 class SplitCounts:
-    """What one split of a store holds."""
+    """Numbers of images, captions and classes of one split."""
 
     images: int
     captions: int
@@ -61,20 +61,20 @@ class SplitCounts:
 
 @dataclass(frozen=True)
 class PrepareSummary:
-    """What :func:`prepare` did.
+    """Result of :func:`prepare`.
 
     Attributes:
-        path: the store.
-        images: in all.
-        captions: in all.
-        classes: in all.
+        path: path of the store.
+        images: number of images.
+        captions: number of captions.
+        classes: number of classes.
         words: size of the vocabulary, ``<end>`` included.
         bytes: size of the file.
         seconds: wall time.
         splits: the counts of each split.
-        resumed: images taken over from an interrupted run.
+        resumed: number of images reused from an interrupted run.
         left_out: one line for everything that was missing or unreadable (``allow_missing``).
-        fingerprint: fingerprint of the content.
+        fingerprint: sha256 (hex) of the store's content.
     """
 
     path: Path
@@ -101,16 +101,16 @@ def prepare(
 ) -> PrepareSummary:
     """Write the store of a raw data set.
 
-    Interrupted in any way, the same call goes on from ``<out>.partial`` and gives the same store.
+    After any interruption the same call continues from ``<out>.partial`` and writes the same store.
 
     Args:
         source: the raw data set; its vocabulary is used if it brings one, else one is built over train and test.
         out: path of the store; an older one is replaced once the new one is complete.
         image_size: the training resolution S; images are stored with a short side of int(S * 76 / 64).
         encoding: ``"raw"`` pixels (fast, large) or ``"jpeg"`` (small, not lossless).
-        workers: processes that decode and resize; default: one per core; 1: none but this one.
-        progress: told how far it is.
-        allow_missing: leave out images that are missing or unreadable.
+        workers: number of processes that decode and resize; default: one per core; 1 stays in this process.
+        progress: called with (images done, images in total).
+        allow_missing: leave out missing and unreadable images instead of raising.
 
     Raises:
         UnusableFilesError: there are such images; every one is listed.
@@ -156,7 +156,7 @@ def _counts(images: Sequence[RawImage]) -> dict[str, int]:
 
 
 def _check_keys(out: Path, images: list[RawImage]) -> None:
-    """Every image needs a name of its own: it is found by it, and what is rendered is kept under it."""
+    """Require unique image keys: images and their rendered bytes are looked up by key."""
     strange = [image for image in images if not is_name(image.key)]
     counts = Counter(image.key for image in images)
     twice = [key for key, count in counts.items() if count > 1]
@@ -172,7 +172,7 @@ def _check_keys(out: Path, images: list[RawImage]) -> None:
 def _render_all(
     images: list[RawImage], header: StoreHeader, journal: Journal, workers: int, progress: Progress | None
 ) -> tuple[int, dict[str, str]]:
-    """Bring every image into the journal; gives how many were there, and the problem of each that failed."""
+    """Render all images into the journal; returns how many were there already, and the problem of each failure."""
     stamps = {image.key: _stamp(image, header.crop_by_box) for image in images}
     stamps |= {image.key + _LAYOUT: [*stamps[image.key], image.layout.stamp()] for image in images if image.layout}
     known = {key for key, entry in journal.entries.items() if stamps.get(key) == entry.stamp}
@@ -194,7 +194,7 @@ def _render_all(
 
 
 def _jobs(image: RawImage, header: StoreHeader) -> Iterator[Job]:
-    """What is to be rendered of an image."""
+    """The rendering jobs of an image: its pixels and its layout."""
     box = image.box if header.crop_by_box else None
     yield RenderJob(image.key, image.path, box, header.short_side, header.encoding)
     if image.layout:
@@ -232,13 +232,13 @@ def _bounded(pool: ProcessPoolExecutor, jobs: Iterable[Job], backlog: int) -> It
 
 
 def _bytes(image: RawImage, journal: Journal) -> int:
-    """What an image takes in the store."""
+    """Number of bytes that an image takes in the store."""
     layout = journal.entries[image.key + _LAYOUT].length if image.layout else 0
     return journal.entries[image.key].length + layout + sum(map(len, image.narratives))
 
 
 def _require_space(out: Path, size: int) -> None:
-    """Refuse to begin a store that does not fit beside its journal."""
+    """Refuse to write a store for which the disk has too little space beside the journal."""
     unfinished_path(out).unlink(missing_ok=True)  # of a run that was killed; it would count as taken
     free = shutil.disk_usage(out.parent).free
     if free < size:
@@ -249,7 +249,7 @@ def _require_space(out: Path, size: int) -> None:
 
 
 def _stamp(image: RawImage, crop_by_box: bool) -> list[Any]:
-    """What identifies the raw file: a changed file or box is rendered again."""
+    """Identifies the version of the raw file and box; after a change the image is rendered again."""
     status = image.path.stat()
     box = list(image.box) if crop_by_box and image.box else None
     return [os.path.abspath(image.path), status.st_size, status.st_mtime_ns, box]
@@ -258,7 +258,7 @@ def _stamp(image: RawImage, crop_by_box: bool) -> list[Any]:
 def _assemble(
     out: Path, source: Source, header: StoreHeader, images: list[RawImage], journal: Journal
 ) -> tuple[Vocabulary, dict[str, list[StoredImage]], str]:
-    """Write the store from the journal; gives what is in it and its fingerprint."""
+    """Write the store from the journal; returns its vocabulary, its images by split, and its fingerprint."""
     told = {image.key: [unpack_narrative(each).caption for each in image.narratives] for image in images}
     texts = (text for image in images for text in [*image.captions, *told[image.key]])
     vocabulary = source.vocabulary or Vocabulary.build(texts)
@@ -286,7 +286,7 @@ def _stored(
     vocabulary: Vocabulary,
     narratives: dict[str, list[tuple[bytes, list[int]]]],
 ) -> dict[str, list[StoredImage]]:
-    """The images of each split as the store keeps them."""
+    """The images of each split in the form that the store holds."""
     rows = {number: row for row, number in enumerate(class_numbers)}
     splits: dict[str, list[StoredImage]] = {name: [] for name in SPLITS}
     for image in images:

@@ -1,4 +1,4 @@
-"""Records of bytes that lie one after another in one piece of a file."""
+"""Byte records of variable length, stored contiguously in a file."""
 
 import io
 import os
@@ -15,19 +15,19 @@ AGAIN = "make it again with `t2igan prepare`"
 
 
 class Records:
-    """Reads records at their position, and compares each with its checksum.
+    """Reads records by their index, and compares each with its checksum.
 
     Safe in forked and in spawned workers, and in threads: no file position is shared.
 
     Args:
         path: path of the file.
-        start: where the first record begins in it; None where they are not in one piece.
-        offsets: int64 (N + 1,), where each record begins, counted from ``start``.
-        checksums: uint64 (N,), or None where there are none.
-        name: names a record in errors.
+        start: byte offset of the first record in the file; None if the records are not contiguous.
+        offsets: int64 (N + 1,), byte offset of each record, relative to ``start``.
+        checksums: XXH3 of each record, uint64 (N,); None in stores without checksums.
+        name: function from an index to the record's name in error messages.
 
     Raises:
-        UserError: the records are not in one piece.
+        UserError: the records are not contiguous.
     """
 
     def __init__(
@@ -50,16 +50,16 @@ class Records:
         return len(self._offsets) - 1
 
     def size(self, number: int) -> int:
-        """Bytes of a record."""
+        """Size of a record in bytes."""
         return int(self._offsets[number + 1] - self._offsets[number])
 
     @property
     def sizes(self) -> np.ndarray:
-        """int64 (N,): bytes of every record."""
+        """Size of every record in bytes, int64 (N,)."""
         return np.diff(self._offsets)
 
     def read(self, number: int, out: np.ndarray | None = None) -> np.ndarray:
-        """A record, uint8 (bytes,), read into ``out`` where that is given.
+        """Read a record, uint8 (bytes,), into ``out`` if that is given.
 
         Raises:
             UserError: its bytes are not those that were written.
@@ -80,7 +80,7 @@ class Records:
         return out
 
     def close(self) -> None:
-        """Let go of the file; the next read opens it again."""
+        """Close the file; the next read opens it again."""
         if self._file is not None:
             self._file.close()
         self._file = None
@@ -90,7 +90,7 @@ def dataset_in(file: h5py.Group, path: str) -> h5py.Dataset:
     """A data set of an HDF5 file.
 
     Raises:
-        KeyError: there is none at ``path``.
+        KeyError: the file has no data set at ``path``.
     """
     found = file[path]
     if not isinstance(found, h5py.Dataset):
@@ -99,6 +99,6 @@ def dataset_in(file: h5py.Group, path: str) -> h5py.Dataset:
 
 
 def starts_of_records(file: h5py.File, split: str) -> dict[str, int | None]:
-    """Where the records of a split begin in the file; None where they are in several pieces."""
+    """Byte offset of a split's records in the file; None if they are not contiguous."""
     kinds = [PIXELS, *(kind for kind in RECORDS if f"{split}/{kind}" in file)]
     return {kind: dataset_in(file, f"{split}/{kind}").id.get_offset() for kind in kinds}

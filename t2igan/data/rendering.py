@@ -1,4 +1,4 @@
-"""One raw image to the pixels that the store keeps.
+"""Render one raw image as the pixels that the store holds.
 
 Imports PIL and little else, so that worker processes start quickly.
 """
@@ -62,7 +62,7 @@ def crop_window(box: Box, width: int, height: int) -> tuple[int, int, int, int]:
 
 
 def box_problem(box: Box, width: int, height: int) -> str | None:
-    """What is wrong with a box of an image of this size, or None; a box may stick out by less than half."""
+    """The problem of a box in an image of this size, or None; a box may exceed the image by less than half."""
     x, y, w, h = box
     if w < 1 or h < 1:
         return f"box {box} has no area"
@@ -73,7 +73,7 @@ def box_problem(box: Box, width: int, height: int) -> str | None:
 
 
 def resize_short_side(image: Image.Image, size: int) -> Image.Image:
-    """The image with its shorter side at ``size``, aspect kept, PIL's bilinear filter."""
+    """Resize the shorter side to ``size`` with PIL's bilinear filter, keeping the aspect ratio."""
     target = stored_size(*image.size, size)
     return image if target == image.size else image.resize(target, Image.Resampling.BILINEAR)
 
@@ -84,18 +84,18 @@ def stored_size(width: int, height: int, size: int) -> tuple[int, int]:
 
 
 def turns_of(image: Image.Image) -> tuple[Image.Transpose, ...]:
-    """What puts an image upright, as its EXIF orientation says."""
+    """PIL's transpose operations for an image's EXIF orientation, none if it is upright."""
     return _UPRIGHT.get(image.getexif().get(_EXIF_ORIENTATION, 1), ())
 
 
 @dataclass(frozen=True)
 class Rendered:
-    """A rendered image, or why there is none.
+    """A rendered image, or the reason why it could not be rendered.
 
     Attributes:
         key: the image's key.
         shape: (height, width).
-        payload: raw: uint8 (height, width, 3), row by row; jpeg: the file's bytes.
+        payload: uint8 (height, width, 3) row by row for raw stores; the bytes of a JPEG file for jpeg stores.
         sha256: hex digest of the payload.
         problem: None, or one line that names the file.
     """
@@ -109,7 +109,7 @@ class Rendered:
 
 @dataclass(frozen=True)
 class RenderJob:
-    """What a worker needs to know about one image. ``box`` is None where the whole image is used."""
+    """Input of a worker for one image. ``box`` is None if the whole image is used."""
 
     key: str
     path: Path
@@ -118,7 +118,7 @@ class RenderJob:
     encoding: str
 
     def render(self) -> Rendered:
-        """Decode, cut, turn and resize one image. Never raises for a bad file: the problem is in the answer."""
+        """Decode, crop, turn and resize one image. Never raises for a bad file: the result holds the problem."""
         try:
             with decoding(self.path), Image.open(self.path) as image:
                 problem = size_problem(*image.size)
@@ -152,7 +152,7 @@ def open_upright_rgb(path: Path, box: Box | None) -> Image.Image:
 
 
 def size_problem(width: int, height: int) -> str | None:
-    """Why an image of this size is taken for no image, or None."""
+    """The reason why an image of this size is refused, or None."""
     if width * height > MOST_PIXELS:
         return f"{width}x{height} is more than {MOST_PIXELS:,} pixels; make it smaller"
     if max(width, height) > LONGEST_TO_SHORTEST * min(width, height):
@@ -161,10 +161,10 @@ def size_problem(width: int, height: int) -> str | None:
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
-    """RGB; transparent places become white, and of 16-bit greys the high byte counts.
+    """Convert to RGB; transparent pixels become white, and 16-bit greys keep their high byte.
 
     Raises:
-        ValueError: the levels are fractions or of 32 bits, which could mean anything.
+        ValueError: the levels are floats or 32-bit integers, whose range is unknown.
     """
     if image.mode == "I" and image.format == "PNG":  # 16 bits, as PIL had them once
         image = image.point(lambda level: level / 256).convert("L")
@@ -180,7 +180,7 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 
 
 def serve_the_parent() -> None:
-    """Begin a worker process: leave stop signals to the parent, and end with it even if it is killed."""
+    """Initialise a worker process: ignore stop signals, which the parent handles, and end when the parent ends."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2):
         signal.signal(number, signal.SIG_IGN)
     parent = multiprocessing.parent_process()

@@ -1,4 +1,4 @@
-"""What a model needs of a data set: refused by name before training, not by a crash in its first step."""
+"""Check that a data set has what a model requires, before training starts."""
 
 from collections.abc import Collection
 
@@ -18,13 +18,13 @@ def refuse_lack(needed: Collection[str], offered: Collection[str], who: str, sou
     """Compare what a model needs with what a data set has.
 
     Args:
-        needed: some of the keys of :data:`REMEDIES`.
-        offered: the same.
-        who: names the model.
-        source: names the data set.
+        needed: parts that the model requires, keys of :data:`REMEDIES`.
+        offered: parts that the data set has.
+        who: name of the model for the error message.
+        source: name of the data set for the error message.
 
     Raises:
-        UserError: something is not offered.
+        UserError: a required part is missing.
     """
     if lacking := [name for name in REMEDIES if name in needed and name not in offered]:
         remedies = "; ".join(REMEDIES[name] for name in lacking)

@@ -1,9 +1,9 @@
-"""Going on in the middle of an epoch: where Lightning's counters say a training run stands.
+"""Resuming within an epoch: the position of a training according to Lightning's counters.
 
 Written against the loops of pytorch-lightning 2.6 (``loops/fit_loop.py``, ``loops/training_epoch_loop.py``). All of
 it counts batches, not ``global_step``, which grows by two per batch where two optimisers are stepped by hand.
 
-What matters of those loops:
+The relevant behaviour of those loops:
 
 * ``FitLoop.setup_data`` asks for the loader and makes its iterator after the checkpoint's counters are loaded,
   but before ``set_epoch`` is called; the first epoch after a resume uses this iterator, and workers fetch from
@@ -24,7 +24,7 @@ from t2igan.data.sampler import Position
 
 
 def resumable_position(trainer: Trainer | None) -> Position | None:
-    """What tells a sampler where training goes on, with the counters settled; None outside of a trainer."""
+    """A function that returns the position at which training resumes; None outside of a trainer."""
     if trainer is None:
         return None
     settle_counters(trainer.fit_loop)
@@ -32,7 +32,7 @@ def resumable_position(trainer: Trainer | None) -> Position | None:
 
 
 def training_position(fit_loop: _FitLoop) -> tuple[int, int]:
-    """(epoch, batch) that training goes on with, by the loop's counters."""
+    """(epoch, batch) with which training resumes, according to the loop's counters."""
     epoch, batches = _current(fit_loop.epoch_progress), fit_loop.epoch_loop.batch_progress
     if epoch.started == epoch.processed:
         return epoch.processed, 0
@@ -53,7 +53,7 @@ def _total(progress: _Progress) -> _ProcessedTracker:
 def settle_counters(fit_loop: _FitLoop) -> None:
     """Bring counters just loaded from a checkpoint into a state that Lightning resumes from correctly.
 
-    Two kinds of checkpoint are not resumed as one would wish:
+    Lightning resumes two kinds of checkpoints incorrectly:
 
     * saved after the last batch of an epoch, before the epoch's end: the next epoch is run without being counted
       as started, so that a second interruption would repeat it from its first batch;

@@ -1,4 +1,4 @@
-"""Which images make up which batch, on which rank, from where on."""
+"""Batch samplers for training and evaluation, resumable and independent of the number of ranks."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
@@ -29,13 +29,13 @@ class TrainingBatches(_WholeBatches):
     given the whole of it, so that it can be put in one order whatever W is; :func:`share_of` is what a rank takes.
 
     Args:
-        images: how many there are.
+        images: number of images.
         batch_size: images per batch and rank.
         seed: seed of the order.
         rank: rank of this process.
         world_size: how many processes share the images.
         shuffle: False: the order of the store in every epoch.
-        position: where to begin when an epoch is begun; None: ``(epoch, start_batch)`` of this object.
+        position: returns the (epoch, batch) at which to start; None: ``(epoch, start_batch)`` of this object.
 
     Attributes:
         epoch: set by the trainer (``set_epoch``).
@@ -57,7 +57,7 @@ class TrainingBatches(_WholeBatches):
         self._position = position
 
     def __len__(self) -> int:
-        """Batches of a whole epoch, wherever it is begun: the trainer counts those before ``start_batch`` too."""
+        """Number of batches in a whole epoch, including those before ``start_batch``."""
         return self.images // (self.batch_size * self.num_replicas)
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
@@ -73,14 +73,14 @@ class TrainingBatches(_WholeBatches):
             yield [(epoch, int(image)) for image in order[batch * together : (batch + 1) * together]]
 
     def order(self, epoch: int) -> np.ndarray:
-        """int64 (images,): the order of the images in an epoch, the same on every rank."""
+        """The order of the images in an epoch, int64 (images,), the same on every rank."""
         if not self.shuffle:
             return np.arange(self.images)
         return np.random.default_rng([self.seed, epoch]).permutation(self.images)
 
 
 def share_of(batch: Sequence[T], rank: int, world_size: int) -> Sequence[T]:
-    """One rank's share of a batch of all ranks: consecutive, as many as of every other, none is padded."""
+    """One rank's share of a batch of all ranks: consecutive items, equally many for all ranks, no padding."""
     size = len(batch) // world_size
     return batch[rank * size : (rank + 1) * size]
 

@@ -1,4 +1,4 @@
-"""Some of a store's images: a part of its splits, and a store whose test images are held-out training classes."""
+"""Views of a store: subsets of its images, narratives as captions, and held-out training classes."""
 
 import hashlib
 from collections.abc import Collection, Sequence
@@ -20,13 +20,13 @@ class SelectedImages:
 
     Args:
         name: name of the selection.
-        parts: splits, and which of their images, int64 (n,).
-        narrated: whether the narratives stand for the captions, under the same numbers.
+        parts: splits, each with the indices of its selected images, int64 (n,).
+        narrated: whether the narratives take the place of the captions, with the same indices.
 
     Attributes:
-        keys: names of the images.
-        class_ids: int64 (N,).
-        n_captions: captions of all images together.
+        keys: the data set's names of the images.
+        class_ids: int64 (N,), class id of each image.
+        n_captions: number of captions of all images together.
     """
 
     def __init__(self, name: str, parts: "list[tuple[ImageSplit, np.ndarray]]", narrated: bool = False) -> None:
@@ -53,12 +53,12 @@ class SelectedImages:
         return self.keys[image]
 
     def image(self, image: int) -> np.ndarray:
-        """uint8 (3, height, width)."""
+        """A stored image, uint8 (3, height, width)."""
         split, own = self._members[image]
         return split.image(own)
 
     def crop(self, image: int, top: int, left: int, size: int) -> np.ndarray:
-        """uint8 (3, size, size)."""
+        """The centre crop of a stored image, uint8 (3, size, size)."""
         split, own = self._members[image]
         return split.crop(own, top, left, size)
 
@@ -68,25 +68,25 @@ class SelectedImages:
         return split.read_window(own, top, left, out)
 
     def stored(self, image: int) -> np.ndarray:
-        """uint8 (bytes,): an image as it is stored."""
+        """An image as it is stored, uint8 (bytes,)."""
         split, own = self._members[image]
         return split.stored(own)
 
     def captions_of(self, image: int) -> range:
-        """The captions of an image."""
+        """Indices of an image's captions within the split."""
         return range(int(self._caption_starts[image]), int(self._caption_starts[image + 1]))
 
     def caption_image(self, caption: int) -> int:
-        """The image that a caption describes."""
+        """Index of the image that a caption describes."""
         return int(self.caption_images[caption])
 
     @cached_property
     def caption_images(self) -> np.ndarray:
-        """int64 (M,): the image of every caption."""
+        """Index of the image of every caption, int64 (M,)."""
         return np.repeat(np.arange(len(self)), np.diff(self._caption_starts))
 
     def caption_tokens(self, caption: int) -> np.ndarray:
-        """int64 (words,): all word ids of a caption."""
+        """All word ids of a caption, int64 (words,)."""
         if self._retold:
             return self.narrative_tokens(caption)
         split, own = self._caption(caption)
@@ -115,7 +115,7 @@ class SelectedImages:
         return split.segment_texts(own)
 
     def narratives_of(self, image: int) -> range:
-        """The numbers of an image's narratives."""
+        """Indices of an image's narratives within the split."""
         return range(int(self._narrative_starts[image]), int(self._narrative_starts[image + 1]))
 
     def narrative(self, number: int) -> Narrative:
@@ -124,23 +124,23 @@ class SelectedImages:
         return split.narrative(own)
 
     def narrative_tokens(self, number: int) -> np.ndarray:
-        """int64 (words,): all word ids of a narrative's caption."""
+        """All word ids of a narrative's caption, int64 (words,)."""
         split, own = self._narrative(number)
         return split.narrative_tokens(own)
 
     def close(self) -> None:
-        """Let go of the file; the next read opens it again."""
+        """Close the file; the next read opens it again."""
         for split in {id(split): split for split, _ in self._members}.values():
             split.close()
 
     def _narrative(self, number: int) -> "tuple[ImageSplit, int]":
-        """The split of a narrative, and its number there."""
+        """The split of a narrative, and its index there."""
         image = int(np.searchsorted(self._narrative_starts, number, "right")) - 1
         split, own = self._members[image]
         return split, split.narratives_of(own)[number - int(self._narrative_starts[image])]
 
     def _caption(self, caption: int) -> "tuple[ImageSplit, int]":
-        """The split of a caption, and its number there."""
+        """The split of a caption, and its index there."""
         image = self.caption_image(caption)
         split, own = self._members[image]
         return split, split.captions_of(own)[caption - int(self._caption_starts[image])]
@@ -158,18 +158,18 @@ def _starts(ranges: list[range]) -> np.ndarray:
 
 
 def only_with(split: ImageSplit, needed: Collection[str]) -> ImageSplit:
-    """The images of a split that hold all that is needed.
+    """Select the images of a split that have all required parts.
 
     Args:
         split: the images.
-        needed: some of ``layouts``, ``segments``, ``narratives``.
+        needed: any of ``layouts``, ``segments``, ``narratives``.
     """
     held = np.logical_and.reduce([np.ones(len(split), bool), *(split.holding(what) for what in needed)])
     return split if held.all() else SelectedImages(split.name, [(split, np.flatnonzero(held))])
 
 
 class NarrativesAsCaptions(Store):
-    """A store whose captions are its narratives, and whose images are those that have one.
+    """View of a store whose captions are its narratives; images without one are left out.
 
     Args:
         store: the whole.
@@ -190,17 +190,17 @@ class NarrativesAsCaptions(Store):
 
 
 class HeldOutClasses(Store):
-    """A store whose test images are those of some training classes, and whose training images are the others'.
+    """View of a store that holds out some training classes as its test split.
 
-    What is chosen by scores on these has not been chosen by the test split. Which classes they are depends on their
-    names alone; those of a smaller ``count`` are among those of a larger one.
+    Selecting a checkpoint on them does not use the test split. The choice of classes depends on their names alone;
+    those of a smaller ``count`` are among those of a larger one.
 
     Args:
         store: the whole.
         count: how many training classes to hold out.
 
     Raises:
-        UserError: fewer than one class would be held out or left.
+        UserError: fewer than one class would be held out or kept for training.
     """
 
     def __init__(self, store: Store, count: int) -> None:

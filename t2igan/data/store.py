@@ -1,4 +1,4 @@
-"""The caption-image store: one HDF5 file that holds everything training and scoring need of a data set.
+"""The caption-image store: one HDF5 file with everything that training and scoring need from a data set.
 
 Layout (``SCHEMA_VERSION`` 4). Attributes of the file: ``schema_version``, ``name``, ``split_scheme``,
 ``image_size`` (the training resolution S), ``short_side`` (int(S * 76 / 64)), ``encoding`` (``raw`` or ``jpeg``),
@@ -78,14 +78,14 @@ _OLDER = (
 class StoreSplit:
     """The train or test images of a store with their captions. Images are read on demand.
 
-    Safe in forked and in spawned workers: bytes are read at a position of their own, which is not the file's.
+    Safe in forked and spawned workers: reads use explicit offsets and no shared file position.
 
     Attributes:
         name: ``"train"`` or ``"test"``.
         class_ids: int64 (N,), 0-based over the whole store.
         boxes: float64 (N, 4), NaN where an image has no box.
         annotations: layouts and narratives as they are stored.
-        narrated: whether its captions are the narratives.
+        narrated: whether the narratives take the place of the captions.
     """
 
     narrated = False
@@ -93,7 +93,7 @@ class StoreSplit:
     def __init__(
         self, path: Path, name: str, content: Content, starts: dict[str, int | None], encoding: str
     ) -> None:
-        """Take the part of ``content`` under ``name``; ``starts``: where its records begin in the file."""
+        """Use the data sets of ``content`` under ``name``; ``starts`` are the byte offsets of its records."""
         part = {
             key.removeprefix(f"{name}/"): values for key, values in content.items() if key.startswith(f"{name}/")
         }
@@ -132,7 +132,7 @@ class StoreSplit:
 
     @property
     def n_captions(self) -> int:
-        """Captions of all images together."""
+        """Number of captions of all images together."""
         return int(self._captions[-1])
 
     def key(self, image: int) -> str:
@@ -149,23 +149,23 @@ class StoreSplit:
         return self._records.size(image)
 
     def stored(self, image: int) -> np.ndarray:
-        """uint8 (bytes,): an image as it is stored, pixels or a JPEG file.
+        """An image as it is stored, uint8 (bytes,): pixels or a JPEG file.
 
         Raises:
-            UserError: its bytes are not those that were written.
+            UserError: the bytes do not match their checksum.
         """
         return self._records.read(image)
 
     def image(self, image: int) -> np.ndarray:
-        """uint8 (3, height, width)."""
+        """A stored image, uint8 (3, height, width)."""
         return self._channels_first(self._pixels(image))
 
     def crop(self, image: int, top: int, left: int, size: int) -> np.ndarray:
-        """uint8 (3, size, size)."""
+        """The centre crop of a stored image, uint8 (3, size, size)."""
         return self._channels_first(self.read_window(image, top, left, np.empty((size, size, 3), np.uint8)))
 
     def read_window(self, image: int, top: int, left: int, out: np.ndarray) -> np.ndarray:
-        """Fill ``out``, uint8 (rows, columns, 3), with a window of an image; gives ``out``.
+        """Copy a window of an image into ``out``, uint8 (rows, columns, 3), and return it.
 
         Raises:
             IndexError: the window leaves the image.
@@ -178,7 +178,7 @@ class StoreSplit:
         return out
 
     def caption_tokens(self, caption: int) -> np.ndarray:
-        """int64 (words,): all word ids of a caption."""
+        """All word ids of a caption, int64 (words,)."""
         return self._tokens[self._token_offsets[caption] : self._token_offsets[caption + 1]].astype(np.int64)
 
     def caption_text(self, caption: int) -> str:
@@ -186,16 +186,16 @@ class StoreSplit:
         return self._texts[self._text_offsets[caption] : self._text_offsets[caption + 1]].tobytes().decode()
 
     def caption_image(self, caption: int) -> int:
-        """The image that a caption describes."""
+        """Index of the image that a caption describes."""
         return int(self._images_of_captions[caption])
 
     @property
     def caption_images(self) -> np.ndarray:
-        """int64 (M,): the image of every caption."""
+        """Index of the image of every caption, int64 (M,)."""
         return self._images_of_captions
 
     def captions_of(self, image: int) -> range:
-        """The captions of an image."""
+        """Indices of an image's captions."""
         return range(int(self._captions[image]), int(self._captions[image + 1]))
 
     def holding(self, what: str) -> np.ndarray:
@@ -206,33 +206,33 @@ class StoreSplit:
         """The label and instance maps of an image, of its stored (height, width).
 
         Raises:
-            UserError: it has none, or the file is damaged.
+            UserError: the image has none, or the file is damaged.
         """
         return self.annotations.layout(image, self.shape(image))
 
     def segment_texts(self, image: int) -> tuple[str, ...]:
-        """What each segment of an image is, in free words; the first is of segment 1."""
+        """Free-text descriptions of an image's segments; the first is that of segment 1."""
         return self.annotations.segment_texts(image)
 
     def narratives_of(self, image: int) -> range:
-        """The numbers of an image's narratives."""
+        """Indices of an image's narratives within the split."""
         return self.annotations.narratives_of(image)
 
     def narrative(self, number: int) -> Narrative:
-        """A narrative, its traces in sides of the whole stored image."""
+        """A narrative, its traces in coordinates of the whole stored image, 0 to 1."""
         return self.annotations.narrative(number)
 
     def narrative_tokens(self, number: int) -> np.ndarray:
-        """int64 (words,): all word ids of a narrative's caption."""
+        """All word ids of a narrative's caption, int64 (words,)."""
         return self.annotations.narrative_tokens(number)
 
     def close(self) -> None:
-        """Let go of the file; the next read opens it again."""
+        """Close the file; the next read opens it again."""
         self._records.close()
         self.annotations.close()
 
     def _pixels(self, image: int) -> np.ndarray:
-        """uint8 (height, width, 3), to be used before the next image is read by this thread."""
+        """Pixels uint8 (height, width, 3), valid until this thread reads the next image."""
         if self._encoding == "jpeg":
             return self._decoded(image)
         count = self.stored_bytes(image)
@@ -241,7 +241,7 @@ class StoreSplit:
         return self._records.read(image, self._scratch.bytes[:count]).reshape(*self.shape(image), 3)
 
     def _decoded(self, image: int) -> np.ndarray:
-        """uint8 (height, width, 3) of a JPEG."""
+        """Decode a stored JPEG to uint8 (height, width, 3)."""
         import torch
 
         from t2igan.data.jpeg import decode_jpegs
@@ -307,23 +307,23 @@ class Store:
 
     @property
     def holds(self) -> frozenset[str]:
-        """What a batch of it may carry, of ``captions``, ``layouts``, ``segments`` and ``narratives``."""
+        """The parts that batches can have, out of ``captions``, ``layouts``, ``segments`` and ``narratives``."""
         kinds = ("captions", "layouts", "segments", "narratives")
         splits = [self.split(name) for name in SPLITS]
         return frozenset(kind for kind in kinds if any(split.holding(kind).any() for split in splits))
 
     def split(self, name: str) -> StoreSplit:
-        """The images of ``"train"`` or ``"test"``."""
+        """The split ``"train"`` or ``"test"``."""
         if name not in self._splits:
             raise UserError(f"{self.path}: no split {name!r}; there are {' and '.join(self._splits)}")
         return self._splits[name]
 
     def require_vocabulary(self, vocabulary_hash: str, who: str) -> None:
-        """Refuse what was trained on another word order.
+        """Refuse a network that was trained with another vocabulary.
 
         Args:
-            vocabulary_hash: the hash that ``who`` was trained with.
-            who: names the asker, e.g. the path of an encoder's checkpoint.
+            vocabulary_hash: vocabulary hash of the network.
+            who: name of the network for the error message, e.g. the path of its checkpoint.
 
         Raises:
             UserError: the hashes differ.
@@ -336,7 +336,7 @@ class Store:
             )
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         for split in self._splits.values():
             split.close()
 
@@ -375,7 +375,7 @@ def open_store(path: str | Path) -> Store:
 
 
 def _is_older(file: h5py.File) -> bool:
-    """Whether a store was written before checksums were kept; none of it may be there then."""
+    """Whether a store has a version without checksums; such a store must not contain any."""
     with_checksums = DESCRIPTION in file.attrs or any(f"{name}/xxh3" in file for name in SPLITS)
     return file.attrs["schema_version"] == READABLE_VERSIONS[0] and not with_checksums
 

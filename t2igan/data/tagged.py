@@ -1,4 +1,4 @@
-"""Narratives with a label for every word, as a Lightning data module."""
+"""Lightning data module of narratives with a label for every word."""
 
 import hashlib
 from collections import Counter
@@ -30,11 +30,11 @@ UNTAGGED = -100
 
 @dataclass
 class TaggedBatch:
-    """Narratives of one batch.
+    """A batch of narratives with word labels.
 
     Attributes:
         words: int64 (B, T), word ids; 0 = padding.
-        lengths: int64 (B,), on the host always: recurrent layers ask for them there.
+        lengths: int64 (B,), always in host memory, as recurrent layers require.
         tags: int64 (B, T), values of labels; -100 = padding.
         texts: the words themselves, for networks with a tokenizer of their own.
     """
@@ -48,13 +48,13 @@ class TaggedBatch:
         return len(self.lengths)
 
     def to(self, device: torch.device | str) -> "TaggedBatch":
-        """The same batch on ``device``."""
+        """Move the batch to ``device``."""
         return TaggedBatch(self.words.to(device), self.lengths, self.tags.to(device), self.texts)
 
 
 @dataclass(frozen=True)
 class TaggedFiles:
-    """What stands in the place of a store.
+    """Stand-in for a store in places that need a data set's name.
 
     Attributes:
         name: name of the data set.
@@ -96,8 +96,8 @@ class TaggedNarratives(LightningDataModule):
         files: the files' common beginning, e.g. ``datasets/trecs/sequence_labels/val_coco``.
         batch_size: training narratives per step and device.
         eval_batch_size: the same for evaluation.
-        min_uses: words that the training narratives hold less often are unknown.
-        seed: seed of the order.
+        min_uses: words with fewer occurrences in the training narratives are mapped to ``<unk>``.
+        seed: seed of the training order.
     """
 
     def __init__(
@@ -121,7 +121,7 @@ class TaggedNarratives(LightningDataModule):
 
     @cached_property
     def parts(self) -> dict[str, list[Narrative]]:
-        """``train``, ``val`` and ``test``.
+        """The splits ``train``, ``val`` and ``test``.
 
         Raises:
             UserError: the files are missing or broken, have no tags, or too few narratives for a batch.
@@ -157,7 +157,7 @@ class TaggedNarratives(LightningDataModule):
         return [words.numpy() for words, _, _ in rows], [tags.numpy() for _, tags, _ in rows]
 
     def train_dataloader(self) -> TrainingLoader:
-        """Batches of the training narratives; goes on where the trainer's checkpoint stands."""
+        """Batches of the training narratives; resumes at the position of the trainer's checkpoint."""
         rank, world_size = self._share()
         position = resumable_position(self.trainer)
         items = _Narratives(self.parts["train"], self.vocabulary)

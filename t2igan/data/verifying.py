@@ -1,4 +1,4 @@
-"""Whether a store still holds what was written: every byte is read."""
+"""Verify every byte of a store against its checksums."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -25,7 +25,7 @@ _ROUND = 256  # images handed to the threads at a time: bounds the memory
 def verify_store(path: Path, progress: Callable[[int, int], None] | None = None) -> list[str]:
     """Read a whole store and compare it with the checksums that were written with it.
 
-    The fingerprint is that of everything but the records, their digests included; so it is compared first, and then
+    The fingerprint covers everything but the records, including their digests; so it is compared first, then
     each record with its digest.
 
     Args:
@@ -33,10 +33,10 @@ def verify_store(path: Path, progress: Callable[[int, int], None] | None = None)
         progress: called with (records read, records in all).
 
     Returns:
-        One line for each thing that is damaged; none: the store is whole.
+        One line for each damaged part; empty if the store is intact.
 
     Raises:
-        UserError: the store does not open.
+        UserError: the store cannot be opened.
     """
     store = open_store(path)
     digests = read_digests(path)
@@ -59,7 +59,7 @@ Read = Callable[[int], np.ndarray]
 
 
 def _checks(name: str, split: StoreSplit, digests: Digests) -> Iterator[tuple[str, Read, np.ndarray]]:
-    """What there is to be compared: what it is called, how it is read, and its digests."""
+    """The records to compare: their names, their reader, and their digests."""
     yield "image", split.stored, digests[PIXELS]
     for what, records in (("layout", split.annotations.layouts), ("narrative", split.annotations.narratives)):
         if records is not None:
@@ -67,7 +67,7 @@ def _checks(name: str, split: StoreSplit, digests: Digests) -> Iterator[tuple[st
 
 
 def _intact(read: Read, digests: np.ndarray) -> Iterator[bool]:
-    """For each record whether its bytes are those that were written."""
+    """Yield for each record whether its bytes match its digest."""
 
     def check(number: int) -> bool:
         try:
@@ -81,7 +81,7 @@ def _intact(read: Read, digests: np.ndarray) -> Iterator[bool]:
 
 
 def _is_described_as_written(store: Store, digests: dict[str, Digests]) -> bool:
-    """Whether everything but the records gives the fingerprint."""
+    """Whether everything but the records matches the fingerprint."""
     images = {name: stored_images(store.split(name), digests[name]) for name in SPLITS}
     try:
         return fingerprint(header_of(store), store.vocabulary, store.class_names, images) == store.fingerprint
@@ -90,14 +90,14 @@ def _is_described_as_written(store: Store, digests: dict[str, Digests]) -> bool:
 
 
 def header_of(store: Store) -> StoreHeader:
-    """The attributes of a store as they were handed to the writer."""
+    """The attributes of a store in the form that the writer takes."""
     return StoreHeader(
         store.name, store.split_scheme, store.image_size, store.short_side, store.encoding, store.crop_by_box
     )
 
 
 def read_digests(path: Path) -> dict[str, Digests]:
-    """The SHA-256 of every record of each split, as it was written."""
+    """The stored SHA-256 of every record of each split."""
     names = {PIXELS: "sha256", LAYOUTS: "layout_sha256", NARRATIVES: "narrative_sha256"}
     with h5py.File(path, "r", locking=False) as file:
         return {
@@ -111,11 +111,11 @@ def read_digests(path: Path) -> dict[str, Digests]:
 
 
 def stored_images(split: StoreSplit, digests: Digests) -> Iterator[StoredImage]:
-    """The images of a split as they were handed to the writer.
+    """The images of a split in the form that the writer takes.
 
     Args:
         split: split of a store.
-        digests: digests of its records, see :func:`read_digests`.
+        digests: digests of the split's records, see :func:`read_digests`.
     """
     layouts, narratives = split.annotations.layouts, split.annotations.narratives
     for image in range(len(split)):
@@ -149,7 +149,7 @@ def stored_images(split: StoreSplit, digests: Digests) -> Iterator[StoredImage]:
 
 
 def stored_payloads(split: StoreSplit) -> Iterator[tuple[Piece, bytes]]:
-    """The records of a split as they were handed to the writer."""
+    """The records of a split in the form that the writer takes."""
     layouts, narratives = split.annotations.layouts, split.annotations.narratives
     for image in range(len(split)):
         key = split.key(image)

@@ -1,4 +1,4 @@
-"""Captions to word ids: the tokeniser, the vocabulary and the word-limit rule."""
+"""Convert captions to word ids: tokeniser, vocabulary and word limit."""
 
 import functools
 import hashlib
@@ -29,10 +29,10 @@ def _tokenizer() -> "RegexpTokenizer":
 
 
 def tokenize(caption: str) -> list[str]:
-    """The words of a caption as every released data set was tokenised.
+    """Split a caption into words, like the tokenisation of all released data sets.
 
-    A doubled U+FFFD (five text files of CUB lost a space that way) counts as a space, letters are lowered, runs
-    of word characters are kept, characters outside ASCII are dropped, and so are words that are empty then.
+    A doubled U+FFFD (which replaces a space in five text files of CUB) counts as a space, letters are lower-cased,
+    runs of word characters are kept, non-ASCII characters are dropped, and then empty words.
     """
     tokens = _tokenizer().tokenize(caption.replace(_LOST_SPACE, " ").lower())
     ascii_only = (token.encode("ascii", "ignore").decode("ascii") for token in tokens)
@@ -40,12 +40,12 @@ def tokenize(caption: str) -> list[str]:
 
 
 def subsample_words(ids: Sequence[int] | np.ndarray, limit: int, generator: np.random.Generator) -> np.ndarray:
-    """At most ``limit`` words of a caption: random positions, in their old order (not a truncation).
+    """Sub-sample a caption to ``limit`` words at random positions, in their original order.
 
     Args:
         ids: the caption's word ids, any length.
         limit: the most words to keep, at least 1.
-        generator: where the positions are drawn from; untouched for a caption that is short enough.
+        generator: source of randomness; not used for a caption that is short enough.
 
     Returns:
         int64 (min(len(ids), limit),).
@@ -87,7 +87,7 @@ class Vocabulary:
 
     @classmethod
     def build(cls, captions: Iterable[str]) -> "Vocabulary":
-        """Every word of the captions, in the order of first appearance; nothing is pruned."""
+        """Build a vocabulary of all words of the captions, in the order of first appearance."""
         seen = dict.fromkeys(token for caption in captions for token in tokenize(caption))
         return cls([END, *seen])
 
@@ -101,7 +101,7 @@ class Vocabulary:
         return read_captions_pickle(path)[0]
 
     def encode(self, caption: str | Sequence[str]) -> list[int]:
-        """Ids of a caption or of its tokens; unknown words are dropped, as in the released code."""
+        """Word ids of a caption or its tokens; unknown words are dropped, as in the released code."""
         tokens = tokenize(caption) if isinstance(caption, str) else caption
         return [self._ids[token] for token in tokens if self._ids.get(token, 0)]
 
@@ -117,7 +117,7 @@ def read_captions_pickle(path: str | Path) -> tuple[Vocabulary, dict[str, list[l
         The vocabulary, and ``{"train": captions, "test": captions}``, each caption a list of ids in 1..V-1.
 
     Raises:
-        UserError: the file is missing, unsafe, or its content does not hang together.
+        UserError: the file is missing, unsafe, or its content is inconsistent.
     """
     path = Path(path)
     content = load_plain_pickle(path)
@@ -140,7 +140,7 @@ def read_captions_pickle(path: str | Path) -> tuple[Vocabulary, dict[str, list[l
 
 
 def is_word(word: object) -> bool:
-    """Whether this is a text without line breaks that UTF-8 can hold."""
+    """Whether a value is a string without line breaks that UTF-8 can encode."""
     return isinstance(word, str) and "\n" not in word and not any("\ud800" <= each <= "\udfff" for each in word)
 
 

@@ -1,4 +1,4 @@
-"""What processes that load data do about signals."""
+"""Signal handling of data loading processes."""
 
 import os
 import signal
@@ -8,13 +8,13 @@ GRACE_SECONDS = 5.0
 
 
 def leave_signals_to_the_parent(worker: int) -> None:
-    """Begin a loading process: Ctrl-C and the warnings of batch systems reach every process, and are the trainer's.
+    """Initialise a loader's worker: ignore stop signals, which the trainer handles for all processes.
 
-    A worker that a signal ends at once may hold a lock of the queues between the two, for which the trainer would
-    then wait for ever. SIGTERM, by which the trainer itself ends a worker that hangs, ends it some seconds later.
+    A worker that a signal kills may hold a lock of a shared queue, for which the trainer would
+    then wait forever. SIGTERM, which the trainer sends to a hanging worker, ends it after a few seconds.
 
     Args:
-        worker: its number.
+        worker: index of the worker.
     """
     for number in (signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2):
         signal.signal(number, signal.SIG_IGN)

@@ -44,12 +44,12 @@ class StoreHeader:
 
 
 class Piece(NamedTuple):
-    """Names a record: the pixels or the layout of an image, or one of its narratives.
+    """Identifies a record: the pixels or the layout of an image, or one of its narratives.
 
     Attributes:
         key: key of the image.
         kind: :data:`PIXELS`, ``LAYOUTS`` or ``NARRATIVES``.
-        number: number of the narrative among those of the image.
+        number: index of the narrative among those of the image.
     """
 
     key: str
@@ -59,7 +59,7 @@ class Piece(NamedTuple):
 
 @dataclass(frozen=True)
 class StoredRecord:
-    """A packed layout or narrative (:mod:`t2igan.data.packing`) as it enters a store.
+    """A packed layout or narrative (:mod:`t2igan.data.packing`) to be written.
 
     Attributes:
         length: bytes of the payload.
@@ -74,10 +74,10 @@ class StoredRecord:
 
 @dataclass(frozen=True)
 class StoredImage:
-    """One image as it enters a store.
+    """An image to be written.
 
     Attributes:
-        key: its name.
+        key: the data set's name of the image.
         class_id: 0-based row of the class names.
         box: x, y, width, height in the raw file, or None.
         shape: (height, width) of the stored pixels.
@@ -85,9 +85,9 @@ class StoredImage:
         sha256: hex digest of the payload.
         texts: captions as written.
         tokens: word ids of each caption.
-        layout: layout of the same shape, or None.
-        segments: what each segment of the layout is, in free words.
-        narratives: narratives of the image.
+        layout: its layout, of the same shape, or None.
+        segments: free-text description of each segment of the layout.
+        narratives: its narratives.
     """
 
     key: str
@@ -103,7 +103,7 @@ class StoredImage:
     narratives: list[StoredRecord] = field(default_factory=list)
 
     def told(self) -> dict[str, Any]:
-        """What the fingerprint says of it; the fingerprints of images without annotations stay what they were."""
+        """The image's part of the fingerprint; images without annotations keep that of earlier versions."""
         told = {name: value for name, value in vars(self).items() if value or name not in _ANNOTATIONS}
         if self.layout:
             told["layout"] = vars(self.layout)
@@ -115,7 +115,7 @@ class StoredImage:
 def fingerprint(
     header: StoreHeader, vocabulary: Vocabulary, class_names: list[str], splits: Mapping[str, Iterable[StoredImage]]
 ) -> str:
-    """sha256 (hex) of everything a reader can get out of the store."""
+    """sha256 (hex) of everything that a reader can get from the store."""
     digest = sha256()
     for part in ([FINGERPRINT_VERSION, asdict(header), vocabulary.hash, class_names], *splits.items()):
         name, images = (part[0], part[1]) if isinstance(part, tuple) else (None, [])
@@ -133,15 +133,15 @@ def write_store(
     splits: dict[str, list[StoredImage]],
     payload: Callable[[Piece], bytes],
 ) -> str:
-    """Write a store; it appears under its name only when it is complete.
+    """Write a store atomically.
 
     Args:
         path: path of the finished store; an older one is replaced.
-        header: attributes.
+        header: attributes of the store.
         vocabulary: the words that the images' tokens refer to.
         class_names: names of the 0-based classes.
         splits: ``{"train": images, "test": images}``.
-        payload: gives the stored bytes of a record.
+        payload: returns the bytes of a record.
 
     Returns:
         The fingerprint.
@@ -160,7 +160,7 @@ def write_store(
 
 
 def unfinished_path(path: Path) -> Path:
-    """What a store is called while it is written."""
+    """Temporary path of a store while it is written."""
     return path.with_name(path.name + ".writing")
 
 
@@ -247,7 +247,7 @@ def _write_records(
     pieces: Sequence[Piece],
     payload: Callable[[Piece], bytes],
 ) -> np.ndarray:
-    """Write records one after another; gives the checksum of each."""
+    """Write records contiguously; returns the checksum of each."""
     records = group.create_dataset(name, (int(offsets[-1]),), np.uint8)
     written, checksums = 0, []
 
@@ -264,7 +264,7 @@ def _write_records(
 
 
 def _blocks(payloads: Iterable[bytes]) -> Iterator[bytes]:
-    """The payloads one after another, in pieces of some megabytes: HDF5 takes as long for a small one."""
+    """Join payloads to blocks of some megabytes, because HDF5 takes as long for a small write."""
     block = bytearray()
     for payload in payloads:
         block += payload
@@ -276,7 +276,7 @@ def _blocks(payloads: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _joined(rows: Sequence[Sequence[int]]) -> tuple[np.ndarray, np.ndarray]:
-    """Numbers of all rows, and where each row begins."""
+    """All rows concatenated, and the offset of each row."""
     return np.array([number for row in rows for number in row], np.int32), _offsets(len(row) for row in rows)
 
 

@@ -1,4 +1,4 @@
-"""The page itself, in Gradio."""
+"""The page of ``t2igan demo``, built with Gradio."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -20,7 +20,7 @@ MOST_IMAGES, MOST_STEPS = 8, 12
 
 
 def build_page(panels: Panels) -> Any:
-    """The page as Gradio's ``Blocks``, ready to be launched.
+    """Build the page as Gradio's ``Blocks``, ready to be launched.
 
     Raises:
         UserError: Gradio is not installed.
@@ -99,13 +99,13 @@ def _sweep_tab(gradio: Any, panels: Panels, said: Callable) -> None:
 
 
 def _sheet(gradio: Any, label: str, name: str) -> Any:
-    """A place for a sheet, its label above it rather than over it."""
+    """An image component with its label above the image instead of over it."""
     gradio.Markdown(f"**{label}**")
     return gradio.Image(label=label, show_label=False, elem_id=name, format="png")
 
 
 def _saying(error_kind: type[Exception]) -> Callable:
-    """Decorator: a user's mistake becomes a line on the page."""
+    """Decorator that shows a UserError as a message on the page."""
 
     def decorate(function: Callable) -> Callable:
         @wraps(function)

@@ -1,4 +1,4 @@
-"""What the page shows, made of models and words; nothing here knows of Gradio."""
+"""Content of the demo page; independent of Gradio."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,13 +21,14 @@ CELL = 192
 
 @dataclass(frozen=True)
 class Drawn:
-    """Images of one caption by all models.
+    """Images that all models generate from one caption.
 
     Attributes:
-        sheet: a row a model.
-        masks: a row for each model that has them, its finest mask over its images; None where none has.
-        attention: a row for each model that has it, where each word looks in its first image; None where none has.
-        note: words that are not known, and by whom.
+        sheet: images, one row per model.
+        masks: finest fusion masks over the images, one row per model that has them; None if none has.
+        attention: attention maps of the words in the first image, one row per model that has them; None if none
+            has.
+        note: message about unknown words, per model.
     """
 
     sheet: Image.Image
@@ -37,10 +38,10 @@ class Drawn:
 
 
 class Panels:
-    """All that can be asked of some models.
+    """Generates the content of all panels of the page.
 
     Args:
-        samplers: by the names that are shown.
+        samplers: samplers by their displayed names.
 
     Raises:
         UserError: there is none.
@@ -53,12 +54,12 @@ class Panels:
 
     @property
     def names(self) -> list[str]:
-        """Of the models."""
+        """Displayed names of the models."""
         return list(self.samplers)
 
     @property
     def vocabulary(self) -> Vocabulary:
-        """Of the first model."""
+        """Vocabulary of the first model."""
         return next(iter(self.samplers.values())).vocabulary
 
     def draw(self, caption: str, seed: int, count: int) -> Drawn:
@@ -82,7 +83,7 @@ class Panels:
         return Drawn(sheet, masked, _attention_sheet(made), "; ".join(notes))
 
     def interpolate(self, name: str, captions: tuple[str, str], seeds: tuple[int, int], steps: int) -> Image.Image:
-        """The way from one caption and noise to another: captions alone, noises alone, both.
+        """Interpolations of the caption alone, of the noise alone, and of both.
 
         Raises:
             UserError: the model knows none of the words of a caption.
@@ -120,7 +121,7 @@ class Panels:
 
 
 def _attention_sheet(made: Mapping[str, Samples]) -> Image.Image | None:
-    """Rows of the models that know the same words as the first that has attention: the columns are words."""
+    """Attention rows of models that know the same words; the columns are words."""
     having = {name: samples for name, samples in made.items() if samples.attention}
     if not having:
         return None
@@ -137,7 +138,7 @@ def load_panels(checkpoints: Sequence[str | Path], device: str = "auto") -> Pane
     """Load models, each once.
 
     Raises:
-        UserError: one cannot be read, or draws nothing.
+        UserError: a checkpoint cannot be read, or generates no images.
     """
     samplers: dict[str, Sampler] = {}
     for given in dict.fromkeys(map(str, checkpoints)):

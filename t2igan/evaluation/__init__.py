@@ -1,1 +1,1 @@
-"""Pinned protocols and what applies them: subjects, their images, features of these, scorers, records."""
+"""Evaluation under pinned protocols: subjects, images, features, metrics and records."""

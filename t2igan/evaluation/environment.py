@@ -1,4 +1,4 @@
-"""Where a number was measured: the code's commit, the libraries of the GPU, the threads."""
+"""Environment of a measurement: git commit, CUDA libraries and threads."""
 
 import subprocess
 from dataclasses import dataclass
@@ -15,13 +15,13 @@ GIT_SECONDS = 20
 
 @dataclass(frozen=True)
 class Environment:
-    """What a record says of its surroundings.
+    """Environment that a record stores.
 
     Attributes:
-        git_commit: commit of the suite's code, None where it does not run from a git repository.
-        git_clean: whether the code was as committed, None likewise.
-        cuda: version that PyTorch was built for, None without.
-        cudnn: version that is loaded, None without.
+        git_commit: commit of the suite's code, None outside of a git repository.
+        git_clean: whether the working tree had no changes, None outside of a git repository.
+        cuda: CUDA version that PyTorch was built for, None without CUDA.
+        cudnn: version of the loaded cuDNN, None without it.
         threads: threads of PyTorch on the CPU, in each process.
     """
 
@@ -33,17 +33,17 @@ class Environment:
 
 
 def environment() -> Environment:
-    """The surroundings of this process."""
+    """The environment of this process."""
     cudnn = torch.backends.cudnn.version() if torch.cuda.is_available() else None
     return Environment(*git_state(PACKAGE), torch.version.cuda, cudnn, torch.get_num_threads())
 
 
 @cache
 def git_state(package: Path) -> tuple[str | None, bool | None]:
-    """Commit of a package and whether its files are as committed; asked once, when code has just been loaded.
+    """Commit of a package and whether its files are unmodified; computed once per process.
 
     Args:
-        package: folder with ``__init__.py``; a repository that does not hold that file says nothing of it.
+        package: folder with ``__init__.py``; a repository that does not track that file is ignored.
     """
     if _git(package, "ls-files", "--error-unmatch", "__init__.py") is None:
         return None, None
@@ -52,7 +52,7 @@ def git_state(package: Path) -> tuple[str | None, bool | None]:
 
 
 def _git(folder: Path, *arguments: str) -> str | None:
-    """What git prints, None where it fails or is not there."""
+    """Output of a git command, None if it fails or git is missing."""
     try:
         done = subprocess.run(
             ["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=GIT_SECONDS

@@ -1,4 +1,4 @@
-"""One subject under one protocol: a single pass over its images feeds all metrics."""
+"""Evaluate one subject under one protocol, with a single pass over its images for all metrics."""
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -29,20 +29,20 @@ from t2igan.models.classifier import ClassifierBackbone
 
 
 class Evaluation:
-    """A subject under a protocol, with the networks that score it: checked, and ready to run.
+    """A subject, a protocol and the scoring networks, checked and ready to run.
 
-    Where ``torch.distributed`` is initialised, each process takes its range of the images and all get the record.
+    With ``torch.distributed`` initialised, each process takes its range of the images and all return the record.
 
     Args:
-        subject: what is scored.
-        protocol: how.
-        store: the data set.
-        damsms: the first is the one that was trained against, the others are independent.
+        subject: source of the images.
+        protocol: the evaluation protocol.
+        store: store of the data set.
+        damsms: DAMSMs for R-precision; the generator was trained against the first, the others are independent.
         classifier: backbone of the evaluation classifier.
-        options: what does not change the numbers.
+        options: options that do not change the values.
 
     Attributes:
-        not_computed: why a metric is left out, by its name.
+        not_computed: reasons of omitted metrics, by name.
 
     Raises:
         UserError: something is missing or does not fit together.
@@ -66,9 +66,9 @@ class Evaluation:
         self._found, self.not_computed = _find_networks(subject, protocol, self._supply, self.options)
 
     def is_in(self, records: Iterable[ResultRecord]) -> bool:
-        """Whether one of the records is what :meth:`run` would measure: same images, protocol, store and networks.
+        """Whether one of the records is that of :meth:`run`: same images, protocol, store and networks.
 
-        A record of more networks counts too; one that was edited does not.
+        A record with additional networks counts too; an edited one does not.
         """
         card, backbones, damsm = self.subject.card, self._supply.sha256, [one.sha256 for one in self.damsms]
         return any(
@@ -81,10 +81,10 @@ class Evaluation:
         )
 
     def run(self, progress: Progress | None = None) -> ResultRecord:
-        """Score.
+        """Compute all metrics and return the record.
 
         Args:
-            progress: is told (stage, done, total).
+            progress: called with (stage, done, total).
 
         Raises:
             UserError: nothing could be computed.
@@ -125,10 +125,10 @@ class Evaluation:
 
 
 def store_for(protocol: Protocol, store: Store) -> Store:
-    """The store as a protocol wants it: with its narratives as captions, or as it is.
+    """The store, or its view with narratives as captions if the protocol asks for that.
 
     Raises:
-        UserError: there are no narratives.
+        UserError: the store has no narratives.
     """
     if protocol.told == "captions":
         return store
@@ -137,10 +137,10 @@ def store_for(protocol: Protocol, store: Store) -> Store:
 
 
 def choose_device(name: str) -> torch.device:
-    """The device of a name; ``auto`` is the GPU where there is one.
+    """Convert a device name; ``auto`` selects the GPU if there is one.
 
     Raises:
-        UserError: there is no such device.
+        UserError: the device does not exist.
     """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
@@ -153,7 +153,7 @@ def choose_device(name: str) -> torch.device:
 
 
 def device_name(device: torch.device) -> str:
-    """For the record."""
+    """Name of the device for the record."""
     return f"{device} ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else str(device)
 
 
@@ -180,10 +180,10 @@ def _check(protocol: Protocol, store: Store, options: NetworkOptions) -> None:
 def _find_networks(
     subject: Subject, protocol: Protocol, supply: Supply, options: NetworkOptions
 ) -> tuple[list[tuple[ScoredMetric, Sequence[Embedder]]], dict[str, str]]:
-    """The networks of each metric that can be computed, and why others cannot, by their names.
+    """The networks of each computable metric, and the reasons of the others, by name.
 
     Raises:
-        UserError: naming everything that is missing at once, unless metrics may be left out; or nothing is left.
+        UserError: lists everything that is missing, unless metrics may be skipped; or no metric is left.
     """
     found: list[tuple[ScoredMetric, Sequence[Embedder]]] = []
     not_computed, missing = {}, {}
@@ -210,7 +210,7 @@ def _in_words(missing: dict[str, str]) -> str:
 
 
 def _feed_reference(scorers: Sequence[Scorer], setting: Setting) -> int:
-    """Show the reference to the scorers that want one; how many images it has."""
+    """Feed the reference images to the scorers that need them; returns their number."""
     wanting = [scorer for scorer in scorers if scorer.wants_reference]
     if not wanting:
         return 0

@@ -1,4 +1,4 @@
-"""What scores a training in progress: a smaller protocol, the module as it stands, and the names of its curves."""
+"""Scoring during training: a reduced protocol, the module as a subject, and the names of the curves."""
 
 import math
 from collections.abc import Sequence
@@ -20,18 +20,18 @@ INDEPENDENT = "independent"
 
 
 def smaller(protocol: Protocol, images: int | None = None, metrics: Sequence[str] | None = None) -> Protocol:
-    """A protocol with fewer images, or fewer metrics, and without confidence intervals, under a name of its own.
+    """Reduce a protocol to fewer images or metrics, without confidence intervals, under a new name.
 
     Args:
-        protocol: the whole.
-        images: generated; None for as many.
-        metrics: names of those to keep; None for all.
+        protocol: the full protocol.
+        images: number of generated images; None keeps the protocol's.
+        metrics: names of the metrics to keep; None keeps all.
 
     Returns:
-        ``<name>@<images>``, whose hash is another too; the protocol itself where nothing is asked for.
+        The protocol ``<name>@<images>``, which has another hash; the full protocol if nothing is reduced.
 
     Raises:
-        UserError: it has not so many images, or not this metric.
+        UserError: the protocol has fewer images, or lacks one of the metrics.
     """
     if images is None and metrics is None:
         return protocol
@@ -50,9 +50,9 @@ class TrainingSubject(GeneratedSubject):
     """The images of a module that is being trained.
 
     Args:
-        module: in training; its modes, weights and buffers stay as they are.
+        module: module in training; its modes, weights and buffers are not changed.
         folder: folder of the run.
-        weights: that the protocol asks for.
+        weights: ``ema`` or ``raw``, as the protocol asks.
     """
 
     def __init__(self, module: AdversarialModule, folder: Path, weights: str) -> None:
@@ -67,13 +67,13 @@ class TrainingSubject(GeneratedSubject):
         super().__init__(module, card)
 
     def check(self, protocol: Protocol, store: Store) -> None:
-        """As of any generator; training classes that are held out are named as what they are."""
+        """Check the generator like any other; held-out training classes are named as such in the record."""
         super().check(protocol, store)
         if isinstance(store, HeldOutClasses):
             self.notes = [f"scored on {len(store.held_out)} training classes that the training leaves out"]
 
     def at(self, step: int) -> None:
-        """Say in the record how far the training is."""
+        """Note the training step in the record."""
         training = TrainingCard(
             steps=step,
             images_seen=self.module.images_seen,
@@ -111,7 +111,7 @@ def curve_values(
 
 
 def only_finite(record: ResultRecord) -> ResultRecord:
-    """The record with what is not a number named as not computed."""
+    """The record with non-finite values moved to the metrics that were not computed."""
     wrong = {name for name, value in record.metrics.items() if not math.isfinite(value.value)}
     kept = {name: value for name, value in record.metrics.items() if name not in wrong}
     return replace(record, metrics=kept, not_computed=record.not_computed | dict.fromkeys(wrong, "is not a number"))

@@ -1,4 +1,4 @@
-"""Which captions are drawn, how often, and by whom."""
+"""The plan of an evaluation: captions, number of images per caption, and shares of the processes."""
 
 import hashlib
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from t2igan.evaluation.protocol import Protocol
 
 @dataclass(frozen=True)
 class ImagePlan:
-    """The images of an evaluation. Image ``i`` is trial ``i`` of R-precision, whoever draws it.
+    """The images of an evaluation. Image ``i`` is trial ``i`` of R-precision, for every subject.
 
     Attributes:
         captions: int64 (N,), caption ids.
@@ -38,9 +38,8 @@ class ImagePlan:
 def plan_images(split: StoreSplit, count: int, images: Sequence[int] | None = None) -> ImagePlan:
     """Use captions as evenly as possible; a pure function of the split and ``count``.
 
-    Images take turns, in the order of the sha256 of their keys; each gives another of its captions every turn
-    until all are used. After the last caption the whole starts again with fresh noise. A plan of fewer images is
-    the beginning of a plan of more.
+    Images take turns, in the order of the sha256 of their keys; in each turn an image contributes its next caption.
+    After the last caption the plan starts again with new noise. A shorter plan is a prefix of a longer one.
 
     Args:
         split: whose captions are used.

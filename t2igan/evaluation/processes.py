@@ -1,4 +1,4 @@
-"""Several processes for one evaluation, as ``torchrun`` starts them."""
+"""Evaluation in several processes, started by ``torchrun``."""
 
 import os
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from t2igan.errors import UserError
 
 
 def processes() -> tuple[int, int]:
-    """Rank and number of processes."""
+    """Rank of this process, and number of processes."""
     if distributed.is_available() and distributed.is_initialized():
         return distributed.get_rank(), distributed.get_world_size()
     return 0, 1
@@ -19,16 +19,16 @@ def processes() -> tuple[int, int]:
 
 @contextmanager
 def joined(device: str) -> Iterator[str]:
-    """Join the processes that ``torchrun`` started; a process by itself stays so.
+    """Initialise the process group if ``torchrun`` started this process.
 
     Args:
-        device: ``auto``, ``cpu``, ``cuda``; each process gets a GPU of its own.
+        device: ``auto``, ``cpu`` or ``cuda``; each process uses its own GPU.
 
     Yields:
         The device of this process.
 
     Raises:
-        UserError: one GPU is named for all processes.
+        UserError: a single GPU is named for several processes.
     """
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         yield device

@@ -1,4 +1,4 @@
-"""One reader per raw data set."""
+"""Readers of raw data sets, one module each."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -37,10 +37,10 @@ _DRAWN: dict[str, tuple[Callable[..., None], Callable[[], Any], str]] = {
 
 
 def make_source(kind: Kind, root: str | Path, split: str | None = None, **options: Any) -> Source:
-    """The reader of a raw data set; drawn birds and scenes are drawn first.
+    """Make the reader of a raw data set; drawn birds and scenes are drawn first.
 
     Args:
-        kind: which reader.
+        kind: kind of data set, one of ``KINDS``.
         root: the folder of the data set; of ``"folder"``: of its images.
         split: see the reader; default: the reader's.
         **options: options of the reader, :class:`CUBSource`, :class:`COCOSource`, :class:`ScenesSource` or

@@ -1,4 +1,4 @@
-"""What a reader of a raw data set gives."""
+"""Interface of the readers of raw data sets."""
 
 import re
 from collections.abc import Sequence
@@ -26,8 +26,8 @@ class RawImage:
         captions: the captions that are used, as written, each with at least one word.
         split: ``"train"`` or ``"test"``.
         tokens: word ids of the captions where the data set brings its own vocabulary, else None.
-        layout: where its label and instance maps are, or None.
-        narratives: packed (:func:`t2igan.data.packing.pack_narrative`).
+        layout: sources of its label and instance maps, or None.
+        narratives: narratives of the image, each packed by :func:`t2igan.data.packing.pack_narrative`.
     """
 
     key: str
@@ -42,7 +42,7 @@ class RawImage:
 
 
 class Source(Protocol):
-    """A raw data set on disk.
+    """Reader of a raw data set on disk.
 
     Attributes:
         name: the data set's name in the store.
@@ -50,7 +50,7 @@ class Source(Protocol):
         crop_by_box: whether images are cut to the surroundings of their box.
         vocabulary: the vocabulary that the data set brings (``tokens`` refer to it), or None.
         class_names: the name of each class number.
-        notes: once scanned, one line for each thing that is odd, but kept.
+        notes: one line for each oddity that was kept; filled by :meth:`scan`.
     """
 
     name: str
@@ -61,7 +61,7 @@ class Source(Protocol):
     notes: Sequence[str]
 
     def scan(self) -> tuple[list[RawImage], list[str]]:
-        """Every usable image in reading order (train, then test), and one line per missing or bad file.
+        """All usable images in reading order (train, then test), and one line per missing or bad file.
 
         Raises:
             UserError: the files that describe the data set are missing, so that nothing can be listed.
@@ -70,14 +70,14 @@ class Source(Protocol):
 
 
 class Listing:
-    """A source that was scanned, so that no later reader has to scan it again.
+    """A source with the cached result of its scan.
 
     Args:
         source: the raw data set.
 
     Attributes:
-        images: what :meth:`Source.scan` gave.
-        problems: the same.
+        images: images found by :meth:`Source.scan`.
+        problems: problems found by :meth:`Source.scan`.
 
     Raises:
         UserError: see :meth:`Source.scan`.
@@ -90,18 +90,18 @@ class Listing:
         self.notes = source.notes
 
     def scan(self) -> tuple[list[RawImage], list[str]]:
-        """See :meth:`Source.scan`; the lists are new ones at every call."""
+        """Return copies of the cached lists, see :meth:`Source.scan`."""
         return list(self.images), list(self.problems)
 
 
 @dataclass
 class Findings:
-    """What is wrong with a raw data set, gathered so that it can be said all at once.
+    """Collects the problems of a raw data set, so that all of them can be reported at once.
 
     Attributes:
-        faults: faults of the files that describe the data set; what they mean cannot be known.
-        problems: problems of single images and captions, which can be left out.
-        notes: what is odd, but kept.
+        faults: faults of the files that describe the data set, which make it unusable.
+        problems: problems of single images and captions, which can be left out individually.
+        notes: oddities that are kept.
     """
 
     faults: list[str] = field(default_factory=list)
@@ -109,30 +109,30 @@ class Findings:
     notes: list[str] = field(default_factory=list)
 
     def stop_at_faults(self) -> None:
-        """Say everything that was found, if any of it is a fault.
+        """Raise an error with everything that was found, if any of it is a fault.
 
         Raises:
-            UserError: there is a fault.
+            UserError: there is at least one fault.
         """
         if self.faults:
             raise UserError(several(self.faults + self.problems))
 
 
 def several(lines: Sequence[str], remedy: str = "") -> str:
-    """One error of many lines: the only one as it is, more of them counted and indented."""
+    """Combine lines into one error: a single line as it is, several counted and indented."""
     if len(lines) == 1:
         return f"{lines[0]}; {remedy}" if remedy else lines[0]
     return "\n  ".join([f"{len(lines)} faults, nothing was written{'; ' + remedy if remedy else ''}:", *lines])
 
 
 def first_of(items: Sequence[Any], most: int = 5) -> str:
-    """The first of many things and how many more there are: ``"139, 285, 632, 724, 776 and 12 more"``."""
+    """The first few items and the number of the others: ``"139, 285, 632, 724, 776 and 12 more"``."""
     more = f" and {len(items) - most:,} more" if len(items) > most else ""
     return ", ".join(str(item) for item in items[:most]) + more
 
 
 def is_name(key: str) -> bool:
-    """Whether a file below a folder can be called so: not empty, not outside, and text that UTF-8 can hold."""
+    """Whether a string is a valid path below a folder: not empty, not outside of it, and encodable as UTF-8."""
     parts = key.replace("\\", "/").split("/")
     return "\0" not in key and all(part not in ("", ".", "..") for part in parts) and _is_text(key)
 
@@ -142,5 +142,5 @@ def _is_text(key: str) -> bool:
 
 
 def has_word(caption: str) -> bool:
-    """Whether the tokeniser finds a word in a caption; much faster than to tokenise it."""
+    """Whether the tokeniser would find a word in a caption; much faster than tokenising it."""
     return _WORD_LETTER.search(caption.lower()) is not None

@@ -1,4 +1,4 @@
-"""Tables of captions that people write by hand: CSV or JSON Lines, one image with a caption in each line."""
+"""Caption tables written by users: CSV or JSON Lines, one image with one caption per line."""
 
 import csv
 import io
@@ -17,7 +17,7 @@ _DELIMITERS = (",", ";", "\t")
 
 @dataclass(frozen=True)
 class CaptionRow:
-    """One line of a table: where it stands, and its text by column name in lower case."""
+    """One line of a table: its position, and its cells by lower-case column name."""
 
     line: int
     fields: dict[str, str]
@@ -30,8 +30,8 @@ def read_rows(path: Path, columns: Sequence[str], findings: Findings) -> list[Ca
 
     Args:
         path: path of the file, UTF-8 with or without a byte order mark.
-        columns: those that must be there; others may be.
-        findings: gets the faults of single lines.
+        columns: required columns; others are allowed.
+        findings: receives the faults of single lines.
 
     Raises:
         UserError: no such file, another kind of file, not UTF-8, or a CSV without one of the columns.
@@ -49,7 +49,7 @@ def read_rows(path: Path, columns: Sequence[str], findings: Findings) -> list[Ca
 
 
 def at(path: Path, lines: Sequence[int]) -> str:
-    """A place for a message: ``"captions.csv, lines 3, 7"``."""
+    """The position of lines for a message: ``"captions.csv, lines 3, 7"``."""
     return f"{path}, line{'s' if len(lines) > 1 else ''} {first_of(lines)}"
 
 
@@ -123,7 +123,7 @@ def _read_json_lines(
 
 
 def _json_rows(number: int, line: str, columns: Sequence[str]) -> Iterator[CaptionRow]:
-    """The rows of one line; ValueError says what is wrong with it."""
+    """The rows of one line of JSON; a ValueError describes what is wrong with it."""
     try:
         pairs = parse_json(line, "this line", object_pairs_hook=list)
     except UserError as error:

@@ -1,4 +1,4 @@
-"""MS-COCO captions of 2014 or 2017 as people have them on disk.
+"""Reader of MS-COCO captions of 2014 or 2017, in the layouts in common use.
 
 Three descriptions of the same images are read:
 
@@ -181,7 +181,7 @@ class COCOSource:
         return objects
 
     def _annotations(self, name: str) -> Path:
-        """Where an annotation file is, or where it should be."""
+        """Path of an annotation file, or its expected path."""
         places = self.root / "annotations" / name, self.root / name
         return next((place for place in places if place.is_file()), places[0])
 
@@ -212,7 +212,7 @@ class COCOSource:
 
 
 class _ImageFiles:
-    """The image files of a root, found by any name that COCO gives to an image."""
+    """Index of the image files of a root by all names that COCO gives to an image."""
 
     def __init__(self, root: Path, year: int | None) -> None:
         self.root = root
@@ -225,7 +225,7 @@ class _ImageFiles:
                 self._paths.setdefault(name, place / name)
 
     def find_all(self, split: str, entries: list[ListedImage], findings: Findings) -> list[Path | None]:
-        """The file of each image; what is missing goes into the findings."""
+        """Find the file of each image; missing files are added to the findings."""
         paths = [self._find(entry) for entry in entries]
         if entries and not any(paths):
             folder, name = entries[0].folder, entries[0].file_name

@@ -1,4 +1,4 @@
-"""The annotation files of MS-COCO, and Karpathy's list of its images."""
+"""Read the annotation files of MS-COCO, and Karpathy's list of its images."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ class ListedImage:
         number: COCO's id; the same image has the same one in 2014 and in 2017.
         file_name: e.g. ``"000000493652.jpg"``.
         folder: where the official archive puts it, e.g. ``"train2017"``.
-        captions: those that are used, each with a word.
+        captions: captions that are used, each with at least one word.
         tokens: word ids of the captions where a captions pickle gives them.
     """
 
@@ -42,7 +42,7 @@ def read_captions(path: Path, folder: str, limit: int, findings: Findings) -> li
         path: path of the file.
         folder: folder of the images.
         limit: captions kept of each image, the first ones that have a word.
-        findings: gets what is wrong.
+        findings: receives the problems found.
 
     Raises:
         UserError: the file is missing, or not a caption file of COCO.
@@ -142,7 +142,7 @@ def table(
     findings: Findings,
     wanted: str = "captions_*.json of the official annotations",
 ) -> list[dict]:
-    """A list of records of a file; records without one of the columns are faults."""
+    """A list of records in a file; records that lack one of the columns are reported as faults."""
     rows = content.get(name) if isinstance(content, dict) else None
     if not isinstance(rows, list) or not rows:
         found = first_of(list(content)) if isinstance(content, dict) else f"a {type(content).__name__}"
@@ -154,7 +154,7 @@ def table(
 def check_columns(
     path: Path, name: str, rows: list, columns: Mapping[str, Kind], findings: Findings, wanted: str
 ) -> None:
-    """Entries of a list without one of the columns are faults."""
+    """Report entries of a list that lack one of the columns as faults."""
     for column, kind in columns.items():
         bad = [
             number
@@ -175,7 +175,7 @@ def _check_unique(path: Path, name: str, rows: list[dict], column: str, findings
 
 
 def _usable(path: Path, name: str, annotations: list[dict], limit: int, findings: Findings) -> list[str]:
-    """The first captions of an image that have a word, each in one line."""
+    """The first captions of an image that have a word, as single lines."""
     captions: list[str] = []
     for annotation in annotations:
         if len(captions) == limit:

@@ -1,4 +1,4 @@
-"""Where the layouts of COCO's images are: instances, COCO-Stuff pixel maps, panoptic maps."""
+"""Find the layouts of COCO's images: instances, COCO-Stuff pixel maps, panoptic maps."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -34,7 +34,7 @@ Names = dict[int, tuple[int, str]]
 
 @dataclass(frozen=True)
 class LayoutFolders:
-    """Where the layouts of a data set lie; each may be missing.
+    """Folders of layout annotations, each of which may be None.
 
     Attributes:
         stuff: folder of COCO-Stuff pixel maps, ``<name>.png``, in it or in ``train2017/``, ``val2017/``, ... of it.
@@ -62,9 +62,9 @@ class LayoutFiles:
     """Layouts by number and file name of the image.
 
     Args:
-        folders: where they lie.
-        year: which of the files to read; None: the only ones there are.
-        findings: gets what is wrong.
+        folders: folders of the annotations.
+        year: year of the files to read; None if there is only one.
+        findings: receives the problems found.
 
     Raises:
         UserError: a folder does not hold such files.
@@ -83,7 +83,7 @@ class LayoutFiles:
                 self._panoptic |= read_panoptic(path, findings)
 
     def of(self, number: int, name: str) -> RawLayout | None:
-        """The layout of an image, None where nothing is known of it.
+        """The layout of an image, None if there is none.
 
         Args:
             number: COCO's id.
@@ -97,7 +97,7 @@ class LayoutFiles:
 
 
 def _png_files(folder: Path) -> dict[str, Path]:
-    """The PNG files in a folder and in its folders, by stem."""
+    """PNG files of a folder and its subfolders, by stem."""
     places = [folder, *sorted(each for each in folder.glob("*") if each.is_dir())]
     found = {
         name.removesuffix(".png"): place / name
@@ -113,7 +113,7 @@ def _png_files(folder: Path) -> dict[str, Path]:
 
 
 def _parts(folder: Path, kind: str, years: tuple[str, ...]) -> list[Path]:
-    """The files of the first year that there are any of."""
+    """The files of the first year for which there are any."""
     for year in years:
         paths = [folder / f"{kind}_{part}{year}.json" for part in PARTS]
         if found := [path for path in paths if path.is_file()]:
@@ -125,12 +125,12 @@ def _parts(folder: Path, kind: str, years: tuple[str, ...]) -> list[Path]:
 def read_instances(path: Path, findings: Findings) -> dict[int, RawLayout]:
     """The segments of the images of an ``instances_*.json``, by the image's id.
 
-    Images without an annotation have no layout, of which nothing would be labelled. A segment's text is its
-    ``description`` where it has one (a key of ours), else "a {category}".
+    Images without annotations have no layout, because nothing in it would be labelled. A segment's text is its
+    ``description`` if it has one (an extension of this suite), otherwise "a {category}".
 
     Args:
         path: path of the file.
-        findings: gets what is wrong: annotations that cannot be used are left out.
+        findings: receives the problems of unusable annotations, which are left out.
 
     Raises:
         UserError: the file is missing, or not an instance file of COCO.
@@ -184,7 +184,7 @@ def _named(annotation: dict, names: Names) -> tuple[int, str]:
 def _largest(
     path: Path, number: int, segments: list[Segment], areas: Sequence[int], findings: Findings
 ) -> tuple[Segment, ...]:
-    """All segments, or as many as the store can number, in their order."""
+    """All segments in their order, limited to as many as the store can number."""
     if len(segments) <= MOST_SEGMENTS:
         return tuple(segments)
     findings.problems.append(
@@ -199,7 +199,7 @@ def read_panoptic(path: Path, findings: Findings) -> dict[int, RawLayout]:
 
     Args:
         path: path of the file; the PNG files are in the folder of the same name without ``.json``.
-        findings: gets what is wrong: images and segments that cannot be used are left out.
+        findings: receives the problems of unusable images and segments, which are left out.
 
     Raises:
         UserError: the file is missing, or not a panoptic file of COCO.
@@ -242,7 +242,7 @@ def _panoptic_segments(infos: list[dict], names: Names) -> Iterator[Segment]:
 
 
 def _categories(path: Path, content: Any, wanted: str, findings: Findings) -> Names:
-    """Label value and text of each category; one that COCO-Stuff does not have is a fault."""
+    """Label value and text of each category; categories unknown to COCO-Stuff are reported as faults."""
     count = len(findings.faults)
     categories = table(path, content, "categories", {"id": int, "name": str}, findings, wanted)
     if len(findings.faults) > count:

@@ -1,4 +1,4 @@
-"""Caltech-UCSD Birds 200-2011 as people have it on disk.
+"""Reader of Caltech-UCSD Birds 200-2011, in the layouts in common use.
 
 Two layouts are read, and both may hold any part of the classes:
 

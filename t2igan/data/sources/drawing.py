@@ -1,4 +1,4 @@
-"""What the painters of the embedded data sets share: curves, colours, soft shapes and light."""
+"""Drawing primitives of the embedded data sets: curves, colours, soft shapes and light."""
 
 from collections.abc import Callable
 
@@ -31,7 +31,7 @@ def tinted(color: Color, rng: np.random.Generator, spread: float = 9) -> Color:
 
 
 def to_image(array: np.ndarray) -> Image.Image:
-    """Numbers (H, W, 3) of 0..255 as an image."""
+    """Convert an array (H, W, 3) in 0..255 to an image."""
     return Image.fromarray(np.clip(array + 0.5, 0, 255).astype(np.uint8))
 
 
@@ -54,7 +54,7 @@ def soft_blobs(
 
 
 def cloud(rng: np.random.Generator, x: float, y: float, size: float) -> list[tuple[float, ...]]:
-    """The ellipses of a cloud about (x, y), as :func:`soft_blobs` takes them."""
+    """Ellipses of a cloud around (x, y), in the form of :func:`soft_blobs`."""
     puffs = [(x, y, 1.25 * size, 0.32 * size)]
     for at in (-0.75, -0.25, 0.3, 0.8):
         radius = size * rng.uniform(0.34, 0.52) * (1.15 - 0.5 * abs(at))
@@ -111,12 +111,12 @@ def rotation(degrees: float, centre: tuple[float, float] = (0.0, 0.0)) -> Callab
 
 
 def as_tuples(points: np.ndarray) -> list[tuple[float, float]]:
-    """Points (N, 2) as PIL's pens take them."""
+    """Convert points (N, 2) to the tuples that PIL draws."""
     return [(x, y) for x, y in points.tolist()]
 
 
 def volume(mask: Image.Image, radius: float) -> np.ndarray:
-    """Light on a cushion of the mask's shape, about -0.5..0.5: a blurred mask seen as a height field."""
+    """Shading of a cushion with the mask's shape, about -0.5..0.5, from the blurred mask as a height field."""
     height = np.asarray(mask.filter(ImageFilter.GaussianBlur(radius)), np.float32) / 255
     step = max(1, round(radius / 2))
     padded = np.pad(height, step, mode="edge")

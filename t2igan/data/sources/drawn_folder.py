@@ -1,4 +1,4 @@
-"""Folders that an embedded data set is drawn into: whole files, several processes, calls that go on."""
+"""Folders of drawn data sets: atomic files, several processes, resumable calls."""
 
 import json
 import multiprocessing
@@ -19,15 +19,15 @@ Made = TypeVar("Made")
 
 
 def claim(root: Path, what: str, wanted: Mapping[str, Any]) -> None:
-    """Mark a folder with all that determines what is generated in it.
+    """Mark a folder with the settings that determine its content.
 
     Args:
-        root: the folder; made if it is not there.
-        what: that is drawn, in words.
-        wanted: what determines it.
+        root: the folder, created if needed.
+        what: description of the data set for error messages.
+        wanted: settings that determine the content.
 
     Raises:
-        UserError: the folder holds something else, or the same drawn otherwise.
+        UserError: the folder holds something else, or was drawn with other settings.
     """
     path = root / CONFIG
     if path.exists():
@@ -51,11 +51,11 @@ def claim(root: Path, what: str, wanted: Mapping[str, Any]) -> None:
 
 
 def make_all(make: Callable[[Item], Made], items: Sequence[Item], workers: int) -> Iterator[Made]:
-    """Make everything, in processes that end with this one; yields in order.
+    """Apply ``make`` to all items in processes that end with this one; yields the results in order.
 
     Args:
-        make: a function that can be pickled.
-        items: what it is called with.
+        make: picklable function of one item.
+        items: the items.
         workers: processes; 0 takes all cores, 1 stays in this process.
     """
     workers = min(workers or available_cpus(), len(items))
@@ -72,16 +72,16 @@ def make_all(make: Callable[[Item], Made], items: Sequence[Item], workers: int) 
 
 
 def as_json(value: object) -> bytes:
-    """A value as an indented JSON file."""
+    """Write a value as an indented JSON file."""
     return (json.dumps(value, indent=1) + "\n").encode("ascii")
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all."""
+    """Write a file atomically."""
     replace(path, lambda partial_path: partial_path.write_bytes(content))
 
 
 def replace(path: Path, write: Callable[[Path], object]) -> None:
-    """Let ``write`` fill a partial file and then rename it, so that a name never stands for half a file."""
+    """Let ``write`` fill a temporary file, then rename it, so that an existing file is always complete."""
     with whole_file(path, wait=False) as unfinished:
         write(unfinished)

@@ -1,4 +1,4 @@
-"""One's own folder of images with a table of captions."""
+"""Reader of a user's own folder of images with a caption table."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ _SPLITS = ("train", "test")
 
 @dataclass
 class _Entry:
-    """An image that the table names."""
+    """An image that the caption table lists."""
 
     key: str
     path: Path
@@ -41,11 +41,11 @@ class FolderSource:
             ``class`` if there is one, else each image is a class of its own.
         split: another table, with ``image`` and ``split``, the name of the column, or a number, the share of the
             images that are drawn for the test; default: the column ``split`` if there is one, else 0.1.
-        seed: seed of the draw; an image's place in it depends on its name only.
+        seed: seed of the random split, which depends on each image's name only.
         captions_per_image: captions kept of each image, the first ones of the table; default: all.
 
     Raises:
-        UserError: ``split`` is a number that is no share.
+        UserError: ``split`` is a number outside of (0, 1).
     """
 
     name = "folder"
@@ -95,7 +95,7 @@ class FolderSource:
         return sorted(images, key=lambda image: image.split != "train"), findings.problems
 
     def _draw(self, entries: list[_Entry]) -> dict[str, str]:
-        """A random split by image: those whose hashed names come first are the test."""
+        """Random split by image: the images with the smallest hashed names are the test split."""
         share = self._share or TEST_SHARE
         self.split_scheme = f"random-by-image-{share:g}-seed-{self._seed}"
         drawn = sorted(entries, key=lambda entry: sha256(f"{self._seed}/{entry.key}".encode()).digest())
@@ -104,10 +104,10 @@ class FolderSource:
 
 
 class _Reading:
-    """One reading of a folder and its table.
+    """Reads a folder and its table once.
 
     Attributes:
-        findings: what is wrong, as far as it was read.
+        findings: the problems found so far.
     """
 
     def __init__(self, images: Path, captions: Path) -> None:
@@ -160,12 +160,12 @@ class _Reading:
         return [entry for entry in entries if entry.captions and entry.path not in unreadable]
 
     def attribute(self, name: str, given: str | Path | None, entries: list[_Entry]) -> dict[str, str]:
-        """The class or split of every image by key; empty if nothing tells it and nothing has to.
+        """The class or split of every image by key; empty if it is optional and not given.
 
         Args:
             name: ``"class"`` or ``"split"``.
             given: another table or the name of a column; None: the captions' column ``name``, if there is one.
-            entries: the images that must have one.
+            entries: the images that need a value.
         """
         faults = self.findings.faults
         table, column, rows = self._captions, str(given or name).strip().lower(), self._rows
@@ -221,7 +221,7 @@ class _ImageFiles:
         return path.relative_to(self.root).with_suffix("").as_posix()
 
     def find(self, name: str) -> Path | None:
-        """The image of this name, or None where there is none or more than one."""
+        """The image file of this name, or None if there is none or more than one."""
         name = PurePosixPath(name.replace("\\", "/")).as_posix()
         if name in self._by_name:
             return self._by_name[name]
@@ -230,7 +230,7 @@ class _ImageFiles:
 
 
 def _share(split: str | Path | float | None) -> float | None:
-    """The share of test images that ``split`` gives, if it is a number."""
+    """The share of test images, if ``split`` is a number."""
     try:
         share = float(str(split))
     except ValueError:
@@ -241,7 +241,7 @@ def _share(split: str | Path | float | None) -> float | None:
 
 
 def _image_problem(path: Path) -> str | None:
-    """What is wrong with a file that should be an image, from its first bytes."""
+    """The problem of an image file according to its first bytes, or None."""
     try:
         with decoding(path), Image.open(path):
             return None

@@ -1,4 +1,4 @@
-"""Localized Narratives of a data set's images."""
+"""Read the Localized Narratives of a data set's images."""
 
 from collections.abc import Collection
 from pathlib import Path
@@ -16,7 +16,7 @@ def read_narratives(folder: Path, images: Collection[str], findings: Findings) -
     Args:
         folder: folder of the ``.jsonl`` files.
         images: ids of the images that are wanted.
-        findings: gets the lines that are no narratives, and what is odd about others.
+        findings: receives invalid lines, and oddities of valid ones.
 
     Raises:
         UserError: the folder holds no such file, or nothing of these images.

@@ -1,4 +1,4 @@
-"""The metadata that AttnGAN's release put beside the images, for birds and for COCO.
+"""Read the metadata of AttnGAN's release for CUB and COCO.
 
 ``train/`` and ``test/`` hold ``filenames.pickle``, the captions lie in ``text/<key>.txt``, one a line, or as word
 ids in ``captions.pickle``.
@@ -16,7 +16,7 @@ SPLITS = ("train", "test")
 
 
 class Metadata:
-    """Keys, captions and word ids out of the metadata.
+    """Keys, captions and word ids read from the metadata.
 
     Args:
         places: folders to look in, the likeliest first.
@@ -26,7 +26,7 @@ class Metadata:
 
     Attributes:
         captions_pickle: its path, or None.
-        vocabulary: that of the pickle once :meth:`tokens` was called, or None.
+        vocabulary: vocabulary of the pickle, None before :meth:`tokens` is called or without a pickle.
     """
 
     def __init__(self, places: Sequence[Path], captions_pickle: str | Path | None, captions_per_image: int) -> None:
@@ -37,14 +37,14 @@ class Metadata:
         self._text = self.find("text") or places[0] / "text"
 
     def find(self, name: str) -> Path | None:
-        """A file or folder of the metadata."""
+        """Path of a file or folder of the metadata."""
         return next((place / name for place in self._places if (place / name).exists()), None)
 
     def missing(self, with_keys: bool) -> list[str]:
-        """What is not there and is needed.
+        """Required files that are missing.
 
         Args:
-            with_keys: the split is that of the pickles. A captions pickle needs them in any case.
+            with_keys: whether the split comes from the pickles. A captions pickle always needs them.
         """
         missing = []
         if with_keys or self.captions_pickle:
@@ -97,11 +97,12 @@ class Metadata:
         return tokens
 
     def captions(self, key: str, ids: list[list[int]] | None) -> tuple[list[str], str | None]:
-        """The captions of an image, and what is wrong with them.
+        """The captions of an image, and their problems.
 
         Args:
-            key: the image.
-            ids: its word ids in the captions pickle, which then decide; the text is kept where it says the same.
+            key: key of the image.
+            ids: word ids of its captions in the pickle, which have precedence; a caption's text is kept if it
+                agrees.
         """
         path = self._text / f"{key}.txt"
         try:

@@ -1,1 +1,1 @@
-"""Rows of numbers that networks make of images: the networks, where they come from, and what keeps the rows."""
+"""Features of images: the networks that compute them, their weights, and a cache on disk."""

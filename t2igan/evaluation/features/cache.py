@@ -1,7 +1,7 @@
-"""Rows of networks kept on the disk, so that nothing is shown to a network twice.
+"""Disk cache of features, so that no image passes through a network twice.
 
-A folder for each content address: what the images are made of, and which network saw them. In it lie parts, each
-written whole or not at all; several processes may write at once, and what an interrupted run left is used.
+Each combination of image source and network has its own content-addressed folder of parts. Parts are written
+atomically; several processes may write at the same time, and the parts of an interrupted run are reused.
 """
 
 import json
@@ -28,11 +28,11 @@ PART_SECONDS = 20.0
 
 
 class Shelf:
-    """The rows of one content address.
+    """Cached rows of one content address.
 
     Args:
         folder: folder of the whole cache.
-        content: plain values that the rows depend on.
+        content: all plain values that the rows depend on.
 
     Raises:
         UserError: the folder cannot be written.
@@ -49,13 +49,13 @@ class Shelf:
         self._waiting_since = 0.0
 
     def load(self, wanted: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
-        """What there is.
+        """Load the cached rows of some images.
 
         Args:
-            wanted: int64 (N, 2), ids.
+            wanted: int64 (N, 2), ids of the images.
 
         Returns:
-            The places (M,) in ``wanted`` that are there, rising, and their rows.
+            Ascending positions (M,) in ``wanted`` that are cached, and their rows.
         """
         parts = [part for path in sorted(self.folder.glob("*.npz")) if (part := _read(path)) is not None]
         if not parts:
@@ -68,7 +68,7 @@ class Shelf:
         return places, [column[picked] for column in rows]
 
     def add(self, ids: np.ndarray, rows: list[np.ndarray]) -> None:
-        """Keep rows; they are on the disk after some hundred of them, some seconds, and after :meth:`flush`.
+        """Add rows; they are written after a few hundred rows or some seconds, and by :meth:`flush`.
 
         Args:
             ids: int64 (B, 2).
@@ -83,7 +83,7 @@ class Shelf:
             self.flush()
 
     def flush(self) -> None:
-        """Write what waits."""
+        """Write all pending rows."""
         if not self._waiting:
             return
         columns: list[Any] = [np.concatenate(column) for column in zip(*self._waiting)]
@@ -102,12 +102,12 @@ class Shelf:
 
 
 def shelf_for(folder: Path | None, content: object, network: Sequence[object]) -> Shelf | None:
-    """The shelf of the rows that a network makes of images.
+    """The cache entry for the rows that a network computes from images.
 
     Args:
-        folder: folder of the cache, None for none.
-        content: all that the images depend on, None where that has no name.
-        network: all that its rows depend on beside the image.
+        folder: folder of the cache, None to disable it.
+        content: all values that the images depend on, None if they cannot be identified.
+        network: all values that the rows depend on besides the images.
     """
     if folder is None or content is None:
         return None
@@ -115,7 +115,7 @@ def shelf_for(folder: Path | None, content: object, network: Sequence[object]) -
 
 
 def _read(path: Path) -> tuple[np.ndarray, ...] | None:
-    """The columns of a part, None where it is damaged."""
+    """The columns of a part, None if it is damaged."""
     try:
         with np.load(path) as file:
             return tuple(file[name] for name in file.files)

@@ -1,4 +1,4 @@
-"""The networks that images are shown to: each turns an image into a few rows of numbers, once."""
+"""Embedders: networks that compute a row of features for each image."""
 
 import copy
 from abc import ABC, abstractmethod
@@ -29,12 +29,12 @@ Network = TypeVar("Network", Clip | SegmentEncoder, Segmenter | TransformersSegm
 
 
 class Embedder(ABC):
-    """A network in one of its uses.
+    """Base class: a network with its preprocessing and the identity of its features.
 
     Attributes:
-        name: for the records.
+        name: name of the network in records.
         sha256: sha256 of the weights.
-        source: whether it sees images as stored (8 bits) or as generated, where they were generated.
+        source: whether it gets generated images as stored (8 bits) or as floats before quantisation.
     """
 
     name: str
@@ -43,22 +43,22 @@ class Embedder(ABC):
 
     @property
     def identity(self) -> list[str]:
-        """What its rows depend on beside the image."""
+        """All values that the rows depend on besides the image."""
         return [type(self).__name__, self.name, self.sha256, self.source]
 
     @torch.no_grad()
     def __call__(self, images: NumberedImages) -> Rows:
-        """Rows (B, ...) of some images."""
+        """Compute the rows (B, ...) of numbered images."""
         generated = images.generated if self.source == "float" else None
         return self._embed(images.images if generated is None else generated)
 
     @abstractmethod
     def _embed(self, images: Tensor) -> Rows:
-        """Rows of images, uint8 or float in [-1, 1]."""
+        """Compute the rows of images, uint8 or float in [-1, 1]."""
 
 
 class BackboneEmbedder(Embedder):
-    """Features and class logits.
+    """Features and class logits of a backbone.
 
     Args:
         backbone: moved to ``device``.
@@ -72,7 +72,7 @@ class BackboneEmbedder(Embedder):
 
     @property
     def identity(self) -> list[str]:
-        """With the backbone's way to see images."""
+        """Includes the backbone's preprocessing."""
         return [*super().identity, *self.backbone.identity]
 
     def _embed(self, images: Tensor) -> Rows:
@@ -80,17 +80,17 @@ class BackboneEmbedder(Embedder):
 
 
 class CaptionEmbedder(Embedder):
-    """A network that has vectors of captions too.
+    """An embedder that also embeds captions.
 
     Attributes:
-        label: tells several of a kind apart in the names of values; empty where there is one.
+        label: distinguishes several networks of a kind in value names; empty for a single one.
     """
 
     label = ""
     _sentences: Tensor | None = None
 
     def captions(self, split: StoreSplit, protocol: Protocol) -> Tensor:
-        """Sentence vectors (M, D) of every caption of the protocol's split; equal captions have equal ones."""
+        """Sentence vectors (M, D) of all captions of the protocol's split; equal captions have equal vectors."""
         if self._sentences is None:
             with part(f"{NETWORK} {self.name}, captions"):
                 self._sentences = self._encode(split, protocol)
@@ -98,18 +98,18 @@ class CaptionEmbedder(Embedder):
 
     @abstractmethod
     def _encode(self, split: StoreSplit, protocol: Protocol) -> Tensor:
-        """Sentence vectors (M, D) of every caption of a split."""
+        """Compute the sentence vectors (M, D) of all captions of a split."""
 
 
 @dataclass(frozen=True)
 class ScoringDamsm:
-    """A DAMSM that scores.
+    """A DAMSM used for scoring, with its label and digest.
 
     Attributes:
-        label: for the names of values.
+        label: suffix of the names of its values.
         sha256: sha256 of its config, vocabulary and weights.
         module: the DAMSM.
-        origin: released files that it was imported from, empty for one that was trained here.
+        origin: released files that it was imported from, empty for one trained with this suite.
     """
 
     label: str
@@ -125,10 +125,10 @@ class DamsmEmbedder(CaptionEmbedder):
         damsm: whose encoders are moved to ``device``.
         source: see :class:`Embedder`.
         device: where to compute.
-        resize: how its Inception gets its pixels; ``damsm``: as its checkpoint says.
+        resize: how images are resized for its Inception; ``damsm``: as configured in its checkpoint.
 
     Raises:
-        UserError: a resize is wanted of an image encoder that has another one.
+        UserError: another resize is requested than the image encoder supports.
     """
 
     def __init__(
@@ -154,7 +154,7 @@ class DamsmEmbedder(CaptionEmbedder):
 
     @property
     def identity(self) -> list[str]:
-        """With the resize."""
+        """Includes the resize."""
         return [*super().identity, self.resize]
 
     def _embed(self, images: Tensor) -> Rows:
@@ -177,7 +177,7 @@ class DamsmEmbedder(CaptionEmbedder):
 
 
 class WholeEmbedder(Embedder, Generic[Network]):
-    """A network that sees images as stored, and whose one digest says all of it.
+    """A network that gets 8-bit images and is identified by a single digest.
 
     Args:
         network: moved to ``device``.

@@ -1,4 +1,4 @@
-"""One pass: images are generated (or read) once, and shown to the networks that have not seen them yet."""
+"""Generate (or read) each image once and pass it to all networks without cached rows for it."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -20,13 +20,13 @@ Told = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Feed:
-    """What one network is to see, and who gets the rows.
+    """The images that one network needs, and the consumers of its rows.
 
     Attributes:
         embedder: the network.
-        wanted: bool (N,), the images.
-        takers: are given (numbers (B,), rows).
-        shelf: keeps the rows, None for nowhere.
+        wanted: bool (N,), which images it needs.
+        takers: consumers, called with (image numbers (B,), rows).
+        shelf: cache of the rows, None without cache.
     """
 
     embedder: Embedder
@@ -35,7 +35,7 @@ class Feed:
     shelf: Shelf | None = None
 
     def give(self, numbers: Tensor, rows: Rows) -> None:
-        """Hand rows on."""
+        """Pass rows to all consumers."""
         for taker in self.takers:
             taker(numbers, rows)
 
@@ -47,16 +47,16 @@ def feed(
     device: torch.device,
     told: Told | None = None,
 ) -> None:
-    """Give every feed the rows of what it wants, from its shelf where they are there.
+    """Pass to every feed the rows of its images, from its cache if possible.
 
-    Each process takes a share of what is on the shelves and a share of what is to be generated.
+    Each process takes a share of the cached images and a share of those to be generated.
 
     Args:
-        feeds: one a network.
-        ids: int64 (N, 2), under which the images lie on the shelves.
-        draw: images by their numbers.
-        device: for rows from the shelves.
-        told: is told (done, total).
+        feeds: feeds, one per network.
+        ids: int64 (N, 2), ids of the images in the caches.
+        draw: generates or reads images, given their numbers.
+        device: device to which cached rows are moved.
+        told: called with (done, total).
     """
     rank, world_size = processes()
     kept = [_kept(one, ids) for one in feeds]
@@ -91,7 +91,7 @@ def feed(
 
 
 def _kept(one: Feed, ids: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
-    """Numbers and rows of what lies on the shelf."""
+    """Numbers and rows of cached images."""
     numbers = np.flatnonzero(one.wanted)
     if one.shelf is None:
         return numbers[:0], []

@@ -1,7 +1,7 @@
-"""Where the networks of a protocol's metrics come from: what was given, and files of weights.
+"""Load the networks of a protocol's metrics, from objects that were given or from files of weights.
 
-A metric names a :class:`NetworkSource`; equal sources are one network. A metric with a network of its own brings a
-source of its own.
+A metric names a :class:`NetworkSource`; equal sources share one network. A user's metric with its own network
+defines its own source.
 """
 
 from abc import ABC, abstractmethod
@@ -43,20 +43,20 @@ Statistics = tuple[Tensor, Tensor]
 
 @dataclass(frozen=True)
 class NetworkOptions:
-    """What may change without changing a number.
+    """Options of an evaluation that do not change its values.
 
     Attributes:
         batch_size: images at a time.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ...
-        weights_folder: where the weights of Inception and LPIPS, and statistics of references, are looked for.
-        download: whether the net may be asked for them.
+        weights_folder: folder of the weights of Inception and LPIPS, and of reference statistics.
+        download: whether missing weights may be downloaded.
         skip_missing: leave out metrics whose networks are not there, and say so in the record.
-        cache: folder where the rows of networks are kept, None to keep none.
+        cache: folder of the feature cache, None to disable it.
         clip: folder of a CLIP, None for none.
         encoder: encoder of SpaText's distances: folder of a CLIP or checkpoint of a SegmentEncoder, None for none.
         segmenter: segmenter of local IoU: folder of transformers or checkpoint of a Segmenter, None for none.
         bootstrap: replicates for the confidence intervals where the protocol asks for none, 0 for none.
-        remedy: how ``skip_missing`` is asked for, in the words of whoever asks for the evaluation.
+        remedy: how to request ``skip_missing``, in the terms of the calling command, for error messages.
     """
 
     batch_size: int = 64
@@ -73,14 +73,14 @@ class NetworkOptions:
 
 
 class Supply:
-    """Where networks come from: what was given, and files; each is loaded once.
+    """Provides the networks of an evaluation; each is loaded once.
 
     Attributes:
-        damsms: for R-precision.
+        damsms: DAMSMs for R-precision.
         classifier: backbone of the evaluation classifier, None without one.
-        options: where files are looked for.
-        device: that networks are moved to.
-        sha256: by name, of all that values are made of beside images and DAMSMs.
+        options: folders of files, and whether metrics may be skipped.
+        device: device of the networks.
+        sha256: sha256 of each network or file used, by name, except for DAMSMs.
     """
 
     def __init__(
@@ -99,7 +99,7 @@ class Supply:
         """The networks of a source.
 
         Raises:
-            UserError: there is none.
+            UserError: the network is missing.
         """
         if source not in self._found:
             found = source.find(self)
@@ -111,7 +111,7 @@ class Supply:
         """Mean and covariance of a reference's Inception features, and the sha256 of their file.
 
         Raises:
-            UserError: there is no such file.
+            UserError: the file is missing.
         """
         if file not in self._statistics:
             path = self.options.weights_folder / file
@@ -122,14 +122,14 @@ class Supply:
 
 
 class NetworkSource(ABC):
-    """A frozen dataclass that says which network a metric needs, and finds it."""
+    """Base class of frozen dataclasses that describe the network of a metric, and find it."""
 
     @abstractmethod
     def find(self, supply: Supply) -> Sequence[Embedder]:
-        """The network, or several that score one after the other.
+        """Find the network, or several networks that each give a value.
 
         Raises:
-            UserError: it is not there; says what to do.
+            UserError: the network is missing; names the remedy.
         """
 
 
@@ -143,7 +143,7 @@ class InceptionSource(NetworkSource):
 
     @property
     def by_hand(self) -> tuple[str, ...]:
-        """Names of its file of weights where nobody publishes that in the form that is read."""
+        """Name of the weights file for a flavour that nobody publishes in a readable form."""
         published = PUBLISHED.get(f"inception-{self.flavour}")
         return () if published is None or published.sha256_prefix else published.files
 
@@ -171,7 +171,7 @@ class ClassifierSource(NetworkSource):
 
 @dataclass(frozen=True)
 class DamsmSource(NetworkSource):
-    """All DAMSMs, see :class:`DamsmEmbedder`."""
+    """All given DAMSMs, see :class:`DamsmEmbedder`."""
 
     source: Literal["uint8", "float"]
     resize: Literal["damsm", "align-corners", "half-pixel"]
@@ -185,7 +185,7 @@ class DamsmSource(NetworkSource):
 
 @dataclass(frozen=True)
 class ClipSource(NetworkSource):
-    """CLIP."""
+    """A CLIP in the folder format of transformers."""
 
     def find(self, supply: Supply) -> Sequence[Embedder]:
         """From the folder that was given."""
@@ -227,10 +227,10 @@ class LpipsSource(NetworkSource):
 
 
 def load_damsms(paths: Sequence[str | Path], store: Store) -> list[ScoringDamsm]:
-    """DAMSMs out of checkpoints, or of the folders of their runs, under labels that differ.
+    """Load DAMSMs from checkpoints or run folders, with distinct labels.
 
     Raises:
-        UserError: one cannot be read, is no DAMSM, knows other words than the store, or is given twice.
+        UserError: a file cannot be read, is no DAMSM, has another vocabulary than the store, or is given twice.
     """
     damsms: list[ScoringDamsm] = []
     for path in map(checkpoint_of, paths):
@@ -249,7 +249,7 @@ def load_damsms(paths: Sequence[str | Path], store: Store) -> list[ScoringDamsm]
 
 
 def load_classifier(path: str | Path, store: Store) -> ClassifierBackbone:
-    """The backbone of the evaluation classifier in a checkpoint, or in the folder of its run.
+    """Load the backbone of the evaluation classifier from a checkpoint or run folder.
 
     Raises:
         UserError: it cannot be read, is no classifier, or was trained on another vocabulary than the store's.

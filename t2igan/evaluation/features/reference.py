@@ -1,4 +1,4 @@
-"""The real images that images are held against."""
+"""The real images that generated images are compared with."""
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ class Reference:
 
     Args:
         store: the data set.
-        protocol: says which images, and how they are cut.
+        protocol: protocol that determines the images and their crop.
     """
 
     def __init__(self, store: Store, protocol: Protocol) -> None:

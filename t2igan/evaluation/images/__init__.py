@@ -1,1 +1,1 @@
-"""Images that a generator makes for the captions of a data set, or for captions of one's own."""
+"""Generate images for the captions of a data set or of a user."""

@@ -1,4 +1,4 @@
-"""Images of a store with their layouts and narratives, cut and scaled as evaluation cuts and scales images."""
+"""Images of a store with their layouts and narratives, cropped and scaled as in evaluation."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -24,14 +24,14 @@ class Gallery:
     Args:
         store: the data set.
         split: ``train`` or ``test``.
-        size: side that centre crops are brought to, at most the store's.
-        needs: those of ``layouts`` and ``narratives`` that an image must have; others are left out.
+        size: side to which centre crops are resized, at most the store's.
+        needs: ``layouts`` and ``narratives`` that an image must have; images without them are left out.
 
     Attributes:
-        split: the images that have what is needed.
+        split: the selected images.
 
     Raises:
-        UserError: no image has, or the store is of a smaller size.
+        UserError: no image has them, or the store has a smaller image size.
     """
 
     def __init__(
@@ -57,17 +57,17 @@ class Gallery:
         return Layout(small.labels[0].numpy(), small.instances[0].numpy())
 
     def narratives(self, image: int) -> list[Narrative]:
-        """The narratives of an image, their traces in sides of its centre crop."""
+        """The narratives of an image, their traces in coordinates of its centre crop, 0 to 1."""
         return [self._narrative(number, image) for number in self.split.narratives_of(image)]
 
     def _narrative(self, number: int, image: int) -> Narrative:
         return narrative_window(self.split, number, image, *self._corner(image), self.store.image_size)
 
     def narrative(self, caption: int) -> Narrative:
-        """The narrative that a caption of the split stands for.
+        """The narrative that corresponds to a caption of the split.
 
-        Where captions are narratives, that one; else the j-th one of its image for the j-th caption, beginning anew
-        after the last.
+        If captions are narratives, that narrative; otherwise the j-th narrative of its image for the j-th caption,
+        cyclically.
         """
         image = self.split.caption_image(caption)
         own = self.split.narratives_of(image)
@@ -79,19 +79,19 @@ class Gallery:
         return [tokenize(self.split.caption_text(caption)) for caption in self.split.captions_of(image)]
 
     def texts(self) -> list[list[str]]:
-        """All words that are said of each image, in captions and in narratives."""
+        """All words of each image's captions and narratives."""
         return [
             [word for text in (*self.captions(n), *(told.words for told in self.narratives(n))) for word in text]
             for n in range(len(self))
         ]
 
     def image(self, image: int) -> Tensor:
-        """uint8 (3, S, S)."""
+        """The centre crop of an image, uint8 (3, S, S)."""
         cut = self.split.crop(image, *self._corner(image), self.store.image_size)
         return resize_images(torch.from_numpy(cut)[None], self.size)[0]
 
     def batches(self) -> Iterator[Tensor]:
-        """uint8 (B, 3, S, S), all images in their order."""
+        """All images in order, in batches uint8 (B, 3, S, S)."""
         for start in range(0, len(self), _TOGETHER):
             yield torch.stack([self.image(image) for image in range(start, min(start + _TOGETHER, len(self)))])
 
@@ -101,10 +101,10 @@ class Gallery:
 
 
 def join_tags(narratives: Sequence[Narrative], tagged: Sequence[Narrative]) -> tuple[list[Narrative], int]:
-    """Narratives with the labels that files give them, and how many have none that fit.
+    """Attach labels from files to narratives; returns them and the number without matching labels.
 
     Args:
-        narratives: what is to have labels.
+        narratives: narratives without labels.
         tagged: narratives of :func:`t2igan.layout.narratives.read_tagged`; of the same image and annotator,
             and as many words.
     """

@@ -1,4 +1,4 @@
-"""Images of a generator for given captions, the same whatever the batch size and the number of devices."""
+"""Generate images of given captions, independently of batch size and number of devices."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ ROWS = 16
 
 @dataclass(frozen=True)
 class NumberedImages:
-    """Some of the images that are scored.
+    """A batch of images with their numbers in the plan.
 
     Attributes:
         numbers: int64 (B,), their numbers in the plan.
@@ -39,7 +39,7 @@ class NumberedImages:
         return len(self.numbers)
 
     def only(self, mask: Tensor) -> "NumberedImages":
-        """Those for which ``mask``, bool (B,), holds."""
+        """The images selected by ``mask``, bool (B,)."""
         if mask.all():
             return self
         there = mask.to(self.images.device)
@@ -49,18 +49,18 @@ class NumberedImages:
 
 
 def batches(numbers: Numbers, batch_size: int) -> Iterator[np.ndarray]:
-    """Consecutive parts of ``numbers``, int64, the last one as long as what is left."""
+    """Split ``numbers``, int64, into consecutive batches; the last one may be smaller."""
     for start in range(0, len(numbers), batch_size):
         yield np.asarray(numbers[start : start + batch_size], np.int64)
 
 
 def caption_words(split: ImageSplit, caption: int, words: int, seed: int) -> np.ndarray:
-    """The ids of at most ``words`` words of a caption; the choice depends on seed and caption alone."""
+    """Ids of at most ``words`` words of a caption; the choice depends only on seed and caption."""
     return subsample_words(split.caption_tokens(caption), words, np.random.default_rng([seed, caption]))
 
 
 def caption_tokens(split: ImageSplit, captions: Numbers, words: int, seed: int) -> tuple[Tensor, Tensor]:
-    """Captions as :class:`t2igan.data.datasets.EvaluationItems` gives them, without reading their images.
+    """Padded captions like those of :class:`t2igan.data.datasets.EvaluationItems`, without reading images.
 
     Args:
         split: split of the captions.
@@ -76,7 +76,7 @@ def caption_tokens(split: ImageSplit, captions: Numbers, words: int, seed: int) 
 
 
 def planned_noise(captions: np.ndarray, draws: np.ndarray, dim: int, seed: int) -> Tensor:
-    """Noise (B, dim) of images, a function of each one's caption and draw alone."""
+    """Noise (B, dim) of images, a function of caption and draw only."""
     noise = torch.empty(len(captions), dim)
     for draw in np.unique(draws):
         rows = torch.from_numpy(np.flatnonzero(draws == draw))
@@ -85,7 +85,7 @@ def planned_noise(captions: np.ndarray, draws: np.ndarray, dim: int, seed: int) 
 
 
 def truncate_normal(noise: Tensor, bound: float) -> Tensor:
-    """Normal noise -> noise of the normal distribution truncated at -bound and bound, quantile by quantile.
+    """Map normal noise to the normal distribution truncated at -bound and bound, by quantiles.
 
     Args:
         noise: any shape, standard normal.
@@ -102,16 +102,16 @@ def truncate_normal(noise: Tensor, bound: float) -> Tensor:
 def protocol_noise(
     captions: np.ndarray, draws: np.ndarray, noise_dim: int, eps_dim: int, protocol: Protocol
 ) -> Tensor:
-    """All that images depend on beside captions, (B, noise_dim + eps_dim), as the protocol wants it.
+    """Noise of a protocol's images, (B, noise_dim + eps_dim): generator noise and conditioning augmentation.
 
-    Truncation and scale are for the noise alone, not for that of a conditioning augmentation.
+    Truncation and scale apply to the generator noise, not to the conditioning augmentation.
 
     Args:
         captions: int64 (B,).
         draws: int64 (B,).
         noise_dim: width of the noise.
         eps_dim: width of the conditioning augmentation's noise, 0 without one.
-        protocol: gives seed, truncation, scale and conditioning.
+        protocol: protocol with seed, truncation, scale and conditioning.
     """
     generated = planned_noise(captions, draws, noise_dim + eps_dim, protocol.noise_seed)
     noise, eps = generated.split([noise_dim, eps_dim], dim=1)
@@ -133,20 +133,20 @@ def generate_images(
     device: torch.device,
     window: int | None = None,
 ) -> Iterator[NumberedImages]:
-    """Draw images of a plan.
+    """Generate images of a plan.
 
     Args:
-        module: draws; on ``device``.
+        module: module that generates; on ``device``.
         split: split of the captions.
         plan: all images of the evaluation.
-        protocol: gives words, noise, weights and quantisation.
-        numbers: which images of the plan to draw.
-        batch_size: images at a time, in truth the next multiple of 16; it changes nothing.
-        device: where to draw.
+        protocol: protocol with word limit, noise, weights and quantisation.
+        numbers: numbers of the images in the plan.
+        batch_size: images at a time, rounded up to a multiple of 16; does not change the images.
+        device: device to generate on.
         window: side of the stored images' crop, for modules that require layouts.
 
     Yields:
-        The images, those of short captions first; of equally long ones in the order of ``numbers``.
+        The images, sorted by caption length, then in the order of ``numbers``.
     """
     generator = module.generator
     for batch in _of_equal_length(split, plan, np.asarray(numbers, np.int64), protocol.words, batch_size):
@@ -173,12 +173,12 @@ def layouts_of(
     """The layouts of captions' images at the generator's size, for a module that requires them.
 
     Args:
-        module: requires them, or not.
+        module: module that generates.
         split: split of the captions.
-        protocol: says whether whole layouts are told, or some of their segments.
+        protocol: protocol that selects whole layouts or some of their segments.
         captions: int64 (B,).
         window: side of the stored images' crop.
-        device: where they are wanted.
+        device: device of the result.
     """
     if window is None or not module.requires & {"layouts", "segments"}:
         return None
@@ -196,5 +196,5 @@ def _of_equal_length(
 
 
 def whole_rows(batch: np.ndarray) -> np.ndarray:
-    """The batch, its last image repeated: a matrix product rounds each row alike only in whole blocks of rows."""
+    """Pad the batch with its last image: matrix products round all rows alike only in full blocks of rows."""
     return np.pad(batch, (0, -len(batch) % ROWS), mode="edge")

@@ -1,4 +1,4 @@
-"""Images of captions of one's own: for ``t2igan sample``, ``t2igan demo`` and Python."""
+"""Generate images of a user's captions, for ``t2igan sample``, ``t2igan demo`` and Python."""
 
 import itertools
 import re
@@ -32,13 +32,13 @@ MOST_SLOTS = 2
 
 @dataclass(frozen=True)
 class KnownCaption:
-    """A caption as a checkpoint understands it.
+    """A caption looked up in a checkpoint's vocabulary.
 
     Attributes:
-        text: as given.
+        text: the caption as given.
         words: those that the vocabulary has.
-        ids: their ids.
-        unknown: words left out.
+        ids: ids of these words.
+        unknown: words that are not in the vocabulary, which are left out.
     """
 
     text: str
@@ -49,10 +49,10 @@ class KnownCaption:
 
 @dataclass(frozen=True)
 class Samples:
-    """Images of captions.
+    """Generated images with masks and attention maps.
 
     Attributes:
-        captions: one for each image.
+        captions: the caption of each image.
         images: uint8 (B, 3, S, S).
         masks: float (B, 1, s, s) in [0, 1] each, coarse to fine; empty where the generator has none.
         attention: float (B, T, s, s) each, coarse to fine; empty where the generator has none.
@@ -69,12 +69,12 @@ class Samples:
 
 @dataclass(frozen=True)
 class Sweep:
-    """Captions that differ by the words in one or two slots.
+    """Captions that differ in the words of one or two slots.
 
     Attributes:
         rows: words of the first slot.
-        columns: words of the second slot; one empty word where there is none.
-        captions: row by row.
+        columns: words of the second slot; a single empty word without second slot.
+        captions: captions of the table, row by row.
     """
 
     rows: list[str]
@@ -106,11 +106,12 @@ def sweep_of(template: str, vocabulary: Vocabulary) -> Sweep:
     """The captions of a template such as ``a bird with {red|blue} {wings|belly}``.
 
     Args:
-        template: with one or two slots; ``{colour}`` and ``{part}`` stand for those that the vocabulary has.
+        template: caption with one or two slots; ``{colour}`` and ``{part}`` stand for all known colours and bird
+            parts.
         vocabulary: vocabulary of the checkpoint.
 
     Raises:
-        UserError: there are no slots, more than two, or one has no words.
+        UserError: there is no slot, there are more than two, or a slot has no words.
     """
     slots = SLOT.findall(template)
     if not 1 <= len(slots) <= MOST_SLOTS:
@@ -138,15 +139,15 @@ def _words_of(slot: str, vocabulary: Vocabulary) -> list[str]:
 
 
 class Sampler:
-    """Generates images of captions with one model.
+    """Generates images of captions with a model.
 
     Args:
-        module: generates; in eval mode, on its device.
+        module: module that generates; in eval mode, on its device.
         name: name of the checkpoint, for errors.
         weights: averaged weights, or those that training moved.
 
     Raises:
-        UserError: the module never saw a data set, or holds no other than averaged weights.
+        UserError: the module has no vocabulary, or raw weights are requested but not stored.
     """
 
     def __init__(self, module: DrawingModule, name: str, weights: Weights = "ema") -> None:
@@ -159,7 +160,7 @@ class Sampler:
         self.vocabulary = Vocabulary(module.vocabulary)
 
     def noise(self, index: int, n: int, seed: int) -> Tensor:
-        """(n, Z + E): a function of the caption's place, of each image's number and of the seed."""
+        """Noise (n, Z + E), a function of the caption's index, each image's number and the seed."""
         place, dim = torch.tensor([index]), self.module.generator.random_dim
         return torch.cat([caption_noise(place, dim, seed, draw) for draw in range(n)])
 
@@ -175,16 +176,16 @@ class Sampler:
     def interpolate(
         self, first: KnownCaption, second: KnownCaption, noise: tuple[Tensor, Tensor], steps: int
     ) -> Samples:
-        """Images on the way from one caption and noise to another.
+        """Generate images that interpolate between two captions and noise vectors.
 
-        The embeddings of the captions are mixed in equal steps, the noises along the sphere on which they lie.
-        Between the ends a place has a word where one of the captions has one.
+        Caption embeddings are interpolated linearly, noise spherically. Between the ends a position is padding only
+        if it is padding in both captions.
 
         Args:
-            first: at the start.
-            second: at the end.
-            noise: (1, Z + E) of the start and of the end.
-            steps: images, both ends among them; at least 2.
+            first: caption at the start.
+            second: caption at the end.
+            noise: noise (1, Z + E) at the start and at the end.
+            steps: number of images including both ends, at least 2.
 
         Raises:
             UserError: the model is no GAN.
@@ -201,7 +202,7 @@ class Sampler:
         return _samples([first if share < 0.5 else second for share in shares], made)
 
     def _network(self, name: str) -> nn.Module:
-        """A network of the module, averaged where that is asked for and there is an average."""
+        """A network of the module, averaged if requested and available."""
         averaged = self.weights == "ema" and name in self.module.averages
         return self.module.averages[name].module if averaged else self.module.get_submodule(name)
 
@@ -217,7 +218,7 @@ def _samples(captions: Sequence[KnownCaption], made: Synthesis) -> Samples:
 
 
 def unknown_words(captions: Sequence[KnownCaption]) -> Iterator[str]:
-    """A line for each caption with words that the checkpoint does not know."""
+    """One line for each caption with unknown words."""
     for index, caption in enumerate(captions):
         if caption.unknown:
             words = ", ".join(caption.unknown)

@@ -1,7 +1,7 @@
-"""What generators of layouts and of segments are told beside the captions: the layouts of the captions' images.
+"""Layouts and segments that a protocol gives to generators in addition to captions.
 
-Where a protocol names a number of segments, so many of each image are told and the rest is not; which ones belongs
-to the caption, like its noise, and is the same for every model, real images and all metrics.
+If a protocol limits the number of segments, only that many of each image are given. Their choice depends on the
+caption, like the noise, and is the same for every model, for real images and for all metrics.
 """
 
 from dataclasses import dataclass, replace
@@ -23,12 +23,12 @@ question: seen kinds are to be as hard as unseen ones, and a sky is easier than 
 
 @dataclass(frozen=True)
 class Told:
-    """What is told of the images of some captions.
+    """Layouts and segments given to a generator with some captions.
 
     Attributes:
-        layouts: whole, at the protocol's size.
-        exact: the segments chosen, with the masks that they have.
-        given: the same with masks as rough as the protocol wants them.
+        layouts: complete layouts at the protocol's size.
+        exact: the chosen segments with their exact masks.
+        given: the chosen segments with masks roughened as the protocol asks.
     """
 
     layouts: Layouts
@@ -42,7 +42,7 @@ def whole_layouts(split: ImageSplit, window: int, size: int, captions: Numbers) 
     Args:
         split: split of the captions.
         window: side of the crops.
-        size: side that they are brought to.
+        size: side to which they are resized.
         captions: caption ids.
     """
     layouts = EvaluationItems(split, window, carried=["layouts"])[captions].layouts
@@ -51,7 +51,7 @@ def whole_layouts(split: ImageSplit, window: int, size: int, captions: Numbers) 
 
 
 def told_of(split: ImageSplit, window: int, protocol: Protocol, captions: Numbers) -> Told:
-    """The segments that a protocol tells of some captions' images; arguments as of :func:`whole_layouts`."""
+    """Choose the segments that a protocol gives with some captions; arguments as in :func:`whole_layouts`."""
     layouts = whole_layouts(split, window, protocol.image_size, captions)
     uniform = [
         np.random.default_rng([protocol.segments_seed, int(caption)]).random(1 + MOST_SEGMENTS, np.float32)
@@ -68,7 +68,7 @@ def told_of(split: ImageSplit, window: int, protocol: Protocol, captions: Number
 
 
 def layouts_to_draw(split: ImageSplit, window: int, protocol: Protocol, captions: Numbers) -> Layouts:
-    """What a generator is given: whole layouts, or those of the told segments where the protocol tells segments."""
+    """Layouts to give to a generator: complete ones, or those of the chosen segments only."""
     if not protocol.segments:
         return whole_layouts(split, window, protocol.image_size, captions)
     told = told_of(split, window, protocol, captions)

@@ -1,4 +1,4 @@
-"""The metrics that a protocol may name, one file each; a file that is put here is found."""
+"""The metrics that a protocol may name, one file each; files in this folder are found automatically."""
 
 from importlib import import_module
 from pkgutil import iter_modules
@@ -15,13 +15,13 @@ __all__ = ["METRICS", "ScoredMetric", "find_metric", "register", "shown"]
 
 
 def find_metric(class_path: str) -> type[ScoredMetric]:
-    """A metric of one's own, registered; its module is imported.
+    """Import and register a user's own metric.
 
     Args:
-        class_path: such as ``mine.Sharpness``, of mine.py.
+        class_path: class path such as ``mine.Sharpness``, for a class in mine.py.
 
     Raises:
-        UserError: there is no such module, it has no such metric, or the metric's name is taken.
+        UserError: the module or the metric does not exist, or the metric's name is taken.
     """
     module, _, name = class_path.rpartition(".")
     find_user_module(module)

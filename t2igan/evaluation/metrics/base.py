@@ -1,7 +1,7 @@
-"""What a metric is: one registered class with its options, its network, how it is computed and how it is shown.
+"""Base classes of metrics: options, network, computation and display, in one registered class.
 
 A protocol names metrics; :data:`METRICS` knows them. Nothing heavy is imported here or at the top of a metric's
-module, so that protocols and metrics can be listed at once: what computes is imported where it computes.
+module, so that protocols and metrics can be listed quickly: the computing code is imported on use.
 """
 
 import typing
@@ -24,12 +24,12 @@ if typing.TYPE_CHECKING:
 
 
 def added(default: Any, minimum: float | None = None) -> Any:
-    """A field that came after the first protocols; at its default it is no part of the hash, theirs stay so."""
+    """A field added after the first release of protocols; at its default it does not enter the hash."""
     return field(default=default, metadata={"minimum": minimum, "added": True})
 
 
 def hashed_fields(of: Any) -> dict[str, Any]:
-    """The fields of a dataclass that belong in a hash, by name."""
+    """The fields of a dataclass that enter the hash, by name."""
     found = {own.name: getattr(of, own.name) for own in fields(of)}
     optional = {own.name for own in fields(of) if own.metadata.get("added") and found[own.name] == own.default}
     # Raised when the meaning of a metric changes though its words stay: such values do not compare.
@@ -43,7 +43,7 @@ class Shown:
 
     Attributes:
         better: ``higher`` or ``lower``; ``neither`` for a control.
-        decimals: behind the point.
+        decimals: number of decimals.
     """
 
     better: Literal["higher", "lower", "neither"]
@@ -55,8 +55,8 @@ class ScoredMetric(FromFile, ABC):
     """A metric that a protocol may name: a frozen dataclass of its options, registered with :func:`register`.
 
     Attributes:
-        name: in protocols.
-        shown: how each of its values stands in tables, by the value's name in records (without ``@label``).
+        name: name of the metric in protocols.
+        shown: display of each of its values, by the value's name in records (without ``@label``).
     """
 
     name: ClassVar[str]
@@ -64,22 +64,22 @@ class ScoredMetric(FromFile, ABC):
 
     @abstractmethod
     def network(self) -> "NetworkSource":
-        """The network that it needs; metrics whose sources are equal share it."""
+        """Source of the network; metrics with equal sources share it."""
 
     @abstractmethod
     def scorer(self, embedder: "Embedder", setting: "Setting") -> "Scorer":
-        """What turns the rows of the network into values."""
+        """Make the scorer, which turns the rows of the network into values."""
 
     def find(self, supply: "Supply") -> Sequence["Embedder"]:
-        """The networks, one after the other scored by; with files that it needs beside them.
+        """Find the networks, each of which gives values, and further files that the metric needs.
 
         Raises:
-            UserError: something is not there.
+            UserError: a network or file is missing.
         """
         return supply.embedders(self.network())
 
     def obstacle(self, subject: "Subject", protocol: "Protocol") -> str:
-        """Why it makes no sense for a subject, or an empty string."""
+        """Reason why the metric does not apply to a subject, or an empty string."""
         if getattr(self, "source", "uint8") == "float" and not subject.has_floats:
             return "the protocol scores images before quantisation, which these have not"
         return ""
@@ -90,10 +90,10 @@ METRICS: dict[str, type[ScoredMetric]] = {}
 
 
 def register(kind: Kind) -> Kind:
-    """Make a metric known to protocols by its name.
+    """Register a metric under its name, for use in protocols.
 
     Raises:
-        ValueError: the name is taken, or the class does not say how its values are shown.
+        ValueError: the name is taken, or the class lacks the display of its values.
     """
     if kind.name in METRICS and METRICS[kind.name].__qualname__ != kind.__qualname__:
         raise ValueError(f"metric {kind.name!r} is registered already, by {METRICS[kind.name].__qualname__}")
@@ -107,7 +107,7 @@ def shown(value: str) -> Shown:
     """How a value stands in tables.
 
     Args:
-        value: its name in records; of one that no known metric gives it is not said which way is better.
+        value: name of the value in records; the direction is unknown for values of unregistered metrics.
     """
     plain = value.partition("@")[0]
     ways = (kind.shown[plain] for kind in METRICS.values() if plain in kind.shown)
@@ -120,17 +120,17 @@ OWN_IMAGES = "the reference is these very images; a protocol with `reference: ha
 
 
 class FeatureMetric(ScoredMetric):
-    """A metric of features: a :class:`t2igan.metrics.feature_sets.FeatureSetMetric` computes it.
+    """A metric of feature sets, computed by a :class:`t2igan.metrics.feature_sets.FeatureSetMetric`.
 
-    Where a subclass has no option ``flavour``, the features are those of the evaluation classifier.
+    If a subclass has no option ``flavour``, its features are those of the evaluation classifier.
     """
 
     @abstractmethod
     def metric(self, feature_dim: int) -> "IndexedMetric":
-        """The torchmetrics class that computes it, ready to take in features."""
+        """Make the torchmetrics object that computes the metric from features."""
 
     def network(self) -> "NetworkSource":
-        """Inception as the options say, or the evaluation classifier."""
+        """Inception in the configured flavour, or the evaluation classifier."""
         from t2igan.evaluation.features.networks import ClassifierSource, InceptionSource
 
         flavour: Any = getattr(self, "flavour", "classifier")
@@ -139,25 +139,25 @@ class FeatureMetric(ScoredMetric):
         return InceptionSource(flavour, getattr(self, "resize", "flavour"), getattr(self, "source", "uint8"))
 
     def scorer(self, embedder: "Embedder", setting: "Setting") -> "Scorer":
-        """Feeds :meth:`metric` and names what it computes."""
+        """Make the scorer that feeds :meth:`metric` and names its values."""
         from t2igan.evaluation.scorers.features import FeatureScorer
 
         return FeatureScorer(self, embedder, setting)
 
     def take(self, metric: Any, numbers: "Tensor", rows: "Rows", real: bool) -> None:
-        """Hand rows of the network, features (B, F) and class logits (B, C), to :meth:`metric`."""
+        """Update :meth:`metric` with features (B, F) and class logits (B, C)."""
         metric.update(rows[0], numbers, real=real)
 
     def value_name(self, key: str) -> str:
-        """The name in records of one of the values that :meth:`metric` estimates; the only one has the key ''.
+        """Name in records of one of the values of :meth:`metric`; a single value has the key ''.
 
-        Values of the classifier's features do not compare with those of Inception's, and are told apart by it.
+        Values of the classifier's features get a suffix, because they are not comparable with Inception's.
         """
         told_apart = getattr(self, "flavour", None) == "classifier"
         return (key or self.name) + ("-classifier" if told_apart else "")
 
     def obstacle(self, subject: "Subject", protocol: "Protocol") -> str:
-        """Images are not held against themselves."""
+        """Real images are not compared with themselves."""
         itself = (protocol.reference, protocol.reference_of) == ("whole", protocol.split)
         if itself and subject.card.kind == "real" and self.wants_reference:
             return OWN_IMAGES
@@ -165,20 +165,20 @@ class FeatureMetric(ScoredMetric):
 
     @property
     def wants_reference(self) -> bool:
-        """Whether the reference's images are asked for."""
+        """Whether the metric needs features of the reference images."""
         return True
 
 
 @dataclass(frozen=True)
 class Features:
-    """Options of a metric of features: of Inception's, or of the evaluation classifier's.
+    """Options of a metric whose features are Inception's or the evaluation classifier's.
 
-    With ``classifier``, the names of the values end so, because they do not compare with those of Inception.
+    With ``classifier``, the value names get that suffix, because they are not comparable with Inception's.
 
     Attributes:
         flavour: see :class:`t2igan.metrics.backbones.InceptionBackbone`; values of two flavours do not compare.
-        resize: ``flavour``: as the flavour does; or another one of that class.
-        source: whether the network sees images as stored (8 bits) or as generated.
+        resize: ``flavour`` for the flavour's own resize, or another resize of that class.
+        source: whether the network gets images as stored (8 bits) or as generated floats.
     """
 
     flavour: FeatureFlavour = "torchvision-affine"
@@ -188,11 +188,11 @@ class Features:
 
 @dataclass(frozen=True)
 class Inception(Features):
-    """Options of a metric that sees images through Inception alone."""
+    """Options of a metric whose features are always Inception's."""
 
     flavour: InceptionFlavour = "torchvision-affine"
 
 
 def with_classifier(ways: Mapping[str, Shown]) -> dict[str, Shown]:
-    """How values are shown, also those of the classifier's features."""
+    """Add the display of the classifier's values."""
     return {**ways, **{f"{name}-classifier": way for name, way in ways.items()}}

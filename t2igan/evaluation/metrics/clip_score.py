@@ -1,4 +1,4 @@
-"""How well images go with their captions by CLIP."""
+"""CLIP score: similarity of images and their captions."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
@@ -23,13 +23,13 @@ class CLIPScore(CaptionMetric):
     shown: ClassVar[dict[str, Shown]] = {"clip-score": Shown("higher")}
 
     def network(self) -> "NetworkSource":
-        """The CLIP that was given."""
+        """The given CLIP."""
         from t2igan.evaluation.features.networks import ClipSource
 
         return ClipSource()
 
     def scorer(self, embedder: "Embedder", setting: "Setting") -> "Scorer":
-        """Each image with its caption."""
+        """Score each image with its caption."""
         from t2igan.evaluation.scorers.captions import ClipScorer
 
         return ClipScorer(self, embedder, setting)

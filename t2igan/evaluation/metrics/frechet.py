@@ -1,4 +1,4 @@
-"""Frechet distances, and their limit for infinitely many images."""
+"""Frechet distances, and their extrapolation to infinitely many images."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -33,11 +33,11 @@ class FID(FeatureMetric, Inception):
 
     @property
     def wants_reference(self) -> bool:
-        """Not where a file stands for it."""
+        """False if a statistics file replaces the reference images."""
         return not self.statistics
 
     def find(self, supply: "Supply") -> Sequence["Embedder"]:
-        """The file of statistics first: without it the network would be loaded for nothing."""
+        """Check the statistics file before the network is loaded."""
         if self.statistics:
             supply.statistics(self.statistics)
         return super().find(supply)
@@ -49,7 +49,7 @@ class FID(FeatureMetric, Inception):
         return FrechetDistance(feature_dim, self.loader_batch)
 
     def scorer(self, embedder: "Embedder", setting: "Setting") -> "Scorer":
-        """Against the statistics, where a file of them is named."""
+        """Use the statistics of the file, if one is named."""
         from t2igan.evaluation.scorers.features import FeatureScorer
         from t2igan.metrics.frechet import FrechetDistance
 
@@ -81,10 +81,10 @@ class FDClassifier(FeatureMetric):
 @register
 @dataclass(frozen=True)
 class FIDInfinity(FeatureMetric, Features):
-    """The Frechet distance that infinitely many images would have (Chong and Forsyth 2020, section 3.2).
+    """Frechet distance extrapolated to infinitely many images (Chong and Forsyth 2020, section 3.2).
 
     Attributes:
-        points: subsets of growing size through which the line in 1 / N is fitted.
+        points: number of subset sizes, through whose values a line in 1 / N is fitted.
         smallest: images of the smallest subset.
         seed: seed of the subsets.
     """
@@ -104,5 +104,5 @@ class FIDInfinity(FeatureMetric, Features):
         return FrechetInfinity(feature_dim, self.points, self.smallest, self.seed)
 
     def value_name(self, key: str) -> str:
-        """Only with Inception is a Frechet distance called FID."""
+        """A Frechet distance is called FID only with Inception."""
         return "fd-classifier-infinity" if self.flavour == "classifier" else self.name

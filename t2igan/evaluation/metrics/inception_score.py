@@ -19,11 +19,11 @@ class ISClassifier(FeatureMetric):
     """Inception score of the evaluation classifier's class probabilities.
 
     Attributes:
-        splits: parts over which mean and spread are taken.
-        drop_remainder: parts of exactly N // splits images.
+        splits: number of parts over which mean and spread are computed.
+        drop_remainder: use parts of exactly N // splits images.
         seed: seed of the order in which images are cut into parts.
-        temperature: the logits are divided by it (IS* of TISE).
-        order: ``shuffled``, or ``numbered``: as the images are numbered.
+        temperature: divisor of the logits (IS* of TISE).
+        order: order of the images, ``shuffled`` or ``numbered`` (by image number).
         loader_batch: images beyond the last whole batch of this size are not scored, 0 scores all.
     """
 
@@ -38,18 +38,18 @@ class ISClassifier(FeatureMetric):
 
     @property
     def wants_reference(self) -> bool:
-        """It looks at no other images."""
+        """False: the score needs no reference images."""
         return False
 
     def metric(self, feature_dim: int) -> "InceptionScore":
-        """The score, of class probabilities instead of features."""
+        """Make the metric, which takes class probabilities instead of features."""
         from t2igan.metrics.inception_score import InceptionScore
 
         seed = self.seed if self.order == "shuffled" else None
         return InceptionScore(self.splits, self.drop_remainder, seed, self.loader_batch)
 
     def take(self, metric: "InceptionScore", numbers: "Tensor", rows: "Rows", real: bool) -> None:
-        """Probabilities of the calibrated logits."""
+        """Update with the class probabilities of the calibrated logits."""
         from t2igan.metrics.inception_score import calibrated
 
         metric.update(calibrated(rows[1], self.temperature), numbers)

@@ -16,7 +16,7 @@ class KID(FeatureMetric, Features):
     """Kernel distance, over seeded subsets (``kid``) and over all pairs (``kid-full``).
 
     Attributes:
-        subsets: how many.
+        subsets: number of subsets.
         subset_size: samples of each side in a subset.
         degree: degree of the polynomial kernel.
         seed: seed of the subsets.

@@ -1,4 +1,4 @@
-"""Layout IoU: whether an image shows what its gold layout has where the layout has it."""
+"""Layout IoU: agreement of an image's predicted segmentation with its gold layout."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 @register
 @dataclass(frozen=True)
 class LayoutIoU(CaptionMetric):
-    """Mean intersection over union, and pixel accuracy, of what a segmenter finds in an image and its gold map."""
+    """Mean IoU and pixel accuracy of a segmenter's prediction on the image against the gold map."""
 
     name: ClassVar[str] = "layout-iou"
     shown: ClassVar[dict[str, Shown]] = {
@@ -23,13 +23,13 @@ class LayoutIoU(CaptionMetric):
     }
 
     def network(self) -> "NetworkSource":
-        """The segmenter that was given."""
+        """The given segmenter."""
         from t2igan.evaluation.features.networks import SegmenterSource
 
         return SegmenterSource()
 
     def scorer(self, embedder: "Embedder", setting: "Setting") -> "Scorer":
-        """Each image with the layout of its caption's image."""
+        """Compare each image with the layout of its caption's image."""
         from t2igan.evaluation.scorers.layouts import LayoutScorer
 
         return LayoutScorer(self, embedder, setting)

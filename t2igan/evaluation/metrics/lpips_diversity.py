@@ -1,4 +1,4 @@
-"""How much images of one caption differ."""
+"""Diversity of the images of one caption."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
@@ -22,8 +22,8 @@ class LPIPSDiversity(ScoredMetric):
     """Mean LPIPS distance between images of the same caption, over all pairs of its samples.
 
     Attributes:
-        captions: how many captions, the first of the protocol's plan.
-        samples: images of each.
+        captions: number of captions, the first ones of the protocol's plan.
+        samples: number of images per caption.
     """
 
     name: ClassVar[str] = "lpips-diversity"
@@ -38,11 +38,11 @@ class LPIPSDiversity(ScoredMetric):
         return LpipsSource()
 
     def scorer(self, embedder: "Embedder", setting: "Setting") -> "Scorer":
-        """A pass of its own, which draws each caption several times."""
+        """A separate pass, which generates several images per caption."""
         from t2igan.evaluation.scorers.diversity import DiversityScorer
 
         return DiversityScorer(self, embedder, setting)
 
     def obstacle(self, subject: "Subject", protocol: "Protocol") -> str:
-        """Only a generator draws a caption again."""
+        """Only a generator can make several images of a caption."""
         return "" if subject.has_floats else NO_DRAWS

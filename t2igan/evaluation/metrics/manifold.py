@@ -26,7 +26,7 @@ class PRDC(FeatureMetric, Features):
     neighbours: int = at_least(1, 5)
 
     def metric(self, feature_dim: int) -> "Manifold":
-        """All four."""
+        """Make the metric that computes all four values."""
         from t2igan.metrics.manifold import Manifold
 
         return Manifold(feature_dim, self.neighbours)

@@ -19,17 +19,17 @@ class CaptionMetric(ScoredMetric):
     """A metric of images with their captions."""
 
     def obstacle(self, subject: "Subject", protocol: "Protocol") -> str:
-        """The captions must be known."""
+        """Requires known captions."""
         return super().obstacle(subject, protocol) if subject.knows_captions else NO_CAPTIONS
 
 
 @dataclass(frozen=True)
 class Matching(CaptionMetric):
-    """R-precision and its control with any network that has vectors of images and captions.
+    """R-precision and its control with any network that embeds images and captions.
 
     Attributes:
         candidates: captions per trial, the true one included.
-        folds: over which mean and spread are taken.
+        folds: number of folds over which mean and spread are computed.
         fold_mode: see :func:`t2igan.metrics.r_precision.fold_statistics`.
         negatives: which captions may be mismatching ones; ``fixed``: of other images, and the same for every
             image of a caption.
@@ -45,7 +45,7 @@ class Matching(CaptionMetric):
     seed: int = at_least(0, 0)
 
     def scorer(self, embedder: "Embedder", setting: "Setting") -> "Scorer":
-        """Trials with the images of all captions."""
+        """Make the scorer that runs the trials."""
         from t2igan.evaluation.scorers.captions import MatchingScorer
 
         return MatchingScorer(self, embedder, setting)
@@ -58,9 +58,9 @@ class DAMSMRPrecision(Matching):
 
     Attributes:
         source: whether the DAMSM sees the images as stored (8 bits) or as generated.
-        resize: how an Inception of a DAMSM gets its 299 pixels: ``damsm``: as its checkpoint says;
-            ``align-corners``: by the corner pixels, as AttnGAN, MirrorGAN, DM-GAN and TISE ran it; ``half-pixel``:
-            as SSA-GAN and DF-GAN ran it.
+        resize: how images are resized to 299 pixels for a DAMSM's Inception: ``damsm``: as configured in its
+            checkpoint; ``align-corners``: by the corner pixels, as AttnGAN, MirrorGAN, DM-GAN and TISE ran it;
+            ``half-pixel``: as SSA-GAN and DF-GAN ran it.
     """
 
     name: ClassVar[str] = "r-precision"
@@ -72,7 +72,7 @@ class DAMSMRPrecision(Matching):
     resize: Literal["damsm", "align-corners", "half-pixel"] = added("damsm")
 
     def network(self) -> "NetworkSource":
-        """All DAMSMs that were given."""
+        """All given DAMSMs."""
         from t2igan.evaluation.features.networks import DamsmSource
 
         return DamsmSource(self.source, self.resize)
@@ -90,7 +90,7 @@ class CLIPRPrecision(Matching):
     }
 
     def network(self) -> "NetworkSource":
-        """The CLIP that was given."""
+        """The given CLIP."""
         from t2igan.evaluation.features.networks import ClipSource
 
         return ClipSource()

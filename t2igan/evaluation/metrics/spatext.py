@@ -16,23 +16,23 @@ NO_SEGMENTS = "the protocol tells no segments: give it `segments: 3`"
 
 
 def _ways(name: str, better: Shown) -> dict[str, Shown]:
-    """With the values of segments whose like training showed, of the others, and of shuffled conditions."""
+    """Add the values of seen segments, of unseen segments, and of shuffled conditions."""
     control = Shown("neither", better.decimals)
     return {name: better, f"{name}-seen": better, f"{name}-unseen": better, f"{name}-shuffled": control}
 
 
 class SegmentMetric(CaptionMetric):
-    """A metric of the segments that were told; the captions must be known, since segments belong to them."""
+    """A metric of the given segments; requires known captions, on which the choice of segments depends."""
 
     def obstacle(self, subject: "Subject", protocol: "Protocol") -> str:
-        """Segments must have been told."""
+        """Requires a protocol that gives segments."""
         return super().obstacle(subject, protocol) if protocol.segments else NO_SEGMENTS
 
 
 @register
 @dataclass(frozen=True)
 class GlobalDistance(CaptionMetric):
-    """1 - cosine of image and caption with a joint encoder, mean over images; beside it with shuffled captions.
+    """1 - cosine of image and caption with a joint encoder, mean over images; and with shuffled captions.
 
     Attributes:
         seed: seed of the shuffling.
@@ -61,10 +61,10 @@ class GlobalDistance(CaptionMetric):
 @register
 @dataclass(frozen=True)
 class LocalDistance(SegmentMetric):
-    """1 - cosine of the crop of each told segment and its text with a joint encoder, mean over segments.
+    """1 - cosine of each given segment's crop and text with a joint encoder, mean over segments.
 
     Attributes:
-        seed: seed of the shuffling: the segments of another image, masks and texts, are held against the image.
+        seed: seed of the shuffling, which compares the image with masks and texts of another image.
     """
 
     name: ClassVar[str] = "local-distance"
@@ -87,9 +87,9 @@ class LocalDistance(SegmentMetric):
 @register
 @dataclass(frozen=True)
 class LocalIoU(SegmentMetric):
-    """Intersection over union of each told mask and what a segmenter finds of its label, mean over segments.
+    """IoU of each given mask and a segmenter's prediction of its label, mean over segments.
 
-    Of the masks as they were given; where these are rough, ``local-iou-exact`` is of the exact ones.
+    Uses the masks as given; if these are roughened, ``local-iou-exact`` uses the exact ones.
 
     Attributes:
         seed: as of :class:`LocalDistance`.
@@ -103,7 +103,7 @@ class LocalIoU(SegmentMetric):
     seed: int = 0
 
     def network(self) -> "NetworkSource":
-        """The segmenter that was given."""
+        """The given segmenter."""
         from t2igan.evaluation.features.networks import SegmenterSource
 
         return SegmenterSource()

@@ -1,1 +1,1 @@
-"""Drawn birds: the embedded data set."""
+"""Drawn birds: the embedded data set of synthetic birds in CUB's layout."""

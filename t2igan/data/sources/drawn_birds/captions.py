@@ -1,4 +1,4 @@
-"""English captions for drawn birds, in the manner of CUB: true, varied, and never saying all."""
+"""English captions for drawn birds in the style of CUB: true, varied and incomplete."""
 
 from collections.abc import Callable, Sequence
 
@@ -105,8 +105,8 @@ class _Speaker:
 def write_captions(attributes: BirdAttributes, count: int, rng: np.random.Generator) -> list[str]:
     """Write different captions for one image.
 
-    A caption names a random subset of the attributes, at least two plumage colours among them, now and then the
-    pose and the setting. It never names the side that the bird faces: training mirrors images.
+    A caption names a random subset of the attributes, including at least two plumage colours and sometimes the pose
+    and the setting. It never names the side that the bird faces, because training mirrors images.
 
     Args:
         attributes: What the image shows.
@@ -141,7 +141,7 @@ def _noun(attribute: Attribute) -> str:
 
 
 def article(words: str) -> str:
-    """Return "a" or "an" as the first sound of the words wants it."""
+    """Return "a" or "an" according to the first sound of the words."""
     return "an" if words[0] in "aeio" else "a"
 
 
@@ -154,7 +154,7 @@ def _have(speaker: _Speaker, parts: list[str]) -> str:
 
 
 def _plumage_first(parts: list[str]) -> list[str]:
-    """Order the parts so that "its X is Y" is said of colours, not of the shape of beak or tail."""
+    """Order the parts so that "its X is Y" describes colours, not the shape of beak or tail."""
     return sorted(parts, key=lambda part: part not in _COLORFUL)
 
 
@@ -181,7 +181,7 @@ def _bird_with(speaker: _Speaker, parts: list[str]) -> str:
 
 
 def _colored_bird(speaker: _Speaker, parts: list[str]) -> str:
-    """Open with the body's colour, which the list then leaves out."""
+    """A sentence that begins with the body's colour, which its list of parts then omits."""
     size, color = speaker.size(), speaker.color("body")
     rest = [part for part in parts if part != "body"]
     start = speaker.pick((
@@ -224,7 +224,7 @@ def _with_its(speaker: _Speaker, parts: list[str]) -> str:
 
 
 def _all_of_it(speaker: _Speaker, parts: list[str]) -> str:
-    """The long form: everything about the plumage, the beak and the place."""
+    """A long sentence with the whole plumage, the beak and the place."""
     rest = [str(part) for part in speaker.rng.permutation(("wing", "belly", "crown", "beak"))]
     size, color = speaker.size(), speaker.color("body")
     return f"{article(size)} {size} {color} bird {speaker.scene()}, with {_have(speaker, rest)}"

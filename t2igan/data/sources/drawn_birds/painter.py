@@ -1,4 +1,4 @@
-"""Paint one bird: anti-aliased shapes, soft volume shading, a part map and the true bounding box."""
+"""Paint a drawn bird: anti-aliased shapes, soft shading, a part map and the true bounding box."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -48,20 +48,20 @@ class Studio:
         return max(1, round(share * self.figure.scale))
 
     def fill(self, outline: str, color: Color, part: str) -> None:
-        """Fill an outline, which belongs to the part."""
+        """Fill an outline with a colour, and mark it as the part."""
         points = as_tuples(self.figure.outlines[outline])
         self.pen.polygon(points, fill=color)
         self.part_pen.polygon(points, fill=PARTS.index(part))
 
     def rim(self, outline: str, color: Color, part: str, share: float = 0.016) -> None:
-        """A darker outline, which belongs to the part."""
+        """Draw a darker rim along an outline, and mark it as the part."""
         points = as_tuples(self.figure.outlines[outline])
         closed = [*points, points[0], points[1]]
         self.pen.line(closed, fill=color, width=self.width(share), joint="curve")
         self.part_pen.line(closed, fill=PARTS.index(part), width=self.width(share), joint="curve")
 
     def mask(self, *outlines: str) -> Image.Image:
-        """The inside of outlines as 255 on 0."""
+        """Mask of the interior of outlines: 255 inside, 0 outside."""
         mask = Image.new("L", self.canvas.size)
         pen = ImageDraw.Draw(mask)
         for outline in outlines:
@@ -69,13 +69,13 @@ class Studio:
         return mask
 
     def fill_within(self, outline: str, clip: Image.Image, color: Color, part: str) -> None:
-        """Fill an outline as far as it lies within a mask."""
+        """Fill the part of an outline that lies within a mask."""
         mask = ImageChops.darker(self.mask(outline), clip)
         _paste(self.canvas, color, mask)
         _paste(self.parts, PARTS.index(part), mask)
 
     def stroke(self, lines: str, color: Color, share: float, part: str | None = None) -> None:
-        """Draw lines, which belong to the part if one is given."""
+        """Draw lines, and mark them as the part if one is given."""
         for line in self.figure.lines.get(lines, []):
             self.pen.line(as_tuples(line), fill=color, width=self.width(share), joint="curve")
             if part:
@@ -85,7 +85,7 @@ class Studio:
 def render_bird(
     attributes: BirdAttributes, pixels: int, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray, tuple[int, int, int, int]]:
-    """Paint one bird.
+    """Paint the image of a bird in its setting, with part map and bounding box.
 
     Args:
         attributes: What the image shows.
@@ -112,7 +112,7 @@ def render_bird(
 
 
 def paint_figure(studio: Studio, pose: str, rng: np.random.Generator) -> None:
-    """Paint a bird whose figure stands where it belongs, on the canvas and on the part map."""
+    """Paint a positioned figure on the canvas and on the part map."""
     _paint_behind(studio)
     _paint_trunk(studio, rng)
     # Spread wings cover the head, folded ones do not.

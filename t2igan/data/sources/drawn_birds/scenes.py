@@ -24,7 +24,7 @@ class Scene:
 
     Attributes:
         canvas: RGB image at ``OVERSAMPLING`` times the resolution, ready for the bird.
-        foreground: Draws what stands before the bird, on the canvas and (as background) on the part map.
+        foreground: Draws the objects in front of the bird, on the canvas and (as background) on the part map.
     """
 
     canvas: Image.Image

@@ -36,7 +36,7 @@ _ATTRIBUTES, _PAINTING, _CAPTIONS = 2, 3, 4
 
 @dataclass(frozen=True)
 class DrawnBirdsConfig:
-    """All that determines the data set, byte for byte.
+    """All settings that determine the data set, byte for byte.
 
     Attributes:
         train_species: Number of training classes.

@@ -1,4 +1,4 @@
-"""What a drawn bird looks like: its palette, its attributes and the invention of species."""
+"""Appearance of drawn birds: palette, attributes and the generation of species."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -108,7 +108,7 @@ class Species:
 
 @dataclass(frozen=True)
 class BirdAttributes:
-    """Everything that one image shows: the species, and the pose, side and setting of this one bird."""
+    """Attributes of one image: the species, and the pose, side and setting of this bird."""
 
     species: Species
     pose: str
@@ -128,7 +128,7 @@ def draw_attributes(species: Species, rng: np.random.Generator) -> BirdAttribute
 
 
 def invent_species(train: int, test: int, seed: int) -> tuple[list[Species], list[Species]]:
-    """Invent disjoint training and test species.
+    """Generate disjoint training and test species.
 
     Training colours are balanced: each new species takes colours that its part has used least so far. A test
     species is a new combination of attribute values, each of which occurs in training. Any two species differ in

@@ -1,1 +1,1 @@
-"""Drawn scenes: the embedded data set with layouts and narratives."""
+"""Drawn scenes: the embedded synthetic data set with layouts and narratives."""

@@ -1,4 +1,4 @@
-"""Paint one scene: layers from back to front, each anti-aliased, with the segment that each pixel belongs to."""
+"""Paint a drawn scene from back to front, with the segment of each pixel."""
 
 from collections.abc import Callable
 
@@ -74,7 +74,7 @@ _ROOF: dict[str, Color] = {"red": (176, 62, 52), "brown": (116, 76, 54), "grey":
 
 
 class _Canvas:
-    """The image so far and who owns each pixel of it."""
+    """The image so far, and the segment that owns each pixel."""
 
     def __init__(self, pixels: int) -> None:
         self.pixels = pixels
@@ -82,7 +82,7 @@ class _Canvas:
         self.owners = np.zeros((pixels, pixels), np.uint8)
 
     def lay(self, number: int, colors: np.ndarray, alpha: np.ndarray, corner: tuple[int, int] = (0, 0)) -> None:
-        """Lay colours (H, W, 3) over the image, from a column and row on.
+        """Composite colours (H, W, 3) onto the image at a column and row.
 
         The segment ``number`` owns what is more than half covered.
         """
@@ -92,17 +92,17 @@ class _Canvas:
         self.owners[window][alpha > 0.5] = number
 
     def darken(self, x: float, y: float, half_width: float, half_height: float, strength: float) -> None:
-        """A soft shadow, or the reflection of what swims, which owns nothing."""
+        """Add a soft shadow or reflection, which owns no pixel."""
         at = (np.arange(self.pixels, dtype=np.float32) + 0.5) / self.pixels
         across, down = (np.exp(-(((at - c) / half) ** 2)) for c, half in ((x, half_width), (y, half_height)))
         self.colors *= 1 - strength * np.outer(down, across)[:, :, None]
 
 
 def paint_scene(scene: Scene, pixels: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Paint a scene.
+    """Paint the image of a scene, with the segment of each pixel.
 
     Args:
-        scene: what it shows.
+        scene: the scene to paint.
         pixels: side of the square image.
         rng: source of all that the scene leaves open; the same state gives the same image.
 
@@ -343,7 +343,7 @@ def _draw(
     scale: float,
     rim: float,
 ) -> None:
-    """Fill a shape or draw its stroke; with a ``rim`` draw a line of that width on both sides of its edge."""
+    """Fill a shape or draw its stroke; ``rim`` is the width of a line drawn along its edge."""
     for pen, value in zip(pens, (color, 255)):
         if shape.width:
             pen.line(points, fill=value, width=max(1, round(shape.width * scale + rim)), joint="curve")
@@ -361,7 +361,7 @@ def _tone(tone: str, tones: dict[str, Color]) -> Color:
 
 
 def _lay_lit(canvas: _Canvas, number: int, image: Image.Image, mask: Image.Image, radius: float) -> None:
-    """Lay a drawn figure with light from the upper left; ``radius`` of its edges as a share of the frame."""
+    """Composite a figure with light from the upper left; ``radius`` of its edges is a share of the frame."""
     small = mask.reduce(OVERSAMPLING)
     margin = round(3 * radius * canvas.pixels) + 2
     left, top, right, bottom = small.getbbox() or (0, 0, 1, 1)

@@ -1,4 +1,4 @@
-"""What drawn scenes are called: free texts of segments, short captions, and long narratives with word labels."""
+"""Texts of drawn scenes: segment descriptions, short captions, and narratives with word labels."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -63,12 +63,12 @@ _PLACES = {
 
 @dataclass(frozen=True)
 class Mention:
-    """A piece of a narrative that is about one segment.
+    """A phrase of a narrative about one segment.
 
     Attributes:
-        lead: function words that lead to it, perhaps none.
-        phrase: what is said of it.
-        segment: its number in ``Scene.segments``.
+        lead: function words before the phrase, possibly empty.
+        phrase: words about the segment.
+        segment: index of the segment in ``Scene.segments``.
         ends: whether a sentence ends here.
     """
 
@@ -83,18 +83,18 @@ def _pick(rng: np.random.Generator, options: Sequence[str]) -> str:
 
 
 def _counted(words: str) -> str:
-    """The words with "a" or "an" where they are one of something that is counted."""
+    """The words, with "a" or "an" if the noun is countable."""
     head = words.split(" with ")[0].rpartition(" ")[2]
     return f"{article(words)} {words}" if head in _COUNTED else words
 
 
 def describe(segment: Stuff | Thing, rng: np.random.Generator, detail: float = 0.5) -> str:
-    """A free text of one segment, such as "a small red bird with blue wings".
+    """Describe a segment in free text, such as "a small red bird with blue wings".
 
     Args:
         segment: segment of a scene.
         rng: source of the choices.
-        detail: how often a thing's second colour is told.
+        detail: probability that a thing's second colour is mentioned.
     """
     if isinstance(segment, Stuff):
         return _describe_stuff(segment, rng)
@@ -123,7 +123,7 @@ def _where(thing: Thing, rng: np.random.Generator) -> str:
 
 
 def _the(words: str) -> str:
-    """The words with the definite article in place of what they begin with."""
+    """The words with "the" instead of their own article."""
     return f"the {words.removeprefix('an ').removeprefix('a ')}"
 
 
@@ -135,9 +135,9 @@ def _stuff_named(scene: Scene, name: str) -> tuple[int, Stuff]:
 
 
 def write_captions(scene: Scene, count: int, rng: np.random.Generator) -> list[str]:
-    """Write different short captions of one scene: true, varied, and never saying all.
+    """Write different short captions of one scene: true, varied and incomplete.
 
-    They never tell left from right: training mirrors images.
+    They never mention left or right, because training mirrors images.
 
     Args:
         scene: what the image shows.
@@ -161,7 +161,7 @@ def write_captions(scene: Scene, count: int, rng: np.random.Generator) -> list[s
 
 
 def _on_stuff(scene: Scene, thing: Thing, rng: np.random.Generator) -> str:
-    """A thing and where it is."""
+    """A phrase with a thing and its place."""
     _, stuff = _stuff_named(scene, thing.on)
     named = _PLAIN.get(stuff.name, stuff.name) if rng.random() < 0.4 else _describe_stuff(stuff, rng)
     return f"{describe(thing, rng, 0.35)} {_where(thing, rng)} {_the(named)}"
@@ -227,7 +227,7 @@ _SKY = ("At the top of the image we can see", "On the top we can see", "At the t
 
 
 def write_narrative(scene: Scene, rng: np.random.Generator) -> list[Mention]:
-    """Tell a scene in order: things from the main one on, each with what it stands on, then the surroundings.
+    """Narrate a scene: things from the main one on, each with its ground, then the surroundings.
 
     Args:
         scene: what the image shows.

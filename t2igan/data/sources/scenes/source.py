@@ -35,7 +35,7 @@ _INVENTING, _PAINTING, _CAPTIONS, _SEGMENTS, _NARRATIVES = range(5)
 
 @dataclass(frozen=True)
 class ScenesConfig:
-    """All that determines the data set, byte for byte.
+    """All settings that determine the data set, byte for byte.
 
     Attributes:
         train_images: number of training images, none of which shows a pair of colour and thing of ``HELD_OUT``.
@@ -91,14 +91,14 @@ class _Drawing:
 
 @dataclass(frozen=True)
 class _Told:
-    """What the tables hold of one image.
+    """Annotations of one image.
 
     Attributes:
-        captions: short ones.
+        captions: short captions.
         annotations: annotations of its segments, as JSON without ids.
         narratives: lines of Localized Narratives.
         tagged: id, words and tags of each narrative.
-        facts: what the scene is.
+        facts: plain description of the scene.
     """
 
     captions: list[str]
@@ -115,7 +115,7 @@ def write_scenes(
 
     Beside them ``tagged/{train,val}.{ids,words,cleaned_tags}.txt`` hold the true label of each word, in the format
     of TReCS's released labels. Files are written whole or not at all, and images that are already there are kept:
-    the same call goes on where an interrupted one stopped and gives the same bytes with any number of workers.
+    an interrupted call is resumed by the same call, and the bytes do not depend on the number of workers.
 
     Args:
         root: folder to write into; new, empty, or begun with the same config.
@@ -162,7 +162,7 @@ def _make(root: Path, config: ScenesConfig, drawing: _Drawing) -> _Told:
 
 
 def _read_owners(path: Path, labels: np.ndarray) -> np.ndarray | None:
-    """The segment of each pixel from a label map, whose labels differ; None where there is no such map."""
+    """Recover the segment of each pixel from a label map, whose labels are distinct; None if the map is missing."""
     try:
         with Image.open(path) as image:
             found = np.asarray(image)
@@ -196,7 +196,7 @@ def _tell(scene: Scene, owners: np.ndarray, config: ScenesConfig, drawing: _Draw
 
 
 def _annotation(mask: np.ndarray, category: int, description: str) -> dict[str, Any]:
-    """One segment as COCO annotates it, its mask as uncompressed run lengths, column by column."""
+    """COCO annotation of a segment, with its mask as uncompressed run lengths, column by column."""
     flat = np.concatenate([[0], mask.T.reshape(-1).astype(np.int8), [0]])
     changes = np.flatnonzero(np.diff(flat))
     counts = np.diff(np.concatenate([[0], changes, [mask.size]])).tolist()
@@ -222,7 +222,7 @@ def _facts(scene: Scene) -> dict[str, Any]:
 
 
 def _write_tables(root: Path, config: ScenesConfig, part: str, told: Sequence[tuple[_Drawing, _Told]]) -> None:
-    """Write what COCO, Localized Narratives and TReCS keep of all images in one file."""
+    """Write the tables that COCO, Localized Narratives and TReCS have for all images together."""
     side = config.image_pixels
     images = [
         {"id": drawing.number, "file_name": f"{drawing.number:012d}.jpg", "width": side, "height": side}

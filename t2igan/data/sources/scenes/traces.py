@@ -1,8 +1,8 @@
-"""Imitated annotators: when each word of a narrative is said, and where the pointer is meanwhile.
+"""Simulated annotators: the time of each word of a narrative, and the pointer's trace.
 
 A mentioned segment is circled (a jittered closed curve, 60 %), scribbled over (30 %) or stroked (10 %), up to 0.4 s
-after its words. Meanwhile function words the pointer moves on. Now and then it slips to another segment or out of
-the image.
+after its words. During function words the pointer moves on. Occasionally it slips to another segment or out of the
+image.
 """
 
 from itertools import pairwise
@@ -20,10 +20,10 @@ Stroke = list[dict[str, float]]
 def speak(
     mentions: list[Mention], owners: np.ndarray, rng: np.random.Generator
 ) -> tuple[list[Utterance], list[Stroke], list[int]]:
-    """Say a narrative and point at what it mentions.
+    """Simulate the speech and the pointer of a narrative.
 
     Args:
-        mentions: the narrative.
+        mentions: phrases of the narrative.
         owners: number of the segment of each pixel, (H, W).
         rng: source of all variation.
 
@@ -53,7 +53,7 @@ def speak(
 def _utterances(
     words: list[str], begins: np.ndarray, ends: np.ndarray, rng: np.random.Generator
 ) -> list[Utterance]:
-    """Groups of one to three words."""
+    """Split words into utterances of one to three words."""
     groups, first = [], 0
     while first < len(words):
         last = min(len(words), first + int(rng.integers(1, 4)))
@@ -64,7 +64,7 @@ def _utterances(
 
 
 def _path(segment: int, owners: np.ndarray, window: tuple[float, float], rng: np.random.Generator) -> np.ndarray:
-    """The pointer while one segment is told: float (N, 3) of x, y, t."""
+    """Trace of the pointer during one mention: float (N, 3) of x, y, t."""
     mask = owners == segment
     count = max(4, int((window[1] - window[0]) / _STEP))
     kind = rng.choice(3, p=(0.6, 0.3, 0.1))
@@ -102,7 +102,7 @@ def _circle(mask: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarra
 
 
 def _scribble(mask: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
-    """To and fro through the mask from one end of it to the other."""
+    """Zigzag through the mask from one end to the other."""
     places = _places(mask)
     middle = places.mean(0)
     axis = np.linalg.svd(places[:: max(1, len(places) // 400)] - middle, full_matrices=False)[2][0]
@@ -126,7 +126,7 @@ def _straight(mask: np.ndarray, count: int, rng: np.random.Generator) -> np.ndar
 
 
 def _joined(paths: list[np.ndarray], rng: np.random.Generator) -> np.ndarray:
-    """All paths in one, with the ways between them."""
+    """Concatenate paths, with straight connections between them."""
     joined = [paths[0]]
     for before, after in pairwise(paths):
         gap = after[0, 2] - before[-1, 2]
@@ -141,7 +141,7 @@ def _joined(paths: list[np.ndarray], rng: np.random.Generator) -> np.ndarray:
 
 
 def _strokes(path: np.ndarray, rng: np.random.Generator) -> list[Stroke]:
-    """The path in segments: a new one where the pointer comes back into the image, and sometimes where it rests."""
+    """Split the path into strokes, where the pointer re-enters the image and sometimes where it rests."""
     inside = (np.abs(path[:, :2] - 0.5) < 0.55).all(axis=1)
     cuts = np.flatnonzero(np.diff(inside.astype(int)) == 1) + 1
     if rng.random() < 0.3:

@@ -1,4 +1,4 @@
-"""What drawn scenes are of: places, stuff, things, their colours, and which pairs are kept from training."""
+"""Content of drawn scenes: places, stuff, things, colours, and the pairs held out of training."""
 
 import re
 from dataclasses import dataclass, field
@@ -28,7 +28,7 @@ def is_unseen(text: str) -> bool:
 
 
 def unseen_pair(text: str) -> bool | None:
-    """The same of a text that names a pair of a colour and a thing; None for any other, such as "a grey sky"."""
+    """Like :func:`is_unseen`; None for a text without a pair of colour and thing, such as "a grey sky"."""
     return is_unseen(text) if _PAIR.search(text) else None
 
 
@@ -43,9 +43,9 @@ class _Place:
     """A kind of scene.
 
     Attributes:
-        layers: stuff from back to front: name, how often it is there, and where its upper edge lies, as a share of
+        layers: stuff from back to front: name, probability, and range of its upper edge as a share of
             the frame from the top.
-        zones: name of a stuff -> the things that can be on it or in it.
+        zones: names of the things that can be on or in each stuff.
     """
 
     layers: tuple[tuple[str, float, tuple[float, float]], ...]
@@ -98,11 +98,11 @@ ROOFS = ("red", "brown", "grey")
 
 @dataclass(frozen=True)
 class Stuff:
-    """One stuff of a scene, which is one segment.
+    """A stuff region of a scene, which is one segment.
 
     Attributes:
-        name: in COCO-Stuff.
-        look: see ``LOOKS``.
+        name: class name in COCO-Stuff.
+        look: appearance, a key of ``LOOKS``.
         level: its upper edge, or the height at which it stands, as a share of the frame from the top.
         spots: spots of trees and houses: x, foot and width of each.
         second: colour of a house's roof.
@@ -117,18 +117,18 @@ class Stuff:
 
 @dataclass(frozen=True)
 class Thing:
-    """One thing of a scene, which is one segment.
+    """A thing of a scene, which is one segment.
 
     Attributes:
-        name: in COCO.
-        color: in ``COLORS``; also of its first adjective.
+        name: category name in COCO.
+        color: main colour, a key of ``COLORS``, which its description names first.
         second: colour of its second part: sails, wings, ears, a roof, ...
-        size: "small", "large", or "" between them.
+        size: "small", "large", or "" for medium.
         on: name of the stuff that it is on or in.
-        x: centre, in shares of the frame.
-        y: foot, or lower edge of what flies.
-        width: in shares of the frame.
-        mirrored: looks to the left.
+        x: horizontal centre, as a share of the frame.
+        y: y of the foot or, in the air, of the lower edge, as a share of the frame.
+        width: width as a share of the frame.
+        mirrored: whether it faces left.
     """
 
     name: str
@@ -148,19 +148,19 @@ class Thing:
 
     @property
     def box(self) -> tuple[float, float, float, float]:
-        """About where it is: left, top, right, bottom."""
+        """Approximate box: left, top, right, bottom, as shares of the frame."""
         height = self.width * (0.85 if self.name == "bird" else _aspect(self.name))
         return self.x - self.width / 2, self.y - height, self.x + self.width / 2, self.y
 
 
 @dataclass(frozen=True)
 class Scene:
-    """A scene, not yet painted.
+    """Content of a scene, before it is painted.
 
     Attributes:
-        place: in ``PLACES``.
-        stuff: from back to front.
-        things: from back to front, before all stuff.
+        place: kind of scene, a key of ``PLACES``.
+        stuff: stuff regions from back to front.
+        things: things from back to front, all in front of the stuff.
     """
 
     place: str
@@ -179,7 +179,7 @@ class Scene:
 
 
 def invent_scene(rng: np.random.Generator, unseen: float = 0.0) -> Scene:
-    """Invent a scene of one to three things.
+    """Generate a random scene of one to three things.
 
     Args:
         rng: the only source of randomness.
@@ -258,7 +258,7 @@ def _aspect(name: str) -> float:
 
 
 def _overlap(one: tuple[float, ...], other: tuple[float, ...]) -> float:
-    """The share of the smaller box that both cover."""
+    """Intersection of two boxes as a share of the smaller one."""
     width = min(one[2], other[2]) - max(one[0], other[0])
     height = min(one[3], other[3]) - max(one[1], other[1])
     areas = [(box[2] - box[0]) * (box[3] - box[1]) for box in (one, other)]
