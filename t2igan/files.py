@@ -1,4 +1,4 @@
-"""Files that are whole or not there, folders that one process works in, and what disks say when they fail."""
+"""Atomic writing of files, locks of folders, and readable messages for disk errors."""
 
 import errno
 import fcntl
@@ -26,7 +26,7 @@ LOCK_SECONDS = 30.0
 
 @contextmanager
 def naming(path: Path) -> Iterator[None]:
-    """Let errors of the disk name the file: a full disk is told by those that write, which come without a name."""
+    """Add the file's name to OSErrors within that lack one, such as that of a full disk."""
     try:
         yield
     except OSError as error:
@@ -37,14 +37,14 @@ def naming(path: Path) -> Iterator[None]:
 
 @contextmanager
 def whole_file(path: Path, wait: bool = True) -> Iterator[Path]:
-    """A place to write to, which takes the name ``path`` once all of it is on the disk.
+    """Yield a temporary path, which is renamed to ``path`` when all of it is on the disk.
 
-    It lies in the same folder, so that taking the name is one move; a kill at any moment leaves either the old file
-    or the new one, and at most ``<name>.new`` beside it, which the next writing replaces.
+    It is in the same folder, so that the renaming is atomic: a kill at any moment leaves either the old file or the
+    new one, and at most ``<name>.new`` beside it, which the next write replaces.
 
     Args:
-        path: path of the finished file; its folder is made.
-        wait: until it is on the disk, so that a power cut leaves it whole too; False for thousands of small files.
+        path: path of the finished file; its folder is created.
+        wait: sync the file to disk, so that it survives a power failure too; False for thousands of small files.
 
     Raises:
         OSError: it cannot be written; names ``path``, or the folder that cannot be made.
@@ -66,11 +66,11 @@ def whole_file(path: Path, wait: bool = True) -> Iterator[Path]:
 
 
 def write_whole(path: Path, content: bytes | memoryview) -> None:
-    """Write a :func:`whole_file`.
+    """Write bytes as a :func:`whole_file`.
 
     Args:
         path: path of the file; its folder is made.
-        content: all of it.
+        content: complete content of the file.
 
     Raises:
         OSError: it cannot be written; names ``path``, or the folder that cannot be made.
@@ -80,7 +80,7 @@ def write_whole(path: Path, content: bytes | memoryview) -> None:
 
 
 def sync(path: Path) -> None:
-    """Wait until a file's content, or a folder's list of names, is on the disk."""
+    """Flush a file's content, or a folder's entries, to the disk (fsync)."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -89,7 +89,7 @@ def sync(path: Path) -> None:
 
 
 def disk_problem(error: OSError) -> str | None:
-    """One line for an error of the disk or of permissions, None for any other."""
+    """One-line message for a disk or permission error, None for any other error."""
     if error.errno not in _DISK_ERRORS:
         return None
     where = f"{error.filename}: " if error.filename else ""
@@ -99,14 +99,14 @@ def disk_problem(error: OSError) -> str | None:
 class FolderLock:
     """Lets one process at a time work in a folder, on all machines that see it.
 
-    A lock of the system (``fcntl.lockf``), so a process that is killed gives it up at once, and nothing has to be
-    cleaned up. A folder that was made for it, and that nothing was put into, goes with it. Over NFS it relies on
-    the server's locks: NFS 4, or NFS 3 with its lock service and mounted without ``nolock`` or ``local_lock``. File
-    systems without locks refuse; the folder is then worked in with a warning.
+    Uses a system lock (``fcntl.lockf``), which a killed process releases at once, without any cleaning up. A folder
+    that was created for the lock, and that is still empty otherwise, is removed with it. Over NFS it relies on the
+    server's locks: NFS 4, or NFS 3 with its lock service and mounted without ``nolock`` or ``local_lock``. On file
+    systems without locks the work continues unlocked, with a warning.
 
     Args:
-        folder: is made.
-        what: that works in it, for the message.
+        folder: folder to lock; created if needed.
+        what: description of the locking command, for the error message.
     """
 
     NAME = "run.lock"
@@ -117,14 +117,14 @@ class FolderLock:
         self._made = False
 
     def take(self, say: Callable[[str], None], seconds: float = LOCK_SECONDS) -> None:
-        """Take the lock, waiting for somebody who is about to end.
+        """Acquire the lock, waiting for a short time if another process holds it.
 
         Args:
-            say: told once that it has to wait, or that the file system knows no locks.
-            seconds: the most to wait.
+            say: called with a message if it has to wait, or if the file system has no locks.
+            seconds: maximum waiting time.
 
         Raises:
-            UserError: another process works in the folder.
+            UserError: another process holds the lock.
         """
         file = self._open()
         end, told = time.monotonic() + seconds, False
@@ -176,7 +176,7 @@ class FolderLock:
         return f"another `{file.read().strip() or self.what}`"
 
     def release(self) -> None:
-        """Give the lock up."""
+        """Release the lock."""
         if self._file is not None:
             if self._made and self._is_there(self._file) and os.listdir(self.path.parent) == [self.NAME]:
                 self.path.unlink()

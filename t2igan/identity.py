@@ -1,4 +1,4 @@
-"""What one experiment is: runs of the same configuration but for what is left out here are its repetitions."""
+"""Identity of an experiment: runs with equal configurations, except for the keys left out here, are repetitions."""
 
 import json
 import math
@@ -54,12 +54,12 @@ ONLOOKERS = ("SampleGrid", "Scores")
 
 @dataclass(frozen=True)
 class RunIdentity:
-    """What a run was.
+    """Identity of a run.
 
     Attributes:
-        experiment: sha256 of its configuration without what is left out, None where that is not known.
+        experiment: sha256 of its configuration without the keys left out, None if unknown.
         training_seed: seed of the run.
-        generator: class of its generator, None where the module chose it.
+        generator: class of its generator, None for the module's default.
     """
 
     experiment: str | None = None
@@ -68,7 +68,7 @@ class RunIdentity:
 
 
 def identity_of(card: SubjectCard) -> RunIdentity:
-    """From the record, else from the configuration in the run's folder, as far as that is there."""
+    """Identity of a record's run, from the record or else from the configuration in the run's folder."""
     if card.kind != "checkpoint":
         return RunIdentity(generator=card.generator)
     if card.experiment is not None:
@@ -77,7 +77,7 @@ def identity_of(card: SubjectCard) -> RunIdentity:
 
 
 def run_folder_of(checkpoint: str | Path) -> Path | None:
-    """The folder of the run that a checkpoint belongs to, None for a checkpoint by itself."""
+    """Folder of the run that a checkpoint belongs to, None for a single checkpoint."""
     try:
         path = locate(checkpoint)
     except UserError:  # recorded where the zoo held more
@@ -88,7 +88,7 @@ def run_folder_of(checkpoint: str | Path) -> Path | None:
 
 
 def read_config(checkpoint: str | Path) -> dict[str, Any] | None:
-    """``config.yaml`` of the run that a checkpoint belongs to, None where there is none of a training."""
+    """``config.yaml`` of the run that a checkpoint belongs to, None if there is no training configuration."""
     folder = run_folder_of(checkpoint)
     return None if folder is None else _read_training(folder / "config.yaml")
 
@@ -105,7 +105,7 @@ def _read_training(path: Path) -> dict[str, Any] | None:
 
 
 def _is_training(config: Any) -> bool:
-    """Whether this has the form of a training's configuration, as far as it is looked into here."""
+    """Whether plain data has the form of a training's configuration, in the keys that are used here."""
     if not isinstance(config, dict) or not isinstance(config.get("model"), dict):
         return False
     if not all(fits(config.get(key), kind) for key, kind in FORM.items()):
@@ -117,12 +117,12 @@ def _is_training(config: Any) -> bool:
 
 
 def _settled(config: Any) -> Any:
-    """A configuration in plain values and today's words."""
+    """A configuration with plain values and current names."""
     return _plain(renamed(config))
 
 
 def _plain(value: Any) -> Any:
-    """As JSON holds it: YAML knows dates and infinity too."""
+    """Convert YAML values that JSON lacks, such as dates and infinity."""
     if isinstance(value, Mapping):
         return {str(key): _plain(inner) for key, inner in value.items()}
     if isinstance(value, list):
@@ -137,13 +137,13 @@ def read_identity(
     inputs: Mapping[str, str] | None = None,
     selected: bool = False,
 ) -> RunIdentity:
-    """Identity of the run that a checkpoint belongs to; empty where its configuration is not there.
+    """Identity of the run that a checkpoint belongs to; with empty fields if its configuration is missing.
 
     Args:
         checkpoint: path.
-        fingerprint: fingerprint of the store that it was trained on, where that is known.
+        fingerprint: fingerprint of the training store, None if unknown.
         inputs: sha256 of the content of checkpoints that its training read, by the key that names them.
-        selected: whether a score chose it: how often and by what was chosen is then a part of the experiment.
+        selected: whether a metric selected it; metric and interval of the selection are then part of the identity.
     """
     config = read_config(checkpoint)
     if config is None:
@@ -171,19 +171,19 @@ def _earlier(checkpoint: str | Path) -> list[Path]:
 
 
 def _of_any_length(config: Mapping[str, Any], fingerprint: str | None = None) -> str:
-    """Hash of an experiment: one that is prolonged is what it would have been."""
+    """Hash of an experiment without its length, so that a prolonged run keeps its identity."""
     return hash_of(experiment_of(_without_length(dict(config)), fingerprint))
 
 
 def keep_earlier(folder: Path, config: Mapping[str, Any]) -> Path | None:
-    """Keep the configuration of a run that goes on as another experiment, before its place is taken.
+    """Save the old configuration of a run that continues as another experiment.
 
     Args:
         folder: folder of the run.
         config: that it goes on with.
 
     Returns:
-        Where it is kept; None where the run goes on as it was begun, if for longer.
+        Path of the saved configuration; None if the experiment is the same, possibly prolonged.
 
     Raises:
         UserError: it cannot be written.
@@ -200,15 +200,15 @@ def keep_earlier(folder: Path, config: Mapping[str, Any]) -> Path | None:
 
 
 def note_changes(folder: Path, config: Mapping[str, Any], step: int | None) -> list[dict[str, Any]]:
-    """Write down what a run goes on with otherwise than it was, before its configuration is replaced.
+    """Record the changes with which a run continues, before its configuration is replaced.
 
     Args:
         folder: folder of the run.
         config: that it goes on with.
-        step: from which.
+        step: training step at which the changes take effect.
 
     Returns:
-        ``key``, ``before``, ``after`` and ``step`` of each change; length, seeds and what is only shown are none.
+        ``key``, ``before``, ``after`` and ``step`` of each change; length, seeds and display options do not count.
     """
     before = _read_training(folder / "config.yaml")
     if before is None:
@@ -228,7 +228,7 @@ def note_changes(folder: Path, config: Mapping[str, Any], step: int | None) -> l
 
 
 class AsItWas:
-    """What a run's folder says of its configuration, to be put back where the run does not go on.
+    """Backup of a run's configuration files, to be restored if the run does not continue.
 
     Args:
         folder: folder of the run.
@@ -241,7 +241,7 @@ class AsItWas:
         self._content = {file: file.read_bytes() if file.is_file() else None for file in files}
 
     def put_back(self) -> None:
-        """Undo :func:`keep_earlier`, :func:`note_changes` and the new configuration."""
+        """Undo :func:`keep_earlier` and :func:`note_changes`, and restore the old configuration."""
         for file, content in self._content.items():
             if content is None:
                 file.unlink(missing_ok=True)
@@ -252,7 +252,7 @@ class AsItWas:
 
 
 def read_changes(checkpoint: str | Path) -> list[dict[str, Any]]:
-    """What :func:`note_changes` wrote of the run that a checkpoint belongs to, oldest first."""
+    """Changes that :func:`note_changes` recorded for a checkpoint's run, oldest first."""
     folder = run_folder_of(checkpoint)
     if folder is None or not (folder / CHANGES).is_file():
         return []
@@ -260,7 +260,7 @@ def read_changes(checkpoint: str | Path) -> list[dict[str, Any]]:
 
 
 def _leaves(value: Any, place: str = "") -> Iterator[tuple[str, Any]]:
-    """(dotted key as the command line has it, value)."""
+    """Yield (dotted key as on the command line, value)."""
     if not isinstance(value, Mapping):
         yield place, value
         return
@@ -274,14 +274,14 @@ def _without_length(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def experiment_of(config: Mapping[str, Any], fingerprint: str | None = None) -> dict[str, Any]:
-    """A configuration without what is left out: equal for repetitions, and for nothing else.
+    """The part of a configuration that identifies the experiment; equal for repetitions only.
 
-    The store is known by its fingerprint, wherever it lies; a run that went on from a checkpoint in its own folder
-    is the run that it would have been.
+    The store is identified by its fingerprint, not its path; a run that resumed from its own checkpoint counts as
+    uninterrupted.
 
     Args:
-        config: config of a training, whole or as far as somebody wrote it.
-        fingerprint: fingerprint of the store, None to know it by its path.
+        config: configuration of a training, resolved or as written by the user.
+        fingerprint: fingerprint of the store, None to identify it by its path.
     """
     kept = _kept(config, "")
     if fingerprint is not None:
@@ -302,7 +302,7 @@ def experiment_of(config: Mapping[str, Any], fingerprint: str | None = None) -> 
 
 
 def _choosing(config: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Options of the scores of a training, which do not change it but choose among its checkpoints."""
+    """Options of a training's ``Scores``, which do not change the training but select among its checkpoints."""
     entries = (config.get("trainer") or {}).get("callbacks") or []
     scores = [entry for entry in entries if _looks_on(entry) and entry["class_path"].endswith("Scores")]
     return [
@@ -323,7 +323,7 @@ def _kept(value: Any, place: str) -> Any:
 
 
 def _looks_on(entry: Any) -> bool:
-    """Whether an entry of a list is a callback of the suite that changes nothing."""
+    """Whether a list entry is a callback of the suite that does not change the training."""
     if not isinstance(entry, Mapping):
         return False
     package, _, name = str(entry.get("class_path")).rpartition(".")

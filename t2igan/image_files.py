@@ -1,4 +1,4 @@
-"""Image files that may be damaged. Imports the standard library only, so that worker processes start quickly."""
+"""Decoding of possibly damaged image files. Imports only the standard library, so that workers start quickly."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,19 +6,19 @@ from pathlib import Path
 
 
 class UndecodableImageError(ValueError):
-    """An image file that does not decode."""
+    """An image file cannot be decoded."""
 
 
 @contextmanager
 def decoding(path: Path, kind: type[Exception] = UndecodableImageError) -> Iterator[None]:
-    """Decodes an image file; whatever PIL raises becomes one line of one kind.
+    """Context that turns all of PIL's errors into one exception with a one-line message.
 
     Args:
         path: path of the file.
-        kind: kind of what is raised.
+        kind: class of the exception to raise.
 
     Raises:
-        Exception: of that kind; the file does not decode.
+        Exception: an instance of ``kind``, if the file cannot be decoded.
     """
     try:
         yield

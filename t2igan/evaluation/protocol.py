@@ -1,6 +1,6 @@
-"""Evaluation protocols: everything that a number depends on beside the images, as data.
+"""Evaluation protocols: all settings besides the images that a value depends on, as data.
 
-Nothing heavy is imported here, so that protocols can be listed at once.
+Nothing heavy is imported here, so that protocols can be listed quickly.
 """
 
 import hashlib
@@ -34,23 +34,23 @@ SEGMENT_FIELDS = {"segments", "segments_smallest", "segments_seed", "segments_ma
 
 @dataclass(frozen=True)
 class Protocol(FromFile):
-    """What is measured, and how.
+    """A pinned evaluation protocol.
 
     Attributes:
-        name: under which it is found; not part of the hash.
-        dataset: name of the data set that it is for.
-        image_size: side of the images, drawn and real.
-        images: how many images are drawn, at most.
-        metrics: what is computed.
-        split: whose captions are drawn and whose images are the reference.
+        name: name of the protocol; not part of the hash.
+        dataset: name of its data set.
+        image_size: side of generated and real images in pixels.
+        images: maximum number of generated images.
+        metrics: the metrics to compute.
+        split: split whose captions are used and whose images are the reference.
         captions: ``even``: every caption as often as any other, as far as the number allows. ``random``: passes
             over the images in a random order, each with one random caption, as the released samplers do.
             See :mod:`t2igan.evaluation.plan`.
         words: the most words of a caption; words above are sub-sampled.
-        words_seed: seed of that choice.
+        words_seed: seed of the choice of words.
         noise_seed: seed of the noise of each image.
-        weights: weights of a checkpoint: averaged or as trained.
-        quantisation: from [-1, 1] to 8 bits.
+        weights: weights of a checkpoint to use: ``ema`` (averaged) or ``raw``.
+        quantisation: rounding from [-1, 1] to 8 bits.
         reference: ``whole``: every image of the split. ``halves``: images 0, 2, 4, ... are the reference of every
             row, and images 1, 3, 5, ... are the row of real images.
         source: where the protocol is described; not part of the hash.
@@ -60,21 +60,21 @@ class Protocol(FromFile):
             pass (the loaders' drop_last); 0 leaves out none.
         truncation: bound of the noise's truncated normal distribution, 0 for the whole normal distribution.
         noise_scale: factor of the noise.
-        conditioning: noise of a conditioning augmentation: drawn like the other, or zero (its mean).
-        reference_split: whose images are the reference, where it is not ``split``.
+        conditioning: noise of a conditioning augmentation: random, or zero (its mean).
+        reference_split: split of the reference images, if it is not ``split``.
         reference_images: ``crop``: centre crops; ``full``: whole images, squeezed to a square; ``augmented``:
             random crops and flips, as training sees them.
         reference_count: images of an ``augmented`` reference.
         reference_seed: seed of the crops and flips.
         bootstrap: replicates for the confidence intervals of all metrics, 0 for none.
         bootstrap_seed: seed of the replicates.
-        confidence: that an interval is meant to have.
-        told: what stands for captions: the data set's, or its narratives; images without one are left out.
-        segments: how many segments of an image generators are told at most, for those that take segments; 0: all
-            are, and metrics of segments make no sense.
-        segments_smallest: share of the image that a told segment has at least, where one has.
-        segments_seed: seed of the choice of told segments.
-        segments_masks: how rough their masks are, see :func:`t2igan.layout.segments.roughened`.
+        confidence: confidence level of the intervals.
+        told: texts to use: the data set's captions, or its narratives, which leaves out images without one.
+        segments: maximum number of segments given to a generator per image; 0 gives all, and metrics of segments do
+            not apply.
+        segments_smallest: minimum area of a given segment as a share of the image, if any segment is that large.
+        segments_seed: seed of the choice of segments.
+        segments_masks: roughening of their masks, see :func:`t2igan.layout.segments.roughened`.
     """
 
     name: str
@@ -112,7 +112,7 @@ class Protocol(FromFile):
 
     @property
     def hash(self) -> str:
-        """sha256 (hex) of the canonical JSON of all but the name; numbers compare only where it is equal."""
+        """sha256 (hex) of the canonical JSON of all but the name; only values with equal hashes are comparable."""
         content = hashed_fields(self)
         for documentation in ("name", "source"):
             content.pop(documentation, None)
@@ -122,19 +122,19 @@ class Protocol(FromFile):
 
     @property
     def content(self) -> dict[str, Any]:
-        """All keys with their values, as plain values: what the YAML says and what it leaves to defaults."""
+        """All keys with plain values, including defaults."""
         named = {own.name: getattr(self, own.name) for own in fields(self)}
         return named | {"metrics": [{"name": spec.name, **asdict(spec)} for spec in self.metrics]}
 
     @property
     def drawing(self) -> dict[str, Any]:
-        """The fields that decide how the image of a caption looks, whichever captions are drawn."""
+        """The fields that determine the image of a caption."""
         left_out = CHOICES if self.segments else CHOICES | SEGMENT_FIELDS
         return {own.name: getattr(self, own.name) for own in fields(self) if own.name not in left_out}
 
     @property
     def reference_drawing(self) -> dict[str, Any]:
-        """What decides how the reference image of a number looks: all fields of it but how many there are."""
+        """The fields that determine each reference image: all fields of the reference except for the count."""
         found = {own.name: getattr(self, own.name) for own in fields(self) if own.name.startswith("reference")}
         del found["reference_count"]
         if self.reference_images != "augmented":
@@ -143,7 +143,7 @@ class Protocol(FromFile):
 
     @property
     def reference_of(self) -> str:
-        """The split whose images are the reference."""
+        """The split of the reference images."""
         return self.split if self.reference_split == "same" else self.reference_split
 
 
@@ -161,7 +161,7 @@ def load_protocol(name: str) -> Protocol:
     """A protocol of the suite by name, or one of your own by the path of its YAML file.
 
     Raises:
-        UserError: there is none of that name, or the file has a key or value that is not allowed.
+        UserError: the protocol does not exist, or the file has an invalid key or value.
     """
     own = Path(name)
     path = own if own.suffix in (".yaml", ".yml") else FOLDER / f"{name}.yaml"
@@ -180,14 +180,14 @@ def load_protocol(name: str) -> Protocol:
 
 
 def protocol_of(content: Mapping[str, Any], where: str | Path) -> Protocol:
-    """The protocol whose :attr:`Protocol.content` this is; nothing is imported for it.
+    """Restore a protocol from its :attr:`Protocol.content`, without importing user modules.
 
     Args:
-        content: as a record holds it.
-        where: names it in errors.
+        content: content of the protocol in a record.
+        where: name of the source for error messages.
 
     Raises:
-        UserError: a key or value is not one of today's.
+        UserError: a key or value is unknown to this version.
     """
     return _protocol(content, where, _known_metric)
 
@@ -208,7 +208,7 @@ def _known_metric(name: Any) -> type[ScoredMetric]:
 
 
 def _metric_of_file(name: Any) -> type[ScoredMetric]:
-    """A metric that a user's own file names; like the YAML of a training, such a file may name classes."""
+    """A metric named in a user's file, which may be a class path like in a training's YAML."""
     return find_metric(name) if isinstance(name, str) and "." in name else _known_metric(name)
 
 

@@ -1,4 +1,4 @@
-"""Result records: one JSON object per line, appended, never edited."""
+"""Result records: one JSON object per line, appended and never edited."""
 
 import fcntl
 import hashlib
@@ -29,10 +29,10 @@ Integrity = Literal["intact", "edited", "without digest"]
 
 @dataclass(frozen=True)
 class Resampled:
-    """A value on resampled images: by it two records of the same images are held against each other in pairs.
+    """Bootstrap replicates of a value, for paired comparisons of two records of the same images.
 
     Attributes:
-        samples: sha256 (hex) of what was resampled and from which seed; replicates pair where it is equal.
+        samples: sha256 (hex) of the resampled items and the seed; replicates with equal hashes are paired.
         deviations: deviations of each replicate from their mean.
     """
 
@@ -42,19 +42,19 @@ class Resampled:
 
 @dataclass(frozen=True)
 class MetricValue:
-    """One measured number.
+    """A measured value.
 
     Attributes:
         value: value of the metric; a share between 0 and 1 for R-precision.
         spread: standard deviation over ``spread_over``, None where there is none.
-        n: images that went into it.
-        network_sha256: sha256 of the network whose features it is made of; values of different networks do not
-            compare.
-        chance: what guessing would give, a share above 0, where that is known.
+        n: number of images that the value is computed from.
+        network_sha256: sha256 of the network that computed the features; values of different networks are not
+            comparable.
+        chance: value of random guessing, a share above 0; None if unknown.
         low: lower end of its confidence interval, None without one.
-        high: upper end.
-        spread_over: what the spread is over: ``folds``, ``subsets``, ``images``, ``captions`` or ``bootstrap``
-            (replicates); None in records that do not say.
+        high: upper end of its confidence interval, None without one.
+        spread_over: items that the spread is computed over: ``folds``, ``subsets``, ``images``, ``captions`` or
+            ``bootstrap`` (replicates); None in records that do not say.
         resampled: its replicates, None without an interval and in records that do not keep them.
     """
 
@@ -71,7 +71,7 @@ class MetricValue:
 
 @dataclass(frozen=True)
 class TrainingCard:
-    """How a checkpoint was trained; None where that is not known.
+    """How a checkpoint was trained; unknown values are None.
 
     Attributes:
         config: resolved configuration of its run.
@@ -79,9 +79,9 @@ class TrainingCard:
         images_seen: training images, each as often as it was seen, on all devices together.
         global_batch: training images of a step, on all devices together.
         fingerprint: fingerprint of the store that it was trained on.
-        inputs: sha256 of the content of checkpoints that it read (``damsm``, ``captioner``), by the key.
-        progress: how far it was trained of how much (:class:`t2igan.progress.Progress`).
-        changes: what it went on with otherwise than before: ``key``, ``before``, ``after`` and ``step`` of each.
+        inputs: sha256 of the content of checkpoints that it read (``damsm``, ``captioner``), by key.
+        progress: steps trained and planned (:class:`t2igan.progress.Progress`).
+        changes: changes of the configuration on resume: ``key``, ``before``, ``after`` and ``step`` of each.
     """
 
     config: dict[str, Any] | None = None
@@ -96,23 +96,23 @@ class TrainingCard:
 
 @dataclass(frozen=True)
 class SubjectCard:
-    """What was scored.
+    """Description of the scored subject.
 
     Attributes:
         kind: ``checkpoint``, ``untrained``, ``pipeline``, ``real`` or ``images``.
-        name: for tables.
+        name: name in tables.
         path: path of the checkpoint or folder.
         sha256: sha256 of configuration, vocabulary and weights of a checkpoint, or over all files of the folder.
         module: class of the LightningModule.
         weights: ``ema`` or ``raw``.
-        seed: from which an untrained module was built.
+        seed: seed of the weights of an untrained module.
         generator: class of its generator.
         experiment: sha256 of the training's configuration without its seeds; runs that share it are repetitions.
         training_seed: seed of the run.
         training: how a checkpoint was trained.
-        selection: what chose this checkpoint among those of its run, e.g. ``fid on the test split``; None where
-            nothing did (the last one) or it is not known.
-        n_distinct: images of a folder that differ in content, None where that was not counted.
+        selection: rule that selected this checkpoint from its run, e.g. ``fid on the test split``; None for the
+            last checkpoint, or if unknown.
+        n_distinct: number of images of a folder with distinct content, None if not counted.
         parts: sha256 of the content of each part of a pipeline, by its name.
     """
 
@@ -132,7 +132,7 @@ class SubjectCard:
     parts: dict[str, str] = field(default_factory=dict)
 
     def same_images(self, other: "SubjectCard") -> bool:
-        """Whether the other subject draws the same, as far as content and not names decide."""
+        """Whether another subject generates the same images, judged by content and not by name."""
         if self.kind != other.kind or (self.kind != "real" and self.sha256 is None):
             return False
         return (self.sha256, self.weights, self.seed) == (other.sha256, other.weights, other.seed)
@@ -140,33 +140,33 @@ class SubjectCard:
 
 @dataclass(frozen=True)
 class ResultRecord:
-    """One subject under one protocol, with all that the numbers depend on.
+    """The values of one subject under one protocol, with everything that they depend on.
 
     Attributes:
-        subject: what was scored.
+        subject: the scored subject.
         metrics: values by name.
-        not_computed: why a metric of the protocol is missing, by name.
-        protocol: its name.
-        protocol_hash: its hash.
+        not_computed: reasons of the missing metrics, by name.
+        protocol: name of the protocol.
+        protocol_hash: hash of the protocol, see :attr:`t2igan.evaluation.protocol.Protocol.hash`.
         dataset: name of the data set.
         fingerprint: fingerprint of the store.
-        n_real: images of the reference.
-        n_generated: images scored.
+        n_real: number of reference images.
+        n_generated: number of scored images.
         backbones: sha256 of each feature network by name.
-        damsm: sha256 of each DAMSM by label; the first is the one that was trained against.
+        damsm: sha256 of each DAMSM by label; the generator was trained against the first.
         seed: seed of the noise.
-        device: where it ran.
+        device: name of the device.
         seconds: seconds of wall time.
-        notes: what a reader should know, e.g. that a folder was not complete.
+        notes: notes to the reader, e.g. that a folder was incomplete.
         versions: versions of the packages.
         timestamp: UTC, ISO 8601.
-        schema: schema of this record.
-        n_split: images of the split whose captions were drawn, None in records that do not say.
+        schema: version of the record's format.
+        n_split: number of images in the split, None in older records.
         protocol_content: the whole protocol, as :attr:`t2igan.evaluation.protocol.Protocol.content` gives it.
         damsm_origin: released files that a DAMSM was imported from, by its label.
-        environment: commit, libraries and threads, as :class:`t2igan.evaluation.environment.Environment` has them.
-        digest: sha256 of all the rest, as read from a file; None in a record that was never written.
-        integrity: whether the digest fits what was read.
+        environment: commit, libraries and threads, see :class:`t2igan.evaluation.environment.Environment`.
+        digest: sha256 of all other fields, as read from a file; None in a record that was never written.
+        integrity: whether the digest matches the content.
     """
 
     subject: SubjectCard
@@ -195,7 +195,7 @@ class ResultRecord:
     integrity: Integrity = field(default="intact", compare=False)
 
     def to_json(self) -> str:
-        """One line of JSON, with the digest of the rest; one that was read edited or without digest stays so."""
+        """One line of JSON with a digest of its content; a record read with a wrong or missing digest keeps it."""
         content = asdict(self)
         known, integrity = content.pop("digest"), content.pop("integrity")
         # Keys may have other names, or be fewer, than where it was read.
@@ -209,7 +209,7 @@ class ResultRecord:
         """The inverse of :meth:`to_json`.
 
         Raises:
-            ValueError: the line is not a whole record of a known schema.
+            ValueError: the line is not a complete record of a known format.
         """
         try:
             content = parse_json(line, "it")
@@ -257,7 +257,7 @@ def _metric(content: Mapping[str, Any]) -> MetricValue:
 
 
 def _known(kind: type, content: Mapping[str, Any]) -> dict[str, Any]:
-    """What a dataclass has fields for: records of later versions stay readable."""
+    """Drop keys without a field in the dataclass, so that records of later versions stay readable."""
     names = {own.name for own in fields(kind)}
     named = {NAMES_BEFORE.get(key, key): value for key, value in content.items()}
     known = {key: value for key, value in named.items() if key in names}
@@ -269,7 +269,7 @@ def _known(kind: type, content: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def by_reason(not_computed: Mapping[str, str]) -> list[tuple[str, str]]:
-    """Names of metrics and why they are missing; those that lack the same thing stand together."""
+    """Missing metrics and their reasons, grouped by reason."""
     names: dict[str, list[str]] = {}
     for name, reason in not_computed.items():
         names.setdefault(reason, []).append(name)
@@ -277,7 +277,7 @@ def by_reason(not_computed: Mapping[str, str]) -> list[tuple[str, str]]:
 
 
 def package_versions() -> dict[str, str]:
-    """Versions of t2igan and of what its numbers depend on."""
+    """Versions of t2igan and of the packages that values depend on."""
     found = {"t2igan": t2igan.__version__}
     for package in PACKAGES:
         try:
@@ -288,7 +288,7 @@ def package_versions() -> dict[str, str]:
 
 
 def append_record(path: str | Path, record: ResultRecord) -> None:
-    """Append a record; several processes may do so at once.
+    """Append a record to a file; safe for several processes at once.
 
     Raises:
         UserError: the file cannot be written.
@@ -297,7 +297,7 @@ def append_record(path: str | Path, record: ResultRecord) -> None:
 
 
 def append_line(path: str | Path, line: str) -> None:
-    """Append a line to a file of records, all of it or nothing; several processes may do so at once.
+    """Append a line to a file of records atomically; safe for several processes at once.
 
     Raises:
         UserError: the file cannot be written.
@@ -315,10 +315,10 @@ def append_line(path: str | Path, line: str) -> None:
 
 
 def require_writable(path: str | Path) -> None:
-    """Find out before an evaluation of hours whether its record can be written.
+    """Check before a long evaluation that its record can be written.
 
     Raises:
-        UserError: neither the file nor the folder that it would be made in can be written to.
+        UserError: the file, or the folder to create it in, is not writable.
     """
     if Path(path).is_dir():
         raise UserError(f"{path} is a folder: give a file, such as --records {Path(path) / 'records.jsonl'}")
@@ -328,7 +328,7 @@ def require_writable(path: str | Path) -> None:
 
 
 def _append_whole(file: BinaryIO, content: bytes) -> None:
-    """Append all or nothing: on a disk that fills up a write ends early, and says so only when nothing fits."""
+    """Append all bytes or none: on a full disk a write may end early without an error."""
     before = file.seek(0, os.SEEK_END)
     try:
         while content:
@@ -348,10 +348,10 @@ def _ends_inside_a_line(file: BinaryIO) -> bool:
 
 
 def read_records(path: str | Path) -> list[ResultRecord]:
-    """All whole records of a file; a line that is not one is named in a warning and left out.
+    """Read all valid records of a file; other lines are skipped with a warning.
 
     Raises:
-        UserError: there is no such file, or it is no text.
+        UserError: the file is missing, or is not text.
     """
     path = Path(path)
     if not path.is_file():

@@ -1,4 +1,4 @@
-"""Records of the steps before the image: what was measured of which parts, one JSON object a line."""
+"""Records of TReCS's steps before image synthesis, one JSON object per line."""
 
 import json
 from dataclasses import asdict, dataclass, field
@@ -14,17 +14,17 @@ SCHEMA = 1
 
 @dataclass(frozen=True)
 class StepRecord:
-    """One row of a step's table, with all that the numbers depend on.
+    """One row of a step's table, with everything that the values depend on.
 
     Attributes:
         step: ``tag``, ``retrieve`` or ``compose``.
         name: name of the row.
-        values: what was measured.
-        n: narratives, queries or words that went into it.
+        values: measured values by name.
+        n: number of narratives, queries or words.
         dataset: name of the data set.
         fingerprint: fingerprint of the store.
-        parts: sha256 of every part by name.
-        options: what else was chosen.
+        parts: sha256 of every part, by name.
+        options: further settings.
     """
 
     step: str
@@ -37,7 +37,7 @@ class StepRecord:
     options: dict[str, Any] = field(default_factory=dict)
 
     def append(self, path: Path) -> None:
-        """Append to a file: with versions, environment, time and the digest of all."""
+        """Append to a file, with versions, environment, time and a digest."""
         content = asdict(self) | {
             "schema": SCHEMA,
             "versions": package_versions(),

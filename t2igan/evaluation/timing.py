@@ -1,4 +1,4 @@
-"""Where the time of an evaluation goes."""
+"""Time spent in the parts of an evaluation."""
 
 import time
 from collections import defaultdict
@@ -16,15 +16,15 @@ T = TypeVar("T")
 
 
 class Timing:
-    """Seconds by part; while one part is within another, the inner one is charged.
+    """Seconds by part; in nested parts the time counts for the inner one only.
 
     Args:
-        clock: seconds from any point on; default: of the wall with a GPU, else of the processor, which other
-            programs do not disturb.
+        clock: returns a time in seconds; default: wall time with a GPU, otherwise CPU time, which other programs do
+            not disturb.
 
     Attributes:
         seconds: by part.
-        unit: what they are, in words.
+        unit: description of the unit.
     """
 
     def __init__(self, clock: Callable[[], float] | None = None) -> None:
@@ -35,7 +35,7 @@ class Timing:
 
     @contextmanager
     def measured(self) -> Iterator["Timing"]:
-        """Charge everything within to its part."""
+        """Activate this timing for all parts within."""
         token = _CURRENT.set(self)
         self._since = self._clock()
         try:
@@ -46,7 +46,7 @@ class Timing:
 
     @contextmanager
     def part(self, name: str) -> Iterator[None]:
-        """Charge what is within to ``name``."""
+        """Count the time within for ``name``."""
         self._charge()
         self._open.append(name)
         try:
@@ -62,17 +62,17 @@ class Timing:
 
     @property
     def needed(self) -> float:
-        """Seconds of what cannot be saved: drawing, and each network's pass."""
+        """Unavoidable seconds: generating images, and each network's pass."""
         return sum(seconds for name, seconds in self.seconds.items() if name.startswith((DRAWING, NETWORK)))
 
     @property
     def ratio(self) -> float:
-        """All seconds over those that cannot be saved; infinite where nothing had to be done."""
+        """All seconds divided by the unavoidable ones; infinite if there were none."""
         total = sum(self.seconds.values())
         return total / self.needed if self.needed else float("inf")
 
     def table(self, title: str) -> Table:
-        """For the terminal."""
+        """The timing as a table for the terminal."""
         table = Table("part", "seconds", "share", title=title)
         total = sum(self.seconds.values()) or 1.0
         for name, seconds in sorted(self.seconds.items(), key=lambda item: -item[1]):
@@ -97,7 +97,7 @@ def _default_clock() -> Callable[[], float]:
 
 @contextmanager
 def part(name: str) -> Iterator[None]:
-    """Charge what is within to ``name``, where somebody measures."""
+    """Count the time within for ``name``, if a :class:`Timing` is active."""
     timing = _CURRENT.get()
     if timing is None:
         yield
@@ -107,7 +107,7 @@ def part(name: str) -> Iterator[None]:
 
 
 def charged(name: str, items: Iterable[T]) -> Iterator[T]:
-    """The items, the making of each charged to ``name``."""
+    """Iterate over items and count the time of producing them for ``name``."""
     iterator = iter(items)
     while True:
         with part(name):

@@ -1,4 +1,4 @@
-"""Released networks -> checkpoints of the suite, as whole a system as they make."""
+"""Assemble released networks into a checkpoint of the suite."""
 
 import io
 from collections.abc import Callable, Sequence
@@ -36,7 +36,7 @@ class Words:
 
     Attributes:
         path: path of the file.
-        words: by number, ``<end>`` first.
+        words: the words by id, ``<end>`` first.
     """
 
     path: str | Path
@@ -48,7 +48,7 @@ class System:
     """A module of the suite with released weights.
 
     Attributes:
-        module: it.
+        module: the LightningModule with the weights.
         parts: the released networks by their place in the module.
     """
 
@@ -57,12 +57,12 @@ class System:
 
     @property
     def complete(self) -> bool:
-        """Whether this is more than a network by itself."""
+        """Whether this is more than a single network."""
         return not isinstance(self.module, LoneNetwork)
 
 
 def assemble(networks: Sequence[ReleasedNetwork], words: Words | None = None) -> System:
-    """The system that released networks make, in eval mode.
+    """Assemble released networks into a module in eval mode.
 
     A generator and a text encoder make the module of the generator's paper, with any discriminators among the
     networks; text and image encoder make a DAMSM; both parts of a captioner a STREAM. One network by itself is kept
@@ -161,7 +161,7 @@ def _split(network: Generator) -> tuple[Generator, list[Discriminator]]:
 
 
 def _giving_logits(discriminator: Discriminator) -> Discriminator:
-    """The suite trains on logits: the same function, without its saturation."""
+    """Switch discriminators from probabilities to logits, on which the suite trains."""
     if getattr(discriminator, "probabilities", False):
         discriminator.probabilities = False
         discriminator.remember(probabilities=False)
@@ -206,7 +206,7 @@ def _lone(each: ReleasedNetwork, words: Words | None) -> System:
 
 
 def _require_size(each: ReleasedNetwork, words: Words) -> None:
-    """The network must have one row per word; that the words are the right ones cannot be seen."""
+    """Check that the network has one embedding per word; whether the words are right cannot be checked."""
     rows, size = cast(TextEncoder | CaptionDecoder, each.network).vocabulary_size, len(words.words)
     if rows == size:
         return
@@ -235,11 +235,11 @@ def _require_width(one: ReleasedNetwork, width: int, other: ReleasedNetwork, oth
 
 
 def write_checkpoint(system: System, out: str | Path) -> None:
-    """Write a checkpoint of the suite, which remembers where its weights came from and in what form.
+    """Write a checkpoint of the suite, including the origin and the form of the released weights.
 
     Args:
         system: the module and its parts.
-        out: the file; replaced in one go.
+        out: file to write, replaced atomically.
     """
     checkpoint: dict[str, Any] = {"state_dict": system.module.state_dict()}
     system.module.on_save_checkpoint(checkpoint)

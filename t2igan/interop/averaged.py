@@ -1,4 +1,4 @@
-"""What is needed of a checkpoint to draw or to score with it, small enough to hand around."""
+"""Reduce a checkpoint to what generating or scoring needs, for distribution."""
 
 from pathlib import Path
 from typing import Any
@@ -19,14 +19,14 @@ LEFT_OUT = (DIGEST, "config", "recipe")
 
 
 def averaged_checkpoint(path: str | Path, half: bool = True) -> dict[str, Any]:
-    """A checkpoint without what only training needs, in half precision or in its own.
+    """A checkpoint without training state, optionally in half precision.
 
-    Of a GAN that is its generator and its text encoder, averaged where the training kept averages; of any other
-    module all that it is. Buffers stay as they are: a running variance may be too small for half precision.
+    For a GAN it holds the generator and the text encoder, averaged if the training kept averages; for other modules
+    all weights. Buffers keep their precision: a running variance may be too small for half precision.
 
     Args:
         path: path of a checkpoint of the suite.
-        half: whether weights are halved.
+        half: whether weights are stored in half precision.
 
     Returns:
         What :func:`t2igan.models.weights_file.write_weights` takes.
@@ -50,7 +50,7 @@ def averaged_checkpoint(path: str | Path, half: bool = True) -> dict[str, Any]:
 
 
 def _networks(module: SuiteModule) -> dict[str, nn.Module]:
-    """Networks by what the names of their weights begin with."""
+    """Networks by the prefix of their weights' names."""
     if not isinstance(module, AdversarialModule):
         return {"": module}
     networks: dict[str, nn.Module] = {"generator": module.generator, "text_encoder": module.text_encoder}

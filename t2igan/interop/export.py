@@ -1,4 +1,4 @@
-"""Weights of the suite's checkpoints, handed back to the original code."""
+"""Export weights of the suite's checkpoints for the original code."""
 
 import io
 from pathlib import Path
@@ -20,7 +20,7 @@ from t2igan.networks.dfgan import DFGANGenerator, OneWayDiscriminator
 
 
 def network_in(path: str | Path, part: str | None = None, weights: Literal["ema", "raw"] = "ema") -> nn.Module:
-    """A network of a checkpoint; imported ones remember the form of the file they came from.
+    """Load a network of a checkpoint; an imported one keeps the form of its original file.
 
     Args:
         path: path of a checkpoint of the suite.
@@ -70,17 +70,17 @@ def _parts(module: SuiteModule, weights: Literal["ema", "raw"]) -> dict[str, nn.
 def write_official(network: nn.Module, out: str | Path) -> int:
     """Write a network's weights as the original code reads them.
 
-    The file has the older of PyTorch's two formats: the original code's PyTorch reads no other.
+    The file has PyTorch's old format, the only one that the original code's PyTorch can read.
 
     Args:
         network: see :func:`t2igan.interop.to_official`.
-        out: the file; replaced in one go.
+        out: file to write, replaced atomically.
 
     Returns:
-        Number of networks' tensors written.
+        Number of tensors written.
 
     Raises:
-        UserError: there is no released network like it.
+        UserError: there is no corresponding released network.
     """
     content = to_official(network)
     written = io.BytesIO()

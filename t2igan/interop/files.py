@@ -1,4 +1,4 @@
-"""Files of released weights, read without running what is in them."""
+"""Read files of released weights without executing code in them."""
 
 import re
 import warnings
@@ -23,11 +23,11 @@ REFUSED = re.compile(r"GLOBAL (\S+)")
 
 @dataclass(frozen=True)
 class ReleasedNetwork:
-    """A network out of a released file.
+    """A network from a released file.
 
     Attributes:
         kind: which released network it is.
-        network: it, as the suite has it.
+        network: the suite's network with the released weights.
         path: path of the file.
         sha256: sha256 of the file, hex.
     """
@@ -39,7 +39,7 @@ class ReleasedNetwork:
 
     @property
     def form(self) -> OfficialForm:
-        """How the original code wrote it down.
+        """The form in which the original code saved it.
 
         Raises:
             RuntimeError: :func:`t2igan.interop.from_official` did not make it.
@@ -61,7 +61,7 @@ class ReleasedNetwork:
 
 
 def read_weights(path: str | Path) -> dict[str, Any]:
-    """The content of a file of weights; new and old formats, also of Python 2.
+    """Read a file of weights in PyTorch's new or old format, also of Python 2.
 
     Raises:
         UserError: the file is missing, damaged, a checkpoint of the suite, or asks for anything but tensors and
@@ -92,13 +92,13 @@ def read_weights(path: str | Path) -> dict[str, Any]:
 
 
 def _first_line(error: Exception) -> str:
-    """The first sentence: torch goes on with advice."""
+    """The first sentence of a message; torch appends advice."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[0].partition(". ")[0] if lines else type(error).__name__
 
 
 def read_networks(paths: Sequence[str | Path], kind: str = "auto", **config: Any) -> list[ReleasedNetwork]:
-    """The networks in released files.
+    """Read the networks in released files.
 
     Args:
         paths: paths of the files.

@@ -17,7 +17,7 @@ NETS = ("netG", "netD", "netC")
 
 @dataclass
 class OfficialForm:
-    """How the original code wrote down a network, so that it can be written the same way again.
+    """The form in which the original code saved a network, so that it can be written the same way.
 
     Attributes:
         kind: the released network.
@@ -35,7 +35,7 @@ class OfficialForm:
     read: dict[str, Any] = field(default_factory=dict)
 
     def pack(self, tensors: Mapping[str, Tensor]) -> dict[str, Any]:
-        """The file's content.
+        """Restore the file's content from tensors.
 
         Args:
             tensors: by their names in the file, without prefix.
@@ -51,7 +51,7 @@ class OfficialForm:
         return {key: nets if key == "model" else value for key, value in self.around.items()}
 
     def plain(self) -> dict[str, Any]:
-        """The form as a checkpoint keeps it: without what else was in a container (epoch, optimisers)."""
+        """The form as plain data for a checkpoint, without other entries of a container (epoch, optimisers)."""
         around = None if self.around is None else {"model": None}
         return {"kind": self.kind, "names": self.names, "prefixes": self.prefixes, "around": around}
 
@@ -62,12 +62,12 @@ def form_of(network: nn.Module) -> OfficialForm | None:
 
 
 def remember_form(network: nn.Module, form: OfficialForm) -> None:
-    """Let :func:`form_of` find the form; the attribute ``official`` holds it."""
+    """Store the form in the attribute ``official``, where :func:`form_of` finds it."""
     vars(network)["official"] = form
 
 
 def unpack(kind: str, state: Mapping[str, Any]) -> tuple[dict[str, Any], OfficialForm]:
-    """Take a file's content out of its form.
+    """Separate a file's tensors from their form.
 
     Args:
         kind: the released network.
@@ -77,7 +77,7 @@ def unpack(kind: str, state: Mapping[str, Any]) -> tuple[dict[str, Any], Officia
         Tensors by name, those of a container named ``netG.fc.weight`` and so on; and the form, its names yet empty.
 
     Raises:
-        UserError: a container is none.
+        UserError: the container is invalid.
     """
     if kind != CONTAINER:
         tensors, prefix = without_prefix(state)

@@ -1,4 +1,4 @@
-"""A released network as data: how it is told, read from its tensors and built."""
+"""Description of a released network: how to recognise it, read its arguments and build it."""
 
 import inspect
 import re
@@ -18,8 +18,7 @@ Rules = list[tuple[str, str | Callable[[re.Match[str]], str]]]
 class Shapes(dict[str, tuple[int, ...]]):
     """Shapes of released tensors by name.
 
-    A name that is not there reads as the released network's: what is missing is then listed against a whole
-    network, rather than one tensor at a time.
+    A missing name has the released network's shape, so that all missing tensors can be listed at once.
     """
 
     def size(self, name: str, axis: int, released: int) -> int:
@@ -28,24 +27,24 @@ class Shapes(dict[str, tuple[int, ...]]):
         return shape[axis] if len(shape) > axis else released
 
     def count(self, pattern: str) -> int:
-        """How many different things the first group of a pattern, which begins names, stands for."""
+        """Number of different values of the first group of a pattern that matches the beginning of names."""
         found = (re.match(pattern, name) for name in self)
         return len({match[1] for match in found if match})
 
 
 @dataclass(frozen=True)
 class Kind:
-    """A released network.
+    """Description of a kind of released network.
 
     Attributes:
-        network: its class in the suite.
-        read: its arguments, from the shapes of the released tensors.
-        fingerprint: a tensor that tells it from the kinds that are asked after it.
-        released: arguments that make it do as the released network does, where the suite's default does otherwise.
-        prefix: what the original code saves before every key.
+        network: class of the network in the suite.
+        read: function that reads its arguments from the shapes of the released tensors.
+        fingerprint: name of a tensor that distinguishes it from the kinds tried after it.
+        released: arguments that reproduce the released behaviour, if the suite's defaults differ.
+        prefix: prefix of every key in the original file.
         parts: classes of the networks that it is made of, where there are several; ``read`` gives arguments of
             each.
-        module: the paper's LightningModule that trains it, and its arguments; None of what is no generator.
+        module: the paper's LightningModule, and its arguments; None unless the network is a generator.
     """
 
     network: type[nn.Module]
@@ -58,16 +57,16 @@ class Kind:
 
     @property
     def options(self) -> list[str]:
-        """Names of its arguments."""
+        """Names of the network's arguments."""
         networks = self.parts.values() or [self.network]
         return list(dict.fromkeys(name for network in networks for name in _parameters(network)))
 
     def build(self, read: Arguments, config: Arguments) -> nn.Module:
-        """The network.
+        """Build the network.
 
         Args:
-            read: from its shapes.
-            config: some of ``options``, which overrule what was read and released.
+            read: arguments read from the shapes.
+            config: arguments among ``options`` that override the read and released ones.
         """
         if not self.parts:
             return self.network(**{**self.released, **read, **config})

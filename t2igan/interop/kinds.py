@@ -1,4 +1,4 @@
-"""All released networks, and which of them a state dict is of."""
+"""All kinds of released networks, and recognition of a state dict's kind."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -28,13 +28,13 @@ def official_name(network: str, own_name: str) -> str:
 
 
 def kind_of(state_dict: Mapping[str, Any]) -> str:
-    """Which released network a state dict is of.
+    """Recognise the released network of a state dict.
 
     Args:
         state_dict: as it was saved, with or without prefix; DF-GAN's container.
 
     Raises:
-        UserError: it is of none.
+        UserError: it is not recognised.
     """
     if is_container(state_dict):
         return CONTAINER
@@ -59,7 +59,7 @@ def likely_kind(names: Iterable[str]) -> str | None:
 
 
 def twice_stripped(names: Iterable[str]) -> str | None:
-    """What to say of names that lost as many letters as the prefix has, from a file that had the prefix."""
+    """Message for names that lost their first letters because a prefix was stripped twice."""
     present = set(names)
     for kind, spec in KINDS.items():
         if spec.prefix and spec.fingerprint[len(PREFIX) :] in present and spec.fingerprint not in present:

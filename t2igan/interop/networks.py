@@ -1,4 +1,4 @@
-"""What a released file holds, where that is more than one network of the suite, or less than a whole system."""
+"""Containers for released files with several networks, or with a single one."""
 
 from torch import Tensor, nn
 
@@ -12,8 +12,8 @@ class DFGANNetworks(Generator):
     """The networks of DF-GAN's container: its generator, and the discriminator that netD and netC are together.
 
     Args:
-        generator: called like it, the whole draws.
-        discriminator: judges pairs.
+        generator: generator of the container, which :meth:`forward` calls.
+        discriminator: discriminator of image-text pairs.
     """
 
     def __init__(self, generator: DFGANGenerator, discriminator: OneWayDiscriminator) -> None:
@@ -41,7 +41,7 @@ class DFGANNetworks(Generator):
 
 
 class LoneNetwork(SuiteModule):
-    """A network by itself as a checkpoint: it keeps what was imported until the rest of its system is there.
+    """A module that holds a single imported network until the rest of its system is available.
 
     Args:
         network: any network of the suite that has a config.

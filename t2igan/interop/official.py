@@ -1,4 +1,4 @@
-"""Released state dicts -> networks of the suite, and back."""
+"""Convert released state dicts to networks of the suite and back."""
 
 import warnings
 from collections.abc import Iterable, Mapping
@@ -21,7 +21,7 @@ LISTED = 10
 
 
 def from_official(kind: str, state_dict: Mapping[str, Any], **config: Any) -> nn.Module:
-    """The network of the suite that a released state dict is of.
+    """Build the suite's network from a released state dict.
 
     Widths, depth, side of the image and size of the vocabulary are read from the tensors. One leading ``module.``
     on all keys is taken off. Batch counters, which old PyTorch did not write, may be missing.
@@ -64,7 +64,7 @@ def from_official(kind: str, state_dict: Mapping[str, Any], **config: Any) -> nn
 
 
 def to_official(module: nn.Module) -> dict[str, Any]:
-    """The weights of a network as the original code loads them.
+    """The weights of a network in the form that the original code loads.
 
     Args:
         module: a network that :func:`from_official` gave, whose form is kept, key for key; or one that was trained
@@ -75,7 +75,7 @@ def to_official(module: nn.Module) -> dict[str, Any]:
         ``state_dict`` do.
 
     Raises:
-        UserError: there is no released network like it.
+        UserError: there is no corresponding released network.
     """
     form = form_of(module) or _released_form(module)
     own = module.state_dict()
@@ -116,7 +116,7 @@ def _require_tensors(kind: str, tensors: Mapping[str, Any]) -> None:
 
 
 def _build(kind: str, read: dict[str, Any], config: dict[str, Any]) -> nn.Module:
-    """The network, without storage for its weights, which come from the file."""
+    """Build the network without allocating weights, which come from the file."""
     spec = KINDS[kind]
     given = {key: value for key, value in config.items() if key in spec.options or not _wordless(kind, key)}
     if unknown := sorted(set(given) - set(spec.options)):
@@ -129,7 +129,7 @@ def _build(kind: str, read: dict[str, Any], config: dict[str, Any]) -> nn.Module
 
 
 def _wordless(kind: str, option: str) -> bool:
-    """Whether an option is about words, and the kind a generator, which then reads none."""
+    """Whether an option concerns words and the kind is a generator that reads no words."""
     return option == "legacy_mask" and (kind == CONTAINER or kind.endswith("-generator"))
 
 
@@ -160,7 +160,7 @@ def _times(shape: tuple[int, ...]) -> str:
 
 
 def _remedy(kind: str, given: Shapes, wanted: Mapping[str, tuple[int, ...]]) -> str:
-    """What most likely went wrong."""
+    """Hint about the most likely cause."""
     if found := twice_stripped(given):
         return found[0].upper() + found[1:]
     if all(name.startswith(PREFIX) for name in given):
@@ -183,7 +183,7 @@ def _look_at_values(kind: str, tensors: Mapping[str, Tensor]) -> None:
 
 
 def _released_form(module: nn.Module) -> OfficialForm:
-    """The form that the original code gives a network."""
+    """The form in which the original code saves a network."""
     kind = _kind_of_network(module)
     names = official_names(kind, module)
     if kind == CONTAINER:

@@ -1,4 +1,4 @@
-"""Generators with their text encoders as ONNX: word ids and noise in, images out, without this package."""
+"""Export generators with their text encoders to ONNX: word ids and noise in, images out."""
 
 import logging
 import warnings
@@ -23,12 +23,12 @@ OPSET = 18
 
 
 class UnpackedEncoder(nn.Module):
-    """A text encoder without packed sequences, which ONNX does not have; its values are the same.
+    """A text encoder without packed sequences, which ONNX lacks; the values are the same.
 
-    The backward direction reads each caption turned round within its own length, in place of a packed sequence.
+    For the backward direction each caption is reversed within its own length.
 
     Args:
-        encoder: whose weights are taken.
+        encoder: text encoder whose weights are used.
     """
 
     def __init__(self, encoder: TextEncoder) -> None:
@@ -41,7 +41,7 @@ class UnpackedEncoder(nn.Module):
             self.directions.append(one)
 
     def forward(self, captions: Tensor, lengths: Tensor) -> TextEmbedding:
-        """As :meth:`TextEncoder.forward`, for captions (B, T) of which T is the longest that is meant."""
+        """Like :meth:`TextEncoder.forward`, for captions (B, T) padded to a fixed T."""
         places = torch.arange(captions.shape[1], device=captions.device)[None]
         last = lengths[:, None] - 1
         turned = torch.where(places <= last, last - places, places)[:, :, None]
@@ -59,7 +59,7 @@ class Drawing(nn.Module):
     """Noise (B, Z), captions (B, T), lengths (B,) -> images (B, 3, S, S) in [-1, 1].
 
     Args:
-        module: whose networks draw.
+        module: module whose networks are exported.
         weights: averaged, or those that training moved.
     """
 
@@ -86,7 +86,7 @@ def write_onnx(module: SuiteModule, out: str | Path, weights: Literal["ema", "ra
 
     Args:
         module: a GAN of captions.
-        out: the file, replaced in one go.
+        out: file to write, replaced atomically.
         weights: averaged, or those that training moved.
         words: the most words of a caption.
 
@@ -94,7 +94,7 @@ def write_onnx(module: SuiteModule, out: str | Path, weights: Literal["ema", "ra
         Bytes written.
 
     Raises:
-        UserError: what it draws is not of captions alone, or ONNX's packages are not installed.
+        UserError: the generator needs more than captions, or ONNX's packages are not installed.
     """
     if not isinstance(module, AdversarialModule) or module.requires != {"captions"}:
         raise UserError(f"--to onnx: takes a GAN that draws captions, {type(module).__name__} is none")
@@ -114,7 +114,7 @@ def write_onnx(module: SuiteModule, out: str | Path, weights: Literal["ema", "ra
 
 
 def _exported(drawing: nn.Module, example: tuple[Any, ...]) -> Any:
-    """ONNX's ``ModelProto``, without the exporter's remarks."""
+    """Export to ONNX's ``ModelProto``, suppressing the exporter's messages."""
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")

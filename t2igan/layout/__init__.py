@@ -1,1 +1,1 @@
-"""Label sets, narratives, label maps: what narratives and layouts share."""
+"""Label sets, label maps, segments, narratives and traces."""

@@ -1,7 +1,7 @@
-"""TReCS's third step: masks along a trace -> a canvas with a label on every pixel.
+"""TReCS's third step: compose masks along a trace to a canvas with a label for every pixel.
 
-Koh et al., WACV 2021. The paper leaves open whether masks are scaled, and what becomes of pixels that no mask
-reaches; :class:`Composer` says what happens here.
+Koh et al., WACV 2021. The paper does not specify whether masks are scaled, and how pixels without a mask are
+filled; :class:`Composer` documents the choices made here.
 """
 
 from collections.abc import Sequence
@@ -24,14 +24,14 @@ SHARES = ("placed", "retrieved", "nearest", "frequent", "void")
 
 @dataclass(frozen=True, eq=False)
 class Placed:
-    """What stands on the canvas for a run.
+    """A mask placed on the canvas for a run of words.
 
     Attributes:
         run: the words.
-        mask: bool (S, S), where; parts of it may be hidden by later ones.
-        hull: bool (S, S), of the trace; None without one.
-        source: the bank's mask, None where the hull itself had to do.
-        overlap: intersection over union of both, 0 without a hull.
+        mask: bool (S, S), its pixels; later masks may hide some of them.
+        hull: bool (S, S), hull of the trace; None without a trace.
+        source: the bank's mask, None if the hull itself is used.
+        overlap: IoU of mask and hull, 0 without a hull.
     """
 
     run: Run
@@ -52,9 +52,9 @@ class Canvas:
 
     Attributes:
         layout: segment k is ``placed[k - 1]``.
-        placed: in the order of the words.
-        shares: shares of the pixels, by who labelled them: ``placed`` masks, or the fill rules ``retrieved``,
-            ``nearest``, ``frequent`` and ``void``; together 1.
+        placed: placed masks in the order of the words.
+        shares: shares of the pixels by the source of their label: ``placed`` masks, or the fill rules
+            ``retrieved``, ``nearest``, ``frequent`` and ``void``; together 1.
     """
 
     layout: Layout
@@ -63,20 +63,20 @@ class Canvas:
 
     @property
     def texts(self) -> tuple[str, ...]:
-        """What each segment is, as in :class:`t2igan.layout.layout.Layouts`."""
+        """Free-text description of each segment, as in :class:`t2igan.layout.layout.Layouts`."""
         return tuple(text_of(placed.run.label) for placed in self.placed)
 
 
 def trace_hulls(narrative: Narrative, runs: Sequence[Run], size: int) -> list[np.ndarray | None]:
-    """Bool (S, S) of each run, the hull of its trace; None where nothing was traced."""
+    """The hull of each run's trace, bool (S, S); None for runs without a trace."""
     found = [run_points(narrative, run) for run in runs]
     return [hull_mask(points, (size, size)) if len(points) else None for points in found]
 
 
 def oracle_hulls(gold: Layout, runs: Sequence[Run], labels: LabelSet = COCO_STUFF) -> list[np.ndarray | None]:
-    """Bool (H, W) of each run, the hull of what it speaks of in its own image; None where that does not show it.
+    """The hull of each run's label in its own image, bool (H, W); None if the image lacks the label.
 
-    The j-th run of a thing is taken to speak of the j-th largest of these things, beginning anew after the last.
+    The j-th run of a thing refers to the j-th largest instance of it, cyclically.
     """
     bank, hulls, turns = MaskBank([gold], gold.labels.shape[0], labels), [], dict[str, int]()
     for run in runs:
@@ -94,15 +94,15 @@ def _hull_of(mask: Mask, shape: tuple[int, int]) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Composer:
-    """Chooses and places a mask for each run, on two canvases: stuff behind, things before it.
+    """Chooses and places a mask for each run, on two canvases: stuff behind, things in front.
 
-    Of the candidates the one is taken that, put in its place, overlaps most with the run's hull (of equals the one
-    of the better retrieved image). Things are moved to the centre of the hull, stuff stays where it was. Without a
-    hull, nothing is moved, and the largest mask of the best image is taken; the next run of that label takes the
-    next one. Without a candidate the hull itself is the mask.
+    Among the candidates, the mask with the largest overlap with the run's hull is placed (in a tie that of the
+    better retrieved image). Things are moved to the centre of the hull, stuff keeps its position. Without a hull
+    nothing is moved, and the largest mask of the best image is used; the next run of that label uses the next mask.
+    Without a candidate the hull itself is the mask.
 
-    Pixels that no mask reaches get (1) the label that the best retrieved image has there, where that is stuff the
-    narrative tells of; (2) that of the nearest background pixel; (3) the stuff that most words speak of; (4) void.
+    Pixels without a mask get (1) the label of the best retrieved image, if that is stuff which the narrative
+    mentions; (2) the label of the nearest background pixel; (3) the stuff with the most words; (4) void.
 
     Attributes:
         k: retrieved images whose masks are candidates.
@@ -120,10 +120,10 @@ class Composer:
         """Compose the canvas of a narrative; a pure function of its arguments.
 
         Args:
-            runs: runs of the narrative's labels.
+            runs: runs of equal labels in the narrative.
             hulls: bool (S, S) of each run, or None; S is the bank's size.
-            bank: masks.
-            ranked: int64 (N,), the bank's images from the one that fits the narrative best.
+            bank: bank of candidate masks.
+            ranked: int64 (N,), the bank's images ranked by similarity to the narrative.
         """
         turns: dict[str, int] = {}
         placed = []
@@ -152,7 +152,7 @@ class Composer:
         return Placed(run, put[best], hull, candidates[best], float(overlaps[best]))
 
     def _put(self, mask: Mask, hull: np.ndarray) -> np.ndarray:
-        """Bool (S, S): a mask in its place."""
+        """Move a mask to its place, bool (S, S)."""
         size = len(hull)
         if not self.labels.is_thing(mask.label):
             return _paste(mask.bits, mask.top, mask.left, size)
@@ -180,7 +180,7 @@ class Composer:
         return Canvas(whole, tuple(placed), {name: float((filler == at).mean()) for at, name in enumerate(SHARES)})
 
     def _words_of_stuff(self, runs: Sequence[Run]) -> dict[int, int]:
-        """How many words speak of each stuff, by its value."""
+        """Number of words about each stuff, by its value."""
         words: dict[int, int] = {}
         for run in runs:
             value = self.labels.value(run.label)
@@ -190,16 +190,16 @@ class Composer:
 
 
 def fill(behind: Layout, seen: np.ndarray, stuff: dict[int, int], best: np.ndarray) -> tuple[Layout, np.ndarray]:
-    """The background with a label wherever it is seen, by the rules of :class:`Composer`.
+    """Fill the visible background with labels, by the rules of :class:`Composer`.
 
     Args:
-        behind: the background as far as masks reach.
+        behind: uint8 (S, S), labels of the background where masks are, 255 elsewhere.
         seen: bool (S, S), False behind things.
-        stuff: how many words of the narrative speak of each stuff, by its value.
+        stuff: number of words of the narrative about each stuff, by its value.
         best: uint8 (S, S), labels of the best retrieved image.
 
     Returns:
-        The background, and uint8 (S, S): who labelled each pixel, as places in :data:`SHARES`.
+        The background, and the source of each pixel's label, uint8 (S, S) indices into :data:`SHARES`.
     """
     labels, instances = behind.labels.copy(), behind.instances.copy()
     filler = np.zeros(labels.shape, np.uint8)
@@ -222,7 +222,7 @@ def fill(behind: Layout, seen: np.ndarray, stuff: dict[int, int], best: np.ndarr
 
 
 def _enlarged(bits: np.ndarray, factor: float) -> np.ndarray:
-    """A mask at another scale, by the nearest pixel; at least one pixel high and wide."""
+    """Scale a mask by nearest neighbours, to at least one pixel in height and width."""
     places = [
         ((np.arange(max(1, round(side * factor))) + 0.5) * side / max(1, round(side * factor))).astype(int)
         for side in bits.shape
@@ -231,7 +231,7 @@ def _enlarged(bits: np.ndarray, factor: float) -> np.ndarray:
 
 
 def _paste(bits: np.ndarray, top: int, left: int, size: int) -> np.ndarray:
-    """Bool (S, S) with ``bits`` at a place; what lies outside is cut off."""
+    """Place ``bits`` in a mask, bool (S, S), clipped at its borders."""
     whole = np.zeros((size, size), bool)
     rows = slice(max(top, 0), min(top + bits.shape[0], size))
     columns = slice(max(left, 0), min(left + bits.shape[1], size))

@@ -1,6 +1,7 @@
-"""Where the mouse was while words were said: points of a trace, their convex hull, and the label below it.
+"""Points of a mouse trace for words, their convex hull, and the label below it.
 
-TReCS (Koh et al., WACV 2021, sec. 3) takes the hull and not the line, because annotators circle what they speak of.
+TReCS (Koh et al., WACV 2021, sec. 3) uses the hull instead of the line, because annotators circle what they
+describe.
 """
 
 from collections.abc import Sequence
@@ -19,12 +20,12 @@ _REACH = 0.5**0.5
 
 
 class Run(NamedTuple):
-    """Neighbouring words of one label.
+    """Consecutive words with the same label.
 
     Attributes:
-        label: label of all of them.
-        start: the first word.
-        end: one past the last word.
+        label: label of the words.
+        start: index of the first word.
+        end: index after the last word.
     """
 
     label: str
@@ -33,16 +34,16 @@ class Run(NamedTuple):
 
 
 def runs(tags: Sequence[str]) -> list[Run]:
-    """The maximal runs of one label."""
+    """Split a sequence of labels into maximal runs."""
     starts = [place for place, tag in enumerate(tags) if place == 0 or tag != tags[place - 1]]
     return [Run(tags[start], start, end) for start, end in zip(starts, [*starts[1:], len(tags)])]
 
 
 def hull_mask(points: np.ndarray, shape: tuple[int, int], radius: float = RADIUS) -> np.ndarray:
-    """Bool (H, W): pixels in the convex hull of points; never empty.
+    """Mask of the pixels in the convex hull of points, bool (H, W); never empty.
 
-    Fewer than three points, or points of almost one line, have no hull: all that is nearer than ``radius`` to the
-    line between the outermost of them takes its place.
+    Fewer than three points, or nearly collinear ones, have no hull: the mask then holds all pixels within
+    ``radius`` of the segment between the outermost points.
 
     Args:
         points: (N, 2) of x and y in image widths and heights, at least one; those outside of the image are moved to
@@ -51,7 +52,7 @@ def hull_mask(points: np.ndarray, shape: tuple[int, int], radius: float = RADIUS
         radius: in image widths.
 
     Raises:
-        ValueError: there is no point.
+        ValueError: there are no points.
     """
     if not len(points):
         raise ValueError("no point has no hull")
@@ -64,7 +65,7 @@ def hull_mask(points: np.ndarray, shape: tuple[int, int], radius: float = RADIUS
 
 
 def _within(places: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Bool (H, W): pixels whose centre lies in the hull; none where there is no hull."""
+    """Pixels whose centre is in the hull, bool (H, W); all False without a hull."""
     try:
         sides = ConvexHull(places).equations if len(places) > 2 else None
     except QhullError:  # all on one line
@@ -76,7 +77,7 @@ def _within(places: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def _near_segment(places: np.ndarray, x: np.ndarray, y: np.ndarray, radius: float) -> np.ndarray:
-    """Bool (H, W): pixels nearer than ``radius`` to the segment that places of one line span."""
+    """Pixels within ``radius`` of the segment spanned by collinear points, bool (H, W)."""
     # By x and then by y, so that the first and the last are the outermost of a line.
     order = np.lexsort(places.T[::-1])
     (x0, y0), (x1, y1) = places[order[0]], places[order[-1]]
@@ -87,10 +88,10 @@ def _near_segment(places: np.ndarray, x: np.ndarray, y: np.ndarray, radius: floa
 
 
 def span_points(narrative: Narrative) -> list[np.ndarray]:
-    """(N, 2) for each span of a narrative: where the mouse was while it was said, in image widths and heights.
+    """Trace points during each span of a narrative, (N, 2) in image widths and heights.
 
-    A span of no duration is said with the next one (the last with the one before). One without a point has those of
-    the span before it, or, at the beginning, of the first one that has any; all are empty only where the whole
+    A span of no duration is merged with the next one (the last with the previous one). A span without points gets
+    those of the previous span or, at the beginning, of the first span that has any; all are empty only if the whole
     trace is.
     """
     if not narrative.spans:
@@ -116,17 +117,17 @@ def _windows(spans: Sequence[Span]) -> list[tuple[float, float]]:
 
 
 def run_points(narrative: Narrative, run: Run) -> np.ndarray:
-    """(N, 2): where the mouse was while the words of a run were said; empty where nothing was traced."""
+    """Trace points during the words of a run, (N, 2); empty without a trace."""
     pairs = zip(narrative.spans or (), span_points(narrative))
     own = [points for span, points in pairs if span.start < run.end and run.start < span.end]
     return np.concatenate(own) if own else np.zeros((0, 2), np.float32)
 
 
 def noisy_labels(narrative: Narrative, labels: np.ndarray) -> np.ndarray:
-    """int64 (T,): to each word the label that has the most pixels below the hull of its span.
+    """Label each word by the most frequent label below the hull of its span, int64 (T,).
 
-    A span over nothing but void has the label of the span before it; at the beginning, and where nothing was
-    traced, the most frequent label of the image.
+    A span over void only gets the label of the previous span; at the beginning, and without a trace, the most
+    frequent label of the image.
 
     Args:
         narrative: with spans and traces.

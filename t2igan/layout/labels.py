@@ -33,11 +33,11 @@ wall-stone wall-tile wall-wood water-other waterdrops window-blind window-other 
 
 @dataclass(frozen=True)
 class LabelSet:
-    """Names of labels. A label map holds ``id - 1`` in each pixel and 255 where there is none.
+    """Names of labels. A label map holds ``id - 1`` in each pixel, and 255 for no label.
 
     Attributes:
-        names: names of the labels by the value they have in a map.
-        things: how many of them, the first ones, are things; the others are stuff.
+        names: names of the labels, by their value in a map.
+        things: number of things, which come first; the others are stuff.
     """
 
     names: tuple[str, ...]
@@ -53,12 +53,12 @@ class LabelSet:
         """The pixel value of a label.
 
         Raises:
-            ValueError: there is no such label.
+            ValueError: the label does not exist.
         """
         return self.names.index(name)
 
     def is_thing(self, value: int) -> bool:
-        """Whether the label with a pixel value is a thing; void is none."""
+        """Whether a pixel value is the label of a thing; False for void."""
         return value < self.things
 
 

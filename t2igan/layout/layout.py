@@ -1,4 +1,4 @@
-"""Layouts: what each pixel of an image shows, and which segment it belongs to."""
+"""Layouts: the label and the segment of each pixel."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -49,7 +49,7 @@ class Layout:
 
     @property
     def void(self) -> float:
-        """The share of unlabelled pixels."""
+        """Share of unlabelled pixels."""
         return float((self.labels == VOID).mean())
 
 
@@ -60,7 +60,7 @@ class Layouts:
     Attributes:
         labels: uint8 (B, H, W), see :class:`Layout`.
         instances: uint8 (B, H, W), see :class:`Layout`.
-        texts: what the segments of each image are in free words: ``texts[b][k - 1]`` is of segment k, e.g. "a small
+        texts: free-text descriptions: ``texts[b][k - 1]`` is that of segment k of image b, e.g. "a small
             red bird". A segment that lies outside of the crop has no pixel, but keeps its text and number.
     """
 
@@ -72,19 +72,19 @@ class Layouts:
         return len(self.texts)
 
     def map_tensors(self, function: Callable[[Tensor], Tensor]) -> "Layouts":
-        """The same with both maps given through ``function``."""
+        """Apply ``function`` to both maps."""
         return Layouts(function(self.labels), function(self.instances), self.texts)
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> "Layouts":
-        """The same with its maps on ``device``."""
+        """Move the maps to ``device``."""
         return self.map_tensors(lambda maps: maps.to(device, non_blocking=non_blocking))
 
     def pin_memory(self) -> "Layouts":
-        """The same with its maps in page-locked memory."""
+        """Copy the maps to page-locked memory."""
         return self.map_tensors(Tensor.pin_memory)
 
     def select(self, index: Tensor) -> "Layouts":
-        """Rows.
+        """Select rows of the batch.
 
         Args:
             index: int64 (N,), positions in 0..B-1.
@@ -94,19 +94,19 @@ class Layouts:
         return picked
 
     def resized(self, size: int) -> "Layouts":
-        """The same at another side; of each pixel the nearest, never a mixture."""
+        """Resize the maps by nearest neighbours."""
         return self.map_tensors(lambda maps: resize_maps(maps, size))
 
     @classmethod
     def of(cls, layouts: Sequence[Layout], texts: Sequence[Sequence[str]]) -> "Layouts":
-        """A batch of layouts of one size with the texts of their segments."""
+        """Make a batch from layouts of one size and the texts of their segments."""
         labels = torch.from_numpy(np.stack([each.labels for each in layouts]))
         instances = torch.from_numpy(np.stack([each.instances for each in layouts]))
         return cls(labels, instances, [tuple(each) for each in texts])
 
 
 def resize_maps(maps: Tensor, size: int) -> Tensor:
-    """Square maps at another side: the value of the nearest pixel, of two as near the later one.
+    """Resize square maps by nearest neighbours; in a tie the later pixel is used.
 
     Args:
         maps: uint8 (B, H, H).
@@ -119,10 +119,10 @@ def resize_maps(maps: Tensor, size: int) -> Tensor:
 
 
 def required(layouts: Layouts | None) -> Layouts:
-    """The layouts of a batch whose model requires them: :attr:`SuiteModule.requires` has been seen to.
+    """The layouts of a batch of a model that requires them, as :attr:`SuiteModule.requires` guarantees.
 
     Raises:
-        ValueError: there are none.
+        ValueError: the batch has no layouts.
     """
     if layouts is None:
         raise ValueError("the batch has no layouts, and the model requires them")

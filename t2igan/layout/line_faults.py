@@ -1,4 +1,4 @@
-"""What is wrong with the lines or entries of a file: the first ten are listed, the others counted."""
+"""Collect the faults of a file's lines: the first ten are listed, the others counted."""
 
 from pathlib import Path
 
@@ -10,12 +10,12 @@ class LineFaults:
     """Faults of the lines of one file, with a bounded memory.
 
     Args:
-        path: path of the file, which every line names.
-        unit: what is numbered.
+        path: path of the file, which each message names.
+        unit: name of the numbered items, such as "line".
 
     Attributes:
-        count: count of all faults.
-        listed: number and fault of the first ones.
+        count: number of all faults.
+        listed: line number and fault of the first ten.
     """
 
     def __init__(self, path: Path | str, unit: str = "line") -> None:
@@ -32,12 +32,12 @@ class LineFaults:
         return f"{self.path}: {listed}{more}"
 
     def add(self, number: int, what: str) -> None:
-        """Note a fault of the line with this number."""
+        """Add a fault of a line."""
         self.count += 1
         if len(self.listed) < LISTED:
             self.listed.append((number, what))
 
     def lines(self) -> list[str]:
-        """One line for each of the first ten, and one for the others; none where nothing is wrong."""
+        """One message for each of the first ten faults, and one for the others; empty without faults."""
         told = [f"{self.path}, {self.unit} {number}: {what}" for number, what in self.listed]
         return [*told, f"{self.path}: {self.count - LISTED:,} more"] if self.count > LISTED else told

@@ -35,7 +35,7 @@ _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
 
 
 class BadLineError(ValueError):
-    """A line is no narrative; the message says why."""
+    """A line is not a valid narrative; the message gives the reason."""
 
 
 def narrative_words(text: str) -> tuple[str, ...]:
@@ -44,14 +44,14 @@ def narrative_words(text: str) -> tuple[str, ...]:
 
 
 def iterate_localized(path: str | Path, refused: LineFaults, noted: LineFaults) -> Iterator[Narrative]:
-    """The narratives of a file one after another, in bounded memory.
+    """Iterate over the narratives of a file, in bounded memory.
 
     Args:
         path: path of the ``.jsonl`` file.
-        refused: gets the lines that are left out: broken JSON, missing or wrong values, times that run backwards,
-            utterances that are not the caption's, the same annotator and image again.
-        noted: gets the lines that are kept although something is odd: no point of the trace within the image, or
-            the pointer nowhere during most utterances.
+        refused: receives the lines that are left out: invalid JSON, missing or wrong values, decreasing times,
+            utterances that do not match the caption, repetitions of annotator and image.
+        noted: receives lines that are kept despite an oddity: a trace outside of the image, or no pointer during
+            most utterances.
 
     Raises:
         UserError: the file cannot be read.
@@ -78,10 +78,10 @@ def iterate_localized(path: str | Path, refused: LineFaults, noted: LineFaults) 
 
 
 def read_localized(path: str | Path) -> list[Narrative]:
-    """All narratives of a file.
+    """Read all narratives of a file.
 
     Raises:
-        UserError: the file cannot be read, or a line is no narrative.
+        UserError: the file cannot be read, or a line is not a narrative.
     """
     refused = LineFaults(path)
     narratives = list(iterate_localized(path, refused, LineFaults(path)))
@@ -91,7 +91,7 @@ def read_localized(path: str | Path) -> list[Narrative]:
 
 
 def _text(line: bytes, file: Any) -> str:
-    """A line in UTF-8; of one that is too long the rest is skipped."""
+    """Decode a line as UTF-8; the rest of an overlong line is skipped."""
     if len(line) == LONGEST_LINE and not line.endswith(b"\n"):
         while (rest := file.readline(LONGEST_LINE)) and not rest.endswith(b"\n"):
             pass
@@ -103,14 +103,14 @@ def _text(line: bytes, file: Any) -> str:
 
 
 def parse_localized(line: str, where: str = "narrative") -> Narrative:
-    """One narrative.
+    """Parse one narrative.
 
     Args:
         line: a JSON object.
-        where: names it.
+        where: position for error messages, such as file and line.
 
     Raises:
-        BadLineError: it is none.
+        BadLineError: the line is not a narrative.
     """
     try:
         content = parse_json(line, where, parse_constant=_refuse_constant)
@@ -151,7 +151,7 @@ def _value(content: dict, key: str, kind: type) -> Any:
 
 
 def _name(content: dict, key: str) -> str:
-    """An id: a text without blanks, or a whole number."""
+    """Check an id: a string without blanks, or a whole number."""
     value = content.get(key)
     name = str(value) if type(value) is int else value
     if not isinstance(name, str) or not name or len(name) > 200 or any(each.isspace() for each in name):
@@ -166,7 +166,7 @@ def _number(value: Any, what: str, least: float, most: float) -> float:
 
 
 def _traces(strokes: list) -> tuple[np.ndarray, ...]:
-    """float32 (N, 3) of every stroke that has a point."""
+    """Non-empty strokes, float32 (N, 3) each."""
     if not all(isinstance(stroke, list) for stroke in strokes):
         raise BadLineError("traces: not a list of lists")
     if sum(map(len, strokes)) > MOST_POINTS:
@@ -207,7 +207,7 @@ def from_grid(steps: np.ndarray) -> np.ndarray:
 
 
 def _spans(words: Sequence[str], utterances: list) -> tuple[Span, ...]:
-    """When the words of the caption were said."""
+    """Time spans of the caption's words."""
     said: list[tuple[tuple[str, ...], float, float]] = []
     if len(utterances) > MOST_WORDS:
         raise BadLineError(f"timed_caption: {len(utterances):,} entries, more than {MOST_WORDS:,}")
@@ -225,10 +225,10 @@ def _spans(words: Sequence[str], utterances: list) -> tuple[Span, ...]:
 
 
 def _aligned(words: Sequence[str], said: list[tuple[tuple[str, ...], float, float]]) -> list[Span]:
-    """A span for every utterance that holds words of the caption.
+    """Align utterances with the caption; one span per utterance that has words of it.
 
-    The utterances mostly are the caption, cut up. Where a word was mended in one of them only, it belongs to the
-    utterance before it.
+    Utterances are mostly consecutive parts of the caption. A word that was corrected in only one of both belongs to
+    the previous utterance.
     """
     spoken = [word for text, _, _ in said for word in text]
     owners = [owner for owner, (text, _, _) in enumerate(said) for _ in text]
@@ -249,7 +249,7 @@ def _aligned(words: Sequence[str], said: list[tuple[tuple[str, ...], float, floa
 
 
 def _merged(spans: list[Span]) -> tuple[Span, ...]:
-    """Utterances that took no time join the one after them, the last one that before it."""
+    """Merge utterances of no duration with the next one, the last with the previous one."""
     merged: list[Span] = []
     for span in spans:
         if merged and merged[-1].t1 <= merged[-1].t0:
@@ -262,7 +262,7 @@ def _merged(spans: list[Span]) -> tuple[Span, ...]:
 
 
 def _oddity(narrative: Narrative) -> str:
-    """What is odd about a narrative that can be used all the same, or an empty string."""
+    """The oddity of a usable narrative, or an empty string."""
     if narrative.traces is None:
         return ""
     points = np.concatenate([np.empty((0, 3), np.float32), *narrative.traces])

@@ -1,4 +1,4 @@
-"""Masks to compose with: things one by one, stuff as whole regions, out of the label maps of training images."""
+"""Masks for composing, from the label maps of training images: single things and whole stuff regions."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -17,14 +17,14 @@ _KEPT_IMAGES = 4096
 
 @dataclass(frozen=True, eq=False)
 class Mask:
-    """A part of an image.
+    """Mask of a thing or stuff region.
 
     Attributes:
         label: value of its label.
-        image: number of the image in the bank.
-        bits: bool (h, w), its bounding box.
-        top: top of the box, in pixels of the bank's maps.
-        left: left of the box.
+        image: index of the image in the bank.
+        bits: bool (h, w), the mask within its bounding box.
+        top: first row of the box, in pixels of the bank's maps.
+        left: first column of the box.
     """
 
     label: int
@@ -35,7 +35,7 @@ class Mask:
 
 
 class NumberedLayouts(Protocol):
-    """Layouts by their numbers, all in memory or read when they are asked for."""
+    """Protocol of a sequence of layouts, in memory or read on access."""
 
     def __len__(self) -> int: ...
 
@@ -43,16 +43,16 @@ class NumberedLayouts(Protocol):
 
 
 class MaskBank:
-    """The masks of some images, found when they are asked for.
+    """The masks of some images, extracted on demand.
 
     Args:
         layouts: layouts of the images; read once for what they show, and again for the masks of those that are
             retrieved.
-        size: side that maps are brought to, by the nearest pixel.
+        size: side to which maps are resized by nearest neighbours.
         labels: names of the values.
 
     Attributes:
-        shows: bool (N, labels), what image shows what.
+        shows: bool (N, labels), which labels each image shows.
     """
 
     def __init__(self, layouts: NumberedLayouts, size: int, labels: LabelSet = COCO_STUFF) -> None:
@@ -83,12 +83,12 @@ class MaskBank:
         return self._masks_of(image).get(label, []) if self.shows[image, label] else []
 
     def candidates(self, label: int, ranked: np.ndarray, k: int) -> list[Mask]:
-        """The masks of a label in the first ``k`` images of a ranking, else those of the next one that has any.
+        """The masks of a label in the first ``k`` ranked images, or in the next image that has any.
 
         Args:
             label: value of the label.
-            ranked: int64 (N,), images from the one that fits best.
-            k: see above.
+            ranked: int64 (N,), image indices, best match first.
+            k: number of images to search.
         """
         holders = ranked[self.shows[ranked, label]]
         near = [image for image in ranked[:k] if self.shows[image, label]]
@@ -110,7 +110,7 @@ class MaskBank:
         return found
 
     def _parts(self, layout: Layout, label: int) -> list[np.ndarray]:
-        """Bool (H, W) each: the region of stuff, or the things of it."""
+        """The whole region of a stuff label, or each thing of a label, bool (H, W) each."""
         region = layout.labels == label
         if not self.labels.is_thing(label):
             return [region]

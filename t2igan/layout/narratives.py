@@ -1,4 +1,4 @@
-"""Narratives: an image told in many words, each word with the label of what it is about.
+"""Narratives: long descriptions of an image, with a label for each word.
 
 Reads the released labels of TReCS (Koh et al., WACV 2021): ``<name>.ids.txt``, ``<name>.words.txt`` and, where
 there are any, ``<name>.cleaned_tags.txt``, line by line of one narrative.
@@ -18,13 +18,13 @@ from t2igan.layout.line_faults import LineFaults
 
 
 class Span(NamedTuple):
-    """Words that were said together.
+    """Words that were spoken together.
 
     Attributes:
-        start: the first of them.
-        end: one past the last of them.
-        t0: when they begin, in seconds from the start of the recording.
-        t1: when they end, at least ``t0``.
+        start: index of the first word.
+        end: index after the last word.
+        t0: start time in seconds from the start of the recording.
+        t1: end time in seconds, at least ``t0``.
     """
 
     start: int
@@ -35,14 +35,14 @@ class Span(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Narrative:
-    """One narrative.
+    """A narrative of one image by one annotator.
 
     Attributes:
         image_id: the data set's name of the image.
-        annotator_id: who told it.
-        words: lower-case words.
+        annotator_id: id of the annotator.
+        words: the words in lower case.
         tags: the label of each word, or None.
-        spans: when the words were said, in their order, each word in one of them; None where nothing is timed.
+        spans: consecutive time spans that cover all words; None without times.
         traces: float32 (N, 3) each, x, y, t of a stroke of the pointer: x and y in image widths and heights from
             the upper left corner (a band round the image was recorded, so they may leave 0..1), t in seconds on
             the clock of the spans; None where nothing was traced.
@@ -75,16 +75,16 @@ class Narrative:
         return f"{self.image_id}_{self.annotator_id}"
 
     def in_window(self, left: float, top: float, width: float, height: float, mirrored: bool) -> "Narrative":
-        """The narrative of a part of the image: its traces in widths and heights of that part.
+        """The narrative for a window of the image, with traces in widths and heights of the window.
 
-        The words stay as they are, whatever they say of left and right.
+        The words are not changed, even if they mention left or right.
 
         Args:
-            left: left of the part, in widths of the image.
-            top: top of the part, in heights of the image.
-            width: width of the part, in widths of the image.
-            height: height of the part, in heights of the image.
-            mirrored: whether the part is then turned left to right.
+            left: left edge of the window, in image widths.
+            top: top edge of the window, in image heights.
+            width: width of the window, in image widths.
+            height: height of the window, in image heights.
+            mirrored: whether the window is then flipped left to right.
         """
         if self.traces is None:
             return self
@@ -136,7 +136,7 @@ def _lines(prefix: Path, kind: str) -> list[str]:
 
 
 def _fault(narrative: Narrative, own_id: bool, labels: LabelSet) -> str:
-    """What is wrong with a narrative, or an empty string."""
+    """The fault of a narrative, or an empty string."""
     if not own_id or not narrative.image_id or not narrative.annotator_id:
         return "ids.txt: not <image id>_<annotator id>, or not the first of that name"
     if not narrative.words:

@@ -1,4 +1,4 @@
-"""Label maps as planes that convolutions take."""
+"""Convert label maps to input planes of convolutions."""
 
 import torch
 import torch.nn.functional as F
@@ -13,10 +13,10 @@ PLANES = LABELS + 1
 
 
 def layout_maps(layouts: Layouts) -> Tensor:
-    """What a layout network looks at, uint8 (B, 2, H, W).
+    """Input maps of a layout network, uint8 (B, 2, H, W).
 
-    First the plane of each pixel's label, ``LABELS`` for void; then 1 where one of its four neighbours belongs to
-    another segment, else 0.
+    First the label of each pixel, ``LABELS`` for void; then 1 where one of its four neighbours belongs to another
+    segment, else 0.
     """
     labels = layouts.labels.masked_fill(layouts.labels == VOID, LABELS)
     return torch.stack([labels, edges(layouts.instances)], dim=1)
@@ -41,7 +41,7 @@ def one_hot(maps: Tensor) -> Tensor:
 
 
 class LayoutPlanes(nn.Module):
-    """Maps -> planes: one-hot, or what a 1x1 convolution makes of it.
+    """Convert maps to one-hot planes, optionally projected by a 1x1 convolution.
 
     Args:
         dim: width of the convolution; None leaves the planes one-hot.

@@ -1,4 +1,4 @@
-"""Images that fit a text: tf-idf, and how often the right image is among the first."""
+"""Text retrieval by tf-idf, and recall at k."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ class TfidfIndex:
     """Texts as unit vectors of log-damped tf-idf weights.
 
     Args:
-        documents: words of each text; what is searched.
+        documents: words of each text to search.
     """
 
     def __init__(self, documents: Sequence[Sequence[str]]) -> None:
@@ -37,25 +37,25 @@ class TfidfIndex:
         """float64 (queries, documents): cosines.
 
         Args:
-            queries: words of each.
+            queries: words of each query.
         """
         return np.asarray((self._vectors(queries) @ self._rows.T).todense())
 
 
 def ranking(scores: np.ndarray) -> np.ndarray:
-    """int64 (Q, N): columns of scores (Q, N) from the highest; of equals the first one comes first."""
+    """Columns of scores (Q, N) sorted from the highest, int64 (Q, N); ties keep their order."""
     return np.argsort(-scores, axis=1, kind="stable")
 
 
 def recall_at(scores: np.ndarray, targets: np.ndarray, ks: Sequence[int] = (1, 5, 10)) -> dict[str, float]:
-    """Share of the queries whose own image is among the first k, by name (``recall@1`` ...).
+    """Share of the queries whose own image is among the first k, by value name (``recall@1`` ...).
 
-    An image with the score of others stands behind them, so that a constant score finds nothing.
+    In a tie the own image ranks last, so that constant scores have recall 0.
 
     Args:
         scores: (Q, N).
         targets: int64 (Q,), the right column of each query.
-        ks: how many are looked at.
+        ks: values of k.
     """
     own = scores[np.arange(len(targets)), targets][:, None]
     before = (scores >= own).sum(axis=1) - 1

@@ -1,6 +1,6 @@
-"""Segmentations of COCO: polygons and RLE of instances, pixel maps of COCO-Stuff, panoptic maps.
+"""COCO's segmentation formats: polygons and RLE of instances, pixel maps of COCO-Stuff, panoptic maps.
 
-Nothing of torch is imported, so that processes which only paint start quickly.
+Does not import torch, so that worker processes start quickly.
 """
 
 from collections.abc import Sequence
@@ -19,17 +19,17 @@ _SUFFIXES = ("-merged", "-other", "-stuff")
 
 
 class BadSegmentationError(ValueError):
-    """A segmentation is not what it should be; the message says why."""
+    """A segmentation is invalid; the message gives the reason."""
 
 
 @dataclass(frozen=True)
 class Segment:
-    """A region of an image that was annotated by itself.
+    """An annotated region of an image.
 
     Attributes:
         label: pixel value of its class.
-        text: what it is in free words.
-        crowd: many things in one region: they have a label, but are no segment.
+        text: free-text description.
+        crowd: whether it is a crowd region, which has a label but is no segment.
         rle: its pixels in COCO's compressed run lengths; None where a panoptic map has them.
         panoptic_id: number of its pixels in a panoptic map, or None.
     """
@@ -48,7 +48,7 @@ def label_of(category: str, labels: LabelSet = COCO_STUFF) -> int | None:
 
 
 def text_of(category: str) -> str:
-    """A category in free words, as SpaText has them: "a dining table", "a tree" of ``tree-merged``."""
+    """Free text of a category, as in SpaText: "a dining table", "a tree" for ``tree-merged``."""
     name = category.strip().lower().replace(" ", "-")
     for suffix in _SUFFIXES:
         name = name.removesuffix(suffix)
@@ -56,7 +56,7 @@ def text_of(category: str) -> str:
 
 
 def encode_segmentation(segmentation: Any, height: int, width: int) -> bytes:
-    """Polygons or run lengths of an annotation as compressed run lengths.
+    """Convert polygons or run lengths of an annotation to compressed run lengths.
 
     Args:
         segmentation: a list of polygons ``[x0, y0, x1, y1, ...]``, or ``{"size": [h, w], "counts": list or str}``.
@@ -96,7 +96,7 @@ def _polygon(points: Any, height: int, width: int) -> list[float]:
 
 
 def _run_lengths(text: str) -> list[int]:
-    """Run lengths out of COCO's text: five bits a character, least first; from the third on as differences."""
+    """Decode COCO's string format: five bits a character, lowest first; differences from the third count on."""
     runs: list[int] = []
     value = shift = 0
     for letter in text:
@@ -113,20 +113,20 @@ def _run_lengths(text: str) -> list[int]:
 
 
 def decode_segmentation(rle: bytes, height: int, width: int) -> np.ndarray:
-    """The mask that :func:`encode_segmentation` was given, bool (height, width)."""
+    """Decode run lengths of :func:`encode_segmentation` to a mask, bool (height, width)."""
     return coco_mask.decode({"size": [height, width], "counts": rle}).astype(bool)
 
 
 def segmentation_area(rle: bytes, height: int, width: int) -> int:
-    """Pixels of what :func:`encode_segmentation` gave."""
+    """Number of pixels in run lengths of :func:`encode_segmentation`."""
     return int(coco_mask.area({"size": [height, width], "counts": rle}))
 
 
 def read_stuff_map(path: Path, labels: LabelSet = COCO_STUFF) -> np.ndarray:
-    """uint8 (H, W): a pixel map of COCO-Stuff: value v is label id v + 1, 255 is none.
+    """Read a pixel map of COCO-Stuff, uint8 (H, W): value v is label id v + 1, 255 is none.
 
     Raises:
-        BadSegmentationError: it does not decode, is no map of bytes, or has values of no label.
+        BadSegmentationError: the file cannot be decoded, is no 8-bit map, or has unknown values.
     """
     values = _pixels(path, ("L", "P"), "a map of bytes")
     strange = np.setdiff1d(np.unique(values), [*range(len(labels)), VOID])
@@ -136,10 +136,10 @@ def read_stuff_map(path: Path, labels: LabelSet = COCO_STUFF) -> np.ndarray:
 
 
 def read_panoptic_map(path: Path) -> np.ndarray:
-    """int32 (H, W): segment ids of a panoptic PNG, R + 256 G + 65536 B; 0 is none.
+    """Read the segment ids of a panoptic PNG, int32 (H, W): R + 256 G + 65536 B; 0 is none.
 
     Raises:
-        BadSegmentationError: it does not decode, or is no RGB image.
+        BadSegmentationError: the file cannot be decoded, or is no RGB image.
     """
     red, green, blue = np.moveaxis(_pixels(path, ("RGB",), "an RGB image").astype(np.int32), 2, 0)
     return red + 256 * green + 65536 * blue
@@ -160,13 +160,13 @@ def paint(
     stuff: np.ndarray | None = None,
     panoptic: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Labels and instances of an image.
+    """Paint the label and instance maps of an image.
 
-    Where segments overlap the smaller one is seen. Where there is a pixel map of labels it counts, else the
-    segments give their pixels a label.
+    Where segments overlap, the smaller one is visible. Labels come from the pixel map if there is one, otherwise
+    from the segments.
 
     Args:
-        segments: those that are no crowd are numbered from 1 in this order.
+        segments: annotated segments; those that are no crowd are numbered from 1 in this order.
         height: height of the image.
         width: width of the image.
         stuff: uint8 (height, width), label values.

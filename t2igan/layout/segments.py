@@ -1,8 +1,8 @@
 """Segments with free texts, and the spatio-textual map that SpaText makes of them (Avrahami et al., CVPR 2023).
 
-A segment is a part of an image and what is wanted there in free words. The map holds in each pixel the embedding of
-its segment and zeros where nothing is said. It is kept as a few embeddings and an index of each pixel: 64 pixels
-square with 16 images, 3 segments each, of 768 numbers are 0.2 MB so and 201 MB as a dense map
+A segment is a region of an image with a free-text description. The map holds in each pixel the embedding of its
+segment, and zeros without a segment. It is stored as a few embeddings and an index per pixel: 64 pixels square with
+16 images, 3 segments each and 768 dimensions take 0.2 MB in this form and 201 MB as a dense map
 (:attr:`SpatioTextualMap.nbytes`, :attr:`SpatioTextualMap.dense_nbytes`).
 """
 
@@ -22,11 +22,11 @@ FEWEST, MOST, SMALLEST = 1, 3, 0.05
 
 @dataclass
 class SpatioTextualMap:
-    """Embeddings of segments and which of them each pixel has: equal to the dense map, in a fraction of its memory.
+    """Segment embeddings and their index at each pixel: equivalent to the dense map, in a fraction of its memory.
 
     Attributes:
-        embeddings: (B, K, D); rows that no pixel points to do not matter.
-        index: int64 (B, H, W); 0 where nothing is said, k for ``embeddings[:, k - 1]``.
+        embeddings: (B, K, D), embedding of each segment; rows without pixels are ignored.
+        index: int64 (B, H, W), 0 for no segment, k for ``embeddings[:, k - 1]``.
     """
 
     embeddings: Tensor
@@ -37,12 +37,12 @@ class SpatioTextualMap:
 
     @property
     def occupancy(self) -> Tensor:
-        """(B, 1, H, W), 1 where something is said and 0 elsewhere, in the embeddings' dtype."""
+        """(B, 1, H, W), 1 within segments and 0 elsewhere, in the embeddings' dtype."""
         return (self.index > 0).to(self.embeddings.dtype)[:, None]
 
     @property
     def nbytes(self) -> int:
-        """Bytes of what is kept, the index counted at the one byte it needs."""
+        """Bytes of embeddings and index, the latter counted at the one byte per pixel that it needs."""
         return self.embeddings.nbytes + self.index.numel()
 
     @property
@@ -51,11 +51,11 @@ class SpatioTextualMap:
         return self.index.numel() * self.embeddings.shape[2] * self.embeddings.element_size()
 
     def dense(self) -> Tensor:
-        """The map as the paper has it, (B, D, H, W), zeros where nothing is said."""
+        """The dense map of the paper, (B, D, H, W), with zeros outside of segments."""
         return self.planes(lambda embeddings: embeddings)
 
     def planes(self, projection: Callable[[Tensor], Tensor]) -> Tensor:
-        """What a 1x1 convolution without bias makes of the dense map, computed on the embeddings.
+        """Result of a 1x1 convolution without bias on the dense map, computed on the embeddings.
 
         Args:
             projection: (B, K, D) -> (B, K, C), linear and without bias, so that zeros stay zeros.
@@ -69,14 +69,14 @@ class SpatioTextualMap:
         return table[rows, self.index].permute(0, 3, 1, 2)
 
     def resized(self, size: int) -> "SpatioTextualMap":
-        """The map at another side; each pixel takes what lies at its centre."""
+        """Resize the map by nearest neighbours."""
         if self.index.shape[-1] == size:
             return self
         index = functional.interpolate(self.index[:, None].float(), (size, size), mode="nearest-exact")
         return replace(self, index=index[:, 0].long())
 
     def without(self, rows: Tensor) -> "SpatioTextualMap":
-        """The map with nothing said in some images: the null condition of guidance.
+        """Remove the segments of some images: the null condition of guidance.
 
         Args:
             rows: bool (B,).
@@ -84,16 +84,16 @@ class SpatioTextualMap:
         return replace(self, index=self.index.masked_fill(rows[:, None, None], 0))
 
     def nothing(self) -> "SpatioTextualMap":
-        """The map that says nothing in any image."""
+        """A map without segments in any image."""
         return replace(self, index=torch.zeros_like(self.index))
 
     def mismatched(self, alike: float = 0.9) -> "SpatioTextualMap":
-        """The same masks with the texts of others: each segment gets the embedding of the batch's one before it.
+        """The same masks with mismatched embeddings: each segment gets that of the batch's previous segment.
 
-        Nothing is said in segments whose new embedding is too much like their own to be wrong ("sky" for "sky").
+        Segments whose new embedding is nearly their own ("sky" for "sky") are removed.
 
         Args:
-            alike: cosine from which two embeddings are.
+            alike: cosine from which two embeddings count as the same.
         """
         there = self.present
         own = self.embeddings[there]
@@ -106,16 +106,16 @@ class SpatioTextualMap:
 
     @property
     def present(self) -> Tensor:
-        """Bool (B, K), the embeddings that some pixel points to."""
+        """Which embeddings have pixels, bool (B, K)."""
         counts = _counts(self.index, self.embeddings.shape[1])
         return counts > 0
 
     def to(self, device: torch.device | str) -> "SpatioTextualMap":
-        """The same on ``device``."""
+        """Move the map to ``device``."""
         return SpatioTextualMap(self.embeddings.to(device), self.index.to(device))
 
     def repeated(self, times: int) -> "SpatioTextualMap":
-        """The images of the map one after another, ``times`` times."""
+        """Repeat the whole batch ``times`` times."""
         return SpatioTextualMap(self.embeddings.repeat(times, 1, 1), self.index.repeat(times, 1, 1))
 
     def __getitem__(self, rows: slice | Tensor) -> "SpatioTextualMap":
@@ -124,12 +124,12 @@ class SpatioTextualMap:
 
 @dataclass
 class Segments:
-    """Some segments of each image of a batch; they are disjoint, since a pixel points to one of them.
+    """Disjoint segments of each image of a batch.
 
     Attributes:
         index: int64 (B, H, W), 0 for none, k for the k-th of the image.
-        texts: what the k-th segment of each image is, in free words.
-        numbers: numbers of each image's segments among all that it had.
+        texts: free-text descriptions: ``texts[b][k - 1]`` is that of segment k of image b.
+        numbers: original numbers of each image's segments in its layout.
     """
 
     index: Tensor
@@ -141,7 +141,7 @@ class Segments:
 
     @property
     def places(self) -> list[tuple[int, int]]:
-        """(image, k - 1) of every segment, image by image."""
+        """(image, k - 1) of every segment, sorted by image."""
         return [(image, place) for image, texts in enumerate(self.texts) for place in range(len(texts))]
 
     @property
@@ -151,12 +151,12 @@ class Segments:
 
     @property
     def masks(self) -> Tensor:
-        """Bool (N, H, W), every segment's pixels, in the order of :attr:`places`."""
+        """Mask of every segment, bool (N, H, W), in the order of :attr:`places`."""
         places = torch.tensor(self.places, dtype=torch.int64, device=self.index.device).view(-1, 2)
         return self.index[places[:, 0]] == places[:, 1, None, None] + 1
 
     def spread(self, vectors: Tensor) -> SpatioTextualMap:
-        """The map of the segments' embeddings (N, D), which are in the order of :attr:`places`."""
+        """Make the map from embeddings (N, D) in the order of :attr:`places`."""
         widest = max((len(texts) for texts in self.texts), default=0)
         embeddings = vectors.new_zeros(len(self), max(widest, 1), vectors.shape[1])
         places = torch.tensor(self.places, dtype=torch.int64, device=vectors.device).view(-1, 2)
@@ -172,16 +172,16 @@ def choose_segments(
     most: int = MOST,
     smallest: float = SMALLEST,
 ) -> Segments:
-    """Random segments of each image: ``fewest`` to ``most`` of those that are large enough, else the largest one.
+    """Choose random segments of each image: ``fewest`` to ``most`` of the large ones, else the largest one.
 
     Args:
         instances: integers (B, H, W), 0 for none, k for the image's k-th segment.
         texts: ``texts[b][k - 1]`` says what it is.
         uniform: (B, N + 1) random numbers in [0, 1), N at least the highest number in ``instances``; the choice is
             a pure function of them.
-        fewest: at least so many, where there are.
-        most: at most so many.
-        smallest: share of the image.
+        fewest: minimum number of segments, if there are as many.
+        most: maximum number of segments.
+        smallest: minimum area as a share of the image.
 
     Raises:
         UserError: a segment has no text.
@@ -200,7 +200,7 @@ def choose_segments(
 
 
 def pick_segments(instances: Tensor, texts: Sequence[Sequence[str]], numbers: Sequence[Sequence[int]]) -> Segments:
-    """The segments of given numbers, in their order.
+    """Select the segments with given numbers, in that order.
 
     Args:
         instances: integers (B, H, W), 0 for none.
@@ -227,11 +227,11 @@ def pick_segments(instances: Tensor, texts: Sequence[Sequence[str]], numbers: Se
 
 
 def segments_of_masks(masks: Sequence[Tensor], texts: Sequence[str]) -> Segments:
-    """The segments of one image; where masks overlap, the later one has the pixel.
+    """Make the segments of one image from masks; where they overlap, the later one covers the earlier.
 
     Args:
         masks: bool (H, W) each.
-        texts: one a mask.
+        texts: free-text description of each mask.
     """
     index = torch.zeros(masks[0].shape, dtype=torch.int64)
     for place, mask in enumerate(masks, start=1):
@@ -240,9 +240,9 @@ def segments_of_masks(masks: Sequence[Tensor], texts: Sequence[str]) -> Segments
 
 
 def crop_segments(images: Tensor, segments: Segments, size: int) -> Tensor:
-    """Each segment as SpaText shows it to CLIP: the tight square around it, black where it is not, resized.
+    """Crop each segment like SpaText does for CLIP: a tight square with black background, resized.
 
-    The square has the longer side of the segment's box and its centre; what lies beyond the image is black too.
+    The square is centred on the segment's box and has its longer side; beyond the image it is black too.
 
     Args:
         images: uint8 (B, 3, H, W).
@@ -281,7 +281,7 @@ def boxes_of(masks: Tensor) -> Tensor:
 
 
 def _counts(index: Tensor, count: int) -> Tensor:
-    """float32 (B, count): pixels of the segments 1 to ``count``."""
+    """Number of pixels of segments 1 to ``count``, float32 (B, count)."""
     offsets = torch.arange(len(index), device=index.device)[:, None] * (count + 1)
     flat = torch.bincount((index.flatten(1).long() + offsets).flatten(), minlength=len(index) * (count + 1))
     return flat.view(len(index), count + 1)[:, 1:].float()
@@ -292,13 +292,12 @@ Shape = Literal["exact", "dilated", "eroded", "ellipse", "box"]
 
 
 def roughened(segments: Segments, shape: Shape, radius: int = 2) -> Segments:
-    """The segments with rougher masks, for SpaText's question how far an image obeys the outline of a mask.
+    """Segments with rougher masks, to measure how closely images follow the outline of a mask (SpaText).
 
-    Where a mask grows it takes pixels of which nothing was said, never those of another segment; a mask that an
-    erosion would leave nothing of stays as it was.
+    A growing mask only takes pixels without a segment; a mask that erosion would remove entirely is not changed.
 
     Args:
-        segments: with exact masks.
+        segments: segments with exact masks.
         shape: ``dilated`` and ``eroded`` by ``radius`` pixels; ``ellipse`` of the same moments; tight ``box``.
         radius: radius of the erosion and dilation.
     """

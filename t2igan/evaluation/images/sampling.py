@@ -36,7 +36,7 @@ class KnownCaption:
 
     Attributes:
         text: the caption as given.
-        words: those that the vocabulary has.
+        words: words that are in the vocabulary.
         ids: ids of these words.
         unknown: words that are not in the vocabulary, which are left out.
     """
@@ -106,8 +106,8 @@ def sweep_of(template: str, vocabulary: Vocabulary) -> Sweep:
     """The captions of a template such as ``a bird with {red|blue} {wings|belly}``.
 
     Args:
-        template: caption with one or two slots; ``{colour}`` and ``{part}`` stand for all known colours and bird
-            parts.
+        template: caption with one or two slots; ``{colour}`` and ``{part}`` stand for the colours and parts in the
+            vocabulary.
         vocabulary: vocabulary of the checkpoint.
 
     Raises:
@@ -166,7 +166,7 @@ class Sampler:
 
     @torch.no_grad()
     def sample(self, captions: Sequence[KnownCaption], noise: Tensor, layouts: Layouts | None = None) -> Samples:
-        """One image for each caption and row of ``noise`` (B, Z + E), and of ``layouts`` where it takes some."""
+        """Generate one image for each caption and row of ``noise`` (B, Z + E), and of ``layouts`` if needed."""
         (ids, lengths), device = self._numbered(captions), self.module.device
         told = None if layouts is None else layouts.to(device)
         made = self.module.synthesise(noise.to(device), ids, lengths, self.weights, told)

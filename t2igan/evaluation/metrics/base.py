@@ -104,7 +104,7 @@ def register(kind: Kind) -> Kind:
 
 
 def shown(value: str) -> Shown:
-    """How a value stands in tables.
+    """Display of a value in tables, by its name in records.
 
     Args:
         value: name of the value in records; the direction is unknown for values of unregistered metrics.

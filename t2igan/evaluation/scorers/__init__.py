@@ -1,1 +1,1 @@
-"""What feeds a metric with rows, one file for each kind of rows."""
+"""Scorers, which feed the rows of a network to a metric."""

@@ -1,4 +1,4 @@
-"""What feeds a metric with the rows of a network, and turns what it computes into values for the record."""
+"""Base class of scorers, which feed the rows of a network to a metric and collect its values."""
 
 import hashlib
 from abc import ABC, abstractmethod
@@ -24,18 +24,18 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class Setting:
-    """What is scored, and how.
+    """Common settings of the scorers of one evaluation.
 
     Attributes:
-        subject: gives the images.
-        protocol: pins all that numbers depend on.
-        store: the data set.
-        plan: all images.
-        distinct: bool (N,), False for images that an earlier number of the plan has shown already.
-        supply: supply of networks and files.
-        options: what does not change the numbers.
-        device: where to score.
-        progress: is told (stage, done, total).
+        subject: source of the images.
+        protocol: the evaluation protocol.
+        store: store of the data set.
+        plan: plan of all images.
+        distinct: bool (N,), False for repetitions of an earlier image of the plan.
+        supply: provides networks and files.
+        options: options that do not change the values.
+        device: device to compute on.
+        progress: called with (stage, done, total).
     """
 
     subject: Subject
@@ -50,7 +50,7 @@ class Setting:
 
     @property
     def split(self) -> StoreSplit:
-        """Whose captions are drawn."""
+        """The split whose captions are used."""
         return self.store.split(self.protocol.split)
 
     @property
@@ -60,16 +60,15 @@ class Setting:
 
 
 class Scorer(ABC):
-    """A metric with one network.
+    """Feeds the rows of one network to a metric.
 
     Attributes:
-        title: names it where it fails.
+        title: name of the scorer for error messages.
         embedder: the network.
-        network_sha256: sha256 of the network and of what else tells values apart; values of different ones do
-            not compare.
-        wanted: bool (N,), the images whose rows it takes.
-        wants_reference: whether it takes the reference's rows too.
-        notes: what a reader of the values should know, once they are there.
+        network_sha256: sha256 of the network and of other settings that make values incomparable.
+        wanted: bool (N,), which images it needs.
+        wants_reference: whether it needs the rows of the reference images.
+        notes: notes to the reader, available after :meth:`values`.
     """
 
     title: str
@@ -80,11 +79,11 @@ class Scorer(ABC):
     notes: Sequence[str] = ()
 
     def add(self, numbers: Tensor, rows: Rows) -> None:
-        """Take the rows (B, ...) of the images ``numbers``, int64 (B,); only those that it wants."""
+        """Add the rows (B, ...) of images ``numbers``, int64 (B,), which are among :attr:`wanted`."""
         raise NotImplementedError(f"{type(self).__name__} wants no images")
 
     def add_reference(self, numbers: Tensor, rows: Rows) -> None:
-        """Take the rows of reference images; only where ``wants_reference``."""
+        """Add the rows of reference images; called only if :attr:`wants_reference`."""
         raise NotImplementedError(f"{type(self).__name__} wants no reference")
 
     @abstractmethod
@@ -92,21 +91,21 @@ class Scorer(ABC):
         """The metric's values over the images of all processes, by their names in records.
 
         Raises:
-            UserError: it cannot be computed.
+            UserError: a value cannot be computed.
         """
 
 
 def measured(
     estimate: Estimate, network_sha256: str, setting: Setting, samples: np.ndarray, chance: float | None = None
 ) -> MetricValue:
-    """A value for the record, with its confidence interval and replicates where a bootstrap is wanted.
+    """Make a value of the record, with confidence interval and replicates if a bootstrap is requested.
 
     Args:
-        estimate: estimate of the metric.
+        estimate: the metric's estimate.
         network_sha256: see :class:`Scorer`.
-        setting: gives confidence and seed.
-        samples: int64, tells the images apart that the estimate is of.
-        chance: what guessing gives, where that is known.
+        setting: settings with confidence level and bootstrap seed.
+        samples: int64, ids of the images that the estimate is computed from.
+        chance: value of random guessing, None if unknown.
     """
     spread = None if estimate.spread is None else estimate.spread.item()
     found = MetricValue(

@@ -1,4 +1,4 @@
-"""Values made of vectors of images and captions."""
+"""Scorers of metrics that compare embeddings of images and captions."""
 
 import numpy as np
 import torch
@@ -19,10 +19,10 @@ CONTROL_SEED_OFFSET = 1_000_003
 
 
 class MatchingScorer(Scorer):
-    """R-precision, and its control: the same images under captions of other classes.
+    """R-precision with any embedder, and its control: the same images with captions of other classes.
 
-    All candidates of the control, the ranked one included, are of other classes than the image. None of them is
-    distinguished then, however well the network knows the image's own class, and its value must be chance.
+    All candidates of the control, including the ranked one, belong to other classes than the image. So none of them
+    is distinguished, however well the network recognises the image's class, and the expected value is chance.
 
     Args:
         spec: the metric.
@@ -65,7 +65,7 @@ class MatchingScorer(Scorer):
             self._control.update(rows[0], captions, draws, self._shuffled[numbers])
 
     def values(self) -> dict[str, MetricValue]:
-        """The metric and its control."""
+        """Compute the metric and its control."""
         setting, name = self._setting, self._spec.name
         found: dict[str, MetricValue] = {}
         for title, metric in ((name, self._metric), (f"{name}-shuffled", self._control)):
@@ -102,7 +102,7 @@ class ClipScorer(Scorer):
         self._metric.update(rows[0], self._sentences[captions], numbers)
 
     def values(self) -> dict[str, MetricValue]:
-        """The score."""
+        """Compute the mean score."""
         with self._metric.sync_context():
             (estimate,) = self._metric.estimates(*self._setting.bootstrap).values()
         return {self.title: measured(estimate, self.network_sha256, self._setting, self._setting.plan.ids)}

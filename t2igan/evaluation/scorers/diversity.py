@@ -1,4 +1,4 @@
-"""How much images of one caption differ: a pass of its own, because it draws each caption several times."""
+"""Scorer of diversity, with a separate pass that generates several images per caption."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -26,9 +26,9 @@ class DiversityScorer(Scorer):
     Sample j of a caption is its j-th image under the protocol.
 
     Args:
-        spec: how many captions, the first of the plan, and samples of each.
-        embedder: measures the distances between the samples of a caption.
-        setting: what is scored; a batch has at least the images of one caption.
+        spec: the metric, with the number of captions (the first of the plan) and of samples.
+        embedder: computes the distances between the samples of a caption.
+        setting: settings of the evaluation; a batch holds at least all samples of one caption.
     """
 
     def __init__(self, spec: LPIPSDiversity, embedder: Embedder, setting: Setting) -> None:
@@ -38,7 +38,7 @@ class DiversityScorer(Scorer):
         self._captions = np.array(list(dict.fromkeys(setting.plan.captions.tolist()))[: spec.captions], np.int64)
 
     def values(self) -> dict[str, MetricValue]:
-        """Draw, and measure."""
+        """Generate the samples and compute the distance."""
         setting, protocol, captions = self._setting, self._setting.protocol, self._captions
         metric = Diversity().to(setting.device)
 
@@ -57,7 +57,7 @@ class DiversityScorer(Scorer):
         return {self.title: measured(estimate, self.network_sha256, setting, captions)}
 
     def _draw(self, own: Numbers) -> Iterator[NumberedImages]:
-        """The samples of some captions, images (B, K, 3, S, S)."""
+        """Generate the samples of some captions, (B, K, 3, S, S)."""
         setting, samples, captions = self._setting, self._samples, self._captions
         drawn = ImagePlan(np.repeat(captions, samples), np.tile(np.arange(samples), len(captions)))
         # A batch has whole captions.

@@ -1,4 +1,4 @@
-"""Values made of the features or class logits of a backbone."""
+"""Scorer of metrics that compare sets of features or class logits."""
 
 from torch import Tensor
 
@@ -10,17 +10,17 @@ from t2igan.evaluation.timing import part
 
 
 class FeatureScorer(Scorer):
-    """A metric of one backbone. Images shown before are left out.
+    """Feeds the features of one backbone to a metric. Repeated images are left out.
 
-    Several metrics of a backbone are given the same rows, and keep them once between them.
+    Several metrics of a backbone get the same rows, and share them in memory.
 
     Args:
         spec: the metric.
-        embedder: the backbone.
-        setting: what is scored.
+        embedder: backbone that computes the features.
+        setting: settings of the evaluation.
 
     Attributes:
-        metric: computes it.
+        metric: torchmetrics object that computes the values.
     """
 
     def __init__(self, spec: FeatureMetric, embedder: Embedder, setting: Setting) -> None:
@@ -31,15 +31,15 @@ class FeatureScorer(Scorer):
         self.metric = spec.metric(embedder.backbone.feature_dim).to(setting.device)
 
     def add_reference(self, numbers: Tensor, rows: Rows) -> None:
-        """Rows of the reference."""
+        """Update the metric with rows of the reference."""
         self._spec.take(self.metric, numbers, rows, real=True)
 
     def add(self, numbers: Tensor, rows: Rows) -> None:
-        """Rows of images."""
+        """Update the metric with rows of images."""
         self._spec.take(self.metric, numbers, rows, real=False)
 
     def values(self) -> dict[str, MetricValue]:
-        """What the metric estimates."""
+        """Compute the metric's values."""
         setting, samples = self._setting, self._setting.plan.ids[self.wanted]
         with part(f"metric {self._spec.name}"), self.metric.sync_context():
             estimates = self.metric.estimates(*setting.bootstrap)

@@ -1,4 +1,4 @@
-"""Values of layout IoU: a segmenter's maps of the images held against gold maps."""
+"""Scorer of layout IoU: a segmenter's maps of the images compared with gold maps."""
 
 from torch import Tensor
 
@@ -13,12 +13,12 @@ from t2igan.metrics.layout_agreement import LayoutAgreement
 
 
 class LayoutScorer(Scorer):
-    """Over all pixels of all images together.
+    """Counts labels over all pixels of all images together.
 
     Args:
         spec: the metric.
-        embedder: a segmenter's.
-        setting: what is scored.
+        embedder: segmenter that labels the pixels.
+        setting: settings of the evaluation.
 
     Raises:
         UserError: the data set has no layouts.
@@ -31,14 +31,14 @@ class LayoutScorer(Scorer):
         self._agreement = LayoutAgreement(len(COCO_STUFF)).to(setting.device)
 
     def add(self, numbers: Tensor, rows: Rows) -> None:
-        """Label maps (B, H, W)."""
+        """Count the labels of maps (B, H, W)."""
         protocol, window = self._setting.protocol, self._setting.store.image_size
         captions = self._setting.plan.captions[numbers.numpy()]
         gold = whole_layouts(self._setting.split, window, protocol.image_size, captions).labels
         self._agreement.update(rows[0].to(self._setting.device), gold.to(self._setting.device))
 
     def values(self) -> dict[str, MetricValue]:
-        """Mean IoU and pixel accuracy."""
+        """Compute mean IoU and pixel accuracy."""
         with self._agreement.sync_context():
             found = self._agreement.compute()
         count = int(self.wanted.sum())

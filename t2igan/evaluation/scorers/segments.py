@@ -1,4 +1,4 @@
-"""Values of SpaText's metrics: of images with their captions, and of the segments that were told of them."""
+"""Scorers of SpaText's metrics, which compare images with captions and with given segments."""
 
 import hashlib
 from abc import abstractmethod
@@ -20,11 +20,11 @@ from t2igan.models.conditioner import labels_of
 
 
 class GlobalScorer(Scorer):
-    """Distance of each image and its caption, and of the same images and the captions of others.
+    """Distance of each image to its caption, and to the caption of another image.
 
     Args:
         spec: the metric.
-        embedder: a joint encoder's.
+        embedder: joint encoder of images and texts.
         setting: what is scored.
     """
 
@@ -41,12 +41,12 @@ class GlobalScorer(Scorer):
         ]
 
     def add(self, numbers: Tensor, rows: Rows) -> None:
-        """Image vectors."""
+        """Store image vectors."""
         for _, captions, sentences, metric in self._own:
             metric.update(rows[0], sentences[captions[numbers].to(sentences.device)], numbers)
 
     def values(self) -> dict[str, MetricValue]:
-        """Both distances."""
+        """Compute both distances."""
         found, setting = {}, self._setting
         for name, _, _, metric in self._own:
             with metric.sync_context():
@@ -56,14 +56,14 @@ class GlobalScorer(Scorer):
 
 
 class SegmentEmbedder(Embedder):
-    """Values of the told segments of each image, in columns of ``protocol.segments``; NaN where there is none.
+    """Values of the given segments of each image, in columns of ``protocol.segments``; NaN without a segment.
 
     Columns: own masks and texts as given; those of another image; own with exact masks; 1 for segments whose like
-    no training image shows, 0 for those whose like one does, NaN for those of which that is no question.
+    no training image shows, 0 for those whose like one does, NaN for those that are in neither group.
 
     Args:
-        network: gives what values are made of.
-        setting: tells the segments.
+        network: joint encoder or segmenter.
+        setting: settings of the evaluation, which determine the segments.
         seed: seed of the shuffling.
     """
 
@@ -76,12 +76,12 @@ class SegmentEmbedder(Embedder):
 
     @property
     def identity(self) -> list[str]:
-        """With the images whose segments are held against others, which the whole plan decides."""
+        """Includes the assignment of other images' segments, which depends on the whole plan."""
         return [*super().identity, self._partners, "seen and unseen of pairs alone"]
 
     @torch.no_grad()
     def __call__(self, shown: NumberedImages) -> Rows:
-        """One tensor (B, 4 K)."""
+        """Compute one tensor (B, 4 K)."""
         store, protocol, numbers = self._setting.store, self._setting.protocol, shown.numbers.numpy()
         split, images = self._setting.split, shown.images
         own, other = (
@@ -104,15 +104,15 @@ class SegmentEmbedder(Embedder):
         return self._network._embed(images)
 
     def _seen(self, images: Tensor) -> Tensor | None:
-        """What the network makes of whole images, for values that need it."""
+        """Output of the network for whole images, for values that need it."""
         return None
 
     @abstractmethod
     def _values(self, seen: Tensor | None, images: Tensor, told: Told, segments: Segments) -> Tensor:
-        """Float (N,), a value of each segment, in the order of its ``places``."""
+        """The value of each segment, float (N,), in the order of ``segments.places``."""
 
     def _spread(self, values: Tensor, segments: Segments) -> Tensor:
-        """(B, K) on the CPU, by image and place."""
+        """Scatter values to (B, K) on the CPU, by image and position."""
         table = torch.full((len(segments), self._setting.protocol.segments), torch.nan)
         for (image, place), value in zip(segments.places, values.tolist()):
             table[image, place] = value
@@ -120,7 +120,7 @@ class SegmentEmbedder(Embedder):
 
 
 class LocalDistances(SegmentEmbedder):
-    """Distances of crops and texts."""
+    """Cosine distances between crops and texts."""
 
     def _values(self, seen: Tensor | None, images: Tensor, told: Told, segments: Segments) -> Tensor:
         assert isinstance(self._network, JointEmbedder)
@@ -131,7 +131,7 @@ class LocalDistances(SegmentEmbedder):
 
 
 class LocalIoUs(SegmentEmbedder):
-    """Intersections over unions of masks and of what a segmenter finds."""
+    """IoU of masks and a segmenter's predictions."""
 
     def _seen(self, images: Tensor) -> Tensor | None:
         assert isinstance(self._network, SegmenterEmbedder)
@@ -149,11 +149,11 @@ def _on(segments: Segments, images: Tensor) -> Segments:
 
 
 class SegmentScorer(Scorer):
-    """Means over told segments, and over those of which training did and did not show the like.
+    """Means over the given segments, and over those seen and unseen in training.
 
     Args:
         spec: the metric.
-        embedder: gives the values.
+        embedder: computes the values of the segments.
         setting: what is scored.
     """
 
@@ -167,7 +167,7 @@ class SegmentScorer(Scorer):
         self._metrics = {ending: kind().to(setting.device) for ending in kinds}
 
     def add(self, numbers: Tensor, rows: Rows) -> None:
-        """Values of segments."""
+        """Store the values of the segments."""
         device = self._setting.device
         own, other, exact, unseen = rows[0].to(device).chunk(4, dim=1)
         places = torch.arange(own.shape[1], device=device)
@@ -178,7 +178,7 @@ class SegmentScorer(Scorer):
             metric.update(columns[ending].flatten(), index.flatten())
 
     def values(self) -> dict[str, MetricValue]:
-        """The means of all kinds of which there are segments."""
+        """Compute the means of all groups that have segments."""
         found, setting = {}, self._setting
         for ending, metric in self._metrics.items():
             with metric.sync_context():

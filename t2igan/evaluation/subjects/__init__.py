@@ -1,1 +1,1 @@
-"""What can be scored: a checkpoint, the same network untrained, real images, a folder of images, a pipeline."""
+"""Subjects that can be scored: checkpoints, untrained networks, real images, image folders, pipelines."""

@@ -1,4 +1,4 @@
-"""What every subject can be asked."""
+"""Base class of subjects."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -15,13 +15,13 @@ from t2igan.evaluation.record import SubjectCard
 
 
 class Subject(ABC):
-    """Something that gives images of captions.
+    """A source of images for captions.
 
     Attributes:
-        card: for the record.
-        notes: for the record.
-        has_floats: whether images are there before quantisation.
-        knows_captions: whether each image is of a known caption.
+        card: description for the record.
+        notes: notes for the record.
+        has_floats: whether images are available as floats before quantisation.
+        knows_captions: whether the caption of each image is known.
     """
 
     card: SubjectCard
@@ -31,24 +31,24 @@ class Subject(ABC):
 
     @abstractmethod
     def check(self, protocol: Protocol, store: Store) -> None:
-        """Refuse what does not fit together.
+        """Check that the subject fits the protocol and the store.
 
         Raises:
-            UserError: it does not.
+            UserError: the subject does not fit.
         """
 
     def plan(self, protocol: Protocol, split: StoreSplit) -> ImagePlan:
-        """The images to be scored."""
+        """The plan of the images to be scored."""
         return plan_for(protocol, split)
 
     def address(self, protocol: Protocol, store: Store) -> list[object] | None:
-        """All that its images depend on, None where that has no name."""
+        """All values that its images depend on, None if they cannot be identified."""
         if self.card.sha256 is None:
             return None
         return [self.card.kind, self.card.sha256, store.fingerprint, protocol.drawing]
 
     def distinct(self, plan: ImagePlan, split: StoreSplit) -> np.ndarray:
-        """Mask (N,), False for images that an earlier number of the plan has shown already."""
+        """Mask (N,), False for repetitions of an earlier image of the plan."""
         return np.ones(len(plan), bool)
 
     @abstractmethod
@@ -61,4 +61,4 @@ class Subject(ABC):
         batch_size: int,
         device: torch.device,
     ) -> Iterator[NumberedImages]:
-        """Images ``numbers`` of the plan, on ``device``."""
+        """Yield images ``numbers`` of the plan, on ``device``."""

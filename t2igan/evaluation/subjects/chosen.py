@@ -1,4 +1,4 @@
-"""Which checkpoint of a run is meant, and what chose it."""
+"""The checkpoint of a run to use, and the metric that selected it."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,14 +10,14 @@ BEST, LAST = "best-*.ckpt", "last.ckpt"
 
 @dataclass(frozen=True)
 class Choice:
-    """What chose a checkpoint.
+    """The metric value by which a checkpoint was selected.
 
     Attributes:
-        metric: name of the score.
-        value: its value.
-        step: step of the training.
+        metric: name of the metric.
+        value: value of the metric at that step.
+        step: training step of the checkpoint.
         protocol: name of the protocol.
-        selection: ``test``, or ``val-classes``.
+        selection: images of the selection: ``test`` or ``val-classes``.
     """
 
     metric: str
@@ -28,15 +28,15 @@ class Choice:
 
     @property
     def rule(self) -> str:
-        """What is the same for all seeds of an experiment, for the record."""
+        """The selection rule, which is the same for all seeds of an experiment."""
         return f"{self.selection}: best {self.metric} of {self.protocol}"
 
 
 def checkpoint_of(path: str | Path) -> Path:
-    """The checkpoint that is meant by a path: the file itself; of a run's folder the best one, else the last.
+    """Resolve a path to a checkpoint: a file itself; in a run's folder the best checkpoint, else the last.
 
     Raises:
-        UserError: the folder holds none, or several best ones.
+        UserError: the folder has no checkpoint, or several best ones.
     """
     path = Path(path)
     if not path.is_dir():

@@ -1,4 +1,4 @@
-"""A folder of images that somebody drew elsewhere, as a subject."""
+"""A folder of images generated elsewhere, as a subject."""
 
 import hashlib
 import re
@@ -47,26 +47,25 @@ NAMED_AT_ONCE = 10
 
 
 def image_number(key: str) -> int | None:
-    """COCO's number of an image by the last part of its key; None for other keys."""
+    """COCO's image id from the last part of a key; None for other keys."""
     found = COCO_KEY.fullmatch(key.rpartition("/")[2])
     return int(found[1]) if found else None
 
 
 @dataclass(frozen=True)
 class FolderContent:
-    """What lies in a folder of images, held against the images of a split.
+    """Files of a folder, matched with the images of a split.
 
     Attributes:
-        files: the images that belong to the split, in the order of their names.
-        images: the image of the split that each stands for.
-        captions: the caption of each, ``UNKNOWN`` where the name does not tell. Of a data set of narratives, its
-            narrative.
-        turns: numbers of sample and pass of each file, as far as the name tells.
-        expected: images of the split, or its narratives where the names tell those.
+        files: image files that belong to the split, sorted by name.
+        images: index of each file's image in the split.
+        captions: index of each file's caption (or narrative), ``UNKNOWN`` if the name does not tell.
+        turns: sample and pass numbers of each file, if the name tells.
+        expected: number of images in the split, or of narratives if the names identify those.
         missing: keys without a file.
         unexpected: files that belong to no key.
         annotated: whether a name has the id of an annotation that the store does not know.
-        unit: what is expected, in the plural.
+        unit: plural noun for the expected items.
     """
 
     files: list[Path]
@@ -81,11 +80,11 @@ class FolderContent:
 
     @property
     def coverage(self) -> float:
-        """The share of what is expected that has a file."""
+        """Share of the expected items that have a file."""
         return 1 - len(self.missing) / self.expected
 
     def summary(self) -> str:
-        """One line."""
+        """Summary in one line."""
         found = self.expected - len(self.missing)
         return (
             f"{self.expected} {self.unit} expected, {found} found in {len(self.files)} files, "
@@ -116,7 +115,7 @@ def compile_pattern(pattern: str) -> re.Pattern[str]:
 
 
 class _Name(NamedTuple):
-    """What a file's name says: image, caption, sample and pass, and whether an annotation's id is there."""
+    """Content of a file name: image, caption, sample, pass, and whether it has an annotation id."""
 
     image: int
     caption: int
@@ -145,7 +144,7 @@ class _Names:
             self.narrators = {(image, split.narrative(number).annotator_id): number for image, number in told}
 
     def find(self, stem: str) -> _Name | None:
-        """What a name says; None for a name of no image."""
+        """Parse a name; None if it belongs to no image."""
         for name in dict.fromkeys((stem, stem.rpartition("/")[2])):
             if self._usual and name in self._by_key:
                 return _Name(self._by_key[name], UNKNOWN, (), False)
@@ -219,7 +218,7 @@ def scan_folder(folder: Path, split: StoreSplit, pattern: str | None = None) -> 
 
 
 def _fault(path: Path, size: int) -> str:
-    """What is wrong with an image file, or an empty string."""
+    """The problem of an image file, or an empty string."""
     try:
         with decoding(path), Image.open(path) as image:
             width, height = image.size
@@ -231,16 +230,16 @@ def _fault(path: Path, size: int) -> str:
 
 
 class ImageFolder(Subject):
-    """The images of a folder.
+    """A folder of images as a subject.
 
     Args:
         folder: path.
         split: split of the data set that they are drawings of.
-        coverage: the share of the split's images, or narratives, that must have a drawing.
+        coverage: minimum share of the split's images, or narratives, that must have a file.
         pattern: how the files are named, see :func:`scan_folder`.
 
     Raises:
-        UserError: no such folder, no image of the split in it, or not all of them.
+        UserError: the folder does not exist, holds no image of the split, or too few of them.
     """
 
     def __init__(
@@ -277,7 +276,7 @@ class ImageFolder(Subject):
         self._drawn = self._draws(digests)
 
     def _sha256(self, folder: Path, pattern: str | None, digests: list[bytes]) -> str:
-        """Of all files, and of what a pattern makes of their names."""
+        """sha256 of all files and of their parsed names."""
         digest = hashlib.sha256(b"" if pattern is None else f"{pattern}\n".encode())
         for path, own in zip(self.content.files, digests):
             digest.update(f"{path.relative_to(folder).as_posix()}\n".encode())
@@ -285,7 +284,7 @@ class ImageFolder(Subject):
         return digest.hexdigest()
 
     def _draws(self, digests: list[bytes]) -> dict[tuple[int, int], Path]:
-        """The file of each caption and draw, whatever order the names have.
+        """Number the files of each caption, independently of the order of their names.
 
         Files of one caption are its draws in the order of their samples, passes and contents; files of unknown
         captions are numbered through in the order of their images.
@@ -300,7 +299,7 @@ class ImageFolder(Subject):
         return found
 
     def check(self, protocol: Protocol, store: Store) -> None:
-        """All images must be readable, and of the protocol's size."""
+        """Check that all images are readable and have the protocol's size."""
         size, folder = protocol.image_size, self.card.path
         faults = [fault for path in self.content.files if (fault := _fault(path, size))]
         if faults:
@@ -312,7 +311,7 @@ class ImageFolder(Subject):
             )
 
     def plan(self, protocol: Protocol, split: StoreSplit) -> ImagePlan:
-        """Every file once, whatever number the protocol has for checkpoints, in the order of a checkpoint's."""
+        """Plan every file once, regardless of the protocol's number of images."""
         places: dict[tuple[int, int], int] = {}
         if self.knows_captions:
             planned = plan_for(protocol, split)

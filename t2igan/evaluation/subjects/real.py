@@ -1,4 +1,4 @@
-"""The images of the data set as a subject."""
+"""Real images as a subject."""
 
 from collections.abc import Iterator
 
@@ -16,9 +16,9 @@ from t2igan.evaluation.subjects.base import Subject
 
 
 class RealImages(Subject):
-    """The data set's own images with their own captions: what the metrics say of perfect images.
+    """The data set's own images with their captions, as an upper reference for generated images.
 
-    Where the protocol halves the split, these are the images that are no reference. R-precision asks for a caption
+    If the protocol halves the split, these are the images outside of the reference. R-precision uses a caption
     as often as with generated images; the other metrics see each image once.
     """
 
@@ -26,20 +26,20 @@ class RealImages(Subject):
         self.card, self.notes = SubjectCard("real", "real images"), []
 
     def check(self, protocol: Protocol, store: Store) -> None:
-        """Real images fit every protocol of their data set."""
+        """No check: real images fit every protocol of their data set."""
 
     def plan(self, protocol: Protocol, split: StoreSplit) -> ImagePlan:
-        """As many captions as other subjects have images, or all there are."""
+        """As many captions as other subjects have images, or all captions."""
         images = range(1, len(split), 2) if protocol.reference == "halves" else range(len(split))
         available = sum(len(split.captions_of(image)) for image in images)
         return plan_images(split, min(protocol.images, available), images)
 
     def address(self, protocol: Protocol, store: Store) -> list[object]:
-        """The store's."""
+        """The address of the store's images."""
         return [self.card.kind, "real", store.fingerprint, protocol.drawing]
 
     def distinct(self, plan: ImagePlan, split: StoreSplit) -> np.ndarray:
-        """The first image of each image."""
+        """True for the first occurrence of each image."""
         mask = np.zeros(len(plan), bool)
         mask[np.unique(split.caption_images[plan.captions], return_index=True)[1]] = True
         return mask
@@ -53,7 +53,7 @@ class RealImages(Subject):
         batch_size: int,
         device: torch.device,
     ) -> Iterator[NumberedImages]:
-        """Read."""
+        """Read the images from the store."""
         for batch in batches(numbers, batch_size):
             images = real_images(store, protocol, plan.captions[batch], device)
             yield NumberedImages(torch.from_numpy(batch), images)

@@ -1,1 +1,1 @@
-"""The released networks, one file a paper: their tensors' names, how their arguments are read, who trains them."""
+"""Descriptions of released networks, one module per paper."""

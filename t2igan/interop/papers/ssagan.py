@@ -38,7 +38,7 @@ def _ssagan_generator(shapes: Shapes) -> Arguments:
 
 
 def seven_blocks(shapes: Shapes) -> Arguments:
-    """Of SSA-GAN and the first DF-GAN: a block for each resolution, 4x4 included."""
+    """Arguments of SSA-GAN's and the first DF-GAN's generator: a block for each resolution from 4x4 on."""
     return {
         "image_size": 2 * 2 ** (shapes.count(r"block(\d+)\.") or 7),
         "channels": shapes.size("fc.weight", 0, 8192) // (8 * 4 * 4),
