@@ -19,6 +19,11 @@ _DISK_ERRORS = {
     errno.EACCES: "it may not be read or written: change its permissions, or choose another place",
     errno.EPERM: "it may not be changed: change its permissions, or choose another place",
     errno.EIO: "the disk failed: try another one",
+    errno.EFBIG: "files may not be as large here: raise the limit (ulimit -f)",
+    errno.EMFILE: "too many files are open: raise the limit (ulimit -n)",
+    errno.ENFILE: "too many files are open on this machine: close some",
+    errno.ESTALE: "the file server has lost it: see to the server",
+    errno.EAGAIN: "no more processes may be started: raise the limit (ulimit -u)",
 }
 LOCK_SECONDS = 30.0
 """How long a command waits for one that is ending, such as one whose benchmark was just killed."""

@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
+
+from t2igan.typed import fits
 
 KEY = "progress"
 LAST = Path("checkpoints", "last.ckpt")
@@ -49,9 +51,11 @@ def progress_of(checkpoint: Mapping[str, Any]) -> Progress | None:
     if not isinstance(content, dict):
         return None
     try:
-        return Progress(**content)
+        progress = Progress(**content)
     except TypeError:
         return None
+    hints = get_type_hints(Progress)
+    return progress if all(fits(value, hints[key]) for key, value in asdict(progress).items()) else None
 
 
 def read_progress(path: Path) -> Progress | None:
@@ -62,6 +66,8 @@ def read_progress(path: Path) -> Progress | None:
     try:
         with zipfile.ZipFile(path) as archive:
             (name,) = (name for name in archive.namelist() if name.endswith("/data.pkl"))
+            if archive.getinfo(name).compress_type != zipfile.ZIP_STORED:  # no checkpoint is, and it may be endless
+                return None
             with archive.open(name) as file:
                 return progress_of(_PlainValues(file).load())
     except Exception:  # whatever is wrong with the file: it says nothing
@@ -77,8 +83,11 @@ class _Nothing(dict):
     def __setstate__(self, state: Any) -> None: ...
 
 
-class _PlainValues(pickle.Unpickler):
-    """Reads the plain values of a checkpoint; every class is :class:`_Nothing`."""
+class _PlainValues(pickle._Unpickler):
+    """Reads the plain values of a checkpoint; every class is :class:`_Nothing`.
+
+    The unpickler in Python: that in C takes gigabytes for eight bytes that name a place far away in its memo.
+    """
 
     def find_class(self, module: str, name: str) -> type:
         """No class of the file is looked for."""

@@ -31,6 +31,8 @@ class _KeepingWriter(ExperimentWriter):
         if last and not any(row["step"] == last["step"] and last.keys() <= row.keys() for row in rows):
             rows.append(last)
         if not rows:
+            if step and path.is_file():  # not one row of a run that goes on: its first line is damaged
+                path.replace(path.with_suffix(".damaged"))
             path.unlink(missing_ok=True)
             self.metrics_keys = []
             return

@@ -12,6 +12,7 @@ from pytorch_lightning.callbacks import Checkpoint
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
 from t2igan.errors import UserError
+from t2igan.evaluation.subjects.chosen import BEST
 from t2igan.files import whole_file
 from t2igan.lightning_private import log_every_n_steps
 from t2igan.models.suite_module import read_checkpoint, require_finite
@@ -68,10 +69,15 @@ class RunCheckpoints(Checkpoint):
         self.every_n_steps, self.every_minutes = every_n_steps, every_minutes
         self._since = 0.0
         self._step = 0
+        self._anew = False
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Start the clock."""
+        """Start the clock; take away what a run left that this one begins anew: it would pass for its own."""
         self._since, self._step = time.monotonic(), trainer.global_step
+        self._anew = trainer.is_global_zero and trainer.global_step == 0
+        if self._anew:
+            for path in _left_by_a_run(Path(trainer.default_root_dir)):
+                path.unlink()
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -95,6 +101,9 @@ class RunCheckpoints(Checkpoint):
         """Save ``last.ckpt`` now; call on all ranks."""
         path = last_checkpoint(Path(trainer.default_root_dir))
         trainer.save_checkpoint(path)
+        if self._anew:  # its last checkpoint was kept until there is another
+            path.with_name(PREVIOUS).unlink(missing_ok=True)
+            self._anew = False
         self._since = time.monotonic()
         return path
 
@@ -102,6 +111,11 @@ class RunCheckpoints(Checkpoint):
         """Save the final state, however recent the last regular checkpoint is."""
         vars(pl_module)["finished"] = True
         self.save(trainer)
+
+
+def _left_by_a_run(folder: Path) -> list[Path]:
+    """Best checkpoints and samples in a folder, which verbs take for those of the run that is there."""
+    return [*last_checkpoint(folder).parent.glob(BEST), *(folder / "samples").glob("step_*")]
 
 
 def newest_readable(folder: Path, say: Callable[[str], None]) -> Path | None:

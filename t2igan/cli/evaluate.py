@@ -19,7 +19,7 @@ from t2igan.evaluation.processes import joined, processes
 from t2igan.evaluation.protocol import Protocol, load_protocol
 from t2igan.evaluation.record import append_record, read_records, require_writable
 from t2igan.evaluation.subjects.base import Subject
-from t2igan.evaluation.subjects.chosen import Choice, checkpoint_of
+from t2igan.evaluation.subjects.chosen import checkpoint_of, choice_in
 from t2igan.evaluation.subjects.folder import ImageFolder
 from t2igan.evaluation.subjects.generated import build_untrained_subject, load_checkpoint_subject
 from t2igan.evaluation.subjects.pipeline import PipelineSubject
@@ -219,7 +219,7 @@ def _tell_choice(folder: str, checkpoint: str) -> None:
     selected = read_checkpoint(checkpoint).get(SELECTED)
     why = "the last one; the run kept no best one"
     if selected:
-        choice = Choice(**selected)
+        choice = choice_in(checkpoint, selected)
         why = f"{choice.metric} {choice.value:.4g} at step {choice.step}, selection: {choice.selection}"
     console.print(f"{folder}: takes {checkpoint} ({why})", soft_wrap=True, markup=False, highlight=False)
 

@@ -2,6 +2,7 @@
 
 import errno
 import importlib
+import io
 import os
 import re
 import select
@@ -82,6 +83,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         SystemExit: 0 after success, 2 after a user's mistake or a full disk, 130 after Ctrl-C, 141 where nobody
             reads its output any more, 143 after SIGTERM.
     """
+    _settle_streams()
     arguments = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in arguments
     arguments = [argument for argument in arguments if argument != "--debug"]
@@ -99,7 +101,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if verb not in VERBS:
         _fail(f"t2igan: no verb {verb!r}{nearest(verb, VERBS)}; t2igan --help has them all")
     try:
-        _refuse_null_bytes(rest)
+        _refuse_strange_letters(rest)
         rest = list(with_experiments(rest))
         quickly = quick_fit if verb in quick_fit.VERBS else quick
         if (told := quickly.answer(verb, rest)) is not None:
@@ -121,12 +123,32 @@ def main(argv: Sequence[str] | None = None) -> None:
         _fail(f"t2igan {verb}: {line}", code)
 
 
-def _refuse_null_bytes(words: Sequence[str]) -> None:
-    """Refuse null bytes, which a program may pass as arguments but which no path can contain."""
+def _settle_streams() -> None:
+    """Make sure that the standard streams exist and can print any text.
+
+    Streams that the caller closed (``>&-``) are opened on /dev/null; otherwise the next file opened would get their
+    number.
+    """
+    for number, (name, mode) in enumerate({"stdin": "r", "stdout": "w", "stderr": "w"}.items()):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # it gets the lowest number that is free
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(number, mode, closefd=False))
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # As that of errors: a terminal may lack letters, and names of files may be no text.
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
+def _refuse_strange_letters(words: Sequence[str]) -> None:
+    """Refuse null bytes, which no path can contain, and names that are not UTF-8, which no record can contain."""
     for before, word in zip(["", *words], words):
+        option = f"{before}: " if before.startswith("--") else ""
         if "\0" in word:
-            option = f"{before}: " if before.startswith("--") else ""
             raise UserError(f"{option}{word!r} holds a null byte; take it out")
+        if any("\ud800" <= letter <= "\udfff" for letter in word):  # how Python hands on bytes that are none
+            raise UserError(f"{option}{word!r} is no UTF-8; rename it")
 
 
 def _nobody_reads() -> bool:
@@ -156,6 +178,11 @@ def _told(error: BaseException) -> tuple[str | None, int]:
 
 def _memory_problem(error: BaseException) -> str | None:
     """One line for an out-of-memory error, None for any other; works without importing torch."""
+    if "DataLoader worker" in str(error):
+        return (
+            "a process that loads data was killed, perhaps for want of memory: fewer --data.num_workers take less; "
+            "the same command goes on from the last checkpoint"
+        )
     full = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
     # The CPU's allocator raises no class of its own, and words it in other ways on other systems.
     if not full and not any(words in str(error) for words in ("DefaultCPUAllocator", "can't allocate memory")):

@@ -228,12 +228,19 @@ def _record_files(records: Sequence[str], runs: Sequence[str] | None) -> list[Pa
 def _read(paths: Sequence[Path]) -> tuple[list[ResultRecord], list[str]]:
     """The distinct records of all files, oldest first, and the lines that could not be read.
 
+    Within a file the order is that of its lines: clocks are set back, and a later line holds all the same.
+
     Raises:
         UserError: there is no record.
     """
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        lines = {record.to_json(): record for path in paths for record in read_records(path)}
+        lines: dict[str, tuple[str, ResultRecord]] = {}
+        for path in paths:
+            latest = ""
+            for record in read_records(path):
+                latest = max(latest, record.timestamp if record.integrity != "edited" else "")
+                lines.setdefault(record.to_json(), (latest or record.timestamp, record))
     notes = [str(warning.message) for warning in caught]
     if not lines:
         more = f"; and {len(notes) - 1:,} more" if len(notes) > 1 else ""
@@ -242,7 +249,7 @@ def _read(paths: Sequence[Path]) -> tuple[list[ResultRecord], list[str]]:
         raise UserError(
             f"{names}: no record in it{beside_it}; `t2igan evaluate --records {paths[0]} ...` writes one"
         )
-    return sorted(lines.values(), key=lambda record: record.timestamp), notes
+    return [record for _, record in sorted(lines.values(), key=lambda each: each[0])], notes
 
 
 def _runs_of(records: Sequence[ResultRecord]) -> list[Path]:

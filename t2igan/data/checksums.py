@@ -1,5 +1,7 @@
 """Checksums of a store: one per record, verified at each read, and one of everything else, verified at open."""
 
+from pathlib import Path
+
 import h5py
 import numpy as np
 from xxhash import xxh3_64_intdigest, xxh3_128
@@ -22,11 +24,19 @@ The library's own function: one around it would take longer than the sum of a sm
 
 
 def read_content(file: h5py.File) -> Content:
-    """Read everything in a store except for its attributes and records."""
+    """Read everything in a store except for its attributes and records.
+
+    Raises:
+        ValueError: a data set claims to be larger than the file, or lies in another file.
+    """
     content: Content = {}
+    size = Path(file.filename).stat().st_size
 
     def add(name: str, item: h5py.Group | h5py.Dataset) -> None:
         if isinstance(item, h5py.Dataset) and name.rpartition("/")[2] not in RECORDS:
+            # Of a compressed or an empty one a few bytes could fill the memory.
+            if item.nbytes > size or item.external or item.is_virtual:
+                raise ValueError(f"{name} lies outside of it")
             content[name] = item[()]
 
     file.visititems(add)

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 import torch
 from pytorch_lightning import LightningDataModule
+from pytorch_lightning.trainer.states import TrainerFn
 from pytorch_lightning.utilities import rank_zero_info, rank_zero_warn
 from torch.utils.data import DataLoader
 
@@ -293,13 +294,24 @@ class CaptionedImagesModule(LightningDataModule):
         return replace(batch, images=resize_images(batch.images, self.image_size), layouts=layouts)
 
     def state_dict(self) -> dict[str, Any]:
-        """Fingerprint and vocabulary hash, stored in checkpoints."""
-        return {"fingerprint": self.fingerprint, "vocabulary_hash": self.vocabulary.hash}
+        """Fingerprint, vocabulary hash and path of the store, saved in checkpoints."""
+        told = {"fingerprint": self.fingerprint, "vocabulary_hash": self.vocabulary.hash}
+        return told | {"store": str(self.store_path)}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Refuse a checkpoint of another vocabulary; warn if the images differ."""
+        """Refuse a checkpoint of another vocabulary; warn if the images differ.
+
+        Raises:
+            UserError: the vocabulary differs; or training would continue on different images under the same path.
+        """
         self.store.require_vocabulary(state_dict["vocabulary_hash"], "the checkpoint")
         if state_dict["fingerprint"] != self.fingerprint:
+            in_its_place = state_dict.get("store") == str(self.store_path)
+            if in_its_place and self.trainer is not None and self.trainer.state.fn == TrainerFn.FITTING:
+                raise UserError(
+                    f"{self.store_path} is not the store that the checkpoint was trained on: put that one back, "
+                    "give this one another name, or start anew with --fresh true"
+                )
             rank_zero_warn(f"{self.store_path}: not the store that the checkpoint was trained on (same vocabulary)")
 
     def teardown(self, stage: str | None = None) -> None:

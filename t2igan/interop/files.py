@@ -16,6 +16,7 @@ from t2igan.interop.forms import OfficialForm, form_of
 from t2igan.interop.kinds import KINDS, kind_of
 from t2igan.interop.official import from_official
 from t2igan.metrics.weights import file_sha256
+from t2igan.models.digest import archive_problem, refuse_inflated
 
 # How torch.load names what it refuses to look up.
 REFUSED = re.compile(r"GLOBAL (\S+)")
@@ -71,10 +72,12 @@ def read_weights(path: str | Path) -> dict[str, Any]:
     if not path.is_file():
         raise UserError(f"no file {path}")
     try:
+        problem = archive_problem(path)
         with warnings.catch_warnings():
             # Strings of Python 2 have no encoding; torch believes that only its unsafe reader could be told one.
             warnings.simplefilter("ignore")
             content = torch.load(path, map_location="cpu", weights_only=True, encoding="latin1")
+        refuse_inflated(content)
     except UnpicklingError as error:
         if found := REFUSED.search(str(error)):
             asked = found[1].rstrip(".")
@@ -84,6 +87,8 @@ def read_weights(path: str | Path) -> dict[str, Any]:
         raise UserError(f"{path}: refused, not a plain file of weights ({_first_line(error)})") from error
     except Exception as error:  # a damaged file raises almost anything
         raise UserError(f"{path} cannot be read as weights ({_first_line(error)}); download it again") from error
+    if problem:
+        raise UserError(f"{path} is damaged ({problem}); download it again")
     if not isinstance(content, dict):
         raise UserError(f"{path} holds a {type(content).__name__}, not a state dict")
     if "t2igan" in content:

@@ -1,13 +1,13 @@
 """Precomputed statistics of a reference set (.npz with ``mu`` and ``sigma``), as the released scorers ship them."""
 
 import io
-import zipfile
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from t2igan.arrays import read_arrays
 from t2igan.errors import UserError
 from t2igan.files import write_whole
 
@@ -29,11 +29,8 @@ def read_statistics(path: str | Path, feature_dim: int) -> tuple[Tensor, Tensor]
     if not path.is_file():
         raise UserError(f"{path}: no such file of statistics; put it there, or take a protocol without it")
     try:
-        with np.load(path) as file:
-            if not isinstance(file, np.lib.npyio.NpzFile):
-                raise ValueError("one array, not an archive")
-            mean, covariance = (np.asarray(file[name], np.float64) for name in ("mu", "sigma"))
-    except (OSError, ValueError, KeyError, AttributeError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        mean, covariance = (np.asarray(each, np.float64) for each in read_arrays(path, ["mu", "sigma"]))
+    except (OSError, ValueError, TypeError) as error:
         raise UserError(f"{path}: not an .npz with the arrays mu and sigma ({_brief(error)})") from error
     if mean.shape != (feature_dim,) or covariance.shape != (feature_dim, feature_dim):
         raise UserError(

@@ -11,7 +11,11 @@ from xxhash import xxh3_128
 
 OWN = "t2igan"
 DIGEST = "digest"
-_LARGEST_VIEW = 2**26  # bytes that a tensor may have beyond those that it shares: a few bytes could fill the memory
+_MOST_VALUES = 2**20
+_MOST_VIEWS = 16
+"""How often tensors may share what is saved of them, in the mean of a file."""
+_ROOM = 2**26
+"""Bytes that they may have beyond that."""
 
 
 def seal(checkpoint: dict[str, Any]) -> None:
@@ -57,11 +61,35 @@ def archive_problem(path: Path) -> str | None:
     return None if part is None else f"in {part}"
 
 
+def refuse_inflated(content: Any) -> None:
+    """Refuse what a small file makes large: values that stand in many places, tensors that share what is saved.
+
+    Args:
+        content: as it was read.
+
+    Raises:
+        ValueError: gone through, it would take hours or fill the memory.
+    """
+    saved: dict[int, int] = {}
+    values, claimed, waiting = 0, 0, [content]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, Tensor):
+            storage = value.untyped_storage()
+            saved[storage.data_ptr()] = storage.nbytes()
+            claimed += value.nbytes
+        elif isinstance(value, (Mapping, list, tuple)):
+            values += len(value)
+            if values > _MOST_VALUES:
+                raise ValueError(f"it stands for more than {_MOST_VALUES:,} values")
+            waiting += [*value, *value.values()] if isinstance(value, Mapping) else value
+    if claimed > _ROOM + _MOST_VIEWS * sum(saved.values()):
+        raise ValueError("its tensors say that they are larger than what is saved of them")
+
+
 def _feed(value: Any, update: Callable[[Any], None]) -> None:
     """Hand a value on in a form that is the same before it is saved and after it was loaded."""
     if isinstance(value, Tensor):
-        if value.nbytes > max(value.untyped_storage().nbytes(), _LARGEST_VIEW):
-            raise ValueError("a tensor says that it is larger than what is saved of it")
         update(f"tensor {value.dtype} {tuple(value.shape)}\n".encode())
         flat = value.detach().cpu().contiguous().reshape(-1)
         update(flat.view(torch.uint8).numpy())

@@ -18,10 +18,10 @@ from torch import Tensor
 import t2igan
 from t2igan import earlier
 from t2igan.data.batch import CaptionedImages
-from t2igan.data.vocabulary import END, is_word
 from t2igan.errors import UserError
 from t2igan.lightning_private import training_batches
-from t2igan.models.digest import OWN, archive_problem, is_sealed, is_whole, seal
+from t2igan.models.checkpoint_form import SELECTED, check_form
+from t2igan.models.digest import OWN, archive_problem, is_sealed, is_whole, refuse_inflated, seal
 from t2igan.models.weights_file import SUFFIX, read_weights
 from t2igan.nn import across
 from t2igan.nn.bounded import NoLargerThan, refuse_what_no_memory_holds
@@ -31,9 +31,6 @@ from t2igan.nn.levers import PLAIN, Levers
 from t2igan.nn.randomness import StepRandom, seed_weights, step_seed
 from t2igan.progress import KEY, Progress, progress_of
 from t2igan.zoo import PREFIX, is_there, locate
-
-# Under this key the best checkpoint of a run says what chose it.
-SELECTED = "selected"
 
 
 class SuiteModule(Configured, pl.LightningModule):
@@ -246,15 +243,30 @@ class SuiteModule(Configured, pl.LightningModule):
         own = checkpoint["t2igan"]
         if self.vocabulary and own["vocabulary"] and self.vocabulary != own["vocabulary"]:
             raise UserError("the checkpoint was trained on another vocabulary than this store's")
+        self._require_what_it_read(own)
         self.vocabulary = own["vocabulary"]
-        self.dataset = own["dataset"]
+        # A training that goes on has seen its data and read its inputs by now.
+        self.dataset = self.dataset or own["dataset"]
         self.selected = checkpoint.get(SELECTED)
         self.steps, self.trained = checkpoint.get("global_step"), progress_of(checkpoint)
         self.images_seen, self.global_batch = own.get("images_seen"), own.get("global_batch")
         self.imported = own.get("imported", {})
         self.averaged = bool(own.get("averaged"))
-        # A training that goes on has read its own by now.
         self.inputs = self.inputs or own.get("inputs", {})
+
+    def _require_what_it_read(self, own: Mapping[str, Any]) -> None:
+        """Refuse to go on with another DAMSM, say, in the place of the first: no configuration would tell.
+
+        Raises:
+            UserError: a checkpoint that training reads holds something else than before, under the same name.
+        """
+        now, before = config_of(self)["init_args"], own["config"]["init_args"]
+        for key, sha256 in own.get("inputs", {}).items():
+            if self.inputs.get(key, sha256) != sha256 and now.get(key) == before.get(key):
+                raise UserError(
+                    f"{now.get(key) or key} is not the {key} that the checkpoint was trained with: put that one "
+                    "back, give this one another name, or start anew with --fresh true"
+                )
 
 
 def content_sha256(module: SuiteModule) -> str:
@@ -288,7 +300,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         named = f"{PREFIX}{path}"
         raise UserError(f"no checkpoint at {path}{f' (did you mean {named}?)' if is_there(named) else ''}")
     checkpoint, problem = (read_weights(path), None) if path.suffix == SUFFIX else _read_archive(path)
-    _check_form(path, checkpoint)
+    check_form(path, checkpoint)
     if is_sealed(checkpoint):
         if not _is_whole(checkpoint):
             raise UserError(f"{path} is damaged: it does not hold what was saved; take another checkpoint")
@@ -306,7 +318,9 @@ def _read_archive(path: Path) -> tuple[Any, str | None]:
         problem = archive_problem(path)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch's, about what a damaged file seems to be
-            return torch.load(path, map_location="cpu", weights_only=True), problem
+            content = torch.load(path, map_location="cpu", weights_only=True)
+        refuse_inflated(content)
+        return content, problem
     except Exception as error:  # a damaged file raises almost anything
         raise UserError(f"{path} cannot be read as a checkpoint ({_reason(error)})") from error
 
@@ -324,22 +338,6 @@ def _reason(error: Exception) -> str:
         named = re.search(r"GLOBAL ([\w.]+)", str(error))
         return f"it holds {named[1]}, which is not loaded" if named else "it is no plain PyTorch file, or damaged"
     return next(iter(str(error).splitlines()), type(error).__name__)
-
-
-def _check_form(path: Path, checkpoint: Any) -> None:
-    own = checkpoint.get(OWN) if isinstance(checkpoint, dict) else None
-    if not isinstance(own, dict) or not isinstance(own.get("config", own.get(earlier.CONFIG)), dict):
-        raise UserError(f"{path} was not written by this suite (it holds no config)")
-    weights, words = checkpoint.get("state_dict"), own.get("vocabulary")
-    tensors = isinstance(weights, dict) and all(isinstance(each, torch.Tensor) for each in weights.values())
-    if not tensors or not _are_words(words) or not isinstance(own.get("dataset"), dict):
-        raise UserError(f"{path} is not a whole checkpoint: its weights, vocabulary or data set are not there")
-
-
-def _are_words(words: Any) -> bool:
-    """Whether this is a vocabulary: different words, ``<end>`` first."""
-    texts = isinstance(words, list) and all(map(is_word, words))
-    return texts and len(set(words)) == len(words) and words[:1] in ([], [END])
 
 
 def require_finite(path: str | Path, weights: dict[str, torch.Tensor]) -> None:

@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from t2igan.errors import UserError
+
 
 def to_signed(images: Tensor) -> Tensor:
     """uint8 (B, 3, H, W) -> [-1, 1], of torch's default type, which is that of the networks."""
@@ -26,6 +28,20 @@ def to_uint8(images: Tensor, quantisation: Literal["round", "truncate"] = "round
     if quantisation == "round":
         levels = levels.round()
     return levels.clamp(0, 255).to(torch.uint8)
+
+
+def drawn(images: Tensor, quantisation: Literal["round", "truncate"] = "round") -> Tensor:
+    """Generated images to show or to score, as :func:`to_uint8` gives them, which makes black of what is no number.
+
+    Raises:
+        UserError: some are not finite, as finite weights can make them that a training has driven too far.
+    """
+    if not images.isfinite().all():
+        raise UserError(
+            "the generator draws numbers that are not finite, though its weights are: its training had failed; "
+            "take an earlier checkpoint"
+        )
+    return to_uint8(images, quantisation)
 
 
 def resize(images: Tensor, size: int) -> Tensor:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from t2igan.arrays import read_arrays
 from t2igan.files import whole_file
 
 SUFFIX = ".npz"
@@ -37,12 +38,12 @@ def write_samples(path: Path, samples: SampleImages) -> None:
 def read_samples(path: Path) -> SampleImages | None:
     """The inverse; None for a file that is damaged or of another kind. Nothing in it is executed."""
     try:
-        with np.load(path, allow_pickle=False) as content:
-            captions = tuple(str(one) for one in content["captions"])
-            generated, real = (torch.from_numpy(content[name]) for name in ("generated", "real"))
-    except Exception:  # a damaged archive raises almost anything
+        captions, generated, real = read_arrays(path, ["captions", "generated", "real"])
+        samples = SampleImages(tuple(map(str, captions)), torch.from_numpy(generated), torch.from_numpy(real))
+    except (OSError, ValueError, TypeError):
         return None
+    generated, real = samples.generated, samples.real
     fits = generated.dtype == real.dtype == torch.uint8 and generated.ndim == real.ndim == 4
-    if not fits or not len(captions) == len(generated) == len(real):
+    if not fits or not len(samples.captions) == len(generated) == len(real):
         return None
-    return SampleImages(captions, generated, real)
+    return samples

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from t2igan.evaluation.record import ResultRecord
-from t2igan.evaluation.subjects.chosen import Choice
+from t2igan.evaluation.subjects.chosen import choice_in
 from t2igan.models.adversarial import AdversarialModule
 from t2igan.models.suite_module import SuiteModule
 from t2igan.reporting.names import SYSTEMS, metric_name
@@ -63,7 +63,7 @@ def _training(exported: Exported) -> str:
     facts = {
         "weights": f"{exported.file.stat().st_size / 1e6:.2f} MB, {numbers:,} numbers in half precision{averaged}",
         "trained": None if module.trained is None else str(module.trained),
-        "chosen by a score": Choice(**module.selected).rule if module.selected else None,
+        "chosen by a score": choice_in(exported.file, module.selected).rule if module.selected else None,
         "images seen": f"{module.images_seen:,}" if module.images_seen else None,
         "images a step": str(module.global_batch) if module.global_batch else None,
         "vocabulary": f"{len(module.vocabulary):,} words",

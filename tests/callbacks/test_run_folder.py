@@ -2,7 +2,7 @@
 
 import pytest
 
-from t2igan.callbacks.run_folder import read_curves
+from t2igan.callbacks.run_folder import RunCurves, read_curves
 
 WHOLE = b"step,train/loss\n0,0.5\n1,0.25\n"
 KEPT = [{"step": 0, "train/loss": 0.5}, {"step": 1, "train/loss": 0.25}]
@@ -35,3 +35,14 @@ def test_damaged_rows_are_dropped(tmp_path, tail):
 def test_no_curves(tmp_path, content):
     (tmp_path / "metrics.csv").write_bytes(content)
     assert read_curves(tmp_path / "metrics.csv") == []
+
+
+def test_curves_whose_first_line_is_damaged_are_kept_aside(tmp_path):
+    """All rows are without a step then; a training that goes on begins new curves."""
+    path, damaged = tmp_path / "metrics.csv", WHOLE.replace(b"step", b"stdp")
+    path.write_bytes(damaged)
+    RunCurves(tmp_path).rewind(2)
+    assert not path.exists() and (tmp_path / "metrics.damaged").read_bytes() == damaged
+    path.write_bytes(WHOLE)
+    RunCurves(tmp_path).rewind(0)  # begun anew
+    assert not path.exists() and (tmp_path / "metrics.damaged").read_bytes() == damaged

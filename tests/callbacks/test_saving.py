@@ -165,6 +165,7 @@ def saved_at(monkeypatch, folder, steps, seconds_a_step, processes=1, **options)
     trainer = SimpleNamespace(
         global_step=0,
         world_size=processes,
+        is_global_zero=True,
         log_every_n_steps=5,
         default_root_dir=str(folder),
         strategy=SimpleNamespace(broadcast=lambda late: late),
@@ -200,7 +201,7 @@ def test_several_processes_ask_each_other_when_they_log(monkeypatch, tmp_path):
 def test_a_step_of_accumulation_is_not_saved_within(monkeypatch, tmp_path):
     """The optimisers have not moved: the step's number is the one before."""
     saved = []
-    trainer = SimpleNamespace(global_step=500, world_size=1, save_checkpoint=saved.append, default_root_dir="x")
+    trainer = SimpleNamespace(global_step=500, world_size=1, is_global_zero=True, save_checkpoint=saved.append)
     saver = RunCheckpoints()
     saver.on_train_start(trainer, None)
     saver.on_train_batch_end(trainer, None, None, None, 0)

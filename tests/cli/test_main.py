@@ -1,3 +1,4 @@
+import errno
 import os
 import signal
 import subprocess
@@ -45,6 +46,46 @@ def test_output_that_nobody_reads_any_more_is_no_error():
     done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True)
     os.close(writing)
     assert (done.returncode, done.stderr) == (128 + signal.SIGPIPE, "")
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
+def test_streams_that_are_closed_are_no_error(closed, tmp_path):
+    """The files that the command opens get none of their numbers."""
+    own = "import os, sys; from t2igan.cli.main import main; main(['list', 'models'])"
+    told = f"{own}; file = open({str(tmp_path / 'file')!r}, 'w'); os._exit(0 if file.fileno() > 2 else 1)"
+    shell = ["bash", "-c", f'"$0" -c "$1" {closed}', sys.executable, told]
+    done = subprocess.run(shell, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_any_letter_is_printed_in_any_encoding(encoding):
+    program = "from t2igan.cli import main; main.main(['list', 'models']); print('\\u00fc \\udcff')"
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, env=os.environ | {"PYTHONIOENCODING": encoding}
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    assert done.stdout.endswith(b"\\udcff\n")
+
+
+def test_a_name_that_is_no_text_is_one_line():
+    done = subprocess.run([sys.executable, "-m", "t2igan", "report", b"a\xff"], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (2, "t2igan report: 'a\\udcff' is no UTF-8; rename it\n")
+
+
+@pytest.mark.parametrize(
+    ("number", "remedy"),
+    [("EFBIG", "ulimit -f"), ("EMFILE", "ulimit -n"), ("ESTALE", "file server"), ("EAGAIN", "ulimit -u")],
+)
+def test_limits_of_the_system_are_one_line(number, remedy, monkeypatch, capsys):
+    def fails(*_):
+        raise OSError(getattr(errno, number), "words of the system", "records.jsonl")
+
+    monkeypatch.setattr("t2igan.cli.report.run", fails)
+    with pytest.raises(SystemExit) as exit_:
+        main(["report", "records.jsonl"])
+    (line,) = capsys.readouterr().err.splitlines()
+    assert exit_.value.code == 2 and line.startswith("t2igan report: records.jsonl: ") and remedy in line
 
 
 def test_a_broken_pipe_between_processes_is_an_error():

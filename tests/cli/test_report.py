@@ -103,6 +103,15 @@ def test_several_files_add_up_and_a_record_counts_once(records, tmp_path, capsys
         assert [line["row"] for line in csv.DictReader(file)].count("run") == 4
 
 
+def test_a_later_line_holds_though_the_clock_was_set_back(tmp_path, capsys):
+    file = tmp_path / "records.jsonl"
+    for value, hour in ((0.25, 9), (0.75, 8)):
+        append_record(file, make_record("ssagan", rp=value, timestamp=f"2026-11-22T0{hour}:00:00+00:00"))
+    main(["report", str(file), "--html", "false"])
+    table = (tmp_path / "report" / "scores.md").read_text()
+    assert "75.00" in table and "25.00" not in table
+
+
 def test_a_torn_line_is_said_on_the_page_and_costs_no_other(records, tmp_path, capsys):
     records.write_text(records.read_text() + '{"schema": 1, "sub')
     main(["report", str(records), "--out", str(tmp_path / "out")])

@@ -1,4 +1,5 @@
 import pickle
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -114,6 +115,19 @@ def test_a_checkpoint_of_another_vocabulary_is_refused(tiny_store):
         data.load_state_dict({**state, "vocabulary_hash": "0" * 64})
     with pytest.warns(UserWarning, match="not the store that the checkpoint was trained on"):
         data.load_state_dict({**state, "fingerprint": "0" * 64})
+
+
+def test_going_on_with_other_images_under_the_old_name_is_refused(tiny_store):
+    data = module(tiny_store)
+    data.trainer = SimpleNamespace(state=SimpleNamespace(fn="fit"), global_rank=0, world_size=1, num_devices=1)
+    state = {**data.state_dict(), "fingerprint": "0" * 64}
+    with pytest.raises(UserError, match="put that one back"):
+        data.load_state_dict(state)
+    with pytest.warns(UserWarning, match="not the store that the checkpoint was trained on"):
+        data.load_state_dict({**state, "store": "elsewhere.h5"})
+    data.trainer.state.fn = "validate"
+    with pytest.warns(UserWarning, match="not the store that the checkpoint was trained on"):
+        data.load_state_dict(state)
 
 
 def test_the_command_line_can_configure_it(tiny_store):

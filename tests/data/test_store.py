@@ -1,5 +1,6 @@
 import os
 import pickle
+import resource
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -304,6 +305,32 @@ def test_a_repacked_store_is_refused(tiny_store, tmp_path):
         del file["train/pixels"]
         file.create_dataset("train/pixels", data=pixels, compression="gzip")
     assert "compressed or chunked" in refused(path)
+
+
+@pytest.mark.parametrize("how", ["compressed", "never written", "of another file", "of another store", "a link"])
+def test_what_does_not_lie_in_the_file_is_refused(tiny_store, tmp_path, how):
+    """A few kB could stand for gigabytes, or for any file of this machine."""
+    secret, path = tmp_path / "secret.txt", as_version_2(copied(tiny_store, tmp_path))
+    secret.write_text("what nobody should see" * 100)
+    before = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with h5py.File(path, "r+") as file:
+        group = file["train"]
+        del group["texts"]
+        if how == "compressed":
+            group.create_dataset("texts", (2**31,), "u1", chunks=(2**24,), compression="gzip")[: 2**24] = 0
+        elif how == "never written":
+            group.create_dataset("texts", (2**31,), "u1")
+        elif how == "of another file":
+            group.create_dataset("texts", (1000,), "u1", external=[(str(secret), 0, 1000)])
+        elif how == "of another store":
+            layout = h5py.VirtualLayout((1000,), "u1")
+            layout[:] = h5py.VirtualSource(str(tiny_store), "train/texts", (1000,))
+            group.create_virtual_dataset("texts", layout)
+        else:
+            group["texts"] = h5py.ExternalLink(str(tiny_store), "train/texts")
+    line = refused(path)
+    assert "texts lies outside of it" in line or ("not a complete store" in line and how == "a link")
+    assert 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 2**29
 
 
 def test_another_vocabulary_is_refused_by_name(tiny_store):

@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from t2igan.benchmark.runner import DONE, WAITING, Runner
 from t2igan.benchmark.steps import Step
 from t2igan.evaluation.subjects.generated import load_checkpoint_subject
 from t2igan.models.digest import seal
-from t2igan.progress import read_progress, trained_by
+from t2igan.progress import progress_of, read_progress, trained_by
 
 
 @pytest.fixture(scope="module")
@@ -133,6 +134,32 @@ def test_progress_is_read_without_torch(whole):
     )
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (told.returncode, told.stdout) == (0, "step 14 of 14\n")
+
+
+@pytest.mark.parametrize(
+    "harm", [{"step": "x"}, {"step": None}, {"finished": "no"}, {"finished": 1}, {"max_steps": 1.5}, {"more": 1}]
+)
+def test_progress_of_wrong_types_says_nothing(harm):
+    good = {"step": 3, "epoch": 0, "max_steps": 14, "max_epochs": -1, "finished": False}
+    assert progress_of({"t2igan": {"progress": good}}) is not None
+    assert progress_of({"t2igan": {"progress": good | harm}}) is None
+
+
+@pytest.mark.parametrize("how", ["a place far away in the memo", "compressed"])
+def test_progress_of_a_hostile_file_says_nothing_in_little_memory(tmp_path, how):
+    """Eight bytes could take gigabytes."""
+    content, kind = b"\x80\x02}r\xff\xff\xff\x07.", zipfile.ZIP_STORED
+    if how == "compressed":
+        content, kind = b"\x80\x04\x8e" + (2**28).to_bytes(8, "little") + bytes(2**28) + b".", zipfile.ZIP_DEFLATED
+    with zipfile.ZipFile(tmp_path / "last.ckpt", "w", kind) as archive:
+        archive.writestr("last/data.pkl", content)
+    program = (
+        "from pathlib import Path; from t2igan.progress import read_progress\n"
+        f"assert read_progress(Path({str(tmp_path / 'last.ckpt')!r})) is None\n"
+        "(line,) = (each for each in open('/proc/self/status') if each.startswith('VmHWM'))\n"
+        "assert int(line.split()[1]) < 2**17, line"
+    )
+    assert subprocess.run([sys.executable, "-c", program], timeout=60).returncode == 0
 
 
 def test_evaluate_says_that_a_training_is_not_finished(whole, tmp_path):

@@ -3,6 +3,7 @@
 import os
 import pickle
 import types
+import zipfile
 from collections import OrderedDict
 
 import numpy as np
@@ -180,3 +181,28 @@ def test_metadata_that_asks_for_more_is_refused_by_name_and_not_run(tmp_path, na
     with pytest.raises(UserError, match=rf"{name}: refused, .*(posix|nt)\.mkdir"):
         read(path)
     assert not marker.exists()
+
+
+def test_no_flipped_bit_of_a_weight_is_read(tmp_path, state):
+    path = tmp_path / "text.pth"
+    torch.save(state, path)
+    whole = path.read_bytes()
+    weight = max(state.values(), key=torch.Tensor.numel)
+    begin = whole.find(weight.numpy().tobytes()[:64])
+    for at in (begin, begin + 63, begin + weight.nbytes // 2):
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 4]) + whole[at + 1 :])
+        with pytest.raises(UserError, match=r"text\.pth is damaged \(in .*download it again"):
+            read_weights(path)
+
+
+def test_weights_that_are_larger_than_their_file_are_refused(tmp_path, state):
+    compressed, path = tmp_path / "bomb.pth", tmp_path / "text.pth"
+    torch.save(state | {"more": torch.zeros(1).expand(2**40)}, path)
+    with pytest.raises(UserError, match=r"text\.pth .*larger than what is saved of them"):
+        read_weights(path)
+    torch.save(state, path)
+    with zipfile.ZipFile(path) as archive, zipfile.ZipFile(compressed, "w", zipfile.ZIP_DEFLATED) as bomb:
+        for part in archive.infolist():
+            bomb.writestr(part.filename, archive.read(part))
+    with pytest.raises(UserError, match=r"bomb\.pth .*compressed"):
+        read_weights(compressed)

@@ -111,8 +111,48 @@ def test_a_tensor_larger_than_its_file_is_refused(damsm_checkpoint, tmp_path):
     checkpoint = read_checkpoint(damsm_checkpoint)
     checkpoint["state_dict"]["more"] = torch.zeros(1).expand(2**40)
     torch.save(checkpoint, tmp_path / "large.ckpt")
-    with pytest.raises(UserError, match="damaged"):
+    with pytest.raises(UserError, match="larger than what is saved of them"):
         read_checkpoint(tmp_path / "large.ckpt")
+
+
+def test_tensors_that_share_one_storage_are_refused(damsm_checkpoint, tmp_path):
+    """None of them is larger than it; read one after another, they would take a day."""
+    checkpoint, shared = read_checkpoint(damsm_checkpoint), torch.zeros(2**20)
+    checkpoint["state_dict"] |= {f"more{number}": shared.view(-1) for number in range(500)}
+    torch.save(checkpoint, tmp_path / "large.ckpt")
+    assert (tmp_path / "large.ckpt").stat().st_size < 2**23
+    with pytest.raises(UserError, match="larger than what is saved of them"):
+        read_checkpoint(tmp_path / "large.ckpt")
+
+
+@pytest.mark.parametrize("endless", [False, True])
+def test_values_that_stand_in_many_places_are_refused(damsm_checkpoint, tmp_path, endless):
+    checkpoint, values = read_checkpoint(damsm_checkpoint), [1]
+    for _ in range(50):
+        values = [values, values]
+    if endless:
+        values.append(values)
+    torch.save({**checkpoint, "more": values}, tmp_path / "many.ckpt")
+    with pytest.raises(UserError, match=r"many\.ckpt .*stands for more than"):
+        read_checkpoint(tmp_path / "many.ckpt")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        *(("dataset", value) for value in ({"name": 3}, {"fingerprint": None})),
+        *((key, value) for key in ("images_seen", "global_batch") for value in ("many", 0.5, True, 2**70)),
+        *(("inputs", value) for value in (3, {"damsm": 3}, [])),
+        ("imported", {"generator": "file"}),
+    ],
+)
+def test_what_no_checkpoint_says_of_itself_is_refused(damsm_checkpoint, tmp_path, key, value):
+    checkpoint = read_checkpoint(damsm_checkpoint)
+    checkpoint["t2igan"][key] = value
+    seal(checkpoint)
+    torch.save(checkpoint, tmp_path / "lies.ckpt")
+    with pytest.raises(UserError, match=rf"lies\.ckpt is not a whole checkpoint: {key} is "):
+        read_checkpoint(tmp_path / "lies.ckpt")
 
 
 @pytest.fixture

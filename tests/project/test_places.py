@@ -40,6 +40,7 @@ TESTED_IN = {
     "spatext_diffusion": ["models.drawing"],
     "adversarial": ["models.gan_step", "models.generator_losses", "models.text_conditioned"],
     "earlier": ["models.suite_module"],
+    "digest": ["models.checkpoint_form"],
     "attngan_parity": ["networks.cascade", "nn.gated", "nn.initialise"],
     "redescription": ["nn.across"],
     "several_devices": ["nn.synced_norm"],

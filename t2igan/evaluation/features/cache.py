@@ -1,21 +1,23 @@
 """Disk cache of features, so that no image passes through a network twice.
 
 Each combination of image source and network has its own content-addressed folder of parts. Parts are written
-atomically; several processes may write at the same time, and the parts of an interrupted run are reused.
+atomically and named by the checksum of their bytes, which is verified at each read; several processes may write at
+the same time, and the parts of an interrupted run are reused.
 """
 
+import io
 import json
 import os
 import time
 import uuid
 import warnings
-import zipfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from xxhash import xxh3_128_hexdigest
 
 from t2igan.errors import UserError
 from t2igan.evaluation.protocol import hash_of
@@ -89,11 +91,12 @@ class Shelf:
         columns: list[Any] = [np.concatenate(column) for column in zip(*self._waiting)]
         self._waiting.clear()
         names = [IDS, *(f"rows{number}" for number in range(len(columns) - 1))]
-        part = self.folder / f"{uuid.uuid4().hex}.npz"
-        hidden = part.with_suffix(".partial")
+        content = io.BytesIO()
+        np.savez(content, **dict(zip(names, columns)))
+        part = self.folder / f"{xxh3_128_hexdigest(content.getbuffer())}.npz"
+        hidden = self.folder / f"{uuid.uuid4().hex}.partial"
         try:
-            with hidden.open("wb") as file:
-                np.savez(file, **dict(zip(names, columns)))
+            hidden.write_bytes(content.getbuffer())
             os.replace(hidden, part)
         except OSError as error:
             with suppress(OSError):  # read-only by now
@@ -115,13 +118,19 @@ def shelf_for(folder: Path | None, content: object, network: Sequence[object]) -
 
 
 def _read(path: Path) -> tuple[np.ndarray, ...] | None:
-    """The columns of a part, None if it is damaged."""
+    """The columns of a part, None if its bytes are not what was written."""
     try:
-        with np.load(path) as file:
-            return tuple(file[name] for name in file.files)
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-        warnings.warn(f"{path} is damaged and left out; what it held is computed again", stacklevel=2)
+        content = path.read_bytes()
+    except OSError:
+        content = b""
+    if xxh3_128_hexdigest(content) != path.stem:
+        warnings.warn(
+            f"{path} is damaged, or of an earlier version, and left out; what it held is computed again",
+            stacklevel=2,
+        )
         return None
+    with np.load(io.BytesIO(content)) as file:
+        return tuple(file[name] for name in file.files)
 
 
 def _unwritable(error: OSError) -> str:

@@ -1,9 +1,12 @@
 """The checkpoint of a run to use, and the metric that selected it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, get_type_hints
 
 from t2igan.errors import UserError
+from t2igan.typed import fits
 
 BEST, LAST = "best-*.ckpt", "last.ckpt"
 
@@ -30,6 +33,22 @@ class Choice:
     def rule(self) -> str:
         """The selection rule, which is the same for all seeds of an experiment."""
         return f"{self.selection}: best {self.metric} of {self.protocol}"
+
+
+def choice_in(path: str | Path, selected: Mapping[str, Any]) -> Choice:
+    """What a checkpoint says that chose it.
+
+    Args:
+        path: path of the checkpoint, for errors.
+        selected: what it says.
+
+    Raises:
+        UserError: it is no such thing.
+    """
+    hints = get_type_hints(Choice)
+    if selected.keys() != hints.keys() or not all(fits(value, hints[key]) for key, value in selected.items()):
+        raise UserError(f"{path} is not a whole checkpoint: of what chose it, it says {dict(selected)!r:.60}")
+    return Choice(**selected)
 
 
 def checkpoint_of(path: str | Path) -> Path:

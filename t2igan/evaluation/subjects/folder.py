@@ -1,6 +1,7 @@
 """A folder of images generated elsewhere, as a subject."""
 
 import hashlib
+import os
 import re
 import string
 from collections import Counter
@@ -279,7 +280,7 @@ class ImageFolder(Subject):
         """sha256 of all files and of their parsed names."""
         digest = hashlib.sha256(b"" if pattern is None else f"{pattern}\n".encode())
         for path, own in zip(self.content.files, digests):
-            digest.update(f"{path.relative_to(folder).as_posix()}\n".encode())
+            digest.update(os.fsencode(path.relative_to(folder)) + b"\n")
             digest.update(own)
         return digest.hexdigest()
 

@@ -16,7 +16,7 @@ from t2igan.evaluation.plan import ImagePlan
 from t2igan.evaluation.protocol import Protocol
 from t2igan.evaluation.record import SubjectCard, TrainingCard
 from t2igan.evaluation.subjects.base import Subject
-from t2igan.evaluation.subjects.chosen import Choice
+from t2igan.evaluation.subjects.chosen import choice_in
 from t2igan.identity import read_changes, read_config, read_identity
 from t2igan.models.conditioner import Conditioner
 from t2igan.models.damsm import DAMSM
@@ -141,7 +141,7 @@ def load_checkpoint_subject(path: str | Path, weights: str, prior: bool = True) 
             None if module.trained is None else module.trained.to_dict(),
             read_changes(path),
         ),
-        selection=Choice(**module.selected).rule if module.selected else None,
+        selection=choice_in(path, module.selected).rule if module.selected else None,
     )
     subject = GeneratedSubject(module, card)
     # The best of a run was chosen before its end on purpose, and what is in the zoo is what there is.
