@@ -1,4 +1,4 @@
-"""Everything of Lightning that the suite uses and Lightning does not promise to keep.
+"""All private interfaces of Lightning that the suite uses.
 
 Written against pytorch-lightning 2.6.6. Where an upgrade breaks something, it breaks here and in
 :mod:`t2igan.data.resume`, which is about nothing but the counters of its loops.
@@ -14,33 +14,33 @@ from torch import Tensor
 
 
 def loops_state(trainer: pl.Trainer) -> dict[str, Any]:
-    """Where training stands, as checkpoints hold it under ``loops`` (``connectors/checkpoint_connector.py``)."""
+    """Progress of the loops, stored in checkpoints under ``loops`` (``connectors/checkpoint_connector.py``)."""
     return trainer._checkpoint_connector._get_loops_state_dict()
 
 
 def logged_in_step(trainer: pl.Trainer) -> dict[str, Tensor]:
-    """What the step under way has logged, on the device, by name (``connectors/logger_connector/result.py``)."""
+    """Values logged by the current step, on the device, by name (``connectors/logger_connector/result.py``)."""
     results = trainer._results
     return {} if results is None else {each.meta.name: each._forward_cache for each in results.values()}
 
 
 def scales_losses(trainer: pl.Trainer) -> bool:
-    """Whether a scaler of half precision leaves out steps of infinite gradients (``plugins/precision``)."""
+    """Whether a gradient scaler skips steps with infinite gradients (``plugins/precision``)."""
     return getattr(trainer.precision_plugin, "scaler", None) is not None
 
 
 def datamodule_of(trainer: pl.Trainer) -> Any:
-    """The data module, which the trainer is given by its ``connectors/data_connector.py``."""
+    """The trainer's data module (``connectors/data_connector.py``)."""
     return vars(trainer)["datamodule"]
 
 
 def callbacks_of(trainer: pl.Trainer) -> list[pl.Callback]:
-    """All callbacks (``connectors/callback_connector.py``); the list itself, which may be changed."""
+    """The list of all callbacks, which may be modified (``connectors/callback_connector.py``)."""
     return vars(trainer)["callbacks"]
 
 
 def log_every_n_steps(trainer: pl.Trainer) -> int:
-    """How many steps lie between two rows (``connectors/logger_connector/logger_connector.py``)."""
+    """Number of steps between logged rows (``connectors/logger_connector/logger_connector.py``)."""
     return vars(trainer)["log_every_n_steps"]
 
 
@@ -50,28 +50,28 @@ def overfits(trainer: pl.Trainer) -> bool:
 
 
 def set_profiler(trainer: pl.Trainer, profiler: Profiler) -> None:
-    """Let a profiler see the rest of a training (``connectors/``: the trainer is given one when it is made)."""
+    """Set the trainer's profiler during a training; Lightning sets it in the constructor (``connectors/``)."""
     vars(trainer)["profiler"] = profiler
 
 
 def requeues_itself(trainer: pl.Trainer) -> bool:
-    """Whether Lightning was started by SLURM and would queue the job again (``connectors/signal_connector.py``)."""
+    """Whether Lightning runs under SLURM and would requeue the job (``connectors/signal_connector.py``)."""
     environment = trainer._accelerator_connector.cluster_environment
     return bool(getattr(environment, "auto_requeue", False))
 
 
 def step_is_logged(trainer: pl.Trainer) -> bool:
-    """Whether the step under way makes a row (``connectors/logger_connector/logger_connector.py``)."""
+    """Whether the current step is logged (``connectors/logger_connector/logger_connector.py``)."""
     return bool(trainer.loggers) and trainer._logger_connector.should_update_logs
 
 
 def loggers_step(trainer: pl.Trainer) -> int:
-    """The step under which loggers get what is logged (``loops/training_epoch_loop.py``)."""
+    """The step number under which values are logged (``loops/training_epoch_loop.py``)."""
     return trainer.fit_loop.epoch_loop._batches_that_stepped
 
 
 def training_batches(trainer: pl.Trainer) -> int:
-    """Training batches that are done, of the whole run (``loops/progress.py``)."""
+    """Number of finished training batches of the whole run (``loops/progress.py``)."""
     return cast(_ProcessedTracker, trainer.fit_loop.epoch_loop.batch_progress.total).processed
 
 
@@ -81,9 +81,9 @@ def set_loggers_step(trainer: pl.Trainer, step: int) -> None:
 
 
 def do_not_count_steps_of(*optimizers: LightningOptimizer) -> None:
-    """Let ``global_step`` count batches: under manual optimisation Lightning counts every optimiser's step.
+    """Make ``global_step`` count batches; with manual optimisation Lightning counts every optimiser step.
 
-    ``max_steps``, ``every_n_train_steps`` and the axis of every logger then mean what they say
+    ``max_steps``, ``every_n_train_steps`` and the loggers' axes then count batches, too
     (``loops/optimization/manual.py``, ``core/optimizer.py``).
     """
     for optimizer in optimizers:

@@ -1,8 +1,8 @@
-"""Adversarial objectives: what a discriminator and a generator make of logits.
+"""Adversarial objectives: losses of discriminator and generator as functions of logits.
 
 Both follow the matching-aware scheme of the AttnGAN family and of DF-GAN / SSA-GAN: the discriminator's loss
 is the mean of its real terms plus the mean of its fake terms (generated images, and real images with a caption
-that is not theirs). With an unconditional head its terms join those means: two real and three fake terms in
+of another image). The terms of an unconditional head are included in the means: two real and three fake terms in
 AttnGAN, one and two in SSA-GAN.
 """
 
@@ -17,13 +17,13 @@ from t2igan.nn.config import Configured
 
 @dataclass
 class Logits:
-    """A discriminator's verdict on a batch of pairs.
+    """Output of a discriminator for a batch of pairs.
 
     Attributes:
-        conditional: (B,), "real and matching"; (B, P) of a discriminator that judges P patches of each image.
-        unconditional: (B,), "real", or None.
-        layers: the features that led there, layer by layer, of a discriminator that shows them; the last one holds
-            the logits themselves.
+        conditional: logits (B,) of "real and matching"; (B, P) for a discriminator of P patches per image.
+        unconditional: logits (B,) of "real", None without an unconditional head.
+        layers: intermediate features, layer by layer, if the discriminator returns them; the last one holds the
+            logits.
     """
 
     conditional: Tensor
@@ -32,34 +32,34 @@ class Logits:
 
     @property
     def terms(self) -> list[Tensor]:
-        """The logits that are there."""
+        """The logits that are not None."""
         both = [self.conditional, self.unconditional]
         return [logits for logits in both if logits is not None]
 
 
 class Objective(Configured):
-    """How logits become losses. Subclasses say what "should be real" and "should be fake" cost."""
+    """Base class of objectives. Subclasses define the losses of logits that should be real or fake."""
 
     def real(self, logits: Tensor) -> Tensor:
-        """Scalar: what logits (N,) of real images cost the discriminator."""
+        """Discriminator's loss for logits (N,) of real images, a scalar."""
         raise NotImplementedError
 
     def fake(self, logits: Tensor) -> Tensor:
-        """Scalar: what logits (N,) of fake images or wrong pairs cost the discriminator."""
+        """Discriminator's loss for logits (N,) of generated images or mismatched pairs, a scalar."""
         raise NotImplementedError
 
     def deceive(self, logits: Tensor) -> Tensor:
-        """Scalar: what logits (N,) of generated images cost the generator."""
+        """Generator's loss for logits (N,) of generated images, a scalar."""
         raise NotImplementedError
 
     def discriminator_loss(self, real: Logits, fake: Logits, mismatch: Tensor, share: float = 1.0) -> Tensor:
         """Mean of the real terms plus mean of the fake terms.
 
         Args:
-            real: verdict on real images with their captions.
-            fake: verdict on generated images with the captions they were generated from.
-            mismatch: (M,), conditional logits of real images with captions of others; M = 0 is allowed.
-            share: what their mean counts; 0: they are all on other devices.
+            real: output for real images with their captions.
+            fake: output for generated images with their captions.
+            mismatch: (M,), conditional logits of real images with captions of other images; M may be 0.
+            share: weight of their mean; 0 if all mismatched pairs are on other devices.
         """
         fakes = [self.fake(logits) for logits in fake.terms]
         if len(mismatch):
@@ -69,7 +69,7 @@ class Objective(Configured):
         return _mean([self.real(logits) for logits in real.terms]) + _mean(fakes)
 
     def generator_loss(self, fake: Logits) -> Tensor:
-        """Sum of the generator's terms, without the 1/2 of AttnGAN's Eq. 5 (as all released code)."""
+        """Sum of the generator's terms, without the factor 1/2 of AttnGAN's Eq. 5 (like all released code)."""
         return torch.stack([self.deceive(logits) for logits in fake.terms]).sum()
 
 
@@ -93,7 +93,7 @@ class BCE(Objective):
     """Binary cross-entropy on logits (AttnGAN, Eqs. 5 and 6).
 
     Args:
-        half_generator: halve each of the generator's terms, as Eq. 5 does and no released code.
+        half_generator: halve each of the generator's terms, as in Eq. 5 but in no released code.
     """
 
     def __init__(self, half_generator: bool = False) -> None:

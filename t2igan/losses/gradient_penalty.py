@@ -14,9 +14,9 @@ class MAGP(Configured):
     Args:
         weight: k of the papers.
         power: p of the papers.
-        separate: take the penalty as an optimiser step of its own, after the adversarial step and with the
-            discriminator it left behind (released SSA-GAN and first DF-GAN), or add it to that step's loss.
-            The two are different algorithms (Adam's second moment decays twice an iteration).
+        separate: apply the penalty in a separate optimiser step, after the adversarial step and with the updated
+            discriminator (released SSA-GAN and first DF-GAN), or add it to that step's loss. The two are different
+            algorithms (Adam's second moment decays twice per iteration).
     """
 
     def __init__(self, weight: Weight = 2.0, power: Positive = 6.0, separate: bool = True) -> None:
@@ -39,8 +39,8 @@ class MAGP(Configured):
 def gradient_norm(logits: Tensor, images: Tensor, sentence: Tensor) -> Tensor:
     """L2 norm (B,) of the gradient of each sample's logit w.r.t. its image and sentence together.
 
-    A sample whose gradient is exactly zero has norm zero and passes no gradient on (the square root's own
-    derivative would be infinite there).
+    A sample with zero gradient has norm zero and contributes no gradient (the derivative of the square root would
+    be infinite).
     """
     with gradients_of_inputs_only():
         parts = torch.autograd.grad(logits.sum(), (images, sentence), create_graph=True)
@@ -50,5 +50,5 @@ def gradient_norm(logits: Tensor, images: Tensor, sentence: Tensor) -> Tensor:
 
 
 def leaves(images: Tensor, sentence: Tensor) -> tuple[Tensor, Tensor]:
-    """Images and sentence vectors, in the images' precision, from which a gradient can be taken."""
+    """Detached images and sentence vectors that require gradients, in the images' precision."""
     return images.detach().requires_grad_(), sentence.detach().to(images.dtype).requires_grad_()

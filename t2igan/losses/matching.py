@@ -1,6 +1,6 @@
 """Text-image matching: the word and sentence losses of DAMSM (AttnGAN, sec. 3.2, Eqs. 7 to 13).
 
-As released, the log-sum-exp over words (Eq. 10) has no factor 1/gamma2; ``paper_eq10`` brings it back.
+As in the released code, the log-sum-exp over words (Eq. 10) has no factor 1/gamma2; ``paper_eq10`` adds it.
 """
 
 from dataclasses import dataclass
@@ -25,9 +25,9 @@ class Gammas:
 
     Attributes:
         gamma1: sharpness of the attention over regions.
-        gamma2: how much the best matching word counts.
+        gamma2: weight of the best matching words.
         gamma3: scale of the logits over the batch.
-        paper_eq10: divide the log-sum-exp over words by gamma2, as the paper does and no released code.
+        paper_eq10: divide the log-sum-exp over words by gamma2, as in the paper but in no released code.
     """
 
     gamma1: Positive = 4.0
@@ -41,7 +41,7 @@ class Gammas:
 
 @dataclass
 class MatchingLoss:
-    """The four parts of the DAMSM loss, scalars: caption found by image, and image found by caption."""
+    """The four scalar parts of the DAMSM loss: retrieval of captions by images, and of images by captions."""
 
     words_to_text: Tensor
     words_to_image: Tensor
@@ -55,22 +55,22 @@ class MatchingLoss:
 
 
 def same_class(class_ids: Tensor) -> Tensor:
-    """Mask (B, B), True for pairs of different samples of one class: they are no negatives of each other."""
+    """Mask (B, B), True for different samples of the same class, which do not count as negatives."""
     equal = class_ids[:, None] == class_ids[None, :]
     return equal & ~torch.eye(len(class_ids), dtype=torch.bool, device=class_ids.device)
 
 
 def word_logits(regions: Tensor, text: TextEmbedding, gammas: Gammas) -> tuple[Tensor, Tensor]:
-    """How well the words of each caption are found in each image (Eqs. 7 to 10), for all pairs at once.
+    """Word-level matching logits of all pairs of images and captions (Eqs. 7 to 10).
 
     Args:
         regions: (B, D, H, W), local features of the images.
-        text: captions, B of them.
+        text: embeddings of B captions.
         gammas: smoothing factors.
 
     Returns:
         Logits (B images, B captions), and the word attention of the matching pairs (B, T, H, W). With more captions
-        than images the logits alone mean something.
+        than images only the logits are meaningful.
     """
     batch, dim, height, width = regions.shape
     captions, _, steps = text.words.shape
@@ -105,7 +105,7 @@ def pair_cross_entropy(logits: Tensor, masked: Tensor | None) -> tuple[Tensor, T
 
     Args:
         logits: (B, B), rows are images.
-        masked: bool (B, B), pairs that are left out, or None.
+        masked: bool (B, B), pairs to ignore, or None.
     """
     if masked is not None:
         logits = logits.masked_fill(masked, -torch.inf)
@@ -127,10 +127,10 @@ def damsm_loss(
         regions: (B, D, H, W), local features of the images.
         codes: (B, D), global features of the images.
         text: the captions of the images.
-        class_ids: int64 (B,); pairs of equal class are masked. None: no pair is.
+        class_ids: int64 (B,); pairs of equal class are ignored. None ignores no pair.
         gammas: smoothing factors.
-        everywhere: the batch is that of all devices, which train together and have B pairs each; the loss is the
-            same on all of them.
+        everywhere: compute the loss over the batch of all devices, which have B pairs each; it is the same on all
+            of them.
     """
     gather = across.gather if everywhere else _as_it_is
     masked = None if class_ids is None else same_class(gather(class_ids))

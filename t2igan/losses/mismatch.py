@@ -1,4 +1,4 @@
-"""Which caption counts as wrong for a real image."""
+"""Mismatched pairs of real images and captions."""
 
 from typing import Literal
 
@@ -18,17 +18,17 @@ def mismatched(
     policy: MismatchPolicy,
     random: StepRandom | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Pairs of features and sentences that do not belong together; the captions are those of all devices.
+    """Form mismatched pairs of features and sentences, using the captions of all devices.
 
     Args:
         features: (B, ...), of real images.
-        sentence: (B, D), of their captions, or whatever else the discriminator holds images against, (B, ...).
+        sentence: (B, D), of their captions, or another condition of the discriminator, (B, ...).
         class_ids: int64 (B,).
         policy: ``neighbour``: image i with caption i + 1, N - 1 pairs of the N of all devices (AttnGAN family,
             SSA-GAN; with a batch sorted by caption length the lengths are alike). ``roll``: image i with caption
             i - 1, cyclic, N pairs (current DF-GAN). ``other-class``: each image with a random caption of another
-            class; there are none if all are of one class. ``none`` is for who does not ask.
-        random: what ``other-class`` draws from; None: torch's generator.
+            class; no pairs if all images have the same class. ``none`` is not valid here.
+        random: source of randomness for ``other-class``; None uses torch's generator.
     """
     first, count = across.place() * len(sentence), len(sentence)
     captions = across.gather(sentence.detach())
@@ -44,7 +44,7 @@ def mismatched(
 
 
 def _one_of_each(allowed: Tensor, random: StepRandom | None) -> Tensor:
-    """int64 (B,): one column of each row of ``allowed``, bool (B, N), where it is true, all alike probable."""
+    """Random column of each row of ``allowed``, bool (B, N), uniform over the true ones, int64 (B,)."""
     drawn = torch.rand(len(allowed)) if random is None else random.uniform(len(allowed), 1, Purpose.MISMATCH)[:, 0]
     counts = allowed.sum(dim=1)
     chosen = (drawn.to(counts.device) * counts).long().clamp(max=counts - 1)
@@ -52,13 +52,13 @@ def _one_of_each(allowed: Tensor, random: StepRandom | None) -> Tensor:
 
 
 def mismatch_share(pairs: int, samples: int, policy: MismatchPolicy) -> float:
-    """What the mean over this device's mismatched pairs counts beside those of other devices.
+    """Weight of the mean over this device's mismatched pairs relative to those of other devices.
 
-    The trainer takes the mean over devices; weighted by this, it is the mean over all pairs.
+    With this weight the trainer's mean over devices is the mean over all pairs.
 
     Args:
-        pairs: pairs of this device.
-        samples: B of each device.
+        pairs: number of mismatched pairs on this device.
+        samples: number of samples on each device.
         policy: as of :func:`mismatched`.
     """
     if policy != "neighbour" or across.devices() == 1:

@@ -30,12 +30,12 @@ _OWN_RESIZE: dict[str, Resize] = {
 
 
 class Backbone(nn.Module, ABC):
-    """A frozen network for evaluation: always in eval mode, without gradients.
+    """Base class of frozen evaluation networks: always in eval mode, without gradients.
 
     Attributes:
-        name: what the records call it.
+        name: name of the network in records.
         sha256: sha256 of its weights, hexadecimal.
-        feature_dim: F.
+        feature_dim: width F of the features.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Backbone(nn.Module, ABC):
 
     @property
     def identity(self) -> list[str]:
-        """All that features depend on beside the image."""
+        """All values that the features depend on besides the image."""
         return [type(self).__qualname__, self.name, self.sha256]
 
     @abstractmethod
@@ -71,11 +71,11 @@ class Backbone(nn.Module, ABC):
         return features.float(), logits.float()
 
     def freeze(self) -> "Backbone":
-        """Switch to eval mode for good and drop gradients."""
+        """Switch to eval mode permanently and disable gradients."""
         return self.train(False).requires_grad_(False)
 
     def train(self, mode: bool = True) -> "Backbone":
-        """Stay in eval mode, whatever the trainer asks for."""
+        """Stay in eval mode regardless of ``mode``."""
         return super().train(False)
 
 
@@ -97,11 +97,11 @@ class InceptionBackbone(Backbone):
 
     Args:
         flavour: see above.
-        weights: the file; None looks where :func:`t2igan.metrics.weights.resolve_weights` says.
-        folder: where the file is looked for and downloaded to.
-        download: whether the net may be asked.
-        verify: False takes weights other than the published ones; the name then says so.
-        resize: another way to 299 pixels than the flavour's: ``pil`` (Pillow's bilinear of 8 bits, exactly),
+        weights: file of weights; None searches like :func:`t2igan.metrics.weights.resolve_weights`.
+        folder: folder that is searched and downloaded to.
+        download: whether a missing file may be downloaded.
+        verify: False accepts weights other than the published ones, which the name then shows.
+        resize: resize to 299 pixels instead of the flavour's: ``pil`` (Pillow's 8-bit bilinear, exactly),
             ``pil-128`` (that to 128 pixels, then TensorFlow's to 299), ``tensor`` (bilinear without antialiasing),
             ``tf1`` (TensorFlow 1) or ``clean`` (bicubic with antialiasing, as clean-fid).
 
@@ -137,13 +137,13 @@ class InceptionBackbone(Backbone):
 
     @property
     def identity(self) -> list[str]:
-        """With the way in which images are resized and scaled."""
+        """Includes flavour and resize."""
         # Rows that were kept before PIL's resize was exact are other rows.
         resize = f"{self.resize}, exact" if self.resize.startswith("pil") else self.resize
         return [*super().identity, self.flavour, resize]
 
     def preprocess(self, images: Tensor) -> Tensor:
-        """Resize and scale as the flavour does.
+        """Resize and scale images as the flavour requires.
 
         Args:
             images: (B, 3, H, W), uint8 or float in [-1, 1].
@@ -191,14 +191,14 @@ def _as_pil(pixels: Tensor, size: int) -> Tensor:
 
 
 def _release(flavour: Flavour, weights: Path | None, folder: Path) -> str:
-    """Under which name the weights of a flavour are published."""
+    """Key of a flavour's published weights."""
     if flavour in ("tf-2015", "slim-birds"):
         return f"inception-{flavour}"
     return _torchvision_release(weights, folder)
 
 
 def _torchvision_release(weights: Path | None, folder: Path) -> str:
-    """The older file counts where it is the one at hand."""
+    """Prefer the older release if only that is available."""
     old, new = "inception-torchvision-2017", "inception-torchvision"
     if weights is not None:
         return old if Path(weights).name in PUBLISHED[old].files else new
@@ -208,7 +208,7 @@ def _torchvision_release(weights: Path | None, folder: Path) -> str:
 
 
 def read_state(path: Path) -> dict[str, Tensor]:
-    """The state dict in a file; nothing in the file is executed.
+    """Read the state dict in a file without executing code in it.
 
     Raises:
         UserError: the file is damaged, or holds something else.
@@ -228,9 +228,9 @@ def load_weights(network: nn.Module, path: Path, ignore: tuple[str, ...] = ()) -
     """Load a state dict from a file, strictly.
 
     Args:
-        network: gets the weights.
+        network: network to load into.
         path: file written by ``torch.save``.
-        ignore: entries that start so are left out.
+        ignore: prefixes of entries to skip.
 
     Raises:
         UserError: the file is not a state dict, or not of this network.

@@ -1,4 +1,4 @@
-"""Seeded bootstrap: how much a value would move had other images been drawn."""
+"""Seeded bootstrap: confidence intervals for the sampling error of a metric."""
 
 import numpy as np
 import torch
@@ -9,7 +9,7 @@ from t2igan.metrics.estimate import Estimate
 
 
 def resampled_counts(count: int, replicates: int, seed: int) -> Tensor:
-    """How often each sample is drawn when as many are drawn with replacement.
+    """Number of times that each sample occurs in bootstrap resamples.
 
     Args:
         count: number of samples N.
@@ -27,9 +27,9 @@ def resampled_counts(count: int, replicates: int, seed: int) -> Tensor:
 def interval(value: float, replicates: Tensor, confidence: float = 0.95) -> tuple[float, float]:
     """Confidence interval around a value.
 
-    The quantiles of the replicates are moved so that their mean lies on the value. A resample has about 63% of
-    the samples, and metrics that are biased in the number of samples (Frechet distance, inception score, coverage)
-    are biased by more on it than on the whole set; the spread is what the bootstrap tells of them, not the place.
+    The quantiles of the replicates are shifted so that their mean equals the value. A resample has about 63%
+    distinct samples, so metrics that are biased in the number of samples (Frechet distance, inception score,
+    coverage) have a larger bias on it than on the whole set; only the spread of the replicates is used.
 
     Args:
         value: value of the whole set.
@@ -69,7 +69,7 @@ def mean_estimate(values: Tensor, over: str, replicates: int, seed: int) -> Esti
 
     Args:
         values: (N,), one value a sample.
-        over: what the samples are, for the spread.
+        over: name of the samples, stored with the spread.
         replicates: R, 0 for none.
         seed: not negative.
     """

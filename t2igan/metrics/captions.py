@@ -1,4 +1,4 @@
-"""How well a captioner knows the captions of a data set, and how good its own are."""
+"""Quality of a captioner: likelihood of given captions, and BLEU and ROUGE of generated ones."""
 
 from collections.abc import Sequence
 
@@ -12,8 +12,8 @@ class CaptionQuality(nn.Module):
     """Token loss and perplexity of given captions, BLEU-4 and ROUGE-L of the captioner's own.
 
     BLEU-4 is of the whole set, without smoothing. ROUGE-L is the F-measure against the nearest reference, mean over
-    captions. Words of captions and references are parted by spaces. Devices are put together exactly, also where
-    one of them has no caption at all.
+    captions. Words of captions and references are separated by spaces. Results of several devices are combined
+    exactly, even if one of them has no captions.
     """
 
     def __init__(self) -> None:
@@ -33,9 +33,9 @@ class CaptionQuality(nn.Module):
         """Add some images.
 
         Args:
-            log_probabilities: (B, T), of the tokens of the given captions; zero where there is none.
+            log_probabilities: (B, T), log-probability of each token of the given captions; zero for padding.
             lengths: int64 (B,), tokens of each given caption.
-            captions: the captioner's own, one an image.
+            captions: generated captions, one per image.
             references: true captions of each image, at least one.
         """
         tokens = lengths.sum()
@@ -51,6 +51,6 @@ class CaptionQuality(nn.Module):
         return {"loss": loss, "perplexity": loss.exp()} | scores
 
     def reset(self) -> None:
-        """Start anew."""
+        """Reset all states."""
         for metric in (self.token_loss, self.bleu_4, self.rouge_l):
             metric.reset()

@@ -1,4 +1,4 @@
-"""CLIP (Radford et al. 2021) from a local folder, which scores images and captions."""
+"""CLIP (Radford et al. 2021) loaded from a local folder, and the CLIP score."""
 
 import hashlib
 import json
@@ -27,18 +27,18 @@ CAPTIONS_AT_A_TIME = 256
 
 
 class Clip(nn.Module):
-    """A CLIP of a local folder, frozen; what its networks lie in is for subclasses.
+    """Base class of frozen CLIPs; subclasses load the networks.
 
     Args:
-        side: side of the images that its network sees.
-        mean: mean of the pixels, which are normalised by it.
-        std: standard deviation of the pixels.
-        interpolation: that images are brought to its size by.
+        side: side of the network's input images.
+        mean: mean for normalising pixels.
+        std: standard deviation for normalising pixels.
+        interpolation: interpolation mode of the resize.
 
     Attributes:
         dim: width D of the vectors.
         side: see above.
-        sha256: sha256 of all that vectors depend on.
+        sha256: sha256 of everything that the embeddings depend on.
     """
 
     dim: int
@@ -59,23 +59,23 @@ class Clip(nn.Module):
         return super().train(False)
 
     def _of_pixels(self, pixels: Tensor) -> Tensor:
-        """Normalised pixels, float (B, 3, side, side) -> vectors (B, D)."""
+        """Embed normalised pixels, float (B, 3, side, side) -> (B, D)."""
         raise NotImplementedError
 
     def _of_texts(self, texts: list[str]) -> Tensor:
-        """Texts -> vectors (N, D)."""
+        """Embed texts -> (N, D)."""
         raise NotImplementedError
 
     @torch.no_grad()
     def image_vectors(self, images: Tensor) -> Tensor:
-        """Unit vectors (B, D) of uint8 images (B, 3, H, W): short side to CLIP's size; centre crop."""
+        """Unit vectors (B, D) of uint8 images (B, 3, H, W), after resize of the short side and centre crop."""
         resized = transforms.resize(images, [self.side], self._interpolation, antialias=True)
         pixels = transforms.center_crop(resized, [self.side, self.side]).float() / 255
         return nn.functional.normalize(self._of_pixels(transforms.normalize(pixels, self._mean, self._std)), dim=1)
 
     @torch.no_grad()
     def caption_vectors(self, captions: Sequence[str]) -> Tensor:
-        """Unit vectors (N, D) of captions; words beyond CLIP's context are cut off."""
+        """Unit vectors (N, D) of captions, truncated to CLIP's context."""
         # Equal captions get equal vectors to the last bit, wherever they stand in a batch.
         places = {text: place for place, text in enumerate(dict.fromkeys(captions))}
         texts = list(places)
@@ -86,13 +86,13 @@ class Clip(nn.Module):
 
 
 class ClipEncoder(Clip):
-    """A CLIP in the layout of ``transformers``; nothing is downloaded.
+    """A CLIP in the format of ``transformers``; never downloads.
 
     Args:
-        folder: with config.json, the weights and the tokenizer.
+        folder: folder with config.json, the weights and the tokenizer.
 
     Raises:
-        UserError: ``transformers`` is not installed, or the folder is not that of a CLIP.
+        UserError: ``transformers`` is not installed, or the folder holds no CLIP.
     """
 
     def __init__(self, folder: str | Path) -> None:
@@ -127,7 +127,7 @@ class ClipEncoder(Clip):
 
 
 def identity(files: Sequence[Path], *pixels: Any) -> str:
-    """sha256 of all that vectors depend on: weights, sizes, tokens, and what the pixels are normalised by."""
+    """sha256 of everything that the embeddings depend on: weights, sizes, tokenizer and normalisation."""
     digest = hashlib.sha256(json.dumps(pixels).encode())
     for path in files:
         digest.update(file_sha256(path).encode() if path.is_file() else b"none")

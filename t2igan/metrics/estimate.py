@@ -1,4 +1,4 @@
-"""A value of a metric with what is known of its error."""
+"""A value of a metric with its spread and bootstrap replicates."""
 
 from dataclasses import dataclass
 
@@ -7,14 +7,16 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Estimate:
-    """One value that a metric gives.
+    """One value of a metric.
 
     Attributes:
         value: float64 scalar.
-        count: samples that went into it.
-        spread: standard deviation over parts of the samples, float64 scalar; None where there are none.
-        over: what the spread is over: ``folds``, ``subsets``, ``images``, ``captions`` or ``bootstrap``.
-        replicates: float64 (R,), values of resampled samples, or deviations from the value; None without any.
+        count: number of samples.
+        spread: standard deviation over parts of the samples, float64 scalar, or None.
+        over: the parts that the spread is computed over: ``folds``, ``subsets``, ``images``, ``captions`` or
+            ``bootstrap``.
+        replicates: float64 (R,), values on bootstrap resamples, or their deviations from the value; None without
+            bootstrap.
     """
 
     value: Tensor

@@ -12,16 +12,16 @@ BLOCK_ROWS = 1024
 
 
 def row_blocks(count: int) -> Iterator[slice]:
-    """Consecutive parts of ``count`` rows; they do not depend on how the rows came in."""
+    """Split ``count`` rows into fixed consecutive blocks."""
     for start in range(0, count, BLOCK_ROWS):
         yield slice(start, min(start + BLOCK_ROWS, count))
 
 
 class FeatureSetMetric(IndexedMetric):
-    """Two sets of feature vectors, each vector under the number of its sample.
+    """Base class of metrics that keep two sets of feature vectors, indexed by sample number.
 
     Args:
-        feature_dim: D.
+        feature_dim: width D of the features.
         kwargs: options of :class:`torchmetrics.Metric`.
     """
 
@@ -35,10 +35,10 @@ class FeatureSetMetric(IndexedMetric):
         Args:
             features: (B, D).
             index: int64 (B,), the number of each sample in its set; no number may come twice.
-            real: the set to which they belong.
+            real: whether they belong to the real set, otherwise to the generated one.
 
         Raises:
-            UserError: features that are not finite.
+            UserError: the features are not finite.
         """
         self._check(features)
         if not features.isfinite().all():
@@ -51,17 +51,17 @@ class FeatureSetMetric(IndexedMetric):
             raise ValueError(f"features must be (B, {self.feature_dim}), got {tuple(features.shape)}")
 
     def sets(self) -> tuple[Tensor, Tensor]:
-        """Real (N, D) and generated (M, D) features, each in the order of its numbers.
+        """Real (N, D) and generated (M, D) features, each sorted by sample number.
 
         Raises:
-            UserError: no sample at all, or the same one twice.
+            UserError: a set is empty, or a sample was given twice.
         """
         index, rows = self._ordered()
         rows = rows.reshape(len(rows), self.feature_dim)
         return rows[index < 0], rows[index >= 0]
 
     def compute(self) -> Tensor | tuple[Tensor, ...] | dict[str, Tensor]:
-        """The two sets of all processes, as :meth:`sets` gives them."""
+        """The two sets of all processes, like :meth:`sets`."""
         return self.sets()
 
     def _count(self) -> int:

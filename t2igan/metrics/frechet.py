@@ -1,4 +1,4 @@
-"""Frechet distance between two sets of feature vectors (Heusel et al. 2017, section 4).
+"""Frechet distance between sets of feature vectors (Heusel et al. 2017, section 4).
 
 The features may come from any backbone; only with Inception features is the value called FID.
 """
@@ -46,7 +46,7 @@ def square_root_factor(covariance: Tensor, side: str) -> Tensor:
 
     Args:
         covariance: float64 (D, D), symmetric positive semi-definite.
-        side: names the set in errors.
+        side: name of the set for error messages.
 
     Raises:
         UserError: an eigenvalue is negative beyond round-off.
@@ -104,7 +104,7 @@ def frechet_distance(mean1: Tensor, cov1: Tensor, mean2: Tensor, cov2: Tensor) -
 
 
 class FrechetToReal:
-    """Frechet distances of generated sets to one real set, whose square root is taken once.
+    """Frechet distances of several generated sets to one real set, whose square root is computed once.
 
     Args:
         mean: (D,), of the real set.
@@ -120,7 +120,7 @@ class FrechetToReal:
 
         Args:
             features: (N, D).
-            projected: :meth:`project` of them, where that is known.
+            projected: result of :meth:`project` for them, if already computed.
         """
         centred, shift, across = self._centred(features, projected)
         # Either product has the spectrum of the covariances' product; the smaller one is taken.
@@ -135,7 +135,7 @@ class FrechetToReal:
         return features.double() @ self.root
 
     def influence(self, features: Tensor) -> Tensor:
-        """How each sample moves the distance: its derivative in the weight of that sample.
+        """Influence of each sample: the derivative of the distance with respect to the sample's weight.
 
         With C_r and C_g the covariances and A = C_r^(1/2) (C_r^(1/2) C_g C_r^(1/2))^(-1/2) C_r^(1/2), the
         derivative of the distance is 2 (m_g - m_r) . dm_g + tr((I - A) dC_g).
@@ -168,15 +168,15 @@ class FrechetToReal:
 
 
 def _above_noise(values: Tensor) -> Tensor:
-    """Mask of the eigenvalues, rising, that are more than round-off."""
+    """Mask of the ascending eigenvalues that exceed round-off."""
     return values > len(values) * torch.finfo(values.dtype).eps * values[-1]
 
 
 def frechet_replicates(to_real: FrechetToReal, generated: Tensor, replicates: int, seed: int) -> Tensor:
-    """Frechet distances with resampled generated samples, to first order around the whole set.
+    """Bootstrap replicates of the Frechet distance, to first order around the whole set.
 
-    A resample has fewer different samples than the set, and the distance is biased by their number; its linear part
-    has no such bias and costs one product instead of one decomposition a replicate.
+    A resample has fewer distinct samples than the set, and the distance is biased in their number; its linear part
+    has no such bias and costs one product instead of one decomposition per replicate.
 
     Args:
         to_real: distances to the real set.
@@ -191,22 +191,21 @@ def frechet_replicates(to_real: FrechetToReal, generated: Tensor, replicates: in
 
 
 def _mirrored(lower: Tensor) -> Tensor:
-    """The symmetric matrix whose lower half is given."""
+    """Complete a symmetric matrix from its lower half."""
     return lower.tril() + lower.tril(-1).T
 
 
 class FrechetDistance(FeatureSetMetric):
     """Frechet distance between real and generated features.
 
-    Samples with numbers are kept and put in the order of their numbers: the value is then the same to the last bit
-    however they came in, and can be resampled. Without numbers only sums are kept, in float64: the value depends on
-    batches and processes by no more than round-off. Each sample must be given once; nothing may be repeated to fill
-    up a batch.
+    Samples with numbers are stored and sorted: the value is then bit-identical for any order of arrival, and can be
+    bootstrapped. Without numbers only float64 sums are kept: the value depends on batches and processes by
+    round-off only. Each sample must be given exactly once, without padding of batches.
 
     Args:
-        feature_dim: D.
-        loader_batch: generated samples beyond the last whole batch of this size are left out, as released scorers
-            do (they need numbers); 0 leaves out none.
+        feature_dim: width D of the features.
+        loader_batch: leave out generated samples beyond the last whole batch of this size, like released scorers
+            (requires numbers); 0 keeps all.
         kwargs: options of :class:`torchmetrics.Metric`.
     """
 
@@ -229,7 +228,7 @@ class FrechetDistance(FeatureSetMetric):
             self.add_state(f"{side}_count", torch.zeros((), dtype=torch.int64), dist_reduce_fx="sum")
 
     def set_reference(self, mean: Tensor, covariance: Tensor) -> None:
-        """Hold generated samples against a mean (D,) and covariance (D, D) in the place of real ones."""
+        """Use a mean (D,) and covariance (D, D) as the reference, instead of real samples."""
         self._reference = mean, covariance
 
     def update(self, features: Tensor, index: Tensor | None = None, *, real: bool) -> None:
@@ -238,7 +237,7 @@ class FrechetDistance(FeatureSetMetric):
         Args:
             features: (B, D).
             index: int64 (B,), the number of each sample in its set, or None; all samples have one, or none.
-            real: the side to which they belong.
+            real: whether they belong to the real set, otherwise to the generated one.
         """
         if index is not None:
             super().update(features, index, real=real)
@@ -258,7 +257,7 @@ class FrechetDistance(FeatureSetMetric):
         self._writable(f"{side}_count").add_(len(features))
 
     def _writable(self, name: str) -> Tensor:
-        """A state that may be changed in place: one that was reset in inference mode may not, outside of it."""
+        """A state that can be modified in place; tensors created in inference mode cannot, outside of it."""
         state = getattr(self, name)
         if state.is_inference() and not torch.is_inference_mode_enabled():
             state = state.clone()
@@ -269,7 +268,7 @@ class FrechetDistance(FeatureSetMetric):
         """The distance, float64 scalar.
 
         Raises:
-            UserError: fewer than two samples on a side, or features that are not finite.
+            UserError: a set has fewer than two samples, or features are not finite.
         """
         if not self._numbered():
             real = self._reference or moments(self.real_sum, _mirrored(self.real_outer), self.real_count)
@@ -293,7 +292,7 @@ class FrechetDistance(FeatureSetMetric):
         return len(self._joined(self.index)) > 0
 
     def _sides(self) -> tuple[tuple[Tensor, Tensor], Tensor]:
-        """Mean and covariance of the real side, and the generated samples that count."""
+        """Mean and covariance of the real set, and the generated samples that are used."""
         real, generated = self.sets()
         if self.loader_batch:
             generated = generated[: len(generated) - len(generated) % self.loader_batch]

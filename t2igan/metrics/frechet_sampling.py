@@ -1,4 +1,4 @@
-"""The limit of a Frechet distance for infinitely many generated samples, and its sampling error."""
+"""Frechet distance extrapolated to infinitely many generated samples, and its sampling error."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -22,17 +22,18 @@ def frechet_infinity(
     seed: int = 0,
     to_real: FrechetToReal | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """The distance that infinitely many generated samples would have (Chong and Forsyth 2020, section 3.2).
+    """Extrapolate the distance to infinitely many generated samples (Chong and Forsyth 2020, section 3.2).
 
-    The bias of the distance falls with 1 / N, so a line through distances of subsets over 1 / N is read at 0.
+    The bias of the distance is proportional to 1 / N, so a line is fitted to subset distances over 1 / N and read
+    at 0.
 
     Args:
         real: (M, D).
         generated: (N, D).
-        points: subsets, of sizes spread evenly from ``smallest`` to N.
+        points: number of subsets, with sizes evenly spaced from ``smallest`` to N.
         smallest: samples of the smallest subset.
         seed: subset p depends on (seed, p) alone.
-        to_real: distance to the real set, where that is known.
+        to_real: distance to the real set, if already computed.
 
     Returns:
         Intercept of the line and its standard error (0 with two points), float64 scalars. The latter tells how
@@ -70,16 +71,16 @@ def infinity_replicates(
 ) -> Tensor:
     """The limit of :func:`frechet_infinity` with resampled generated samples, to first order.
 
-    The subsets are nested draws of the same samples, so their distances err together, and the standard error of the
-    line through them is far too small. The limit is a weighted sum of the subsets' distances: what a sample moves
-    it by is its influence on the distance times its share in those sums.
+    The subsets share samples, so the errors of their distances are correlated, and the standard error of the fitted
+    line is far too small. The limit is a weighted sum of the subsets' distances, so a sample's influence on it is
+    its influence on the distance times its weight in that sum.
 
     Args:
         to_real: distances to the real set.
         generated: (N, D).
         replicates: R.
         bootstrap_seed: seed of the resampling.
-        points: as of the limit, like all that follow.
+        points: number of subsets, as in :func:`frechet_infinity`.
         smallest: samples of the smallest subset.
         seed: seed of the subsets.
 
@@ -96,7 +97,7 @@ def infinity_replicates(
 
 
 def _subsets(count: int, points: int, smallest: int, seed: int) -> list[Tensor]:
-    """The samples of each subset."""
+    """Sample indices of each subset."""
     sizes = np.linspace(smallest, count, points).round().astype(int)
     orders = (np.random.default_rng([seed, point]).permutation(count) for point in range(points))
     return [torch.from_numpy(order[:size]) for order, size in zip(orders, sizes)]
@@ -107,12 +108,12 @@ def _reciprocals(subsets: Sequence[Tensor]) -> Tensor:
 
 
 def _weights(x: Tensor) -> Tensor:
-    """What each value counts in the least squares line's value at 0; their sum is 1."""
+    """Weight of each value in the least-squares line's intercept; they sum to 1."""
     return 1 / len(x) - x.mean() * (x - x.mean()) / (x - x.mean()).square().sum()
 
 
 def _intercept(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    """Least squares line: its value at 0, and the standard error of that."""
+    """Intercept of the least-squares line, and its standard error."""
     spread = (x - x.mean()).square().sum()
     slope = ((x - x.mean()) * (y - y.mean())).sum() / spread
     intercept = _weights(x) @ y
@@ -124,9 +125,9 @@ class FrechetInfinity(FeatureSetMetric):
     """Frechet distance extrapolated to infinitely many generated samples.
 
     Args:
-        feature_dim: D.
-        points: subsets.
-        smallest: samples of the smallest one.
+        feature_dim: width D of the features.
+        points: number of subsets.
+        smallest: size of the smallest subset.
         seed: seed of the subsets.
         kwargs: options of :class:`torchmetrics.Metric`.
     """

@@ -78,7 +78,7 @@ class _LastBlockE(_BlockE):
 
 
 def inception_v3(classes: int, tf_pooling: bool, last_by_maximum: bool = True) -> Inception3:
-    """Inception-v3 without the auxiliary classifier, weights not set.
+    """Build Inception-v3 without the auxiliary classifier, with uninitialised weights.
 
     Args:
         classes: number of logits (1,008 in TensorFlow's graph, 1,000 in torchvision's).

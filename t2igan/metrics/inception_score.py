@@ -39,9 +39,9 @@ def calibrated(logits: Tensor, temperature: float = 1.0) -> Tensor:
 
 
 def fit_temperature(logits: Tensor, labels: Tensor) -> float:
-    """The temperature under which a classifier's probabilities are honest on labelled images.
+    """Fit the temperature that calibrates a classifier's probabilities on labelled images.
 
-    Least negative log likelihood, as in TISE, whose 50 iterations of L-BFGS at a rate of 0.01 may end before that.
+    Minimises the negative log-likelihood like TISE, whose 50 iterations of L-BFGS with rate 0.01 may not converge.
 
     Args:
         logits: (N, C), of images that the classifier was not trained on.
@@ -65,11 +65,11 @@ def fit_temperature(logits: Tensor, labels: Tensor) -> float:
 class InceptionScore(IndexedMetric):
     """Inception score, mean and population standard deviation over splits.
 
-    The samples are put in the order of their index, permuted with ``seed``, and cut into ``splits`` parts.
+    The samples are sorted by index, permuted with ``seed``, and divided into ``splits`` parts.
 
     Args:
         splits: number of parts.
-        drop_remainder: parts of exactly N // splits samples; the rest is left out. Otherwise part k is
+        drop_remainder: use parts of exactly N // splits samples and leave out the rest. Otherwise part k is
             [k N // splits, (k + 1) N // splits), as in the code of the paper.
         seed: seed of the permutation; None keeps the order of the indices (what the COCO scorer does).
         loader_batch: samples beyond the last whole batch of this size are left out after the permutation, as the
@@ -101,7 +101,7 @@ class InceptionScore(IndexedMetric):
             index: int64 (B,), the number of each sample in the whole set; no number may come twice.
 
         Raises:
-            UserError: rows that are not probabilities.
+            UserError: rows are not probabilities.
         """
         if probabilities.ndim != 2:
             raise ValueError(f"probabilities must be (B, C), got {tuple(probabilities.shape)}")

@@ -11,11 +11,10 @@ from t2igan.metrics.estimate import Estimate
 
 
 class IndexedMetric(Metric):
-    """Rows of numbers, each under the number of its sample.
+    """Base class of metrics that keep one row per sample, indexed by sample number.
 
-    Rows are put in the order of their index before anything is computed, so batches, processes and their
-    order leave no trace. A sample that arrives twice (a sampler that pads, say) is an error instead of a
-    bias.
+    Rows are sorted by index before anything is computed, so the value does not depend on batches, processes or
+    their order. A sample given twice (e.g. by a padding sampler) is an error instead of a bias.
 
     Args:
         kwargs: options of :class:`torchmetrics.Metric`.
@@ -32,7 +31,7 @@ class IndexedMetric(Metric):
         self.add_state("rows", default=[], dist_reduce_fx="cat")
 
     def _record(self, index: Tensor, rows: Tensor) -> None:
-        """Keep ``rows`` (B, C) of the samples ``index`` (B,)."""
+        """Store ``rows`` (B, C) of the samples ``index`` (B,)."""
         if index.shape != (len(rows),):
             raise ValueError(f"{len(rows)} rows need as many indices, got shape {tuple(index.shape)}")
         self.index.append(index.detach().to(self.device, torch.int64))
@@ -47,10 +46,10 @@ class IndexedMetric(Metric):
         super().sync(*args, **kwargs)
 
     def estimates(self, replicates: int = 0, seed: int = 0) -> dict[str, Estimate]:
-        """The metric's values with what is known of their errors, by name; the only one has the name ''.
+        """The metric's values with spread and replicates, by name; a single value has the name ''.
 
-        Several processes call it within ``sync_context()``. Here: what ``compute`` gives, a scalar or a dictionary
-        of scalars, without errors.
+        Several processes call it within ``sync_context()``. This default wraps the result of ``compute``, a scalar
+        or a dictionary of scalars, without spread.
 
         Args:
             replicates: replicates of the bootstrap, 0 for none.
@@ -61,11 +60,11 @@ class IndexedMetric(Metric):
         return {name: Estimate(value.double(), self._count()) for name, value in named.items()}
 
     def _count(self) -> int:
-        """Samples that a value is made of."""
+        """Number of samples of a value."""
         return len(self._ordered()[0])
 
     def _ordered_rows(self) -> Tensor:
-        """All rows in the order of their index, (N, C).
+        """All rows (N, C) sorted by index.
 
         Raises:
             UserError: no sample, or the same index twice.
@@ -73,7 +72,7 @@ class IndexedMetric(Metric):
         return self._ordered()[1]
 
     def _ordered(self) -> tuple[Tensor, Tensor]:
-        """Index (N,), rising, and rows (N, C).
+        """Sorted index (N,) and rows (N, C).
 
         Raises:
             UserError: no sample, or the same index twice.
@@ -92,7 +91,7 @@ class IndexedMetric(Metric):
         return index, self._joined(self.rows).reshape(len(index), -1)[order]
 
     def _name_of(self, index: int) -> str:
-        """A sample in words."""
+        """Name of a sample for error messages."""
         return f"sample {index}"
 
     @staticmethod

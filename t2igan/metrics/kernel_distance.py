@@ -38,12 +38,12 @@ def _own_pairs(x: Tensor, weights: Tensor, degree: int) -> Tensor:
 def kernel_distances(
     real: Tensor, generated: Tensor, real_weights: Tensor, generated_weights: Tensor, degree: int = 3
 ) -> Tensor:
-    """Unbiased kernel distances of weighted sets of real and generated samples, in one pass over all pairs.
+    """Unbiased kernel distances of weighted real and generated samples, in one pass over all pairs.
 
     Args:
         real: (N, D), N at least 2.
         generated: (M, D), M at least 2.
-        real_weights: (R, N), how often each real sample is taken; a pair of a sample with itself never counts.
+        real_weights: (R, N), weight of each real sample; pairs of a sample with itself are excluded.
         generated_weights: (R, M), likewise.
         degree: degree of the kernel.
 
@@ -82,10 +82,10 @@ def _once(count: int, rows: int = 1) -> Tensor:
 
 
 def subset_weights(counts: tuple[int, int], subsets: int, size: int, seed: int) -> tuple[Tensor, Tensor]:
-    """Which samples of the real and of the generated set are in each of some random subsets.
+    """Membership of real and generated samples in random subsets.
 
     Args:
-        counts: samples of the two sets.
+        counts: sizes of the two sets.
         subsets: S.
         size: samples of each side in a subset, drawn without replacement.
         seed: subset s depends on (seed, s) alone.
@@ -108,7 +108,7 @@ def subset_weights(counts: tuple[int, int], subsets: int, size: int, seed: int) 
 
 @dataclass(frozen=True)
 class KernelDistances:
-    """The distance over all pairs, over subsets, and with resampled generated samples.
+    """Kernel distances over all pairs, over subsets, and on bootstrap resamples.
 
     Attributes:
         full: float64 scalar.
@@ -131,16 +131,16 @@ def all_kernel_distances(
     replicates: int = 0,
     replicates_seed: int = 0,
 ) -> KernelDistances:
-    """The kernel of each pair is computed once for everything that is asked of it.
+    """All kernel distances, computing the kernel of each pair only once.
 
     Args:
         real: (N, D).
         generated: (M, D).
-        subsets: S, of which the paper reports mean and spread.
+        subsets: number of subsets S, over which the paper reports mean and spread.
         size: samples of each side in a subset.
         degree: degree of the kernel.
         seed: seed of the subsets.
-        replicates: R, of the bootstrap.
+        replicates: number of bootstrap replicates R.
         replicates_seed: seed of the resampling.
 
     Raises:
@@ -159,8 +159,8 @@ class KernelDistance(FeatureSetMetric):
     """Kernel distance over seeded subsets and over all pairs.
 
     Args:
-        feature_dim: D.
-        subsets: how many.
+        feature_dim: width D of the features.
+        subsets: number of subsets.
         subset_size: samples of each side in a subset.
         degree: degree of the kernel.
         seed: seed of the subsets.
@@ -194,7 +194,7 @@ class KernelDistance(FeatureSetMetric):
     def estimates(self, replicates: int = 0, seed: int = 0) -> dict[str, Estimate]:
         """``kid`` over the subsets and ``kid-full`` over all pairs, see :class:`IndexedMetric`.
 
-        The subsets' mean is an average of the same pairs: its sampling error is that of the whole set.
+        The subsets' mean averages the same pairs, so its sampling error is that of the whole set.
         """
         real, generated = self.sets()
         options = self.subsets, self.subset_size, self.degree, self.seed

@@ -1,4 +1,4 @@
-"""How well a layout agrees with the gold map of an image."""
+"""Agreement of label maps with gold maps."""
 
 import torch
 from torch import Tensor
@@ -10,8 +10,8 @@ from t2igan.layout.labels import VOID
 class LayoutAgreement(Metric):
     """Pixel accuracy and mean intersection over union of label maps, over all pixels of all images together.
 
-    Pixels that the gold maps leave void count nowhere; pixels that only the other map leaves void are wrong. The
-    mean is over the labels that the gold maps show.
+    Void pixels of the gold maps are ignored; pixels that are void only in the other map count as wrong. The mean is
+    over the labels in the gold maps.
 
     Args:
         labels: number of labels.
@@ -30,8 +30,8 @@ class LayoutAgreement(Metric):
         """Add label maps.
 
         Args:
-            layouts: uint8 (B, H, W), values below ``labels``, or 255.
-            gold: the same.
+            layouts: uint8 (B, H, W), values below ``labels``, or 255 for void.
+            gold: uint8 (B, H, W), the gold maps.
         """
         shown = gold != VOID
         said, true = layouts[shown].long().clamp(max=self.labels), gold[shown].long()

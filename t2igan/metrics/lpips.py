@@ -1,4 +1,4 @@
-"""LPIPS distance (Zhang et al. 2018) with AlexNet, as a measure of how images of one caption differ."""
+"""LPIPS distance (Zhang et al. 2018) with AlexNet, to measure the diversity of one caption's images."""
 
 from itertools import combinations
 from pathlib import Path
@@ -15,13 +15,13 @@ from t2igan.metrics.weights import resolve_weights
 
 
 class LpipsNetwork(nn.Module):
-    """LPIPS, version 0.1, with AlexNet. The linear weights come with torchmetrics, AlexNet's from a file.
+    """LPIPS version 0.1 with AlexNet. The linear weights come with torchmetrics, AlexNet's from a file.
 
     Args:
-        weights: torchvision's AlexNet; None looks where :func:`t2igan.metrics.weights.resolve_weights` says.
-        folder: where the file is looked for and downloaded to.
-        download: whether the net may be asked.
-        verify: False takes weights other than the published ones.
+        weights: file of torchvision's AlexNet; None searches like :func:`t2igan.metrics.weights.resolve_weights`.
+        folder: folder that is searched and downloaded to.
+        download: whether a missing file may be downloaded.
+        verify: False accepts weights other than the published ones.
 
     Raises:
         UserError: the file is missing, not the published one, or not of this network.
@@ -59,7 +59,7 @@ class LpipsNetwork(nn.Module):
 
     @torch.no_grad()
     def forward(self, first: Tensor, second: Tensor) -> Tensor:
-        """Distances (B,) of images (B, 3, H, W) in [-1, 1], at the size that they have."""
+        """Distances (B,) between images (B, 3, H, W) in [-1, 1], without resizing."""
         return self._network(first, second).flatten()
 
     @torch.no_grad()
@@ -85,7 +85,7 @@ class LpipsNetwork(nn.Module):
 
 
 class Diversity(IndexedMetric):
-    """One diversity a caption, gathered from all processes."""
+    """Mean diversity over captions, gathered from all processes."""
 
     higher_is_better = True
 
@@ -99,7 +99,7 @@ class Diversity(IndexedMetric):
         self._record(index, values[:, None])
 
     def compute(self) -> Tensor:
-        """The values in the order of their numbers, float32 (N,)."""
+        """The values sorted by caption number, float32 (N,)."""
         return self._ordered_rows()[:, 0]
 
     def estimates(self, replicates: int = 0, seed: int = 0) -> dict[str, Estimate]:

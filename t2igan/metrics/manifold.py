@@ -34,16 +34,16 @@ def neighbour_radii(x: Tensor, neighbours: int) -> Tensor:
 
 
 def manifold_replicates(real: Tensor, generated: Tensor, neighbours: int, counts: Tensor) -> dict[str, Tensor]:
-    """The four values for weighted sets of generated samples.
+    """Precision, recall, density and coverage of weighted generated samples.
 
-    The balls, whose radii are the distances to the k-th nearest neighbour within a set, are those of the whole
-    sets; the weights say how often each generated sample (and its ball) is there.
+    The balls have the k-th nearest neighbour distances of the whole sets as radii; the weights are the
+    multiplicities of generated samples and their balls.
 
     Args:
         real: (N, D).
         generated: (M, D).
         neighbours: k, less than N and than M.
-        counts: (R, M), each row with at least one sample.
+        counts: (R, M), multiplicity of each generated sample; each row has at least one sample.
 
     Returns:
         float64 (R,) by name.
@@ -79,7 +79,7 @@ def manifold_replicates(real: Tensor, generated: Tensor, neighbours: int, counts
 def manifold_values(real: Tensor, generated: Tensor, neighbours: int = 5) -> dict[str, Tensor]:
     """Precision, recall, density and coverage.
 
-    A sample on the surface of a ball lies in it. (The code of Naeem et al. counts it as outside.)
+    A sample on the surface of a ball counts as inside (as outside in the code of Naeem et al.).
 
     Args:
         real: (N, D).
@@ -100,7 +100,7 @@ class Manifold(FeatureSetMetric):
     """Precision, recall, density and coverage.
 
     Args:
-        feature_dim: D.
+        feature_dim: width D of the features.
         neighbours: k.
         kwargs: options of :class:`torchmetrics.Metric`.
     """

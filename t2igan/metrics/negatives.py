@@ -1,4 +1,4 @@
-"""The mismatching captions against which R-precision ranks the true one."""
+"""Mismatching captions for R-precision."""
 
 from collections.abc import Sequence
 from typing import Literal, get_args
@@ -11,11 +11,11 @@ NegativesPolicy = Literal["other-class", "other-image", "fixed"]
 
 
 class NegativeCaptions:
-    """Draws mismatching captions as the code of DM-GAN does.
+    """Draws mismatching captions like the code of DM-GAN.
 
-    Uniform over the allowed images, then uniform over the captions of that image, with replacement. What a
-    trial gets depends on the seed, its true caption and which image of that caption it is alone, however the
-    images come in: the bits come from Philox, a counter-based generator, with the seed as key and those two in the
+    Uniform over the allowed images, then uniform over the captions of that image, with replacement. The draw of a
+    trial depends only on the seed, its true caption and the image's number for that caption, not on the order of
+    images: the bits come from Philox, a counter-based generator, with the seed as key and the other two in the
     counter.
 
     Args:
@@ -65,7 +65,7 @@ class NegativeCaptions:
             raise UserError(f"negatives: {policy} needs captions of at least two {what}, the split has one")
 
     def draw(self, draws: np.ndarray, caption_ids: np.ndarray, count: int) -> np.ndarray:
-        """Mismatching captions of some trials.
+        """Draw the mismatching captions of some trials.
 
         Args:
             draws: int64 (B,), 0 for the first image of a caption, 1 for the second, ...

@@ -1,4 +1,4 @@
-"""CLIPs in the layout of ``open_clip`` (Ilharco et al.), beside those in the layout of ``transformers``."""
+"""CLIPs in the format of ``open_clip`` (Ilharco et al.)."""
 
 import json
 from pathlib import Path
@@ -16,13 +16,13 @@ WEIGHT_FILES = ("open_clip_model.safetensors", "open_clip_pytorch_model.safetens
 
 
 class OpenClipEncoder(Clip):
-    """A CLIP in the layout of ``open_clip``, as its hub holds them; nothing is downloaded.
+    """A CLIP in the folder format of ``open_clip``; never downloads.
 
     Args:
-        folder: with open_clip_config.json, the weights and, where the configuration names one, the tokenizer.
+        folder: folder with open_clip_config.json, the weights and, if the configuration names one, the tokenizer.
 
     Raises:
-        UserError: ``open_clip`` is not installed, or the folder is not that of a CLIP.
+        UserError: ``open_clip`` is not installed, or the folder holds no CLIP.
     """
 
     def __init__(self, folder: str | Path) -> None:
@@ -55,10 +55,10 @@ class OpenClipEncoder(Clip):
 
 
 def load_clip(folder: str | Path) -> Clip:
-    """The CLIP in a folder, in the layout of ``open_clip`` where that is the only one there.
+    """Load the CLIP in a folder; uses the format of ``open_clip`` only if ``transformers``' is missing.
 
     Raises:
-        UserError: there is none, or its library is not installed.
+        UserError: the folder holds no CLIP, or its library is not installed.
     """
     folder = Path(folder)
     alone = (folder / CONFIG).is_file() and not (folder / "config.json").is_file()

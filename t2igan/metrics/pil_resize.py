@@ -1,4 +1,4 @@
-"""Pillow's bilinear resize of 8-bit images, to the last bit and on any device.
+"""Bit-exact reimplementation of Pillow's bilinear resize of 8-bit images, on any device.
 
 Pillow works in two passes, across and then down, with weights of 22 fractional bits, and rounds to 8 bits after
 each. PyTorch's own resize rounds once (so that every fifth level differs by one) or weighs with fewer bits.
@@ -14,7 +14,7 @@ FRACTION_BITS = 22
 
 
 def pil_resize(images: Tensor, size: int) -> Tensor:
-    """What ``PIL.Image.resize((size, size), BILINEAR)`` makes of each image.
+    """Resize images like ``PIL.Image.resize((size, size), BILINEAR)``.
 
     Args:
         images: uint8 (..., H, W).
@@ -27,7 +27,7 @@ def pil_resize(images: Tensor, size: int) -> Tensor:
 
 
 def _pass(images: Tensor, size: int, dim: int) -> Tensor:
-    """Resize one dimension; as Pillow, none that has the size."""
+    """Resize one dimension; like in Pillow, unchanged if it has the size already."""
     if images.shape[dim] == size:
         return images
     places, weights = (each.to(images.device) for each in _taps(images.shape[dim], size))
@@ -42,7 +42,7 @@ def _pass(images: Tensor, size: int, dim: int) -> Tensor:
 
 @cache
 def _taps(length: int, size: int) -> tuple[Tensor, Tensor]:
-    """For each tap of the filter the places (K, size) that it reads and its weights, int32 (K, size)."""
+    """Input positions and weights of each filter tap, int32 (K, size) each."""
     scale = length / size
     support = max(scale, 1.0)
     places, weights = [], []

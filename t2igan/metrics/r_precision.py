@@ -1,4 +1,4 @@
-"""R-precision: does an image find its own caption among mismatching ones (Xu et al. 2018, section 4)?"""
+"""R-precision: retrieval of an image's caption among mismatching ones (Xu et al. 2018, section 4)."""
 
 from collections.abc import Sequence
 from typing import Any, Literal, get_args
@@ -30,7 +30,7 @@ def _unit(vectors: Tensor) -> Tensor:
 
 
 def _candidate_cosines(codes: Tensor, sentences: Tensor, candidates: Tensor) -> Tensor:
-    """Cosines of unit ``codes`` (B, D) with the unit ``sentences`` (N, D) that ``candidates`` (B, K) pick."""
+    """Cosines of unit ``codes`` (B, D) with the unit ``sentences`` (N, D) selected by ``candidates`` (B, K)."""
     rows = max(1, _BLOCK_ELEMENTS // (candidates.shape[1] * codes.shape[1]))
     # Product and sum instead of a matrix product: each cosine is then rounded alike wherever it stands, so
     # that equal captions tie exactly and the batch size changes no bit.
@@ -62,12 +62,12 @@ def r_precision_cosines(codes: Tensor, sentences: Tensor, true_ids: Tensor, nega
 
 
 def r_precision_hits(codes: Tensor, sentences: Tensor, true_ids: Tensor, negative_ids: Tensor) -> Tensor:
-    """Whether the true caption has the largest cosine; where it ties with others, the chance that it comes first.
+    """Whether the true caption has the largest cosine; in a tie, the probability that it ranks first.
 
     (The code of DM-GAN takes the first of the largest, which is always the true caption: a tie is a success there,
     and an encoder that has collapsed scores 100 %.)
 
-    Args and shapes as :func:`r_precision_cosines`.
+    Args and shapes as in :func:`r_precision_cosines`.
 
     Returns:
         float64 (B,): 1, 0, or 1 / (number of captions that tie).
@@ -84,20 +84,20 @@ def _ranked(cosines: Tensor, absent: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _equal_rows(table: Tensor) -> Tensor:
-    """A number for each row (N, D), the same for equal rows, int64 (N,)."""
+    """Group number of each row (N, D), the same for equal rows, int64 (N,)."""
     rows = np.ascontiguousarray(table.cpu().numpy())
     whole = rows.view(np.dtype((np.void, rows.itemsize * rows.shape[1]))).ravel()
     return torch.from_numpy(np.unique(whole, return_inverse=True)[1].astype(np.int64)).to(table.device)
 
 
 def _all_one(mean: Tensor) -> bool:
-    """Whether unit vectors (or zeros) with this mean are nearly all the same."""
+    """Whether unit vectors (or zeros) with this mean are nearly identical."""
     length = mean.norm().item()
     return length > _COLLAPSED or length == 0
 
 
 def _guesses(groups: Tensor, absent: Tensor) -> tuple[Tensor, Tensor]:
-    """How many different candidates each trial has, and how many are no other than candidate 0.
+    """Number of different candidates in each trial, and of those equal to candidate 0.
 
     Args:
         groups: int64 (B, 1 + K), equal for candidates with equal vectors.
@@ -143,16 +143,16 @@ def fold_statistics(hits: Tensor, folds: int = 10, mode: FoldMode = "exact") -> 
 class RPrecision(IndexedMetric):
     """R-precision (R = 1) over trials of one true and ``candidates - 1`` mismatching captions.
 
-    Every caption of the split is encoded once and handed to :meth:`set_captions`; a trial then only looks its
-    candidates up. The candidates of a trial depend on (seed, caption, draw) alone, and the trials are ordered by
-    draw and caption and shuffled with the seed before they are cut into folds, so that batches, processes and the
-    order in which images come in leave no trace.
+    All captions of the split are encoded once and passed to :meth:`set_captions`, where trials look up their
+    candidates. The candidates of a trial depend only on (seed, caption, draw), and the trials are sorted by draw
+    and caption and shuffled with the seed before they are divided into folds, so the value does not depend on
+    batches, processes or the order of images.
 
     Args:
         class_ids: (N,), class of each caption of the split.
         image_ids: (N,), image of each caption.
         candidates: captions per trial, the true one included.
-        folds: over which mean and standard deviation are taken.
+        folds: number of folds over which mean and standard deviation are computed.
         fold_mode: see :func:`fold_statistics`.
         negatives: see :class:`t2igan.metrics.negatives.NegativeCaptions`.
         seed: seed of the candidates and of the shuffling before the folds.
@@ -183,7 +183,7 @@ class RPrecision(IndexedMetric):
         self._groups = torch.zeros(0, dtype=torch.int64)
 
     def set_captions(self, sentences: Tensor) -> None:
-        """Give the sentence vectors of all captions of the split, once.
+        """Set the sentence vectors of all captions of the split, once.
 
         Args:
             sentences: (N, D), in the order of ``class_ids``.
@@ -208,7 +208,7 @@ class RPrecision(IndexedMetric):
             caption_ids: int64 (B,), the captions that the images were made from.
             draws: int64 (B,), 0 for the first image of a caption, 1 for the second, ...; no image of a caption may
                 come twice.
-            ranked_ids: int64 (B,), captions that are ranked in the place of the true ones, for a control.
+            ranked_ids: int64 (B,), captions to rank instead of the true ones, for the control.
 
         Raises:
             UserError: a code is not finite.
@@ -258,20 +258,20 @@ class RPrecision(IndexedMetric):
         return fold_statistics(hits[torch.from_numpy(order).to(hits.device)], self.folds, self.fold_mode)
 
     def hits(self) -> Tensor:
-        """float64 (N,), of each trial 1 if it found its caption, 1 / n if n captions tie, else 0.
+        """Success of each trial, float64 (N,): 1 if the caption ranks first, 1 / n in a tie of n captions, else 0.
 
-        The trials stand in the order of their draws, those of one draw in the order of their captions.
+        Trials are sorted by draw, then by caption.
         """
         best, ties, _, _ = self._ordered_rows().double().T
         return best / (1 + ties)
 
     def chance(self) -> Tensor:
-        """What guessing gives with these very candidates, float64 scalar: equal candidates are one guess."""
+        """Expected value of random guessing with these candidates, float64 scalar; equal candidates count once."""
         _, _, different, same = self._ordered_rows().double().T
         return (1 / (different * (1 + same))).mean()
 
     def notes(self) -> list[str]:
-        """What a reader of the value should know: too few different candidates, an encoder that has collapsed."""
+        """Notes to the reader about too few different candidates, or a collapsed encoder."""
         notes, (_, _, different, _) = self._collapses(), self._ordered_rows().T
         negatives, wanted = different.mean().item() - 1, self.candidates - 1
         if negatives < _FEW_NEGATIVES * wanted and not notes:

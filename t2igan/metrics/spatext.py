@@ -1,7 +1,7 @@
 """SpaText's three metrics (Avrahami et al., CVPR 2023, sec. 4): global distance, local distance, local IoU.
 
-Distances are 1 - cosine in the space of a joint encoder. They cannot be read without those of real images and of
-shuffled conditions under the same encoder beside them, and those of two encoders do not compare.
+Distances are 1 - cosine in the space of a joint encoder. They are meaningful only in comparison with real images
+and shuffled conditions under the same encoder; distances of different encoders are not comparable.
 """
 
 import torch
@@ -16,7 +16,7 @@ MOST_IN_AN_IMAGE = 256
 
 
 def segment_numbers(images: Tensor, places: Tensor) -> Tensor:
-    """int64 (N,), a number for each segment.
+    """Unique number of each segment, int64 (N,).
 
     Args:
         images: int64 (N,), the numbers of their images.
@@ -55,13 +55,13 @@ class GlobalDistance(IndexedMetric):
 
 
 class SegmentMetric(IndexedMetric):
-    """Mean over segments; one without a value, since no pixel of its mask is left, is skipped and counted."""
+    """Mean over segments; segments without a value, because their mask has no pixels, are skipped and counted."""
 
     def update(self, values: Tensor, index: Tensor) -> None:
         """Add segments.
 
         Args:
-            values: (N,), not a number for a segment that is to be skipped.
+            values: (N,), NaN for a segment to skip.
             index: int64 (N,), see :func:`segment_numbers`; no number may come twice.
         """
         self._record(index, values[:, None])
@@ -76,7 +76,7 @@ class SegmentMetric(IndexedMetric):
         return {"": values[there].mean(), "images": means.mean(), "skipped": (~there).sum()}
 
     def estimates(self, replicates: int = 0, seed: int = 0) -> dict[str, Estimate]:
-        """The mean over segments, its spread over segments; not a number, of 0, where all were skipped."""
+        """The mean and spread over segments; NaN with count 0 if all were skipped."""
         values = self._ordered_rows()[:, 0]
         there = values[~values.isnan()]
         if not len(there):
@@ -85,28 +85,28 @@ class SegmentMetric(IndexedMetric):
 
 
 class LocalDistance(SegmentMetric):
-    """Mean of 1 - cosine of each segment, cropped from the image by the mask that was given, with its text."""
+    """Mean of 1 - cosine of each segment's crop and text."""
 
     higher_is_better = False
 
 
 class LocalIoU(SegmentMetric):
-    """Mean intersection over union of the mask that was given and what a segmenter finds of its label."""
+    """Mean IoU of the given masks and a segmenter's predictions of their labels."""
 
     higher_is_better = True
 
 
 def local_ious(found: Tensor, images: Tensor, masks: Tensor, labels: Tensor) -> Tensor:
-    """Intersection over union of each segment; segments of one label in an image are one, their masks united.
+    """IoU of each segment; the masks of segments with the same label in an image are united.
 
     Args:
-        found: integers (B, H, W), the label that a segmenter gives each pixel.
+        found: integers (B, H, W), predicted label of each pixel.
         images: int64 (N,), the image in 0..B-1 of each segment.
-        masks: bool (N, H, W), as they were given.
+        masks: bool (N, H, W), the given masks.
         labels: int64 (N,), of the segments.
 
     Returns:
-        float32 (N,), not a number for a segment without a pixel.
+        float32 (N,), NaN for a segment without pixels.
     """
     alike = (images[:, None] == images) & (labels[:, None] == labels)
     united = torch.stack([masks[row].any(0) for row in alike]) if len(masks) else masks

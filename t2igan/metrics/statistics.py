@@ -1,4 +1,4 @@
-"""Precomputed statistics of a reference set (.npz with ``mu`` and ``sigma``), as the released scorers ship them."""
+"""Precomputed statistics of a reference set (.npz with ``mu`` and ``sigma``), as shipped with released scorers."""
 
 import io
 from pathlib import Path
@@ -13,7 +13,7 @@ from t2igan.files import write_whole
 
 
 def read_statistics(path: str | Path, feature_dim: int) -> tuple[Tensor, Tensor]:
-    """Mean and covariance of a reference set.
+    """Read mean and covariance of a reference set.
 
     Args:
         path: .npz file with the arrays ``mu`` (D,) and ``sigma`` (D, D).
@@ -23,7 +23,7 @@ def read_statistics(path: str | Path, feature_dim: int) -> tuple[Tensor, Tensor]
         float64 (D,) and (D, D).
 
     Raises:
-        UserError: no such file, not such a file, or statistics of other features.
+        UserError: the file is missing, has another format, or another feature dimension.
     """
     path = Path(path)
     if not path.is_file():

@@ -1,4 +1,4 @@
-"""How well words were tagged."""
+"""Quality of word labels."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -8,14 +8,14 @@ import numpy as np
 
 @dataclass(frozen=True)
 class TaggingQuality:
-    """Shares between 0 and 1, all the better the larger.
+    """Measures between 0 and 1, higher is better.
 
     Attributes:
-        token_accuracy: words with the right label.
-        macro_f1: mean F1 over the labels that the reference holds.
+        token_accuracy: share of words with the right label.
+        macro_f1: mean F1 over the labels in the reference.
         content_accuracy: ``token_accuracy`` over content words alone.
-        boundary_f1: F1 of the places where the label changes.
-        set_jaccard: overlap of the sets of labels, mean over narratives; what a composition needs.
+        boundary_f1: F1 of the positions where the label changes.
+        set_jaccard: Jaccard index of the label sets, mean over narratives; relevant for composition.
     """
 
     token_accuracy: float
@@ -25,7 +25,7 @@ class TaggingQuality:
     set_jaccard: float
 
     def as_dict(self) -> dict[str, float]:
-        """By name."""
+        """The measures by name."""
         return asdict(self)
 
 
@@ -36,7 +36,7 @@ def tagging_quality(
 
     Args:
         predicted: int64 (T,) of each narrative.
-        true: the same.
+        true: reference labels, int64 (T,) of each narrative.
         content: bool (T,) of each narrative, True for content words.
     """
     guess, wanted, telling = (np.concatenate(each) for each in (predicted, true, content))
@@ -57,7 +57,7 @@ def tagging_quality(
 def content_words(
     words: Sequence[np.ndarray], tags: Sequence[np.ndarray], size: int, share: float = 0.5
 ) -> np.ndarray:
-    """Bool (size,): words whose most frequent label has at least ``share`` of their uses.
+    """Words whose most frequent label covers at least ``share`` of their uses, bool (size,).
 
     Args:
         words: words of each training narrative.
@@ -73,7 +73,7 @@ def content_words(
 
 
 def _boundaries(predicted: np.ndarray, true: np.ndarray) -> tuple[int, int, int]:
-    """Places where both change, where the prediction does, where the truth does."""
+    """Number of positions where both change, where the prediction changes, and where the truth changes."""
     said, there = predicted[1:] != predicted[:-1], true[1:] != true[:-1]
     return int((said & there).sum()), int(said.sum()), int(there.sum())
 

@@ -1,4 +1,4 @@
-"""Where the published weights of evaluation networks are looked for, and how they are checked."""
+"""Find and verify published weights of evaluation networks."""
 
 import hashlib
 import socket
@@ -17,10 +17,10 @@ class PublishedWeights:
     """A published file of weights.
 
     Attributes:
-        files: names under which people have it; the first is the one that a download gets.
-        url: where it is published.
-        sha256_prefix: first digits of its SHA-256; empty for a file that is not published in our form and has to
-            be converted from what lies at ``url``.
+        files: common file names; the first one is used for downloads.
+        url: download address.
+        sha256_prefix: first digits of its SHA-256; empty for a file that has to be converted from the one at
+            ``url``.
     """
 
     files: tuple[str, ...]
@@ -84,22 +84,20 @@ def resolve_weights(
 ) -> tuple[Path, str]:
     """Find a published file of weights.
 
-    Looks at ``path`` alone where it is given; else in ``folder``, in the cache of torch.hub, and then on
-    the net.
+    Uses ``path`` if it is given; otherwise searches ``folder``, the cache of torch.hub, and then downloads.
 
     Args:
         name: key of :data:`PUBLISHED`.
-        folder: where a download is put.
-        path: the file itself.
-        download: whether the net may be asked.
-        verify: compare the SHA-256 with the published one. False is for weights of one's own.
+        folder: folder that is searched and downloaded to.
+        path: path of the file, None to search.
+        download: whether a missing file may be downloaded.
+        verify: compare the SHA-256 with the published one; False accepts the user's own weights.
 
     Returns:
         The file and its SHA-256.
 
     Raises:
-        UserError: not found (the line says which file, from where, to which folder), or not the published
-        file.
+        UserError: the file is not found (names the file, its address and the folder), or is not the published one.
     """
     import torch  # not above: `t2igan doctor` reads the list of files and does not wait for torch
 
@@ -127,17 +125,17 @@ def resolve_weights(
 
 
 def pretrained_weights(name: str, own_file: Path | None) -> tuple[Path, str]:
-    """The file that a trunk starts from: a published one, or one's own, whose SHA-256 is compared with nothing.
+    """The file of a trunk's pre-trained weights: the published one, or the user's own without verification.
 
     Args:
         name: key of :data:`PUBLISHED`.
-        own_file: the file itself, None for the published one.
+        own_file: path of the user's file, None for the published one.
 
     Returns:
         The file and its SHA-256.
 
     Raises:
-        UserError: as :func:`resolve_weights` says, with what tries the code without.
+        UserError: as in :func:`resolve_weights`, with an option that avoids the weights.
     """
     try:
         return resolve_weights(name, path=own_file, verify=own_file is None)
@@ -156,7 +154,7 @@ def _checked_sha256(path: Path, published: PublishedWeights, verify: bool) -> st
 
 
 def _download(published: PublishedWeights, target: Path) -> str:
-    """Fetch the file to ``target``; the reason in words where that fails, else an empty string."""
+    """Download the file to ``target``; returns the reason of a failure, or an empty string."""
     import torch
 
     try:
@@ -170,7 +168,7 @@ def _download(published: PublishedWeights, target: Path) -> str:
 
 @contextmanager
 def _socket_timeout(seconds: float) -> Iterator[None]:
-    """Sockets opened inside give up after ``seconds``; torch.hub sets no limit of its own."""
+    """Set a timeout for sockets opened within, because torch.hub sets none."""
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(seconds)
     try:
