@@ -184,7 +184,7 @@ def _resized(images: Tensor, how: Resize) -> Tensor:
 
 
 def _as_pil(pixels: Tensor, size: int) -> Tensor:
-    """Exactly PIL's resize of stored images; of images as generated, which it cannot take, the same unrounded."""
+    """PIL's exact resize for 8-bit images; for float images the same filter without rounding."""
     if pixels.dtype == torch.uint8:
         return pil_resize(pixels, size).float()
     return nn.functional.interpolate(pixels, (size, size), mode="bilinear", align_corners=False, antialias=True)

@@ -67,7 +67,7 @@ class SegmentMetric(IndexedMetric):
         self._record(index, values[:, None])
 
     def compute(self) -> dict[str, Tensor]:
-        """``""``: mean over segments; ``images``: mean over the means of images; ``skipped``: how many were."""
+        """``""``: mean over segments; ``images``: mean over image means; ``skipped``: number of skipped ones."""
         index, rows = self._ordered()
         values, there = rows[:, 0].double(), ~rows[:, 0].isnan()
         _, image = (index[there] // MOST_IN_AN_IMAGE).unique(return_inverse=True)

@@ -1,4 +1,4 @@
-"""One file per paper, and the LightningModule that trains them all; their networks are in ``t2igan.networks``."""
+"""LightningModules, one module per paper; the networks are in ``t2igan.networks``."""
 
 from t2igan.networks.synthesis import Discriminator, Generator, Synthesis
 

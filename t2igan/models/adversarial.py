@@ -1,4 +1,4 @@
-"""The one training loop of all text-to-image GANs of the suite."""
+"""The training loop that all text-to-image GANs of the suite share."""
 
 from functools import partial
 from typing import Any, ClassVar, Literal
@@ -42,18 +42,18 @@ VALIDATION_SEED = 0
 class AdversarialModule(TextConditioned):
     """Trains any generator against any discriminators under any objective.
 
-    One step: encode the captions, draw once, move the discriminators on detached images, take the penalty,
-    move the generator on the same images against the discriminators just moved, move the average.
+    One step: encode the captions, generate once, update the discriminators on detached images, apply the penalty,
+    update the generator on the same images against the updated discriminators, update the average.
 
-    The text encoder comes from a DAMSM checkpoint and serves in one of three modes: ``joint``, the generator's
+    The text encoder comes from a DAMSM checkpoint and is used in one of three modes: ``joint``, the generator's
     loss trains it end to end (SSA-GAN, abstract); ``frozen``; ``damsm-finetune``, only the DAMSM loss on real
-    images moves it (SSA-GAN's ``main_finetune.py``). With ``none`` there is no text encoder: generator and
-    discriminators see no text, only what else they require. Discriminators and DAMSM loss see a detached
-    sentence always, so that no loss can be lowered by moving its own target.
+    images trains it (SSA-GAN's ``main_finetune.py``). With ``none`` there is no text encoder: generator and
+    discriminators get no text, only the other conditions that they require. Discriminators and DAMSM loss always
+    get a detached sentence, so that no loss can be lowered by changing its own target.
 
     Args:
-        generator: draws.
-        discriminators: one for each image size that they see.
+        generator: network that makes the images.
+        discriminators: one for each image size that is discriminated.
         objective: adversarial losses.
         damsm: checkpoint of a DAMSM trained on the same vocabulary; None starts a text encoder from scratch.
         penalty: gradient penalty on real pairs, or None.
@@ -66,12 +66,12 @@ class AdversarialModule(TextConditioned):
         betas: betas of Adam.
         ema_decay: decay of the average of generator and trained text encoder; None keeps none.
         accumulate: cut each batch into this many chunks and add up their gradients; saves memory.
-        recompute: compute the generator's blocks again in the backward pass: less memory, more time, the same bits.
+        recompute: recompute the generator's blocks in the backward pass: less memory, more time, identical results.
         clip: largest norm of the gradients of generator and of discriminators; None does not clip.
-        channels_last: memory layout of generator and discriminators from the start, whatever the levers say; see
-            docs/speed.md for which models are faster with it.
+        channels_last: use this memory layout for generator and discriminators, regardless of the levers;
+            docs/speed.md lists the models that it makes faster.
         seed: seed of all random numbers; see :mod:`t2igan.nn.randomness`.
-        vocabulary_size: None takes the data set's.
+        vocabulary_size: number of words; None takes the data set's.
     """
 
     # (arguments, those that have no effect where all of the former are given): ``t2igan fit`` refuses them.
@@ -133,7 +133,7 @@ class AdversarialModule(TextConditioned):
     # ------------------------------------------------------------------ set-up
 
     def configure_model(self) -> None:
-        """Build the text encoder and, for training, the scorer: the DAMSM that scores what is generated."""
+        """Build the text encoder and, for training, the scorer: the DAMSM that scores generated images."""
         if hasattr(self, "text_encoder"):
             return
         if self.damsm is not None and self._trainer is not None:
@@ -161,7 +161,7 @@ class AdversarialModule(TextConditioned):
         """Adam for the generator (and jointly trained text), for all discriminators, for fine-tuned encoders.
 
         Raises:
-            UserError: there is no discriminator, as in what was released of some models.
+            UserError: there is no discriminator, e.g. because none was released.
         """
         if not self.discriminators:
             raise UserError("no discriminator to train against: give model.init_args.discriminators one or more")
@@ -176,7 +176,7 @@ class AdversarialModule(TextConditioned):
         return optimizers
 
     def networks(self) -> dict[str, nn.Module]:
-        """What training may move, by the names under which it is logged."""
+        """The trained networks, by the names under which they are logged."""
         sizes = len(self.discriminators) > 1
         networks: dict[str, nn.Module] = {"generator": self.generator, "text_encoder": self.text_encoder}
         for discriminator in self.discriminators:
@@ -199,7 +199,7 @@ class AdversarialModule(TextConditioned):
                 self.scorer.eval()
 
     def borrowed(self) -> tuple[str, ...]:
-        """Scorer and losses read their weights from files of their own, but for a scorer that training moves."""
+        """Weights of scorer and losses, which come from their own files, except for a scorer that is trained."""
         if self.text_mode == "damsm-finetune" and self.scorer is not None:
             return ("generator_losses.",)
         return ("generator_losses.", "scorer.")
@@ -214,13 +214,13 @@ class AdversarialModule(TextConditioned):
         weights: Literal["ema", "raw"] = "ema",
         layouts: Layouts | None = None,
     ) -> Synthesis:
-        """Draw images of captions, in eval mode.
+        """Generate images of captions, in eval mode.
 
         Args:
             noise: (B, Z + E), ``generator.random_dim`` wide.
             captions: int64 (B, T), 0 = padding.
             lengths: int64 (B,).
-            weights: averaged weights, or those that training moves; the same where there is no average.
+            weights: averaged weights (``ema``) or trained weights (``raw``), which are the same without an average.
             layouts: layouts of the images, at the generator's size; for generators that require them.
         """
         networks = {"generator": self.generator, "text_encoder": self.text_encoder}
@@ -231,27 +231,27 @@ class AdversarialModule(TextConditioned):
             return networks["generator"].from_random(noise, self.conditions(text, layouts))
 
     def conditions(self, text: TextEmbedding, layouts: Layouts | None) -> Conditions:
-        """What generator and discriminators are told, in training and everywhere else.
+        """Conditions of generator and discriminators: captions and, if required, layouts.
 
         Args:
             text: the captions.
-            layouts: layouts of the images; None where nothing requires them.
+            layouts: layouts of the images; None if no network requires them.
 
         Raises:
-            UserError: they are required, and there are none.
+            UserError: layouts are required but missing.
         """
         if layouts is None and "layouts" in self.requires:
             raise UserError(f"{type(self.generator).__name__} makes images of layouts, not of captions alone")
         return Conditions(text.sentence, text.words, text.padding, layouts)
 
     def training_conditions(self, text: TextEmbedding, chunk: Chunk) -> Conditions:
-        """The same in a training step, for models that learn from more than they have at use."""
+        """Conditions in a training step; models may override it to use information that is missing at inference."""
         return self.conditions(text, chunk.batch.layouts)
 
     # --------------------------------------------------------------- training
 
     def training_step(self, batch: CaptionedImages, batch_idx: int) -> None:
-        """One step of all networks."""
+        """Run one training step of all networks."""
         self._settle_modes()
         generator_optimizer, discriminator_optimizer, *others = self.every_optimizer()
         do_not_count_steps_of(discriminator_optimizer, *others)
@@ -273,7 +273,7 @@ class AdversarialModule(TextConditioned):
         return chunks
 
     def _draw(self, chunk: Chunk) -> None:
-        """Draw the chunk's images, with the graph that the generator's loss needs."""
+        """Generate the chunk's images, with the graph that the generator's loss needs."""
         if self.text_mode in ("joint", "none"):
             text = self.text_encoder(chunk.batch.captions, chunk.batch.lengths)
         else:
@@ -283,7 +283,7 @@ class AdversarialModule(TextConditioned):
         chunk.told = told.detach()
 
     def _encoder_phase(self, chunks: list[Chunk], optimizer: LightningOptimizer) -> None:
-        """``damsm-finetune``: the DAMSM loss on real images moves both encoders."""
+        """``damsm-finetune``: train both encoders with the DAMSM loss on real images."""
         optimizer.zero_grad()
         for chunk in chunks:
             regions, codes = self.given_scorer.image_encoder(chunk.images)
@@ -313,7 +313,7 @@ class AdversarialModule(TextConditioned):
             optimizer.step()
 
     def discriminator_loss(self, chunk: Chunk) -> Tensor:
-        """Adversarial loss of all discriminators on a generated chunk, with the penalty if it is merged."""
+        """Adversarial loss of all discriminators for a generated chunk, with the penalty if it is merged."""
         total = penalty = chunk.images.new_zeros(())
         merged = self.penalty if self.penalty is not None and not self.penalty.separate else None
         # In half precision the penalty needs a pass of its own.
@@ -354,7 +354,7 @@ class AdversarialModule(TextConditioned):
         self._log(chunk, **values)
 
     def penalty_loss(self, chunk: Chunk) -> Tensor:
-        """Gradient penalty of all discriminators on the chunk's real pairs, in float32 whatever the precision."""
+        """Gradient penalty of all discriminators on the chunk's real pairs, in float32 at any precision."""
         total, penalty = chunk.images.new_zeros(()), self.penalty
         if penalty is None:
             return total
@@ -396,7 +396,7 @@ class AdversarialModule(TextConditioned):
         return total
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
-        """Clip the gradients of generator or discriminators, unscaled by now; those of encoders are left."""
+        """Clip the (already unscaled) gradients of generator or discriminators, not those of encoders."""
         if self.clip is not None and any(optimizer is each.optimizer for each in self.every_optimizer()[:2]):
             self.clip_gradients(optimizer, gradient_clip_val=self.clip, gradient_clip_algorithm="norm")
 
@@ -407,7 +407,7 @@ class AdversarialModule(TextConditioned):
     # ------------------------------------------------------------- validation
 
     def validation_step(self, batch: CaptionedImages, batch_idx: int) -> None:
-        """How well the scorer finds captions in images generated of them with averaged weights."""
+        """Measure how well the scorer matches captions with images generated from them with averaged weights."""
         if self.scorer is None:
             return
         noise = caption_noise(batch.caption_ids, self.generator.random_dim, VALIDATION_SEED).to(self.device)
@@ -421,10 +421,10 @@ class AdversarialModule(TextConditioned):
         self.log_dict(values, prog_bar=True, batch_size=len(batch), sync_dist=True)
 
     def test_step(self, batch: CaptionedImages, batch_idx: int) -> None:
-        """The same as validation; scores are made by ``t2igan evaluate``."""
+        """Same as validation; use ``t2igan evaluate`` for benchmark scores."""
         self.validation_step(batch, batch_idx)
 
     def predict_step(self, batch: CaptionedImages, batch_idx: int) -> Tensor:
-        """Images (B, 3, S, S) in [-1, 1] of the batch's captions."""
+        """Generate images (B, 3, S, S) in [-1, 1] of the batch's captions."""
         noise = caption_noise(batch.caption_ids, self.generator.random_dim, VALIDATION_SEED).to(self.device)
         return self.synthesise(noise, batch.captions, batch.lengths, layouts=batch.layouts).images[-1]

@@ -1,7 +1,7 @@
 """AttnGAN: fine-grained text to image generation with attentional GANs (Xu et al., CVPR 2018).
 
-A cascade of three generators with a discriminator per image size (:mod:`t2igan.networks.attngan`); DAMSM says
-whether the finest image matches its caption.
+A cascade of three generators with a discriminator per image size (:mod:`t2igan.networks.attngan`); the DAMSM loss
+measures whether the finest image matches its caption.
 """
 
 from typing import Any
@@ -26,17 +26,17 @@ class AttnGAN(AdversarialModule):
     """AttnGAN's training: cross-entropy at every scale, DAMSM loss on the finest image, divergence of F_ca.
 
     Args:
-        damsm: checkpoint of the DAMSM that gives the text encoder and scores what is generated.
+        damsm: checkpoint of the DAMSM that provides the text encoder and scores generated images.
         image_size: side of the finest image.
         channels: width of the generator (32 for CUB, 48 for COCO).
         discriminator_channels: base width of the discriminators (64 for CUB, 96 for COCO).
         residual_blocks: per stage (2 for CUB, 3 for COCO).
-        legacy_mask: the attention mask as released.
+        legacy_mask: use the attention mask of the released code.
         sentence_dim: width of the text encoder's vectors; `t2igan fit` takes the DAMSM's.
         generator: any other generator.
         discriminators: any other discriminators; None makes one per image of the generator.
         objective: any other objective; None is cross-entropy.
-        generator_losses: None is the DAMSM loss, and the divergence where there is conditioning augmentation.
+        generator_losses: None is the DAMSM loss, plus the divergence if there is conditioning augmentation.
         damsm_weight: lambda (5 for CUB, 50 for COCO).
         kl_weight: weight of the divergence.
         kwargs: as of :class:`AdversarialModule`.

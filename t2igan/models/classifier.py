@@ -1,7 +1,8 @@
-"""The evaluation classifier: knows the classes of a data set, so that generated images of it can be scored.
+"""The evaluation classifier of a data set's classes, which scores generated images.
 
-Its features and class probabilities serve ``fd-classifier`` and ``is-classifier``, in the role that StackGAN's
-fine-tuned Inception has for CUB. Like that network it knows the test classes; it never sees a generated image.
+Its features and class probabilities are used by ``fd-classifier`` and ``is-classifier``, in the role of StackGAN's
+fine-tuned Inception for CUB. Like that network it is trained on the test classes too, and never on generated
+images.
 """
 
 import copy
@@ -76,7 +77,7 @@ class InceptionClassifier(nn.Module):
         self.network = inception_v3(num_classes, tf_pooling=False)
 
     def load_pretrained(self, weights: str) -> None:
-        """Take torchvision's ImageNet weights, but for the last layer.
+        """Load torchvision's ImageNet weights, except for the last layer.
 
         Args:
             weights: ``imagenet`` (from ``checkpoints/`` or downloaded), ``random``, or a file.
@@ -104,8 +105,8 @@ class ClassifierBackbone(Backbone):
     """A trained evaluation classifier, frozen, for the metrics.
 
     Args:
-        network: gives features and logits of images in [-1, 1].
-        image_size: side that images are brought to, bilinear with antialias.
+        network: trained network that returns features and logits of images in [-1, 1].
+        image_size: side to which images are resized, bilinear with antialiasing.
         sha256: sha256 of the checkpoint, or of the weights.
     """
 
@@ -127,18 +128,18 @@ class EvaluationClassifier(SuiteModule):
     Data comes from :class:`t2igan.data.classification.ClassificationData`.
 
     Args:
-        classes: class ids of the data set, in the order of the logits; None takes the datamodule's.
+        classes: class ids of the data set, in the order of the logits; None takes those of the data module.
         trunk: ``small`` (for 64-pixel work, from scratch) or ``inception-v3`` (fine-tuned).
-        image_size: side that images are brought to (299 suits Inception).
+        image_size: side to which images are resized (299 for Inception).
         width: channels of the first block of the small trunk.
         weights: weights of the Inception trunk: ``imagenet``, ``random`` or a file.
         lr: highest learning rate.
         weight_decay: decay of AdamW.
-        warmup: share of the steps over which the rate rises.
+        warmup: share of the training steps over which the rate rises.
         label_smoothing: smoothing of the cross-entropy.
 
     Attributes:
-        network: made by :meth:`configure_model`, as is the table.
+        network: the network, built by :meth:`configure_model` together with the table.
         class_table: int64 (C,), the class id of each logit.
     """
 
@@ -234,12 +235,12 @@ class EvaluationClassifier(SuiteModule):
         self.log("val/accuracy", hits, **options)
 
     def on_train_batch_start(self, batch: CaptionedImages, batch_idx: int) -> None:
-        """The step's rate, too."""
+        """Set the learning rate of the step."""
         super().on_train_batch_start(batch, batch_idx)
         self.set_rate(self.lr * self.rate_factor(self.global_step, self.training_steps))
 
     def rate_factor(self, step: int, steps: int) -> float:
-        """Share of the highest rate at a step, counted from 0, of a training of ``steps``."""
+        """Learning rate at a step (from 0) of a training of ``steps``, as a share of the highest rate."""
         rise = max(1, int(self.warmup * steps))
         if step < rise:
             return (step + 1) / rise
@@ -249,7 +250,7 @@ class EvaluationClassifier(SuiteModule):
         """AdamW; the rate ends at zero with the last step.
 
         Raises:
-            UserError: the trainer has no last step.
+            UserError: the trainer has no limit of steps or epochs.
         """
         self.require_an_end("the classifier's learning rate")
         return torch.optim.AdamW(self.parameters(), lr=self.lr, weight_decay=self.weight_decay)
@@ -265,7 +266,7 @@ class EvaluationClassifier(SuiteModule):
 
 
 def load_classifier_backbone(path: str | Path) -> ClassifierBackbone:
-    """The backbone out of a checkpoint of :class:`EvaluationClassifier`.
+    """Load the backbone from a checkpoint of :class:`EvaluationClassifier`.
 
     Raises:
         UserError: the file is missing, damaged, or of another model.

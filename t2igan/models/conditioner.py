@@ -1,4 +1,4 @@
-"""What SpaText's hosts are told: captions, and a spatio-textual map of segments (Avrahami et al., CVPR 2023)."""
+"""Conditions of SpaText's hosts: spatio-textual maps of segments (Avrahami et al., CVPR 2023)."""
 
 from typing import Literal
 
@@ -23,19 +23,19 @@ labels out of a closed set, or nothing at all."""
 
 
 class Conditioner(nn.Module):
-    """Segments -> spatio-textual map: by the joint encoder's image side in training, by texts and prior at use.
+    """Makes spatio-textual maps from segments: by image embeddings in training, by texts and prior at inference.
 
     Args:
-        told: see :data:`Told`.
-        encoder: folder of a CLIP or checkpoint of a ``SegmentEncoder``; None where none is needed.
-        prior: checkpoint of a ``SegmentPrior``, for ``images`` only; None: texts stand for themselves.
+        told: embedding of the segments, see :data:`Told`.
+        encoder: folder of a CLIP or checkpoint of a ``SegmentEncoder``; None if none is needed.
+        prior: checkpoint of a ``SegmentPrior``, for ``images`` only; None uses text embeddings directly.
 
     Attributes:
         dim: width D of the map.
         inputs: sha256 of encoder and prior.
 
     Raises:
-        UserError: something is not there or does not fit.
+        UserError: a file is missing or does not fit.
     """
 
     def __init__(self, told: Told, encoder: str | None, prior: str | None) -> None:
@@ -60,7 +60,7 @@ class Conditioner(nn.Module):
 
         Args:
             images: uint8 (B, 3, H, W).
-            segments: what is told of them.
+            segments: chosen segments of the images.
             layouts: layouts of the images.
         """
         if self.told != "images" or self.encoder is None:
@@ -69,11 +69,11 @@ class Conditioner(nn.Module):
 
     @torch.no_grad()
     def of_texts(self, segments: Segments, layouts: Layouts) -> SpatioTextualMap:
-        """The map of what a user says.
+        """The map of segments with free texts.
 
         Args:
-            segments: with their texts.
-            layouts: give the labels, where these are told.
+            segments: segments with their texts.
+            layouts: layouts with the labels, for ``labels`` conditions.
         """
         if self.encoder is None:
             vectors = F.one_hot(labels_of(segments, layouts), VOID + 1)[:, : self.dim].float()
@@ -86,7 +86,7 @@ class Conditioner(nn.Module):
 
 
 def labels_of(segments: Segments, layouts: Layouts) -> Tensor:
-    """int64 (N,): the commonest label of each segment's pixels; 255 where it has none."""
+    """Most frequent label of each segment's pixels, int64 (N,); 255 without labels."""
     found = []
     for (image, _), mask in zip(segments.places, segments.masks):
         values = layouts.labels[image][mask]
@@ -95,7 +95,7 @@ def labels_of(segments: Segments, layouts: Layouts) -> Tensor:
 
 
 def all_segments(layouts: Layouts) -> Segments:
-    """Every segment of layouts that has a pixel in them."""
+    """All segments of layouts that have pixels."""
     numbers = [[k for k in each.unique().tolist() if k] for each in layouts.instances]
     return pick_segments(layouts.instances, layouts.texts, numbers)
 
@@ -103,14 +103,14 @@ def all_segments(layouts: Layouts) -> Segments:
 def training_map(
     conditioner: Conditioner, batch: CaptionedImages, random: StepRandom, most: int, smallest: float
 ) -> SpatioTextualMap:
-    """The map of some segments of training images.
+    """The map of random segments of training images.
 
     Args:
-        conditioner: makes it.
-        batch: with layouts.
-        random: chooses the segments.
-        most: segments of an image, at most.
-        smallest: share of the image that each has at least, where one has.
+        conditioner: makes the map.
+        batch: batch with layouts.
+        random: random numbers for choosing segments.
+        most: maximum number of segments per image.
+        smallest: minimum area of a segment as a share of the image, if any segment is that large.
     """
     layouts = required(batch.layouts)
     uniform = random.uniform(len(batch), 1 + int(layouts.instances.max()), Purpose.SEGMENTS)
@@ -119,10 +119,10 @@ def training_map(
 
 
 def load_conditioner(module: SuiteModule, told: Told, encoder: str | None, prior: str | None) -> Conditioner:
-    """The conditioner of a module, noted among its inputs.
+    """Load the conditioner of a module and record it among the module's inputs.
 
     Raises:
-        UserError: encoder or prior are not those that the module was trained with.
+        UserError: encoder or prior differ from those that the module was trained with.
     """
     with unbounded():
         conditioner = Conditioner(told, encoder, prior)

@@ -1,7 +1,7 @@
 """DAMSM: the deep attentional multimodal similarity model (AttnGAN, Xu et al., CVPR 2018, sec. 3.2).
 
-A text encoder and an image encoder trained so that the words of a caption are found in regions of its image, and
-its sentence in the whole. Every text-to-image GAN of the suite takes its text encoder from here.
+Trains a text encoder and an image encoder to match words with image regions and sentences with whole images. All
+text-to-image GANs of the suite use its text encoder.
 """
 
 from functools import partial
@@ -32,8 +32,8 @@ class ImageEncoder(Configured, nn.Module):
 
     Attributes:
         dim: width D of both.
-        INPUT_SIZE: side that images are brought to, where it is always the same.
-        faster_channels_last: whether this memory layout makes it faster on a CPU.
+        INPUT_SIZE: side to which images are resized, if it is fixed.
+        faster_channels_last: whether the channels-last memory layout is faster on a CPU.
     """
 
     INPUT_SIZE: ClassVar[int]
@@ -41,10 +41,10 @@ class ImageEncoder(Configured, nn.Module):
     dim: int
 
     def load_pretrained(self) -> None:
-        """Fetch the weights that training starts from, where the encoder has any."""
+        """Load pre-trained weights before training, if the encoder has any."""
 
     def trainable(self) -> list[nn.Parameter]:
-        """The parameters that pre-training moves."""
+        """The parameters that pre-training trains."""
         return [parameter for parameter in self.parameters() if parameter.requires_grad]
 
 
@@ -130,12 +130,12 @@ class InceptionImageEncoder(ImageEncoder):
 
 
 class SmallImageEncoder(ImageEncoder):
-    """A small convolutional encoder for 64-pixel work, trained from scratch; larger images are reduced first.
+    """A small convolutional encoder for 64-pixel images, trained from scratch; larger images are resized first.
 
     Args:
         dim: width of regions and code.
         channels: base width.
-        image_size: side that images are brought to; the region map has a side of ``image_size / 8``.
+        image_size: side to which images are resized; the region map has a side of ``image_size / 8``.
     """
 
     def __init__(self, dim: Count = 256, channels: Count = 32, image_size: Side = 64) -> None:
@@ -168,12 +168,12 @@ def _halve(channels: int, out_channels: int) -> nn.Sequential:
 class DAMSM(SuiteModule):
     """Pre-training of both encoders (AttnGAN, sec. 4; released ``pretrain_DAMSM.py``).
 
-    Adam, a rate that falls by ``lr_decay`` an epoch down to ``lr_floor``, the text encoder's gradient clipped at
-    ``clip``. The released code makes a new Adam every epoch; ``persistent_adam`` keeps one.
+    Adam with a rate that falls by ``lr_decay`` per epoch down to ``lr_floor``; the text encoder's gradient is
+    clipped at ``clip``. The released code makes a new Adam every epoch; ``persistent_adam`` keeps one.
 
     Args:
-        image_encoder: the image encoder; it fixes the width of both.
-        vocabulary_size: None takes the data set's.
+        image_encoder: the image encoder, whose width is also the text encoder's.
+        vocabulary_size: number of words; None takes the data set's.
         gammas: smoothing factors of the loss (AttnGAN's yml: 4, 5, 10; its paper: 5, 5, 10).
         class_masking: leave pairs of equal class out of the loss.
         lr: first learning rate.
@@ -181,10 +181,10 @@ class DAMSM(SuiteModule):
         lr_floor: the rate falls no further once it is below this.
         clip: largest norm of the text encoder's gradient.
         persistent_adam: keep Adam's state over epochs.
-        dropout: on the word embedding.
+        dropout: dropout rate of the word embedding.
 
     Attributes:
-        text_encoder: made by :meth:`configure_model`.
+        text_encoder: the text encoder, built by :meth:`configure_model`.
     """
 
     text_encoder: TextEncoder
@@ -236,7 +236,7 @@ class DAMSM(SuiteModule):
         return loss
 
     def validation_step(self, batch: CaptionedImages, batch_idx: int) -> None:
-        """Loss, and the share of images whose own caption ranks first among the batch's."""
+        """Log the loss, and the share of images whose own caption ranks first within the batch."""
         regions, codes = self.image_encoder(to_signed(batch.images))
         text = self.text_encoder(batch.captions, batch.lengths)
         class_ids = batch.class_ids if self.class_masking else None
@@ -247,7 +247,7 @@ class DAMSM(SuiteModule):
         self.log("val/top1_of_batch", found, prog_bar=True, batch_size=len(batch), sync_dist=True)
 
     def on_train_batch_start(self, batch: CaptionedImages, batch_idx: int) -> None:
-        """At an epoch's first batch: the epoch's rate, and a new Adam unless it is persistent."""
+        """At the first batch of an epoch, set the rate, and reset Adam unless it is persistent."""
         super().on_train_batch_start(batch, batch_idx)
         if batch_idx > 0:
             return
@@ -265,11 +265,11 @@ class DAMSM(SuiteModule):
         return rate
 
     def configure_gradient_clipping(self, optimizer: torch.optim.Optimizer, *_: Any, **__: Any) -> None:
-        """Clip the text encoder's gradient alone, as released."""
+        """Clip only the text encoder's gradient, as in the released code."""
         nn.utils.clip_grad_norm_(self.text_encoder.parameters(), self.clip)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Adam over the text encoder and what is trainable of the image encoder."""
+        """Adam over the text encoder and the trainable part of the image encoder."""
         parameters = [*self.text_encoder.parameters(), *self.image_encoder.trainable()]
         return torch.optim.Adam(parameters, lr=self.lr, betas=(0.5, 0.999), fused=self.fused_adam(clips=True))
 

@@ -24,7 +24,7 @@ class DFGAN(AdversarialModule):
     """DF-GAN's training: hinge and MA-GP against a one-way discriminator, Adam without momentum, no DAMSM loss.
 
     Args:
-        damsm: checkpoint of the DAMSM that gives the text encoder.
+        damsm: checkpoint of the DAMSM that provides the text encoder.
         image_size: side of the images.
         channels: base width of generator and discriminator.
         sentence_dim: width of the text encoder's vectors; `t2igan fit` takes the DAMSM's.

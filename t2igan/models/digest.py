@@ -1,4 +1,4 @@
-"""A checkpoint's own checksum: a bit that changed on the way is noticed before anything is built of it."""
+"""Checksum within a checkpoint, to detect corruption before anything is built from it."""
 
 import zipfile
 from collections.abc import Callable, Mapping
@@ -19,22 +19,22 @@ _ROOM = 2**26
 
 
 def seal(checkpoint: dict[str, Any]) -> None:
-    """Put the digest of everything in a checkpoint into it; to be called when nothing is added any more."""
+    """Add the digest of all content to a checkpoint; call it after everything else was added."""
     checkpoint[OWN][DIGEST] = content_digest(checkpoint)
 
 
 def is_sealed(checkpoint: Mapping[str, Any]) -> bool:
-    """Whether a checkpoint has a digest; those of earlier versions have none."""
+    """Whether a checkpoint has a digest; checkpoints of earlier versions have none."""
     return DIGEST in checkpoint[OWN]
 
 
 def is_whole(checkpoint: Mapping[str, Any]) -> bool:
-    """Whether a sealed checkpoint still holds what was sealed."""
+    """Whether the content of a sealed checkpoint matches its digest."""
     return checkpoint[OWN][DIGEST] == content_digest(checkpoint)
 
 
 def content_digest(checkpoint: Mapping[str, Any]) -> str:
-    """XXH3 (128 bits, hex) of all values of a checkpoint, its own digest left out."""
+    """XXH3 (128 bits, hex) of all values of a checkpoint except for the digest."""
     digest = xxh3_128()
     own = {key: value for key, value in checkpoint[OWN].items() if key != DIGEST}
     _feed({**checkpoint, OWN: own}, digest.update)
@@ -42,12 +42,12 @@ def content_digest(checkpoint: Mapping[str, Any]) -> str:
 
 
 def archive_problem(path: Path) -> str | None:
-    """What the checks of a checkpoint's archive (CRC-32 of every part) say against it, or None.
+    """The problem that a checkpoint archive's CRC-32 checks find, or None.
 
-    Formats that are no archive, as PyTorch wrote before version 1.6, have no such check.
+    PyTorch's formats before version 1.6 are no archives and have no such check.
 
     Raises:
-        ValueError: it is compressed, which no checkpoint is: a small file could fill the memory.
+        ValueError: the archive is compressed, unlike any checkpoint: a small file could fill the memory.
     """
     if not zipfile.is_zipfile(path):
         return None
@@ -88,7 +88,7 @@ def refuse_inflated(content: Any) -> None:
 
 
 def _feed(value: Any, update: Callable[[Any], None]) -> None:
-    """Hand a value on in a form that is the same before it is saved and after it was loaded."""
+    """Feed a value to the digest, in a form that is the same before saving and after loading."""
     if isinstance(value, Tensor):
         update(f"tensor {value.dtype} {tuple(value.shape)}\n".encode())
         flat = value.detach().cpu().contiguous().reshape(-1)

@@ -1,4 +1,4 @@
-"""The modules that make images: what is sampled from and scored."""
+"""The modules that generate images, for sampling and scoring."""
 
 from t2igan.models.adversarial import AdversarialModule
 from t2igan.models.spatext_diffusion import SpaTextDiffusion

@@ -1,4 +1,4 @@
-"""Texts and images in one space, for retrieval: the suite's DAMSM, and CLIP."""
+"""Dual encoders for text-to-image retrieval: DAMSM and CLIP."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
@@ -20,11 +20,11 @@ TEXTS_AT_A_TIME = 256
 
 
 class DualEncoder(ABC):
-    """Unit vectors of texts and of images, whose inner product says how well they fit.
+    """Base class of encoders of texts and images to unit vectors, whose inner product is the similarity.
 
     Attributes:
-        name: for tables.
-        sha256: sha256 of all that the vectors depend on.
+        name: name in tables.
+        sha256: sha256 of everything that the vectors depend on.
     """
 
     name: str
@@ -32,18 +32,18 @@ class DualEncoder(ABC):
 
     @abstractmethod
     def image_vectors(self, images: Tensor) -> Tensor:
-        """(B, D) of uint8 images (B, 3, H, W)."""
+        """Unit vectors (B, D) of uint8 images (B, 3, H, W)."""
 
     @abstractmethod
     def text_vectors(self, texts: Sequence[Sequence[str]]) -> Tensor:
-        """(B, D) of lower-case words of each text; 0 for a text without a known word."""
+        """Unit vectors (B, D) of texts, given as lower-case words; 0 for a text without known words."""
 
 
 class DamsmDualEncoder(DualEncoder):
-    """The sentence vectors and image codes of a DAMSM. It learned from captions: narratives are long for it.
+    """Sentence vectors and image codes of a DAMSM, which is trained on captions, shorter than narratives.
 
     Args:
-        damsm: in eval mode.
+        damsm: the DAMSM, in eval mode.
     """
 
     def __init__(self, damsm: DAMSM) -> None:
@@ -74,10 +74,10 @@ class DamsmDualEncoder(DualEncoder):
 
 
 class ClipDualEncoder(DualEncoder):
-    """CLIP; words beyond its context are cut off.
+    """CLIP; texts are truncated to its context.
 
     Args:
-        folder: as ``transformers`` or ``open_clip`` save it.
+        folder: folder in the format of ``transformers`` or ``open_clip``.
     """
 
     def __init__(self, folder: str | Path) -> None:
@@ -94,10 +94,10 @@ class ClipDualEncoder(DualEncoder):
 
 
 def load_dual_encoder(path: str | Path) -> DualEncoder:
-    """The dual encoder in a checkpoint of a DAMSM, or in the folder of a CLIP.
+    """Load a dual encoder from a checkpoint of a DAMSM or the folder of a CLIP.
 
     Raises:
-        UserError: it is neither.
+        UserError: the path is neither.
     """
     if Path(path).is_dir():
         return ClipDualEncoder(path)
@@ -108,7 +108,7 @@ def load_dual_encoder(path: str | Path) -> DualEncoder:
 
 
 class EncodedImages:
-    """Images that texts are searched among.
+    """Embedded images to search with texts.
 
     Args:
         encoder: encoder of images and texts.
@@ -120,9 +120,9 @@ class EncodedImages:
         self._vectors = torch.cat([encoder.image_vectors(images) for images in batches])
 
     def scores(self, queries: Sequence[Sequence[str]]) -> np.ndarray:
-        """float32 (queries, images): cosines.
+        """Cosines, float32 (queries, images).
 
         Args:
-            queries: lower-case words of each.
+            queries: lower-case words of each query.
         """
         return (self._encoder.text_vectors(queries) @ self._vectors.T).numpy()

@@ -1,4 +1,4 @@
-"""What travels through one training step of a GAN, and what is said of it."""
+"""Data of one training step of a GAN, and the passes of its discriminators."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,16 +18,16 @@ from t2igan.text import TextEmbedding
 
 @dataclass
 class Chunk:
-    """A share of the batch on its way through one training step.
+    """A part of the batch in one training step, for gradient accumulation.
 
     Attributes:
         batch: real images and captions.
         images: the images (B, 3, S, S) in [-1, 1].
         noise: (B, Z + E).
-        scored_text: the captions as the DAMSM embeds them.
-        synthesis: what was generated.
-        told: what the generator was told, detached.
-        random: the step's random numbers for these samples; None: torch's generator.
+        scored_text: embedding of the captions by the scoring DAMSM.
+        synthesis: generated images, None before generation.
+        told: conditions of the generator, detached; None before generation.
+        random: random numbers of the step for these samples; None uses torch's generator.
     """
 
     batch: CaptionedImages
@@ -40,7 +40,7 @@ class Chunk:
 
     @property
     def generated(self) -> Synthesis:
-        """What was generated.
+        """The generated images.
 
         Raises:
             RuntimeError: nothing yet.
@@ -51,7 +51,7 @@ class Chunk:
 
     @property
     def conditions(self) -> TextEmbedding:
-        """What the generator was told, detached.
+        """The conditions of the generator, detached.
 
         Raises:
             RuntimeError: nothing yet.
@@ -75,19 +75,19 @@ def discriminate_pairs(
     mismatch: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] | None,
     jointly: bool = False,
 ) -> tuple[Logits, Logits, Tensor]:
-    """A discriminator's logits of real, generated and wrong pairs.
+    """A discriminator's logits of real, generated and mismatched pairs.
 
     Args:
-        discriminator: judges.
+        discriminator: the discriminator.
         real: images (B, 3, S, S).
         generated: images (B, 3, S, S), detached.
-        condition: (B, ...), what both are held against (:meth:`Discriminator.condition`).
-        mismatch: (features, condition) -> features and conditions of pairs that do not belong together; None: there
-            are no such pairs.
-        jointly: real and generated images in one pass, where that is the same to the discriminator.
+        condition: (B, ...), condition of both (:meth:`Discriminator.condition`).
+        mismatch: function from (features, condition) to features and conditions of mismatched pairs; None for no
+            such pairs.
+        jointly: process real and generated images in one pass, if the discriminator allows it.
 
     Returns:
-        Verdicts on real and generated pairs, and the conditional logits (M,) of wrong ones.
+        Logits of real and generated pairs, and conditional logits (M,) of mismatched pairs.
     """
     if mismatch is None:
         verdict = discriminator.verdict
@@ -112,16 +112,16 @@ def discriminate_pairs(
 
 
 def verdicts(real: Logits, fake: Logits, wrong: Tensor, share: float = 1.0) -> dict[str, Tensor]:
-    """Mean logits of pairs, and how far apart real and generated images are.
+    """Mean logits of all kinds of pairs, and the margin between real and generated images.
 
     Args:
         real: logits of real images with their captions.
         fake: logits of generated images with their captions.
         wrong: logits of real images with captions of others, (M,); M may be 0.
-        share: what the mean of these counts, see :func:`t2igan.losses.mismatch.mismatch_share`.
+        share: weight of their mean, see :func:`t2igan.losses.mismatch.mismatch_share`.
 
     Returns:
-        Scalars ``logits_real``, ``logits_fake``, ``margin`` (real less fake) and, of M > 0, ``logits_wrong``.
+        Scalars ``logits_real``, ``logits_fake``, ``margin`` (real minus fake) and, if M > 0, ``logits_wrong``.
     """
     values = {"logits_real": real.conditional.mean(), "logits_fake": fake.conditional.mean()}
     values["margin"] = values["logits_real"] - values["logits_fake"]

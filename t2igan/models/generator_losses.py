@@ -1,4 +1,4 @@
-"""Terms of a generator's loss beside the adversarial one, each chosen in YAML."""
+"""Further terms of a generator's loss besides the adversarial one, configurable in YAML."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 @dataclass
 class Discriminated:
-    """What a discriminator said of the generated images, with its graph.
+    """Output of a discriminator for the generated images, with its graph.
 
     Attributes:
-        discriminator: said it.
-        verdict: what it said.
-        condition: what it held them against.
+        discriminator: the discriminator.
+        verdict: its logits and features.
+        condition: condition of the images.
     """
 
     discriminator: Discriminator
@@ -41,15 +41,15 @@ def _no_real_images(size: int) -> Tensor:
 
 @dataclass
 class GeneratorView:
-    """What a generator's loss may look at.
+    """Inputs of a generator's loss.
 
     Attributes:
-        synthesis: what was generated, with its graph.
+        synthesis: generated images, with their graph.
         text: the DAMSM's embedding of the captions, detached.
         batch: real images and captions.
         scorer: the pre-trained DAMSM, or None.
-        real: gives the real images (B, 3, size, size) in [-1, 1] of a size.
-        discriminated: what each discriminator said.
+        real: function that returns the real images (B, 3, size, size) in [-1, 1] at a size.
+        discriminated: output of each discriminator.
     """
 
     synthesis: Synthesis
@@ -61,12 +61,12 @@ class GeneratorView:
 
 
 class GeneratorLoss(Configured, nn.Module):
-    """One weighted term.
+    """Base class of weighted loss terms.
 
     Attributes:
-        name: its key in the logs.
-        gammas: smoothing factors, of a loss that takes the DAMSM.
-        needs_scorer: whether it takes the DAMSM.
+        name: key of the term in the logs.
+        gammas: smoothing factors of a loss that uses the DAMSM, otherwise None.
+        needs_scorer: whether it uses the DAMSM.
         inputs: sha256 of the content of checkpoints that :meth:`prepare` read, by the key that names them.
     """
 
@@ -76,10 +76,10 @@ class GeneratorLoss(Configured, nn.Module):
     inputs: Mapping[str, str] = MappingProxyType({})
 
     def prepare(self, vocabulary: list[str]) -> None:
-        """Load what the loss needs from files, once, before training; a GAN's checkpoint does not hold it.
+        """Load the networks that the loss needs from their files, once before training; no checkpoint holds them.
 
         Args:
-            vocabulary: the words of the data set, index 0 = ``<end>``.
+            vocabulary: words of the data set, index 0 = ``<end>``.
         """
 
     def forward(self, view: GeneratorView) -> Tensor:
@@ -88,12 +88,12 @@ class GeneratorLoss(Configured, nn.Module):
 
 
 class DAMSMLoss(GeneratorLoss):
-    """Does the image match its caption, says DAMSM (AttnGAN, Eq. 13; SSA-GAN, Eq. 9).
+    """DAMSM loss of generated images and their captions (AttnGAN, Eq. 13; SSA-GAN, Eq. 9).
 
     Args:
         weight: lambda (SSA-GAN 0.05 released, 0.1 paper; AttnGAN 5 for CUB, 50 for COCO).
         gammas: smoothing factors (5, 5, 10 in SSA-GAN's released code).
-        class_masking: leave pairs of equal class out.
+        class_masking: ignore pairs of equal class.
     """
 
     name = "damsm"
@@ -136,7 +136,7 @@ class KLLoss(GeneratorLoss):
         """The weighted divergence.
 
         Raises:
-            UserError: if the generator has no conditioning augmentation.
+            UserError: the generator has no conditioning augmentation.
         """
         mu, logvar = view.synthesis.mu, view.synthesis.logvar
         if mu is None or logvar is None:
@@ -147,10 +147,10 @@ class KLLoss(GeneratorLoss):
 
 
 def matching_losses(generator: Generator, damsm_weight: float, kl_weight: float) -> list[GeneratorLoss]:
-    """The terms beside the adversarial one: DAMSM where it has weight, divergence where there is an F_ca.
+    """Default terms besides the adversarial one: DAMSM loss if weighted, divergence if the generator has F_ca.
 
     Args:
-        generator: whose losses they are.
+        generator: generator that is trained.
         damsm_weight: lambda (AttnGAN, Eq. 14); the smoothing factors are those of the released settings.
         kl_weight: weight of the divergence.
     """

@@ -18,7 +18,7 @@ class Wanted:
 
     Attributes:
         text: text of the whole image, (B, ...).
-        no_text: what stands for no text, (B, ...).
+        no_text: the null condition of the text, (B, ...).
         st_map: map of its segments.
     """
 
@@ -27,10 +27,10 @@ class Wanted:
     st_map: SpatioTextualMap
 
     def branches(self, kept: list[tuple[bool, bool]]) -> tuple[Tensor, SpatioTextualMap]:
-        """Text and map of each branch, one branch after another.
+        """Texts and maps of all branches, concatenated.
 
         Args:
-            kept: for each branch, whether it keeps the text and whether it keeps the map; else they are null.
+            kept: for each branch, whether it keeps the text and the map, instead of the null condition.
         """
         texts = torch.cat([self.text if text else self.no_text for text, _ in kept])
         rows = torch.tensor([not places for _, places in kept]).repeat_interleave(len(self.st_map))
@@ -43,13 +43,13 @@ Predict = Callable[[Tensor, Tensor, SpatioTextualMap], Tensor]
 
 
 class Guidance(Configured):
-    """How the predictions of branches become one."""
+    """Base class of guidance, which combines predictions under different conditions."""
 
     kept: tuple[tuple[bool, bool], ...]
 
     @abstractmethod
     def combine(self, *predictions: Tensor) -> Tensor:
-        """The guided prediction, of those of the branches in the order of ``kept``."""
+        """Combine the predictions of the branches, in the order of ``kept``."""
 
     def __call__(self, predict: Predict, noisy: Tensor, wanted: Wanted) -> Tensor:
         """The guided prediction for ``noisy`` (B, ...), with one call of ``predict``."""
@@ -71,17 +71,17 @@ class Fast(Guidance):
         self.scale = scale
 
     def combine(self, *predictions: Tensor) -> Tensor:
-        """Of the branches without and with the conditions."""
+        """Combine the branches without and with both conditions."""
         nothing, everything = predictions
         return nothing + self.scale * (everything - nothing)
 
 
 class Multi(Guidance):
-    """A scale of its own for each condition: e + s_text (e(text) - e) + s_map (e(map) - e).
+    """A separate scale for each condition: e + s_text (e(text) - e) + s_map (e(map) - e).
 
     Args:
-        text: s_text, how much the whole image obeys the caption.
-        places: s_map, how much the segments obey their texts.
+        text: s_text, guidance scale of the caption.
+        places: s_map, guidance scale of the map.
     """
 
     kept = ((False, False), (True, False), (False, True))
@@ -90,6 +90,6 @@ class Multi(Guidance):
         self.text, self.places = text, places
 
     def combine(self, *predictions: Tensor) -> Tensor:
-        """Of the branches without conditions, with the caption alone and with the map alone."""
+        """Combine the branches without conditions, with the caption only and with the map only."""
         nothing, text, places = predictions
         return nothing + self.text * (text - nothing) + self.places * (places - nothing)

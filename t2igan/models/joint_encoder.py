@@ -1,8 +1,8 @@
-"""Joint encoders of images and texts, which SpaText conditions on and is scored with: CLIP, and a stand-in for it.
+"""Joint encoders of images and texts for SpaText's conditions and metrics: CLIP, and a small stand-in.
 
-The stand-in is trained by ``t2igan fit`` on a data set's own segments in half a minute, where no CLIP is at hand.
-Its vectors show what CLIP's do, a gap between those of images and those of texts, on a scale of their own: the
-distances of two encoders do not compare.
+The stand-in is trained by ``t2igan fit`` on a data set's own segments in half a minute, if no CLIP is available.
+Like CLIP's, its image and text vectors are separated by a gap, but on another scale: distances of different
+encoders are not comparable.
 """
 
 import zlib
@@ -35,12 +35,12 @@ MOST_SEGMENTS = 6
 
 
 class JointEncoder(Protocol):
-    """Images and texts in one space, frozen.
+    """Base class of frozen encoders of images and texts to a common space.
 
     Attributes:
         dim: width D of the vectors.
-        side: side of the images that its network sees; crops are made at it.
-        sha256: sha256 of all that they depend on.
+        side: side of the network's input images, and of crops.
+        sha256: sha256 of everything that the vectors depend on.
     """
 
     dim: int
@@ -70,8 +70,8 @@ class ImageTower(nn.Sequential):
 class TextTower(nn.Module):
     """Texts -> (N, D): hashed words, a bi-directional GRU, a linear layer.
 
-    Words are numbered by a checksum and not by a vocabulary, so that any text can be read whatever the store. The
-    vector of a word that training never had is zeros: it says nothing.
+    Words are hashed instead of looked up in a vocabulary, so that any text can be encoded with any store. A word
+    that never occurred in training has a zero vector.
     """
 
     def __init__(self, width: int, dim: int) -> None:
@@ -83,7 +83,7 @@ class TextTower(nn.Module):
         self.head = nn.Linear(2 * width, dim)
 
     def forward(self, texts: Sequence[str]) -> Tensor:
-        """Vectors (N, D) of texts; without a word it is that of silence."""
+        """Vectors (N, D) of texts; texts without words get a learnt vector."""
         rows = [word_numbers(text) for text in texts]
         lengths = torch.tensor([max(len(row), 1) for row in rows])
         ids = torch.zeros(len(rows), int(lengths.max()), dtype=torch.int64)
@@ -94,18 +94,18 @@ class TextTower(nn.Module):
 
 
 def word_numbers(text: str) -> list[int]:
-    """Numbers from 1 below :data:`BUCKETS` of a text's words, the same on every machine."""
+    """Hash a text's words to 1..:data:`BUCKETS` - 1, the same on every machine."""
     return [1 + zlib.crc32(word.encode()) % (BUCKETS - 1) for word in tokenize(text)]
 
 
 def contrastive_loss(images: Tensor, texts: Tensor, names: Sequence[str], temperature: float) -> Tensor:
-    """InfoNCE in both directions, all pairs with one text being positives of each other.
+    """InfoNCE in both directions; all pairs with the same text are positives.
 
     Args:
         images: (N, D), unit vectors.
         texts: (N, D), unit vectors.
         names: the texts themselves.
-        temperature: that cosines are divided by.
+        temperature: divisor of the cosines.
     """
     numbers: dict[str, int] = {}
     same = torch.tensor([numbers.setdefault(name, len(numbers)) for name in names], device=images.device)
@@ -122,11 +122,11 @@ class SegmentEncoder(SuiteModule):
         dim: width of the vectors.
         channels: channels of the image tower's first layer.
         width: width of the text tower.
-        crop_size: side that crops and images are brought to, a multiple of 8.
-        smallest: share of the image that a segment must have to be learnt.
+        crop_size: side to which crops and images are resized, a multiple of 8.
+        smallest: minimum area of a training segment as a share of the image.
         temperature: temperature of the contrastive loss.
         lr: learning rate of Adam.
-        seed: seed of the segments chosen.
+        seed: seed of the choice of segments.
     """
 
     requires = frozenset({"captions", "segments"})
@@ -161,7 +161,7 @@ class SegmentEncoder(SuiteModule):
 
     @torch.no_grad()
     def caption_vectors(self, captions: Sequence[str]) -> Tensor:
-        """Unit vectors (N, D) of texts; equal ones are equal to the last bit."""
+        """Unit vectors (N, D) of texts; equal texts have bit-identical vectors."""
         if not captions:
             return torch.zeros(0, self.dim, device=self.device)
         places = {text: place for place, text in enumerate(dict.fromkeys(captions))}
@@ -188,7 +188,7 @@ class SegmentEncoder(SuiteModule):
         return loss
 
     def validation_step(self, batch: CaptionedImages, batch_idx: int) -> None:
-        """How often a segment finds its text among the batch's, cosine with it, and the gap of the modalities."""
+        """Log the accuracy of matching segments to texts within the batch, their cosine, and the modality gap."""
         images, names = self._pairs(batch, StepRandom(self.seed, batch_idx))
         segments = len(names) - len(batch)
         found, told = self.image_vectors(images)[:segments], self.caption_vectors(names[:segments])
@@ -213,14 +213,14 @@ def captions_of(batch: CaptionedImages, vocabulary: Sequence[str]) -> list[str]:
 
 
 def load_joint_encoder(path: str | Path, key: str = "encoder") -> Clip | SegmentEncoder:
-    """The joint encoder at a path: the folder of a CLIP, or the checkpoint of a :class:`SegmentEncoder`.
+    """Load a joint encoder from the folder of a CLIP or the checkpoint of a :class:`SegmentEncoder`.
 
     Args:
         path: path of folder or file.
-        key: names it in errors.
+        key: configuration key for error messages.
 
     Raises:
-        UserError: nothing is there, or something else.
+        UserError: the path does not exist, or holds something else.
     """
     if Path(path).is_dir():
         return load_clip(path)

@@ -1,4 +1,4 @@
-"""What SPADE adds to a generator's adversarial loss: feature matching and VGG's perceptual loss."""
+"""SPADE's further generator losses: feature matching and VGG's perceptual loss."""
 
 from pathlib import Path
 
@@ -22,8 +22,8 @@ MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 class FeatureMatching(GeneratorLoss):
     """Distance (L1) of generated from real images in the discriminators' features (pix2pixHD, Eq. 4).
 
-    All layers of a discriminator count but its last, which holds the logits; discriminators count as their
-    adversarial losses do, and those that show no layers not at all.
+    Uses all layers of a discriminator except the last one, which holds the logits; discriminators are weighted like
+    their adversarial losses, and those that return no layers are ignored.
 
     Args:
         weight: lambda (10 in SPADE, 20 in CC-FPSE).
@@ -39,7 +39,7 @@ class FeatureMatching(GeneratorLoss):
         """The weighted distance.
 
         Raises:
-            UserError: no discriminator shows layers.
+            UserError: no discriminator returns layers.
         """
         shown = [each for each in view.discriminated if each.verdict.layers]
         if not shown:
@@ -75,7 +75,7 @@ class VGGLoss(GeneratorLoss):
         self.weights, self.weight = weights, weight
 
     def prepare(self, vocabulary: list[str]) -> None:
-        """Load the network, frozen.
+        """Load the frozen network.
 
         Raises:
             UserError: there is no such file, or it holds something else.
@@ -103,7 +103,7 @@ class VGGLoss(GeneratorLoss):
         return self.weight * torch.stack([weight * F.l1_loss(mine, theirs) for mine, theirs, weight in pairs]).sum()
 
     def _features(self, images: Tensor) -> list[Tensor]:
-        """Of images (B, 3, S, S) in [-1, 1], normalised as those of ImageNet that VGG19 was trained on."""
+        """VGG19's features of images (B, 3, S, S) in [-1, 1], after ImageNet normalisation."""
         mean, deviation = (images.new_tensor(each).view(1, 3, 1, 1) for each in (MEAN, DEVIATION))
         values, found = ((images + 1) / 2 - mean) / deviation, []
         for place, layer in enumerate(self.network):

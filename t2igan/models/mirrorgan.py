@@ -2,7 +2,7 @@
 
 Three parts: STEM embeds the caption (:class:`t2igan.text.TextEncoder`); GLAM, in the cascaded generator
 (:mod:`t2igan.networks.mirrorgan`), attends to its words and to the sentence as a whole; STREAM
-(:mod:`t2igan.models.stream`) tells what an image shows, and of a generated image that should be its caption
+(:mod:`t2igan.models.stream`) captions the generated image, which should reproduce its caption
 (:mod:`t2igan.models.redescription`).
 """
 
@@ -27,23 +27,23 @@ class MirrorGAN(AdversarialModule):
     """MirrorGAN's training: cross-entropy at every scale, redescription of the finest image, divergence of F_ca.
 
     Args:
-        damsm: checkpoint of the DAMSM whose text encoder is STEM; in validation it scores what is generated.
-        captioner: checkpoint of a STREAM trained on the same vocabulary. With ``redescription_weight`` 0 it only
-            measures, and may be left out.
+        damsm: checkpoint of the DAMSM whose text encoder is STEM; in validation it scores generated images.
+        captioner: checkpoint of a STREAM trained on the same vocabulary. With ``redescription_weight`` 0 it is used
+            in validation only, and may be left out.
         image_size: side of the finest image.
         channels: width of the generator (32 for CUB).
         discriminator_channels: base width of the discriminators (64 for CUB).
         residual_blocks: per stage (2 for CUB).
-        legacy_mask: the attention mask as released.
-        sentence_softmax: what the attention to the sentence sums to 1 over; see :class:`SentenceAttention`.
+        legacy_mask: use the attention mask of the released code.
+        sentence_softmax: dimension over which the sentence attention is normalised; see :class:`SentenceAttention`.
         sentence_dim: width of the text encoder's vectors; `t2igan fit` takes the DAMSM's.
         generator: any other generator.
         discriminators: any other discriminators; None makes one per image of the generator.
         objective: any other objective; None is cross-entropy.
-        generator_losses: None makes them of what follows.
+        generator_losses: None builds them from the weights below.
         redescription_weight: lambda (10 released, 20 in the paper).
         redescription_reduction: reduction of the loss of single words; see :class:`RedescriptionLoss`.
-        damsm_weight: weight of AttnGAN's DAMSM loss, which MirrorGAN does without.
+        damsm_weight: weight of AttnGAN's DAMSM loss, which MirrorGAN does not use.
         kl_weight: weight of the divergence.
         kwargs: as of :class:`AdversarialModule`.
     """
@@ -104,7 +104,7 @@ class MirrorGAN(AdversarialModule):
         )
 
     def validation_step(self, batch: CaptionedImages, batch_idx: int) -> None:
-        """As of every GAN, and the captioner's loss per word on generated images, whatever its weight."""
+        """Validate like every GAN, and log the captioner's loss per word on generated images."""
         super().validation_step(batch, batch_idx)
         streams = [loss.stream for loss in self.generator_losses if isinstance(loss, RedescriptionLoss)]
         if not streams:
@@ -116,10 +116,10 @@ class MirrorGAN(AdversarialModule):
 
 
 def redescription(captioner: str | None, weight: float, reduction: Literal["mean", "sum"]) -> list[GeneratorLoss]:
-    """The redescription loss, or nothing where there is neither a captioner nor a weight.
+    """The redescription loss, or no loss if there is neither a captioner nor a weight.
 
     Raises:
-        UserError: there is a weight without a captioner.
+        UserError: a weight is given without a captioner.
     """
     if captioner is None and weight:
         raise UserError(

@@ -1,7 +1,7 @@
-"""SpaText's prior: from the embedding of a text to that of an image of it (Avrahami et al., CVPR 2023, sec. 3.2).
+"""SpaText's prior, which maps text embeddings to image embeddings (Avrahami et al., CVPR 2023, sec. 3.2).
 
-The map holds embeddings of image segments in training and must hold texts at use; the two lie apart in a joint
-encoder's space. The paper takes unCLIP's prior. Without a prior (``prior: null``) the text's own embedding serves.
+Maps hold embeddings of image segments in training but of texts at inference, and a joint encoder separates the two.
+The paper uses unCLIP's prior. Without a prior (``prior: null``) text embeddings are used directly.
 """
 
 from itertools import pairwise
@@ -25,23 +25,23 @@ from t2igan.ranges import Count, Rate, Share, Times, Whole
 
 
 class PriorNetwork(Configured, nn.Module):
-    """Unit vectors of texts (N, D) -> unit vectors as images of them have, (N, D)."""
+    """Base class of networks from unit text vectors (N, D) to unit image vectors (N, D)."""
 
     def forward(self, texts: Tensor) -> Tensor:
-        """Predict."""
+        """Predict image vectors (N, D) from text vectors (N, D)."""
         raise NotImplementedError
 
     def loss(self, texts: Tensor, images: Tensor) -> Tensor:
-        """What pairs of vectors (N, D) cost, a scalar."""
+        """Loss of pairs of text and image vectors (N, D), a scalar."""
         raise NotImplementedError
 
 
 class MLPPrior(PriorNetwork):
-    """Two layers, trained on the cosine.
+    """Two-layer MLP, trained on the cosine.
 
     Args:
         dim: width D of the vectors.
-        width: between the layers.
+        width: width of the hidden layer.
     """
 
     def __init__(self, dim: Count = 64, width: Count = 256) -> None:
@@ -49,7 +49,7 @@ class MLPPrior(PriorNetwork):
         self.layers = nn.Sequential(nn.Linear(dim, width), nn.GELU(), nn.Linear(width, dim))
 
     def forward(self, texts: Tensor) -> Tensor:
-        """Predict, from the text's own vector on."""
+        """Predict a correction of the text vectors."""
         return F.normalize(texts + self.layers(texts), dim=1)
 
     def loss(self, texts: Tensor, images: Tensor) -> Tensor:
@@ -60,15 +60,15 @@ class MLPPrior(PriorNetwork):
 class DiffusionPrior(PriorNetwork):
     """unCLIP's prior, :class:`diffusers.PriorTransformer`, which denoises an image's vector beside the text's.
 
-    A prediction starts from one fixed noise, so that equal texts get equal vectors.
+    Denoising starts from fixed noise, so that equal texts get equal vectors.
 
     Args:
         dim: width D of the vectors.
         layers: layers of the transformer.
         heads: heads of its attention.
-        head_dim: width of each.
-        steps: steps of denoising at use.
-        times: times of the noise in training.
+        head_dim: width of each head.
+        steps: denoising steps at inference.
+        times: number of noise levels in training.
 
     Raises:
         UserError: ``diffusers`` is not installed.
@@ -109,7 +109,7 @@ class DiffusionPrior(PriorNetwork):
         return self.transformer(noisy, time, self.scale * texts).predicted_image_embedding
 
     def forward(self, texts: Tensor) -> Tensor:
-        """Denoise: the mean of each step, without new noise."""
+        """Denoise by the mean of each step, without new noise."""
         if not len(texts):
             return texts
         self.scheduler.set_timesteps(self.steps)
@@ -132,14 +132,14 @@ class DiffusionPrior(PriorNetwork):
 
 
 class SegmentPrior(SuiteModule):
-    """Trains a prior on a data set's segments, on the vectors of a joint encoder that stands still.
+    """Trains a prior on a data set's segments, with a frozen joint encoder.
 
     Args:
         encoder: folder of a CLIP, or checkpoint of a ``SegmentEncoder``.
-        network: the prior.
-        smallest: share of the image that a segment must have.
+        network: the network to train.
+        smallest: minimum area of a segment as a share of the image.
         lr: learning rate of Adam.
-        seed: seed of the segments chosen.
+        seed: seed of the choice of segments.
     """
 
     requires = frozenset({"captions", "segments"})
@@ -160,13 +160,13 @@ class SegmentPrior(SuiteModule):
         self.sha256 = ""
 
     def configure_model(self) -> None:
-        """Load the encoder for training; a prior at use does without."""
+        """Load the encoder for training; inference does not need it."""
         if self.encoder is None and self._trainer is not None:
             self.encoder = load_joint_encoder(self.encoder_path)
             self.inputs["encoder"] = self.encoder.sha256
 
     def borrowed(self) -> tuple[str, ...]:
-        """The encoder has a file of its own."""
+        """Prefix of the encoder, whose weights have their own file."""
         return ("encoder.",)
 
     def _vectors(self, batch: CaptionedImages, random: StepRandom) -> tuple[Tensor, Tensor]:
@@ -187,7 +187,7 @@ class SegmentPrior(SuiteModule):
         return loss
 
     def validation_step(self, batch: CaptionedImages, batch_idx: int) -> None:
-        """Cosine with the crops and the gap of the means, of the texts themselves and of what is predicted."""
+        """Log cosine and mean gap to the crops' vectors, for text vectors and for predictions."""
         texts, images = self._vectors(batch, StepRandom(self.seed, batch_idx))
         predicted = self.network(texts)
         values = {}
@@ -197,19 +197,19 @@ class SegmentPrior(SuiteModule):
         self.log_dict(values, prog_bar=True, batch_size=len(texts), sync_dist=True)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Adam, of the prior alone."""
+        """Adam over the prior."""
         return torch.optim.Adam(self.network.parameters(), lr=self.lr)
 
 
 def load_prior(path: str | Path, encoder_sha256: str) -> SegmentPrior:
-    """The prior in a checkpoint.
+    """Load the prior from a checkpoint.
 
     Args:
         path: path of the checkpoint.
-        encoder_sha256: sha256 of the encoder that it is to serve.
+        encoder_sha256: sha256 of the encoder that it is used with.
 
     Raises:
-        UserError: it cannot be read, is none, or was trained for another encoder.
+        UserError: the checkpoint cannot be read, holds no prior, or was trained with another encoder.
     """
     module = load_module(path)
     if not isinstance(module, SegmentPrior):

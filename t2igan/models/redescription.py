@@ -1,4 +1,4 @@
-"""MirrorGAN's third part: a generated image must be told back as its caption (Qiao et al., CVPR 2019, sec. 3.3)."""
+"""MirrorGAN's redescription loss: a captioner must recover the caption (Qiao et al., CVPR 2019, sec. 3.3)."""
 
 from typing import Literal
 
@@ -14,15 +14,15 @@ from t2igan.ranges import Weight
 
 
 class RedescriptionLoss(GeneratorLoss):
-    """Minus the log-probability that a frozen STREAM gives to the caption of the finest image.
+    """Negative log-probability of the caption under a frozen STREAM that sees the finest image.
 
     Args:
         captioner: checkpoint of a STREAM trained on the same vocabulary.
         weight: lambda (10 released for birds, 20 in the paper).
         reduction: ``mean`` over all tokens of the batch, as released; ``sum`` over the tokens of an image and then
-            mean over images, as the paper's L_stream has it.
-        end_token: count ``<end>`` too. The released code does not. A captioner that learnt ``<end>`` judges the
-            words before it all the same.
+            mean over images, as in the paper's L_stream.
+        end_token: include ``<end>`` in the loss, unlike the released code. A captioner trained with ``<end>`` can
+            be used either way.
     """
 
     name = "redescription"
@@ -41,7 +41,7 @@ class RedescriptionLoss(GeneratorLoss):
         self.end_token = end_token
 
     def prepare(self, vocabulary: list[str]) -> None:
-        """Load the captioner, frozen.
+        """Load the frozen captioner.
 
         Raises:
             UserError: the checkpoint cannot be read, holds no STREAM, or one of another vocabulary.
@@ -74,7 +74,7 @@ class RedescriptionLoss(GeneratorLoss):
 
 
 def _mismatch(path: str, own: list[str], wanted: list[str]) -> str:
-    """What to say about a captioner of another vocabulary."""
+    """Error message for a captioner of another vocabulary."""
     line = f"captioner: {path} knows {len(own)} words, the data set has {len(wanted)}"
     if len(own) == len(wanted):
         line += ", but other ones or in another order"

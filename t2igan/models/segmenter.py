@@ -1,7 +1,7 @@
-"""Segmenters: image -> the label of every pixel, to see whether an image obeys a layout.
+"""Semantic segmenters, which measure whether an image follows a layout.
 
-A small one is trained by ``t2igan fit`` on a data set's own layouts; for COCO one of ``transformers`` serves, from
-a folder of the user's.
+A small one is trained by ``t2igan fit`` on a data set's own layouts; for COCO a segmenter of ``transformers`` is
+loaded from a local folder.
 """
 
 from itertools import pairwise
@@ -28,10 +28,10 @@ WEIGHTS = "model.safetensors"
 
 
 class LabelMapper(Protocol):
-    """A segmenter, frozen.
+    """Base class of frozen segmenters.
 
     Attributes:
-        sha256: sha256 of all that its maps depend on.
+        sha256: sha256 of everything that its maps depend on.
     """
 
     sha256: str
@@ -42,7 +42,7 @@ class LabelMapper(Protocol):
 
 
 class SmallUNet(nn.Module):
-    """Images (B, 3, S, S) -> logits (B, labels, S, S): three halvings, and back up beside them."""
+    """Small U-Net with three levels: images (B, 3, S, S) -> logits (B, labels, S, S)."""
 
     def __init__(self, channels: int, labels: int) -> None:
         super().__init__()
@@ -76,15 +76,15 @@ def _block(channels: int, out: int) -> nn.Sequential:
 
 
 class Segmenter(SuiteModule):
-    """Trains a small U-Net with the cross-entropy of each pixel's label; unlabelled pixels do not count.
+    """Trains a small U-Net with pixel-wise cross-entropy; unlabelled pixels are ignored.
 
     Args:
-        image_size: side that images are brought to, a multiple of 8.
+        image_size: side to which images are resized, a multiple of 8.
         channels: base width.
         lr: highest learning rate of AdamW; it falls to zero along a cosine.
-        recoloured: share of the training images whose colour channels change places, so that a thing is known in
-            colours that no training image shows it in.
-        seed: seed of that choice.
+        recoloured: share of the training images whose colour channels are permuted, so that things are recognised
+            in colours unseen in training.
+        seed: seed of the permutations.
     """
 
     requires = frozenset({"layouts"})
@@ -122,7 +122,7 @@ class Segmenter(SuiteModule):
         return loss
 
     def validation_step(self, batch: CaptionedImages, batch_idx: int) -> None:
-        """Share of the labelled pixels that get their label, and mean IoU over the batch's labels."""
+        """Log pixel accuracy over labelled pixels, and mean IoU over the batch's labels."""
         gold, found = required(batch.layouts).labels, self.label_maps(batch.images)
         there = gold != VOID
         values = [
@@ -134,7 +134,7 @@ class Segmenter(SuiteModule):
         self.log_dict(scores, prog_bar=True, batch_size=len(batch), sync_dist=True)
 
     def on_train_batch_start(self, batch: CaptionedImages, batch_idx: int) -> None:
-        """The step's rate, too."""
+        """Set the learning rate of the step."""
         super().on_train_batch_start(batch, batch_idx)
         done = torch.tensor(self.global_step / max(1, self.training_steps))
         self.set_rate(self.lr * (0.5 + 0.5 * torch.cos(torch.pi * done.clamp(max=1))).item())
@@ -143,20 +143,20 @@ class Segmenter(SuiteModule):
         """AdamW.
 
         Raises:
-            UserError: the trainer has no last step.
+            UserError: the trainer has no limit of steps or epochs.
         """
         self.require_an_end("the segmenter's learning rate")
         return torch.optim.AdamW(self.parameters(), lr=self.lr)
 
 
 class TransformersSegmenter(nn.Module):
-    """A semantic segmenter of ``transformers`` whose label names are those of COCO-Stuff; nothing is downloaded.
+    """A semantic segmenter of ``transformers`` with COCO-Stuff's label names; never downloads.
 
     Args:
-        folder: with config.json, preprocessor_config.json and ``model.safetensors``.
+        folder: folder with config.json, preprocessor_config.json and ``model.safetensors``.
 
     Raises:
-        UserError: it is not there, or knows no label of COCO-Stuff.
+        UserError: the folder is missing, or the segmenter has no label of COCO-Stuff.
     """
 
     table: Tensor
@@ -186,7 +186,7 @@ class TransformersSegmenter(nn.Module):
 
     @torch.no_grad()
     def label_maps(self, images: Tensor) -> Tensor:
-        """uint8 (B, H, W), 255 where it sees what COCO-Stuff has no name for."""
+        """Predicted labels, uint8 (B, H, W), 255 for classes that COCO-Stuff lacks."""
         pixels = self._processor(images=list(images.cpu()), return_tensors="pt").pixel_values
         logits = self._model(pixel_values=pixels.to(self.table.device)).logits
         whole = F.interpolate(logits, images.shape[-2:], mode="bilinear", align_corners=False)
@@ -194,10 +194,10 @@ class TransformersSegmenter(nn.Module):
 
 
 def load_segmenter(path: str | Path) -> Segmenter | TransformersSegmenter:
-    """The segmenter at a path: a folder of ``transformers``, or the checkpoint of a :class:`Segmenter`.
+    """Load a segmenter from a folder of ``transformers`` or the checkpoint of a :class:`Segmenter`.
 
     Raises:
-        UserError: nothing is there, or something else.
+        UserError: the path does not exist, or holds something else.
     """
     if Path(path).is_dir():
         return TransformersSegmenter(path)

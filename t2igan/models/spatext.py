@@ -1,4 +1,4 @@
-"""SpaText's spatio-textual representation in a GAN (representation: Avrahami et al., CVPR 2023; the host is ours).
+"""SpaText's spatio-textual representation (Avrahami et al., CVPR 2023) in a GAN of our own.
 
 Its networks are in :mod:`t2igan.networks.spatext`. The paper's own hosts, diffusion models, are in
 :mod:`t2igan.models.spatext_diffusion`.
@@ -29,16 +29,17 @@ __all__ = ["SegmentDiscriminator", "SpaTextGAN", "SpaTextGenerator"]
 
 
 class SpaTextGAN(AdversarialModule):
-    """Trains a generator that is told of places against a one-way and a :class:`SegmentDiscriminator`.
+    """Trains a generator with segment conditions against a one-way and a :class:`SegmentDiscriminator`.
 
-    In training one to three segments of each image are told by the embeddings of their crops; at use all segments
-    of a layout are told by their texts, through the prior.
+    In training, one to three segments of each image are given by the embeddings of their crops; at inference all
+    segments of a layout are given by their texts, through the prior.
 
     Args:
         damsm: checkpoint of the DAMSM that gives the text encoder; None starts one from scratch.
-        encoder: what segments are embedded by: folder of a CLIP or checkpoint of a ``SegmentEncoder``.
-        prior: checkpoint of a ``SegmentPrior``, from texts to images; null is the ablation without.
-        told: see :data:`Told`; ``labels`` is a closed vocabulary, ``nothing`` the text GAN with these networks.
+        encoder: joint encoder of the segments: folder of a CLIP or checkpoint of a ``SegmentEncoder``.
+        prior: checkpoint of a ``SegmentPrior``, from texts to images; null is the ablation without prior.
+        told: segment conditions, see :data:`Told`; ``labels`` is a closed vocabulary, ``nothing`` the text GAN with
+            these networks.
         image_size: side of the images.
         channels: base width of generator and discriminators.
         sentence_dim: width of the text encoder's vectors.
@@ -46,9 +47,9 @@ class SpaTextGAN(AdversarialModule):
         discriminators: any other discriminators.
         objective: any other objective; None is hinge.
         penalty: None takes none.
-        most: segments told of a training image, at most.
-        smallest: share of the image that a told segment has at least.
-        unsaid: share of the training images of which nothing is told.
+        most: maximum number of segments per training image.
+        smallest: minimum area of a segment as a share of the image.
+        unsaid: share of the training images without segment conditions.
         text_mode: see :class:`AdversarialModule`.
         lr_generator: learning rate of the generator.
         lr_discriminator: learning rate of the discriminators.
@@ -112,10 +113,11 @@ class SpaTextGAN(AdversarialModule):
         self.most, self.smallest, self.unsaid = most, smallest, unsaid
 
     def configure_model(self) -> None:
-        """Load encoder and prior too.
+        """Build the networks, and load encoder and prior.
 
         Raises:
-            UserError: a network takes maps of another width, or the checkpoint was trained with other ones.
+            UserError: a network takes maps of another width, or the checkpoint was trained with another encoder or
+                prior.
         """
         if not hasattr(self, "conditioner"):
             self.conditioner = load_conditioner(self, self.told, self.encoder, self.prior)
@@ -130,11 +132,11 @@ class SpaTextGAN(AdversarialModule):
         super().configure_model()
 
     def borrowed(self) -> tuple[str, ...]:
-        """Encoder and prior have files of their own."""
+        """Prefixes of encoder and prior, whose weights have their own files."""
         return (*super().borrowed(), "conditioner.")
 
     def conditions(self, text: TextEmbedding, layouts: Layouts | None) -> SpatioTextualConditions:
-        """Captions, and the texts of all segments of ``layouts``; None says nothing."""
+        """Captions, and the texts of all segments of ``layouts``; None gives no segments."""
         st_map = None if layouts is None else self.conditioner.of_texts(all_segments(layouts), layouts)
         return SpatioTextualConditions(text.sentence, text.words, text.padding, layouts, st_map)
 
@@ -147,7 +149,7 @@ class SpaTextGAN(AdversarialModule):
         return SpatioTextualConditions(text.sentence, text.words, text.padding, chunk.batch.layouts, st_map)
 
     def _mismatched(self, chunk: Chunk, features: Tensor, condition: Tensor) -> tuple[Tensor, Tensor]:
-        """Of places: the same masks with what was said of others; of captions as ever."""
+        """Mismatched segments have the same masks with other embeddings; captions are mismatched as usual."""
         if condition.dim() != 4:
             return super()._mismatched(chunk, features, condition)
         return features, grid_of(cast(Any, chunk.conditions).st_map.mismatched(), condition.shape[-1])

@@ -1,7 +1,7 @@
 """SpaText: spatio-textual representation for controllable image generation (Avrahami et al., CVPR 2023).
 
-The training, the guidance and the sampling of its diffusion models; what is denoised, pixels or the latents of a
-Stable Diffusion, is a host of :mod:`t2igan.models.spatext_hosts`.
+Training, guidance and sampling of its diffusion models; the denoising networks, on pixels or on the latents of a
+Stable Diffusion, are the hosts of :mod:`t2igan.models.spatext_hosts`.
 """
 
 from typing import Any, Literal
@@ -39,17 +39,17 @@ VALIDATION_SEED = 0
 
 
 class Denoiser(nn.Module):
-    """A host as the generator that it is once trained: noise and conditions -> images, in some steps.
+    """A host as a generator: noise and conditions -> images, by several denoising steps.
 
     Args:
-        host: predicts noise.
-        sampler: DDIM without noise of its own, or DPM-Solver++ of the second order.
-        steps: steps of denoising.
-        times: times of the noise in training.
+        host: network that predicts the noise.
+        sampler: deterministic DDIM, or second-order DPM-Solver++.
+        steps: number of denoising steps.
+        times: number of noise levels in training.
         guidance: see :mod:`t2igan.models.guidance`.
 
     Attributes:
-        noise_dim: C s s, all of which an image depends on beside its conditions.
+        noise_dim: C s s, the number of random values of an image.
     """
 
     eps_dim = 0
@@ -84,27 +84,27 @@ class Denoiser(nn.Module):
 
 
 class SpaTextDiffusion(SuiteModule):
-    """Trains a host to predict noise, with captions and maps dropped at random, and draws with guidance.
+    """Trains a host to predict noise, with randomly dropped captions and maps, and samples with guidance.
 
     Args:
-        host: what is denoised, and by what.
-        encoder: what segments are embedded by: folder of a CLIP or checkpoint of a ``SegmentEncoder``.
-        prior: checkpoint of a ``SegmentPrior``, from texts to images; null is the ablation without.
+        host: the denoising network.
+        encoder: joint encoder of the segments: folder of a CLIP or checkpoint of a ``SegmentEncoder``.
+        prior: checkpoint of a ``SegmentPrior``, from texts to images; null is the ablation without prior.
         told: see :data:`t2igan.models.conditioner.Told`.
-        most: segments told of a training image, at most.
-        smallest: share of the image that a told segment has at least.
+        most: maximum number of segments per training image.
+        smallest: minimum area of a segment as a share of the image.
         dropped: share of the training images without caption, and independently of those without map.
-        both_dropped: share of those without either, beside; ours, so that the unconditional branch is well trained.
-        times: times of the noise.
+        both_dropped: additional share without both (our addition, to train the unconditional branch well).
+        times: number of noise levels.
         sampler: ``ddim`` or ``dpm-solver++``.
-        steps: steps of sampling.
+        steps: number of sampling steps.
         guidance: guidance of sampling; None is ``Fast`` with a scale of 3.
         lr: learning rate of AdamW.
         ema_decay: decay of the averaged weights.
         seed: seed of all random numbers.
 
     Attributes:
-        conditioner: makes maps; loaded by :meth:`configure_model`.
+        conditioner: makes the spatio-textual maps; loaded by :meth:`configure_model`.
     """
 
     conditioner: Conditioner
@@ -139,11 +139,11 @@ class SpaTextDiffusion(SuiteModule):
 
     @property
     def host(self) -> DiffusionHost:
-        """What training moves."""
+        """The trained network."""
         return self.generator.host
 
     def configure_model(self) -> None:
-        """Load encoder and prior, and begin the average.
+        """Load encoder and prior, and start the weight average.
 
         Raises:
             UserError: the host takes maps of another width.
@@ -159,7 +159,7 @@ class SpaTextDiffusion(SuiteModule):
         self.averages["generator"] = WeightAverage(self.generator, self.ema_decay)
 
     def borrowed(self) -> tuple[str, ...]:
-        """Encoder, prior and what the host takes from its folder and leaves as it is."""
+        """Prefixes of encoder, prior and the host's frozen parts, whose weights have their own files."""
         places = ("generator.host", "averages.generator.module.host")
         return ("conditioner.", *(f"{place}.{part}." for place in places for part in self.host.lent))
 
@@ -172,7 +172,7 @@ class SpaTextDiffusion(SuiteModule):
         return loss
 
     def validation_step(self, batch: CaptionedImages, batch_idx: int) -> None:
-        """The same of averaged weights, on test images, with the same noise every time."""
+        """Squared error with averaged weights on test images, with the same noise in every validation."""
         host = self.averages["generator"].module.host
         loss = self._loss(batch, StepRandom(VALIDATION_SEED, batch_idx), host)
         self.log("val/loss", loss, prog_bar=True, batch_size=len(batch), sync_dist=True)
@@ -194,12 +194,12 @@ class SpaTextDiffusion(SuiteModule):
         return F.mse_loss(host.predict(noisy, times, text, st_map), noise)
 
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
-        """Move the average behind the weights, before anything can save them."""
+        """Update the weight average right after the weights, before a checkpoint can be saved."""
         super().optimizer_step(*args, **kwargs)
         self.averages["generator"].update(self.generator)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """AdamW, of what the host does not hold still."""
+        """AdamW over the host's trainable parameters."""
         moved = [parameter for parameter in self.host.parameters() if parameter.requires_grad]
         return torch.optim.AdamW(moved, lr=self.lr)
 
@@ -214,14 +214,14 @@ class SpaTextDiffusion(SuiteModule):
         weights: Literal["ema", "raw"] = "ema",
         layouts: Layouts | None = None,
     ) -> Synthesis:
-        """Draw images of captions, and of what is said of their places.
+        """Generate images of captions and segments.
 
         Args:
             noise: (B, C s s), ``generator.random_dim`` wide.
             captions: int64 (B, T), 0 = padding.
             lengths: int64 (B,).
-            weights: averaged weights, or those that training moves.
-            layouts: all of whose segments are told; None says nothing of places.
+            weights: averaged weights (``ema``) or trained weights (``raw``).
+            layouts: layouts whose segments are all used; None uses captions only.
         """
         averaged = weights == "ema" and "generator" in self.averages
         generator = self.averages["generator"].module if averaged else self.generator

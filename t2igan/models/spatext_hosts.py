@@ -1,7 +1,7 @@
-"""What SpaText denoises, and the network that does it: two hosts, as in the paper (CVPR 2023, sec. 3.3).
+"""SpaText's denoising networks (hosts), on pixels and on latents as in the paper (CVPR 2023, sec. 3.3).
 
-A small one in the space of pixels, trained from nothing, and a latent one around a Stable Diffusion of the user's,
-whose first convolution is widened. The spatio-textual map is concatenated to what is denoised.
+A small one on pixels, trained from scratch, and a latent one around the user's Stable Diffusion, whose first
+convolution is widened. The spatio-textual map is concatenated to the noisy input.
 """
 
 from pathlib import Path
@@ -23,22 +23,22 @@ WHO, EXTRA = "hosts of spatext-diffusion", "t2igan[diffusion]"
 
 
 def diffusers() -> Any:
-    """The library.
+    """Import the ``diffusers`` package.
 
     Raises:
-        UserError: it is not installed.
+        UserError: the package is not installed.
     """
     return library("diffusers", WHO, EXTRA)
 
 
 class DiffusionHost(Configured, nn.Module):
-    """What is denoised, and the network that does it.
+    """Base class of denoising networks.
 
     Attributes:
         image_size: side of the images.
-        shape: (C, s, s) of what is denoised.
+        shape: (C, s, s), shape of the denoised pixels or latents.
         segment_dim: width D of the maps it takes.
-        lent: parts that come from files of their own and stand still.
+        lent: names of frozen parts whose weights have their own files.
     """
 
     lent: ClassVar[tuple[str, ...]] = ()
@@ -47,7 +47,7 @@ class DiffusionHost(Configured, nn.Module):
     segment_dim: int
 
     def encode(self, images: Tensor) -> Tensor:
-        """Images (B, 3, S, S) in [-1, 1] -> what is denoised, (B, C, s, s)."""
+        """Images (B, 3, S, S) in [-1, 1] -> pixels or latents (B, C, s, s)."""
         raise NotImplementedError
 
     def decode(self, clean: Tensor) -> Tensor:
@@ -55,26 +55,26 @@ class DiffusionHost(Configured, nn.Module):
         raise NotImplementedError
 
     def tell(self, captions: list[str], conditioner: Conditioner) -> Tensor:
-        """Captions as the network takes them, (B, ...); an empty caption is the null condition."""
+        """Embed captions, (B, ...); an empty caption is the null condition."""
         raise NotImplementedError
 
     def predict(self, noisy: Tensor, times: Tensor, text: Tensor, st_map: SpatioTextualMap) -> Tensor:
-        """The noise (B, C, s, s) in ``noisy``, at ``times`` (B,)."""
+        """Predict the noise (B, C, s, s) in ``noisy`` at ``times`` (B,)."""
         raise NotImplementedError
 
 
 class PixelHost(DiffusionHost):
-    """A UNet on pixels, told of the caption by a vector and of places by planes beside the pixels.
+    """A UNet on pixels, conditioned on a caption vector and on map planes concatenated to the pixels.
 
-    The map's D numbers are projected to a few planes without bias first; with ``planes: null`` all D are planes.
+    The map is projected from D to a few planes, without bias; with ``planes: null`` all D are used.
 
     Args:
         image_size: side of the images.
         segment_dim: width D of the map, and of the caption's vector.
-        planes: see above.
-        widths: channels at each side, from the image's down.
-        layers: residual blocks at each side.
-        attention: how many of the sides, from the smallest up, have attention.
+        planes: number of planes that the map is projected to, None for all D.
+        widths: channels at each resolution, from the image's down.
+        layers: residual blocks at each resolution.
+        attention: number of resolutions with attention, from the smallest up.
     """
 
     def __init__(
@@ -106,11 +106,11 @@ class PixelHost(DiffusionHost):
         self.caption = nn.Linear(segment_dim, 4 * widths[0])
 
     def encode(self, images: Tensor) -> Tensor:
-        """Pixels are what is denoised."""
+        """Return the pixels unchanged."""
         return images
 
     def decode(self, clean: Tensor) -> Tensor:
-        """Pixels, within [-1, 1]."""
+        """Clamp the pixels to [-1, 1]."""
         return clean.clamp(-1, 1)
 
     def tell(self, captions: list[str], conditioner: Conditioner) -> Tensor:
@@ -127,17 +127,17 @@ class PixelHost(DiffusionHost):
 
 
 class LatentHost(DiffusionHost):
-    """A Stable Diffusion in the layout of diffusers, its UNet's first convolution widened for the map.
+    """A Stable Diffusion in the format of diffusers, with the UNet's first convolution widened for the map.
 
-    Autoencoder and text encoder stand still; nothing is downloaded. The new weights are zeros: it draws what it
-    drew before until training has moved them.
+    Autoencoder and text encoder are frozen; nothing is downloaded. The new weights start at zero, so that the
+    network initially ignores the map.
 
     Args:
-        folder: with ``unet``, ``vae``, ``text_encoder``, ``tokenizer``.
+        folder: folder with ``unet``, ``vae``, ``text_encoder`` and ``tokenizer``.
         segment_dim: width D of the map.
 
     Raises:
-        UserError: the folder does not hold them.
+        UserError: the folder lacks one of them.
     """
 
     lent = ("vae", "words")
@@ -163,17 +163,17 @@ class LatentHost(DiffusionHost):
         widen_first_convolution(self.unet, segment_dim)
 
     def encode(self, images: Tensor) -> Tensor:
-        """The autoencoder's means, scaled."""
+        """Encode images to the autoencoder's scaled means."""
         with torch.no_grad():
             return self.vae.encode(images).latent_dist.mean * self.vae.config.scaling_factor
 
     def decode(self, clean: Tensor) -> Tensor:
-        """Images, within [-1, 1]."""
+        """Decode latents to images, clamped to [-1, 1]."""
         return self.vae.decode(clean / self.vae.config.scaling_factor).sample.clamp(-1, 1)
 
     @torch.no_grad()
     def tell(self, captions: list[str], conditioner: Conditioner) -> Tensor:
-        """States (B, T, C) of the words, cut at the text encoder's length."""
+        """Embed captions to states (B, T, C), truncated to the text encoder's length."""
         tokens = self._tokenizer(
             captions,
             padding="max_length",
@@ -190,11 +190,11 @@ class LatentHost(DiffusionHost):
 
 
 def widen_first_convolution(unet: Any, channels: int) -> None:
-    """Give a UNet's first convolution more input channels, with weights of zero, in place.
+    """Add input channels with zero weights to a UNet's first convolution, in place.
 
     Args:
         unet: UNet of diffusers.
-        channels: how many more.
+        channels: number of channels to add.
     """
     old = unet.conv_in
     new = nn.Conv2d(

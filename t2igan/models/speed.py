@@ -1,4 +1,4 @@
-"""The levers of :mod:`t2igan.nn.levers` as they concern a GAN's networks."""
+"""Apply the levers of :mod:`t2igan.nn.levers` to a GAN's networks."""
 
 from typing import TYPE_CHECKING
 
@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
 
 def prepare_networks(module: "AdversarialModule") -> None:
-    """Pull those levers of ``module`` that change its networks rather than its step; once, when they are all built.
+    """Apply the levers of ``module`` that change its networks rather than its step, once after all are built.
 
-    Parameters and state dict of what is trained stay what they are.
+    Parameters and state dicts of trained networks do not change.
     """
     levers = module.levers
     trained: list[nn.Module] = [module.generator, module.discriminators]

@@ -1,7 +1,7 @@
 """SSA-GAN: text to image generation with semantic-spatial aware GAN (Liao et al., CVPR 2022).
 
 The generator is in :mod:`t2igan.networks.ssagan`. The discriminator is the one-way discriminator of DF-GAN's first
-version. Where paper and released code differ the code is the default; options carry the paper's reading.
+version. Where paper and released code differ, the code is the default and options select the paper's version.
 """
 
 from typing import Any
@@ -23,11 +23,11 @@ __all__ = ["SSAGAN", "OneWayDiscriminator", "SSAGANGenerator"]
 class SSAGAN(AdversarialModule):
     """SSA-GAN's training: hinge, MA-GP as a step of its own, a light DAMSM loss, Adam without momentum.
 
-    ``experiments/cub`` holds three settings: the suite's (text encoder trained jointly as the abstract has it,
-    averaged weights), ``released`` and ``paper``.
+    ``experiments/cub`` holds three settings: the suite's (text encoder trained jointly as in the abstract, averaged
+    weights), ``released`` and ``paper``.
 
     Args:
-        damsm: checkpoint of the DAMSM that gives the text encoder and scores what is generated.
+        damsm: checkpoint of the DAMSM that provides the text encoder and scores generated images.
         image_size: side of the images.
         channels: base width of generator and discriminator.
         sentence_dim: width of the text encoder's vectors; `t2igan fit` takes the DAMSM's.

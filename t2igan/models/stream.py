@@ -1,7 +1,7 @@
-"""STREAM, MirrorGAN's captioner: tells what an image shows (Qiao et al., CVPR 2019, sec. 3.3).
+"""STREAM, MirrorGAN's image captioner (Qiao et al., CVPR 2019, sec. 3.3).
 
-A convolutional encoder turns an image into one vector, and a recurrent decoder tells it word by word. Trained on
-real images, it says how well a generated one can be told back as its caption (:mod:`t2igan.models.redescription`).
+A convolutional encoder maps an image to one vector, and a recurrent decoder generates the words. Trained on real
+images, it measures how well the caption can be recovered from a generated one (:mod:`t2igan.models.redescription`).
 """
 
 from collections.abc import Sequence
@@ -42,10 +42,10 @@ class ResNetCaptionEncoder(CaptionEncoder):
     Args:
         dim: width of the features.
         weights: ``imagenet`` (torchvision's, from ``checkpoints/`` or downloaded), ``random``, or a file.
-        align_corners: alignment of corners in the resize to 224 pixels. True is what the released code meant when
-            it was run.
-        renormalise: give the trunk images normalised as on ImageNet. The released GAN training does not, though
-            its captioner was trained so.
+        align_corners: alignment of corners in the resize to 224 pixels; True as in the PyTorch version of the
+            released code.
+        renormalise: apply ImageNet normalisation to the trunk's input. The released GAN training omits it, although
+            its captioner was trained with it.
         bn_mode: ``train``: the trunk's batch statistics are those of the batch while pre-training, and its
             running statistics drift, as in the released code; ``eval``: they stay ImageNet's.
     """
@@ -106,11 +106,11 @@ class ResNetCaptionEncoder(CaptionEncoder):
 class DAMSMCaptionEncoder(CaptionEncoder):
     """The image encoder of a trained DAMSM, frozen, then a linear layer and batch norm.
 
-    What the ImageNet trunk is to :class:`ResNetCaptionEncoder`, where there is nothing like ImageNet.
+    Replaces the ImageNet trunk of :class:`ResNetCaptionEncoder` for data sets unlike ImageNet.
 
     Args:
-        image_encoder: as in the DAMSM's YAML.
-        damsm: its checkpoint, read when training begins.
+        image_encoder: image encoder as configured in the DAMSM's YAML.
+        damsm: checkpoint of the DAMSM, read when training starts.
         dim: width of the features.
     """
 
@@ -151,7 +151,7 @@ class DAMSMCaptionEncoder(CaptionEncoder):
 
 
 def reference_captions(split: ImageSplit, captions: Sequence[int]) -> list[list[str]]:
-    """For each caption id: all captions of its image, tokenised, whatever the captioner's vocabulary."""
+    """All tokenised captions of the image of each caption id, independent of the captioner's vocabulary."""
     images = [split.caption_image(caption) for caption in captions]
     return [[" ".join(tokenize(split.caption_text(own))) for own in split.captions_of(image)] for image in images]
 
@@ -160,18 +160,18 @@ class STREAM(SuiteModule):
     """Pre-training of the captioner with its words' cross-entropy, Adam at 1e-3 (what the release points to).
 
     Args:
-        encoder: encoder of images; it fixes the width of the word embedding.
+        encoder: image encoder, whose width is also the word embedding's.
         vocabulary_size: None takes the data set's.
         hidden_dim: width of the LSTM's state.
-        end_token: ``<end>`` is the last word of each caption that is learnt, so the captioner knows when to stop.
-            False: it learns the words alone, as MirrorGAN's training feeds them, and always says ``max_words``.
-        max_words: length of its own captions.
+        end_token: append ``<end>`` to training captions, so that the captioner learns when to stop. False trains on
+            the words only, like MirrorGAN, and always generates ``max_words`` words.
+        max_words: maximum length of generated captions.
         lr: learning rate.
-        lr_final: the rate falls to it in a straight line over the run; None keeps ``lr``.
-        forget_bias: bias of the decoder.
+        lr_final: final learning rate of a linear decay over the run; None keeps ``lr``.
+        forget_bias: initial forget-gate bias, see :class:`~t2igan.networks.stream.CaptionDecoder`.
 
     Attributes:
-        decoder: made by :meth:`configure_model`.
+        decoder: the decoder, built by :meth:`configure_model`.
     """
 
     decoder: CaptionDecoder
@@ -212,14 +212,14 @@ class STREAM(SuiteModule):
         lay_out(self, self.levers)
 
     def targets(self, captions: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """What is to be told: captions (B, T or T + 1) and lengths (B,), with ``<end>`` if it is learnt."""
+        """Target captions (B, T or T + 1) and lengths (B,), with ``<end>`` if ``end_token`` is set."""
         return with_end(captions, lengths) if self.end_token else (captions, lengths)
 
     def say(self, features: Tensor) -> tuple[list[str], Tensor]:
         """Caption images.
 
         Args:
-            features: (B, E), of the encoder.
+            features: (B, E), features of the encoder.
 
         Returns:
             The captions, and the logarithm of the probability of each (B,), its ``<end>`` included.
@@ -240,10 +240,10 @@ class STREAM(SuiteModule):
         lengths: Tensor,
         references: Sequence[Sequence[str]],
     ) -> None:
-        """Add images to ``quality``.
+        """Update ``quality`` with some images.
 
         Args:
-            quality: keeps the account.
+            quality: metric to update.
             images: (B, 3, S, S) in [-1, 1].
             captions: int64 (B, T), 0 = padding; their token loss is measured.
             lengths: int64 (B,).
@@ -255,7 +255,7 @@ class STREAM(SuiteModule):
         quality.update(probabilities, lengths, self.say(features)[0], references)
 
     def training_step(self, batch: CaptionedImages, batch_idx: int) -> Tensor:
-        """Mean loss of the tokens of all devices."""
+        """Mean loss over the tokens of all devices."""
         captions, lengths = self.targets(batch.captions, batch.lengths)
         features = self.encoder(to_signed(batch.images))
         total = -self.decoder.log_probabilities(features, captions, lengths).sum()
@@ -264,16 +264,16 @@ class STREAM(SuiteModule):
         return loss
 
     def validation_step(self, batch: CaptionedImages, batch_idx: int) -> None:
-        """Take account of images; all captions of an image are its references."""
+        """Update the quality; all captions of an image are its references."""
         self._take_account(batch, datamodule_of(self.trainer).val_split)
 
     def on_validation_epoch_end(self) -> None:
-        """Log loss and perplexity a token, BLEU-4 and ROUGE-L."""
+        """Log loss and perplexity per token, BLEU-4 and ROUGE-L."""
         self.log_dict({f"val/{name}": value for name, value in self.quality.compute().items()}, prog_bar=True)
         self.quality.reset()
 
     def test_step(self, batch: CaptionedImages, batch_idx: int) -> None:
-        """The same as validation, of the test images."""
+        """Same as validation, on the test images."""
         self._take_account(batch, datamodule_of(self.trainer).test_split)
 
     def _take_account(self, batch: CaptionedImages, split: ImageSplit) -> None:
@@ -281,21 +281,21 @@ class STREAM(SuiteModule):
         self.measure(self.quality, to_signed(batch.images), batch.captions, batch.lengths, references)
 
     def on_test_epoch_end(self) -> None:
-        """The same as validation."""
+        """Same as at the end of validation."""
         self.on_validation_epoch_end()
 
     def on_train_batch_start(self, batch: CaptionedImages, batch_idx: int) -> None:
-        """The step's rate, too."""
+        """Set the learning rate of the step."""
         super().on_train_batch_start(batch, batch_idx)
         if self.lr_final is not None:
             done = min(1.0, self.global_step / self.training_steps)
             self.set_rate(self.lr + (self.lr_final - self.lr) * done)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Adam over the decoder and what is trainable of the encoder.
+        """Adam over the decoder and the trainable part of the encoder.
 
         Raises:
-            UserError: the rate is to fall, and the trainer has no last step.
+            UserError: ``lr_final`` is set, but the trainer has no limit of steps or epochs.
         """
         if self.lr_final is not None:
             self.require_an_end("lr_final")

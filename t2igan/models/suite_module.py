@@ -1,4 +1,4 @@
-"""What every LightningModule of the suite shares: a checkpoint that says what it is, and how to read one."""
+"""Base class of the suite's LightningModules, whose checkpoints describe themselves, and their reading."""
 
 import hashlib
 import json
@@ -36,23 +36,23 @@ from t2igan.zoo import PREFIX, is_there, locate
 class SuiteModule(Configured, pl.LightningModule):
     """A LightningModule whose checkpoint alone is enough to build it again.
 
-    Beside the weights a checkpoint holds the config of the module, the vocabulary of the data set it was
-    trained on and that data set's fingerprint.
+    Besides the weights, a checkpoint holds the config of the module, and the vocabulary and fingerprint of its
+    training data set.
 
     Attributes:
-        vocabulary: the words of the data set, index 0 = ``<end>``; empty before training.
-        dataset: name and fingerprint of the data set trained on, for the record.
-        levers: how training is made fast; set before it starts, and in no checkpoint.
-        steps: optimiser steps behind a checkpoint that was read, None for one that does not say.
-        trained: how far the training of a checkpoint that was read had come, None for one that does not say.
-        finished: set once training has reached its end.
-        images_seen: training images so far, on all devices together, each as often as it was seen; None where the
-            training went on from a checkpoint that does not say.
-        global_batch: training images of the last step on all devices together, None before the first.
-        imported: released files that a checkpoint is made of, by place; empty for one that was trained here.
+        vocabulary: words of the data set, index 0 = ``<end>``; empty before training.
+        dataset: name and fingerprint of the training data set, for records.
+        levers: speed options; set before training starts, not stored in checkpoints.
+        steps: optimiser steps of a checkpoint that was read, None if unknown.
+        trained: training progress of a checkpoint that was read, None if unknown.
+        finished: True once training has reached its end.
+        images_seen: number of training images seen so far on all devices, counting repetitions; None if training
+            resumed from a checkpoint without this number.
+        global_batch: number of training images in the last step on all devices, None before the first.
+        imported: released files that a checkpoint was converted from, by part; empty if trained with this suite.
         inputs: sha256 of the content of other checkpoints that training reads, by the key that names them.
-        selected: what chose the checkpoint that was read among those of its run, None where nothing did.
-        averaged: whether the weights that were read are the averages of a training, without those that it moved.
+        selected: metric that selected the checkpoint within its run, None if none did.
+        averaged: whether the weights that were read are averages, without the trained weights.
     """
 
     requires: frozenset[str] = frozenset({"captions"})
@@ -79,10 +79,10 @@ class SuiteModule(Configured, pl.LightningModule):
         self.averaged = False
 
     def setup(self, stage: str) -> None:
-        """Take the vocabulary from the datamodule; weights that are still to be drawn depend on the seed alone.
+        """Take the vocabulary from the data module, and seed weights that are not initialised yet.
 
         Raises:
-            UserError: if this module was trained on another vocabulary, or the data lack what it requires.
+            UserError: the module was trained with another vocabulary, or the data lack a required part.
         """
         seed_weights()
         data: Any = getattr(self.trainer, "datamodule", None)
@@ -103,11 +103,11 @@ class SuiteModule(Configured, pl.LightningModule):
         """Before networks are made whose size was not known when the configuration was looked at; in training only.
 
         Args:
-            make: makes them.
-            what: names the key that they are as large as.
+            make: function that builds the networks.
+            what: configuration key or quantity that determines their size.
 
         Raises:
-            UserError: they are larger than the memory.
+            UserError: they exceed the memory.
         """
         if self._trainer is not None:
             refuse_what_no_memory_holds(make, f"{what} is too large")
@@ -116,7 +116,7 @@ class SuiteModule(Configured, pl.LightningModule):
 
     @property
     def step_number(self) -> int:
-        """The number of the training batch under way, counted from 0 over the whole run, resumed or not."""
+        """Index of the current training batch, counted from 0 over the whole run including resumes."""
         return training_batches(self.trainer)
 
     @property
@@ -126,13 +126,13 @@ class SuiteModule(Configured, pl.LightningModule):
         return getattr(self, "seed", getattr(data, "seed", 0))
 
     def step_random(self, samples: int) -> StepRandom:
-        """The random numbers of the step under way, for the ``samples`` of this device's batch."""
+        """Random numbers of the current step, for ``samples`` samples of this device's batch."""
         return StepRandom(self.run_seed, self.step_number, self.global_rank * samples)
 
     def on_train_batch_start(self, batch: CaptionedImages, batch_idx: int) -> None:
-        """Set torch's generators, whatever was drawn since the last step, and count the images.
+        """Seed torch's generators for this step, and count the images.
 
-        Not counted at the batch's end, where callbacks save before this module is told.
+        Counting at the batch's end would be too late: callbacks save before the module's hook runs.
         """
         torch.manual_seed(step_seed(self.run_seed, self.step_number, self.global_rank))
         together = len(batch) * self.trainer.world_size
@@ -144,7 +144,7 @@ class SuiteModule(Configured, pl.LightningModule):
         """The argument ``fused`` of this module's Adam.
 
         Args:
-            clips: whether gradients are clipped, which in mixed precision a fused Adam does not allow.
+            clips: whether gradients are clipped, which fused Adam does not support in mixed precision.
         """
         precision = getattr(self._trainer, "precision_plugin", None)
         if isinstance(precision, MixedPrecision) and (clips or precision.scaler is not None):
@@ -152,7 +152,7 @@ class SuiteModule(Configured, pl.LightningModule):
         return True if self.levers.fused_adam else None
 
     def progress(self) -> Progress:
-        """How far the training at hand is."""
+        """Progress of the current training."""
         trainer = self.trainer
         most = -1 if trainer.max_epochs is None else trainer.max_epochs
         reached = 0 < trainer.max_steps <= trainer.global_step or 0 < most <= trainer.current_epoch
@@ -162,15 +162,15 @@ class SuiteModule(Configured, pl.LightningModule):
 
     @property
     def training_steps(self) -> int:
-        """Optimiser steps of the whole training, for rates that follow its length.
+        """Number of optimiser steps of the whole training, for learning rate schedules.
 
-        Not to be asked for while optimisers are made: that would build the loader before a checkpoint's counters
-        are loaded, and a resumed run would see the first batches again.
+        Do not use it in ``configure_optimizers``: that would build the loader before a checkpoint's counters are
+        loaded, and a resumed run would repeat the first batches.
         """
         return int(self.trainer.estimated_stepping_batches)
 
     def require_an_end(self, key: str) -> None:
-        """Refuse a trainer that knows no last step.
+        """Refuse a trainer without a limit of steps or epochs.
 
         Args:
             key: key of the learning rate that follows the length of training.
@@ -187,17 +187,17 @@ class SuiteModule(Configured, pl.LightningModule):
         return cast(list[LightningOptimizer], found if isinstance(found, list) else [found])
 
     def set_rate(self, rate: float) -> None:
-        """Give all parameters of the one optimiser this learning rate."""
+        """Set the learning rate of the single optimiser."""
         for group in self.every_optimizer()[0].optimizer.param_groups:
             group["lr"] = rate
 
     def log_step(self, values: dict[str, Tensor], samples: int, prog_bar: bool = True) -> None:
-        """Log what a training step is known by, as the mean over all devices.
+        """Log values of a training step, averaged over all devices.
 
         Args:
-            values: scalars; the same names on all devices.
-            samples: samples of this device.
-            prog_bar: show them.
+            values: scalars by name, with the same names on all devices.
+            samples: number of samples on this device.
+            prog_bar: show them in the progress bar.
         """
         means = across.mean(torch.stack([value.detach() for value in values.values()]))
         self.log_dict(dict(zip(values, means)), prog_bar=prog_bar, batch_size=samples)
@@ -205,11 +205,11 @@ class SuiteModule(Configured, pl.LightningModule):
     # ------------------------------------------------------------- checkpoints
 
     def borrowed(self) -> tuple[str, ...]:
-        """Prefixes of weights that come from files of their own and are therefore not saved again."""
+        """Prefixes of weights that have their own files and are therefore not saved again."""
         return ()
 
     def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        """All weights but the borrowed ones."""
+        """All weights except for the borrowed ones."""
         state = super().state_dict(*args, **kwargs)
         if self.borrowed():
             for key in [key for key in state if key.startswith(self.borrowed())]:
@@ -217,7 +217,7 @@ class SuiteModule(Configured, pl.LightningModule):
         return state
 
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
-        """Load what :meth:`state_dict` gave; borrowed weights stay as they are."""
+        """Load the result of :meth:`state_dict`; borrowed weights are not changed."""
         own = super().state_dict()
         kept = {key: value for key, value in own.items() if key.startswith(self.borrowed())}
         given = {key: value for key, value in state_dict.items() if not key.startswith(self.borrowed())}
@@ -238,7 +238,7 @@ class SuiteModule(Configured, pl.LightningModule):
         seal(checkpoint)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Bring back what :meth:`on_save_checkpoint` added."""
+        """Restore the entries of :meth:`on_save_checkpoint`."""
         earlier.rename_checkpoint(checkpoint)
         own = checkpoint["t2igan"]
         if self.vocabulary and own["vocabulary"] and self.vocabulary != own["vocabulary"]:
@@ -270,10 +270,10 @@ class SuiteModule(Configured, pl.LightningModule):
 
 
 def content_sha256(module: SuiteModule) -> str:
-    """sha256 (hex) of what a module is: config, vocabulary and weights.
+    """sha256 (hex) of a module's config, vocabulary and weights.
 
-    Two files of it may differ, as those of a run that was interrupted and of one that was not do. It is the same
-    whether a file of single precision was read to train in single or in double precision.
+    Files with the same content may differ, e.g. of an interrupted and an uninterrupted run. The hash does not
+    depend on whether single-precision weights were loaded in single or double precision.
     """
     told = {earlier.CONFIG: config_of(module), "vocabulary": module.vocabulary}
     digest = hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode())
@@ -285,7 +285,7 @@ def content_sha256(module: SuiteModule) -> str:
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
-    """Read a checkpoint of the suite; nothing in the file is executed, and it must hold what was written.
+    """Read a checkpoint of the suite without executing code in it, and verify its digest.
 
     Args:
         path: path of the file, also ``*.safetensors``, or a name of the zoo such as ``zoo:drawn-birds/ssagan``.
@@ -313,7 +313,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
 
 
 def _read_archive(path: Path) -> tuple[Any, str | None]:
-    """What a file of PyTorch holds, and what the checks of its archive say against it."""
+    """Content of a PyTorch file, and the problem found by its archive's checks, or None."""
     try:
         problem = archive_problem(path)
         with warnings.catch_warnings():
@@ -333,7 +333,7 @@ def _is_whole(checkpoint: dict[str, Any]) -> bool:
 
 
 def _reason(error: Exception) -> str:
-    """Why a file did not load, without torch's advice to run what is in it."""
+    """The reason why a file did not load, without torch's advice to execute its code."""
     if isinstance(error, UnpicklingError):
         named = re.search(r"GLOBAL ([\w.]+)", str(error))
         return f"it holds {named[1]}, which is not loaded" if named else "it is no plain PyTorch file, or damaged"
@@ -341,10 +341,10 @@ def _reason(error: Exception) -> str:
 
 
 def require_finite(path: str | Path, weights: dict[str, torch.Tensor]) -> None:
-    """Refuse weights that are no numbers.
+    """Refuse non-finite weights.
 
     Raises:
-        UserError: some are not finite: the training that saved them had failed.
+        UserError: some weights are not finite, because the training that saved them had failed.
     """
     name = first_non_finite(weights)
     if name is not None:
@@ -355,8 +355,8 @@ def load_module(path: str | Path) -> SuiteModule:
     """Build the module that a checkpoint describes, with its weights, in eval mode on the CPU.
 
     Raises:
-        UserError: if the file is missing, damaged, not written by the suite, its weights are not its config's or no
-            numbers.
+        UserError: the file is missing, damaged or not written by the suite, or its weights do not fit its config or
+            are not finite.
     """
     checkpoint = read_checkpoint(path)
     require_finite(path, checkpoint["state_dict"])
@@ -374,7 +374,7 @@ def load_module(path: str | Path) -> SuiteModule:
 
 
 def build_module(path: str | Path, checkpoint: dict[str, Any]) -> SuiteModule:
-    """The module that a checkpoint's config describes, all of its networks built, with new weights.
+    """Build the module of a checkpoint's config with all networks and new weights.
 
     Raises:
         UserError: the config is not that of a module of the suite, or of networks that the checkpoint cannot fill.

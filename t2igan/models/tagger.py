@@ -1,8 +1,8 @@
 """TReCS's tagger (Koh et al., WACV 2021, sec. 3): words of a narrative -> a COCO-Stuff label for each of them.
 
 The paper fine-tunes BERT (:mod:`t2igan.models.transformers_tagger`); without its weights a bi-directional LSTM
-takes its place. Labels are silver: the paper's HMM made them with the image and the mouse trace, which the tagger
-does not see.
+takes its place. Labels are silver: the paper's HMM derived them from the image and the mouse trace, which the
+tagger does not get.
 """
 
 import copy
@@ -27,7 +27,7 @@ class TokenClassifier(Configured, nn.Module):
     """Words of narratives -> logits (B, T, labels).
 
     Attributes:
-        vocabulary_size: number of word ids, None until it is known.
+        vocabulary_size: number of word ids, None before it is known.
     """
 
     def build(self, vocabulary_size: int, labels: int) -> None:
@@ -51,8 +51,8 @@ class BiLSTMTagger(TokenClassifier):
     Args:
         embedding_dim: width of the word embedding.
         hidden_dim: width of each direction.
-        dropout: before and after the LSTM.
-        word_dropout: share of the words that training hides behind ``<unk>``.
+        dropout: dropout rate before and after the LSTM.
+        word_dropout: share of training words replaced by ``<unk>``.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class BiLSTMTagger(TokenClassifier):
         self.head = nn.Linear(2 * self.hidden_dim, labels)
 
     def forward(self, words: Tensor, lengths: Tensor, texts: Sequence[Sequence[str]]) -> Tensor:
-        """Logits (B, T, labels) by the words' ids."""
+        """Logits (B, T, labels) from word ids."""
         if self.training and self.word_dropout:
             hidden = torch.rand(words.shape, device=words.device) < self.word_dropout
             words = words.masked_fill(hidden & (words > 0), 1)
@@ -83,7 +83,7 @@ class Tagger(SuiteModule):
 
     Args:
         network: the tagger.
-        vocabulary_size: None takes the data's.
+        vocabulary_size: number of words; None takes the data's.
         lr: first learning rate.
         lr_decay: factor after each epoch.
         clip: largest norm of the gradient.
@@ -108,7 +108,7 @@ class Tagger(SuiteModule):
         self._seen: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
 
     def configure_model(self) -> None:
-        """Make the layers once the vocabulary is known."""
+        """Build the layers once the vocabulary is known."""
         if self.built:
             return
         size = self.vocabulary_size or len(self.vocabulary)
@@ -128,7 +128,7 @@ class Tagger(SuiteModule):
         return F.cross_entropy(logits.flatten(0, 1), batch.tags.flatten(), ignore_index=UNTAGGED)
 
     def validation_step(self, batch: TaggedBatch, batch_idx: int) -> None:
-        """Loss, and the tags for :meth:`on_validation_epoch_end`."""
+        """Log the loss, and collect the tags for :meth:`on_validation_epoch_end`."""
         logits = self.network(batch.words, batch.lengths, batch.texts)
         self.log("val/loss", self._loss(logits, batch), batch_size=len(batch), sync_dist=True)
         columns = (batch.words, logits.argmax(dim=2), batch.tags)
@@ -144,11 +144,11 @@ class Tagger(SuiteModule):
         self.log_dict({f"val/{name}": value for name, value in quality.as_dict().items()}, sync_dist=True)
 
     def test_step(self, batch: TaggedBatch, batch_idx: int) -> None:
-        """The same as validation, of the test narratives."""
+        """Same as validation, on the test narratives."""
         self.validation_step(batch, batch_idx)
 
     def on_test_epoch_end(self) -> None:
-        """The same as after validation."""
+        """Same as at the end of validation."""
         self.on_validation_epoch_end()
 
     def _content_words(self) -> np.ndarray:
@@ -156,7 +156,7 @@ class Tagger(SuiteModule):
         return content_words(*rows, size=len(self.vocabulary))
 
     def on_train_epoch_start(self) -> None:
-        """The epoch's rate."""
+        """Set the learning rate of the epoch."""
         self.set_rate(self.lr * self.lr_decay**self.current_epoch)
 
     def configure_gradient_clipping(self, optimizer: torch.optim.Optimizer, *_: object, **__: object) -> None:
@@ -169,10 +169,10 @@ class Tagger(SuiteModule):
 
     @torch.no_grad()
     def tag(self, narratives: Sequence[Sequence[str]]) -> list[list[str]]:
-        """The label of every word, by name; words that training has not seen count as unknown.
+        """The label name of every word; words unseen in training count as unknown.
 
         Args:
-            narratives: lower-case words of each, at least one.
+            narratives: lower-case words of each narrative, at least one.
         """
         ids = {word: place for place, word in enumerate(self.vocabulary)}
         rows = [torch.tensor([ids.get(word, 1) for word in words]) for words in narratives]

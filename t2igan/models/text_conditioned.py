@@ -1,4 +1,4 @@
-"""The text side of a GAN: its encoder, and the DAMSM that the encoder comes from and that judges images."""
+"""Text encoder of a GAN, and the DAMSM that provides it and scores images."""
 
 from abc import ABC
 from functools import partial
@@ -22,14 +22,14 @@ TextMode = Literal["joint", "frozen", "damsm-finetune", "none"]
 
 
 class TextConditioned(SuiteModule, ABC):
-    """Has a text encoder in one of the modes that :class:`t2igan.models.adversarial.AdversarialModule` describes.
+    """Mixin with a text encoder in one of the modes of :class:`t2igan.models.adversarial.AdversarialModule`.
 
     Attributes:
-        text_encoder: embeds captions; made by :meth:`configure_model`.
-        scorer: the pre-trained DAMSM, None where there is none or nothing is trained.
-        generator: what the embeddings are for.
-        discriminators: what else they are for.
-        generator_losses: what the scorer is for.
+        text_encoder: encoder of captions, built by :meth:`configure_model`.
+        scorer: the pre-trained DAMSM, None without a DAMSM or outside of training.
+        generator: generator that takes the embeddings.
+        discriminators: discriminators that take the embeddings.
+        generator_losses: losses that use the scorer.
     """
 
     text_encoder: TextEncoder | NoText
@@ -58,10 +58,10 @@ class TextConditioned(SuiteModule, ABC):
 
     @property
     def given_scorer(self) -> DAMSM:
-        """The scorer of a training that has one.
+        """The scorer, which must exist.
 
         Raises:
-            RuntimeError: it has none.
+            RuntimeError: there is no scorer.
         """
         if self.scorer is None:
             raise RuntimeError(f"{type(self).__name__} has no DAMSM that scores")
@@ -85,17 +85,17 @@ class TextConditioned(SuiteModule, ABC):
 
     @property
     def trains_text(self) -> bool:
-        """Whether training moves the text encoder."""
+        """Whether the text encoder is trained."""
         return self.text_mode not in ("frozen", "none")
 
     def _scored_text(self, batch: CaptionedImages) -> TextEmbedding:
-        """The captions as the DAMSM that judges embeds them."""
+        """Embedding of the captions by the scoring DAMSM."""
         encoder = self.text_encoder if self.scorer is None else self.scorer.text_encoder
         with torch.no_grad():
             return encoder(batch.captions, batch.lengths)
 
     def _scorer_gammas(self) -> Gammas:
-        """Smoothing factors of the generator's own DAMSM loss where it has one."""
+        """Smoothing factors of the generator's DAMSM loss if it has one, otherwise the defaults."""
         for loss in self.generator_losses:
             if loss.needs_scorer:
                 return loss.gammas

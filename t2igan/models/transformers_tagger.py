@@ -1,4 +1,4 @@
-"""A token classifier of the package ``transformers`` as tagger, e.g. BERT, which TReCS fine-tunes."""
+"""Tagger based on a token classifier of ``transformers``, e.g. BERT, which TReCS fine-tunes."""
 
 import json
 from collections.abc import Sequence
@@ -14,16 +14,16 @@ from t2igan.optional import library, reading
 
 
 class TransformersTagger(TokenClassifier):
-    """A network of the user's weights with a new linear layer; a word is known by its first token.
+    """Fine-tunes the user's network with a new linear layer on the first token of each word.
 
-    A word without a token of its own (the tokenizer drops it, or the narrative is longer than the network reads)
-    has the logits of the word before it.
+    A word without tokens (dropped by the tokenizer, or beyond the network's maximum length) gets the logits of the
+    previous word.
 
     Args:
-        folder: with config.json, weights and tokenizer, as ``save_pretrained`` writes them; read when training
-            begins, and nothing is downloaded.
+        folder: folder with config.json, weights and tokenizer, as written by ``save_pretrained``; read when
+            training starts, never downloaded.
         config: config of the network as JSON; filled in, so that a checkpoint needs no folder.
-        tokenizer: as JSON; the same.
+        tokenizer: tokenizer as JSON; filled in likewise.
     """
 
     def __init__(self, folder: str, config: str | None = None, tokenizer: str | None = None) -> None:
@@ -31,7 +31,7 @@ class TransformersTagger(TokenClassifier):
         self.folder, self.config, self.tokenizer = folder, config, tokenizer
 
     def build(self, vocabulary_size: int, labels: int) -> None:
-        """Make the layers; those of the folder have its weights.
+        """Build the layers, with the folder's weights if it is given.
 
         Raises:
             UserError: a package is not installed, or the folder holds no such network.
@@ -51,7 +51,7 @@ class TransformersTagger(TokenClassifier):
         self._tokens.enable_padding(pad_id=pad, pad_token=self._tokens.id_to_token(pad))
 
     def forward(self, words: Tensor, lengths: Tensor, texts: Sequence[Sequence[str]]) -> Tensor:
-        """Logits (B, T, labels) of the words as the network's own tokenizer reads them."""
+        """Logits (B, T, labels) of words, split by the network's own tokenizer."""
         read = self._tokens.encode_batch([list(text) for text in texts], is_pretokenized=True)
         ids, seen = (
             torch.tensor([getattr(each, name) for each in read], device=words.device)
@@ -82,7 +82,7 @@ def _read(folder: Path, labels: int) -> tuple[torch.nn.Module, str, str]:
 
 
 def _first_tokens(owners: Sequence[int | None], words: int) -> list[int]:
-    """The place of each word's first token; of a word without one, that of the word before."""
+    """Index of each word's first token, or that of the previous word."""
     first: dict[int, int] = {}
     for place, word in enumerate(owners):
         if word is not None:

@@ -1,7 +1,7 @@
-"""``trecs-lite``: tag, retrieve, compose, synthesise (the road of TReCS, Koh et al., WACV 2021).
+"""``trecs-lite``: tag, retrieve, compose, synthesise, following TReCS (Koh et al., WACV 2021).
 
-A narrative and a mouse trace become a label for every word, images that fit, a canvas of their masks along the
-trace, and an image of that canvas. Nothing is trained jointly: each part has a training of its own.
+From a narrative and a mouse trace to labels of all words, retrieved images, a canvas composed of their masks along
+the trace, and an image of that canvas. Each part is trained separately.
 """
 
 from collections.abc import Sequence
@@ -29,21 +29,21 @@ _TOGETHER = 128
 
 
 class Retriever(Protocol):
-    """Knows how well texts fit the images of a bank."""
+    """Protocol of retrievers, which score the images of a bank for texts."""
 
     def scores(self, queries: Sequence[Sequence[str]]) -> np.ndarray:
-        """(queries, images), the higher the better; words of each query."""
+        """Scores (queries, images) for the words of each query, higher is better."""
         ...
 
 
 @dataclass(frozen=True)
 class Composition:
-    """The first three steps of one narrative.
+    """Result of the first three steps for one narrative.
 
     Attributes:
         tags: label of each word.
-        ranked: int64 (K,), the images of the bank that fit best.
-        canvas: composed of their masks.
+        ranked: int64 (K,), best matching images of the bank.
+        canvas: canvas composed of their masks.
     """
 
     tags: tuple[str, ...]
@@ -52,18 +52,18 @@ class Composition:
 
 
 class TrecsPipeline:
-    """The four steps.
+    """The pipeline of the four steps.
 
     Args:
-        tagger: labels the words; None takes the labels that narratives have.
+        tagger: labels the words; None uses the narratives' own labels.
         retriever: retriever of the images of ``bank``.
-        bank: masks to compose with.
-        composer: how.
-        trace: where hulls come from.
-        generator: trained to make images of layouts, of the bank's size; None where only canvases are wanted.
+        bank: masks for composing.
+        composer: chooses and places the masks.
+        trace: source of the hulls: ``real``, ``oracle`` or ``none``.
+        generator: generator of images from layouts, of the bank's size; None for canvases only.
 
     Raises:
-        UserError: the generator makes no images of layouts, or those of another size.
+        UserError: the generator does not take layouts, or has another image size.
     """
 
     def __init__(
@@ -107,14 +107,14 @@ class TrecsPipeline:
         return found
 
     def compose(self, narratives: Sequence[Narrative], gold: Sequence[Layout] | None = None) -> list[Composition]:
-        """Tag, retrieve, compose; of each narrative a pure function of it.
+        """Tag, retrieve and compose; deterministic for each narrative.
 
         Args:
-            narratives: what is told.
-            gold: layouts of their images, which ``trace="oracle"`` looks at.
+            narratives: narratives with words and, if used, traces.
+            gold: layouts of their images, used by ``trace="oracle"``.
 
         Raises:
-            UserError: the gold layouts are needed and not there, or so are traces.
+            UserError: gold layouts or traces are required but missing.
         """
         if self.trace == "oracle" and gold is None:
             raise UserError("trace: oracle takes the hulls from the gold maps of the images, which are not there")
@@ -143,13 +143,13 @@ class TrecsPipeline:
         texts: Sequence[Sequence[str]],
         weights: Literal["ema", "raw"] = "ema",
     ) -> Tensor:
-        """Images (B, 3, S, S) in [-1, 1] of canvases, on the generator's device.
+        """Generate images (B, 3, S, S) in [-1, 1] of canvases, on the generator's device.
 
         Args:
-            compositions: compositions of :meth:`compose`.
+            compositions: results of :meth:`compose`.
             noise: (B, ``random_dim``).
-            texts: words of each narrative, for generators that read text too.
-            weights: averaged weights, or those that training moves.
+            texts: words of each narrative, for generators that also take text.
+            weights: averaged weights (``ema``) or trained weights (``raw``).
 
         Raises:
             UserError: the pipeline has no generator.
@@ -166,11 +166,11 @@ class TrecsPipeline:
 
     @property
     def random_dim(self) -> int:
-        """Width of the noise behind an image."""
+        """Width of an image's noise."""
         return self._module().generator.random_dim
 
     def to(self, device: torch.device) -> None:
-        """Move the networks."""
+        """Move the networks to ``device``."""
         self._module().to(device)
         if self.tagger is not None:
             self.tagger.to(device)

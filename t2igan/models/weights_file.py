@@ -1,4 +1,4 @@
-"""Checkpoints as safetensors: plain numbers behind a header of JSON, so that reading one can run nothing."""
+"""Checkpoints as safetensors files, which cannot contain code."""
 
 import json
 from pathlib import Path
@@ -18,7 +18,7 @@ STATE = "state_dict"
 
 
 def halved(weights: dict[str, Tensor], kept: frozenset[str] = frozenset()) -> dict[str, Tensor]:
-    """Weights in half precision; whole numbers and those named in ``kept`` stay as they are.
+    """Convert weights to half precision, except for integers and those named in ``kept``.
 
     Raises:
         UserError: a weight is too large for half precision.
@@ -33,10 +33,10 @@ def halved(weights: dict[str, Tensor], kept: frozenset[str] = frozenset()) -> di
 
 
 def write_weights(path: Path, checkpoint: dict[str, Any]) -> None:
-    """Write a checkpoint's weights and what it says of itself, sealed with a digest of both.
+    """Write a checkpoint's weights and metadata, sealed with a digest of both.
 
     Args:
-        path: path of the file, ``*.safetensors``; whole or not there.
+        path: path of the file, ``*.safetensors``, written atomically.
         checkpoint: ``state_dict``, ``t2igan`` and other entries, all but the first plain values.
     """
     # As JSON gives it back: tuples are lists there.
@@ -49,10 +49,10 @@ def write_weights(path: Path, checkpoint: dict[str, Any]) -> None:
 
 
 def read_weights(path: Path) -> dict[str, Any]:
-    """The inverse of :func:`write_weights`; whether it is whole is for the caller to check.
+    """Read a file of :func:`write_weights`; the caller verifies the digest.
 
     Raises:
-        UserError: it is no such file, or has no digest.
+        UserError: the file has another format, or no digest.
     """
     try:
         with safe_open(path, "pt", device="cpu") as file:
