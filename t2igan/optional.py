@@ -1,4 +1,4 @@
-"""Packages that not everybody has, and folders of networks that they read."""
+"""Optional packages, and folders of networks that they read."""
 
 import shlex
 from collections.abc import Iterator
@@ -11,16 +11,16 @@ from t2igan.errors import UserError
 
 
 def library(name: str, who: str, install: str, instead: str = "") -> Any:
-    """An optional package.
+    """Import an optional package.
 
     Args:
         name: name of the package, or of a module in it.
-        who: needs it, in the plural or as a plural, such as ``CLIP metrics``.
-        install: what pip is to install.
-        instead: what else can be done, such as ``take kind: local``; empty for nothing.
+        who: plural noun for the message, what needs it, such as ``CLIP metrics``.
+        install: requirement to install with pip.
+        instead: alternative for the message, such as ``take kind: local``; may be empty.
 
     Raises:
-        UserError: it is not installed, or cannot be imported.
+        UserError: the package is not installed, or cannot be imported.
     """
     try:
         return import_module(name)
@@ -35,14 +35,14 @@ def library(name: str, who: str, install: str, instead: str = "") -> Any:
 
 @contextmanager
 def reading(folder: str | Path, what: str) -> Iterator[None]:
-    """Reads a folder of a network; whatever the libraries raise for damaged files becomes one line.
+    """Context for reading a network's folder, which turns all errors of libraries into one-line user errors.
 
     Args:
-        folder: that is read.
-        what: should be in it.
+        folder: folder that is read.
+        what: expected content of the folder, for the message.
 
     Raises:
-        UserError: anything was raised.
+        UserError: any error occurred within.
     """
     try:
         yield

@@ -1,4 +1,4 @@
-"""Files that people write or fetch, read strictly: what could be taken for two things is refused by name."""
+"""Strict reading of text, YAML and JSON files; ambiguous content is refused."""
 
 import json
 import re
@@ -20,14 +20,14 @@ _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 
 def read_text(path: str | Path, largest: int | None = None) -> str:
-    """The text of a file in UTF-8, with or without a byte order mark.
+    """Read a UTF-8 file, with or without a byte order mark.
 
     Args:
         path: path of the file.
-        largest: bytes that it may have.
+        largest: maximum size in bytes.
 
     Raises:
-        UserError: there is no such file, it cannot be read, is too large, or is not UTF-8.
+        UserError: the file is missing, unreadable, too large, or not UTF-8.
     """
     path = Path(path)
     try:
@@ -50,7 +50,7 @@ def read_text(path: str | Path, largest: int | None = None) -> str:
 
 
 def read_yaml(path: str | Path) -> Any:
-    """The plain values of a YAML file.
+    """Read the plain values of a YAML file.
 
     Raises:
         UserError: see :func:`read_text` and :func:`parse_yaml`.
@@ -59,14 +59,15 @@ def read_yaml(path: str | Path) -> Any:
 
 
 def parse_yaml(text: str, where: str) -> Any:
-    """The plain values of a YAML document.
+    """Parse the plain values of a YAML document.
 
     Args:
         text: the document.
         where: names it in errors.
 
     Raises:
-        UserError: not YAML, a key twice, a tag that makes objects, too deep, or too large with its aliases.
+        UserError: the text is not YAML, has a duplicate key or a tag that creates objects, is nested too deeply, or
+            too large with its aliases.
     """
     try:
         loader = yaml.SafeLoader(text)
@@ -92,7 +93,7 @@ def parse_yaml(text: str, where: str) -> Any:
 
 
 def _size(node: yaml.Node, where: str, known: dict[int, int], depth: int) -> int:
-    """Values below a node with its aliases written out; one that holds itself is refused."""
+    """Number of values below a node with expanded aliases; recursive nodes are refused."""
     if known.get(id(node)) == 0 or depth > DEEPEST:
         what = "a value that holds itself" if depth <= DEEPEST else f"nested more than {DEEPEST} deep"
         _refuse(node, where, what)
@@ -113,7 +114,7 @@ def _children(node: yaml.Node) -> Iterator[yaml.Node]:
 
 
 def _refuse_doubles(node: yaml.Node, where: str, seen: set[int]) -> None:
-    """A key that stands twice in a mapping: the last would win without a word."""
+    """Refuse duplicate keys in a mapping, of which YAML would silently use the last."""
     if id(node) in seen:
         return
     seen.add(id(node))
@@ -135,7 +136,7 @@ def _refuse(node: yaml.Node, where: str, what: str) -> NoReturn:
 
 
 def read_json(path: str | Path) -> Any:
-    """The content of a JSON file.
+    """Read a JSON file.
 
     Raises:
         UserError: see :func:`read_text` and :func:`parse_json`.
@@ -144,7 +145,7 @@ def read_json(path: str | Path) -> Any:
 
 
 def parse_json(text: str, where: str, **options: Any) -> Any:
-    r"""The content of a JSON document.
+    r"""Parse a JSON document.
 
     Args:
         text: the document.
@@ -152,7 +153,8 @@ def parse_json(text: str, where: str, **options: Any) -> Any:
         **options: options of :func:`json.loads`.
 
     Raises:
-        UserError: not JSON, nested too deeply, or with half a character (``\ud800``), which no file can hold.
+        UserError: the text is not JSON, is nested too deeply, or has an unpaired surrogate (``\ud800``), which
+            UTF-8 cannot encode.
     """
     try:
         content = json.loads(text, **options)
@@ -168,7 +170,7 @@ def parse_json(text: str, where: str, **options: Any) -> Any:
 
 
 def _halves(content: Any) -> Iterator[str]:
-    """Texts with a surrogate that has no partner."""
+    """Yield strings with an unpaired surrogate."""
     if isinstance(content, str):
         if any("\ud800" <= letter <= "\udfff" for letter in content):
             yield content[:60]

@@ -1,4 +1,4 @@
-"""How far a run is: where its folder lies, and how far its checkpoint was trained of how much."""
+"""Folder of a run, and the training progress stored in its checkpoint."""
 
 import pickle
 import zipfile
@@ -17,14 +17,14 @@ LAST = Path("checkpoints", "last.ckpt")
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a training was when it saved.
+    """Progress of a training when a checkpoint was saved.
 
     Attributes:
-        step: steps taken.
-        epoch: epochs begun before it.
-        max_steps: that it was to take, -1 for no limit.
-        max_epochs: that it was to take, -1 for no limit.
-        finished: whether it had reached its end: the steps or epochs asked for, its time limit, an early stop.
+        step: number of finished steps.
+        epoch: index of the current epoch.
+        max_steps: limit of the steps, -1 for no limit.
+        max_epochs: limit of the epochs, -1 for no limit.
+        finished: whether the training had ended by its limits, by its time limit or by early stopping.
     """
 
     step: int
@@ -40,12 +40,12 @@ class Progress:
         return f"step {self.step}, epoch {self.epoch}{goal}"
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, for a checkpoint or a record."""
+        """Convert to plain values, for a checkpoint or a record."""
         return asdict(self)
 
 
 def progress_of(checkpoint: Mapping[str, Any]) -> Progress | None:
-    """What a checkpoint says; None for one that does not say (imported, or of an earlier version)."""
+    """Progress stored in a checkpoint, None if there is none (imported, or of an earlier version)."""
     own = checkpoint.get("t2igan")
     content = own.get(KEY) if isinstance(own, dict) else None
     if not isinstance(content, dict):
@@ -59,7 +59,7 @@ def progress_of(checkpoint: Mapping[str, Any]) -> Progress | None:
 
 
 def read_progress(path: Path) -> Progress | None:
-    """The progress in a checkpoint's file; None where there is none, or the file cannot be read.
+    """Read the progress from a checkpoint's file; None if there is none, or the file cannot be read.
 
     Neither weights nor torch are loaded, and nothing in the file is executed.
     """
@@ -75,7 +75,7 @@ def read_progress(path: Path) -> Progress | None:
 
 
 class _Nothing(dict):
-    """Stands for whatever is not a plain value, and takes all that a pickle does to it."""
+    """Replaces everything that is no plain value, and accepts all operations of a pickle."""
 
     def __init__(self, *_: Any, **__: Any) -> None:
         super().__init__()
@@ -84,21 +84,21 @@ class _Nothing(dict):
 
 
 class _PlainValues(pickle._Unpickler):
-    """Reads the plain values of a checkpoint; every class is :class:`_Nothing`.
+    """Unpickler of a checkpoint's plain values, which replaces all classes by :class:`_Nothing`.
 
-    The unpickler in Python: that in C takes gigabytes for eight bytes that name a place far away in its memo.
+    Uses the Python implementation: the C one allocates gigabytes for eight bytes with a large memo index.
     """
 
     def find_class(self, module: str, name: str) -> type:
-        """No class of the file is looked for."""
+        """Return :class:`_Nothing` instead of importing a class."""
         return _Nothing
 
     def persistent_load(self, key: Any) -> None:
-        """No tensor is read."""
+        """Return :class:`_Nothing` instead of reading a tensor."""
 
 
 def default_run_folder(config_files: Sequence[str]) -> Path:
-    """``runs/<where the last configuration file lies under experiments>/<its name>``."""
+    """Default run folder, ``runs/<folder of the configuration below experiments>/<stem of the configuration>``."""
     if not config_files:
         return Path("runs") / "unnamed"
     path = Path(config_files[-1]).with_suffix("")
@@ -109,7 +109,7 @@ def default_run_folder(config_files: Sequence[str]) -> Path:
 
 
 def trained_by(words: Sequence[str]) -> Path | None:
-    """The checkpoint that a command line (the words after ``t2igan``) trains; None where it trains none."""
+    """The checkpoint that a command line (the words after ``t2igan``) writes, None if it trains nothing."""
     if not words or words[0] != "fit":
         return None
     pairs = [tuple(word.split("=", 1)) for word in words if "=" in word] + list(pairwise(words))

@@ -1,4 +1,4 @@
-"""What numbers an argument takes, said in its annotation and checked when a network or module is built.
+"""Ranges of numeric arguments, declared as annotations and checked on construction.
 
 ``lr: Rate`` refuses ``nan`` and ``-1`` for every class derived from :class:`t2igan.nn.config.Configured`; a
 dataclass calls :func:`check_ranges` in its ``__post_init__``.
@@ -17,14 +17,14 @@ from t2igan.typed import MOST
 
 @dataclass(frozen=True)
 class Range:
-    """The numbers between two ends; what is not finite is in no range.
+    """An interval of valid numbers; non-finite numbers are in no range.
 
     Attributes:
         low: lower end.
         high: upper end.
-        with_low: whether ``low`` itself is one of them.
-        with_high: whether ``high`` itself is one of them.
-        whole: whether they are whole numbers, for the message; that they are, the annotated type says.
+        with_low: whether ``low`` itself is valid.
+        with_high: whether ``high`` itself is valid.
+        whole: whether the message says "whole number"; the annotated type enforces it.
     """
 
     low: float
@@ -46,7 +46,7 @@ class Range:
 
 
 def _is_finite(value: float) -> bool:
-    """False also for whole numbers beyond every real one, which overflow."""
+    """Whether a number is finite as a float; False for integers that overflow."""
     try:
         return math.isfinite(value)
     except OverflowError:
@@ -91,22 +91,22 @@ def check_ranges(kind: type, arguments: Mapping[str, Any], function: Any = None)
     """Refuse arguments outside the ranges of their annotations.
 
     Args:
-        kind: class that is built, for the message.
+        kind: class to build, for the message.
         arguments: by name.
-        function: whose annotations count; default: those of the class.
+        function: function with the annotations; default: the class.
 
     Raises:
-        UserError: an argument is outside; it is named with its class and its range.
+        UserError: an argument is out of range; names its class and range.
     """
     for name, value, numbers in out_of_range(function or kind, arguments):
         raise UserError(f"{kind.__name__}: {name} is {value}, it takes {numbers}")
 
 
 def out_of_range(function: Any, arguments: Mapping[str, Any]) -> Iterator[tuple[str, Any, Range]]:
-    """Name, value and range of every argument that is outside the range of its annotation.
+    """Yield name, value and range of all arguments outside of their annotated range.
 
     Args:
-        function: whose annotations count.
+        function: function with the annotations.
         arguments: by name.
     """
     for name, hint in _hints(function).items():
@@ -120,7 +120,7 @@ def out_of_range(function: Any, arguments: Mapping[str, Any]) -> Iterator[tuple[
 
 
 def _is_no_number(value: Any, kind: type) -> bool:
-    """Whether plain data are no number of a kind; checkpoints hold what no parser has looked at."""
+    """Whether plain data are not a number of a type; values from checkpoints were not checked by a parser."""
     return (
         value is None or isinstance(value, (str, list, tuple, dict)) or (kind is int and isinstance(value, float))
     )
@@ -128,13 +128,13 @@ def _is_no_number(value: Any, kind: type) -> bool:
 
 @functools.cache
 def _hints(function: Any) -> dict[str, Any]:
-    """The annotations that hold a range somewhere."""
+    """The annotations of a function that contain a range."""
     hints = get_type_hints(function, include_extras=True)
     return {name: hint for name, hint in hints.items() if "Range(" in repr(hint)}
 
 
 def _outside(hint: Any, value: Any) -> Iterator[tuple[float, Range]]:
-    """Numbers in ``value`` that ``hint`` does not allow, each with what it does."""
+    """Yield numbers in ``value`` that ``hint`` does not allow, with the allowed range."""
     kind, inner = get_origin(hint), get_args(hint)
     if kind is Annotated:
         number = isinstance(value, (int, float)) and not isinstance(value, bool)

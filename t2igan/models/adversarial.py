@@ -186,7 +186,7 @@ class AdversarialModule(TextConditioned):
         return networks
 
     def _settle_modes(self) -> None:
-        """Modes that no ``train()`` of Lightning's gets right, at every step: no hook runs after every resume."""
+        """Correct the modes that Lightning's ``train()`` sets; at every step, no hook runs after every resume."""
         self.generator_losses.eval()
         if self.text_mode == "damsm-finetune":
             # It was loaded in eval mode, and Lightning leaves modes as they are.

@@ -83,7 +83,7 @@ class TextTower(nn.Module):
         self.head = nn.Linear(2 * width, dim)
 
     def forward(self, texts: Sequence[str]) -> Tensor:
-        """Vectors (N, D) of texts; texts without words get a learnt vector."""
+        """Vectors (N, D) of texts; all texts without words have the same vector."""
         rows = [word_numbers(text) for text in texts]
         lengths = torch.tensor([max(len(row), 1) for row in rows])
         ids = torch.zeros(len(rows), int(lengths.max()), dtype=torch.int64)

@@ -49,7 +49,7 @@ class MLPPrior(PriorNetwork):
         self.layers = nn.Sequential(nn.Linear(dim, width), nn.GELU(), nn.Linear(width, dim))
 
     def forward(self, texts: Tensor) -> Tensor:
-        """Predict a correction of the text vectors."""
+        """Text vectors plus a predicted correction, normalised."""
         return F.normalize(texts + self.layers(texts), dim=1)
 
     def loss(self, texts: Tensor, images: Tensor) -> Tensor:

@@ -55,7 +55,7 @@ class RedescriptionLoss(GeneratorLoss):
         self.eval()
 
     def train(self, mode: bool = True) -> "RedescriptionLoss":
-        """Stay in eval mode, but for the LSTM: its backward on the GPU demands train mode; it has no dropout."""
+        """Stay in eval mode except for the LSTM (no dropout), whose backward on a GPU requires train mode."""
         super().train(False)
         if hasattr(self, "stream"):
             self.stream.decoder.lstm.train()

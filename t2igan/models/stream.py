@@ -157,7 +157,7 @@ def reference_captions(split: ImageSplit, captions: Sequence[int]) -> list[list[
 
 
 class STREAM(SuiteModule):
-    """Pre-training of the captioner with its words' cross-entropy, Adam at 1e-3 (what the release points to).
+    """Pre-training of the captioner with word-level cross-entropy and Adam at 1e-3 (as the release advises).
 
     Args:
         encoder: image encoder, whose width is also the word embedding's.

@@ -100,7 +100,7 @@ class SuiteModule(Configured, pl.LightningModule):
         self.dataset = {"name": data.store.name, "fingerprint": data.fingerprint}
 
     def require_memory(self, make: Callable[[], object], what: str) -> None:
-        """Before networks are made whose size was not known when the configuration was looked at; in training only.
+        """In training, check the memory for networks whose size was unknown when the configuration was checked.
 
         Args:
             make: function that builds the networks.
@@ -224,7 +224,7 @@ class SuiteModule(Configured, pl.LightningModule):
         return super().load_state_dict(kept | given, strict=strict, assign=assign)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add config, vocabulary and data set, and the digest of everything: no other hook comes after this one."""
+        """Add config, vocabulary, data set, and last the digest of everything; no other hook runs afterwards."""
         checkpoint["t2igan"] = {
             "version": t2igan.__version__,
             "config": config_of(self),

@@ -1,7 +1,7 @@
 """AttnGAN's networks (Xu et al., CVPR 2018).
 
-A cascade of three generators. Each finer one reads, at every place of its features, the words that matter there. A
-discriminator per image size judges the image and the pair.
+A cascade of three generators. Each finer one attends to the relevant words at every position of its features. One
+discriminator per image size judges the image alone and the image-text pair.
 """
 
 from functools import partial
@@ -20,7 +20,7 @@ from t2igan.text import TextEmbedding
 
 
 class AttentionStage(nn.Module):
-    """F_i (AttnGAN, Eqs. 1 and 2): features and what they read from the words -> features of twice the side."""
+    """F_i (AttnGAN, Eqs. 1 and 2): features with attention to the words -> features of twice the side."""
 
     def __init__(self, channels: int, word_dim: int, residual_blocks: int, legacy_mask: bool) -> None:
         super().__init__()
@@ -45,8 +45,8 @@ class AttnGANGenerator(CascadedGenerator):
         noise_dim: width Z of the noise.
         sentence_dim: width D of sentence and words.
         eps_dim: width C of the conditioning augmentation.
-        legacy_mask: the attention mask as released; see :func:`t2igan.nn.attention.attend`.
-        finest_only: draw the finest image alone.
+        legacy_mask: use the attention mask of the released code; see :func:`t2igan.nn.attention.attend`.
+        finest_only: return the finest image only.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class AttnDCGANGenerator(AttnGANGenerator):
         noise_dim: width Z of the noise.
         sentence_dim: width D of sentence and words.
         eps_dim: width C of the conditioning augmentation.
-        legacy_mask: the attention mask as released.
+        legacy_mask: use the attention mask of the released code.
     """
 
     def __init__(

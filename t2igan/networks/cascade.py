@@ -1,4 +1,4 @@
-"""What AttnGAN, MirrorGAN and DM-GAN have in common: a cascade of images, each with a discriminator of its own."""
+"""Common parts of AttnGAN, MirrorGAN and DM-GAN: a cascade of images, each with its own discriminator."""
 
 import math
 from abc import ABC
@@ -17,10 +17,10 @@ from t2igan.text import TextEmbedding
 
 
 def doublings(size: int) -> int:
-    """How often 4 must be doubled to give ``size``.
+    """Number of doublings from 4 to ``size``.
 
     Raises:
-        ValueError: no number of times.
+        ValueError: ``size`` is not 4 times a power of two.
     """
     times = int(math.log2(size)) - 2
     if times < 1 or 4 * 2**times != size:
@@ -56,15 +56,15 @@ class CascadedGenerator(Generator, ABC):
     """Coarse image -> attention to the words -> finer image -> ... (AttnGAN, Fig. 2).
 
     Args:
-        refinement: makes a stage of the paper, ``stage(features, text, condition) -> (features, attention)``, the
-            features with twice the side.
+        refinement: makes a refinement stage, ``stage(features, text, condition) -> (features, attention)``, which
+            doubles the side of the features.
         image_size: side of the finest image.
         stages: number of images; each has half the side of the next.
         channels: width of the features (``GF_DIM``).
         noise_dim: width Z of the noise.
         sentence_dim: width D of sentence and words.
         eps_dim: width C of the conditioning augmentation.
-        finest_only: draw the finest image alone (AttnGAN's DCGAN variant).
+        finest_only: return the finest image only (AttnGAN's DCGAN variant).
     """
 
     recomputes = True
@@ -96,7 +96,7 @@ class CascadedGenerator(Generator, ABC):
         initialise_orthogonally(self)
 
     def forward(self, noise: Tensor, text: TextEmbedding, eps: Tensor | None = None) -> Synthesis:
-        """Draw; ``eps`` (B, C) is the conditioning augmentation's noise, made if it is not given."""
+        """Generate images; ``eps`` (B, C) is the conditioning augmentation's noise, drawn if it is not given."""
         condition, mu, logvar = self.augmentation(text.sentence, eps)
         levels, attention = [self.initial(condition, noise)], []
         for stage in self.stages:
@@ -109,17 +109,17 @@ class CascadedGenerator(Generator, ABC):
 
 
 class CascadeDiscriminator(Discriminator, ABC):
-    """A discriminator of one image of the cascade: down to 4x4, then one head for the image, one for the pair.
+    """A discriminator of one image size: features down to 4x4, one head for the image, one for the pair.
 
-    Subclasses give the convolutional block.
+    Subclasses define the convolutional block.
 
     Args:
         image_size: side of the images.
         channels: base width (``DF_DIM``).
         sentence_dim: width of the sentence.
         conditional_only: without the head for the image alone (AttnGAN's DCGAN variant).
-        probabilities: return probabilities, as the released networks do, rather than logits. The suite trains on
-            logits: the same function, without its saturation.
+        probabilities: return probabilities like the released networks, instead of logits. The suite trains on
+            logits, to avoid saturation.
     """
 
     def __init__(
@@ -147,7 +147,7 @@ class CascadeDiscriminator(Discriminator, ABC):
         initialise_orthogonally(self)
 
     def block(self, channels: int, out_channels: int, kernel: int, stride: int, norm: bool = True) -> nn.Module:
-        """Convolution with padding 1, what normalises it, LeakyReLU; ``norm`` is False next to the image."""
+        """Convolution with padding 1, normalisation, LeakyReLU; ``norm`` is False for the first layer."""
         raise NotImplementedError
 
     def forward(self, image: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
 """DF-GAN's networks (Tao et al., CVPR 2022).
 
-One stage draws the image; the caption enters through deep text-image fusion blocks, which scale and shift the
-features by what small networks make of noise and sentence. The one-way discriminator judges pairs only.
+A single stage generates the image; the caption enters through deep text-image fusion blocks, which scale and shift
+the features by parameters predicted from noise and sentence. The one-way discriminator judges pairs only.
 
 The released code has two generations. ``DFGANGenerator`` is the current one. ``DFGANLegacyGenerator`` is that of
 the paper's first version, from which SSA-GAN took its discriminator.
@@ -23,7 +23,7 @@ LEGACY_MLP_WIDTH = 256
 
 
 class ModulationMLP(nn.Sequential):
-    """Condition (B, K) -> one parameter per channel (B, C); the constant ``start`` when training starts."""
+    """Condition (B, K) -> one parameter per channel (B, C); constant ``start`` at the start of training."""
 
     def __init__(self, condition_dim: int, hidden: int, channels: int, start: float) -> None:
         first, last = nn.Linear(condition_dim, hidden), nn.Linear(hidden, channels)  # a seed draws in this order
@@ -33,7 +33,7 @@ class ModulationMLP(nn.Sequential):
 
 
 class Affine(nn.Module):
-    """Scales and shifts each channel as the condition says (sec. 3.4); the identity when training starts.
+    """Scales and shifts each channel depending on the condition (sec. 3.4); the identity at the start of training.
 
     Args:
         channels: width of the features.
@@ -85,7 +85,7 @@ class UpBlock(nn.Module):
         out_channels: width of what comes out.
         condition_dim: width of the condition.
         hidden: width inside the affines' networks; None: as wide as the features.
-        gated: multiply the residual by ``gain``, a number that is learnt and starts at zero (legacy).
+        gated: multiply the residual by the learnt scalar ``gain``, which starts at zero (legacy).
     """
 
     def __init__(
@@ -115,8 +115,8 @@ class UpBlock(nn.Module):
 class DFGANGenerator(Generator):
     """Noise -> 4x4 features -> one UPBlock per doubling of the side -> image (sec. 3.2), current generation.
 
-    Noise and sentence together are the condition. There is no normalisation: an image does not depend on the
-    batch it is drawn in.
+    Noise and sentence together are the condition. There is no normalisation, so an image does not depend on the
+    rest of the batch.
 
     Args:
         image_size: side of the image, a power of two and at least 8 (256 in the paper: six blocks).

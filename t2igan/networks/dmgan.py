@@ -1,8 +1,8 @@
 """DM-GAN's networks (Zhu et al., CVPR 2019).
 
-AttnGAN's cascade; between two images a memory, written from the words in the light of the coarse image, answers at
-every place of it. Where paper and released code differ this is the code: ReLU after the memory's 1x1 convolutions,
-no gradient through the mean of the image's features, spectral normalisation in the discriminators.
+AttnGAN's cascade, where each refinement reads a memory that is written from the words and the coarse image. Where
+paper and released code differ, this follows the code: ReLU after the memory's 1x1 convolutions, no gradient through
+the mean of the image's features, spectral normalisation in the discriminators.
 """
 
 from functools import partial
@@ -24,7 +24,7 @@ class DynamicMemoryStage(nn.Module):
     Args:
         channels: width C of the features and of keys and values; a memory slot has 2C.
         word_dim: width D of the words.
-        residual_blocks: before the upsampling.
+        residual_blocks: number of residual blocks before the upsampling.
         legacy_mask: mask of the key addressing; see :func:`t2igan.nn.attention.attend`.
     """
 
@@ -58,7 +58,7 @@ class DynamicMemoryStage(nn.Module):
         """Memory writing (Eqs. 4 and 5): a slot per word, which the gate fills from word or image.
 
         Args:
-            features: (B, C, s, s); only their mean counts, and no gradient goes back to it.
+            features: (B, C, s, s), of which only the detached mean is used.
             words: (B, D, T).
 
         Returns:

@@ -1,4 +1,4 @@
-"""Discriminators of images with their layouts: SPADE's patches at several scales, CC-FPSE's feature pyramid.
+"""Discriminators of images with layouts: SPADE's multi-scale patches, CC-FPSE's feature pyramid.
 
 Both are written from the papers' formulas (Park et al., CVPR 2019; Liu et al., NeurIPS 2019).
 """
@@ -22,7 +22,7 @@ from t2igan.ranges import Count, Side, Weight
 
 
 class LayoutDiscriminator(Discriminator, ABC):
-    """Sees image and layout together from its first layer on: an image's features are the image itself."""
+    """Base class of discriminators whose first layer takes both image and layout; features are the image."""
 
     requires: ClassVar[frozenset[str]] = frozenset({"layouts"})
     sentence_dim = 0
@@ -51,12 +51,12 @@ class PatchDiscriminator(LayoutDiscriminator):
         image_size: side of the images.
         channels: base width (64 in the paper).
         layers: convolutions before the one that gives the logits; all but the last of them halve the side.
-        scale: it looks at images whose side is so many times smaller.
-        embed: bring the one-hot planes down to so many by a 1x1 convolution first; None leaves them.
-        adversarial_weight: weight of its adversarial loss, one by the number of discriminators in the paper.
+        scale: factor by which images are downscaled first.
+        embed: width to which a 1x1 convolution projects the one-hot planes first; None omits it.
+        adversarial_weight: weight of its adversarial loss; in the paper 1 / number of discriminators.
 
     Raises:
-        UserError: more layers than any image can be halved, or a scale that leaves no pixel.
+        UserError: there are too many layers for the image size, or the scale leaves no pixel.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class PatchDiscriminator(LayoutDiscriminator):
 
     @property
     def label(self) -> str:
-        """The side that it looks at."""
+        """The image side after downscaling."""
         return str(self.image_size // self.scale)
 
     def verdict(self, images: Tensor, condition: Tensor) -> Logits:
@@ -106,8 +106,8 @@ class PatchDiscriminator(LayoutDiscriminator):
 class FPSEDiscriminator(LayoutDiscriminator):
     """Feature pyramid with semantics embedding (CC-FPSE, sec. 3.3): judges patches of an image at three scales.
 
-    The image alone goes up and down the pyramid. A patch's logit is that of a convolution, "real", plus the inner
-    product of the patch's features with the embedded labels of the patch, "matching".
+    The pyramid takes the image only. A patch's logit is the sum of a convolution's output ("real") and the inner
+    product of the patch's features with its embedded labels ("matching").
 
     Args:
         image_size: side of the images, a multiple of 32.
@@ -163,7 +163,7 @@ def _convolved(channels: int, out_channels: int, kernel: int) -> nn.Sequential:
 
 
 class _InstanceNorm(nn.InstanceNorm2d):
-    """Leaves features of a single place alone, which have no variance."""
+    """Instance norm that skips 1x1 features, which have no variance."""
 
     def forward(self, input: Tensor) -> Tensor:
         return input if input.shape[-1] == 1 else super().forward(input)

@@ -16,13 +16,13 @@ SoftmaxOver = Literal["channels", "spatial"]
 
 
 class SentenceAttention(nn.Module):
-    """Which features speak of the sentence as a whole (Att^s, sec. 3.2).
+    """Attention of features to the sentence (Att^s, sec. 3.2).
 
     Args:
         channels: width C of the features.
         condition_dim: width of the conditioning augmentation.
-        softmax: over what the attention sums to 1. The paper does not say; ``channels`` at each place, as released,
-            or ``spatial``: over the places, for each channel.
+        softmax: dimension over which the attention is normalised, which the paper leaves open; ``channels`` at each
+            position, as released, or ``spatial``: over positions, for each channel.
     """
 
     def __init__(self, channels: int, condition_dim: int, softmax: SoftmaxOver = "channels") -> None:
@@ -43,13 +43,13 @@ class SentenceAttention(nn.Module):
 
 
 class GLAM(nn.Module):
-    """Global-local collaborative attention: what the features read from words and from the sentence (sec. 3.2).
+    """Global-local collaborative attention of features to words and to the sentence (sec. 3.2).
 
     Args:
         channels: width C of the features.
         word_dim: width D of the words.
         condition_dim: width of the conditioning augmentation.
-        legacy_mask: the mask over words as released; see :func:`t2igan.nn.attention.attend`.
+        legacy_mask: use the word mask of the released code; see :func:`t2igan.nn.attention.attend`.
         sentence_softmax: see :class:`SentenceAttention`.
     """
 
@@ -73,7 +73,7 @@ class GLAM(nn.Module):
 
 
 class GLAMStage(nn.Module):
-    """F_i (sec. 3.2): features and what GLAM reads for them -> features of twice the side.
+    """F_i (sec. 3.2): features with GLAM's contexts -> features of twice the side.
 
     Args:
         channels: width C of the features, on either side.
@@ -118,8 +118,8 @@ class MirrorGANGenerator(CascadedGenerator):
         noise_dim: width Z of the noise.
         sentence_dim: width D of sentence and words.
         eps_dim: width C of the conditioning augmentation.
-        legacy_mask: the attention mask as released; see :func:`t2igan.nn.attention.attend`.
-        sentence_softmax: what the attention to the sentence sums to 1 over; see :class:`SentenceAttention`.
+        legacy_mask: use the attention mask of the released code; see :func:`t2igan.nn.attention.attend`.
+        sentence_softmax: dimension over which the sentence attention is normalised; see :class:`SentenceAttention`.
     """
 
     def __init__(

@@ -1,7 +1,7 @@
-"""SPADE's generator (Park et al., CVPR 2019): a label map goes in, an image comes out.
+"""SPADE's generator of images from label maps (Park et al., CVPR 2019).
 
-Each normalisation is scaled and shifted at every pixel by what convolutions make of the map there. Written from the
-paper's formulas; the released code is not free.
+Each normalisation is scaled and shifted at every pixel by convolutions of the map. Written from the paper's
+formulas; the released code has a non-free licence.
 """
 
 from itertools import pairwise
@@ -87,9 +87,9 @@ class SPADEGenerator(Generator):
         start: side of the first features.
         middle_blocks: number of blocks at the second resolution; the others have one.
         hidden: width inside the modulations.
-        embed: bring the 184 one-hot planes down to so many by a 1x1 convolution first, which makes them cheap;
-            None leaves them one-hot.
-        noise_dim: the first features are made of so many random numbers; 0: of the map.
+        embed: width to which a 1x1 convolution projects the 184 one-hot planes first, which saves time; None keeps
+            them one-hot.
+        noise_dim: width of the noise from which the first features are made; 0 makes them from the map.
     """
 
     requires: ClassVar[frozenset[str]] = frozenset({"layouts"})

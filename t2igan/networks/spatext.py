@@ -1,8 +1,8 @@
-"""Networks that are told of places: DF-GAN's with SpaText's spatio-textual map (Avrahami et al., CVPR 2023).
+"""DF-GAN's networks with SpaText's spatio-textual map as a condition (Avrahami et al., CVPR 2023).
 
-In every fusion block of :mod:`t2igan.networks.dfgan` the map scales and shifts features beside the sentence, only
-where something is said. Where nothing is said it is the text GAN, exactly. A second discriminator holds each place
-of the image against what was said of it.
+In every fusion block of :mod:`t2igan.networks.dfgan` the map scales and shifts features in addition to the
+sentence, only within segments. Without segments the network equals the text GAN exactly. A second discriminator
+compares each region of the image with its segment.
 """
 
 from dataclasses import dataclass
@@ -25,10 +25,10 @@ from t2igan.text import TextEmbedding
 
 @dataclass
 class SpatioTextualConditions(Conditions):
-    """Captions, and what is said of places.
+    """Captions and the spatio-textual map.
 
     Attributes:
-        st_map: None says nothing.
+        st_map: the spatio-textual map; None for no segments.
     """
 
     st_map: SpatioTextualMap | None = None
@@ -36,19 +36,19 @@ class SpatioTextualConditions(Conditions):
 
 @dataclass
 class _Fused:
-    """What one fusion block is told: the text GAN's condition, and planes (B, C, s, s) by their side s."""
+    """Conditions of a fusion block: the text GAN's condition, and planes (B, C, s, s) by their side s."""
 
     vector: Tensor
     planes: dict[int, Tensor]
 
 
 class LocalAffine(Affine):
-    """DF-GAN's affine with what is said of each place: x (1 + o gamma_st + ...) + o beta_st.
+    """DF-GAN's affine with local modulation by the map: x (1 + o gamma_st + ...) + o beta_st.
 
     Args:
         channels: width of the features.
         condition_dim: width of noise and sentence.
-        planes: planes of the projected map, occupancy among them (the last).
+        planes: planes of the projected map, the last of which is the occupancy.
         hidden: width between planes and parameters.
     """
 
@@ -79,7 +79,7 @@ class SpaTextBlock(UpBlock):
 
 
 class SpaTextGenerator(DFGANGenerator):
-    """DF-GAN's generator, told of places too.
+    """DF-GAN's generator with segment conditions.
 
     Args:
         image_size: side of the image, a power of two and at least 8.
@@ -87,7 +87,7 @@ class SpaTextGenerator(DFGANGenerator):
         noise_dim: width of the noise.
         sentence_dim: width of the sentence vector.
         segment_dim: width D of the spatio-textual map.
-        planes: that the map is projected to, occupancy beside them.
+        planes: number of planes that the map is projected to, without the occupancy.
         hidden: width between planes and modulation.
     """
 
@@ -121,7 +121,7 @@ class SpaTextGenerator(DFGANGenerator):
         return Synthesis(images=[self.to_image(features)])
 
     def _planes(self, st_map: SpatioTextualMap | None) -> dict[int, Tensor]:
-        """Projected map and occupancy at every side; a coarse place has the mean of what it covers."""
+        """Projected map and occupancy at every resolution, downsampled by averaging."""
         if st_map is None:
             return {}
         st_map = st_map.resized(self.image_sizes[0])
@@ -131,11 +131,11 @@ class SpaTextGenerator(DFGANGenerator):
 
 
 class SegmentDiscriminator(Discriminator):
-    """Holds each place of an image against what was said of it: a projection discriminator in every cell.
+    """A projection discriminator in every cell of a grid, which compares the cell with its segment.
 
-    Its conditional logits are those of the cells where something is said, its unconditional ones those of all. All
-    convolutions are spectrally normalised, in place of a gradient penalty. For feature matching it shows its layers
-    where something is said: elsewhere the real image is one of many right ones.
+    Conditional logits are those of cells with a segment, unconditional ones those of all cells. All convolutions
+    are spectrally normalised, instead of a gradient penalty. For feature matching it returns its layers within
+    segments: elsewhere the real image is only one of many valid ones.
 
     Args:
         image_size: side of the images, a power of two.
@@ -143,11 +143,11 @@ class SegmentDiscriminator(Discriminator):
         segment_dim: width D of the spatio-textual map.
         side: side of the grid of cells.
         weight: weight of its adversarial loss.
-        context: halvings of the grid and back, through which each cell sees more of the image than its own
-            surroundings: a colour can be judged without, a shape cannot.
+        context: number of downsamplings of the grid (and back), which enlarge a cell's receptive field: colours can
+            be judged without it, shapes cannot.
 
     Raises:
-        UserError: the grid has more cells than the image pixels.
+        UserError: the grid has more cells than the image has pixels.
     """
 
     requires = frozenset({"layouts", "segments"})
@@ -155,7 +155,7 @@ class SegmentDiscriminator(Discriminator):
 
     @property
     def label(self) -> str:
-        """It shares its side with the discriminator of whole images."""
+        """Distinguishes it from the discriminator of whole images, which has the same image size."""
         return "segments"
 
     def __init__(
@@ -187,7 +187,7 @@ class SegmentDiscriminator(Discriminator):
         self.up = nn.ModuleList(SpectralConv2d(2 * width, width, 3, padding=1) for _ in range(context))
 
     def layers(self, image: Tensor) -> list[Tensor]:
-        """Image (B, 3, S, S) -> all its features, the last of which (B, C, side, side) are judged."""
+        """Image (B, 3, S, S) -> features of all layers, the last of which are (B, C, side, side)."""
         found = []
         features = image
         for layer in self.body:
@@ -209,7 +209,7 @@ class SegmentDiscriminator(Discriminator):
         return self.layers(image)[-1]
 
     def verdict(self, images: Tensor, condition: Tensor) -> Logits:
-        """Its logits, and its layers where something is said."""
+        """Its logits, and its layers within segments."""
         layers = self.layers(images)
         occupancy = condition[:, -1:]
         shown = [layer * F.adaptive_avg_pool2d(occupancy, layer.shape[-1]) for layer in layers]
@@ -221,17 +221,17 @@ class SegmentDiscriminator(Discriminator):
         return grid_of(told.st_map, self.side)
 
     def conditional(self, features: Tensor, condition: Tensor) -> Tensor:
-        """Logits (M,) of "real and as said", one of each cell where something is said; a 0 where there is none."""
+        """Logits (M,) of "real and matching" of all cells with a segment; a single 0 if there are none."""
         occupied = condition[:, -1] > 0
         logits = (features * self.said(condition[:, :-1])).sum(1)[occupied]
         return logits if len(logits) else features.sum()[None] * 0
 
     def unconditional(self, features: Tensor) -> Tensor:
-        """Logits (B * side * side,) of "real", of every cell."""
+        """Logits (B * side * side,) of "real" of all cells."""
         return self.anything(features).flatten()
 
 
 def grid_of(st_map: SpatioTextualMap, side: int) -> Tensor:
-    """A map and its occupancy as :class:`SegmentDiscriminator` takes them, (B, D + 1, side, side)."""
+    """A map and its occupancy as input of :class:`SegmentDiscriminator`, (B, D + 1, side, side)."""
     small = st_map.resized(side)
     return torch.cat([small.dense(), small.occupancy], dim=1)

@@ -1,8 +1,8 @@
 """SSA-GAN's networks (Liao et al., CVPR 2022).
 
-The generator draws with semantic-spatial aware convolution blocks (SSACN): batch normalisation modulated by the
-sentence, only where a weakly supervised mask says so. Where paper and released code differ the code is the default;
-options carry the paper's reading.
+The generator consists of semantic-spatial aware convolution blocks (SSACN): batch normalisation modulated by the
+sentence, weighted by a weakly supervised mask. Where paper and released code differ, the code is the default and
+options select the paper's version.
 """
 
 import torch
@@ -20,7 +20,7 @@ MLP_WIDTH = 256
 
 
 class MaskPredictor(nn.Sequential):
-    """Features (B, C, s, s) -> logits (B, 1, s, s) of the mask: where the caption is to act (sec. 3.2)."""
+    """Features (B, C, s, s) -> logits (B, 1, s, s) of the mask, which localises the caption's effect (sec. 3.2)."""
 
     def __init__(self, channels: int, width: int) -> None:
         super().__init__(
@@ -135,7 +135,7 @@ class SSAGANGenerator(Generator):
         )
 
     def forward(self, noise: Tensor, text: TextEmbedding) -> Synthesis:
-        """Draw; the masks returned are those of all stages, 4x4 first."""
+        """Generate images and the masks of all stages, 4x4 first."""
         features = self.fc(noise).view(len(noise), -1, 4, 4)
         masks = []
         for stage, (predict, block) in enumerate(zip(self.masks, self.blocks)):

@@ -1,4 +1,4 @@
-"""STREAM's networks that need no weights of others: a small encoder, and the decoder (MirrorGAN, sec. 3.3)."""
+"""STREAM's networks without pre-trained weights: a small encoder, and the decoder (MirrorGAN, sec. 3.3)."""
 
 from typing import ClassVar
 
@@ -18,8 +18,8 @@ class CaptionEncoder(Configured, nn.Module):
 
     Attributes:
         dim: width E.
-        image_size: side in pixels that images are brought to.
-        faster_channels_last: whether this memory layout makes it faster on a CPU.
+        image_size: side in pixels to which images are resized.
+        faster_channels_last: whether the channels-last memory layout is faster on a CPU.
     """
 
     faster_channels_last: ClassVar[bool] = False
@@ -27,20 +27,20 @@ class CaptionEncoder(Configured, nn.Module):
     image_size: int
 
     def load_pretrained(self) -> None:
-        """Fetch the weights that training starts from, where the encoder has any."""
+        """Load pre-trained weights before training, if the encoder has any."""
 
     def trainable(self) -> list[nn.Parameter]:
-        """The parameters that pre-training moves."""
+        """The parameters that pre-training trains."""
         return [parameter for parameter in self.parameters() if parameter.requires_grad]
 
 
 class SmallCaptionEncoder(CaptionEncoder):
-    """A small convolutional encoder for 32 to 64 pixels, trained from scratch: colours first, then where they are.
+    """A small convolutional encoder for images of 32 to 64 pixels, trained from scratch.
 
     Args:
         dim: width of the features.
-        channels: colours told apart, and kinds of small patterns.
-        image_size: side that images are brought to, a multiple of 4.
+        channels: width of the first layers, which detect colours and small patterns.
+        image_size: side to which images are resized, a multiple of 4.
     """
 
     def __init__(self, dim: Count = 256, channels: Count = 16, image_size: Side = 64) -> None:
@@ -65,14 +65,14 @@ def _convolution(channels: int, out_channels: int, kernel: int) -> tuple[nn.Modu
 
 
 class CaptionDecoder(Configured, nn.Module):
-    """Features -> words, by an LSTM that reads the features as if they were the word before the first.
+    """LSTM decoder from features to words, which takes the features as its first input.
 
     Args:
         vocabulary_size: number V of word ids, index 0 (``<end>``, padding) included.
         embedding_dim: width E of word embeddings and features.
         hidden_dim: width of the LSTM's state.
-        forget_bias: added to the forget gate's bias when training starts; 1 makes the LSTM keep what it read of the
-            image until it has learnt what to forget. The released code adds nothing.
+        forget_bias: initial value of the forget gate's bias; 1 makes the LSTM keep the image features at first. The
+            released code adds nothing.
     """
 
     def __init__(
@@ -111,7 +111,7 @@ class CaptionDecoder(Configured, nn.Module):
             lengths: int64 (B,), each in 1..T, in any order.
 
         Returns:
-            (B, max(lengths)), zero where there is no word.
+            (B, max(lengths)), zero for padding.
         """
         lengths = lengths.cpu()
         targets = pack(captions, lengths)
@@ -119,12 +119,12 @@ class CaptionDecoder(Configured, nn.Module):
         return unpack(PackedSequence(-losses, *targets[1:]))
 
     def greedy(self, features: Tensor, max_words: int = 20, stop: bool = True) -> Tensor:
-        """Captions made of the most probable word at each place.
+        """Greedy decoding: the most probable word at each position.
 
         Args:
             features: (B, E).
             max_words: T, length of the captions.
-            stop: whether ``<end>`` ends a caption; False always says ``max_words`` words, as released.
+            stop: whether ``<end>`` ends a caption; False always generates ``max_words`` words, as released.
 
         Returns:
             int64 (B, T); with ``stop``, 0 from the ``<end>`` on.
@@ -139,5 +139,5 @@ class CaptionDecoder(Configured, nn.Module):
 
 
 def with_end(captions: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-    """Captions (B, T) -> the same with ``<end>`` as their last word (B, T + 1), and their lengths."""
+    """Append ``<end>`` to captions (B, T): captions (B, T + 1) and their lengths."""
     return F.pad(captions, (0, 1)), lengths + 1

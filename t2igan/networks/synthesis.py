@@ -1,4 +1,4 @@
-"""The seams between generators, discriminators and the training loop."""
+"""Interfaces between generators, discriminators and the training loop."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -17,9 +17,9 @@ from t2igan.text import TextEmbedding
 
 @dataclass
 class Conditions(TextEmbedding):
-    """What images are made of and held against: captions and, where the model requires them, layouts.
+    """Conditions of generator and discriminators: captions and, if the model requires them, layouts.
 
-    Text generators and discriminators take it for the :class:`TextEmbedding` that it is.
+    Networks that take text only can use it as a plain :class:`TextEmbedding`.
 
     Attributes:
         layouts: layouts of the images, at the generator's size.
@@ -30,12 +30,12 @@ class Conditions(TextEmbedding):
 
 @dataclass
 class Synthesis:
-    """What every generator returns.
+    """Output of every generator.
 
     Attributes:
         images: list of (B, 3, S, S) in [-1, 1], coarse to fine.
-        attention: list of (B, T, s, s), word attention per stage; empty where there is none.
-        masks: list of (B, 1, s, s) in (0, 1), fusion masks per stage; empty where there are none.
+        attention: list of (B, T, s, s), word attention per stage; empty without attention.
+        masks: list of (B, 1, s, s) in (0, 1), fusion masks per stage; empty without masks.
         mu: (B, C), mean of the conditioning augmentation, or None.
         logvar: (B, C), log variance of the conditioning augmentation, or None.
     """
@@ -50,7 +50,7 @@ class Synthesis:
         """The images (B, 3, size, size).
 
         Raises:
-            UserError: there are none of that size.
+            UserError: there is no image of that size.
         """
         for images in self.images:
             if images.shape[-1] == size:
@@ -59,10 +59,10 @@ class Synthesis:
         raise UserError(f"the generator returned images of {sides} px, and {size} px are wanted")
 
     def check(self, generator: "Generator", rows: int) -> None:
-        """Whether this is what ``generator`` declares, for ``rows`` captions.
+        """Check the output against the declarations of ``generator``, for ``rows`` captions.
 
         Raises:
-            UserError: it is not; says what was returned and what was declared.
+            UserError: they differ; names what was returned and what was declared.
         """
         found = [tuple(images.shape) for images in self.images]
         declared = [(rows, 3, size, size) for size in generator.image_sizes]
@@ -74,19 +74,19 @@ class Synthesis:
 
 
 class Generator(Configured, nn.Module):
-    """Noise and text -> images.
+    """Base class of generators: noise and text -> images.
 
     A generator with conditioning augmentation sets ``eps_dim`` and takes that noise as a third argument of
-    ``forward``; without the argument it draws it, in eval mode too.
+    ``forward``; if it is omitted, the generator draws it, even in eval mode.
 
     Attributes:
         noise_dim: width Z of the noise.
         sentence_dim: width D of the sentence vectors it takes.
         image_sizes: side in pixels of each image returned, coarse to fine.
         eps_dim: width E of the conditioning augmentation's noise, 0 without one.
-        requires: what it takes of a batch beside captions, see :attr:`SuiteModule.requires`.
-        recomputes: whether it computes its blocks by :meth:`through`.
-        recompute: keep what is inside of them no longer than a forward pass.
+        requires: parts of a batch that it requires besides captions, see :attr:`SuiteModule.requires`. recomputes:
+            whether it computes its blocks by :meth:`through`.
+        recompute: whether activations within blocks are dropped after the forward pass.
     """
 
     requires: ClassVar[frozenset[str]] = frozenset()
@@ -98,34 +98,34 @@ class Generator(Configured, nn.Module):
     eps_dim: int = 0
 
     def forward(self, noise: Tensor, text: Any) -> Synthesis:
-        """Draw one image for each row of ``noise`` (B, Z) and of ``text``."""
+        """Generate one image for each row of ``noise`` (B, Z) and of ``text``."""
         raise NotImplementedError
 
     def keep_activations(self, kept: bool) -> None:
-        """Keep what is inside of blocks for the backward pass, or compute it again.
+        """Choose whether activations within blocks are kept for the backward pass, or recomputed.
 
         Raises:
-            UserError: it is to be computed again, which this generator does not do.
+            UserError: the generator does not support recomputation.
         """
         if not (kept or self.recomputes):
             raise UserError(f"model.init_args.recompute: {type(self).__name__} cannot: take it out")
         self.recompute = not kept
 
     def through(self, block: nn.Module, *inputs: Any) -> Any:
-        """What a block makes of ``inputs``; with :attr:`recompute`, once more in the backward pass."""
+        """Apply a block to ``inputs``; with :attr:`recompute`, it is evaluated again in the backward pass."""
         again = self.recompute and self.training and torch.is_grad_enabled()
         return recomputed(block, *inputs) if again else block(*inputs)
 
     @property
     def random_dim(self) -> int:
-        """Width Z + E of all that an image depends on beside its caption."""
+        """Width Z + E of all random inputs of an image."""
         return self.noise_dim + self.eps_dim
 
     def from_random(self, random: Tensor, text: TextEmbedding) -> Synthesis:
-        """Draw as a pure function of ``random`` (B, Z + E), standard normal, and of ``text``.
+        """Generate as a pure function of ``random`` (B, Z + E), standard normal, and ``text``.
 
         Raises:
-            UserError: what :meth:`forward` returned is no :class:`Synthesis` of the declared ``image_sizes``.
+            UserError: :meth:`forward` did not return a :class:`Synthesis` with the declared ``image_sizes``.
         """
         split = random.split([self.noise_dim, self.eps_dim], dim=1) if self.eps_dim else [random]
         synthesis = self(split[0], text, *split[1:])
@@ -137,16 +137,17 @@ class Generator(Configured, nn.Module):
 
 
 class Discriminator(Configured, nn.Module):
-    """A discriminator of images of one size; ``forward(image (B, 3, S, S))`` gives its features.
+    """Base class of discriminators of one image size; ``forward(image (B, 3, S, S))`` returns features.
 
     Attributes:
         image_size: side S of the images it judges.
         sentence_dim: width D of the sentence vectors it takes.
-        probabilities: whether it gives probabilities in place of logits, as released ones do; none trains so.
-        independent: whether it judges each image as if it were alone, without anything that a pass leaves behind;
-            real and generated images may then share a pass. Batch norms of :mod:`t2igan.nn.in_turn` do no harm.
-        adversarial_weight: what its adversarial loss counts beside those of the other discriminators.
-        penalised: whether a gradient penalty is taken of it, where there is one.
+        probabilities: whether it returns probabilities instead of logits, like released ones; training requires
+            logits.
+        independent: whether each image is processed independently and without side effects of a pass; real and
+            generated images may then share a pass. Batch norms of :mod:`t2igan.nn.in_turn` are allowed.
+        adversarial_weight: weight of its adversarial loss relative to other discriminators.
+        penalised: whether it gets the gradient penalty, if there is one.
         requires: what it takes of a batch beside captions, see :attr:`SuiteModule.requires`.
     """
 
@@ -160,15 +161,15 @@ class Discriminator(Configured, nn.Module):
 
     @property
     def label(self) -> str:
-        """Its name in the logs beside other discriminators."""
+        """Name in the logs."""
         return str(self.image_size)
 
     def condition(self, told: Any) -> Tensor:
-        """What it holds images against, (B, ...), of all that the generator was told: the sentence vectors."""
+        """The condition that it uses, (B, ...), out of the generator's; default: the sentence vectors."""
         return told.sentence
 
     def conditional(self, features: Tensor, condition: Tensor) -> Tensor:
-        """Logits (B,) of "real and matching", from features and what :meth:`condition` gives."""
+        """Logits (B,) of "real and matching", from features and the result of :meth:`condition`."""
         raise NotImplementedError
 
     def unconditional(self, features: Tensor) -> Tensor | None:
@@ -176,16 +177,17 @@ class Discriminator(Configured, nn.Module):
         return None
 
     def verdict(self, images: Tensor, condition: Tensor) -> Logits:
-        """All that it says of images (B, 3, S, S) and of what :meth:`condition` gives."""
+        """All outputs for images (B, 3, S, S) and the result of :meth:`condition`."""
         features = self(images)
         return Logits(self.conditional(features, condition), self.unconditional(features))
 
 
 def check_adversaries(generator: Generator, discriminators: Iterable[Discriminator]) -> None:
-    """Whether these networks can be trained against each other.
+    """Check that these networks can be trained against each other.
 
     Raises:
-        UserError: a discriminator has no image to look at, or gives probabilities; or a network has no weights.
+        UserError: no image has a discriminator's size, a discriminator returns probabilities, or a network has no
+            weights.
     """
     discriminators = list(discriminators)
     for network in (generator, *discriminators):
@@ -207,13 +209,13 @@ def check_adversaries(generator: Generator, discriminators: Iterable[Discriminat
 def check_sentence_dim(
     dim: int, source: str, generator: Generator, discriminators: Iterable[Discriminator]
 ) -> None:
-    """Whether the networks take the sentence vectors of the text encoder; those that name no width are not asked.
+    """Check that the networks accept the text encoder's width; networks that declare none are skipped.
 
     Args:
         dim: width of the text encoder's vectors.
-        source: where that comes from, for the error.
-        generator: one side.
-        discriminators: the other.
+        source: origin of the width, for the error message.
+        generator: the generator.
+        discriminators: the discriminators.
 
     Raises:
         UserError: a network takes another width.

@@ -1,8 +1,8 @@
-"""Several devices as one: what a batch of all of them needs to know of each other.
+"""Collective operations that make a batch on several devices equivalent to one on a single device.
 
-Gradients cross devices too. A gathered tensor is the same on all, and a loss of it that each of them computes
-counts once for each in the gradients that come back; the trainer's mean over the devices then makes it the loss's
-own. Where there is one process alone nothing happens here.
+Gradients flow between devices too. A gathered tensor is the same on all devices, and a loss of it that each device
+computes contributes once per device to the gradients; the trainer's mean over devices compensates for that. With a
+single process these functions do nothing.
 """
 
 from typing import Any
@@ -13,17 +13,17 @@ from torch import Tensor
 
 
 def devices() -> int:
-    """How many train together."""
+    """Number of devices that train together."""
     return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
 
 
 def place() -> int:
-    """Which of them this is, counted from 0."""
+    """Index of this device, counted from 0."""
     return dist.get_rank() if devices() > 1 else 0
 
 
 def gather(values: Tensor) -> Tensor:
-    """The rows of all devices, in their order; gradients flow back to where the rows come from.
+    """Concatenate the rows of all devices in order; gradients flow back to the originating device.
 
     Args:
         values: (B, ...), the same shape on all devices.
@@ -35,17 +35,17 @@ def gather(values: Tensor) -> Tensor:
 
 
 def add_up(values: Tensor) -> Tensor:
-    """The sum over all devices; each gets the gradients of all."""
+    """Sum over all devices; each device receives the gradients of all."""
     return values if devices() == 1 else _Sum.apply(values)
 
 
 def mean(values: Tensor) -> Tensor:
-    """The mean over all devices, for the log."""
+    """Mean over all devices, for logging."""
     return values if devices() == 1 else add_up(values.detach()) / devices()
 
 
 def largest(value: int, device: torch.device) -> int:
-    """The largest of a whole number of each device."""
+    """Maximum of an integer over all devices."""
     if devices() == 1:
         return value
     found = torch.tensor(value, device=device)

@@ -1,4 +1,4 @@
-"""Word attention: what each place of an image reads from the caption (AttnGAN, sec. 3.1)."""
+"""Word attention of image features to the caption (AttnGAN, sec. 3.1)."""
 
 import torch
 from torch import Tensor, nn
@@ -14,12 +14,12 @@ def attend(
         keys: (B, C, T).
         values: (B, C, T).
         padding: bool (B, T), True where there is no word.
-        legacy_mask: mask as the released code does. It repeats the batch's masks where each sample's own should
-            be repeated: of the B * h * w queries, row by row, query r gets the mask of sample r mod B. Results
-            then depend on the lengths of the other captions in the batch.
+        legacy_mask: use the mask of the released code, which tiles the batch's masks instead of repeating each
+            sample's: of the B * h * w queries, row by row, query r gets the mask of sample r mod B. Results then
+            depend on the lengths of the other captions in the batch.
 
     Returns:
-        Read values (B, C, h, w) and attention (B, T, h, w); over the words it sums to 1.
+        Attended values (B, C, h, w) and attention (B, T, h, w), which sums to 1 over the words.
     """
     batch, _, height, width = features.shape
     scores = features.flatten(2).transpose(1, 2) @ keys
@@ -34,7 +34,7 @@ def attend(
 
 
 class WordAttention(nn.Module):
-    """Context of each place: its attention over the words, which are first brought to the features' width.
+    """Attention of each position over the words, which are projected to the features' width first.
 
     Args:
         channels: width C of the features.

@@ -12,12 +12,11 @@ M = TypeVar("M", bound=nn.Module)
 class WeightAverage(nn.Module, Generic[M]):
     """A copy of ``module`` whose parameters follow it slowly.
 
-    Starts from the module's own weights, without warm-up. Buffers (batch norm statistics) are copied, not
-    averaged, as in the released code of the AttnGAN family: what it saves is averaged parameters beside raw
-    running statistics.
+    Starts from the module's weights, without warm-up. Buffers (batch norm statistics) are copied, not averaged, as
+    in the released code of the AttnGAN family, which saves averaged parameters with raw running statistics.
 
     Args:
-        module: what to follow; not registered here.
+        module: module to follow; not registered as a submodule.
         decay: share of the old average that stays at each update.
     """
 
@@ -28,12 +27,12 @@ class WeightAverage(nn.Module, Generic[M]):
 
     @torch.no_grad()
     def update(self, module: M) -> None:
-        """Move the average towards ``module``."""
+        """Update the average with the weights of ``module``."""
         averaged = list(self.module.parameters())
         torch.ops.aten._foreach_lerp_(averaged, list(module.parameters()), 1 - self.decay)
         for mine, theirs in zip(self.module.buffers(), module.buffers()):
             mine.copy_(theirs)
 
     def train(self, mode: bool = True) -> "WeightAverage[M]":
-        """The average is for evaluation only: it stays in eval mode."""
+        """Stay in eval mode."""
         return super().train(False)

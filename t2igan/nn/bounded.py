@@ -1,4 +1,4 @@
-"""Bounds on what is built: of a file as far as its own weights go, of a configuration as far as the memory."""
+"""Limits on the size of networks that are built from files and configurations."""
 
 import math
 import os
@@ -27,13 +27,13 @@ _MOST_TENSORS = 2**13
 
 
 class TooLarge(UserError):
-    """Networks are larger than they may be."""
+    """Networks exceed the allowed size."""
 
 
 class _Bound(TorchDispatchMode):
-    """Within it tensors are made up to a sum of bytes and a number, and no further.
+    """Context that limits the total size and number of tensors that are created.
 
-    One that would be too large is refused before it is there.
+    A tensor beyond the limit is refused before it is allocated.
 
     Args:
         numbers: elements of all tensors together.
@@ -46,7 +46,7 @@ class _Bound(TorchDispatchMode):
         self._numbers, self._tensors, self._message = numbers, tensors, message
 
     def __torch_dispatch__(self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
-        """Count what is made of nothing; all else works on what was counted."""
+        """Count newly created tensors; all other operations work on counted ones."""
         if not any(isinstance(arg, Tensor) for arg in args):
             self._numbers -= math.prod(args[0]) if args and isinstance(args[0], (list, tuple)) else 1
             self._tensors -= 1
@@ -56,10 +56,10 @@ class _Bound(TorchDispatchMode):
 
 
 class NoLargerThan(_Bound):
-    """Within it tensors are made as far as some weights go: a file of a few kB can describe what fills the memory.
+    """Context that limits networks to the size of some weights: a small file may describe huge networks.
 
     Args:
-        weights: what the networks are to be filled with.
+        weights: weights that the networks will be filled with.
     """
 
     def __init__(self, weights: Iterable[Tensor]) -> None:
@@ -72,13 +72,13 @@ class NoLargerThan(_Bound):
 
 
 def refuse_what_no_memory_holds(make: Callable[[], object], message: str) -> None:
-    """Go through the making of networks without their numbers, and refuse those that this machine could not train.
+    """Build networks without allocating them, and refuse those that exceed this machine's memory in training.
 
-    Nothing is allocated and no random number drawn. Whatever else is wrong with them is left to their real making.
+    Nothing is allocated and no random numbers are drawn. Other errors are left to the real construction.
 
     Args:
-        make: makes them.
-        message: message of the error; what may be had and is needed is added to it.
+        make: function that builds the networks.
+        message: message of the error, to which available and required memory are added.
 
     Raises:
         TooLarge: weights, gradients and Adam's averages of them take more than the machine's memory.
@@ -98,6 +98,6 @@ def refuse_what_no_memory_holds(make: Callable[[], object], message: str) -> Non
 
 @contextmanager
 def unbounded() -> Iterator[None]:
-    """For networks that are read from a file of their own, which bounds them itself."""
+    """Suspend the limit for networks that are read from their own file, which has its own limit."""
     with _disable_current_modes():
         yield

@@ -1,4 +1,4 @@
-"""Networks that remember how they were built, so that a checkpoint alone can build them again."""
+"""Networks that record their constructor arguments, so that a checkpoint is enough to rebuild them."""
 
 import dataclasses
 import functools
@@ -20,10 +20,10 @@ _allowed: set[str] = set()
 
 
 def allow(modules: Iterable[str]) -> None:
-    """Let checkpoints name classes of these modules, too; they are found as a user's modules are.
+    """Allow checkpoints to name classes of further modules, which are searched like a user's modules.
 
     Raises:
-        UserError: there is no such module.
+        UserError: a module does not exist.
     """
     for module in modules:
         find_user_module(module)
@@ -31,18 +31,18 @@ def allow(modules: Iterable[str]) -> None:
 
 
 def allowed_words() -> list[str]:
-    """The options that a command needs that is to read what this one wrote."""
+    """The options that a command needs to read the files of this one."""
     return [word for module in sorted(_allowed) for word in ("--allow", module)]
 
 
 def import_allowed() -> None:
-    """Import what was :func:`allow`-ed, so that classes which register themselves are known."""
+    """Import the modules that were :func:`allow`-ed, so that their classes can register themselves."""
     for module in sorted(_allowed):
         importlib.import_module(module)
 
 
 def part_of_configs(kind: Kind) -> Kind:
-    """Decorator of a dataclass that configurations may hold."""
+    """Decorator for dataclasses that may be part of configurations."""
     kind.is_part_of_configs = True
     return kind
 
@@ -60,7 +60,7 @@ class Configured:
     _arguments: dict[str, Any] = {}  # noqa: RUF012 (never changed in place)
 
     def remember(self, **arguments: Any) -> None:
-        """Replace recorded arguments by what was found out after construction, e.g. the vocabulary's size."""
+        """Update recorded arguments that were determined after construction, e.g. the vocabulary's size."""
         self._arguments = self._arguments | arguments
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -87,7 +87,7 @@ def _recording(init: Any) -> Any:
 
 
 def config_of(value: Any) -> Any:
-    """``value`` as plain data: what may stand in a config becomes ``{"class_path": ..., "init_args": {...}}``.
+    """Convert ``value`` to plain data; configurable objects become ``{"class_path": ..., "init_args": {...}}``.
 
     Raises:
         TypeError: if an argument is neither plain data, nor a :class:`Configured`, nor a :func:`part_of_configs`.
@@ -115,14 +115,14 @@ def _named(value: Any, arguments: dict[str, Any]) -> dict[str, Any]:
 
 
 def class_path_of(value: Any) -> str:
-    """Module and name of an object's class, as they are written down."""
+    """Class path of an object in its stored form."""
     return written(f"{type(value).__module__}.{type(value).__qualname__}")
 
 
 def build(config: Any) -> Any:
     """The inverse of :func:`config_of`.
 
-    All class paths are looked at before the first module is imported.
+    All class paths are checked before the first module is imported.
 
     Raises:
         UserError: a class path is of a module that is neither the suite's nor :func:`allow`-ed, names nothing that

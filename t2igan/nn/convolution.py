@@ -1,4 +1,4 @@
-"""Convolutions with a second, faster way to the same numbers, which :mod:`t2igan.nn.levers` switches on."""
+"""Layers with a faster equivalent implementation, which :mod:`t2igan.nn.levers` switches on."""
 
 import torch
 import torch.nn.functional as F
@@ -15,11 +15,11 @@ MANY_WEIGHTS = 4_000_000
 
 
 class Conv2d(nn.Conv2d):
-    """As of PyTorch; with ``by_matrix`` one matrix product where few places meet many weights.
+    """PyTorch's convolution; with ``by_matrix`` computed as one matrix product if few positions meet many weights.
 
     Attributes:
-        by_matrix: whether it may. CPU only.
-        second_order: whether it is made for second derivatives; not in mixed precision.
+        by_matrix: whether the matrix product may be used. CPU only.
+        second_order: whether efficient second derivatives are used; not in mixed precision.
     """
 
     by_matrix = False
@@ -52,16 +52,16 @@ class Conv2d(nn.Conv2d):
 
 
 class RepeatedConv2d(nn.Conv2d):
-    """3x3 convolution of features that stand twice in its input, one after the other; with ``summed`` but once.
+    """3x3 convolution of features that its input holds twice; with ``summed`` they are processed once.
 
-    What meets the same features twice may be added up before: half the products.
+    Weights that are applied to the same features are summed first, which halves the arithmetic.
 
     Args:
-        channels: channels of the input, both times together.
+        channels: channels of the input including the repetition.
         out_channels: channels of the output.
 
     Attributes:
-        summed: whether to do it so.
+        summed: whether to sum the weights.
     """
 
     summed = False
@@ -78,10 +78,10 @@ class RepeatedConv2d(nn.Conv2d):
 
 
 class LeakyReLU(nn.LeakyReLU):
-    """As of PyTorch.
+    """PyTorch's LeakyReLU with an efficient second derivative.
 
     Attributes:
-        second_order: whether it is made for second derivatives, and works in place.
+        second_order: whether efficient second derivatives are used; then it works in place.
     """
 
     second_order = False
@@ -94,10 +94,10 @@ class LeakyReLU(nn.LeakyReLU):
 
 
 class Halving(nn.Module):
-    """Mean over two by two pixels.
+    """Average pooling over 2x2 pixels.
 
     Attributes:
-        second_order: whether it is made for second derivatives.
+        second_order: whether efficient second derivatives are used.
     """
 
     second_order = False
@@ -108,10 +108,10 @@ class Halving(nn.Module):
 
 
 class Joining(nn.Module):
-    """Features beside a sentence that is the same everywhere.
+    """Concatenates features with a sentence vector at every position.
 
     Attributes:
-        second_order: whether it is made for second derivatives.
+        second_order: whether efficient second derivatives are used.
     """
 
     second_order = False
@@ -125,7 +125,7 @@ class Joining(nn.Module):
 
 
 def convolve_by_matrix(features: Tensor, weight: Tensor, bias: Tensor | None, stride: int, padding: int) -> Tensor:
-    """A convolution as the product of its weights with the windows it looks at.
+    """Compute a convolution as a matrix product of its weights with the unfolded windows.
 
     Args:
         features: (B, C, s, s).
@@ -147,18 +147,18 @@ def convolve_by_matrix(features: Tensor, weight: Tensor, bias: Tensor | None, st
 
 
 class DoublingConv2d(Conv2d):
-    """Nearest upsampling by two, then a 3x3 convolution with padding 1; with ``merged`` both in one.
+    """Nearest upsampling by two, then a 3x3 convolution with padding 1; with ``merged`` in one operation.
 
-    The four pixels that came of one see no more than two by two different pixels each. Merged, it is a transposed
-    4x4 convolution with stride 2 whose weights are sums of the nine: 16 products a place instead of 36.
+    Each of the four copies of a pixel depends on only 2x2 different pixels. Merged, it is a transposed 4x4
+    convolution with stride 2 whose weights are sums of the nine: 16 products per position instead of 36.
 
     Args:
         channels: channels of the input.
         out_channels: channels of the output.
-        bias: whether there is one.
+        bias: whether to add a bias.
 
     Attributes:
-        merged: whether to do it so, where the features are large enough for it to be faster. CPU only.
+        merged: whether to merge both, if the features are large enough for it to be faster. CPU only.
     """
 
     merged = False

@@ -1,4 +1,4 @@
-"""Nearest upsampling and the 3x3 convolution after it as one transposed convolution."""
+"""Nearest upsampling followed by a 3x3 convolution, as one transposed convolution."""
 
 from typing import Any
 
@@ -13,12 +13,12 @@ SMALLEST_TURNED_SIDE = 64
 
 
 def double(features: Tensor) -> Tensor:
-    """``features`` (B, C, s, s) at twice the side, each pixel repeated."""
+    """Nearest upsampling of ``features`` (B, C, s, s) by two."""
     return F.interpolate(features, scale_factor=2, mode="nearest")
 
 
 def convolve_doubled(features: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """What a 3x3 convolution with padding 1 makes of the doubled ``features``, without doubling them.
+    """3x3 convolution with padding 1 of the upsampled ``features``, without upsampling them.
 
     Args:
         features: (B, C, s, s).
@@ -36,13 +36,13 @@ def convolve_doubled(features: Tensor, weight: Tensor, bias: Tensor | None) -> T
 
 
 def _sum_taps(weight: Tensor, dim: int) -> Tensor:
-    """Three taps on doubled pixels as four on those they came of; those that meet the same pixel add up."""
+    """Convert three taps on doubled pixels to four on the original ones, by summing taps on the same pixel."""
     first, middle, last = weight.unbind(dim)
     return torch.stack([last, middle + last, first + middle, first], dim)
 
 
 class _Turned(Function):
-    """The transposed convolution, channels last inside wherever that is faster."""
+    """The transposed convolution, using channels last internally if that is faster."""
 
     @staticmethod
     def forward(ctx: Any, features: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -64,7 +64,7 @@ class _Turned(Function):
 
 
 def _gradients(grad: Tensor, features: Tensor, weight: Tensor, wanted: list[bool]) -> Any:
-    """Of input, weight and bias; None where it is not wanted."""
+    """Gradients of input, weight and bias; None if not needed."""
     two, one = [2, 2], [1, 1]
     return torch.ops.aten.convolution_backward(
         grad, features, weight, [weight.shape[1]], two, one, one, True, [0, 0], 1, wanted
@@ -72,12 +72,12 @@ def _gradients(grad: Tensor, features: Tensor, weight: Tensor, wanted: list[bool
 
 
 def channels_last(features: Tensor) -> Tensor:
-    """``features`` (B, C, h, w) in this memory layout; on a CPU faster than by PyTorch's own copy."""
+    """Convert ``features`` (B, C, h, w) to channels last, on a CPU faster than PyTorch's own copy."""
     return _turn(features, torch.channels_last)
 
 
 def channels_first(features: Tensor) -> Tensor:
-    """``features`` (B, C, h, w) in the usual memory layout; on a CPU faster than by PyTorch's own copy."""
+    """Convert ``features`` (B, C, h, w) to contiguous layout, on a CPU faster than PyTorch's own copy."""
     return _turn(features, torch.contiguous_format)
 
 
@@ -94,5 +94,5 @@ def _turn(features: Tensor, layout: torch.memory_format) -> Tensor:
 
 
 def _by_place(image: Tensor) -> Tensor:
-    """(C, h, w) -> (h * w, C), a view of what lies in either layout."""
+    """(C, h, w) -> (h * w, C), a view in either layout."""
     return image.permute(1, 2, 0).flatten(0, 1)

@@ -1,4 +1,4 @@
-"""Whether weights are numbers."""
+"""Check weights for non-finite values."""
 
 import math
 from collections.abc import Mapping
@@ -8,9 +8,9 @@ from torch.nn.utils import get_total_norm
 
 
 def first_non_finite(tensors: Mapping[str, Tensor]) -> str | None:
-    """The name of the first tensor that holds a number which is not finite; None where all are.
+    """Name of the first tensor with a non-finite value, None if all are finite.
 
-    The device is waited for once, and once a tensor only where something is wrong.
+    Synchronises with the device once, and once per tensor only if something is wrong.
     """
     floating = {name: each.detach() for name, each in tensors.items() if each.is_floating_point() and each.numel()}
     if not floating or math.isfinite(get_total_norm(list(floating.values()), math.inf).item()):

@@ -1,4 +1,4 @@
-"""Batch norm of frozen networks as part of the convolutions before it."""
+"""Fold batch norms of frozen networks into the preceding convolutions."""
 
 from itertools import pairwise
 
@@ -9,8 +9,8 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 def fold_batch_norms(network: nn.Module) -> int:
     """Fold each batch norm that directly follows a convolution among its parent's children, in place.
 
-    The network must stay in eval mode from now on, and its state dict is another. In the networks of the suite and
-    in torchvision's Inception and ResNet, children are called in the order in which they stand.
+    The network must stay in eval mode afterwards, and its state dict changes. In the networks of the suite and
+    in torchvision's Inception and ResNet, children are called in the order of their definition.
 
     Args:
         network: in eval mode, frozen.

@@ -21,7 +21,7 @@ class ResidualBlock(nn.Module):
 
     Args:
         channels: channels of input and output.
-        repeated: the input's second half is its first once more, and only that is given.
+        repeated: the input's second half repeats the first, and only the first is given.
     """
 
     def __init__(self, channels: int, repeated: bool = False) -> None:

@@ -1,4 +1,4 @@
-"""Between stored images (uint8) and images as networks see them ([-1, 1])."""
+"""Convert between stored images (uint8) and the networks' range [-1, 1]."""
 
 from typing import Literal
 
@@ -10,7 +10,7 @@ from t2igan.errors import UserError
 
 
 def to_signed(images: Tensor) -> Tensor:
-    """uint8 (B, 3, H, W) -> [-1, 1], of torch's default type, which is that of the networks."""
+    """uint8 (B, 3, H, W) -> [-1, 1], in torch's default dtype."""
     wide = torch.promote_types(torch.get_default_dtype(), torch.float32)
     # Images that were cut on a CPU lie channels last in memory, which networks would take over.
     signed = images.to(wide, memory_format=torch.contiguous_format).div_(127.5).sub_(1)
@@ -22,7 +22,7 @@ def to_uint8(images: Tensor, quantisation: Literal["round", "truncate"] = "round
 
     Args:
         images: images; values outside [-1, 1] are clamped.
-        quantisation: ``truncate`` is what the released code bases do, half a level darker.
+        quantisation: ``truncate`` is the released code's conversion, half a level darker.
     """
     levels = (images.float() + 1) * 127.5
     if quantisation == "round":
@@ -45,7 +45,7 @@ def drawn(images: Tensor, quantisation: Literal["round", "truncate"] = "round") 
 
 
 def resize(images: Tensor, size: int) -> Tensor:
-    """Float images (B, 3, S, S) at another side, bilinear, antialiased; unchanged if they have it already."""
+    """Resize float images (B, 3, S, S), bilinear with antialiasing; unchanged if they have the size already."""
     if images.shape[-1] == size and images.shape[-2] == size:
         return images
     return F.interpolate(images, size=(size, size), mode="bilinear", antialias=True, align_corners=False)

@@ -1,4 +1,4 @@
-"""Batch norm for batches that share a pass and nothing else."""
+"""Batch norm that normalises several parts of a batch separately in one pass."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -9,12 +9,12 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 
 class BatchNorm2d(nn.BatchNorm2d):
-    """As of PyTorch; within :func:`in_turn` the parts of a batch are normalised one after the other.
+    """PyTorch's batch norm; within :func:`in_turn` the parts of a batch are normalised one after the other.
 
-    Each has mean and variance of its own, and the running statistics move as often: what as many passes do.
+    Each part has its own mean and variance, and updates the running statistics, like in separate passes.
 
     Attributes:
-        rows: rows of each part; None: the batch is one.
+        rows: rows of each part; None treats the batch as one part.
     """
 
     rows: Sequence[int] | None = None
@@ -28,7 +28,7 @@ class BatchNorm2d(nn.BatchNorm2d):
 
 @contextmanager
 def in_turn(network: nn.Module, rows: Sequence[int]) -> Iterator[None]:
-    """Within it, batch norms of ``network`` take the parts of a batch, ``rows`` long, one after the other."""
+    """Context in which batch norms of ``network`` normalise parts of ``rows`` rows one after the other."""
     norms = [part for part in network.modules() if isinstance(part, BatchNorm2d)]
     for norm in norms:
         norm.rows = rows
@@ -40,5 +40,5 @@ def in_turn(network: nn.Module, rows: Sequence[int]) -> Iterator[None]:
 
 
 def take_turns(network: nn.Module) -> bool:
-    """Whether each batch norm of ``network`` can, which none can that sees the batches of several devices."""
+    """Whether all batch norms of ``network`` support :func:`in_turn`; synchronised ones do not."""
     return all(isinstance(part, BatchNorm2d) for part in network.modules() if isinstance(part, _BatchNorm))

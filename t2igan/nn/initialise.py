@@ -6,7 +6,7 @@ from torch import nn
 def initialise_orthogonally(module: nn.Module) -> None:
     """Orthogonal weights for convolutions and linear layers, N(1, 0.02) for the scale of batch norms.
 
-    Biases of linear layers and batch norms are zero, those of convolutions stay as PyTorch draws them.
+    Biases of linear layers and batch norms are zero; those of convolutions keep PyTorch's initialisation.
     """
     for part in module.modules():
         if isinstance(part, (nn.Conv1d, nn.Conv2d, nn.Linear)):

@@ -1,8 +1,8 @@
-"""Levers of speed: named ways to do the same training step in less time, each to be switched alone.
+"""Speed levers: named optimisations of the training step that can be switched individually.
 
-``plain`` uses none. ``exact``, the default, uses those that change no number beyond rounding in float32. ``fast``
-adds on a GPU what changes numbers within the noise of training: half precision. Which lever is worth what, and what
-was measured, stands in docs/speed.md.
+``plain`` uses none. ``exact``, the default, uses those that change results only by float32 rounding. ``fast`` adds
+half precision on a GPU, which changes results within the noise of training. For the measured gains see
+docs/speed.md.
 """
 
 from dataclasses import dataclass, fields, replace
@@ -18,7 +18,7 @@ Preset = Literal["plain", "exact", "fast"]
 
 @dataclass(frozen=True)
 class Levers:
-    """The levers; None leaves a lever to the preset.
+    """The levers; None leaves the choice to the preset.
 
     Args:
         allocator: keep freed memory in the process (Linux with glibc, CPU); see :mod:`t2igan.allocator`.
@@ -55,7 +55,7 @@ class Levers:
 
     @property
     def pulled(self) -> list[str]:
-        """Names of those that are on."""
+        """Names of the levers that are on."""
         return [each.name for each in fields(self) if getattr(self, each.name)]
 
 
@@ -77,15 +77,15 @@ EXACT = replace(
 
 
 def settle(preset: Preset, levers: Levers, cuda: bool) -> Levers:
-    """What a preset and levers named beside it come to.
+    """Resolve a preset and explicit levers.
 
     Args:
-        preset: where ``levers`` say nothing.
-        levers: those named.
-        cuda: whether training runs on such a device; ``fast`` is ``exact`` elsewhere.
+        preset: preset for levers that are None.
+        levers: explicit levers.
+        cuda: whether training runs on CUDA; elsewhere ``fast`` equals ``exact``.
 
     Returns:
-        Levers that are on or off; ``channels_last`` None is each network's choice.
+        Levers that are all True or False; only ``channels_last`` may be None, for each network's choice.
     """
     base = PLAIN if preset == "plain" else EXACT
     if cuda and preset != "plain":  # these choices are of a CPU
@@ -95,7 +95,7 @@ def settle(preset: Preset, levers: Levers, cuda: bool) -> Levers:
 
 
 def pull(network: nn.Module, levers: Levers) -> None:
-    """Switch the levers that sit in the convolutions of ``network``."""
+    """Switch the levers of the convolutions of ``network``."""
     for part in network.modules():
         if isinstance(part, Conv2d):
             part.by_matrix = bool(levers.by_matrix)
@@ -125,6 +125,6 @@ def lay_out(network: nn.Module, levers: Levers) -> None:
 
 
 def permit_tf32(permitted: bool) -> None:
-    """Let products and convolutions on CUDA round their factors to 10 bits, or not (PyTorch lets convolutions)."""
+    """Allow or forbid TF32 in CUDA matrix products and convolutions (PyTorch's default: convolutions)."""
     torch.backends.cuda.matmul.allow_tf32 = permitted
     torch.backends.cudnn.allow_tf32 = permitted

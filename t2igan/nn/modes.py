@@ -1,4 +1,4 @@
-"""Train mode, eval mode, and weights that stand still."""
+"""Contexts for eval mode and frozen weights."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,7 +8,7 @@ from torch import nn
 
 @contextmanager
 def evaluating(*modules: nn.Module) -> Iterator[None]:
-    """Eval mode for a while; afterwards every submodule is in the mode it was in before."""
+    """Context in eval mode; restores the mode of every submodule afterwards."""
     before = [(part, part.training) for module in modules for part in module.modules()]
     for module in modules:
         module.eval()
@@ -21,7 +21,7 @@ def evaluating(*modules: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def frozen(module: nn.Module) -> Iterator[None]:
-    """Keep gradients off the weights of ``module`` while they flow through it; afterwards each is as it was."""
+    """Context without gradients for the weights of ``module``, while gradients still flow through it."""
     before = [(parameter, parameter.requires_grad) for parameter in module.parameters()]
     module.requires_grad_(False)
     try:

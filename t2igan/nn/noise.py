@@ -1,4 +1,4 @@
-"""Noise that belongs to a caption rather than to a batch."""
+"""Evaluation noise that is a function of the caption."""
 
 import numpy as np
 import torch
@@ -26,7 +26,7 @@ def caption_noise(caption_ids: Tensor, dim: int, seed: int, draw: int = 0) -> Te
 
 
 def between(first: Tensor, second: Tensor, shares: Tensor) -> Tensor:
-    """Noises (N, dim) on the way from one to another, along the arc: their length stays what noise has.
+    """Spherical interpolation (N, dim) between two noise vectors, which preserves their norm.
 
     Args:
         first: (1, dim).

@@ -1,4 +1,4 @@
-"""What DF-GAN and SSA-GAN share: pyramids of widths, and the blocks of the one-way discriminator."""
+"""Common parts of DF-GAN and SSA-GAN: channel widths, and blocks of the one-way discriminator."""
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +15,7 @@ def stage_widths(image_size: int, channels: int, widest: int) -> list[int]:
         widest: the largest multiple of ``channels``.
 
     Raises:
-        ValueError: if ``image_size`` is not a power of two, or below 4.
+        ValueError: ``image_size`` is not a power of two, or below 4.
     """
     if image_size < 4 or image_size & (image_size - 1):
         raise ValueError(f"image_size must be a power of two and at least 4, not {image_size}")
@@ -25,8 +25,7 @@ def stage_widths(image_size: int, channels: int, widest: int) -> list[int]:
 class DownBlock(nn.Module):
     """Residual block that halves the resolution. ``gain`` starts at zero.
 
-    Without a change of width the 1x1 convolution is not used; released weights hold one all the same, and so
-    does this block.
+    Without a change of width the 1x1 convolution is unused; the block has it anyway, like the released weights.
     """
 
     def __init__(self, channels: int, out_channels: int) -> None:

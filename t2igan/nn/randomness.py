@@ -1,12 +1,10 @@
-"""Random numbers of a training step: one rule for every module of the suite.
+"""Random numbers of a training step, by one rule for all modules of the suite.
 
-What a step draws depends on the run's seed, the step's number and the place of each sample in the batch of all
-devices together; on nothing else. So a resumed run draws what the uninterrupted one draws, any number of devices
-draws what one draws, and neither worker processes nor whatever draws between two steps changes a bit.
+They depend only on the run's seed, the step's number and the index of each sample in the global batch of all
+devices. So resuming, the number of devices, worker processes and random draws between steps do not change them.
 
-What the suite itself needs (noise, dropout, mismatched captions) comes from :class:`StepRandom`. For networks that
-ask torch's own generators :func:`step_seed` gives the seed that they are set to when a step begins, another on
-each device.
+The suite's own noise, dropout and mismatched captions come from :class:`StepRandom`. For networks that use torch's
+generators, :func:`step_seed` gives the seed that these are set to at the start of a step, different on each device.
 """
 
 from dataclasses import dataclass
@@ -18,7 +16,7 @@ from torch import Tensor, nn
 
 
 class Purpose(IntEnum):
-    """What numbers are for; numbers of different purposes are independent. 0 is the noise of evaluations."""
+    """Purposes of random numbers, which are independent of each other. 0 is the noise of evaluations."""
 
     NOISE = 1
     DROPOUT = 2
@@ -31,7 +29,7 @@ class Purpose(IntEnum):
 
 
 def step_seed(seed: int, step: int, rank: int) -> int:
-    """Seed of torch's generators for one step on one device; no two of them alike, 64 bits wide.
+    """Unique 64-bit seed of torch's generators for one step on one device.
 
     Args:
         seed: seed of the run, at least 0.
@@ -42,10 +40,10 @@ def step_seed(seed: int, step: int, rank: int) -> int:
 
 
 def seed_weights() -> None:
-    """Set torch's generators for the weights of networks that are built late, once their size is known.
+    """Seed torch's generators for weights of networks that are built late, when their size is known.
 
-    They then depend on the seed that the generators were last given, not on what was drawn since: a strategy of
-    several devices gives it anew when it starts its processes, one device does not.
+    The weights then depend on the last seed of the generators, not on draws since then: strategies of several
+    devices reseed when they start their processes, a single device does not.
     """
     torch.manual_seed(_mixed(torch.initial_seed()))
 
@@ -61,7 +59,7 @@ class StepRandom:
     Attributes:
         seed: seed of the run, at least 0.
         step: number of the training batch, counted from 0 over the whole run.
-        first: place of the first sample in the batch of all devices.
+        first: index of the first sample in the global batch of all devices.
     """
 
     seed: int
@@ -69,16 +67,16 @@ class StepRandom:
     first: int = 0
 
     def after(self, samples: int) -> "StepRandom":
-        """The numbers of what follows behind ``samples`` samples."""
+        """The random numbers of the samples after the first ``samples``."""
         return StepRandom(self.seed, self.step, self.first + samples)
 
     def normal(self, samples: int, width: int, purpose: Purpose = Purpose.NOISE) -> Tensor:
-        """Standard normal numbers (samples, width) of torch's default type, on the CPU."""
+        """Standard normal numbers (samples, width) in torch's default dtype, on the CPU."""
         rows = [each.standard_normal(width) for each in self._generators(samples, purpose)]
         return torch.from_numpy(np.stack(rows)).to(torch.get_default_dtype())
 
     def uniform(self, samples: int, width: int, purpose: Purpose) -> Tensor:
-        """Numbers in [0, 1), float32 (samples, width), on the CPU; a narrower row is a wider one's beginning."""
+        """Numbers in [0, 1), float32 (samples, width), on the CPU; a narrower row is a prefix of a wider one."""
         rows = [each.random(width, np.float32) for each in self._generators(samples, purpose)]
         return torch.from_numpy(np.stack(rows))
 
@@ -91,7 +89,7 @@ class StepRandom:
 
 
 class Dropout(nn.Dropout):
-    """Dropout that takes a step's own random numbers where it is given them."""
+    """Dropout that uses a step's own random numbers if they are given."""
 
     def forward(self, input: Tensor, random: StepRandom | None = None) -> Tensor:
         """``input`` (B, ...) with a share ``p`` of its elements zero, the others scaled up, in train mode."""

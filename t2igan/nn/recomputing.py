@@ -1,4 +1,4 @@
-"""Blocks whose insides are computed again in the backward pass rather than kept: memory for time."""
+"""Recompute the activations of blocks in the backward pass, to save memory."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -10,17 +10,17 @@ from torch.utils.checkpoint import checkpoint
 
 
 def recomputed(block: nn.Module, *inputs: Any) -> Any:
-    """What ``block`` makes of ``inputs``, whose own activations are dropped until the backward pass needs them.
+    """Apply ``block`` to ``inputs`` without keeping its activations, which the backward pass recomputes.
 
-    The gradients are the same to the last bit, and running statistics move once. Not for blocks that change other
-    buffers in a pass, such as the power iterations of a spectral norm.
+    Gradients are bit-identical, and running statistics are updated once. Not suited for blocks that update other
+    buffers, such as the power iteration of a spectral norm.
     """
     return checkpoint(block, *inputs, use_reentrant=False, context_fn=lambda: (nullcontext(), _once(block)))
 
 
 @contextmanager
 def _once(block: nn.Module) -> Iterator[None]:
-    """The statistics of batch norms stay as the first pass left them."""
+    """Context that keeps the batch norm statistics of the first pass."""
     norms = [each for each in block.modules() if isinstance(each, _BatchNorm)]
     own = [dict(norm.named_buffers(recurse=False)) for norm in norms]
     for norm, buffers in zip(norms, own):

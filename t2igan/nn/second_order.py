@@ -1,8 +1,8 @@
-"""Layers whose second derivatives, which gradient penalties take, cost no more than they must.
+"""Layers with efficient second derivatives, as needed by gradient penalties.
 
-PyTorch's own give the same numbers, but send zeros back through the whole forward pass: that the slope of a
-LeakyReLU does not change with its input, nor that of a mean, is nothing autograd knows. And they differentiate a
-convolution's gradient by general means.
+PyTorch's own layers give the same values, but propagate zeros back through the whole forward pass, because autograd
+does not know that the slopes of a LeakyReLU and of a mean are constant. They also differentiate a convolution's
+gradient in a generic, slower way.
 """
 
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ _only_inputs = False
 
 @contextmanager
 def gradients_of_inputs_only() -> Iterator[None]:
-    """Within it, the backward passes below compute no gradient of weights: nobody asks for it there."""
+    """Context in which the backward passes below skip the gradients of weights, which are not needed."""
     global _only_inputs
     _only_inputs = True
     try:
@@ -31,27 +31,27 @@ def gradients_of_inputs_only() -> Iterator[None]:
 def convolve(
     features: Tensor, weight: Tensor, bias: Tensor | None, stride: int, padding: int, dilation: int = 1
 ) -> Tensor:
-    """As :func:`torch.nn.functional.conv2d`, for one group."""
+    """Like :func:`torch.nn.functional.conv2d`, for one group."""
     return _Convolution.apply(features, weight, bias, stride, padding, dilation)
 
 
 def leaky_relu_(features: Tensor, slope: float) -> Tensor:
-    """As :func:`torch.nn.functional.leaky_relu_`, in place."""
+    """Like :func:`torch.nn.functional.leaky_relu_`, in place."""
     return _LeakyReLU.apply(features, slope)
 
 
 def halve(features: Tensor) -> Tensor:
-    """As :func:`torch.nn.functional.avg_pool2d` with a window of 2, for even sides."""
+    """Like :func:`torch.nn.functional.avg_pool2d` with a window of 2, for even sides."""
     return _Halving.apply(features)
 
 
 def join(features: Tensor, sentence: Tensor) -> Tensor:
-    """``features`` (B, C, s, s) and ``sentence`` (B, D) at each place of them: (B, C + D, s, s)."""
+    """Concatenate ``features`` (B, C, s, s) with ``sentence`` (B, D) at each position: (B, C + D, s, s)."""
     return _Joining.apply(features, sentence)
 
 
 def _gradients(ctx: Any, grad: Tensor, features: Tensor, weight: Tensor, wanted: list[bool]) -> list[Any]:
-    """Of input, weight and bias; None where it is not wanted."""
+    """Gradients of input, weight and bias; None if not needed."""
     stride, padding, dilation = ([each] * 2 for each in ctx.geometry)
     return torch.ops.aten.convolution_backward(
         grad, features, weight, [len(weight)], stride, padding, dilation, False, [0, 0], 1, wanted
@@ -82,7 +82,7 @@ class _Convolution(Function):
 
 
 class _InputGradient(Function):
-    """What the gradient at a convolution's output is at its input: linear in that gradient and in the weight."""
+    """Gradient of a convolution with respect to its input, bilinear in output gradient and weight."""
 
     @staticmethod
     def forward(
@@ -123,7 +123,7 @@ class _LeakyReLU(Function):
 
 
 class _Slope(Function):
-    """A gradient times the slope that the LeakyReLU has had, which is constant."""
+    """A gradient times the slope of the LeakyReLU, which is treated as constant."""
 
     @staticmethod
     def forward(ctx: Any, grad: Tensor, out: Tensor, slope: float) -> Tensor:

@@ -1,6 +1,6 @@
-"""Rows of different lengths for recurrent layers, without waiting for the device.
+"""Packed sequences for recurrent layers, without synchronising with the device.
 
-PyTorch's own functions copy the order of the rows from the device to the host in the midst of a step.
+PyTorch's own functions copy the order of the rows from the device to the host within a step.
 """
 
 import torch
@@ -9,11 +9,11 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_
 
 
 def pack(sequences: Tensor, lengths: Tensor) -> PackedSequence:
-    """Rows packed as PyTorch packs them, from the longest to the shortest.
+    """Pack rows into PyTorch's packed sequence, sorted from the longest to the shortest.
 
     Args:
         sequences: (B, T, ...), on any device.
-        lengths: int64 (B,), each in 1..T, in any order; where they lie on a device, that is waited for.
+        lengths: int64 (B,), each in 1..T, in any order; lengths on a device cause a synchronisation.
     """
     ordered, order = torch.sort(lengths.cpu(), descending=True)
     order = order.to(sequences.device, non_blocking=True)
@@ -22,11 +22,11 @@ def pack(sequences: Tensor, lengths: Tensor) -> PackedSequence:
 
 
 def unpack(packed: PackedSequence, steps: int | None = None) -> Tensor:
-    """Rows in their first order, zero behind each one's end.
+    """Unpack rows in their original order, padded with zeros.
 
     Args:
-        packed: by :func:`pack`.
-        steps: T; None: of the longest row.
+        packed: result of :func:`pack`.
+        steps: length T of the result; None for that of the longest row.
 
     Returns:
         (B, T, ...).

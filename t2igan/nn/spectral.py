@@ -1,4 +1,4 @@
-"""Spectral normalisation (Miyato et al., ICLR 2018) with the tensors and, on demand, the habits of DM-GAN."""
+"""Spectral normalisation (Miyato et al., ICLR 2018) with DM-GAN's tensors and, optionally, its behaviour."""
 
 import torch
 import torch.nn.functional as F
@@ -8,12 +8,12 @@ EPSILON = 1e-12
 
 
 class SpectralConv2d(nn.Module):
-    """Convolution whose weight, read as a matrix W of one row per output channel, is divided by its norm sigma.
+    """Convolution whose weight, as a matrix W with one row per output channel, is divided by its norm sigma.
 
     Sigma = u . (W v); the power iteration v <- W'u, u <- Wv brings u and v to the first singular vectors. Both are
     parameters without gradient, as in released checkpoints, which hold them.
 
-    By default u and v move in train mode only, and a forward's gradient is that of its own u and v. PyTorch's
+    By default u and v are updated in train mode only, and each forward's gradient uses its own u and v. PyTorch's
     ``spectral_norm`` does the same, but names its tensors otherwise.
 
     Args:
@@ -22,9 +22,9 @@ class SpectralConv2d(nn.Module):
         kernel: side of the kernel.
         stride: stride of the kernel.
         padding: zeros at each border.
-        legacy_power_iteration: as released: u and v move in every forward, in eval mode too, and under the graphs
-            of earlier forwards, whose gradients then are those of the latest u and v. Results depend on how often
-            the network was called.
+        legacy_power_iteration: as in the released code, update u and v in every forward, even in eval mode, and in
+            place, so that gradients of earlier forwards use the latest u and v. Results then depend on the number
+            of calls.
     """
 
     def __init__(

@@ -12,13 +12,13 @@ ALONE = "class_alone"
 
 
 class SyncedBatchNorm(_BatchNorm):
-    """What :class:`torch.nn.SyncBatchNorm` computes, by formula: on CPUs too, and differentiable twice.
+    """Same function as :class:`torch.nn.SyncBatchNorm`, but also for CPUs, and twice differentiable.
 
-    Made of a batch normalisation in place by :func:`synchronise`, never constructed.
+    Never constructed: :func:`synchronise` changes the class of existing batch norms.
     """
 
     def _check_input_dim(self, input: Tensor) -> None:
-        """Any."""
+        """Accept any number of dimensions."""
 
     def forward(self, input: Tensor) -> Tensor:
         """``input`` (B, C, ...) normalised, in train mode by mean and variance over all devices."""
@@ -48,12 +48,12 @@ class SyncedBatchNorm(_BatchNorm):
 
 
 def synchronise(module: nn.Module, by_formula: bool = False) -> None:
-    """Let every batch normalisation in ``module`` see the batch of all devices; weights and statistics stay.
+    """Synchronise all batch norms in ``module`` over devices; weights and statistics do not change.
 
     Args:
-        module: whose parts are changed in place.
-        by_formula: not by PyTorch's own, which is faster on GPUs but cannot be differentiated twice, as a gradient
-            penalty does.
+        module: module whose batch norms are changed in place.
+        by_formula: use this module's implementation instead of PyTorch's, which is faster on GPUs but not twice
+            differentiable, as gradient penalties require.
     """
     for part in list(_norms(module)):
         if not hasattr(part, ALONE):
@@ -73,7 +73,7 @@ def separate(module: nn.Module) -> None:
 
 
 def unsynchronised(module: nn.Module) -> bool:
-    """Whether a batch normalisation in train mode sees the images of its own device alone."""
+    """Whether a batch norm in train mode uses the images of its own device only."""
     return any(
         part.training and not isinstance(part, (SyncedBatchNorm, nn.SyncBatchNorm)) for part in _norms(module)
     )

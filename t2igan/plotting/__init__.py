@@ -1,1 +1,1 @@
-"""Images for people: captioned grids, mask and attention overlays, training curves. Knows no models."""
+"""Figures: captioned grids, mask and attention overlays, training curves. Independent of the models."""

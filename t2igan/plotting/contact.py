@@ -9,13 +9,13 @@ from t2igan.plotting.grids import PAPER, captioned_grid
 
 
 def contact_sheet(store: Store, most: int = 12, columns: int = 6, cell_pixels: int = 160) -> Image.Image:
-    """Images spread evenly over each split, each as it is stored and with its first caption.
+    """Sheet of images spread evenly over each split, as stored, with their first captions.
 
     Args:
-        store: where they come from.
-        most: images of each split, at most.
+        store: store of the images.
+        most: maximum number of images per split.
         columns: images in a row.
-        cell_pixels: longer side at which an image is shown.
+        cell_pixels: longer side of a displayed image in pixels.
     """
     grids = []
     for name in SPLITS:

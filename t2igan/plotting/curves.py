@@ -35,7 +35,7 @@ def read_metrics(path: Path) -> list[dict[str, str]]:
 def series(rows: Rows, key: str, step_key: str = "step") -> tuple[np.ndarray, np.ndarray]:
     """Return (steps, values) of one column, float (N,) each, in the order of steps.
 
-    Blank and non-finite cells fall out; rows without a step are numbered by their position.
+    Blank and non-finite cells are dropped; rows without a step are numbered by their position.
     """
     points = []
     for position, row in enumerate(rows):
@@ -65,7 +65,7 @@ def plot_curves(
     step_key: str = "step",
     smoothing: float = 0.05,
 ) -> None:
-    """Draw one PNG with a panel a quantity and a line a run: the raw values faint, their moving average strong.
+    """Plot a PNG with one panel per quantity and one line per run: raw values faint, moving averages strong.
 
     Args:
         runs: Path or paths of metrics.csv files (labelled by the folder), or label -> rows.

@@ -23,7 +23,7 @@ _MARGIN = 16
 
 @cache
 def font(size: int, bold: bool = False) -> ImageFont.FreeTypeFont:
-    """Return DejaVu Sans, which comes with matplotlib and so is on every machine."""
+    """Return DejaVu Sans, which is part of matplotlib and so always available."""
     import matplotlib  # only where text is drawn: its import takes a moment
 
     name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
@@ -48,7 +48,7 @@ def wrap(text: str, face: ImageFont.FreeTypeFont, width: int) -> list[str]:
 
 
 def save_png(image: Image.Image, path: Path) -> None:
-    """Write an image; the file is whole or not there, and its folder is made."""
+    """Write an image atomically, and create its folder if needed."""
     with whole_file(path) as draft:
         image.save(draft, "PNG")
 
@@ -56,8 +56,8 @@ def save_png(image: Image.Image, path: Path) -> None:
 def to_pil(image: torch.Tensor, pixels: int | None = None) -> Image.Image:
     """Turn an image, uint8 (3, H, W), into a PIL image, with its longer side scaled to ``pixels``.
 
-    Small images are enlarged by a whole factor with hard pixel edges first, so that what a network really drew
-    stays visible, and smoothly for the rest.
+    Small images are first enlarged by an integer factor with hard pixel edges, so that the network's actual pixels
+    stay visible, and smoothly for the rest.
 
     Raises:
         ValueError: If the tensor is not uint8 (3, H, W).
@@ -121,7 +121,7 @@ def rows_grid(
     cell_pixels: int = 160,
     title: str | None = None,
 ) -> Image.Image:
-    """Lay out one row a model (or real images, masks ...), with the captions over the columns.
+    """Lay out one row per model (or real images, masks ...), with the captions above the columns.
 
     Args:
         rows: (label, images) with one image a caption in every row.

@@ -29,7 +29,7 @@ _MOST_TILES = 9
 
 
 def palette(labels: LabelSet = COCO_STUFF) -> np.ndarray:
-    """uint8 (256, 3): a colour of each value of a label map; void is grey."""
+    """Colours of the values of a label map, uint8 (256, 3); void is grey."""
     colours = np.full((VOID + 1, 3), _VOID_COLOUR, np.uint8)
     for value, name in enumerate(labels.names):
         # Turning by the golden angle keeps neighbours apart; things are stronger than stuff.
@@ -40,21 +40,21 @@ def palette(labels: LabelSet = COCO_STUFF) -> np.ndarray:
 
 
 def coloured(labels: np.ndarray, names: LabelSet = COCO_STUFF) -> torch.Tensor:
-    """uint8 (3, H, W): a label map, uint8 (H, W), in the colours of :func:`palette`."""
+    """Convert a label map, uint8 (H, W), to the colours of :func:`palette`, uint8 (3, H, W)."""
     return torch.from_numpy(palette(names)[labels]).permute(2, 0, 1)
 
 
 @dataclass(frozen=True)
 class Steps:
-    """What a sheet shows of one narrative.
+    """Content of a sheet about one narrative.
 
     Attributes:
         narrative: words and traces.
         tags: label of each word.
-        canvas: composed.
-        image: uint8 (3, S, S), synthesised; None where nothing was.
-        gold: layout of the narrative's own image; None where it is not known.
-        real: uint8 (3, S, S), that image; None where it is not known.
+        canvas: composed canvas.
+        image: uint8 (3, S, S), synthesised image, or None.
+        gold: layout of the narrative's own image, None if unknown.
+        real: uint8 (3, S, S), the narrative's own image, None if unknown.
     """
 
     narrative: Narrative
@@ -66,11 +66,11 @@ class Steps:
 
 
 def steps_sheet(steps: Steps, bank: MaskBank, cell_pixels: int = 220) -> Image.Image:
-    """Words coloured by their labels; then trace and hulls, retrieved masks, canvas, image, gold map, real image.
+    """Sheet with words coloured by label, trace and hulls, retrieved masks, canvas, image, gold map, real image.
 
     Args:
         steps: steps of one narrative.
-        bank: that the masks are of.
+        bank: bank that the masks come from.
         cell_pixels: side of each image.
     """
     labels, colours = bank.labels, palette(bank.labels)
@@ -98,7 +98,7 @@ def steps_sheet(steps: Steps, bank: MaskBank, cell_pixels: int = 220) -> Image.I
 def _words(
     words: Sequence[str], tags: Sequence[str], labels: LabelSet, colours: np.ndarray, width: int
 ) -> Image.Image:
-    """The words on the colours of their labels, with the label's name behind each run."""
+    """The words on the colours of their labels, with the label's name after each run."""
     chips: list[tuple[str, tuple[int, ...] | None]] = []
     for place, (word, tag) in enumerate(zip(words, tags)):
         chips.append((word, tuple(colours[labels.value(tag)].tolist())))
@@ -143,7 +143,7 @@ def _trace(steps: Steps, labels: LabelSet, colours: np.ndarray, side: int) -> Im
 
 
 def _line_colour(steps: Steps, time: float, labels: LabelSet, colours: np.ndarray) -> tuple[int, ...]:
-    """A darker shade of the colour of what is said at a time; grey where nothing is."""
+    """A darker shade of the label spoken at a time; grey during silence."""
     for span in steps.narrative.spans or ():
         if span.t0 <= time <= span.t1:
             shade = colours[labels.value(steps.tags[span.start])]
@@ -168,6 +168,6 @@ def _tiles(placed: Sequence[Placed], bank: MaskBank, colours: np.ndarray, side: 
 
 
 def _grown(mask: np.ndarray, side: int) -> np.ndarray:
-    """A mask at another side, by the nearest pixel."""
+    """Resize a mask by nearest neighbours."""
     rows, columns = (((np.arange(side) + 0.5) * each / side).astype(int) for each in mask.shape)
     return mask[np.ix_(rows, columns)]

@@ -16,7 +16,7 @@ LEGEND_TEXT, LEGEND_BAR = 12, 96
 
 
 def heat(values: torch.Tensor, colormap: str = ATTENTION_COLORS) -> torch.Tensor:
-    """Color values in [0, 1], float (H, W), with a perceptually even colour map: uint8 (3, H, W)."""
+    """Apply a perceptually uniform colour map to values in [0, 1], float (H, W): uint8 (3, H, W)."""
     import matplotlib  # only where it is needed: its import takes a moment
 
     colors = matplotlib.colormaps[colormap](values.detach().float().clamp(0, 1).cpu().numpy())[..., :3]
@@ -24,16 +24,16 @@ def heat(values: torch.Tensor, colormap: str = ATTENTION_COLORS) -> torch.Tensor
 
 
 def with_legend(sheet: Image.Image, colormap: str, low: str, high: str) -> Image.Image:
-    """A sheet with a bar beneath it that says what the colours stand for.
+    """Add a colour bar beneath a sheet.
 
     Args:
-        sheet: sheet of heat.
-        colormap: its colours.
-        low: what the colour of 0 means.
-        high: what the colour of 1 means.
+        sheet: sheet that uses the colour map.
+        colormap: colour map of the bar.
+        low: label of the value 0.
+        high: label of the value 1.
 
     Returns:
-        An RGB image as wide as the sheet, or as the legend where that is wider.
+        An RGB image as wide as the sheet or, if that is wider, the legend.
     """
     face = font(LEGEND_TEXT)
     bar = to_pil(heat(torch.linspace(0, 1, LEGEND_BAR).expand(LEGEND_TEXT, -1), colormap))
@@ -58,7 +58,7 @@ def enlarge(mask: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
 def mask_overlay(
     image: torch.Tensor, mask: torch.Tensor, strength: float = 0.6, colormap: str = ATTENTION_COLORS
 ) -> torch.Tensor:
-    """Lay a mask as heat over an image.
+    """Blend a mask as a heat map over an image.
 
     Args:
         image: uint8 (3, H, W).
@@ -133,7 +133,7 @@ def mask_rows(
 
 
 def attention_panels(image: torch.Tensor, attention: torch.Tensor, words: Sequence[str]) -> list[torch.Tensor]:
-    """An image under the map of each word, uint8 (3, H, W) each.
+    """The image blended with the attention map of each word, uint8 (3, H, W) each.
 
     Every map is stretched to its own maximum: attention over all positions sums to one, so its values are small.
 

@@ -1,4 +1,4 @@
-"""The images behind a sheet of samples, so that sheets of several runs can be laid side by side."""
+"""Files of the bare images of a sample grid, for combining the samples of several runs."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ SUFFIX = ".npz"
 
 @dataclass(frozen=True)
 class SampleImages:
-    """Images of captions at one moment of a training.
+    """Generated and real images of the same captions at one training step.
 
     Attributes:
         captions: one for each image.
@@ -29,14 +29,14 @@ class SampleImages:
 
 
 def write_samples(path: Path, samples: SampleImages) -> None:
-    """Write them; the file is whole or not there."""
+    """Write sample images atomically."""
     with whole_file(path) as draft, draft.open("wb") as file:
         arrays: dict[str, Any] = {"generated": samples.generated.cpu().numpy(), "real": samples.real.cpu().numpy()}
         np.savez_compressed(file, captions=np.array(samples.captions, dtype=np.str_), **arrays)
 
 
 def read_samples(path: Path) -> SampleImages | None:
-    """The inverse; None for a file that is damaged or of another kind. Nothing in it is executed."""
+    """Read sample images; None for a damaged or other file. No code in it is executed."""
     try:
         captions, generated, real = read_arrays(path, ["captions", "generated", "real"])
         samples = SampleImages(tuple(map(str, captions)), torch.from_numpy(generated), torch.from_numpy(real))

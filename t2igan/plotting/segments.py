@@ -1,4 +1,4 @@
-"""Segments of an image: their outlines over it, and what they are."""
+"""Outlines of an image's segments, and a legend of their texts."""
 
 import colorsys
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from t2igan.plotting.grids import INK, PAPER, font, to_pil
 
 
 def segment_colour(number: int) -> tuple[int, int, int]:
-    """A strong colour of the segment of a number, from 1; neighbours lie far apart."""
+    """A strong colour for a segment number, from 1; consecutive numbers get distinct colours."""
     red, green, blue = colorsys.hsv_to_rgb((number - 1) * 0.618034 % 1, 0.85, 0.95)
     return round(255 * red), round(255 * green), round(255 * blue)
 
@@ -23,7 +23,7 @@ def outlined(image: Tensor, index: Tensor, pixels: int) -> Tensor:
     Args:
         image: uint8 (3, S, S).
         index: integers (S, S), 0 for none, k for segment k.
-        pixels: side that it is shown at.
+        pixels: side of the displayed image.
 
     Returns:
         uint8 (3, pixels, pixels).

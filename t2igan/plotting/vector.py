@@ -1,4 +1,4 @@
-"""A training curve as inline SVG, which takes its colours from the page that it stands in."""
+"""Training curves as inline SVG, which uses the colours of the embedding page."""
 
 from collections.abc import Sequence
 from xml.sax.saxutils import escape
@@ -17,7 +17,7 @@ FEW_POINTS = 40
 def curve_svg(
     rows: Rows, key: str, step_key: str = "step", smoothing: float = 0.05, title: str | None = None
 ) -> str | None:
-    """One panel: the raw values faint, their moving average strong.
+    """Draw one panel: raw values faint, their moving average strong.
 
     Args:
         rows: rows of the log.
@@ -27,7 +27,7 @@ def curve_svg(
         title: title of the panel; default: the column's name.
 
     Returns:
-        An ``<svg>`` element, None where the column holds no number.
+        An ``<svg>`` element, None if the column has no numbers.
     """
     steps, values = series(rows, key, step_key)
     if not len(values):
@@ -67,7 +67,7 @@ def _place(values: np.ndarray, span: tuple[float, float], first: float, last: fl
 
 
 def _ticks(low: float, high: float, whole: bool = False) -> Sequence[float]:
-    """Round numbers within a range, a few."""
+    """A few round numbers within a range."""
     from matplotlib.ticker import MaxNLocator  # imported late: only drawing needs it
 
     ticks = MaxNLocator(4, integer=whole).tick_values(low, high)

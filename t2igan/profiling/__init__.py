@@ -1,1 +1,1 @@
-"""Where the time of a training step goes, and how near it is to what the device can do."""
+"""Profiling of training steps: time by part, and the share of the device's peak."""

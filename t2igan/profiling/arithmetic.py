@@ -1,4 +1,4 @@
-"""Arithmetic: what a step asks for, counted operation by operation, and what the device can do."""
+"""Count the arithmetic of a step, and measure the peak of the device."""
 
 import time
 from collections import defaultdict
@@ -29,10 +29,10 @@ class FlopsByPart(TorchDispatchMode):
     FlopCounterMode, whose formulas are used, follows modules and fails there.)
 
     Args:
-        clock: whose part is charged.
+        clock: clock with the current part.
 
     Attributes:
-        flops: by part.
+        flops: operations by part.
     """
 
     def __init__(self, clock: PartClock) -> None:
@@ -50,7 +50,7 @@ class FlopsByPart(TorchDispatchMode):
 
 
 def _lstm_flops(images: torch.Tensor, *args: Any, **_: Any) -> float:
-    """Two for each weight of a layer, word and caption."""
+    """Two operations for each weight of a layer, word and caption."""
     weights = sum(each.numel() for each in args[:2])
     return 2 * weights * images.shape[0] * images.shape[1]
 
@@ -66,10 +66,10 @@ _RECURRENT: dict[Any, Callable[..., float]] = {
 
 
 def measure_peaks(device: torch.device, dtype: torch.dtype = torch.float32) -> dict[str, float]:
-    """Most operations a second that the device does in a convolution and in a matrix product, in GFLOP/s.
+    """Peak rates of the device in a convolution and in a matrix product, in GFLOP/s.
 
     Args:
-        device: to be measured, with the threads that it has now.
+        device: device to measure, with its current number of threads.
         dtype: dtype of the factors.
     """
     convolution = max(_convolution_rate(*shape, device, dtype) for shape in SHAPES[device.type])
@@ -90,7 +90,7 @@ def _matrix_rate(side: int, device: torch.device, dtype: torch.dtype) -> float:
 
 
 def _rate(compute: Callable[[], Any], flops: float, device: torch.device) -> float:
-    """The best of the rates of single calls: others may be using the machine."""
+    """The best rate of single calls, because other processes may disturb the measurement."""
     for _ in range(2):
         compute()
     best, end = float("inf"), time.perf_counter() + SECONDS_OF_A_PEAK

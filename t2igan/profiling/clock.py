@@ -1,4 +1,4 @@
-"""Divides the time of a training step among its parts: networks, losses, data, optimiser, logging."""
+"""Divide the time of a training step among its parts: networks, losses, data, optimiser, logging."""
 
 import dataclasses
 import functools
@@ -22,18 +22,18 @@ _DATA_ACTIONS = ("dataloader_next", "batch_transfer", "batch_to_device", "transf
 
 
 class PartClock:
-    """Gives the time between two events to the part that is current.
+    """Counts the time between two events for the current part.
 
-    Parts are entered and left as calls are. Within a backward pass the current part changes when a gradient reaches
-    the output of a network: what is computed from then on is that network's backward, until the next one's is
-    reached. On a GPU every change waits for the device, so that a step measured so is slower than one that is not.
+    Parts are entered and left like calls. Within a backward pass the current part changes when a gradient reaches
+    the output of a network: from then on that network's backward is computed, until the next network's output is
+    reached. On a GPU every change synchronises with the device, which slows the measured step down.
 
     Args:
-        device: that computes.
+        device: device of the training.
 
     Attributes:
         seconds: seconds of each part so far.
-        running: whether time is taken.
+        running: whether time is being measured.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -47,32 +47,32 @@ class PartClock:
 
     @property
     def part(self) -> str:
-        """The current part."""
+        """Name of the current part."""
         return self._parts[-1]
 
     @property
     def divides(self) -> bool:
-        """Whether the current part may hand time to others within it."""
+        """Whether nested parts count separately from the current part."""
         return not self._whole
 
     def start(self) -> None:
-        """Begin to take time."""
+        """Start measuring."""
         synchronise(self.device)
         self.running, self._since = True, time.perf_counter()
 
     def stop(self) -> None:
-        """Take no more time."""
+        """Stop measuring."""
         self._settle()
         self.running = False
 
     @contextmanager
     def within(self, part: str, whole: bool = False, backward: bool = False) -> Iterator[None]:
-        """Time spent inside belongs to ``part``.
+        """Count the time within for ``part``.
 
         Args:
-            part: its name.
-            whole: what is entered inside belongs to it too.
-            backward: gradients that arrive at networks change the part.
+            part: name of the part.
+            whole: count nested parts for it too.
+            backward: let gradients that arrive at networks change the part.
         """
         self._settle()
         self._parts.append(part if self.divides else self.part)
@@ -87,7 +87,7 @@ class PartClock:
             self._backward -= backward
 
     def turn(self, part: str) -> None:
-        """A gradient has reached a part's output."""
+        """Change the part, because a gradient has reached its output."""
         if self._backward and self.divides:
             self._settle()
             self._parts[-1] = part
@@ -101,13 +101,13 @@ class PartClock:
 
 
 def synchronise(device: torch.device) -> None:
-    """Wait until the device has done what it was given."""
+    """Wait for all pending work of the device."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 
 
 def watch(module: pl.LightningModule, trainer: pl.Trainer, clock: PartClock) -> None:
-    """Let the parts of a module that is set up for training tell the clock when they compute."""
+    """Instrument the parts of a module, set up for training, with the clock."""
     for name, network in networks_of(module).items():
         _watch_network(network, _title(name), clock)
     _wrap(module, "backward", LOSSES, clock, backward=True)
@@ -122,7 +122,7 @@ def watch(module: pl.LightningModule, trainer: pl.Trainer, clock: PartClock) -> 
 
 
 def _watch_methods(module: pl.LightningModule, clock: PartClock) -> None:
-    """What computes by methods of other names than ``forward``: encoders of segments, and what diffuses."""
+    """Instrument parts that compute in methods other than ``forward``: segment encoders and diffusion hosts."""
     vectors = ("image_vectors", "caption_vectors")
     for owner, part, methods in (
         (getattr(module, "encoder", None), "segment encoder", vectors),
@@ -135,7 +135,7 @@ def _watch_methods(module: pl.LightningModule, clock: PartClock) -> None:
 
 
 def _title(name: str) -> str:
-    """A network's name in words; those of a joint encoder are ``images`` and ``texts``."""
+    """Readable name of a network; those of a joint encoder are ``images`` and ``texts``."""
     return {"images": "image encoder", "texts": "text encoder"}.get(name, name.replace("_", " "))
 
 
@@ -157,7 +157,7 @@ def _watch_adversarial(module: AdversarialModule, clock: PartClock) -> None:
 
 
 class _Penalty:
-    """A gradient penalty whose computation has a name, so that it can be timed."""
+    """A gradient penalty whose computation is timed."""
 
     def __init__(self, penalty: Any) -> None:
         self._penalty = penalty
@@ -177,7 +177,7 @@ def _watch_network(network: nn.Module, part: str, clock: PartClock) -> None:
 
 
 def _wrap(owner: Any, name: str, part: str, clock: PartClock, whole: bool = False, backward: bool = False) -> None:
-    """Give the time of a method to a part, and that of its backward pass."""
+    """Count the time of a method and of its backward pass for a part."""
     method = getattr(owner, name)
 
     @functools.wraps(method)
@@ -213,7 +213,7 @@ def _tensors(value: Any) -> Iterator[Tensor]:
 
 
 class ClockProfiler(Profiler):
-    """Tells the clock of what Lightning does around a module: loading, the step, callbacks."""
+    """Lightning profiler that reports loading, steps and callbacks to the clock."""
 
     def __init__(self, clock: PartClock) -> None:
         super().__init__()
@@ -221,14 +221,14 @@ class ClockProfiler(Profiler):
         self._open: dict[str, Any] = {}
 
     def start(self, action_name: str) -> None:
-        """An action begins."""
+        """Enter the part of an action of Lightning."""
         part = self._part(action_name)
         if part is not None:
             self._open[action_name] = self.clock.within(part)
             self._open[action_name].__enter__()
 
     def stop(self, action_name: str) -> None:
-        """It ends."""
+        """Leave the part of an action."""
         if action_name in self._open:
             self._open.pop(action_name).__exit__(None, None, None)
 

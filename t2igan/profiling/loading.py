@@ -1,4 +1,4 @@
-"""What loading costs: a store read as for training, beside the released code's way to read the original files."""
+"""Measure data loading from a store, compared with the released code's loading of original files."""
 
 import random
 import time
@@ -33,12 +33,12 @@ Stages = dict[str, float]
 
 
 def loaded(store: Path, batch_size: int, workers: int = 0) -> CaptionedImagesModule:
-    """The store at its own size, loaded as for training.
+    """A data module of the store at its own size, set up as in training.
 
     Args:
-        store: path.
-        batch_size: images a batch.
-        workers: processes that read; 0 for none.
+        store: path of the store.
+        batch_size: images per batch.
+        workers: number of loader processes; 0 loads in this process.
     """
     size = open_store(store).image_size
     return CaptionedImagesModule(str(store), size, batch_size=batch_size, num_workers=workers)
@@ -47,16 +47,16 @@ def loaded(store: Path, batch_size: int, workers: int = 0) -> CaptionedImagesMod
 def side_by_side(
     data: CaptionedImagesModule, images: str | None, count: int, device: torch.device
 ) -> tuple[Stages, Stages]:
-    """CPU time of both ways, batch by batch in turn, so that both meet the same machine.
+    """Measure the CPU time of both loaders, alternating by batch so that both have the same conditions.
 
     Args:
         data: data of the store.
-        images: folder of the original files; None to leave the released way out.
-        count: images read either way.
+        images: folder of the original files; None skips the released loader.
+        count: number of images read by each loader.
         device: where crop, flip and pyramid of the store's images are computed.
 
     Returns:
-        Of the store, and of the released way, empty where that is left out.
+        Timings of the store's loader and of the released one, the latter empty if skipped.
 
     Raises:
         UserError: the folder holds no images.
@@ -82,7 +82,7 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _training_batches(data: CaptionedImagesModule) -> Iterator[list[tuple[int, int]]]:
-    """(epoch, image) of one batch after another, without end."""
+    """Yield (epoch, image) lists of consecutive batches, endlessly."""
     sampler = cast(TrainingBatches, data.train_dataloader().sampler)
     epoch = 0
     while True:
@@ -156,14 +156,14 @@ def _load_as_released(files: Sequence[Path], size: int, clock: _StageClock) -> N
 
 @dataclass(frozen=True)
 class Mark:
-    """What was used up to a moment of an epoch.
+    """Resources used up to a moment of an epoch.
 
     Attributes:
-        images: read so far.
-        wall: seconds from any point on.
-        cpu: seconds of all processes.
-        resident: megabytes of all processes, what they share counted once.
-        summed: megabytes, what they share counted in each.
+        images: number of images read so far.
+        wall: wall time in seconds, from an arbitrary origin.
+        cpu: CPU seconds of all processes.
+        resident: memory of all processes in megabytes, counting shared memory once.
+        summed: memory in megabytes, counting shared memory in each process.
     """
 
     images: int
@@ -174,7 +174,7 @@ class Mark:
 
     @classmethod
     def now(cls, images: int) -> "Mark":
-        """Of this moment."""
+        """Measure the current state."""
         return cls(images, time.perf_counter(), cpu_seconds(), resident_megabytes(), summed_resident_megabytes())
 
     def since(self, before: "Mark") -> dict[str, float]:
@@ -196,10 +196,10 @@ def read_epoch(
     Args:
         data: data of the store.
         device: where crop and flip are computed.
-        told: is given the rates of each share of the epoch as soon as it is read.
+        told: called with the rates of each share of the epoch when it is read.
 
     Returns:
-        The end of the warm-up, and of each share.
+        Marks at the end of the warm-up and of each share.
 
     Raises:
         UserError: memory cannot be read on this system.

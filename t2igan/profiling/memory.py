@@ -1,4 +1,4 @@
-"""The most memory that a stretch of a run has used."""
+"""Peak memory of a section of a run."""
 
 import resource
 import sys
@@ -10,7 +10,7 @@ _STATUS, _REFERENCES = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
 def forget_peak(device: torch.device) -> None:
-    """Begin anew, where that is possible: on a GPU and on Linux."""
+    """Reset the peak, if possible: on a GPU and on Linux."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     elif _REFERENCES.is_file():
@@ -18,7 +18,7 @@ def forget_peak(device: torch.device) -> None:
 
 
 def peak_megabytes(device: torch.device) -> float:
-    """Most memory since :func:`forget_peak`: of the device's allocator on a GPU, else resident in this process."""
+    """Peak memory since :func:`forget_peak`: of the GPU's allocator, or resident in this process."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 1e6
     if _STATUS.is_file():

@@ -1,4 +1,4 @@
-"""Memory and CPU time of this process and all that it started, read from /proc."""
+"""Memory and CPU time of this process and its descendants, read from /proc."""
 
 import os
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ _KILOBYTE = 1024 / 1e6
 
 
 def resident_megabytes() -> float:
-    """Memory in use by the process tree.
+    """Memory in use by the process tree in megabytes.
 
     Memory that a process and its children share counts once; pages of files (libraries, mapped data) count in each
     process, so that the figure does not depend on who else has the same libraries in use.
@@ -66,7 +66,7 @@ def _with_children(process: Path) -> Iterator[Path]:
 
 
 def _kilobytes(file: Path, *names: str) -> int:
-    """The sum of some lines like ``RssFile:   1876 kB``."""
+    """Sum of lines like ``RssFile: 1876 kB``."""
     lines = (line.split(":") for line in file.read_text().splitlines() if ":" in line)
     return sum(int(value.split()[0]) for name, value, *_ in lines if name in names)
 

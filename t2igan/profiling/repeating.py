@@ -1,4 +1,4 @@
-"""A store as large as one likes, made of the images of a small one: for measuring at full size."""
+"""Make a large store by repeating a small one, for measurements at full size."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -13,12 +13,12 @@ _MARK = "~"
 
 
 def repeat_store(store_path: Path, out: Path, records: int) -> None:
-    """Write a store whose training split is another's, repeated; each copy has its own name and its own bytes.
+    """Write a store that repeats another's training split; each copy has its own key and bytes.
 
     Args:
         store_path: path of the small store.
         out: path of the large one.
-        records: training images of the large one.
+        records: number of training images of the large store.
     """
     store = open_store(store_path)
     digests = read_digests(store_path)

@@ -1,4 +1,4 @@
-"""A profile as a table, as JSON, as an image; several beside each other."""
+"""Show profiles as a table, JSON or bar chart, and compare several."""
 
 import json
 import statistics
@@ -17,7 +17,7 @@ _COLOUR = "#3465a4"
 
 
 def table(profile: Profile) -> Table:
-    """Parts of a step with their shares, and what they compute."""
+    """Table of the parts of a step with time, share and arithmetic."""
     timed = sum(part.seconds for part in profile.parts)
     shown = Table(title=f"{profile.subject}: a step with the clock", title_justify="left")
     shown.add_column("part")
@@ -32,7 +32,7 @@ def table(profile: Profile) -> Table:
 
 
 def sentences(profile: Profile) -> list[str]:
-    """What the table does not say."""
+    """Summary lines of a profile that supplement the table."""
     spread = f"{min(profile.step_seconds):.4f} to {max(profile.step_seconds):.4f}"
     peaks = profile.peaks
     return [
@@ -45,15 +45,15 @@ def sentences(profile: Profile) -> list[str]:
 
 
 def write_json(content: Any, path: Path) -> None:
-    """Write what was measured, plain data."""
+    """Write measurements, given as plain data, to a JSON file."""
     write_whole(path, f"{json.dumps(content, indent=1)}\n".encode())
 
 
 def draw(profile: Profile, path: Path) -> None:
-    """Draw a bar a part: as long as it takes, with its share and its rate beside it.
+    """Draw one bar per part with its time, share and rate.
 
     Args:
-        profile: what was measured.
+        profile: the profile to draw.
         path: PNG to write.
     """
     timed = sum(part.seconds for part in profile.parts)
@@ -78,13 +78,13 @@ def draw(profile: Profile, path: Path) -> None:
 
 @dataclass(frozen=True)
 class Bar:
-    """One bar.
+    """One bar of a bar chart.
 
     Attributes:
-        name: to the left of it.
-        length: in the unit of the axis.
-        words: to the right of it.
-        colour: its colour.
+        name: label to the left of the bar.
+        length: length of the bar in the unit of the axis.
+        words: text to the right of the bar.
+        colour: matplotlib colour of the bar.
     """
 
     name: str
@@ -94,7 +94,7 @@ class Bar:
 
 
 def bars_of(amounts: Mapping[str, float], colour: str = _COLOUR) -> list[Bar]:
-    """A bar for each amount with its share of the sum beside it, the longest first."""
+    """A bar for each amount with its share of the sum, the longest first."""
     total = sum(amounts.values()) or 1.0
     ordered = sorted(amounts.items(), key=lambda item: -item[1])
     return [Bar(name, amount, f"{amount / total:.1%}", colour) for name, amount in ordered]
@@ -105,8 +105,8 @@ def draw_bars(bars: Sequence[Bar], title: str, axis: str, path: Path) -> None:
 
     Args:
         bars: from the top down.
-        title: above them, lines separated by newlines.
-        axis: what their length is, with its unit.
+        title: heading, lines separated by newlines.
+        axis: label of the axis with its unit.
         path: PNG to write.
     """
     from matplotlib.figure import Figure
@@ -126,17 +126,17 @@ def draw_bars(bars: Sequence[Bar], title: str, axis: str, path: Path) -> None:
 
 
 def rate_in_words(rate: float) -> str:
-    """Three digits: 0.0891, 12.3, 4,560."""
+    """Format a rate with three digits: 0.0891, 12.3, 4,560."""
     return f"{float(f'{rate:.3g}'):,.10g}"
 
 
 def counted(count: int, noun: str) -> str:
-    """A number with its noun."""
+    """A number with its noun in singular or plural."""
     return f"{count} {noun}" + "s" * (count != 1)
 
 
 def comparison(rounds: Mapping[str, Sequence[Mapping[str, Any]]]) -> Table:
-    """Option sets beside each other.
+    """Table that compares sets of options.
 
     Args:
         rounds: for each set of options the profiles, as plain data, of the rounds in which all took turns; ratios

@@ -1,4 +1,4 @@
-"""Runs some steps of a training, first as they are, then with the clock, and counts the arithmetic of one."""
+"""Profile a few training steps: without the clock, with it, and one with counted arithmetic."""
 
 import statistics
 import time
@@ -21,12 +21,12 @@ WARM_UP = 2
 
 @dataclass(frozen=True)
 class Part:
-    """One part of a step.
+    """Time and arithmetic of one part of a step.
 
     Attributes:
         name: name of the network, loss or chore.
-        seconds: a step.
-        gflop: 10^9 floating point operations a step, of convolutions, matrix products and LSTMs.
+        seconds: seconds per step.
+        gflop: 10^9 floating point operations per step, in convolutions, matrix products and LSTMs.
     """
 
     name: str
@@ -36,16 +36,16 @@ class Part:
 
 @dataclass(frozen=True)
 class Profile:
-    """Where the time of a step goes.
+    """Profile of a training step.
 
     Attributes:
-        subject: what was trained.
-        device: in words.
+        subject: name of the trained configuration.
+        device: name of the device.
         threads: threads of the process.
         precision: precision of the trainer.
-        images: a step.
-        step_seconds: seconds of each step that was run without the clock.
-        peak_megabytes: most memory during those steps.
+        images: images per step.
+        step_seconds: seconds of each step run without the clock.
+        peak_megabytes: peak memory during those steps.
         parts: parts of a step with the clock, the longest first.
         peaks: GFLOP/s of the device in a convolution and in a matrix product, measured in the same run.
     """
@@ -62,39 +62,39 @@ class Profile:
 
     @property
     def seconds(self) -> float:
-        """Of a step without the clock, the median."""
+        """Median seconds of a step without the clock."""
         return statistics.median(self.step_seconds)
 
     @property
     def images_per_second(self) -> float:
-        """Without the clock."""
+        """Images per second without the clock."""
         return self.images / self.seconds
 
     @property
     def gflop(self) -> float:
-        """Of a step."""
+        """10^9 floating point operations per step."""
         return sum(part.gflop for part in self.parts)
 
     @property
     def share_of_peak(self) -> float:
-        """Of the convolution peak, that a step without the clock reaches."""
+        """Share of the convolution peak that a step without the clock reaches."""
         return self.gflop / self.seconds / self.peaks["convolution"]
 
     def as_dict(self) -> dict[str, Any]:
-        """As plain data, with what follows from it."""
+        """The profile as plain data, with derived quantities."""
         derived = ("seconds", "images_per_second", "gflop", "share_of_peak")
         return asdict(self) | {name: getattr(self, name) for name in derived}
 
 
 class ProfileSteps(Callback):
-    """Measures: some steps to warm up, ``steps`` as they are, as many with the clock, one that is counted.
+    """Callback that measures: warm-up steps, ``steps`` without clock, as many with it, one with counted arithmetic.
 
     Args:
         subject: name of what is trained.
-        steps: measured either way.
+        steps: number of steps measured with and without the clock.
 
     Attributes:
-        profile: once training has ended.
+        profile: the result, available after training.
     """
 
     def __init__(self, subject: str, steps: Count) -> None:
@@ -106,7 +106,7 @@ class ProfileSteps(Callback):
 
     @property
     def all_steps(self) -> int:
-        """Steps that the training must have."""
+        """Total number of steps that the training must have."""
         return WARM_UP + 2 * self.steps + 2
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -143,7 +143,7 @@ class ProfileSteps(Callback):
             self.counter.__exit__(None, None, None)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Put it together."""
+        """Build the profile."""
         plain = self._begun[WARM_UP : WARM_UP + self.steps + 1]
         names = sorted({*self.clock.seconds, *self.counter.flops}, key=lambda name: -self.clock.seconds[name])
         half = torch.bfloat16 if "bf16" in str(trainer.precision) else torch.float32

@@ -1,4 +1,4 @@
-"""Stands in for what a profile does not depend on: images, captions and trained networks that are not here."""
+"""Synthetic stores and untrained networks, for profiling without data."""
 
 from hashlib import sha256
 from pathlib import Path
@@ -23,7 +23,7 @@ LENGTHS = (5, 25)  # words of a caption
 def write_synthetic_store(
     path: Path, name: str, image_size: int, images: int, words: list[str] | None = None
 ) -> None:
-    """Write a store of noise under random captions.
+    """Write a store of noise images with random captions.
 
     Args:
         path: path of the store.
@@ -70,12 +70,12 @@ def write_scenes_store(path: Path, name: str, image_size: int, images: int) -> N
 
 
 def save_untrained(module: SuiteModule, words: list[str], path: Path) -> None:
-    """Write the checkpoint of a module as it is before its first step.
+    """Write the checkpoint of an untrained module.
 
     Args:
         module: module of the suite, not set up yet.
         words: vocabulary, :data:`END` first.
-        path: to write.
+        path: checkpoint to write.
     """
     module.vocabulary = list(words)
     module.configure_model()
