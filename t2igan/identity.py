@@ -54,7 +54,7 @@ ONLOOKERS = ("SampleGrid", "Scores")
 
 @dataclass(frozen=True)
 class RunIdentity:
-    """Identity of a run.
+    """Experiment, seed and generator that identify a training.
 
     Attributes:
         experiment: sha256 of its configuration without the keys left out, None if unknown.
@@ -140,7 +140,7 @@ def read_identity(
     """Identity of the run that a checkpoint belongs to; with empty fields if its configuration is missing.
 
     Args:
-        checkpoint: path.
+        checkpoint: file within the run's folder.
         fingerprint: fingerprint of the training store, None if unknown.
         inputs: sha256 of the content of checkpoints that its training read, by the key that names them.
         selected: whether a metric selected it; metric and interval of the selection are then part of the identity.

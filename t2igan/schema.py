@@ -1,6 +1,6 @@
-"""What a YAML file of ours must hold: a dataclass says it by its annotations, pydantic checks it, one line tells.
+"""Schemas of YAML files: dataclass annotations, checked by pydantic, with one-line errors.
 
-Protocols, plans, pipelines and published numbers are read so. pydantic is imported when a file is read, not before.
+Used for protocols, plans, pipelines and published numbers. pydantic is imported only when a file is read.
 """
 
 import json
@@ -27,7 +27,7 @@ KINDS = {"str": "a text", "dict": "a mapping", "list": "a list", "dataclass": "a
 
 
 class FromFile:
-    """Base of a dataclass that :func:`read_as` makes: no other keys than its fields, no value of another type."""
+    """Base class of dataclasses for :func:`read_as`, which forbids extra keys and values of other types."""
 
     __pydantic_config__: ClassVar[dict[str, Any]] = {
         "extra": "forbid",
@@ -38,21 +38,21 @@ class FromFile:
 
 
 def at_least(minimum: float, default: Any = MISSING) -> Any:
-    """A field with a smallest value."""
+    """A dataclass field with a minimum value."""
     return field(default=default, metadata={"minimum": minimum})
 
 
 def read_as(kind: type[T], values: Any, path: Path | str, prefix: str = "") -> T:
-    """A dataclass from the plain values of a file.
+    """Make a dataclass from the plain values of a file.
 
     Args:
-        kind: derives from :class:`FromFile`, as do the dataclasses in its fields.
-        values: a mapping of its fields; a whole number may stand for a real one.
+        kind: dataclass derived from :class:`FromFile`, like the dataclasses in its fields.
+        values: mapping of its fields; integers are accepted as floats.
         path: path of the file.
-        prefix: where in the file the mapping stands, such as ``metrics[0].``.
+        prefix: position of the mapping in the file, such as ``metrics[0].``.
 
     Raises:
-        UserError: a key is missing or unknown, or a value is not what its field says; all in one line.
+        UserError: keys are missing or unknown, or values have the wrong type; lists all problems in one line.
     """
     from pydantic import ValidationError
 
@@ -86,7 +86,7 @@ def _adapter(kind: type) -> "TypeAdapter[Any]":
 
 
 def _out_of_range(value: Any, place: tuple[str | int, ...] = ()) -> Iterator[str]:
-    """Numbers below what :func:`at_least` says, wherever they stand, and those that no computer counts to."""
+    """Numbers below the minimum of :func:`at_least`, and absurdly large ones, at any depth."""
     if is_dataclass(value):
         for own in fields(value):
             number, minimum = getattr(value, own.name), own.metadata.get("minimum")
@@ -101,12 +101,12 @@ def _out_of_range(value: Any, place: tuple[str | int, ...] = ()) -> Iterator[str
 
 
 def _place(location: Sequence[str | int]) -> str:
-    """Keys and positions as one writes them: ``datasets.birds.models[0]``."""
+    """Format keys and positions: ``datasets.birds.models[0]``."""
     return "".join(f"[{one}]" if isinstance(one, int) else f".{one}" for one in location).lstrip(".")
 
 
 def _objection(kind: type, error: "ErrorDetails") -> str:
-    """What is wrong with one value, as it is said behind its place."""
+    """Description of a value's problem, to follow its position in the message."""
     what, value, told = error["type"], error["input"], error.get("ctx", {})
     if what == "missing":
         return " is missing"
@@ -122,7 +122,7 @@ def _objection(kind: type, error: "ErrorDetails") -> str:
 
 
 def _fields_at(kind: Any, location: Sequence[str | int]) -> list[str]:
-    """The fields of the dataclass at a place of another one."""
+    """The fields of the dataclass at a position within another one."""
     for one in location:
         kind = get_type_hints(kind)[str(one)] if is_dataclass(kind) else get_args(kind)[-1]
         kind = next(filter(is_dataclass, get_args(kind)), kind) if type(None) in get_args(kind) else kind
@@ -130,15 +130,15 @@ def _fields_at(kind: Any, location: Sequence[str | int]) -> list[str]:
 
 
 def checked_mapping(values: Any, path: Path | str, example: str) -> Mapping[Any, Any]:
-    """The values of a file that must be a mapping.
+    """Check that the content of a file is a non-empty mapping.
 
     Args:
-        values: values of the file.
+        values: content of the file.
         path: path of the file.
-        example: example of what may stand in it.
+        example: example of valid content, for the message.
 
     Raises:
-        UserError: it is something else, or empty.
+        UserError: the content is something else, or empty.
     """
     if not isinstance(values, dict) or not values:
         raise UserError(f"{path}: must hold keys and values, such as `{example}`")

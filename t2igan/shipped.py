@@ -1,4 +1,4 @@
-"""Experiments and plans that come with the package: found by their names, copied for changing."""
+"""Experiments and plans shipped with the package, found by name."""
 
 import shutil
 from collections.abc import Iterator, Sequence
@@ -13,19 +13,19 @@ _PACKAGE = Path(t2igan.__file__).parent
 
 
 def shipped_folder() -> Path:
-    """The experiments inside an installed package, or beside it in a checkout."""
+    """Folder of the experiments, inside an installed package or beside it in a checkout."""
     inside = _PACKAGE / EXPERIMENTS
     return inside if inside.is_dir() else _PACKAGE.parent / EXPERIMENTS
 
 
 def experiment_names() -> list[str]:
-    """Names such as ``cub/ssagan`` and ``quickstart``, of all that is shipped."""
+    """Names of all shipped files, such as ``cub/ssagan`` and ``quickstart``."""
     folder = shipped_folder()
     return sorted(file.relative_to(folder).with_suffix("").as_posix() for file in folder.rglob("*.yaml"))
 
 
 def find_experiment(name: str) -> str:
-    """The file that a name means: a file of this name, one under ``experiments`` here, one that is shipped.
+    """Resolve a name: a file of this path, a file below ``experiments`` here, or a shipped file.
 
     Args:
         name: a path; or ``cub/ssagan``, with or without ``experiments/`` before and ``.yaml`` behind it.
@@ -40,7 +40,7 @@ def find_experiment(name: str) -> str:
 
 
 def known_experiment(name: str) -> str | None:
-    """As :func:`find_experiment`, but None where there is none."""
+    """Like :func:`find_experiment`, but None if no file is found."""
     if Path(name).is_file():
         return name
     files = (folder / f"{_short(name)}.yaml" for folder in (Path(EXPERIMENTS), shipped_folder()))
@@ -52,7 +52,7 @@ def _short(name: str) -> str:
 
 
 def with_experiments(argv: Sequence[str]) -> Iterator[str]:
-    """A command line whose ``--config`` names files; a name that means none is left for the verb to refuse."""
+    """Replace names after ``--config`` by files; unknown names are left for the verb to refuse."""
     words = iter(argv)
     for word in words:
         name, equals, value = word.partition("=")
@@ -66,10 +66,10 @@ def with_experiments(argv: Sequence[str]) -> Iterator[str]:
 
 
 def copy_experiments(folder: Path) -> tuple[list[Path], list[Path]]:
-    """Copy what is shipped below a folder; a file that is there already is kept.
+    """Copy the shipped files into a folder, keeping existing ones.
 
     Returns:
-        Files that were written, and files that were kept though they differ.
+        Files that were written, and different files that were kept.
     """
     written, kept = [], []
     source = shipped_folder()

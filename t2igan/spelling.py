@@ -1,4 +1,4 @@
-"""Words that quick answers and the real parser share."""
+"""Spelling suggestions for error messages."""
 
 import difflib
 from collections.abc import Iterable
@@ -10,7 +10,7 @@ DASHES = "-\N{EN DASH}\N{EM DASH}"
 
 
 def nearest(wrong: str, known: Iterable[str]) -> str:
-    """Words such as ``" (did you mean batch_size?)"``; nothing where no name is near."""
+    """Suggestion such as ``" (did you mean batch_size?)"``, empty if no name is similar."""
     by_lower = {name.lower(): name for name in known}
     near = difflib.get_close_matches(wrong.lower(), by_lower, n=1)
     return f" (did you mean {by_lower[near[0]]}?)" if near else ""

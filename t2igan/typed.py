@@ -1,4 +1,4 @@
-"""Whether plain data from a file is what an annotation says."""
+"""Check plain data from a file against type annotations."""
 
 import math
 import types
@@ -10,7 +10,7 @@ MOST = 2**63
 
 
 def fits(value: Any, hint: Any) -> bool:
-    """Whether a value is of an annotation's type; numbers must be finite, and whole ones are real ones too."""
+    """Whether a value has an annotation's type; numbers must be finite, and integers are accepted as floats."""
     kind, inner = get_origin(hint), get_args(hint)
     if hint is Any:
         return True

@@ -1,4 +1,4 @@
-"""A user's own modules: looked for where Python looks, beside the YAML file that names them, and in this folder."""
+"""Find a user's own modules: on Python's path, beside the YAML file that names them, and in the current folder."""
 
 import importlib.machinery
 import importlib.util
@@ -12,7 +12,7 @@ _beside: list[Path] = []
 
 
 def look_beside(files: Iterable[str | Path]) -> None:
-    """Look for modules in the folders of these files, too."""
+    """Add the folders of these files to the search."""
     for file in files:
         folder = Path(file).absolute().parent
         if folder not in _beside:
@@ -20,13 +20,13 @@ def look_beside(files: Iterable[str | Path]) -> None:
 
 
 def find_user_module(module: str) -> None:
-    """See to it that a module can be imported; it is not imported.
+    """Make a module importable, without importing it.
 
-    Python's own places come first, so that no file in a folder can stand in for a package. The folder that the
-    module is found in joins ``sys.path``, which processes of this one inherit.
+    Python's path is searched first, so that no file in a folder can replace a package. The folder with the module
+    is added to ``sys.path``, which child processes inherit.
 
     Raises:
-        UserError: it is nowhere; the places are named.
+        UserError: the module is not found; names the searched folders.
     """
     top = module.partition(".")[0]
     if not top.isidentifier():

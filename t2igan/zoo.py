@@ -1,4 +1,4 @@
-"""Trained weights that come with the package, by names such as ``zoo:drawn-birds/ssagan``."""
+"""Trained weights shipped with the package, named like ``zoo:drawn-birds/ssagan``."""
 
 from pathlib import Path
 
@@ -12,32 +12,32 @@ _PACKAGE = Path(t2igan.__file__).parent
 
 
 def zoo_folder() -> Path:
-    """The zoo inside an installed package, or beside it in a checkout."""
+    """Folder of the zoo, inside an installed package or beside it in a checkout."""
     inside = _PACKAGE / "checkpoints" / "zoo"
     return inside if inside.is_dir() else _PACKAGE.parent / "checkpoints" / "zoo"
 
 
 def zoo_names() -> list[str]:
-    """``zoo:drawn-birds/ssagan`` and so on, of all that is shipped."""
+    """Names of all shipped weights, such as ``zoo:drawn-birds/ssagan``."""
     folder = zoo_folder()
     return sorted(f"{PREFIX}{file.parent.relative_to(folder).as_posix()}" for file in folder.rglob(WEIGHTS))
 
 
 def is_zoo_name(path: str | Path) -> bool:
-    """Whether a checkpoint is meant by its name in the zoo."""
+    """Whether a string is the zoo name of a checkpoint."""
     return str(path).startswith(PREFIX)
 
 
 def is_there(path: str | Path) -> bool:
-    """Whether a checkpoint is there, by its path or by its name in the zoo."""
+    """Whether a checkpoint, given by path or zoo name, exists."""
     return str(path) in zoo_names() if is_zoo_name(path) else Path(path).is_file()
 
 
 def locate(path: str | Path) -> Path:
-    """The file that is meant: of a name of the zoo its weights, any other path itself.
+    """Resolve a zoo name to its weights file; other paths are returned unchanged.
 
     Raises:
-        UserError: the zoo has no such name.
+        UserError: the zoo has no entry of this name.
     """
     if not is_zoo_name(path):
         return Path(path)

@@ -31,7 +31,7 @@ def use_of(checkpoint: str, module: SuiteModule) -> str:
     """The command that uses a network which generates no images.
 
     Args:
-        checkpoint: path.
+        checkpoint: file of the suite, as it is named in the command.
         module: what it holds.
     """
     kind = next((each.__name__ for each in type(module).__mro__ if each.__name__ in USES), None)
@@ -79,7 +79,7 @@ def scoring(checkpoint: str, image_size: int) -> str:
     """The command that scores a checkpoint on its training store; if that is gone, a pointer to the documentation.
 
     Args:
-        checkpoint: path.
+        checkpoint: file of the suite, as it is named in the command.
         image_size: side of its images.
     """
     config = read_config(checkpoint) or {}

@@ -338,7 +338,7 @@ class CUB(CaptionedImagesModule):
     """Caltech-UCSD Birds 200-2011.
 
     Args:
-        store: path of the store.
+        store: HDF5 file of `t2igan prepare`.
         image_size: side of the images in the batches.
         **options: see :class:`CaptionedImagesModule`.
     """
@@ -353,7 +353,7 @@ class DrawnBirds(CaptionedImagesModule):
     """The synthetic birds that the suite draws itself.
 
     Args:
-        store: path of the store.
+        store: HDF5 file of `t2igan prepare`.
         image_size: side of the images in the batches.
         **options: see :class:`CaptionedImagesModule`.
     """
@@ -370,7 +370,7 @@ class Scenes(CaptionedImagesModule):
     """The synthetic scenes that the suite draws itself, with layouts and narratives.
 
     Args:
-        store: path of the store.
+        store: HDF5 file of `t2igan prepare`.
         image_size: side of the images in the batches.
         **options: see :class:`CaptionedImagesModule`.
     """
@@ -385,7 +385,7 @@ class COCO(CaptionedImagesModule):
     """MS-COCO captions, of 2014 or 2017.
 
     Args:
-        store: path of the store.
+        store: HDF5 file of `t2igan prepare`.
         image_size: side of the images in the batches.
         words: the most words of a training caption; the default is AttnGAN's for COCO.
         eval_words: the same for evaluation.
@@ -409,7 +409,7 @@ class Folder(CaptionedImagesModule):
     """Your own images and captions (``t2igan prepare folder``).
 
     Args:
-        store: path of the store.
+        store: HDF5 file of `t2igan prepare`.
         image_size: side of the images in the batches.
         **options: see :class:`CaptionedImagesModule`.
     """

@@ -87,7 +87,7 @@ class StoredImage:
         tokens: word ids of each caption.
         layout: its layout, of the same shape, or None.
         segments: free-text description of each segment of the layout.
-        narratives: its narratives.
+        narratives: packed narratives about the image.
     """
 
     key: str

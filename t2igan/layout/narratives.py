@@ -39,7 +39,7 @@ class Narrative:
 
     Attributes:
         image_id: the data set's name of the image.
-        annotator_id: id of the annotator.
+        annotator_id: who told the narrative.
         words: the words in lower case.
         tags: the label of each word, or None.
         spans: consecutive time spans that cover all words; None without times.

@@ -78,7 +78,7 @@ def discriminate_pairs(
     """A discriminator's logits of real, generated and mismatched pairs.
 
     Args:
-        discriminator: the discriminator.
+        discriminator: network whose logits are computed.
         real: images (B, 3, S, S).
         generated: images (B, 3, S, S), detached.
         condition: (B, ...), condition of both (:meth:`Discriminator.condition`).

@@ -25,7 +25,7 @@ class Discriminated:
     """Output of a discriminator for the generated images, with its graph.
 
     Attributes:
-        discriminator: the discriminator.
+        discriminator: network that gave the output.
         verdict: its logits and features.
         condition: condition of the images.
     """

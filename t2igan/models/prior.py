@@ -206,7 +206,7 @@ def load_prior(path: str | Path, encoder_sha256: str) -> SegmentPrior:
 
     Args:
         path: path of the checkpoint.
-        encoder_sha256: sha256 of the encoder that it is used with.
+        encoder_sha256: sha256 of the joint encoder whose vectors it will map.
 
     Raises:
         UserError: the checkpoint cannot be read, holds no prior, or was trained with another encoder.

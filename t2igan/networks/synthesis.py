@@ -214,8 +214,8 @@ def check_sentence_dim(
     Args:
         dim: width of the text encoder's vectors.
         source: origin of the width, for the error message.
-        generator: the generator.
-        discriminators: the discriminators.
+        generator: checked for its ``sentence_dim``.
+        discriminators: checked likewise.
 
     Raises:
         UserError: a network takes another width.

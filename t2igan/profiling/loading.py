@@ -36,7 +36,7 @@ def loaded(store: Path, batch_size: int, workers: int = 0) -> CaptionedImagesMod
     """A data module of the store at its own size, set up as in training.
 
     Args:
-        store: path of the store.
+        store: HDF5 file of `t2igan prepare`.
         batch_size: images per batch.
         workers: number of loader processes; 0 loads in this process.
     """

@@ -1,1 +1,1 @@
-"""What is made of records: leaderboard, published numbers beside ours, HTML, Markdown, CSV."""
+"""Reports of records: leaderboards, published numbers, HTML, Markdown, LaTeX and CSV."""

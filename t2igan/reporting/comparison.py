@@ -1,4 +1,4 @@
-"""What keeps a published number from standing beside ours: each difference in how the two were measured."""
+"""Find the differences between the measurements of a published number and of our own."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
@@ -31,13 +31,13 @@ WITHOUT_REFERENCE = ("is", "is-classifier", "r-precision", "clip-r-precision", "
 
 @dataclass(frozen=True)
 class Measured:
-    """How a published number was measured, as far as its source says.
+    """How a published number was measured, according to its source.
 
     Attributes:
-        metric: what it is called in records, None where the suite has none.
-        protocol: name of the nearest protocol of the suite, None where nothing is known.
-        but: (key, text) of what is otherwise than in that protocol, or not said.
-        test_images: fewest and most images of the test split.
+        metric: name of the metric in records, None if the suite lacks it.
+        protocol: name of the suite's nearest protocol, None if unknown.
+        but: (key, text) of differences from that protocol, and of settings that the source does not tell.
+        test_images: minimum and maximum number of images of the test split.
     """
 
     metric: str | None
@@ -47,7 +47,7 @@ class Measured:
 
 
 def differences(measured: Measured, board: Board) -> list[str]:
-    """How a published number was measured otherwise than a table; empty where the two may stand side by side."""
+    """Differences between the measurements of a published number and a table; empty if they are comparable."""
     if measured.metric is None:
         return [NO_METRIC]
     if measured.protocol is None:
@@ -75,12 +75,12 @@ def _spec(protocol: Protocol, metric: str) -> ScoredMetric | None:
 
 @cache
 def _pinned(name: str) -> Protocol:
-    """A protocol of the suite; a report asks for each some hundred times."""
+    """Load a protocol of the suite, cached because a report needs each some hundred times."""
     return load_protocol(name)
 
 
 def protocol_of_record(record: ResultRecord) -> Protocol | None:
-    """The protocol that a record was made by; None where it is not held, or meant something else then."""
+    """The protocol of a record; None if the record lacks it, or its meaning has changed since."""
     if record.protocol_content:
         try:
             found = protocol_of(record.protocol_content, record.protocol)
@@ -94,7 +94,7 @@ def protocol_of_record(record: ResultRecord) -> Protocol | None:
 
 
 def _witness(board: Board) -> ResultRecord:
-    """The record that tells how a table was measured: never an edited one where there is another."""
+    """The record that tells how a table was measured, preferring unedited ones."""
     return next((record for record in board.records if record.integrity != "edited"), board.records[0])
 
 
@@ -104,7 +104,7 @@ def _of_fields(theirs: Any, ours: Any, skipped: frozenset[str]) -> list[str]:
 
 
 def _of_counts(theirs: Protocol, board: Board, split: tuple[int, int], said: bool) -> Iterator[str]:
-    """Differences in the number of test images and, where the source says it, of images."""
+    """Differences in the number of test images and, if the source tells it, of generated images."""
     record = _witness(board)
     images = record.n_real if record.n_split is None else record.n_split
     low, high = split
@@ -120,6 +120,6 @@ def _of_counts(theirs: Protocol, board: Board, split: tuple[int, int], said: boo
 
 
 def images_of(protocol: Protocol, images: int) -> int:
-    """Images that a protocol draws of a split of so many images, each with a caption."""
+    """Number of images that a protocol generates for a split of this size."""
     one_pass = images - images % max(protocol.loader_batch, 1)
     return min(protocol.images, protocol.passes * one_pass) if protocol.passes else protocol.images

@@ -1,4 +1,4 @@
-"""The report as one HTML page that needs nothing beside itself: no network, no other file."""
+"""The report as a single self-contained HTML page."""
 
 import base64
 import hashlib
@@ -36,13 +36,13 @@ FOLDER = Path(__file__).parent / "report"
 
 @dataclass(frozen=True)
 class Cell:
-    """A number of the leaderboard.
+    """A cell of the leaderboard.
 
     Attributes:
-        text: with its spread.
-        interval: its confidence interval, where one was computed and there is one run.
+        text: the value with its spread.
+        interval: confidence interval of a single run, empty if there is none.
         best: whether it beats all others beyond the spread of the runs.
-        facts: (name, text) of where it comes from.
+        facts: (name, text) of the settings that the value depends on.
         runs: (label, text, anchor of the record) of each run.
     """
 
@@ -61,15 +61,16 @@ def render_page(
     zoo: Sequence[PageImage] = (),
     reproduced: Sequence[str] = (),
 ) -> str:
-    """The whole page.
+    """Render leaderboards, curves and images as one HTML document.
 
     Args:
         tables: leaderboards.
-        runs: what the folders of runs have to show.
-        notes: what a reader should know of how the report was made, e.g. lines that could not be read.
-        systems: one sheet of all systems under the same captions.
-        zoo: the zoo's sheet, then what its models looked at.
-        reproduced: whether shipped records of the zoo are reproduced; lines of one metric each are indented.
+        runs: content of the runs' folders.
+        notes: notes about the report, e.g. lines that could not be read.
+        systems: sheet of all systems with the same captions, or None.
+        zoo: the zoo's sample sheet, followed by masks and attention.
+        reproduced: lines on whether shipped records of the zoo are reproduced; lines of single metrics are
+            indented.
     """
     records = [record for board in tables for record in board.records]
     anchors = {id(record): f"record-{number}" for number, record in enumerate(records, start=1)}
@@ -102,7 +103,7 @@ def render_page(
 
 
 def _sections(tables: Sequence[Board], anchors: dict[int, str]) -> list[dict[str, Any]]:
-    """One for each data set, with its tables."""
+    """Sections of the page, one for each data set, with its tables."""
     made = [_table(board, number, anchors) for number, board in enumerate(tables, start=1)]
     names = dict.fromkeys(board.dataset for board in tables)
     return [{"dataset": name, "tables": [one for one in made if one["dataset"] == name]} for name in names]
@@ -137,7 +138,7 @@ def _row(board: Board, row: BoardRow, best: dict[Column, BoardRow], anchors: dic
 
 
 def _training_line(board: Board, row: BoardRow) -> str:
-    """What is known of its training, in one line."""
+    """Summary of a row's training in one line."""
     numbers = [(title, row.training(name)) for title, name in board.facts.items()]
     return ", ".join(f"{title} {number}" for title, number in numbers if number != "-")
 
@@ -163,7 +164,7 @@ def _cell(board: Board, row: BoardRow, column: Column, best: bool, anchors: dict
 
 
 def _facts(record: ResultRecord, name: str, runs: int) -> list[tuple[str, str]]:
-    """What a number depends on; of the first of several runs where they differ."""
+    """Settings that a value depends on; if several runs differ, those of the first."""
     value, subject = record.metrics[name], record.subject
     of_run = "" if runs == 1 else " (of the first run)"
     facts = [
@@ -196,20 +197,20 @@ def _training_facts(record: ResultRecord) -> list[tuple[str, str | None]]:
 
 
 def _code(record: ResultRecord) -> str:
-    """Commit, and whether the code was as committed."""
+    """Git commit, and whether the working tree was unmodified."""
     commit, clean = record.environment.get("git_commit"), record.environment.get("git_clean")
     return f"commit {commit[:12]}{'' if clean else ', changed since'}" if commit else ""
 
 
 def _protocol_words(board: Board) -> str:
-    """The protocol's own file, empty where the records were made by another one of that name."""
+    """Text of the protocol's file, empty if the records were made with another version of it."""
     if board.protocol not in protocol_names() or load_protocol(board.protocol).hash != board.protocol_hash:
         return ""
     return (PROTOCOLS / f"{board.protocol}.yaml").read_text(encoding="utf-8")
 
 
 def _beside(found: Sequence[Beside]) -> dict[str, Any]:
-    """Published numbers of the same protocol: a line for each result of a source, ours under each value."""
+    """Published numbers of the same protocol, one line for each result of a source, with ours under each value."""
     metrics = metrics_of([one.number for one in found])
     lines: dict[tuple[str | None, ...], dict[str, Any]] = {}
     for one in found:
@@ -228,7 +229,7 @@ def _beside(found: Sequence[Beside]) -> dict[str, Any]:
 
 
 def _elsewhere(numbers: Sequence[PublishedNumber], tables: Sequence[Board]) -> list[dict[str, Any]]:
-    """Published numbers of each data set that stand in no table."""
+    """Published numbers of each data set that are comparable with no table."""
     blocks = []
     for name in dict.fromkeys(number.dataset for number in numbers):
         own = [number for number in numbers if number.dataset == name]

@@ -1,4 +1,4 @@
-"""Tables of text as LaTeX, for a paper: booktabs, with title and footnotes."""
+"""Tables in LaTeX (booktabs), with title and footnotes."""
 
 from collections.abc import Sequence
 
@@ -23,7 +23,7 @@ LETTERS = str.maketrans(
 
 
 def escape(text: str) -> str:
-    """Text on one line that LaTeX prints as it is."""
+    """Escape a text for LaTeX, on one line."""
     return " ".join(text.split()).translate(LETTERS)
 
 
@@ -31,9 +31,9 @@ def latex_table(title: str, grid: Sequence[Sequence[str]], notes: Sequence[str] 
     """A table over the width of the page.
 
     Args:
-        title: its caption.
+        title: caption of the table.
         grid: cells, headers first; the first column is flush left, numbers are flush right.
-        notes: lines under it.
+        notes: lines under the table.
     """
     headers, *rows = [" & ".join(map(escape, row)) + r" \\" for row in grid]
     lines = [r"\begin{table*}", r"\centering", r"\footnotesize", rf"\caption{{{escape(title)}}}"]

@@ -1,4 +1,4 @@
-"""Records -> tables. Only records of one protocol hash, one data set and one number of images stand together."""
+"""Leaderboards from records. A table holds records of one protocol hash, data set and number of images only."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -34,11 +34,11 @@ Column = tuple[str, str]
 
 @dataclass(frozen=True)
 class BoardRow:
-    """One experiment, or one subject that is no training.
+    """A row of a leaderboard: an experiment, or a subject without training.
 
     Attributes:
-        name: told apart from the others of the table.
-        records: one for each run.
+        name: unique name within the table.
+        records: the records, one for each run.
         labels: labels of the runs.
     """
 
@@ -48,40 +48,40 @@ class BoardRow:
 
     @property
     def kind(self) -> str:
-        """Kind of its subject."""
+        """Kind of the subject."""
         return self.records[0].subject.kind
 
     @property
     def edited(self) -> bool:
-        """Whether its record was changed after it had been written."""
+        """Whether a record was edited after it had been written."""
         return any(record.integrity == "edited" for record in self.records)
 
     @property
     def selection(self) -> str | None:
-        """What chose its checkpoints, the same for all runs of a row."""
+        """Selection rule of its checkpoints, the same for all runs of a row."""
         return self.records[0].subject.selection
 
     @property
     def images(self) -> str:
-        """How many were scored, and how many of them differ where some do not."""
+        """Number of scored images, and of distinct ones if some are copies."""
         distinct = self.records[0].subject.n_distinct
         scored = _range(record.n_generated for record in self.records)
         same = distinct is None or distinct == self.records[0].n_generated
         return scored if same else f"{scored} ({distinct:,} distinct)"
 
     def training(self, name: str) -> str:
-        """A number of its trainings, e.g. ``images_seen``; a dash where it is not known."""
+        """A quantity of its trainings, e.g. ``images_seen``, as text; a dash if unknown."""
         cards = [record.subject.training for record in self.records if record.subject.training is not None]
         return _range(value for card in cards if (value := getattr(card, name)) is not None)
 
     @property
     def title(self) -> str:
-        """Its name, with the number of runs where there are several."""
+        """Name of the row, with the number of runs if there are several."""
         name = system_name(self.name)
         return f"{name}, {len(self.records)} runs" if len(self.records) > 1 else name
 
     def summary(self, column: Column) -> Summary | None:
-        """A metric over its runs, None where no run has it."""
+        """Summary of a metric over its runs, None if no run has it."""
         name, network = column
         found = [record.metrics[name] for record in self.records if name in record.metrics]
         values: Sequence[MetricValue] = [value for value in found if value.network_sha256 == network]
@@ -95,17 +95,17 @@ class BoardRow:
 
 @dataclass(frozen=True)
 class Board:
-    """Comparable records.
+    """A leaderboard of comparable records.
 
     Attributes:
         dataset: name of the data set.
         fingerprint: fingerprint of its store.
-        protocol: name.
-        protocol_hash: what all rows share.
-        count: images that differ, of each row but the real images.
-        copies: further images, that are copies of these; with them, values are those of neither number.
-        columns: metrics, in the order of their first appearance.
-        rows: the untrained first, the real images last.
+        protocol: name of the protocol.
+        protocol_hash: hash of the protocol, the same for all rows.
+        count: number of distinct images of each row, except for real images.
+        copies: number of further images that are copies; with copies, values correspond to neither number.
+        columns: names of the metrics, in the order of first appearance.
+        rows: rows of the table, untrained networks first, real images last.
     """
 
     dataset: str
@@ -125,19 +125,19 @@ class Board:
 
     @property
     def images(self) -> str:
-        """How many each row was scored on."""
+        """Number of images that each row was scored on, as text."""
         return f"{self.count:,} images" + (f" and {self.copies:,} copies of these" if self.copies else "")
 
     @property
     def records(self) -> list[ResultRecord]:
-        """Of all rows."""
+        """Records of all rows."""
         return [record for row in self.rows for record in row.records]
 
     @property
     def headers(self) -> list[str]:
-        """Titles of the columns, with what all of a column's ± are over.
+        """Titles of the columns, with the meaning of each column's ±.
 
-        Equal metrics of different networks are told apart by the network's hash.
+        Equal metrics of different networks are distinguished by the network's hash.
         """
         names = [name for name, _ in self.columns]
         titles = [_header(name, network if names.count(name) > 1 else None) for name, network in self.columns]
@@ -145,7 +145,7 @@ class Board:
         return [f"{title} ± {next(iter(own))}" if len(own) == 1 else title for title, own in zip(titles, overs)]
 
     def _overs(self, column: Column) -> set[str]:
-        """What the ± of a column are over, of rows and of single runs."""
+        """Meanings of the ± in a column, for rows and single runs."""
         runs = [
             BoardRow("", (record,), ("",)) for row in self.rows if len(row.records) > 1 for record in row.records
         ]
@@ -154,7 +154,7 @@ class Board:
 
     @property
     def facts(self) -> dict[str, str]:
-        """Columns about the trainings that some row knows, by their titles."""
+        """Columns about trainings that at least one row can fill, by title."""
         return {
             title: name for title, name in TRAINING_FACTS.items() if any(r.training(name) != "-" for r in self.rows)
         }
@@ -163,7 +163,7 @@ class Board:
         """The whole table as text, headers first.
 
         Args:
-            runs: under an experiment of several runs a line for each.
+            runs: add a line for each run of an experiment.
         """
         lines = [["subject", "images", *self.facts, *self.headers]]
         for row in self.rows:
@@ -177,16 +177,16 @@ class Board:
         return [title, row.images, *map(row.training, self.facts.values()), *self.cells(row)]
 
     def cells(self, row: BoardRow) -> list[str]:
-        """One cell a column, with its interval."""
+        """Cells of a row, one per column, with intervals."""
         return [f"{self.cell(row, column)} {self.interval(row, column)}".rstrip() for column in self.columns]
 
     def interval(self, row: BoardRow, column: Column) -> str:
-        """``[low, high]`` of a cell, empty without one."""
+        """Confidence interval ``[low, high]`` of a cell, empty if there is none."""
         found = row.summary(column)
         return "" if found is None else format_interval(column[0], found.ends, found.values[0].chance is not None)
 
     def cell(self, row: BoardRow, column: Column) -> str:
-        """A number with its spread, with what that is over and the number of images where a column mixes them."""
+        """A value with its spread; if a column mixes them, with the spread's meaning and the number of images."""
         summary = row.summary(column)
         text = format_summary(column[0], summary)
         if summary is None:
@@ -202,7 +202,7 @@ class Board:
         return f"{text} ({', '.join(told)})" if told else text
 
     def _counts(self, rows: Sequence[BoardRow], column: Column) -> set[int]:
-        """Images that went into a metric."""
+        """Numbers of images that a metric was computed from."""
         found = [summary for row in rows if (summary := row.summary(column)) is not None]
         return {value.n for summary in found for value in summary.values}
 
@@ -211,7 +211,7 @@ class Board:
 
     @property
     def footnotes(self) -> list[str]:
-        """What the numbers are to be held against, what may be said of them, and what is missing."""
+        """Footnotes about controls, intervals, significance and missing metrics."""
         values = [value for record in self.records for value in record.metrics.values()]
         chances = sorted(value.chance for value in values if value.chance is not None)
         notes = []
@@ -236,7 +236,7 @@ class Board:
         return notes
 
     def _doubts(self) -> list[str]:
-        """Records that are not as written, or cannot show it; chosen checkpoints; images that count twice."""
+        """Footnotes about edited or unverifiable records, selected checkpoints, and duplicate images."""
         notes = [
             f"{row.title}: edited after it was written, its digest does not fit" for row in self.rows if row.edited
         ]
@@ -257,10 +257,9 @@ class Board:
 
 
 def boards(records: Iterable[ResultRecord]) -> list[Board]:
-    """One table for each protocol hash, data set and number of images.
+    """Make a table for each protocol hash, data set and number of images.
 
-    Real images have the number that the data set gives; they stand in each table of their protocol.
-    What was scored while it trained is no row.
+    Real images appear in each table of their protocol, whatever their number. Scores during training are left out.
     """
     groups: dict[tuple[str, ...], list[ResultRecord]] = {}
     for record in records:
@@ -283,13 +282,13 @@ def _by_count(records: Sequence[ResultRecord]) -> Iterator[Board]:
 
 
 def count_of(record: ResultRecord) -> int:
-    """How many of its images differ, as far as that was counted."""
+    """Number of distinct images of a record, if counted, otherwise of all its images."""
     distinct = record.subject.n_distinct
     return record.n_generated if distinct is None else distinct
 
 
 def _counts_of(record: ResultRecord) -> tuple[int, int]:
-    """How many of its images differ, and how many further ones are copies."""
+    """Number of distinct images of a record, and of copies."""
     return count_of(record), record.n_generated - count_of(record)
 
 
@@ -309,7 +308,7 @@ def _kind_rank(kind: str) -> int:
 
 
 def _rows(records: Sequence[ResultRecord]) -> Iterator[BoardRow]:
-    """Runs of one experiment together, where it first appears."""
+    """Group the runs of each experiment, in the order of first appearance."""
     groups: dict[object, list[tuple[ResultRecord, int | None]]] = {}
     seen: Counter[object] = Counter()
     for number, record in enumerate(records):
@@ -334,7 +333,7 @@ def _rows(records: Sequence[ResultRecord]) -> Iterator[BoardRow]:
 
 
 def _extent(subject: SubjectCard) -> tuple[int | str | None, ...]:
-    """How far and on how many images a step a checkpoint was trained; one that was selected stops where it was."""
+    """Length and batch size of a checkpoint's training; for a selected checkpoint those of the whole run."""
     training = subject.training or TrainingCard()
     return training.global_batch, subject.selection, None if subject.selection else training.steps
 
@@ -346,13 +345,13 @@ def _header(name: str, network: str | None) -> str:
 
 
 def _range(numbers: Iterable[int]) -> str:
-    """The smallest and the largest of some numbers, a dash for none."""
+    """Minimum and maximum of some numbers as text, a dash for none."""
     found = sorted(set(numbers))
     return "-".join(f"{number:,}" for number in dict.fromkeys((found[0], found[-1]))) if found else "-"
 
 
 def verdicts(board: Board) -> list[str]:
-    """What the table says of experiments of several runs: who beats whom beyond the spread, in each column."""
+    """For experiments with several runs, which beats which beyond the spread, in each column."""
     trained = _trained(board)
     repeated = [row for row in trained if len(row.records) > 1]
     if len(trained) < 2:
@@ -380,12 +379,12 @@ def verdicts(board: Board) -> list[str]:
 
 
 def _trained(board: Board) -> list[BoardRow]:
-    """Rows that may be called better than others."""
+    """Rows that are eligible as winners."""
     return [row for row in board.rows if row.kind == "checkpoint" and not row.edited]
 
 
 def winners(board: Board) -> dict[Column, BoardRow]:
-    """The row of a column that beats all other experiments beyond the spread, where there is one."""
+    """The row of a column that beats all other experiments beyond the spread, or None."""
     trained = _trained(board)
     found = {}
     for column in board.columns:

@@ -1,4 +1,4 @@
-"""The card of a model that is handed around: what it is, how it came to be, what it scored, what it is not for."""
+"""Model cards of exported weights: description, training, scores and limitations."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,13 +19,13 @@ LIMITS = {
 
 @dataclass(frozen=True)
 class Exported:
-    """Weights that were exported.
+    """Exported weights and their records.
 
     Attributes:
-        name: by which they are loaded: a name of the zoo, or a path.
+        name: name under which they are loaded: a name of the zoo, or a path.
         file: file of the weights.
-        module: as it is loaded from there.
-        sheet: whether samples lie beside it.
+        module: module loaded from that file.
+        sheet: whether a sample sheet lies beside the file.
         records: records of this module.
     """
 
@@ -37,7 +37,7 @@ class Exported:
 
 
 def model_card(exported: Exported) -> str:
-    """The card, as Markdown; its first line says in short what it is."""
+    """The card in Markdown, whose first line is a short description."""
     parts = [_head(exported), _training(exported), _scores(exported.records), _use(exported)]
     return "\n\n".join(part for part in parts if part) + "\n"
 

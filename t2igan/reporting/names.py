@@ -1,4 +1,4 @@
-"""Systems and metrics as people write them; records and files keep the short names."""
+"""Display names of systems and metrics; records and files keep the short names."""
 
 import re
 from collections.abc import Sequence
@@ -52,7 +52,7 @@ _LABEL = re.compile(r"(?P<system>[a-z]+)(?:[-_](?P<variant>[^ ,]+))?(?P<rest>[ ,
 
 
 def system_name(label: str) -> str:
-    """The label of a run, with its system's own name where it begins with one.
+    """Display name of a run's label, with the system's proper name if the label starts with one.
 
     ``ssagan`` is SSA-GAN, ``ssagan-lr2 (zoo)`` is SSA-GAN lr2 (zoo), ``damsm-independent`` is independent DAMSM.
     """
@@ -68,14 +68,14 @@ def system_name(label: str) -> str:
 
 
 def metric_name(key: str) -> str:
-    """A metric of a record: ``r-precision@damsm-independent`` is R-precision, independent DAMSM."""
+    """Display name of a metric: ``r-precision@damsm-independent`` is R-precision, independent DAMSM."""
     metric, _, network = key.partition("@")
     shown = METRICS.get(metric, metric)
     return f"{shown}, {system_name(network)}" if network else shown
 
 
 def curve_name(key: str) -> str:
-    """A score of a training: ``val/r-precision-independent@250`` is R-precision, independent (250 images)."""
+    """Display name of a curve: ``val/r-precision-independent@250`` is R-precision, independent (250 images)."""
     metric, _, images = key.removeprefix("val/").partition("@")
     plain = metric.removesuffix(f"-{INDEPENDENT}")
     shown = METRICS.get(plain, plain) + (f", {INDEPENDENT}" if plain != metric else "")
@@ -83,7 +83,7 @@ def curve_name(key: str) -> str:
 
 
 def shared_name(records: Sequence[ResultRecord]) -> str:
-    """What the names of all runs begin with, without the mark of a seed."""
+    """Common prefix of the names of all runs, without the seed's suffix."""
     names = [record.subject.name for record in records]
     if len(set(names)) == 1:
         return names[0]
@@ -95,7 +95,7 @@ def shared_name(records: Sequence[ResultRecord]) -> str:
 
 
 def told_apart(record: ResultRecord) -> str:
-    """A subject's name with what tells it from another of that name."""
+    """A subject's name, extended to distinguish it from another of the same name."""
     subject = record.subject
     parts = [str(part) for part in (subject.path, subject.weights, subject.seed) if part is not None]
     return f"{subject.name} ({', '.join(parts)})" if parts else subject.name

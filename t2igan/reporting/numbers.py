@@ -1,4 +1,4 @@
-"""Numbers of metrics as text: with how many digits, what their spread is over, which way is better."""
+"""Formatting of metric values: digits, spread, interval and direction."""
 
 import math
 from collections.abc import Sequence
@@ -31,13 +31,13 @@ OLD_SPREADS = {
 
 @dataclass(frozen=True)
 class Summary:
-    """A metric over the runs of one row.
+    """Summary of a metric over the runs of one row.
 
     Attributes:
-        values: values of each run that has it, in the order of the runs.
-        mean: over runs.
-        spread: sample standard deviation over runs; of a single run its own, None where it has none.
-        over: what the spread is over; ``seeds`` for that over runs, None without a spread.
+        values: values of the runs that have it, in the order of the runs.
+        mean: mean over runs.
+        spread: sample standard deviation over runs; for a single run its recorded spread, or None.
+        over: items of the spread; ``seeds`` for several runs, None without a spread.
     """
 
     values: tuple[MetricValue, ...]
@@ -47,12 +47,12 @@ class Summary:
 
     @property
     def runs(self) -> int:
-        """Runs that have the metric."""
+        """Number of runs that have the metric."""
         return len(self.values)
 
     @property
     def ends(self) -> tuple[float, float] | None:
-        """Confidence interval: of one run the record's, of several Student's t over them; None without one."""
+        """Confidence interval: the record's for one run, Student's t for several; None without one."""
         if self.runs > 1:
             return student(self.mean, self.spread or 0.0, self.runs)
         low, high = self.values[0].low, self.values[0].high
@@ -60,13 +60,13 @@ class Summary:
 
 
 def student(mean: float, spread: float, runs: int) -> tuple[float, float]:
-    """Confidence interval of a mean over runs, with their sample standard deviation."""
+    """Student's t confidence interval of a mean over runs, from their sample standard deviation."""
     half = float(stats.t.ppf((1 + CONFIDENCE) / 2, runs - 1)) * spread / math.sqrt(runs)
     return mean - half, mean + half
 
 
 def spread_over(name: str, value: MetricValue) -> str | None:
-    """What the spread of one run's value is over; records of before they said so are known by the metric."""
+    """Items of the spread of a single run's value; for older records, inferred from the metric."""
     if value.spread is None:
         return None
     if value.spread_over is not None:
@@ -75,14 +75,14 @@ def spread_over(name: str, value: MetricValue) -> str | None:
 
 
 def format_summary(name: str, summary: Summary | None) -> str:
-    """A number with its spread; shares as percentages."""
+    """Format a value with its spread; shares as percentages."""
     if summary is None:
         return "-"
     return format_number(name, summary.mean, summary.spread, summary.values[0].chance is not None)
 
 
 def format_number(name: str, value: float, spread: float | None = None, share: bool = False) -> str:
-    """A number of a metric.
+    """Format a value of a metric.
 
     Args:
         name: name of the metric.
@@ -105,11 +105,11 @@ def format_interval(name: str, ends: tuple[float, float] | None, share: bool) ->
 
 
 def interval_notes(records: Sequence[ResultRecord], repeated: bool) -> list[str]:
-    """What the intervals of a table are.
+    """Notes that explain the intervals of a table.
 
     Args:
         records: records of the table.
-        repeated: whether some row is of several runs.
+        repeated: whether any row has several runs.
     """
     having = [one for one in records if any(value.low is not None for value in one.metrics.values())]
     levels = sorted({one.protocol_content["confidence"] for one in having if "confidence" in one.protocol_content})
@@ -120,7 +120,7 @@ def interval_notes(records: Sequence[ResultRecord], repeated: bool) -> list[str]
 
 
 def is_better(name: str, first: Summary, second: Summary) -> bool:
-    """Whether several runs of one beat several of the other by more than both spreads together."""
+    """Whether the mean of several runs is better than another's by more than the sum of both spreads."""
     if min(first.runs, second.runs) < 2 or not direction(name):
         return False
     lead = direction(name) * (first.mean - second.mean)
@@ -128,5 +128,5 @@ def is_better(name: str, first: Summary, second: Summary) -> bool:
 
 
 def direction(name: str) -> int:
-    """1 for a metric of which more is better, -1 for less, 0 for a control."""
+    """1 for a metric where higher is better, -1 for lower, 0 for a control."""
     return {"lower": -1, "neither": 0, "higher": 1}[shown(name).better]

@@ -1,4 +1,4 @@
-"""Two rows of a leaderboard held against each other: their difference in each metric, with its interval."""
+"""Comparison of two rows of a leaderboard: the difference of each metric, with its interval."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -30,15 +30,15 @@ NOTES = {
 
 @dataclass(frozen=True)
 class Difference:
-    """One metric of two rows.
+    """The difference of a metric between two rows.
 
     Attributes:
         column: metric and network.
-        first: value of the one.
-        second: value of the other.
-        value: first minus second; over the paired runs where they are paired.
-        ends: its confidence interval, None without one.
-        over: what that is over, a key of ``NOTES``.
+        first: value of the first row.
+        second: value of the second row.
+        value: first minus second; over the paired runs if runs are paired.
+        ends: confidence interval of the difference, None without one.
+        over: items that the interval is computed over, a key of ``NOTES``.
     """
 
     column: Column
@@ -51,12 +51,12 @@ class Difference:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two rows of one table.
+    """Comparison of two rows of a table.
 
     Attributes:
-        board: that they are rows of.
-        first: the one.
-        second: the other.
+        board: table of both rows.
+        first: the first row.
+        second: the second row.
         differences: differences of each metric that both have.
     """
 
@@ -67,11 +67,11 @@ class Comparison:
 
     @property
     def title(self) -> str:
-        """What is compared, under which protocol."""
+        """Names of both rows and of the protocol."""
         return f"{self.first.title} against {self.second.title}: {self.board.title}"
 
     def grid(self) -> list[list[str]]:
-        """As text, headers first."""
+        """The comparison as text cells, headers first."""
         one, two = system_name(self.first.name), system_name(self.second.name)
         headers = dict(zip(self.board.columns, self.board.headers))
         lines = [["metric", one, two, "difference", "interval", "over"]]
@@ -85,7 +85,7 @@ class Comparison:
 
     @property
     def notes(self) -> list[str]:
-        """How the intervals were made, and what may not be said."""
+        """Notes about the computation of the intervals and their limits."""
         overs = {each.over for each in self.differences}
         notes = [text for over, text in NOTES.items() if over in overs]
         if lacking := [row.title for row in (self.first, self.second) if self._keeps_nothing(row)]:
@@ -103,15 +103,15 @@ class Comparison:
 
 
 def compare(tables: Sequence[Board], first: str, second: str) -> list[Comparison]:
-    """Two rows, in each table that has both.
+    """Compare two rows in each table that has both.
 
     Args:
         tables: leaderboards.
-        first: name of the one, as a table or a record has it.
-        second: name of the other.
+        first: name of the first row, as in a table or a record.
+        second: name of the second row.
 
     Raises:
-        UserError: there is no such row or several, no table has both, or a record was edited.
+        UserError: a row does not exist or is ambiguous, no table has both, or a record was edited.
     """
     ones, twos = (dict(_find(tables, name)) for name in (first, second))
     shared = [number for number in ones if number in twos]
@@ -134,7 +134,7 @@ def compare(tables: Sequence[Board], first: str, second: str) -> list[Comparison
 
 
 def _find(tables: Sequence[Board], name: str) -> Iterator[tuple[int, BoardRow]]:
-    """The row of that name in each table that has it, by the table's number."""
+    """Rows of this name, by the index of the table."""
     missing = True
     for number, board in enumerate(tables):
         rows = [row for row in board.rows if name in _names(row)]
@@ -182,7 +182,7 @@ def _difference(column: Column, first: tuple[BoardRow, Summary], second: tuple[B
 
 
 def _confidence(row: BoardRow) -> float:
-    """That the protocol's intervals are meant to have."""
+    """Confidence level of the protocol's intervals."""
     return row.records[0].protocol_content.get("confidence", CONFIDENCE)
 
 

@@ -1,7 +1,7 @@
-"""Published numbers as data, and which of ours they may stand beside.
+"""Published numbers as data, and their comparable counterparts among our own.
 
-The numbers are in ``published/*.yaml``, one file a data set. A published number stands beside one of ours only
-where nothing is known to differ in how they were measured (:mod:`t2igan.reporting.comparison`).
+The numbers are in ``published/*.yaml``, one file per data set. A published number is shown beside one of ours only
+if no difference in their measurement is known (:mod:`t2igan.reporting.comparison`).
 """
 
 import re
@@ -40,10 +40,10 @@ SYSTEMS = {
 
 @dataclass(frozen=True)
 class PublishedMetric:
-    """How a metric is published.
+    """Units of a published metric.
 
     Attributes:
-        recorded: what the suite's records call it, None where the suite has none.
+        recorded: name of the metric in records, None if the suite lacks it.
         factor: published value = factor x recorded value.
         decimals: as published.
     """
@@ -71,24 +71,24 @@ METRICS = {
 
 @dataclass(frozen=True)
 class PublishedNumber:
-    """One number that somebody published.
+    """A published value with its source.
 
     Attributes:
         dataset: name of the data set.
         system: name of the system.
-        variant: which of its forms.
-        metric: one of ``METRICS``.
+        variant: variant of the system.
+        metric: name of the metric, a key of ``METRICS``.
         value: as published; R-precision in per cent.
         spread: as published.
         rounded: whether the source gives it as a round number only.
-        protocol: protocol of the suite, that is nearest to what the source says; None where it says too little.
-        but: (key, text) of what the source does otherwise than that protocol, or does not say.
-        source: where it was published.
-        link: to it.
+        protocol: nearest protocol of the suite; None if the source tells too little.
+        but: (key, text) of differences from that protocol, and of settings that the source does not tell.
+        source: citation of the source.
+        link: URL of the source.
         certainty: stated: read in the source; listed: read in a list of the paper's results; quoted: read in
             another paper; recalled: from memory; user: measured by a user.
-        note: what a reader should know.
-        test_images: fewest and most images that it was measured on, where they are not those of the whole file.
+        note: note to the reader.
+        test_images: minimum and maximum number of test images, if they differ from those of the whole file.
     """
 
     dataset: str
@@ -108,25 +108,25 @@ class PublishedNumber:
 
     @property
     def text(self) -> str:
-        """Value and spread."""
+        """Value and spread as text."""
         digits = METRICS[self.metric].decimals
         spread = "" if self.spread is None else f" ± {self.spread:.{digits}f}"
         return f"{'about ' if self.rounded else ''}{self.value:.{digits}f}{spread}"
 
     @property
     def who(self) -> str:
-        """System and variant."""
+        """System and variant as text."""
         return f"{self.system} ({self.variant})" if self.variant else self.system
 
 
 @dataclass(frozen=True)
 class PublishedSet:
-    """All numbers of a data set.
+    """All published numbers of a data set.
 
     Attributes:
-        dataset: its name.
-        test_images: fewest and most images of the test split that they were measured on.
-        numbers: in the order of the file.
+        dataset: name of the data set.
+        test_images: minimum and maximum number of images of the test split.
+        numbers: the numbers, in the order of the file.
     """
 
     dataset: str
@@ -136,17 +136,17 @@ class PublishedSet:
 
 @dataclass(frozen=True)
 class Block(FromFile):
-    """One source in a file of published numbers; ``published/cub.yaml`` explains the keys.
+    """Schema of one source in a file of published numbers; ``published/cub.yaml`` explains the keys.
 
     Attributes:
-        source: see :class:`PublishedNumber`, as the others.
+        source: see :class:`PublishedNumber`, also for the other keys.
         rows: systems with the values of their metrics.
         certainty: certainty of all rows.
-        link: to the source.
+        link: URL of the source.
         protocol: protocol of rows that name none.
         but: differences of all rows.
         note: note of all rows.
-        test_images: where they are not those of the whole file.
+        test_images: numbers of test images, if they differ from those of the whole file.
     """
 
     source: str
@@ -161,11 +161,11 @@ class Block(FromFile):
 
 @dataclass(frozen=True)
 class PublishedFile(FromFile):
-    """A file of published numbers.
+    """Schema of a file of published numbers.
 
     Attributes:
         dataset: name of the data set.
-        test_images: fewest and most images of the test split.
+        test_images: minimum and maximum number of images of the test split.
         blocks: one for each source.
     """
 
@@ -176,16 +176,16 @@ class PublishedFile(FromFile):
 
 @cache
 def load_published() -> dict[str, PublishedSet]:
-    """Everything that comes with the suite, by data set."""
+    """Load all published numbers of the suite, by data set."""
     sets = [read_published(path) for path in sorted(FOLDER.glob("*.yaml"))]
     return {one.dataset: one for one in sets}
 
 
 def read_published(path: Path) -> PublishedSet:
-    """The numbers of one file.
+    """Read the numbers of one file.
 
     Raises:
-        UserError: the file is not of the form that ``published/cub.yaml`` explains; all that is wrong is said.
+        UserError: the file violates the format explained in ``published/cub.yaml``; lists all problems.
     """
     file = read_as(PublishedFile, checked_mapping(read_yaml(path), path, "dataset: cub"), path)
     for found in (file.test_images, *(block.test_images for block in file.blocks)):
@@ -235,7 +235,7 @@ def _read_block(dataset: str, block: Block, where: str, problems: list[str]) -> 
 
 
 def _objection(dataset: str, metric: str, protocol: str | None, but: Mapping[str, str]) -> str:
-    """What is wrong with a metric under a protocol, or an empty string."""
+    """The problem of a metric with a protocol, or an empty string."""
     if metric not in METRICS:
         return f"unknown; there are {', '.join(METRICS)}"
     # A key that says nothing would keep no number from standing beside ours.
@@ -259,13 +259,13 @@ def _objection(dataset: str, metric: str, protocol: str | None, but: Mapping[str
 
 @dataclass(frozen=True)
 class Beside:
-    """A published number in a table of ours.
+    """A published number next to one of our tables.
 
     Attributes:
-        number: the published one.
-        row: ours of the same system, None where the table has none.
-        value: ours in published units.
-        why_not: why ours is not held against it, empty where it is.
+        number: the published number.
+        row: our row of the same system, None if the table has none.
+        value: our value in published units.
+        why_not: reason why our value is not compared with it, empty if it is.
     """
 
     number: PublishedNumber
@@ -275,14 +275,14 @@ class Beside:
 
     @property
     def difference(self) -> float | None:
-        """Ours less the published."""
+        """Our value minus the published one."""
         return None if self.value is None else self.value - self.number.value
 
 
 def beside(board: Board) -> list[Beside]:
-    """The published numbers that belong in a table, each once for every row of its system.
+    """The published numbers comparable with a table, each once for every row of its system.
 
-    They belong there if nothing is known in which they were measured otherwise.
+    They are comparable if no difference in their measurement is known.
     """
     published = load_published().get(board.dataset)
     if published is None:
@@ -297,7 +297,7 @@ def beside(board: Board) -> list[Beside]:
 
 
 def elsewhere(tables: Sequence[Board]) -> list[PublishedNumber]:
-    """Published numbers of the tables' data sets that stand in none of the tables."""
+    """Published numbers of the tables' data sets that are comparable with none of the tables."""
     shown = {one.number for board in tables for one in beside(board)}
     sets = load_published()
     datasets = dict.fromkeys(board.dataset for board in tables)
@@ -306,15 +306,15 @@ def elsewhere(tables: Sequence[Board]) -> list[PublishedNumber]:
 
 
 def differences_of(number: PublishedNumber, board: Board) -> list[str]:
-    """In what a published number was measured otherwise than a table of its data set."""
+    """Differences between the measurements of a published number and a table of its data set."""
     images = number.test_images or load_published()[number.dataset].test_images
     return differences(Measured(METRICS[number.metric].recorded, number.protocol, number.but, images), board)
 
 
 def nearest(numbers: Sequence[PublishedNumber], tables: Sequence[Board]) -> tuple[Board, list[str]]:
-    """The table of their data set from which some numbers differ least, and in what they do.
+    """The table of their data set from which some numbers differ least, and the differences.
 
-    A difference that not all of the numbers have is said with the metrics that have it.
+    A difference of only some of the numbers is listed with their metrics.
     """
     own = [board for board in tables if board.dataset == numbers[0].dataset]
     found = [{number.metric: differences_of(number, board) for number in numbers} for board in own]
@@ -330,7 +330,7 @@ def nearest(numbers: Sequence[PublishedNumber], tables: Sequence[Board]) -> tupl
 
 
 def _distance(found: Iterable[Sequence[str]]) -> tuple[int, int]:
-    """How far a table is from some numbers: metrics that it has not, then differences."""
+    """Distance of a table from some numbers: number of missing metrics, then of differences."""
     texts = [text for own in found for text in own]
     return texts.count(NOT_MEASURED), len(texts)
 
@@ -352,7 +352,7 @@ def _held_against(number: PublishedNumber, row: BoardRow, board: Board) -> Besid
 
 
 def _column(number: PublishedNumber, row: BoardRow, board: Board) -> Column | None:
-    """Where ours stands; R-precision as scored by an imported DAMSM: values of two DAMSMs do not compare."""
+    """Column of our value; for R-precision only of an imported DAMSM, as two DAMSMs are not comparable."""
     recorded = METRICS[number.metric].recorded
     wanted = {recorded}
     if recorded == "r-precision":
@@ -361,10 +361,10 @@ def _column(number: PublishedNumber, row: BoardRow, board: Board) -> Column | No
 
 
 def system_of(record: ResultRecord) -> str | None:
-    """The published system that a record is of.
+    """The published system that corresponds to a record.
 
-    That of the module which trained it, unless the generator was exchanged; a folder of images may have the
-    system's name; real images are real images.
+    It is that of the training module, unless the generator was replaced; a folder of images may have the system's
+    name; real images correspond to real images.
     """
     subject = record.subject
     if subject.kind == "real":

@@ -1,4 +1,4 @@
-"""Published numbers as tables of text, for the terminal, Markdown and the page."""
+"""Published numbers as text tables, for terminal, Markdown and HTML."""
 
 from collections.abc import Mapping, Sequence
 
@@ -22,7 +22,7 @@ SPREAD_NOTE = "published ±: over folds (R-precision) or parts (IS) of one run's
 
 
 def beside_grid(found: Sequence[Beside]) -> list[list[str]]:
-    """Published beside ours, headers first."""
+    """Table of published numbers and ours, headers first."""
     return [BESIDE_HEADERS, *map(_beside_line, found)]
 
 
@@ -46,13 +46,13 @@ def _beside_line(one: Beside) -> list[str]:
 
 
 def beside_notes(found: Sequence[Beside]) -> list[str]:
-    """What has to be known to read the table."""
+    """Notes for reading the table."""
     notes = [DAMSM_NOTE] if any(one.number.metric == "r-precision" for one in found) else []
     return notes + ([SPREAD_NOTE] if any(one.number.spread is not None for one in found) else [])
 
 
 def elsewhere_grid(numbers: Sequence[PublishedNumber], tables: Sequence[Board]) -> list[list[str]]:
-    """Published numbers, a line for each result of a source and a column for each metric, headers first."""
+    """Table of published numbers, one line per result and one column per metric, headers first."""
     metrics = metrics_of(numbers)
     lines = [
         [
@@ -69,7 +69,7 @@ def elsewhere_grid(numbers: Sequence[PublishedNumber], tables: Sequence[Board]) 
 
 
 def difference_text(values: Mapping[str, PublishedNumber], tables: Sequence[Board]) -> str:
-    """In what the numbers of a line were measured otherwise than the nearest of the tables."""
+    """Differences between the measurements of a line's numbers and the nearest table."""
     board, found = nearest(list(values.values()), tables)
     if set(found) <= {NOT_KNOWN, NO_METRIC}:
         return "; ".join(found)
@@ -77,12 +77,12 @@ def difference_text(values: Mapping[str, PublishedNumber], tables: Sequence[Boar
 
 
 def metrics_of(numbers: Sequence[PublishedNumber]) -> list[str]:
-    """The metrics that there are numbers of."""
+    """The metrics that have numbers."""
     return [name for name in METRICS if any(number.metric == name for number in numbers)]
 
 
 def elsewhere_lines(numbers: Sequence[PublishedNumber]) -> list[tuple[dict[str, PublishedNumber], PublishedNumber]]:
-    """Numbers by metric for each result of a source, with the first of them; by certainty."""
+    """Numbers by metric for each result of a source, with the first of them; sorted by certainty."""
     lines: list[tuple[dict[str, PublishedNumber], PublishedNumber]] = []
     ordered = sorted(numbers, key=lambda number: list(CERTAINTIES).index(number.certainty))
     for number in ordered:
@@ -94,11 +94,11 @@ def elsewhere_lines(numbers: Sequence[PublishedNumber]) -> list[tuple[dict[str, 
 
 
 def line_key(number: PublishedNumber) -> tuple[str | None, ...]:
-    """Numbers that share it stand on one line."""
+    """Key of the line that a number belongs to."""
     return number.dataset, number.who, number.source, number.certainty, number.note, number.protocol
 
 
 def note_of(number: PublishedNumber) -> str:
-    """Its note, and the protocol under which ours would compare."""
+    """Note of a number, and the protocol under which ours would be comparable."""
     protocol = f"would compare under {number.protocol}" if number.protocol and not number.but else ""
     return "; ".join(text for text in (protocol, number.note) if text)

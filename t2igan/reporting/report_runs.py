@@ -1,4 +1,4 @@
-"""What the folder of a run has to show: curves, sheets of samples, masks and attention."""
+"""Content of a run's folder for the report: curves, sample sheets, masks and attention."""
 
 import base64
 import re
@@ -33,13 +33,13 @@ MOST_OVERLAYS = 6
 
 @dataclass(frozen=True)
 class PageImage:
-    """A PNG inside the page.
+    """A PNG embedded in the page.
 
     Attributes:
-        caption: beneath it.
-        uri: its bytes as a data URI.
-        width: in pixels.
-        height: in pixels.
+        caption: caption beneath the image.
+        uri: bytes of the PNG as a data URI.
+        width: width in pixels.
+        height: height in pixels.
     """
 
     caption: str
@@ -50,20 +50,20 @@ class PageImage:
 
 @dataclass(frozen=True)
 class RunPage:
-    """One run.
+    """Content of a run's folder.
 
     Attributes:
-        name: name of its folder.
-        folder: path.
-        quality: ``<svg>`` elements of scores while it trained, against steps and against images seen.
-        curves: ``<svg>`` elements of all else.
-        samples: the last sheet of samples, and sheets of captions of one's own.
-        film: the training step by step, as one sheet.
-        earlier: sheets of single steps, of runs of before there were films.
+        name: name of the folder.
+        folder: the run's folder.
+        quality: ``<svg>`` elements of scores during training, over steps and over images seen.
+        curves: ``<svg>`` elements of all other quantities.
+        samples: the last sample sheet, and sheets of the user's captions.
+        film: one sheet with the samples of all steps.
+        earlier: sheets of single steps, of runs of earlier versions.
         overlays: images with masks or attention.
-        notes: images that cannot be read.
-        page: https address of its page at wandb, None where it has none.
-        sync: command that sends what wandb recorded offline, None where there is nothing to send.
+        notes: notes about unreadable images.
+        page: https address of its wandb page, or None.
+        sync: command that uploads an offline wandb run, or None.
     """
 
     name: str
@@ -80,7 +80,7 @@ class RunPage:
 
 
 def read_run(folder: Path, rows: Rows) -> RunPage:
-    """Collect what is there.
+    """Collect the content of a run's folder.
 
     Args:
         folder: folder of the run.
@@ -110,20 +110,20 @@ def read_run(folder: Path, rows: Rows) -> RunPage:
 
 
 def as_page_image(sheet: Image.Image, caption: str) -> PageImage:
-    """A sheet as a part of the page."""
+    """Convert a sheet to an embedded image."""
     uri = f"data:image/png;base64,{base64.b64encode(png_bytes(sheet)).decode()}"
     return PageImage(caption, uri, *sheet.size)
 
 
 def quality_curves(rows: Rows) -> list[str]:
-    """The scores that a training logged, in their order."""
+    """Names of the scores that a training logged, in display order."""
     scored = [row for row in rows if row.get(IMAGES_SEEN) is not None]
     keys = dict.fromkeys(key for row in scored for key, value in row.items() if value is not None)
     return [key for key in keys if key.startswith("val/") and key != IMAGES_SEEN]
 
 
 def quality_of(rows: Rows) -> list[tuple[str, str]]:
-    """Panels of each score: against steps, and against images seen."""
+    """Panels of each score, over steps and over images seen."""
     found = []
     for key in quality_curves(rows):
         title = curve_name(key)
@@ -135,7 +135,7 @@ def quality_of(rows: Rows) -> list[tuple[str, str]]:
 
 
 def curves_of(rows: Rows) -> list[str]:
-    """Panels of the quantities that a reader looks at first."""
+    """Panels of the most important quantities."""
     shown = {"step", "epoch", IMAGES_SEEN, *quality_curves(rows)}
     columns = list(dict.fromkeys(key for row in rows for key in row if key not in shown))
     chosen = first_curves(columns)
@@ -145,7 +145,7 @@ def curves_of(rows: Rows) -> list[str]:
 
 
 def first_curves(columns: Collection[str]) -> list[str]:
-    """``FIRST_CURVES`` as far as a run has them; of several image sizes (``..._64``) the largest."""
+    """Those of ``FIRST_CURVES`` that a run has; of several image sizes (``..._64``) the largest."""
     chosen = []
     for key in FIRST_CURVES:
         sizes = [int(name.removeprefix(f"{key}_")) for name in columns if re.fullmatch(f"{key}_[0-9]+", name)]
@@ -157,7 +157,7 @@ def first_curves(columns: Collection[str]) -> list[str]:
 
 
 def read_images(entries: Sequence[tuple[Path, str]], notes: list[str]) -> list[PageImage]:
-    """PNG files as parts of the page; one that cannot be read is noted and left out."""
+    """Read PNG files as embedded images; unreadable ones are noted and left out."""
     found = []
     for path, caption in entries:
         content, size = b"", (0, 0)
@@ -178,7 +178,7 @@ def _steps(path: Path) -> str:
 
 
 def _spread(paths: Sequence[Path], most: int) -> list[Path]:
-    """At most so many of them, evenly spread, the first among them."""
+    """At most ``count`` evenly spaced items, including the first."""
     if len(paths) <= most:
         return list(paths)
     return [paths[position * len(paths) // most] for position in range(most)]

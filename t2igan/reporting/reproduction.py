@@ -1,4 +1,4 @@
-"""Whether a machine measures what another one recorded of the same weights, and to which digit."""
+"""Compare a measurement with a record of the same weights from another machine."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -15,12 +15,12 @@ ENOUGH = 3
 
 @dataclass(frozen=True)
 class Reproduced:
-    """A metric, measured and recorded.
+    """A measured and a recorded value of a metric.
 
     Attributes:
-        metric: its name in records.
-        measured: here.
-        recorded: there.
+        metric: name of the value in records.
+        measured: value measured on this machine.
+        recorded: value in the other record.
     """
 
     metric: str
@@ -29,7 +29,7 @@ class Reproduced:
 
     @property
     def digits(self) -> int:
-        """Significant digits in which the two agree, 15 for equal numbers."""
+        """Number of significant digits in which both agree, 15 for equal numbers."""
         if self.measured == self.recorded:
             return MOST_DIGITS
         scale = max(abs(self.measured), abs(self.recorded))
@@ -44,7 +44,7 @@ class Reproduced:
 
 
 def comparable(record: ResultRecord, shipped: Iterable[ResultRecord]) -> ResultRecord | None:
-    """The newest record of the same images, protocol, store and networks; None where there is none."""
+    """The newest record of the same images, protocol, store and networks, or None."""
     found = [
         one
         for one in shipped
@@ -58,13 +58,13 @@ def comparable(record: ResultRecord, shipped: Iterable[ResultRecord]) -> ResultR
 
 
 def compare(measured: ResultRecord, recorded: ResultRecord) -> list[Reproduced]:
-    """Metrics that both have."""
+    """Compare the metrics that both records have."""
     both: Mapping[str, float] = {name: one.value for name, one in recorded.metrics.items()}
     return [Reproduced(name, one.value, both[name]) for name, one in measured.metrics.items() if name in both]
 
 
 def verdict(name: str, found: Iterable[Reproduced]) -> list[str]:
-    """Lines for people: whether the record is reproduced, and each metric's digits."""
+    """Readable lines: whether the record is reproduced, and each metric's agreeing digits."""
     rows = list(found)
     if not rows:
         return [f"{name}: nothing of the shipped record was measured"]
@@ -79,7 +79,7 @@ def verdict(name: str, found: Iterable[Reproduced]) -> list[str]:
 
 
 def of_the_zoo(records: Iterable[ResultRecord]) -> list[str]:
-    """For each scored entry of the zoo whether its shipped record is reproduced; nothing for shipped records."""
+    """For each scored zoo entry, lines on whether its shipped record is reproduced."""
     newest = {one.subject.path: one for one in records if one.subject.path and is_zoo_name(one.subject.path)}
     lines = []
     for name, record in newest.items():

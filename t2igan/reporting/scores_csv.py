@@ -1,4 +1,4 @@
-"""All numbers of a report in one tidy CSV: a line a value."""
+"""All numbers of a report in one tidy CSV, one line per value."""
 
 import csv
 from collections.abc import Iterator, Sequence
@@ -124,7 +124,7 @@ def _head(record: ResultRecord) -> dict[str, Any]:
 
 
 def _of_published(number: PublishedNumber) -> dict[str, Any]:
-    """In the units of the records: shares, not per cent."""
+    """A published value in the units of records: shares, not percentages."""
     factor = METRICS[number.metric].factor
     return {
         "row": "published",

@@ -1,4 +1,4 @@
-"""Sheets that lay several things side by side: systems under the same captions, steps of one training."""
+"""Sheets that compare systems on the same captions, or the steps of one training."""
 
 import io
 from collections.abc import Sequence
@@ -19,14 +19,14 @@ CELL = 112
 
 @dataclass(frozen=True)
 class StepSamples:
-    """Samples of a run after so many steps."""
+    """Samples of a run at a training step."""
 
     step: int
     samples: SampleImages
 
 
 def samples_of(folder: Path) -> list[StepSamples]:
-    """What a run drew, by step; files that cannot be read are left out."""
+    """Samples of a run by step; unreadable files are left out."""
     found = []
     for path in sorted((folder / "samples").glob(f"step_*{SUFFIX}")):
         number, samples = path.stem.removeprefix("step_"), read_samples(path)
@@ -36,9 +36,9 @@ def samples_of(folder: Path) -> list[StepSamples]:
 
 
 def systems_sheet(runs: Sequence[Path]) -> Image.Image | None:
-    """The last samples of runs, a row each, under the captions that all of them drew; real images last.
+    """The last samples of runs, one row each, for their common captions; real images last.
 
-    None where less than two runs share captions.
+    None if fewer than two runs share captions.
     """
     last = {run: found[-1] for run in runs if (found := samples_of(run))}
     drawn = list(last.values())
@@ -55,7 +55,7 @@ def systems_sheet(runs: Sequence[Path]) -> Image.Image | None:
 
 
 def film(run: Path) -> Image.Image | None:
-    """The same captions step by step, a row each; None where there are less than two steps."""
+    """Samples of the same captions, one row per step; None with fewer than two steps."""
     found = samples_of(run)
     if len(found) < 2:
         return None
@@ -72,7 +72,7 @@ def _of(samples: SampleImages, captions: Sequence[str]) -> list[torch.Tensor]:
 
 
 def png_bytes(sheet: Image.Image) -> bytes:
-    """A sheet as PNG."""
+    """Encode a sheet as PNG."""
     content = io.BytesIO()
     sheet.save(content, "PNG")
     return content.getvalue()

@@ -1,4 +1,4 @@
-"""Leaderboards as text: for a terminal, and as Markdown."""
+"""Leaderboards as text, for the terminal and in Markdown."""
 
 import html
 from collections.abc import Sequence
@@ -10,9 +10,9 @@ from t2igan.reporting.leaderboard import Board
 
 
 def rich_table(board: Board, width: int = 10_000) -> Table:
-    """For a terminal of ``width`` columns.
+    """A leaderboard for a terminal of ``width`` columns.
 
-    A row a subject; where that is too wide a column a subject; where that is too wide too, without the single runs.
+    One row per subject; if that is too wide, one column per subject; if still too wide, without single runs.
     """
     whole, short = board.grid(), board.grid(runs=False)
     for grid in (whole, _turned(whole), _turned(short)):
@@ -38,12 +38,12 @@ def grid_table(title: str, grid: Sequence[Sequence[str]]) -> Table:
 
 
 def _width(grid: Sequence[Sequence[str]]) -> int:
-    """Terminal columns that a table takes, lines and padding included."""
+    """Width of a table in terminal columns, including lines and padding."""
     return 1 + sum(3 + max(map(len, column)) for column in zip(*grid))
 
 
 def markdown(board: Board) -> str:
-    """The same as Markdown."""
+    """A leaderboard in Markdown."""
     lines = [f"**{html.escape(board.title, quote=False)}**", "", markdown_table(board.grid())]
     if board.footnotes:
         lines += ["", *(f"* {html.escape(note, quote=False)}" for note in board.footnotes)]
@@ -51,7 +51,7 @@ def markdown(board: Board) -> str:
 
 
 def markdown_table(grid: Sequence[Sequence[str]]) -> str:
-    """A table of text, headers first; what looks like HTML stays text."""
+    """A Markdown table of text, headers first, with HTML escaped."""
     headers, *rows = grid
     return "\n".join(map(_markdown_row, [headers, ["---"] * len(headers), *rows]))
 

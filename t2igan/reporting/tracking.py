@@ -1,4 +1,4 @@
-"""Where the page of a run at wandb is, as ``t2igan fit`` noted it in the run's folder."""
+"""Address of a run's wandb page, as stored in the run's folder by ``t2igan fit``."""
 
 import json
 import shlex
@@ -9,7 +9,7 @@ PROJECT = "t2igan"
 
 
 def read_address(run_folder: Path) -> dict[str, str]:
-    """What is known of it, {} where there is nothing.
+    """Read the stored address, {} if there is none.
 
     Returns:
         ``id``, ``project``, ``url`` of a run that is online, and ``folder`` of wandb's files, seen from the run's.
@@ -24,13 +24,13 @@ def read_address(run_folder: Path) -> dict[str, str]:
 
 
 def page_of(run_folder: Path) -> str | None:
-    """Address of the run's page, None for one that is not online."""
+    """URL of the run's page, None for an offline run."""
     url = read_address(run_folder).get("url", "")
     return url if url.startswith(("https://", "http://")) else None
 
 
 def sync_command(run_folder: Path) -> str | None:
-    """The command that sends a run recorded offline, with its continuations; None where there is none."""
+    """The command that uploads an offline run with its resumed parts, None if there is none."""
     address = read_address(run_folder)
     if "url" in address or "folder" not in address:
         return None

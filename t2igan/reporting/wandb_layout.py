@@ -1,4 +1,4 @@
-"""Dashboards of wandb: which panels stand together, as a file, and online as a saved view of the project."""
+"""Layout of wandb dashboards, as a file and, online, as a saved view of the project."""
 
 import json
 from collections.abc import Iterable
@@ -18,13 +18,13 @@ IMAGE_KEYS = ("samples", "images", "masks", "attention")
 
 @dataclass(frozen=True)
 class Panel:
-    """One panel.
+    """One panel of a wandb dashboard.
 
     Attributes:
-        title: above it.
-        kind: a curve, or images.
-        keys: what it shows.
-        x: horizontal axis of a curve.
+        title: heading of the panel.
+        kind: curve or images.
+        keys: names of the logged values that it shows.
+        x: logged value on the horizontal axis of a curve.
     """
 
     title: str
@@ -35,11 +35,11 @@ class Panel:
 
 @dataclass(frozen=True)
 class Section:
-    """Panels that stand together.
+    """A group of panels.
 
     Attributes:
         name: name of the group.
-        panels: in their order.
+        panels: panels in display order.
     """
 
     name: str
@@ -47,11 +47,11 @@ class Section:
 
 
 def layout_of(logged: Iterable[str], scores: Iterable[str], sheets: Iterable[str] = ()) -> list[Section]:
-    """Sections of what a project's runs have logged: quality, losses, margins, gradients, speed, images.
+    """Arrange the logged values of a project in sections: quality, losses, margins, gradients, speed, images.
 
     Args:
         logged: names of the curves.
-        scores: those among them that tell quality.
+        scores: names of quality scores among them.
         sheets: names of images that a report logs.
     """
     columns, scores = sorted(set(logged)), list(dict.fromkeys(scores))
@@ -75,7 +75,7 @@ def layout_of(logged: Iterable[str], scores: Iterable[str], sheets: Iterable[str
 
 
 def write_layout(sections: list[Section], folder: Path) -> Path:
-    """Write the layout as JSON; the file."""
+    """Write the layout as JSON and return the file."""
     path = folder / LAYOUT_FILE
     write_whole(path, f"{json.dumps([asdict(section) for section in sections], indent=1)}\n".encode())
     return path
@@ -85,7 +85,7 @@ def workspace_of(sections: list[Section], entity: str, project: str) -> Any:
     """The layout as a view of a project, not saved yet.
 
     Raises:
-        UserError: the package that makes views is not installed.
+        UserError: the package ``wandb-workspaces`` is not installed.
     """
     panels, workspaces = (
         library(f"wandb_workspaces.{part}", "layouts at wandb", "t2igan[wandb-layout]")

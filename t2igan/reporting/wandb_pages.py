@@ -1,4 +1,4 @@
-"""What evaluate and report tell wandb: the scores of a run in its summary, the leaderboard, sheets of samples."""
+"""Log scores, leaderboards and sample sheets to wandb, for ``evaluate`` and ``report``."""
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,18 +19,18 @@ Mode = Literal["online", "offline", "disabled"]
 
 @contextmanager
 def opened(folder: Path, mode: Mode, **settings: Any) -> Iterator[Any]:
-    """A run of wandb, finished afterwards; what the environment says goes before the settings.
+    """Context with a wandb run; environment variables have precedence over the settings.
 
     Args:
         folder: wandb's files lie in it.
-        mode: whether they are sent at once.
+        mode: online or offline.
         **settings: settings of ``wandb.init``; None is left to wandb.
 
     Yields:
         The run.
 
     Raises:
-        UserError: wandb cannot be reached, or knows no user.
+        UserError: wandb cannot be reached, or nobody is logged in.
     """
     import wandb  # only where it was asked for: its import takes a moment
     from wandb.errors import Error as WandbError
@@ -56,7 +56,7 @@ def opened(folder: Path, mode: Mode, **settings: Any) -> Iterator[Any]:
 
 
 def log_scores(record: ResultRecord, mode: Mode) -> None:
-    """Put a record into the summary of the run that was scored; of one that wandb does not know into a new run.
+    """Log a record to the summary of the scored run, or to a new run if wandb does not know it.
 
     Args:
         record: record of ``evaluate``.
@@ -76,7 +76,7 @@ def log_scores(record: ResultRecord, mode: Mode) -> None:
 
 
 def summary_of(record: ResultRecord) -> dict[str, float]:
-    """``test/<protocol>/<metric>``, of a chosen checkpoint ``best/<protocol>/<metric>``, with what a ± is over."""
+    """Summary entries ``test/<protocol>/<metric>``, or ``best/...`` for a selected checkpoint, with spreads."""
     place = f"{'best' if record.subject.selection else 'test'}/{record.protocol}"
     found = {}
     for name, value in record.metrics.items():
@@ -87,7 +87,7 @@ def summary_of(record: ResultRecord) -> dict[str, float]:
 
 
 def _facts(record: ResultRecord) -> dict[str, Any]:
-    """What the numbers depend on, without the numbers and without the configuration that the run has anyway."""
+    """Settings of a record, without its values and without the configuration that the run has anyway."""
     content = asdict(record)
     content["subject"].pop("training")
     return {key: value for key, value in content.items() if key not in ("metrics", "digest", "integrity")}
@@ -96,13 +96,13 @@ def _facts(record: ResultRecord) -> dict[str, Any]:
 def log_report(
     tables: Sequence[Board], sheets: Mapping[str, Path], page: Path | None, folder: Path, mode: Mode
 ) -> tuple[str, str]:
-    """A run with a table for each leaderboard, a sheet of samples for each training, and the page.
+    """Log a run with all leaderboards, a sample sheet for each training, and the page.
 
     Args:
         tables: leaderboards.
         sheets: PNG files by the name of their training.
         page: index.html, None for none.
-        folder: folder of the report; wandb's files lie in it.
+        folder: folder of the report, which also holds wandb's files.
         mode: mode of wandb.
 
     Returns:
@@ -130,7 +130,7 @@ def leaderboard_rows(board: Board) -> tuple[list[str], list[list[Any]]]:
     """Columns and rows of a leaderboard as numbers, so that wandb can sort and plot them.
 
     Returns:
-        Names, behind each metric a spread and what it is over, and as many values a row.
+        Column names, with spread and its items after each metric, and rows of as many values.
     """
     columns = ["subject", "kind", "runs", "images"]
     for header in board.headers:

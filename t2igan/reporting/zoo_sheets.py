@@ -1,4 +1,4 @@
-"""What the zoo's generators draw, for the head of a report: side by side, and what they looked at."""
+"""Samples of the zoo's generators for the top of a report, with masks and attention."""
 
 from collections.abc import Sequence
 
@@ -28,10 +28,10 @@ CELL = 128
 
 
 def zoo_samples(dataset: str) -> dict[str, Samples]:
-    """One image of each caption of each generator of the zoo, by the system's name; all from the same noise.
+    """One image of each caption by each zoo generator, by system name, all from the same noise.
 
     Args:
-        dataset: whose generators draw.
+        dataset: data set of the generators.
     """
     captions = CAPTIONS.get(dataset, ())
     found = {}
@@ -46,13 +46,13 @@ def zoo_samples(dataset: str) -> dict[str, Samples]:
 
 
 def zoo_sheet(drawn: dict[str, Samples]) -> Image.Image:
-    """A row each, under the captions."""
+    """Sheet with one row per generator, and captions above the columns."""
     captions = [caption.text for caption in next(iter(drawn.values())).captions]
     return rows_grid([(name, samples.images) for name, samples in drawn.items()], captions, CELL)
 
 
 def zoo_overlays(drawn: dict[str, Samples]) -> list[tuple[Image.Image, str]]:
-    """Masks of the first generator that has some, and attention of the first that has some, each with its words."""
+    """Masks and attention maps of the first generators that have them."""
     masks = _first(drawn, [name for name, samples in drawn.items() if samples.masks])
     looks = _first(drawn, [name for name, samples in drawn.items() if samples.attention])
     found = []

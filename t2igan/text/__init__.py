@@ -1,4 +1,4 @@
-"""Captions -> embeddings."""
+"""Text encoders and word labelling."""
 
 from t2igan.text.embedding import TextEmbedding
 from t2igan.text.encoder import NoText, TextEncoder

@@ -1,4 +1,4 @@
-"""What a caption is to every generator, discriminator and loss."""
+"""Embedded captions, the text input of all generators, discriminators and losses."""
 
 from dataclasses import dataclass, replace
 
@@ -11,12 +11,12 @@ from t2igan.nn import across
 
 @dataclass
 class TextEmbedding:
-    """Embedded captions.
+    """Sentence and word vectors of a batch of captions.
 
     Attributes:
-        sentence: (B, D), one vector a caption.
-        words: (B, D, T), one vector a word; zero where there is no word.
-        padding: bool (B, T), True where there is no word.
+        sentence: (B, D), one vector per caption.
+        words: (B, D, T), one vector per word; zero for padding.
+        padding: bool (B, T), True for padding.
     """
 
     sentence: Tensor
@@ -28,25 +28,25 @@ class TextEmbedding:
 
     @property
     def lengths(self) -> Tensor:
-        """int64 (B,), words per caption."""
+        """Number of words per caption, int64 (B,)."""
         return (~self.padding).sum(dim=1)
 
     def detach(self) -> "TextEmbedding":
-        """The same embedding, cut from the graph of the encoder."""
+        """Detach the embedding from the encoder's graph."""
         return replace(self, sentence=self.sentence.detach(), words=self.words.detach())
 
     def to(self, device: torch.device | str) -> "TextEmbedding":
-        """The same embedding on ``device``."""
+        """Move the embedding to ``device``."""
         return TextEmbedding(self.sentence.to(device), self.words.to(device), self.padding.to(device))
 
     def select(self, index: Tensor) -> "TextEmbedding":
-        """Rows ``index`` (int64 (N,)) of the embedding."""
+        """Select rows ``index``, int64 (N,)."""
         return TextEmbedding(self.sentence[index], self.words[index], self.padding[index])
 
     def between(self, shares: Tensor) -> "TextEmbedding":
-        """Embeddings (N) on the way from the first row to the second.
+        """Interpolate N embeddings between the first two rows.
 
-        Between the ends a place has a word where one of the two has one; at the ends they are as they were.
+        Between the ends a position is padding only if it is in both rows; the ends are unchanged.
 
         Args:
             shares: (N,), 0 for the first, 1 for the second.
@@ -60,7 +60,7 @@ class TextEmbedding:
         return TextEmbedding(sentence, words, padding)
 
     def gathered(self) -> "TextEmbedding":
-        """The captions of all devices, in their order; gradients flow back to where they come from."""
+        """Concatenate the captions of all devices in order; gradients flow back to the originating device."""
         if across.devices() == 1:
             return self
         steps = self.words.shape[2]

@@ -14,7 +14,7 @@ from t2igan.text.embedding import TextEmbedding
 
 
 class NoText(nn.Module):
-    """In place of a text encoder where images are not made of text: vectors of width 0."""
+    """Replaces the text encoder in models without text: vectors of width 0."""
 
     def forward(self, captions: Tensor, lengths: Tensor) -> TextEmbedding:
         """int64 captions (B, T) and lengths (B,) -> sentence (B, 0) and words (B, 0, T)."""
@@ -30,7 +30,7 @@ class TextEncoder(Configured, nn.Module):
         vocabulary_size: number of word ids, index 0 (padding) included.
         dim: width D of both vectors; half of it belongs to each direction.
         embedding_dim: width of the word embedding.
-        dropout: on the word embedding, in train mode only.
+        dropout: dropout rate of the word embedding, in train mode.
         cell: ``lstm`` (all released checkpoints) or ``gru``.
     """
 
@@ -56,12 +56,12 @@ class TextEncoder(Configured, nn.Module):
         nn.init.uniform_(self.embedding.weight, -0.1, 0.1)
 
     def forward(self, captions: Tensor, lengths: Tensor, random: StepRandom | None = None) -> TextEmbedding:
-        """Encode captions, whatever the order of their lengths.
+        """Encode captions, in any order of lengths.
 
         Args:
             captions: int64 (B, T), 0 = padding.
             lengths: int64 (B,), each in 1..T.
-            random: what dropout draws from; None: torch's generator.
+            random: source of dropout's random numbers; None uses torch's generator.
 
         Returns:
             Words of shape (B, D, max(lengths)): states of the forward direction in the first half of the

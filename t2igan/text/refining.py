@@ -1,4 +1,4 @@
-"""TReCS's label refinement from end to end: noisy labels of words -> labels that a tagger learns from."""
+"""TReCS's label refinement: from noisy word labels to the training labels of a tagger."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from t2igan.text.tagging import SHARPENING, LabelHMM, ibm_model_1, tfidf_weights
 
 
 def shown_labels(labels: np.ndarray) -> np.ndarray:
-    """int64 (K,): the labels of a label map, uint8 (H, W), each once."""
+    """Distinct labels of a label map, uint8 (H, W), as int64 (K,)."""
     found = np.unique(labels)
     return found[found != VOID].astype(np.int64)
 
@@ -23,21 +23,21 @@ def refine(
     rounds: int = 10,
     exponent: float = SHARPENING,
 ) -> list[tuple[str, ...]]:
-    """The refined label of every word, by name (Koh et al., WACV 2021, sec. 3).
+    """Refine the label of every word, by name (Koh et al., WACV 2021, sec. 3).
 
     tf-idf weights of words and labels, IBM model 1 between narratives and the labels of their images, an HMM whose
     moves are counted on the noisy labels, and Viterbi over the labels that each image shows.
 
     Args:
-        narratives: words of each.
-        noisy: int64 (T,) of each, see :func:`t2igan.layout.hulls.noisy_labels`.
-        shown: labels of each one's image, see :func:`shown_labels`.
-        labels: their names.
+        narratives: words of each narrative.
+        noisy: int64 (T,), noisy labels of each narrative, see :func:`t2igan.layout.hulls.noisy_labels`.
+        shown: labels in the image of each narrative, see :func:`shown_labels`.
+        labels: names of the labels.
         rounds: rounds of IBM model 1.
-        exponent: exponent of the moves in decoding.
+        exponent: exponent of the transitions in decoding.
 
     Raises:
-        UserError: all images show the same labels, so that none tells anything.
+        UserError: all images show the same labels, which makes them uninformative.
     """
     weights = tfidf_weights(shown, len(labels))
     if not weights.any():

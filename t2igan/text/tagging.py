@@ -1,4 +1,4 @@
-"""A label for every word: tf-idf, IBM model 1 and the constrained HMM of TReCS (Koh et al., WACV 2021, sec. 3).
+"""Word labelling by tf-idf, IBM model 1 and TReCS's constrained HMM (Koh et al., WACV 2021, sec. 3).
 
 Everything works on numbers: words and labels are indices. One narrative is an int64 array of words; what its image
 shows is an array of labels. The paper does not spell out how a word's tf-idf in each narrative becomes one weight,
@@ -16,7 +16,7 @@ SHARPENING = 10.0
 
 
 def tfidf_weights(documents: Sequence[np.ndarray], size: int) -> np.ndarray:
-    """float64 (size,): mean tf-idf of each item over the documents that hold it; 0 for items that none holds.
+    """Mean tf-idf of each item over the documents with it, float64 (size,); 0 for items in no document.
 
     Args:
         documents: int64 arrays of items below ``size``, each with at least one.
@@ -39,9 +39,9 @@ def ibm_model_1(
     rounds: int = 10,
     smoothing: float = 0.0,
 ) -> np.ndarray:
-    """float64 (labels, words): P(word | label) by expectation maximisation (Brown et al. 1993, model 1).
+    """P(word | label), float64 (labels, words), by expectation maximisation (Brown et al. 1993, model 1).
 
-    A label that no image shows has a uniform row.
+    A label in no image has a uniform row.
 
     Args:
         narratives: words of each.
@@ -67,7 +67,7 @@ def ibm_model_1(
 def _cooccurrences(
     narratives: Sequence[np.ndarray], shown: Sequence[np.ndarray]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Every (narrative, word, label of its image): word, label, uses of the word, number of (narrative, word)."""
+    """Word, label, count and (narrative, word) index of every combination of narrative, word and image label."""
     parts, groups = [], 0
     for narrative, labels in zip(narratives, shown, strict=True):
         word, count = np.unique(narrative, return_counts=True)
@@ -81,11 +81,11 @@ def _cooccurrences(
 
 @dataclass(frozen=True)
 class LabelHMM:
-    """Labels as states, words as what they emit.
+    """Hidden Markov model with labels as states and words as emissions.
 
     Attributes:
         emissions: float64 (labels, words), log scores.
-        transitions: float64 (labels, labels), log scores of going from the row's label to the column's.
+        transitions: float64 (labels, labels), log scores of transitions from the row's label to the column's.
     """
 
     emissions: np.ndarray
@@ -97,12 +97,12 @@ class LabelHMM:
     ) -> "LabelHMM":
         """TReCS's refinement: ``e(w|c)`` of weight times translation, ``t(c'|c)`` of weight times smoothed counts.
 
-        A word of weight 0, as one that is in every narrative has, speaks for no label. The counts of moves are
-        smoothed by one, as those behind the translations should be.
+        A word of weight 0, i.e. one in every narrative, favours no label. Transition counts are smoothed by one, as
+        the translations' counts should be.
 
         Args:
             translations: (labels, words), of :func:`ibm_model_1` with ``smoothing=1``.
-            sequences: the noisy label of each word, a narrative each.
+            sequences: noisy labels of the words of each narrative.
             words: (words,), tf-idf weights.
             labels: (labels,), tf-idf weights; those of 0 count as the smallest other one.
         """
@@ -121,7 +121,7 @@ class LabelHMM:
         labels: int,
         smoothing: tuple[float, float] = (0.01, 0.1),
     ) -> "LabelHMM":
-        """A plain HMM of labelled narratives, with ``smoothing`` of emissions and of transitions."""
+        """HMM estimated from labelled narratives, with ``smoothing`` of emissions and transitions."""
         cells = np.concatenate(sequences) * words + np.concatenate(narratives)
         emitted = np.bincount(cells, minlength=labels * words).reshape(labels, words)
         return cls(_log_rows(emitted + smoothing[0]), _log_rows(_moves(sequences, labels) + smoothing[1]))
@@ -132,11 +132,11 @@ class LabelHMM:
         allowed: Sequence[np.ndarray] | None = None,
         exponent: float = SHARPENING,
     ) -> list[np.ndarray]:
-        """The best label sequence of each narrative (Viterbi, in log space, all narratives at once).
+        """Viterbi decoding of all narratives at once, in log space.
 
         Args:
             narratives: words of each.
-            allowed: labels that each may use, at least one; None allows all of them everywhere.
+            allowed: allowed labels of each narrative, at least one; None allows all labels.
             exponent: exponent of the transitions; a large one makes long runs.
         """
         labels = len(self.emissions)
@@ -183,11 +183,11 @@ def _padded(rows: Sequence[np.ndarray], fill: int) -> np.ndarray:
 
 
 def _moves(sequences: Sequence[np.ndarray], labels: int) -> np.ndarray:
-    """float64 (labels, labels): how often the column's label follows the row's."""
+    """Number of times the column's label follows the row's, float64 (labels, labels)."""
     cells = np.concatenate([sequence[:-1] * labels + sequence[1:] for sequence in sequences])
     return np.bincount(cells, minlength=labels * labels).reshape(labels, labels).astype(float)
 
 
 def _log_rows(scores: np.ndarray) -> np.ndarray:
-    """Logarithms of rows made to sum to 1."""
+    """Logarithms of rows normalised to sum 1."""
     return np.log(scores / scores.sum(axis=1, keepdims=True))

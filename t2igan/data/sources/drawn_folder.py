@@ -55,7 +55,7 @@ def make_all(make: Callable[[Item], Made], items: Sequence[Item], workers: int) 
 
     Args:
         make: picklable function of one item.
-        items: the items.
+        items: arguments of ``make``, in the order of the results.
         workers: processes; 0 takes all cores, 1 stays in this process.
     """
     workers = min(workers or available_cpus(), len(items))

@@ -234,7 +234,7 @@ class ImageFolder(Subject):
     """A folder of images as a subject.
 
     Args:
-        folder: path.
+        folder: folder that holds the images, at any depth.
         split: split of the data set that they are drawings of.
         coverage: minimum share of the split's images, or narratives, that must have a file.
         pattern: how the files are named, see :func:`scan_folder`.

@@ -102,7 +102,7 @@ def load_generator(path: str | Path) -> DrawingModule:
 
 
 def load_checkpoint_subject(path: str | Path, weights: str, prior: bool = True) -> GeneratedSubject:
-    """Load a checkpoint as a subject.
+    """Load the generator of a checkpoint, to score its images.
 
     Args:
         path: path of the checkpoint.
