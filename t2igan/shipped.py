@@ -1,5 +1,6 @@
 """Experiments and plans shipped with the package, found by name."""
 
+import re
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -9,7 +10,10 @@ from t2igan.errors import UserError
 from t2igan.spelling import nearest
 
 EXPERIMENTS = "experiments"
+NAMING = ("--config", "-c", "--pipeline")  # options whose value may be the name of what is shipped
 _PACKAGE = Path(t2igan.__file__).parent
+_RUN = re.compile(r"runs/(?P<folder>[\w-]+)/(?P<name>[\w-]+)(?:/checkpoints/last\.ckpt)?")
+_STORE = re.compile(r"datasets/(?P<name>cub|drawn-birds|scenes|coco)/(?P=name)-(?P<size>\d+)\.h5")
 
 
 def shipped_folder() -> Path:
@@ -47,16 +51,39 @@ def known_experiment(name: str) -> str | None:
     return None if Path(name).is_absolute() else next((str(file) for file in files if file.is_file()), None)
 
 
+def training_of(checkpoint: str | Path) -> str:
+    """The command that trains what a path of a checkpoint, or of its run, promises; empty where none is known.
+
+    ``runs/cub/damsm`` is what ``cub/damsm`` leaves, ``runs/spatext/gan`` what ``scenes/spatext-gan`` does with
+    ``--run``.
+    """
+    match = _RUN.fullmatch(str(checkpoint))
+    if match is None:
+        return ""
+    own, prefixed = f"{match['folder']}/{match['name']}", f"{match['folder']}-{match['name']}"
+    names = experiment_names()
+    if own in names:
+        return f"t2igan fit --config {EXPERIMENTS}/{own}.yaml"
+    found = next((name for name in names if name.rpartition("/")[2] == prefixed), None)
+    return f"t2igan fit --config {EXPERIMENTS}/{found}.yaml --run runs/{own}" if found else ""
+
+
+def preparation_of(store: str | Path) -> str:
+    """The command that writes the store that a path promises, such as ``datasets/cub/cub-256.h5``."""
+    match = _STORE.fullmatch(str(store))
+    return f"t2igan prepare {match['name']} --image_size {match['size']}" if match else "t2igan prepare"
+
+
 def _short(name: str) -> str:
     return name.removeprefix(f"{EXPERIMENTS}/").removesuffix(".yaml")
 
 
 def with_experiments(argv: Sequence[str]) -> Iterator[str]:
-    """Replace names after ``--config`` by files; unknown names are left for the verb to refuse."""
+    """Replace names after ``--config`` and ``--pipeline`` by files; unknown ones are left to the verb."""
     words = iter(argv)
     for word in words:
         name, equals, value = word.partition("=")
-        if name not in ("--config", "-c"):
+        if name not in NAMING:
             yield word
         elif equals:
             yield f"{name}={known_experiment(value) or value}"

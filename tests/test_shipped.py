@@ -1,6 +1,7 @@
 """What an installed package brings along, tried from a wheel in an empty folder."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -10,8 +11,10 @@ from pathlib import Path
 import pytest
 
 from t2igan.cli.main import main
+from t2igan.data.store import open_store
 from t2igan.errors import UserError
-from t2igan.shipped import experiment_names, find_experiment, known_experiment, with_experiments
+from t2igan.models.suite_module import read_checkpoint
+from t2igan.shipped import experiment_names, find_experiment, known_experiment, training_of, with_experiments
 
 ROOT = Path(__file__).parents[1]
 
@@ -34,6 +37,37 @@ def test_what_lies_here_comes_first(tmp_path, monkeypatch):
     line = "--config cub/ssagan -c own.yaml --config=nothing.yaml --seed 1 --config"
     resolved = ["--config", "experiments/cub/ssagan.yaml", "-c", "own.yaml", "--config=nothing.yaml"]
     assert [*with_experiments(line.split())] == [*resolved, "--seed", "1", "--config"]
+
+
+def test_a_pipeline_that_is_shipped_is_found(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    option, file = with_experiments(["--pipeline", "experiments/scenes/pipelines/trecs-lite-real.yaml"])
+    assert option == "--pipeline" and Path(file).is_file()
+
+
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [
+        ("runs/cub/damsm/checkpoints/last.ckpt", "experiments/cub/damsm.yaml"),
+        ("runs/cub/damsm", "experiments/cub/damsm.yaml"),
+        ("runs/spatext/gan", "experiments/scenes/spatext-gan.yaml --run runs/spatext/gan"),
+        ("runs/cub/mine", ""),
+        ("elsewhere/cub/damsm", ""),
+    ],
+)
+def test_what_a_path_promises_is_trained(path, told):
+    assert training_of(path) == (told and f"t2igan fit --config {told}")
+    with pytest.raises(
+        UserError, match=f"no checkpoint at {path}{re.escape(told and f'; `{training_of(path)}` tr')}"
+    ):
+        read_checkpoint(path)
+
+
+def test_what_a_path_promises_is_prepared(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for path, told in (("datasets/scenes/scenes-64.h5", " scenes --image_size 64"), ("datasets/a/b-64.h5", "")):
+        with pytest.raises(UserError, match=f"no such store; make it with `t2igan prepare{told}`$"):
+            open_store(path)
 
 
 def test_init_keeps_what_was_changed(tmp_path, capsys):

@@ -1,5 +1,6 @@
 """``t2igan benchmark``: run a plan, several steps at a time, skipping the steps that are done."""
 
+import shlex
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -159,7 +160,7 @@ def _show(plan: Plan) -> None:
     for step in steps:
         entry = ledger.find(step.name, step.fingerprint)
         state = DONE if entry and entry.seconds is not None else "to do"
-        console.print(f"{step.name} [{state}]\n    t2igan {' '.join(step.command)}", soft_wrap=True, markup=False)
+        console.print(f"{step.name} [{state}]\n    t2igan {shlex.join(step.command)}", soft_wrap=True, markup=False)
     for line in plan.outlook():
         console.print(line, soft_wrap=True, markup=False)
     console.print(f"{len(steps)} {'step' if len(steps) == 1 else 'steps'}; nothing was run", markup=False)

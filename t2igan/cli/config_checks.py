@@ -19,12 +19,12 @@ from t2igan.nn.config import build
 from t2igan.plain_files import read_yaml
 from t2igan.progress import LAST
 from t2igan.ranges import COUNTABLE, Range
+from t2igan.shipped import preparation_of, training_of
 from t2igan.spelling import nearest
 from t2igan.user_modules import find_user_module, look_beside
 from t2igan.zoo import is_there
 
-INPUT_FILES = {
-    "store": "write it with `t2igan prepare`",
+NETWORKS = {  # keys that name trained networks, and how one is had whose path does not say it
     "damsm": "train it with a damsm.yaml of experiments/",
     "captioner": "train it with a stream.yaml of experiments/",
     "independent_damsm": "train it with a damsm.yaml of experiments/ and another seed",
@@ -32,6 +32,7 @@ INPUT_FILES = {
     "encoder": "train it with a spatext-encoder.yaml of experiments/, or give the folder of a CLIP",
     "prior": "train it with a spatext-prior.yaml of experiments/, or give null",
 }
+INPUT_FILES = {"store", *NETWORKS}
 FOLDERS = {"encoder"}  # of what may be a folder too
 TRAINER_NUMBERS = {
     **{f"trainer.{key}": Range(-1) for key in ("max_steps", "max_epochs")},
@@ -195,7 +196,15 @@ def missing_inputs(config: Any) -> Iterator[str]:
             yield f"{key}: {value} is the folder of a run; give {last}"
         else:
             what = "is a folder" if Path(value).is_dir() else "is not there"
-            yield f"{key}: {value} {what}; {INPUT_FILES[kind]}"
+            yield f"{key}: {value} {what}; {_remedy(kind, value)}"
+
+
+def _remedy(kind: str, path: str) -> str:
+    """What makes a file that is missing: the command, where its path tells."""
+    if kind == "store":
+        return f"write it with `{preparation_of(path)}`"
+    training = training_of(path)
+    return f"train it with `{training}`" if training else NETWORKS[kind]
 
 
 def _input_files(config: Any, prefix: str = "") -> Iterator[tuple[str, str]]:

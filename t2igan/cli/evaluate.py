@@ -1,7 +1,9 @@
 """``t2igan evaluate``: score a checkpoint, a folder of images or real images, and append the records."""
 
 import shlex
+import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -36,6 +38,7 @@ from t2igan.zoo import is_zoo_name
 
 LIST_OPTION = "--damsm"
 RECORDS, FEATURES = "records.jsonl", "features"
+NOTHING = "none"  # of --records and --cache: keep none
 
 console = Console()
 
@@ -109,7 +112,8 @@ def evaluate_verb(
             of the split's narratives are scored.
         real: score real images too.
         untrained: score the checkpoint's network as it was before training, too.
-        records: file that the records are appended to; default: records.jsonl in the run's folder.
+        records: file that the records are appended to; default: records.jsonl in the run's folder; none keeps
+            none.
         batch_size: images at a time; changes no number.
         device: auto, cpu, cuda, cuda:1.
         checkpoints: folder of the Inception weights.
@@ -137,9 +141,7 @@ def evaluate_verb(
     opened = store_for(pinned, open_store(store))
     _require_subject(checkpoint, images or pipeline, real, untrained)
     given, checkpoint = checkpoint, checkpoint and str(checkpoint_of(checkpoint))
-    target = Path(records) if records else _default_records(checkpoint)
-    require_writable(target)
-    with joined(device) as own:
+    with _records_file(records, checkpoint) as target, joined(device) as own:
         console.quiet = processes()[0] > 0
         if given and checkpoint and given != checkpoint:
             _tell_choice(given, checkpoint)
@@ -156,15 +158,25 @@ def evaluate_verb(
         parts = [partial(Evaluation, one, pinned, opened, damsms, backbone, options) for one in subjects]
         clocked = Clocked(timing, Path(timing_folder) if timing_folder else None)
         written = _measure(parts, target, once, clocked, wandb)
-        first = processes()[0] == 0
-    if first:
+        if processes()[0]:
+            return
         _print_board(target, pinned, opened)
         for line in of_the_zoo(read_records(target)) if checkpoint and is_zoo_name(checkpoint) else ():
             console.print(line, soft_wrap=True, markup=False)
-        console.print(f"wrote {written} record(s) to {target}", soft_wrap=True)
-        _print_cache(options.cache)
-        shown = shlex.join([str(target), *allowed_words()])
-        console.print(f"next: t2igan report {shown}", soft_wrap=True, markup=False)
+        if records != NOTHING:
+            _tell_kept(written, target, options.cache)
+
+
+@contextmanager
+def _records_file(records: str | None, checkpoint: str | None) -> Iterator[Path]:
+    """The file that records are appended to; where none is kept, one that is gone afterwards."""
+    if records == NOTHING:
+        with tempfile.TemporaryDirectory() as scratch:
+            yield Path(scratch) / RECORDS
+        return
+    target = Path(records) if records else _default_records(checkpoint)
+    require_writable(target)
+    yield target
 
 
 def _measure(
@@ -192,9 +204,17 @@ def _measure(
 
 
 def _cache_folder(cache: str | None, records: Path) -> Path | None:
-    if cache == "none":
+    if cache == NOTHING:
         return None
     return Path(cache) if cache else records.parent / FEATURES
+
+
+def _tell_kept(written: int, target: Path, cache: Path | None) -> None:
+    """Say what lies where now, and what comes next."""
+    console.print(f"wrote {written} record(s) to {target}", soft_wrap=True)
+    _print_cache(cache)
+    shown = shlex.join([str(target), *allowed_words()])
+    console.print(f"next: t2igan report {shown}", soft_wrap=True, markup=False)
 
 
 def _print_cache(folder: Path | None) -> None:

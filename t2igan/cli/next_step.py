@@ -5,13 +5,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from t2igan.benchmark.lacking import KEYS
 from t2igan.data.store import Store, open_store
+from t2igan.evaluation.features.networks import ClassifierSource, DamsmSource
 from t2igan.evaluation.protocol import load_protocol, protocol_names
 from t2igan.identity import read_config, run_folder_of
 from t2igan.models.suite_module import SuiteModule
 from t2igan.nn.config import allowed_words
 from t2igan.plain_files import read_yaml
-from t2igan.shipped import experiment_names, find_experiment
+from t2igan.shipped import experiment_names, find_experiment, training_of
 
 EXAMPLE = "a small red bird"
 UNSURE = "t2igan evaluate --help says how it is scored"
@@ -20,9 +22,15 @@ USES = {
     "DAMSM": "t2igan fit with --model.damsm {0} trains a generator on it, t2igan evaluate with --damsm {0} scores",
     "STREAM": "t2igan caption --checkpoint {0} --images FOLDER; a MirrorGAN's YAML names it as `captioner`",
     "EvaluationClassifier": "t2igan evaluate with --classifier {0} scores with it",
+    "SegmentEncoder": "t2igan fit with --model.encoder {0} trains a prior or a SpaText generator on it, t2igan "
+    "evaluate with --encoder {0} scores with another one's",
+    "SegmentPrior": "t2igan fit with --model.prior {0} trains a SpaText generator on it, t2igan evaluate with "
+    "--prior none scores that without it",
     "Tagger": "t2igan tag --checkpoint {0} --narratives FILE",
     "Segmenter": "t2igan evaluate with --segmenter {0} scores with it",
 }
+# Options that this module gives, and the kind of network that each names.
+SCORING = {"--damsm": DamsmSource, "--classifier": ClassifierSource}
 # A system of each data set is shipped under this name: it is proposed for a DAMSM that was trained.
 SYSTEM = "ssagan"
 
@@ -108,8 +116,27 @@ def scoring_on(
     if not fitting:
         return nothing
     own = [name for name in fitting if name.endswith("/t2igan")]
-    words = [*subject, "--protocol", [*own, *fitting][0], "--store", str(store.path), *networks, *allowed_words()]
+    protocol, networks = [*own, *fitting][0], list(networks)
+    given = {kind for option, kind in SCORING.items() if option in networks}
+    if all(type(spec.network()) in {*KEYS} - given for spec in load_protocol(protocol).metrics):
+        classifier = _classifier_for(store)
+        if classifier is None:
+            return nothing
+        if not Path(classifier).is_file():
+            return f"{training_of(classifier)} --data.store {shlex.quote(str(store.path))}  # scores its images"
+        networks += ["--classifier", classifier]
+    words = [*subject, "--protocol", protocol, "--store", str(store.path), *networks, *allowed_words()]
     return f"t2igan evaluate {shlex.join(words)} --skip_missing true"
+
+
+def _classifier_for(store: Store) -> str | None:
+    """Where the shipped experiment of a data set's evaluation classifier leaves it, None where there is none."""
+    for name in experiment_names():
+        if name.rpartition("/")[2].removesuffix("-64") == "classifier":
+            theirs = read_yaml(Path(find_experiment(name)))["data"]["init_args"]["store"]
+            if Path(theirs).stem.rpartition("-")[0] == store.name:
+                return f"runs/{name}/checkpoints/last.ckpt"
+    return None
 
 
 def sampling(checkpoint: str, module: SuiteModule, out: str, store: Store | None = None) -> str:

@@ -275,6 +275,7 @@ def write(
             _make_card(store, None, [])
         what = f"{store.name}, {store.image_size} px"
         console.print(f"{target} is there already ({what}); --force true writes it again", soft_wrap=True)
+        console.print(f"next: t2igan fit {fit} --data.store {target}", soft_wrap=True)
         return
     listing, summary = _render(source, target, image_size, strict, encoding, workers)
     _report(summary, listing.split_scheme)

@@ -14,7 +14,7 @@ import yaml
 from rich.console import Console
 
 from t2igan.cli import quick_fit
-from t2igan.cli.evaluate import evaluate_verb, repeatable
+from t2igan.cli.evaluate import NOTHING, evaluate_verb, repeatable
 from t2igan.cli.fit import SuiteCLI, import_classes
 from t2igan.cli.fit import run as run_fit
 from t2igan.cli.parsing import call
@@ -24,6 +24,7 @@ from t2igan.errors import UserError
 from t2igan.files import write_whole
 from t2igan.lightning_private import callbacks_of
 from t2igan.models.suite_module import SuiteModule
+from t2igan.nn.config import allowed_words
 from t2igan.plain_files import read_yaml
 from t2igan.profiling import showing
 from t2igan.profiling.steps import ProfileSteps
@@ -32,7 +33,6 @@ from t2igan.shipped import find_experiment
 
 ROUNDS = 3
 REPEATABLE = ("--set", "--options")
-EVALUATIONS, TIMING_FOLDER = "runs/profile/evaluate", "--timing_folder"
 AS_IT_IS = "as it is"  # the set of options that changes nothing
 # Callbacks of these names are no part of a step, or write what nobody asked for.
 LEFT_OUT = (
@@ -54,7 +54,7 @@ def run(verb: str, argv: Sequence[str]) -> None:
     if argv and argv[0] == "loader":
         call(profile_loader, argv[1:], f"{verb} loader")
     elif argv and argv[0] == "evaluate":
-        _profile_evaluation(argv[1:])
+        call(profile_evaluation, list(repeatable(argv[1:])), f"{verb} evaluate")
     elif argv and not argv[0].startswith("-"):
         raise UserError(f"cannot measure {argv[0]!r}; give --config, or one of: evaluate, loader")
     else:
@@ -87,6 +87,9 @@ def profile_training(
     Missing checkpoints that the configuration names are replaced by untrained networks of the same kind, a missing
     store by random images and captions: both take the same time.
 
+    `t2igan profile evaluate` measures an evaluation, `t2igan profile loader` the reading of a store; each has its
+    own --help.
+
     Args:
         config: YAML file of a training, as `t2igan fit` takes it.
         set: a change, such as --set "--data.batch_size 8"; may be given several times.
@@ -113,7 +116,9 @@ def profile_training(
     for sentence in showing.sentences(profile):
         console.print(sentence, soft_wrap=True, highlight=False)
     console.print(f"wrote {folder}/profile.json and profile.png", soft_wrap=True)
-    console.print(f'next: t2igan profile --config {config} --options "" --options "--speed plain"', soft_wrap=True)
+    same = [*(f"--set={change}" for change in set), *(["--synthetic"] if synthetic else [])]
+    words = ["--config", config, *same, "--options", "", "--options", "--speed plain", *allowed_words()]
+    console.print(f"next: t2igan profile {shlex.join(words)}", soft_wrap=True, markup=False)
 
 
 class ProfileCLI(SuiteCLI):
@@ -175,10 +180,17 @@ def _compare(
     console.print(f"wrote {folder}/comparison.json, and a profile of each under options-<number>", soft_wrap=True)
 
 
-def _profile_evaluation(argv: Sequence[str]) -> None:
-    """``t2igan evaluate`` with its timing, keeping neither record nor features."""
-    with tempfile.TemporaryDirectory() as scratch:
-        own = ["--timing", "true", "--cache", "none", "--records", str(Path(scratch) / "records.jsonl")]
-        given = any(word.partition("=")[0] == TIMING_FOLDER for word in argv)
-        out = [] if given else [TIMING_FOLDER, EVALUATIONS]
-        call(evaluate_verb, [*repeatable(argv), *own, *out], "profile evaluate")
+def profile_evaluation(*, protocol: str, store: str, out: str = "runs/profile/evaluate", **options: Any) -> None:
+    """Measure an evaluation: seconds of drawing, of each network, of each metric, of writing.
+
+    It is that of `t2igan evaluate`, whose options it takes; neither record nor features are kept.
+
+    Args:
+        protocol: name of a protocol (`t2igan list protocols`), or a YAML file of your own.
+        store: store of the data set (`t2igan prepare` writes it).
+        out: folder for <subject>.json and <subject>.png.
+        **options: see :func:`t2igan.cli.evaluate.evaluate_verb`.
+    """
+    evaluate_verb(
+        protocol=protocol, store=store, timing=True, timing_folder=out, records=NOTHING, cache=NOTHING, **options
+    )

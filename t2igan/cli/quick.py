@@ -44,7 +44,7 @@ FUNCTIONS = {
     ("init",): ("init", "init"),
     ("report",): ("report", "report"),
     ("profile", "loader"): ("profile_loader", "profile_loader"),
-    ("profile", "evaluate"): ("evaluate", "evaluate_verb"),
+    ("profile", "evaluate"): ("profile", "profile_evaluation"),
     ("profile",): ("profile", "profile_training"),
 }
 SPELLINGS = {"import": ["as", "with"]}  # names of options that are no names in Python
@@ -178,7 +178,7 @@ def read_signature(module: str, function: str) -> tuple[str, list[Option]]:
         )
         for each, default in zip([*usual, *strict], defaults)
     ]
-    return summary, options + _handed_on(module, texts, options)
+    return summary, options + _handed_on(module, node, texts)
 
 
 @cache
@@ -187,12 +187,17 @@ def _source_of(module: str) -> ast.Module:
     return ast.parse((Path(t2igan.__file__).parent / "cli" / f"{module}.py").read_text())
 
 
-def _handed_on(module: str, texts: Mapping[str, str], own: Sequence[Option]) -> list[Option]:
+def _handed_on(module: str, node: ast.FunctionDef, texts: Mapping[str, str]) -> list[Option]:
     """Options of the function that ``**options: see :func:`name` `` points to, except those given by its caller."""
-    told = next((re.search(r":func:`(\w+)`", text) for name, text in texts.items() if name.startswith("**")), None)
-    names = {option.name for option in own}
-    there = read_signature(module, told[1])[1] if told else []
-    return [option for option in there if option.default is not None and option.name not in names]
+    pointer = next((text for name, text in texts.items() if name.startswith("**")), "")
+    told = re.search(r":func:`([\w.]+)`", pointer)
+    if told is None:
+        return []
+    place, _, function = told[1].rpartition(".")
+    calls = [each for each in ast.walk(node) if isinstance(each, ast.Call) and ast.unparse(each.func) == function]
+    given = {keyword.arg for each in calls for keyword in each.keywords}
+    there = read_signature(place.rpartition(".")[2] or module, function)[1]
+    return [option for option in there if option.name not in given]
 
 
 def _kind(annotation: ast.expr | None, aliases: dict[str, ast.expr]) -> str:

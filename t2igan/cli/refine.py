@@ -20,6 +20,7 @@ from t2igan.layout.labels import COCO_STUFF
 from t2igan.layout.narratives import Narrative, read_tagged
 from t2igan.metrics.tagging import tagging_quality
 from t2igan.ranges import Count, Positive
+from t2igan.shipped import EXPERIMENTS, known_experiment
 from t2igan.text.refining import refine, shown_labels
 from t2igan.text.tagging import SHARPENING
 
@@ -71,9 +72,13 @@ def refine_verb(
         _score(rows, narratives, tags, Path(records), opened.name, opened.fingerprint)
     _write(Path(out), narratives, rows[f"refined, exponent {exponent:g}"])
     console.print(f"wrote {out}.ids.txt, .words.txt and .cleaned_tags.txt: {len(told)} narratives", soft_wrap=True)
-    console.print(
-        f"next: t2igan fit --config experiments/coco/trecs-tagger.yaml --data.files {out}", soft_wrap=True
-    )
+    console.print(f"next: t2igan fit --config {_tagger_for(opened.name)} --data.files {out}", soft_wrap=True)
+
+
+def _tagger_for(dataset: str) -> str:
+    """The shipped experiment of a data set's tagger; COCO's of any other's."""
+    own = f"{dataset}/trecs-tagger"
+    return f"{EXPERIMENTS}/{own if known_experiment(own) else 'coco/trecs-tagger'}.yaml"
 
 
 def _score(

@@ -42,6 +42,8 @@ def tag_verb(*, checkpoint: str, narratives: str, out: str | None = None) -> Non
     if not isinstance(tagger, Tagger):
         raise UserError(f"--checkpoint: {checkpoint} holds a {type(tagger).__name__}, not a Tagger")
     found = read_tagged(narratives)
+    if found[0].tags is None and out is None:
+        raise UserError(f"{narratives}.cleaned_tags.txt is not there to score by: give --out FILE for the tags")
     if found[0].tags is not None:
         _print(reference_rows(TaggedNarratives(narratives), tagger))
     if out is not None:
@@ -101,9 +103,10 @@ def _favourites(words: Rows, tags: Rows, size: int, otherwise: int) -> np.ndarra
 
 def _print(rows: dict[str, TaggingQuality]) -> None:
     names = list(next(iter(rows.values())).as_dict())
-    # The class of a tagger is one word: it must not be cut on a narrow terminal.
+    # The class of a tagger is one word: it must not be cut on a narrow terminal. Nor is the table's right side: its
+    # narrow headers leave the first column room.
     tagger = Column("tagger", min_width=max(len(word) for name in rows for word in name.split()))
-    table = Table(tagger, *(name.replace("_", " ") for name in names), title="test narratives, split by image")
+    table = Table(tagger, *(name.replace("_", "\n") for name in names), title="test narratives, split by image")
     for name, quality in rows.items():
         table.add_row(name, *(f"{value:.3f}" for value in quality.as_dict().values()))
     console.print(table)

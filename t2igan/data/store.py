@@ -68,6 +68,7 @@ from t2igan.data.vocabulary import Vocabulary
 from t2igan.errors import UserError
 from t2igan.layout.layout import Layout
 from t2igan.layout.narratives import Narrative
+from t2igan.shipped import preparation_of
 
 _OLDER = (
     "written before stores kept checksums, so damage is not noticed while it is read: look with `t2igan doctor "
@@ -353,7 +354,7 @@ def open_store(path: str | Path) -> Store:
     if not path.is_file():
         partial = partial_path(path)
         state = f"{partial.name} beside it is unfinished; run the same" if partial.is_file() else "make it with"
-        raise UserError(f"{path}: no such store; {state} `t2igan prepare`")
+        raise UserError(f"{path}: no such store; {state} `{preparation_of(path)}`")
     if not h5py.is_hdf5(path):
         raise UserError(f"{path}: not an HDF5 file; {AGAIN}")
     try:

@@ -131,7 +131,8 @@ def _lines(prefix: Path, kind: str) -> list[str]:
         raise UserError(f"{path}: not UTF-8 (byte {error.start}): download it again") from error
     except OSError as error:
         raise UserError(
-            f"{path}: {error.strerror}; sequence_labels/ of github.com/google-research/trecs_image_generation"
+            f"{path}: {error.strerror}; `t2igan refine` writes such files, TReCS's own are sequence_labels/ of "
+            "github.com/google-research/trecs_image_generation"
         ) from error
 
 

@@ -241,7 +241,7 @@ class AdversarialModule(TextConditioned):
             UserError: layouts are required but missing.
         """
         if layouts is None and "layouts" in self.requires:
-            raise UserError(f"{type(self.generator).__name__} makes images of layouts, not of captions alone")
+            raise UserError(f"{type(self.generator).__name__} makes images of layouts: see docs/narratives.md")
         return Conditions(text.sentence, text.words, text.padding, layouts)
 
     def training_conditions(self, text: TextEmbedding, chunk: Chunk) -> Conditions:

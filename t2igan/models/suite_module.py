@@ -30,6 +30,7 @@ from t2igan.nn.finite import first_non_finite
 from t2igan.nn.levers import PLAIN, Levers
 from t2igan.nn.randomness import StepRandom, seed_weights, step_seed
 from t2igan.progress import KEY, Progress, progress_of
+from t2igan.shipped import training_of
 from t2igan.zoo import PREFIX, is_there, locate
 
 
@@ -297,8 +298,9 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     if path.is_dir():
         raise UserError(f"{path} is a folder, not a checkpoint; of a run give checkpoints/last.ckpt in it")
     if not path.is_file():
-        named = f"{PREFIX}{path}"
-        raise UserError(f"no checkpoint at {path}{f' (did you mean {named}?)' if is_there(named) else ''}")
+        named, training = f"{PREFIX}{path}", training_of(path)
+        remedy = f"; `{training}` trains it" if training else ""
+        raise UserError(f"no checkpoint at {path}{f' (did you mean {named}?)' if is_there(named) else remedy}")
     checkpoint, problem = (read_weights(path), None) if path.suffix == SUFFIX else _read_archive(path)
     check_form(path, checkpoint)
     if is_sealed(checkpoint):

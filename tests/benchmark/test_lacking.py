@@ -1,3 +1,4 @@
+import shlex
 from pathlib import Path
 
 import pytest
@@ -26,7 +27,9 @@ def test_a_dry_run_says_what_comes_and_what_will_be_missing(place, capsys):
     wanted = "fd-classifier, is-classifier of drawn-birds/quick: no `classifier`: `t2igan evaluate` will refuse it"
     assert missing == f"missing, birds: {wanted}"
     assert lines[-1] == "1 step; nothing was run"
-    assert not Path("out").exists()
+    assert not Path("out").exists(), "nothing was run, nothing is left"
+    command = next(line for line in lines if line.startswith("    t2igan"))
+    assert shlex.split(command)[1:3] == ["prepare", "drawn-birds"]
 
 
 def test_what_only_some_models_lack_names_them(place, capsys):

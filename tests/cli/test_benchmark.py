@@ -1,4 +1,5 @@
 import json
+import shlex
 import signal
 import subprocess
 import sys
@@ -34,6 +35,17 @@ def test_steps_that_are_done_are_left_out(tmp_path, capfd):
     main(["benchmark", plan])
     assert not (tmp_path / "plan/logs/step-0.log").exists()
     assert set(ledger(tmp_path)) == {"step 0", "step 1"}
+
+
+def test_what_a_dry_run_shows_can_be_typed(tmp_path, capfd):
+    command = """report a.jsonl --runs '["runs/a b", "runs/c"]'"""
+    (tmp_path / "plan.yaml").write_text(
+        f"folder: {tmp_path / 'plan'}\nsteps:\n  - name: one\n    run: >-\n      {command}\n"
+    )
+    main(["benchmark", str(tmp_path / "plan.yaml"), "--dry_run", "true"])
+    shown = next(line for line in capfd.readouterr().out.splitlines() if line.startswith("    t2igan"))
+    assert shlex.split(shown) == ["t2igan", *shlex.split(command)]
+    assert not (tmp_path / "plan").exists()
 
 
 def test_a_changed_step_runs_again(tmp_path, capfd):

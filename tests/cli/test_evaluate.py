@@ -63,17 +63,19 @@ def fails(capsys, *argv):
     return lines[0]
 
 
-def test_where_its_time_goes(arguments, checkpoints, tmp_path, monkeypatch):
+def test_where_its_time_goes(arguments, checkpoints, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     left_out = arguments.index("--records")
     words = [*arguments[1:left_out], *arguments[left_out + 2 :], "--checkpoint", str(checkpoints.generator)]
-    main(["profile", "evaluate", *words, "--timing_folder", "told"])
+    main(["profile", "evaluate", *words, "--out", "told"])
     (file,) = (tmp_path / "told").glob("*.json")
     told = json.loads(file.read_text())
     assert {"drawing", "network classifier", "metric fd-classifier", "writing the record"} <= set(told["parts"])
     assert told["seconds"] == pytest.approx(sum(told["parts"].values())) and told["parts"]["drawing"] > 0
     assert Image.open(file.with_suffix(".png")).width > 1000
     assert not list(tmp_path.rglob("records.jsonl")), "neither record nor features are kept"
+    said = capsys.readouterr().out
+    assert "next:" not in said and "records.jsonl" not in said, "a file that is gone is not proposed"
 
 
 def test_three_rows_of_one_command(arguments, checkpoints, records, capsys):

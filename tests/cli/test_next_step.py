@@ -104,5 +104,24 @@ def test_the_suites_own_protocol_comes_first(monkeypatch):
     assert scoring_on(store, 17, ["--real"], nothing="") == ""
 
 
+def test_what_no_network_scores_is_not_told_to_be_scored(tmp_path, monkeypatch):
+    """Every metric of the protocols of drawn scenes is of a network that was trained."""
+    monkeypatch.chdir(tmp_path)
+    store = SimpleNamespace(name="scenes", path="a store.h5")
+    said = scoring_on(store, 64, ["--pipeline", "lite.yaml"])
+    verb, *words = shlex.split(said, comments=True)[1:]
+    assert (verb, words[:2]) == ("fit", ["--config", "experiments/scenes/classifier.yaml"])
+    assert words[2:] == ["--data.store", "a store.h5"]
+    trained = tmp_path / "runs/scenes/classifier/checkpoints/last.ckpt"
+    trained.parent.mkdir(parents=True)
+    trained.write_bytes(b"")
+    said = scoring_on(store, 64, ["--pipeline", "lite.yaml"])
+    assert said.startswith("t2igan evaluate --pipeline lite.yaml --protocol scenes/quick")
+    assert "--classifier runs/scenes/classifier/checkpoints/last.ckpt" in said
+    # A DAMSM serves where R-precision is asked for; under the protocol of 32 pixels it is not.
+    assert "--classifier" not in scoring_on(store, 64, ["--checkpoint", "x"], ["--damsm", "d.ckpt"])
+    assert "--classifier" in scoring_on(store, 32, ["--checkpoint", "x"], ["--damsm", "d.ckpt"])
+
+
 def subclasses(kind):
     return {kind}.union(*map(subclasses, kind.__subclasses__()))

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import subprocess
 import time
 
@@ -9,6 +10,7 @@ import pytest
 from forked import Forked
 from PIL import Image
 
+from t2igan.cli import quick
 from t2igan.cli.main import main
 
 DAMSM = """
@@ -115,8 +117,12 @@ def test_a_gan_without_data_and_without_its_damsm(experiments, capsys):
     assert sorted(path.name for path in experiments.iterdir()) == ["damsm.yaml", "out", "ssagan.yaml"]
 
 
-def test_a_training_with_one_optimiser(experiments):
+def test_a_training_with_one_optimiser(experiments, capsys):
     told = profile(experiments / "out", "--config", "damsm.yaml", "--set", "--data.batch_size 6")
+    _, proposed = capsys.readouterr().out.split("next: t2igan profile ")
+    words = shlex.split(proposed)
+    assert words[:3] == ["--config", "damsm.yaml", "--set=--data.batch_size 6"] and "--options" in words
+    assert quick.answer("profile", words) is None
     parts = {part["name"]: part["gflop"] for part in told["parts"]}
     assert told["images"] == 6 and parts["image encoder"] > 0 and parts["text encoder"] > 0
     assert parts["optimiser"] == 0

@@ -6,7 +6,7 @@ from t2igan.cli.main import main
 from t2igan.layout.narratives import read_tagged
 
 
-def test_refinement_from_end_to_end(scenes_store, scenes_root, tmp_path):
+def test_refinement_from_end_to_end(scenes_store, scenes_root, tmp_path, capsys):
     written = tmp_path / "steps.jsonl"
     command = ["refine", "--store", str(scenes_store), "--out", str(tmp_path / "labels" / "train")]
     main([*command, "--tags", str(scenes_root / "tagged" / "train"), "--records", str(written)])
@@ -20,3 +20,6 @@ def test_refinement_from_end_to_end(scenes_store, scenes_root, tmp_path):
     own = read_tagged(tmp_path / "labels" / "train")
     true = read_tagged(scenes_root / "tagged" / "train")
     assert {each.key: each.words for each in own} == {each.key: each.words for each in true}
+    # The tagger that is proposed is the one of these data, not COCO's, which takes hours.
+    told = f"next: t2igan fit --config experiments/scenes/trecs-tagger.yaml --data.files {tmp_path}/labels/train"
+    assert told in capsys.readouterr().out

@@ -100,6 +100,30 @@ def test_the_verb_prints_the_references_beside_the_tagger(files, tmp_path, capsy
     assert len(lines) == 150 and len(lines[0]["tags"]) == len(lines[0]["words"]) == 6
 
 
+def test_the_table_of_references_fits_a_narrow_terminal(files, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(tag.console, "width", 80)
+    rows = tag.reference_rows(TaggedNarratives(str(files / "t")), fit(files, tmp_path / "run", 1))
+    capsys.readouterr()
+    tag._print(rows)
+    table = capsys.readouterr().out.splitlines()[1:]
+    assert all(line[-1] in "┓┃┩│┘" and len(line) <= 80 for line in table), table
+
+
+def test_nothing_to_do_is_said(files, tmp_path, capsys):
+    """Narratives without tags, and no file for those of the tagger."""
+    fit(files, tmp_path / "run", 1)
+    for kind in ("ids", "words"):
+        (tmp_path / f"t.{kind}.txt").write_text((files / f"t.{kind}.txt").read_text())
+    with pytest.raises(SystemExit):
+        main(
+            [
+                *("tag", "--checkpoint", str(tmp_path / "run" / "checkpoints" / "last.ckpt")),
+                *("--narratives", str(tmp_path / "t")),
+            ]
+        )
+    assert "t.cleaned_tags.txt is not there to score by: give --out FILE" in capsys.readouterr().err
+
+
 @pytest.mark.slow
 def test_an_epoch_on_the_released_tags_beat_the_most_frequent_label(trecs_tags, tmp_path):
     """Always `person`: 0.29; the most frequent label of each word: 0.387."""
