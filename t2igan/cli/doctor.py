@@ -1,25 +1,23 @@
 """``t2igan doctor``: check data sets, weights and packages. Imports little, so that it answers at once."""
 
 import argparse
-import importlib.metadata
 import json
 import os
-import re
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NoReturn
+from typing import Any, NoReturn
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from t2igan.cli.doctor_findings import Finding, State, package_findings
 from t2igan.data.layout import READABLE_VERSIONS, SPLITS
 from t2igan.errors import UserError
 from t2igan.metrics.weights import PUBLISHED, file_sha256
 
-State = Literal["present", "missing", "damaged", "too old", "not needed"]
 _FINE = {"present": "green", "not needed": "dim"}
 _WIDTH_IN_FILES = 200  # columns where the output is no terminal's
 
@@ -38,27 +36,6 @@ class Part:
     name: str
     layouts: tuple[tuple[str, ...], ...]
     remedy: str
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One line of the table.
-
-    Attributes:
-        name: name of the file or package.
-        state: whether it is present, missing or damaged.
-        where: path where it is, or where it is expected.
-        size: size of the file in bytes, or None.
-        check: result of the check of its content.
-        remedy: what to do if it is missing or damaged.
-    """
-
-    name: str
-    state: State
-    where: str
-    size: int | None = None
-    check: str = ""
-    remedy: str = ""
 
 
 @dataclass(frozen=True)
@@ -113,12 +90,6 @@ RAW_PARTS = {
     "drawn-birds": (Part("drawings", (("attributes.json",),), "t2igan prepare drawn-birds"),),
     "scenes": (Part("drawings", (("scenes.json",),), "t2igan prepare scenes"),),
 }
-OPTIONAL_PACKAGES = {
-    "transformers": "CLIP scores",
-    "ray": "benchmark plans on a Ray cluster",
-    "submitit": "benchmark plans in SLURM",
-}
-_REQUIREMENT = re.compile(r"([A-Za-z0-9_.-]+)(?:\[.*\])?>=([0-9.]+)$")
 
 
 def run(verb: str, argv: Sequence[str]) -> None:
@@ -361,41 +332,8 @@ def _hub_folder() -> Path:
     return Path(os.environ.get("TORCH_HOME", cache)).expanduser() / "hub" / "checkpoints"
 
 
-def packages(_: DoctorOptions) -> Iterator[Finding]:
-    """Findings about required and optional packages."""
-    try:
-        requirements = importlib.metadata.requires("t2igan") or []
-    except importlib.metadata.PackageNotFoundError:
-        requirements = []
-        yield Finding("t2igan", "missing", "site-packages", remedy="pip install -e . in the repository's root")
-    for requirement in requirements:
-        if match := _REQUIREMENT.match(requirement):
-            yield _package(match[1], match[2])
-    for name, purpose in OPTIONAL_PACKAGES.items():
-        yield _package(name, purpose=purpose)
-
-
-def _package(name: str, at_least: str = "0", purpose: str = "") -> Finding:
-    wanted = f"{name}>={at_least}" if at_least != "0" else name
-    remedy = f'pip install "{wanted}"'
-    try:
-        found = importlib.metadata.distribution(name)
-    except importlib.metadata.PackageNotFoundError:
-        return Finding(name, "missing", "site-packages", check=f"for {purpose}" if purpose else "", remedy=remedy)
-    where, check = str(found.locate_file("")), found.version + (f", for {purpose}" if purpose else "")
-    if _numbers(found.version) < _numbers(at_least):
-        return Finding(name, "too old", where, check=check, remedy=remedy)
-    return Finding(name, "present", where, check=check)
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    """Parse a version: (2, 15, 0) from "2.15.0+cpu"."""
-    found = re.match(r"[0-9.]*[0-9]", version)
-    return tuple(int(part) for part in found[0].split(".")) if found else ()
-
-
 OTHERS: dict[str, Callable[[DoctorOptions], Iterator[Finding]]] = {
     "weights": weights,
-    "packages": packages,
+    "packages": lambda _: package_findings(),
     "checkpoints": checkpoints,
 }

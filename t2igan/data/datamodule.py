@@ -1,33 +1,25 @@
 """Lightning data modules that read stores."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from functools import cached_property
-from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
-from pytorch_lightning import LightningDataModule
-from pytorch_lightning.trainer.states import TrainerFn
-from pytorch_lightning.utilities import rank_zero_info, rank_zero_warn
 from torch.utils.data import DataLoader
 
 from t2igan.data.batch import CaptionedImages
 from t2igan.data.datasets import EvaluationItems, TrainingItems, UncutBatch, resize_images
 from t2igan.data.loader import TrainingLoader, loading
-from t2igan.data.requirements import refuse_lack
 from t2igan.data.resume import resumable_position
 from t2igan.data.sampler import EvaluationBatches, TrainingBatches
-from t2igan.data.selection import HeldOutClasses, ImageSplit, NarrativesAsCaptions, only_with
-from t2igan.data.store import Store, open_store
-from t2igan.data.vocabulary import Vocabulary
+from t2igan.data.store_module import StoreModule
 from t2igan.errors import UserError
 from t2igan.lightning_private import overfits
 from t2igan.ranges import Count, Side, Whole, Workers, check_ranges
 
 
-class CaptionedImagesModule(LightningDataModule):
+class CaptionedImagesModule(StoreModule):
     """Batches of captioned images from a store.
 
     Training batches are a pure function of (seed, epoch, batch number): they depend neither on the number of
@@ -59,8 +51,6 @@ class CaptionedImagesModule(LightningDataModule):
             which.
     """
 
-    expected_name: ClassVar[str | None] = None
-
     def __init__(
         self,
         store: str,
@@ -78,117 +68,15 @@ class CaptionedImagesModule(LightningDataModule):
         captions: Literal["captions", "narratives"] = "captions",
         carry: list[Literal["layouts", "narratives"]] | None = None,
     ) -> None:
-        arguments = dict(locals())
-        super().__init__()
-        check_ranges(type(self), arguments, CaptionedImagesModule.__init__)
-        self.store_path = Path(store)
-        self.image_size, self.batch_size, self.words = image_size, batch_size, words
+        check_ranges(type(self), dict(locals()), CaptionedImagesModule.__init__)
+        super().__init__(store, image_size, allow_upsampling, val_classes, captions, carry or ())
+        self.batch_size, self.words = batch_size, words
         self.eval_words = words if eval_words is None else eval_words
         self.eval_batch_size = eval_batch_size or batch_size
         self.num_workers, self.seed = num_workers, seed
-        self.sort_by_length, self.allow_upsampling, self.decode = sort_by_length, allow_upsampling, decode
-        self.val_classes, self.captions = val_classes, captions
-        self._carried = frozenset[str](carry or ())
-        self._complete: dict[tuple[str, frozenset[str]], ImageSplit] = {}
+        self.sort_by_length, self.decode = sort_by_length, decode
         # In distributed evaluation a rank may have nothing to do; its share is exact all the same.
         self.allow_zero_length_dataloader_with_multiple_devices = True
-        self._store: Store | None = None
-
-    @property
-    def store(self) -> Store:
-        """The store, opened on first access; with ``captions: narratives``, a view with narratives as captions.
-
-        Raises:
-            UserError: it cannot be opened, holds another data set, its images are too small, or it lacks the parts
-                that batches must hold.
-        """
-        if self._store is None:
-            store = open_store(self.store_path)
-            if self.expected_name and store.name != self.expected_name:
-                raise UserError(
-                    f"{store.path}: holds {store.name!r}, not {self.expected_name!r}; set data.store to a store of "
-                    f"`t2igan prepare {self.expected_name}`, or CaptionedImagesModule, which takes any"
-                )
-            if store.image_size < self.image_size and not self.allow_upsampling:
-                raise UserError(
-                    f"{store.path}: prepared for {store.image_size}-pixel training, data.image_size is "
-                    f"{self.image_size}; prepare it with --image_size {self.image_size}, or set "
-                    "data.allow_upsampling: true"
-                )
-            if self._carried or self.captions == "narratives":
-                asked = self._carried | ({self.captions} - {"captions"})
-                refuse_lack(asked, store.holds, "the configuration", _named(store))
-            self._store = NarrativesAsCaptions(store) if self.captions == "narratives" else store
-        return self._store
-
-    def require(self, needed: Collection[str], who: str) -> None:
-        """Include in every batch the parts that a model needs.
-
-        Args:
-            needed: any of ``captions``, ``layouts``, ``segments``, ``narratives``.
-            who: name of the model for error messages.
-
-        Raises:
-            UserError: the store does not hold one of them.
-        """
-        refuse_lack(needed, self.store.holds, who, _named(self.store))
-        self._carried |= set(needed) - {"captions"}
-
-    @property
-    def carried(self) -> frozenset[str]:
-        """Parts of a batch beside captions; ``segments`` are the texts of ``layouts``."""
-        return self._carried | ({"layouts"} if "segments" in self._carried else set())
-
-    def _with_all(self, split: ImageSplit) -> ImageSplit:
-        """The images of a split that have all parts of a batch."""
-        known = (split.name, self.carried)
-        if known not in self._complete:
-            self._complete[known] = only_with(split, self.carried)
-            if lacking := len(split) - len(self._complete[known]):
-                lost = f"{lacking:,} of {len(split):,} {split.name} images"
-                rank_zero_info(
-                    f"{self.store_path}: {lost} are left out, without {' or '.join(sorted(self.carried))}"
-                )
-        return self._complete[known]
-
-    @property
-    def vocabulary(self) -> Vocabulary:
-        """The vocabulary of the captions."""
-        return self.store.vocabulary
-
-    @property
-    def fingerprint(self) -> str:
-        """sha256 (hex) of the store's content."""
-        return self.store.fingerprint
-
-    @property
-    def num_classes(self) -> int:
-        """Number of classes of both splits together; class ids are below it."""
-        return len(self.store.class_names)
-
-    @cached_property
-    def held_out(self) -> HeldOutClasses | None:
-        """View of the store without the ``val_classes`` held-out classes, None if no class is held out.
-
-        Raises:
-            UserError: the store has too few classes.
-        """
-        return HeldOutClasses(self.store, self.val_classes) if self.val_classes else None
-
-    @property
-    def train_split(self) -> ImageSplit:
-        """The training images, without held-out classes."""
-        return self._with_all((self.held_out or self.store).split("train"))
-
-    @property
-    def test_split(self) -> ImageSplit:
-        """The test images."""
-        return self._with_all(self.store.split("test"))
-
-    @property
-    def val_split(self) -> ImageSplit:
-        """The validation images: those of held-out classes, otherwise the test images."""
-        return self._with_all(self.held_out.split("test")) if self.held_out else self.test_split
 
     def setup(self, stage: str | None = None) -> None:
         """Open the store, so that problems with it are reported first.
@@ -275,9 +163,6 @@ class CaptionedImagesModule(LightningDataModule):
         captions = np.random.default_rng(self.seed).permutation(self.first_captions(split))
         return self.eval_dataloader(split, captions.tolist())
 
-    def _images(self, split: str) -> ImageSplit:
-        return self.val_split if split == "val" else self._with_all(self.store.split(split))
-
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
         """Copy a batch to the device while the device still works on the previous one."""
         if isinstance(batch, (UncutBatch, CaptionedImages)):
@@ -293,32 +178,6 @@ class CaptionedImagesModule(LightningDataModule):
         layouts = batch.layouts and batch.layouts.resized(self.image_size)
         return replace(batch, images=resize_images(batch.images, self.image_size), layouts=layouts)
 
-    def state_dict(self) -> dict[str, Any]:
-        """Fingerprint, vocabulary hash and path of the store, saved in checkpoints."""
-        told = {"fingerprint": self.fingerprint, "vocabulary_hash": self.vocabulary.hash}
-        return told | {"store": str(self.store_path)}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Refuse a checkpoint of another vocabulary; warn if the images differ.
-
-        Raises:
-            UserError: the vocabulary differs; or training would continue on different images under the same path.
-        """
-        self.store.require_vocabulary(state_dict["vocabulary_hash"], "the checkpoint")
-        if state_dict["fingerprint"] != self.fingerprint:
-            in_its_place = state_dict.get("store") == str(self.store_path)
-            if in_its_place and self.trainer is not None and self.trainer.state.fn == TrainerFn.FITTING:
-                raise UserError(
-                    f"{self.store_path} is not the store that the checkpoint was trained on: put that one back, "
-                    "give this one another name, or start anew with --fresh true"
-                )
-            rank_zero_warn(f"{self.store_path}: not the store that the checkpoint was trained on (same vocabulary)")
-
-    def teardown(self, stage: str | None = None) -> None:
-        """Close the store's file."""
-        if self._store is not None:
-            self._store.close()
-
     def _share(self) -> tuple[int, int]:
         trainer = self.trainer
         return (0, 1) if trainer is None else (trainer.global_rank, trainer.world_size)
@@ -326,12 +185,6 @@ class CaptionedImagesModule(LightningDataModule):
     def _loading(self) -> dict[str, Any]:
         devices = 1 if self.trainer is None else self.trainer.num_devices
         return loading(devices, self.num_workers)
-
-
-def _named(store: Store) -> str:
-    """Name of the store for error messages."""
-    older = f", schema version {store.schema_version}: prepare it again" if store.schema_version < 4 else ""
-    return f"{store.path} ({store.name}{older})"
 
 
 class CUB(CaptionedImagesModule):

@@ -1,7 +1,7 @@
 """The training loop that all text-to-image GANs of the suite share."""
 
 from functools import partial
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import torch
 from pytorch_lightning.core.optimizer import LightningOptimizer
@@ -9,37 +9,33 @@ from torch import Tensor, nn
 
 from t2igan.data.batch import CaptionedImages
 from t2igan.errors import UserError
-from t2igan.layout.layout import Layouts
 from t2igan.lightning_private import do_not_count_steps_of
 from t2igan.losses.adversarial import Objective
 from t2igan.losses.gradient_penalty import MAGP, leaves
-from t2igan.losses.matching import damsm_loss, sentence_logits
+from t2igan.losses.matching import damsm_loss
 from t2igan.losses.mismatch import MismatchPolicy, mismatch_share, mismatched
 from t2igan.models.gan_step import Chunk, discriminate_pairs, verdicts
+from t2igan.models.generating import GeneratingModule
 from t2igan.models.generator_losses import Discriminated, GeneratorLoss, GeneratorView
 from t2igan.models.speed import prepare_networks
 from t2igan.models.suite_module import content_sha256
-from t2igan.models.text_conditioned import TextConditioned, TextMode
+from t2igan.models.text_conditioned import TextMode
 from t2igan.networks.synthesis import (
     Conditions,
     Discriminator,
     Generator,
-    Synthesis,
     check_adversaries,
     check_sentence_dim,
 )
 from t2igan.nn.average import WeightAverage
 from t2igan.nn.images import to_signed
-from t2igan.nn.modes import evaluating, frozen
+from t2igan.nn.modes import frozen
 from t2igan.nn.modules import Modules, NamedModules
-from t2igan.nn.noise import caption_noise
 from t2igan.ranges import Count, Decay, Positive, Rate, Whole
 from t2igan.text import TextEmbedding, TextEncoder
 
-VALIDATION_SEED = 0
 
-
-class AdversarialModule(TextConditioned):
+class AdversarialModule(GeneratingModule):
     """Trains any generator against any discriminators under any objective.
 
     One step: encode the captions, generate once, update the discriminators on detached images, apply the penalty,
@@ -204,51 +200,11 @@ class AdversarialModule(TextConditioned):
             return ("generator_losses.",)
         return ("generator_losses.", "scorer.")
 
-    # ---------------------------------------------------------------- drawing
-
-    def synthesise(
-        self,
-        noise: Tensor,
-        captions: Tensor,
-        lengths: Tensor,
-        weights: Literal["ema", "raw"] = "ema",
-        layouts: Layouts | None = None,
-    ) -> Synthesis:
-        """Generate images of captions, in eval mode.
-
-        Args:
-            noise: (B, Z + E), ``generator.random_dim`` wide.
-            captions: int64 (B, T), 0 = padding.
-            lengths: int64 (B,).
-            weights: averaged weights (``ema``) or trained weights (``raw``), which are the same without an average.
-            layouts: layouts of the images, at the generator's size; for generators that require them.
-        """
-        networks = {"generator": self.generator, "text_encoder": self.text_encoder}
-        if weights == "ema":
-            networks |= {name: average.module for name, average in self.averages.items()}
-        with evaluating(*networks.values()):
-            text = networks["text_encoder"](captions, lengths)
-            return networks["generator"].from_random(noise, self.conditions(text, layouts))
-
-    def conditions(self, text: TextEmbedding, layouts: Layouts | None) -> Conditions:
-        """Conditions of generator and discriminators: captions and, if required, layouts.
-
-        Args:
-            text: the captions.
-            layouts: layouts of the images; None if no network requires them.
-
-        Raises:
-            UserError: layouts are required but missing.
-        """
-        if layouts is None and "layouts" in self.requires:
-            raise UserError(f"{type(self.generator).__name__} makes images of layouts: see docs/narratives.md")
-        return Conditions(text.sentence, text.words, text.padding, layouts)
+    # --------------------------------------------------------------- training
 
     def training_conditions(self, text: TextEmbedding, chunk: Chunk) -> Conditions:
         """Conditions in a training step; models may override it to use information that is missing at inference."""
         return self.conditions(text, chunk.batch.layouts)
-
-    # --------------------------------------------------------------- training
 
     def training_step(self, batch: CaptionedImages, batch_idx: int) -> None:
         """Run one training step of all networks."""
@@ -403,28 +359,3 @@ class AdversarialModule(TextConditioned):
     def _log(self, chunk: Chunk, **values: Tensor) -> None:
         named = {f"train/{name}": value for name, value in values.items()}
         self.log_step(named, len(chunk.batch), prog_bar="loss_d" in values or "loss_g" in values)
-
-    # ------------------------------------------------------------- validation
-
-    def validation_step(self, batch: CaptionedImages, batch_idx: int) -> None:
-        """Measure how well the scorer matches captions with images generated from them with averaged weights."""
-        if self.scorer is None:
-            return
-        noise = caption_noise(batch.caption_ids, self.generator.random_dim, VALIDATION_SEED).to(self.device)
-        generated = self.synthesise(noise, batch.captions, batch.lengths, layouts=batch.layouts).images[-1]
-        text = self._scored_text(batch)
-        regions, codes = self.scorer.image_encoder(generated)
-        loss = damsm_loss(regions, codes, text, batch.class_ids, self._scorer_gammas()).total
-        ranks = sentence_logits(codes, text.sentence, self._scorer_gammas()).argmax(dim=1)
-        found = (ranks == torch.arange(len(batch), device=self.device)).float().mean()
-        values = {"val/damsm": loss, "val/top1_of_batch": found}
-        self.log_dict(values, prog_bar=True, batch_size=len(batch), sync_dist=True)
-
-    def test_step(self, batch: CaptionedImages, batch_idx: int) -> None:
-        """Same as validation; use ``t2igan evaluate`` for benchmark scores."""
-        self.validation_step(batch, batch_idx)
-
-    def predict_step(self, batch: CaptionedImages, batch_idx: int) -> Tensor:
-        """Generate images (B, 3, S, S) in [-1, 1] of the batch's captions."""
-        noise = caption_noise(batch.caption_ids, self.generator.random_dim, VALIDATION_SEED).to(self.device)
-        return self.synthesise(noise, batch.captions, batch.lengths, layouts=batch.layouts).images[-1]

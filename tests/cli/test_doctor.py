@@ -9,7 +9,7 @@ from pathlib import Path
 import h5py
 import pytest
 
-from t2igan.cli import doctor
+from t2igan.cli import doctor, doctor_findings
 from t2igan.cli.main import main
 from t2igan.metrics.weights import PUBLISHED, PublishedWeights
 
@@ -180,7 +180,7 @@ def test_packages(look, monkeypatch):
     monkeypatch.setattr(importlib.metadata, "distribution", distribution)
     requires = ["torch>=2.6", "rich>=13", "nltk[all]>=3.8", 'pytest>=8; extra == "test"']
     monkeypatch.setattr(importlib.metadata, "requires", lambda name: requires)
-    monkeypatch.setattr(doctor, "OPTIONAL_PACKAGES", {"extra-thing": "a score"})
+    monkeypatch.setattr(doctor_findings, "OPTIONAL_PACKAGES", {"extra-thing": "a score"})
     code, output = look("packages")
     assert code == 1 and "pytest" not in output
     assert state_of(output, "torch") == "present" and "2.15.0+cpu" in output

@@ -13,7 +13,7 @@ from t2igan.errors import UserError
 from t2igan.losses.adversarial import BCE
 from t2igan.losses.gradient_penalty import MAGP
 from t2igan.losses.matching import Gammas, damsm_loss
-from t2igan.models import Discriminator, Generator, Synthesis, adversarial, generator_losses
+from t2igan.models import Discriminator, Generator, Synthesis, adversarial, generating, generator_losses
 from t2igan.models.digest import seal
 from t2igan.models.generator_losses import DAMSMLoss, KLLoss
 from t2igan.models.ssagan import SSAGAN
@@ -306,8 +306,8 @@ def test_gammas_are_those_of_the_generators_loss(small_ssagan, train, monkeypatc
         seen.append((gammas.gamma1, gammas.gamma2, gammas.gamma3))
         return damsm_loss(regions, codes, text, class_ids, gammas, *rest, **options)
 
-    monkeypatch.setattr(adversarial, "damsm_loss", watched)
-    monkeypatch.setattr(generator_losses, "damsm_loss", watched)
+    for user in (adversarial, generating, generator_losses):
+        monkeypatch.setattr(user, "damsm_loss", watched)
     options = {"text_mode": "damsm-finetune", "generator_losses": [DAMSMLoss(0.1, Gammas(7, 6, 5))]}
     module = small_ssagan(**options)
     trainer = train(module, max_steps=1, limit_val_batches=1)
