@@ -12,6 +12,7 @@ from PIL import Image
 
 from t2igan.cli import quick
 from t2igan.cli.main import main
+from t2igan.profiling import arithmetic
 
 DAMSM = """
 model:
@@ -33,6 +34,19 @@ trainer:
   accelerator: cpu
   callbacks: [{class_path: Scores, init_args: {protocol: drawn-birds/quick, every_n_epochs: 1}}]
 """
+
+
+def measure_peaks_soon():
+    """On little work: five seconds for each profile otherwise."""
+    arithmetic.SECONDS_OF_A_PEAK = 0.02
+    arithmetic.SHAPES, arithmetic.SIDES = {"cpu": [(64, 64, 16)]}, {"cpu": [256]}
+
+
+@pytest.fixture(autouse=True)
+def soon(monkeypatch):
+    for name in ("SECONDS_OF_A_PEAK", "SHAPES", "SIDES"):
+        monkeypatch.setattr(arithmetic, name, getattr(arithmetic, name))  # back again behind the test
+    measure_peaks_soon()
 
 
 @pytest.fixture
@@ -179,17 +193,17 @@ def test_parts_add_up_to_the_steps(experiments, monkeypatch):
 @pytest.mark.slow
 def test_sets_of_options_take_turns(experiments, capsys, monkeypatch):
     def forked(command, **_):
-        process = Forked(command[command.index("profile") :], os.environ)
+        process = Forked(command[command.index("profile") :], os.environ, before=measure_peaks_soon)
         out, err = process.communicate()
         return subprocess.CompletedProcess(command, process.returncode, out, err)
 
     monkeypatch.setattr("t2igan.cli.profile.subprocess.run", forked)
     monkeypatch.setattr("t2igan.cli.profile.ROUNDS", 2)
-    options = ["--options", "", "--options", "--data.batch_size 8"]
-    main(["profile", "--config", "ssagan.yaml", "--steps", "1", "--out", "out", *options])
+    options = ["--options", "", "--options", "--data.batch_size 4"]
+    main(["profile", "--config", "damsm.yaml", "--steps", "1", "--out", "out", *options])
     rounds = json.loads((experiments / "out" / "comparison.json").read_text())
     assert [len(each) for each in rounds.values()] == [2, 2]
-    assert [each[0]["images"] for each in rounds.values()] == [4, 8]
+    assert [each[0]["images"] for each in rounds.values()] == [8, 4]
     said = capsys.readouterr().out
     assert "of peak" in said and said.index("round 1 of 2: --data") < said.index("round 2 of 2: as it is")
 
