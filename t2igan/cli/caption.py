@@ -280,7 +280,8 @@ def _print_quality(rows: Sequence[dict[str, Any]], captioner: STREAM) -> None:
 
 
 def _write(path: Path, rows: Sequence[dict[str, Any]]) -> None:
-    write_whole(path, "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows).encode())
+    text = "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows)
+    write_whole(path, text.encode(errors="backslashreplace"))  # file names may not be UTF-8
     console.print(f"wrote {path}: {len(rows)} lines", soft_wrap=True)
 
 

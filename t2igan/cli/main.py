@@ -172,17 +172,12 @@ def _told(error: BaseException) -> tuple[str | None, int]:
         missing = isinstance(error, ModuleNotFoundError) and package != "t2igan"
         return f"{package} is not installed: pip install {package}" if missing else None, 2
     if isinstance(error, MemoryError | RuntimeError):
-        return _memory_problem(error), 2
+        return _memory_problem(error) or _dead_process(error), 2
     return str(error), 2
 
 
 def _memory_problem(error: BaseException) -> str | None:
     """One line for an out-of-memory error, None for any other; works without importing torch."""
-    if "DataLoader worker" in str(error):
-        return (
-            "a process that loads data was killed, perhaps for want of memory: fewer --data.num_workers take less; "
-            "the same command goes on from the last checkpoint"
-        )
     full = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
     # The CPU's allocator raises no class of its own, and words it in other ways on other systems.
     if not full and not any(words in str(error) for words in ("DefaultCPUAllocator", "can't allocate memory")):
@@ -192,6 +187,18 @@ def _memory_problem(error: BaseException) -> str | None:
         f"{where} is full: a smaller --data.batch_size of fit, --batch_size of evaluate, --n of sample, or smaller "
         "images; bf16 (--trainer.precision bf16-mixed) takes about half"
     )
+
+
+def _dead_process(error: BaseException) -> str | None:
+    """One line for the death of another process of the same command, None for any other error."""
+    told = str(error)
+    if "DataLoader worker" in told:
+        who, less = "a process that loads data", "fewer --data.num_workers take less"
+    elif type(error).__name__.startswith("Dist") or ("gloo" in told and "onnection" in told):
+        who, less = "another process of this command", "a smaller --data.batch_size takes less"
+    else:
+        return None
+    return f"{who} was killed, perhaps for lack of memory: {less}; the same command continues from its last state"
 
 
 def path_problem(error: OSError) -> str | None:

@@ -1,6 +1,7 @@
 """``t2igan caption`` as a user types it."""
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -52,6 +53,17 @@ def test_captions_of_files(trained, tmp_path, capsys):
     assert [row["image"] for row in rows] == [str(images / "grey.jpg"), str(images / "wide.png")]
     assert all(row["log_probability"] < 0 and len(row["caption"].split()) <= 6 for row in rows)
     assert "next: t2igan caption" in capsys.readouterr().out
+
+
+def test_a_file_name_that_is_not_utf8(trained, tmp_path):
+    images, out = tmp_path / "images", tmp_path / "captions.jsonl"
+    images.mkdir()
+    Image.new("RGB", (30, 30)).save(images / "a.png")
+    os.rename(images / "a.png", os.fsencode(images) + b"/K\xfcche.png")
+    stream = str(trained / "stream.ckpt")
+    main(["caption", "--checkpoint", stream, "--images", str(images), "--out", str(out), "--device", "cpu"])
+    (row,) = map(json.loads, out.read_text().splitlines())
+    assert os.fsencode(row["image"]) == os.fsencode(images) + b"/K\xfcche.png"
 
 
 def test_quality_on_drawn_and_real_images(trained, drawn_birds_store, tmp_path):

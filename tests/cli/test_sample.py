@@ -82,6 +82,7 @@ def test_mistakes_are_one_line(checkpoints, words, tmp_path, capsys):
     (tmp_path / "empty.txt").write_text("\n \n")
     (tmp_path / "latin.txt").write_bytes(b"\xff\xfe\xfa")
     for change, part in (
+        ({"--caption": f"{words[0]} " * 1001}, "known words, a caption has at most 1,000: shorten it"),
         ({"--caption": "qqq zzz"}, "caption 0 ('qqq zzz') has no word that the checkpoint knows"),
         ({"--caption": None}, "no caption"),
         ({"--caption": None, "--captions": tmp_path / "empty.txt"}, "no caption"),

@@ -1,9 +1,13 @@
 """Stop signals: a checkpoint of that moment, one line, the exit code; and the same command ends the same."""
 
+import os
 import random
 import signal
+import subprocess
 import time
+from pathlib import Path
 
+import pytest
 import torch
 from harness import curve, fit_words, kill, last, run, same_end, start, times, wait_until
 
@@ -53,6 +57,23 @@ def test_workers_that_are_signalled_too(homes, tally, tmp_path):
         returned = kill(process, name)
         saved = last(folder).is_file() and torch.load(last(folder), weights_only=True)["global_step"] > 3
         probe.note(returned == code and saved, f"{name.name}: {returned}, saved {saved}")
+    probe.check()
+
+
+@pytest.mark.parametrize("who", ["a process that loads data", "another process of this command"])
+def test_one_of_the_processes_is_killed(homes, tally, tmp_path, who):
+    """As a kernel does that runs out of memory."""
+    probe = tally(f"fit, {who} killed: one line, exit code 2, nobody is left")
+    several = ("--data.num_workers", 2) if "loads" in who else ("--trainer.devices", 2)
+    process = start(*fit_words(homes.ssagan, tmp_path / "run", "--trainer.max_steps", 1000, *several), anew=True)
+    wait_until(lambda: len(curve(tmp_path / "run")) > 2, process)
+    listed = subprocess.run(["pgrep", "-g", str(process.pid), "-f", "t2igan"], capture_output=True, text=True)
+    others = [int(number) for number in listed.stdout.split() if int(number) != process.pid]
+    os.kill(others[0], signal.SIGKILL)
+    err = process.communicate(timeout=90)[1]
+    told = f"t2igan fit: {who} was killed" in err.splitlines()[-1] and "Traceback" not in err
+    probe.note(process.returncode == 2 and told, f"{process.returncode}: {err[-500:]}")
+    wait_until(lambda: not any(Path(f"/proc/{number}").exists() for number in others), seconds=30)
     probe.check()
 
 

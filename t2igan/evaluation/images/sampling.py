@@ -28,6 +28,8 @@ NAMED_SLOTS = {
     "part": ("crown", "back", "wings", "belly", "breast", "tail", "bill", "legs"),
 }
 MOST_SLOTS = 2
+MOST_WORDS = 1_000
+"""Words of a caption; a narrative has forty on average, and a million would fill the memory."""
 
 
 @dataclass(frozen=True)
@@ -94,8 +96,13 @@ def understand(texts: Sequence[str], vocabulary: Vocabulary) -> list[KnownCaptio
         words = [word for word in tokens if vocabulary.encode([word])]
         if not words:
             raise UserError(
-                f"caption {index} ({text!r}) has no word that the checkpoint knows; "
+                f"caption {index} ({text!r:.200}) has no word that the checkpoint knows; "
                 f"it knows {len(vocabulary) - 1} words, such as {', '.join(vocabulary.words[1:8])}"
+            )
+        if len(words) > MOST_WORDS:
+            raise UserError(
+                f"caption {index} ({text!r:.60}...) has {len(words):,} known words, "
+                f"a caption has at most {MOST_WORDS:,}: shorten it"
             )
         unknown = [word for word in tokens if word not in words]
         known.append(KnownCaption(text, words, vocabulary.encode(words), unknown))
