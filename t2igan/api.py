@@ -26,6 +26,7 @@ from t2igan.evaluation.subjects.generated import load_checkpoint_subject
 from t2igan.models.adversarial import AdversarialModule
 from t2igan.models.suite_module import SuiteModule, load_module
 from t2igan.networks.synthesis import Generator
+from t2igan.nn.config import allow as trust
 from t2igan.plotting.grids import captioned_grid, to_pil
 
 
@@ -128,16 +129,19 @@ class Model:
         return Sampled(made.captions, made.images, made.masks, made.attention)
 
 
-def load(checkpoint: str | Path, device: str = "auto") -> Model:
+def load(checkpoint: str | Path, device: str = "auto", allow: Sequence[str] = ()) -> Model:
     """Load a checkpoint; no code stored in the file is executed.
 
     Args:
         checkpoint: path, folder of a run, or a name of the zoo such as ``zoo:drawn-birds/ssagan``.
         device: auto, cpu, cuda, cuda:1.
+        allow: modules of your own whose classes the checkpoint may name, such as ``mine`` of mine.py; they are
+            imported, and stay allowed.
 
     Raises:
-        UserError: it is not there, damaged, or of another version.
+        UserError: it is not there, damaged, of another version, or names a class of a module that is not allowed.
     """
+    trust(allow)
     path = checkpoint_of(checkpoint)
     return Model(load_module(path).to(choose_device(device)), str(path))
 
@@ -153,6 +157,7 @@ def evaluate(
     skip_missing: bool = False,
     cache: str | Path | None = None,
     bootstrap: int = 200,
+    allow: Sequence[str] = (),
 ) -> ResultRecord:
     """Score a generator as `t2igan evaluate` does.
 
@@ -167,6 +172,7 @@ def evaluate(
         skip_missing: leave out metrics whose networks are not there.
         cache: folder where features are kept; None keeps none.
         bootstrap: replicates of confidence intervals, where the protocol does not say how many; 0 for none.
+        allow: as of :func:`load`.
 
     Returns:
         The record; ``record.metrics["fd-classifier"].value`` and so on.
@@ -174,6 +180,7 @@ def evaluate(
     Raises:
         UserError: something is missing or does not fit together.
     """
+    trust(allow)
     pinned = load_protocol(str(protocol))
     opened = store if isinstance(store, Store) else open_store(store)
     subject = load_checkpoint_subject(str(checkpoint_of(checkpoint)), pinned.weights)

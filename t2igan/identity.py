@@ -45,6 +45,8 @@ LENGTH = frozenset({"min_steps", "max_steps", "min_epochs", "max_epochs", "max_t
 BEFORE = "config-before-{}.yaml"
 # Of such a run: what changed at which step, a line of JSON each.
 CHANGES = "changes.jsonl"
+# Begins the keys there of what is no option: the content of what the training reads.
+READ = "inputs."
 OPTIONS = dict[str, Any] | None
 # Of a configuration that is read again: a damaged one says nothing of its run.
 FORM = {"data": OPTIONS, "trainer": OPTIONS, "levers": OPTIONS, "ckpt_path": str | None, "run": str | None}
@@ -154,6 +156,8 @@ def read_identity(
         {_of_any_length(one, fingerprint) for one in earlier} - {_of_any_length(config, fingerprint)}
     ):
         content["begun_as"] = begun
+    if replaced := sorted({f"{each['key']} {each['before']}" for each in _changed_inputs(checkpoint)}):
+        content["inputs_before"] = replaced
     if selected:
         content["chosen_by"] = _choosing(config)
     seed = config.get("seed_everything")
@@ -219,12 +223,36 @@ def note_changes(folder: Path, config: Mapping[str, Any], step: int | None) -> l
         for key in sorted({*old, *new})
         if old.get(key) != new.get(key)
     ]
-    if found:
-        lines = [json.dumps(each) for each in found]
-        known = read_text(folder / CHANGES).splitlines() if (folder / CHANGES).is_file() else []
-        text = "".join(f"{line}\n" for line in dict.fromkeys([*known, *lines]))
-        write_whole(folder / CHANGES, text.encode())
+    _add_changes(folder, found)
     return found
+
+
+def note_inputs(folder: Path, before: Mapping[str, str], now: Mapping[str, str], step: int) -> list[str]:
+    """Write down that what a training reads has other content than it had: the code of one's own classes.
+
+    Args:
+        folder: folder of the run.
+        before: sha256 of each input until then, by its name; what it did not name is not known.
+        now: of each input from now on.
+        step: from which.
+
+    Returns:
+        Names of the inputs that changed.
+    """
+    names = [name for name in sorted(before) if name in now and before[name] != now[name]]
+    _add_changes(
+        folder, [{"key": READ + name, "before": before[name], "after": now[name], "step": step} for name in names]
+    )
+    return names
+
+
+def _add_changes(folder: Path, found: list[dict[str, Any]]) -> None:
+    if not found:
+        return
+    lines = [json.dumps(each) for each in found]
+    known = read_text(folder / CHANGES).splitlines() if (folder / CHANGES).is_file() else []
+    text = "".join(f"{line}\n" for line in dict.fromkeys([*known, *lines]))
+    write_whole(folder / CHANGES, text.encode())
 
 
 class AsItWas:
@@ -257,6 +285,10 @@ def read_changes(checkpoint: str | Path) -> list[dict[str, Any]]:
     if folder is None or not (folder / CHANGES).is_file():
         return []
     return [parse_json(line, str(folder / CHANGES)) for line in read_text(folder / CHANGES).splitlines()]
+
+
+def _changed_inputs(checkpoint: str | Path) -> list[dict[str, Any]]:
+    return [each for each in read_changes(checkpoint) if str(each["key"]).startswith(READ)]
 
 
 def _leaves(value: Any, place: str = "") -> Iterator[tuple[str, Any]]:

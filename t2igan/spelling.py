@@ -3,7 +3,9 @@
 import difflib
 from collections.abc import Iterable
 
-ALLOW_HELP = "module of your own (mine of mine.py) whose classes checkpoints may name; may be given several times"
+ALLOW_HELP = (
+    "module of your own (mine, or folder/mine.py) whose classes checkpoints may name; may be given several times"
+)
 
 DASHES = "-\N{EN DASH}\N{EM DASH}"
 """What is typed, or made of two hyphens by a text processor, before an option's name."""

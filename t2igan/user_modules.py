@@ -1,14 +1,22 @@
 """Find a user's own modules: on Python's path, beside the YAML file that names them, and in the current folder."""
 
+import ast
+import hashlib
 import importlib.machinery
 import importlib.util
+import os
 import sys
-from collections.abc import Iterable
+import traceback
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from t2igan.errors import UserError
 
+SUITE = "t2igan"
+INSTALLED = frozenset({"site-packages", "dist-packages"})
 _beside: list[Path] = []
+_added: list[Path] = []
 
 
 def look_beside(files: Iterable[str | Path]) -> None:
@@ -37,8 +45,173 @@ def find_user_module(module: str) -> None:
     for folder in folders:
         if importlib.machinery.PathFinder.find_spec(top, [str(folder)]) is not None:
             sys.path.append(str(folder))
+            _added.append(folder)
             return
     places = " and ".join(str(folder) for folder in folders)
     raise UserError(
         f"there is no module {top!r}: looked for {top}.py in {places}, and among the installed packages"
     )
+
+
+def module_named(word: str) -> str:
+    """The module that a word of ``--allow`` means: ``mine``, or ``folder/mine.py``, in whose folder is looked too.
+
+    Raises:
+        UserError: there is no such file, or Python has another module of this name.
+    """
+    path = Path(word)
+    if path.suffix != ".py" and len(path.parts) == 1:
+        return str(path)
+    if not path.exists():
+        raise UserError(f"--allow: {word} is not there; give a module such as mine, or its file: folder/mine.py")
+    path = Path(os.path.abspath(path.parent if path.name == "__init__.py" else path))
+    look_beside([path])
+    find_user_module(path.stem)
+    origin = _origin(path.stem)
+    if path not in (origin, origin.parent):
+        raise UserError(f"--allow: by the name {path.stem} Python finds {origin}, not {word}: rename one of them")
+    return path.stem
+
+
+def word_for(module: str) -> str:
+    """What ``--allow`` is to say of a module that was found, so that a command from this folder finds it again."""
+    origin = _origin(module.partition(".")[0])
+    path = origin.parent if origin.name == "__init__.py" else origin
+    here = Path.cwd()
+    if path.parent == here or path.parent not in _added:
+        return module
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
+
+
+def class_paths(config: Any) -> Iterator[str]:
+    """Every class in a configuration that is named with its module."""
+    items = config.values() if isinstance(config, Mapping) else config if isinstance(config, list) else ()
+    if isinstance(config, Mapping) and "." in str(config.get("class_path")):
+        yield str(config["class_path"])
+    for item in items:
+        yield from class_paths(item)
+
+
+def find_modules_of(config: Mapping[str, Any], file: str | Path) -> list[str]:
+    """See to it that the modules which a configuration names can be imported; they are not imported.
+
+    Args:
+        config: content of a YAML file; with the words of its ``allow``.
+        file: that file, beside which the user's modules lie.
+
+    Returns:
+        The modules.
+
+    Raises:
+        UserError: one is nowhere.
+    """
+    look_beside([file])
+    allowed = config.get("allow")
+    words = [each for each in allowed if isinstance(each, str)] if isinstance(allowed, list) else []
+    try:
+        found = [module_named(word) for word in words]
+    except UserError as error:
+        raise UserError(f"{file}: {error}") from error
+    for class_path in class_paths(config):
+        try:
+            find_user_module(class_path.rpartition(".")[0])
+        except UserError as error:
+            raise UserError(f"{file}: class_path {class_path}: {error}") from error
+        found.append(class_path.rpartition(".")[0])
+    return found
+
+
+def told_by_own_code(error: BaseException) -> str | None:
+    """Where in a user's module an error was raised, or what it called raised it; None for errors of elsewhere."""
+    frames = [each for each in traceback.extract_tb(error.__traceback__) if _is_own(Path(each.filename))]
+    if not frames:
+        return None
+    last, first = frames[-1], next(iter(str(error).splitlines()), "")
+    where = f"{Path(last.filename).name}, line {last.lineno}, in {last.name}"
+    return f"{where}: {type(error).__name__}: {first[:300]} (--debug shows the traceback)"
+
+
+def _is_own(file: Path) -> bool:
+    """Whether this is a file of a module that was found in a folder of the user's."""
+    for folder in {*_beside, *_added, Path.cwd()}:
+        if file.is_relative_to(folder) and not INSTALLED & set(file.parts):
+            name = file.relative_to(folder).parts[0].removesuffix(".py")
+            if name != SUITE and _origin_of_loaded(name) in (folder / f"{name}.py", folder / name / "__init__.py"):
+                return True
+    return False
+
+
+def code_of(kind: type) -> dict[str, str]:
+    """:func:`source_digests` of the module of a class; none of a class of the suite."""
+    return source_digests([kind.__module__])
+
+
+def is_code(name: str) -> bool:
+    """Whether an input of a training is a file of :func:`source_digests`, not the key of a checkpoint."""
+    return name.endswith(".py")
+
+
+def source_digests(modules: Iterable[str]) -> dict[str, str]:
+    """What a user's modules say, by file: sha256 (hex) of the code, in which comments and layout do not count.
+
+    Modules that they import from beside them are among them; what has no file is not, nor installed packages.
+
+    Args:
+        modules: names, such as ``mine`` of mine.py; they are found as :func:`find_user_module` does.
+
+    Raises:
+        UserError: a file is not Python.
+    """
+    found: dict[str, str] = {}
+    names, waiting = {SUITE}, [module.partition(".")[0] for module in modules]
+    while waiting:
+        name = waiting.pop()
+        if name in names:
+            continue
+        names.add(name)
+        for file, title in _files_of(name):
+            tree = _parsed(file)
+            found[title] = hashlib.sha256(ast.unparse(tree).encode()).hexdigest()
+            waiting += _beside_it(tree, file)
+    return dict(sorted(found.items()))
+
+
+def _origin_of_loaded(name: str) -> Path:
+    return Path(getattr(sys.modules.get(name), "__file__", None) or "")
+
+
+def _origin(name: str) -> Path:
+    """File of a module, which need not be imported; no file's path where it has none."""
+    if name in sys.modules:
+        return _origin_of_loaded(name)
+    return Path(getattr(importlib.util.find_spec(name), "origin", None) or "")
+
+
+def _files_of(name: str) -> Iterator[tuple[Path, str]]:
+    """Source files of a module or package, with their names from the folder that it was found in."""
+    origin = _origin(name)
+    if INSTALLED & set(origin.parts):
+        return
+    if origin.name == "__init__.py":
+        for file in sorted(origin.parent.rglob("*.py")):
+            yield file, file.relative_to(origin.parents[1]).as_posix()
+    elif origin.suffix == ".py":
+        yield origin, origin.name
+
+
+def _parsed(file: Path) -> ast.Module:
+    try:
+        return ast.parse(file.read_bytes())
+    except SyntaxError as error:
+        raise UserError(f"{file}, line {error.lineno}: not Python ({error.msg})") from error
+
+
+def _beside_it(tree: ast.Module, file: Path) -> Iterator[str]:
+    """Modules that a file imports from the folder that it lies in."""
+    for node in ast.walk(tree):
+        named = [each.name for each in node.names] if isinstance(node, ast.Import) else []
+        if isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            named = [node.module]
+        for name in (each.partition(".")[0] for each in named):
+            if (file.parent / f"{name}.py").is_file() or (file.parent / name / "__init__.py").is_file():
+                yield name

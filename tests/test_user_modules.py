@@ -7,10 +7,13 @@ import pytest
 import yaml
 from test_fit import DAMSM, SSAGAN
 
+import t2igan
 from t2igan.cli.main import main
 from t2igan.errors import UserError
+from t2igan.evaluation.subjects.generated import load_checkpoint_subject
+from t2igan.identity import read_changes
 from t2igan.nn import config
-from t2igan.user_modules import find_user_module, look_beside
+from t2igan.user_modules import find_user_module, look_beside, module_named, source_digests, word_for
 
 MINE = '''
 from t2igan.networks.ssagan import SSAGANGenerator
@@ -26,6 +29,7 @@ def forgetful(monkeypatch):
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.setattr(config, "_allowed", set())
     monkeypatch.setattr("t2igan.user_modules._beside", [])
+    monkeypatch.setattr("t2igan.user_modules._added", [])
 
 
 @pytest.fixture(scope="module")
@@ -51,9 +55,11 @@ def installed(*words, cwd):
 def test_a_class_beside_the_yaml_is_trained_and_drawn(home, tmp_path, monkeypatch, capsys):
     done = installed("fit", "--config", home / "mine.yaml", "--run", home / "run", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert yaml.safe_load((home / "run" / "config.yaml").read_text())["allow"] == ["mine_beside"]
-    assert done.stdout.splitlines()[-1].startswith("next: ") and done.stdout.rstrip().endswith(
-        "--allow mine_beside"
+    file = str(home / "mine_beside.py")
+    assert yaml.safe_load((home / "run" / "config.yaml").read_text())["allow"] == [file]
+    assert done.stdout.splitlines()[-1].startswith("next: ")
+    assert done.stdout.rstrip().endswith(f"--allow {file}"), (
+        "the command must find it from the folder that it is in"
     )
     draw = ["sample", "--checkpoint", str(home / "run/checkpoints/last.ckpt"), "--caption", "a red bird"]
     draw += ["--out", str(tmp_path / "drawn")]
@@ -65,9 +71,10 @@ def test_a_class_beside_the_yaml_is_trained_and_drawn(home, tmp_path, monkeypatc
     with pytest.raises(SystemExit):
         main([*draw, "--allow", "mine_beside"])
     assert f"looked for mine_beside.py in {tmp_path.cwd()}" in capsys.readouterr().err
-    monkeypatch.chdir(home)
-    main([*draw, "--allow", "mine_beside"])
+    main([*draw, "--allow", file])
     assert (tmp_path / "drawn" / "grid.png").is_file()
+    model = t2igan.load(home / "run", device="cpu", allow=["mine_beside"])
+    assert type(model.module.generator).__name__ == "Mine"
 
 
 def test_a_class_that_is_nowhere_is_one_line(home, tmp_path, capsys):
@@ -94,3 +101,89 @@ def test_no_file_stands_in_for_a_package(tmp_path, monkeypatch):
     for wrong in ("", "1a", "a/b", "../a", ".a"):
         with pytest.raises(UserError, match="not the name of a Python module"):
             find_user_module(wrong)
+
+
+def test_a_module_is_named_by_its_file_from_anywhere(tmp_path, monkeypatch):
+    (tmp_path / "parts").mkdir()
+    for name in ("one_of_mine.py", "other_of_mine.py", "antigravity.py"):
+        (tmp_path / "parts" / name).write_text("")
+    monkeypatch.chdir(tmp_path)
+    assert module_named("mine") == "mine"
+    assert [module_named(f"parts/{each}_of_mine.py") for each in ("one", "other")] == [
+        "one_of_mine",
+        "other_of_mine",
+    ]
+    assert (
+        word_for("one_of_mine") == "parts/one_of_mine.py" and word_for("other_of_mine") == "parts/other_of_mine.py"
+    )
+    assert word_for("torch") == "torch"
+    with pytest.raises(UserError, match=r"parts/none\.py is not there"):
+        module_named("parts/none.py")
+    with pytest.raises(UserError, match=r"by the name antigravity Python finds .*/antigravity\.py, not parts/anti"):
+        module_named("parts/antigravity.py")
+    monkeypatch.chdir(tmp_path / "parts")
+    assert word_for("one_of_mine") == "one_of_mine"
+
+
+def test_a_digest_is_of_the_code_and_of_what_it_imports_from_beside_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    own, helper = tmp_path / "digested_of_mine.py", tmp_path / "helper_of_mine.py"
+    own.write_text("import torch\nfrom t2igan import zoo\nfrom helper_of_mine import two\n\nx = 1\n")
+    helper.write_text("two = 2\n")
+    (tmp_path / "nobody_of_mine.py").write_text("3")
+    find_user_module("digested_of_mine")
+
+    def digests():
+        return source_digests(["digested_of_mine.part"])
+
+    before = digests()
+    assert sorted(before) == ["digested_of_mine.py", "helper_of_mine.py"]
+    own.write_text(own.read_text() + "# a comment\n\n")
+    assert digests() == before
+    helper.write_text("two = 3\n")
+    assert digests()["helper_of_mine.py"] != before["helper_of_mine.py"]
+    assert digests()["digested_of_mine.py"] == before["digested_of_mine.py"]
+    assert source_digests(["t2igan.models.ssagan", "torch.nn", "sys", "no_such_module_of_mine"]) == {}
+    helper.write_text("two = (\n")
+    with pytest.raises(UserError, match=r"helper_of_mine\.py, line 1: not Python"):
+        digests()
+
+
+def test_the_code_of_a_package_is_all_of_it(tmp_path, monkeypatch):
+    package = tmp_path / "package_of_mine"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "nets.py").write_text("x = 1")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    found = source_digests(["package_of_mine.nets"])
+    assert list(found) == ["package_of_mine/__init__.py", "package_of_mine/nets.py"]
+
+
+def test_code_that_changed_is_said_and_makes_another_experiment(home, tmp_path, capsys):
+    (tmp_path / "mine.yaml").write_text((home / "mine.yaml").read_text().replace("mine_beside", "mine_changing"))
+    own = tmp_path / "mine_changing.py"
+    own.write_text(MINE)
+    run, fit = tmp_path / "run", ["fit", "--config", str(tmp_path / "mine.yaml"), "--run", str(tmp_path / "run")]
+    main(fit)
+    last = str(run / "checkpoints" / "last.ckpt")
+    first = load_checkpoint_subject(last, "ema")
+    assert list(first.card.training.inputs) == ["mine_changing.py", "damsm"] and first.notes == []
+    own.write_text(MINE + "\n    more = 1\n")
+    with pytest.warns(UserWarning, match=r"mine_changing\.py changed since the training"):
+        second = load_checkpoint_subject(last, "ema")
+    assert second.card.sha256 != first.card.sha256, "features that are kept belong to the other code"
+    assert second.notes == ["mine_changing.py changed since the training, it may draw otherwise than it did"]
+    main(fit)
+    assert not (run / "changes.jsonl").exists(), "nothing was trained with it yet"
+    capsys.readouterr()
+    main([*fit, "--trainer.max_steps", "4"])
+    assert "mine_changing.py is not what it was until step 2: the run goes on" in capsys.readouterr().out
+    (change,) = [each for each in read_changes(last) if each["key"] == "inputs.mine_changing.py"]
+    assert change["before"] == first.card.training.inputs["mine_changing.py"] and change["step"] == 2
+    third = load_checkpoint_subject(last, "ema")
+    assert third.notes == [] and third.card.training.changes == read_changes(last)
+    main([*fit[:-1], str(tmp_path / "anew"), "--trainer.max_steps", "4"])
+    fourth = load_checkpoint_subject(str(tmp_path / "anew" / "checkpoints" / "last.ckpt"), "ema")
+    assert len({each.card.experiment for each in (first, third, fourth)}) == 3
+    assert fourth.card.training.inputs == third.card.training.inputs

@@ -138,6 +138,9 @@ class Matrix:
                 "--runs",
                 json.dumps(shown),
             ]
+            protocols = [load_protocol(protocol) for data in self.datasets for protocol in data.protocols]
+            for module in sorted({word for protocol in protocols for word in protocol.allow}):
+                command += ["--allow", module]
             command += self.to_wandb
             before = [step.name for step in steps]
             steps.append(Step("report", command, before, "report", self.project, anyway=True))
@@ -241,6 +244,8 @@ class _Cells:
         if self.classifier is not None:
             command += ["--classifier", str(self.classifier.checkpoint)]
             networks.append(self.classifier)
+        for module in () if model is None else model.allow:
+            command += ["--allow", module]
         command += changed_words(self.matrix.evaluate)
         before = [*after, *(self._name(network) for network in networks)]
         for protocol in self.data.protocols:

@@ -130,6 +130,8 @@ def _models(path: Path, entry: ModelEntry, grid: dict[str, list[Any]]) -> Iterat
 
 def _wanted(entry: ConfigEntry) -> Wanted:
     config = Path(known_experiment(entry.config) or entry.config)
+    if config.suffix in (".ckpt", ".safetensors"):
+        raise UserError(f"{config} is a checkpoint: name the configuration that trains it, such as damsm.yaml")
     seed = entry.seed if isinstance(entry, TrainingEntry) else None
     return Wanted(config.stem if entry.name is None else entry.name, config, seed, entry.set)
 

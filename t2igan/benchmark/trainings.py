@@ -20,6 +20,7 @@ from t2igan.files import write_whole
 from t2igan.identity import SEEDS, experiment_of
 from t2igan.plain_files import read_yaml
 from t2igan.progress import LAST
+from t2igan.user_modules import find_modules_of, source_digests, word_for
 
 CHECKPOINT = re.compile(r"runs/(?P<name>.+)/checkpoints/[^/]+\.ckpt")
 MODEL_KEY = re.compile(r"model\.(init_args\.)?[^.]+")
@@ -64,6 +65,7 @@ class Training:
         content: parsed content of that file.
         changes: options of the command line, by their dotted keys.
         needs: trainings whose checkpoints it reads, by the key that names them.
+        allow: modules of one's own that it names, as ``--allow`` takes them.
     """
 
     label: str
@@ -72,6 +74,7 @@ class Training:
     content: Mapping[str, Any]
     changes: Mapping[str, Any]
     needs: Mapping[str, "Training"]
+    allow: tuple[str, ...] = ()
 
     @property
     def checkpoint(self) -> Path:
@@ -153,15 +156,20 @@ class Trainings:
         content = _replaced(content, trained)
         _put(content, ("data", "init_args", "store"), self.store)
         plain = _replaced(experiment_of(content, self.fingerprint), lambda _, value: sources.get(value, value))
+        modules = sorted({each for each in find_modules_of(content, wanted.config) if source_digests([each])})
+        code = {"code": source_digests(modules)} if modules else {}
         # Changes count whole: two entries of a plan that differ in them alone need folders of their own.
-        address = hash_of({"config": plain, "changes": dict(wanted.changes)})[:10]
+        address = hash_of({"config": plain, "changes": dict(wanted.changes), **code})[:10]
+        allow = tuple(map(word_for, modules))
+        if allow:
+            content["allow"] = list(allow)  # what it is written to lies elsewhere
         for path in SEED_KEYS:
             if path[0] != "model" or wanted.is_model:
                 _put(content, path, wanted.seed)
         label = f"{wanted.name}-seed{wanted.seed}"
         folder = self.folder / "runs" / f"{wanted.name}-{address}" / label
         config = self.folder / "configs" / f"{wanted.name}-{address}-seed{wanted.seed}.yaml"
-        self.found.append(Training(label, folder, config, content, changes, needs))
+        self.found.append(Training(label, folder, config, content, changes, needs, allow))
         return self.found[-1]
 
     def _read(self, config: Path) -> dict[str, Any] | None:

@@ -11,7 +11,9 @@ from pytorch_lightning.loggers import CSVLogger
 from pytorch_lightning.loggers.csv_logs import ExperimentWriter
 from pytorch_lightning.utilities import rank_zero_only
 
+from t2igan.identity import note_inputs
 from t2igan.lightning_private import log_every_n_steps, set_loggers_step
+from t2igan.models.suite_module import SuiteModule
 
 CURVES = "metrics.csv"
 # What a step says of itself, the same whenever it is done; how fast it was is not.
@@ -129,3 +131,21 @@ class ContinueCurves(Callback):
     ) -> None:
         """Log under ``global_step``: after some resumes Lightning's own counter for loggers lags behind it."""
         set_loggers_step(trainer, trainer.global_step)
+
+
+class ChangedInputs(Callback):
+    """Says and writes down where a run goes on with other code of classes of one's own."""
+
+    def __init__(self) -> None:
+        self._before: dict[str, str] = {}
+
+    def on_load_checkpoint(self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict) -> None:
+        """Take up what it read until then."""
+        self._before = checkpoint["t2igan"].get("inputs", {})
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Only now is it known that there is a step left to do."""
+        if isinstance(pl_module, SuiteModule) and trainer.is_global_zero:
+            step = trainer.global_step
+            for name in note_inputs(Path(trainer.default_root_dir), self._before, pl_module.inputs, step):
+                print(f"{name} is not what it was until step {step}: the run goes on with what is there now")

@@ -1,8 +1,7 @@
 """Checks of a training's configuration that run before the parser or the Trainer sees it."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import pairwise
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ from t2igan.progress import LAST
 from t2igan.ranges import COUNTABLE, Range
 from t2igan.shipped import preparation_of, training_of
 from t2igan.spelling import nearest
-from t2igan.user_modules import find_user_module, look_beside
+from t2igan.user_modules import find_modules_of, look_beside
 from t2igan.zoo import is_there
 
 NETWORKS = {  # keys that name trained networks, and how one is had whose path does not say it
@@ -58,26 +57,7 @@ def find_modules(files: Sequence[str]) -> None:
         content = read_yaml(file)
         if not isinstance(content, dict):
             raise UserError(f"{file}: must hold keys such as model, data and trainer")
-        for class_path in class_paths(content):
-            try:
-                find_user_module(class_path.rpartition(".")[0])
-            except UserError as error:
-                raise UserError(f"{file}: class_path {class_path}: {error}") from error
-
-
-def class_paths(config: Any) -> Iterator[str]:
-    """Every class path in a configuration that includes a module."""
-    items = config.values() if isinstance(config, Mapping) else config if isinstance(config, list) else ()
-    if isinstance(config, Mapping) and "." in str(config.get("class_path")):
-        yield str(config["class_path"])
-    for item in items:
-        yield from class_paths(item)
-
-
-def config_files(argv: Sequence[str]) -> list[str]:
-    """The configuration files that a command line names."""
-    words = [word for argument in argv for word in argument.split("=", 1)]
-    return [after for word, after in pairwise(words) if word in ("--config", "-c")]
+        find_modules_of(content, file)
 
 
 def check_memory(model: Namespace) -> None:

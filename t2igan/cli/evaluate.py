@@ -164,7 +164,7 @@ def evaluate_verb(
         for line in of_the_zoo(read_records(target)) if checkpoint and is_zoo_name(checkpoint) else ():
             console.print(line, soft_wrap=True, markup=False)
         if records != NOTHING:
-            _tell_kept(written, target, options.cache)
+            _tell_kept(written, target, options.cache, pinned)
 
 
 @contextmanager
@@ -209,11 +209,12 @@ def _cache_folder(cache: str | None, records: Path) -> Path | None:
     return Path(cache) if cache else records.parent / FEATURES
 
 
-def _tell_kept(written: int, target: Path, cache: Path | None) -> None:
+def _tell_kept(written: int, target: Path, cache: Path | None, protocol: Protocol) -> None:
     """Say what lies where now, and what comes next."""
     console.print(f"wrote {written} record(s) to {target}", soft_wrap=True)
     _print_cache(cache)
-    shown = shlex.join([str(target), *allowed_words()])
+    metrics = [word for module in protocol.allow for word in ("--allow", module)]
+    shown = shlex.join([str(target), *allowed_words(), *metrics])
     console.print(f"next: t2igan report {shown}", soft_wrap=True, markup=False)
 
 

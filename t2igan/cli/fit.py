@@ -30,7 +30,7 @@ from t2igan.callbacks import wandb_run
 from t2igan.callbacks.chosen_options import ChosenOptions
 from t2igan.callbacks.guards import Guards
 from t2igan.callbacks.progress import LineProgress, StepBar
-from t2igan.callbacks.run_folder import ContinueCurves, RunCurves
+from t2igan.callbacks.run_folder import ChangedInputs, ContinueCurves, RunCurves
 from t2igan.callbacks.samples import SampleGrid
 from t2igan.callbacks.saving import RunCheckpoints, WholeFiles, last_checkpoint, newest_readable
 from t2igan.callbacks.scoring import Scores
@@ -41,8 +41,6 @@ from t2igan.cli import quick_fit
 from t2igan.cli.config_checks import (
     check_memory,
     check_trainer,
-    class_paths,
-    config_files,
     find_modules,
     missing_inputs,
     settle_model_checkpoint,
@@ -59,10 +57,11 @@ from t2igan.identity import BEFORE, CHANGES, AsItWas, keep_earlier, note_changes
 from t2igan.models.adversarial import AdversarialModule
 from t2igan.models.drawing import DrawingModule
 from t2igan.models.suite_module import SuiteModule, read_checkpoint
-from t2igan.nn.config import Configured, allow
+from t2igan.nn.config import Configured, allow, config_of
 from t2igan.nn.levers import Levers, Preset, permit_tf32, settle
 from t2igan.plain_files import parse_yaml
 from t2igan.progress import default_run_folder, read_progress
+from t2igan.user_modules import class_paths, source_digests, word_for
 from t2igan.zoo import is_zoo_name
 
 # Every module of these is imported, so that YAML may name its classes without a path.
@@ -81,7 +80,7 @@ def run(verb: str, argv: Sequence[str], cli: "type[SuiteCLI] | None" = None) -> 
     _quieten()
     import_classes()
     argv = list(flags_spelt_out(list(_spelt(argv)), ["fresh"]))
-    find_modules(config_files(argv))
+    find_modules(quick_fit.config_files(argv))
     if any(".help" in word for word in argv):
         sys.argv[0] = f"t2igan {verb}"  # the help of a class names the program by it
     try:
@@ -107,7 +106,7 @@ def run(verb: str, argv: Sequence[str], cli: "type[SuiteCLI] | None" = None) -> 
         if not isinstance(error, jsonargparse.ArgumentError):
             raise
         classes = (Configured, pl.LightningDataModule, Callback, Logger)
-        raise UserError(one_line(str(error), SuiteCLI.options, classes, config_files(argv))) from error
+        raise UserError(one_line(str(error), SuiteCLI.options, classes, quick_fit.config_files(argv))) from error
     finally:
         if SuiteCLI.lock is not None:
             SuiteCLI.lock.release()
@@ -179,7 +178,8 @@ class SuiteCLI(LightningCLI):
         """Refuse configurations that cannot work, then choose the run's folder."""
         config = self.config[self.words[1]]
         named = {path.rpartition(".")[0] for path in class_paths(config.model.as_dict())}
-        config.allow = sorted({*config.allow, *(name for name in named if not name.startswith("t2igan."))})
+        named = {word_for(name) for name in named if not name.startswith("t2igan.")}
+        config.allow = sorted({*config.allow, *named})
         allow(config.allow)
         missing = list(missing_inputs(config.as_dict()))
         if missing:
@@ -233,6 +233,18 @@ class SuiteCLI(LightningCLI):
         check_memory(self.config[self.words[1]].model)
         super().instantiate_classes()
         self.model.levers = self.levers
+        if isinstance(self.model, SuiteModule):
+            paths = class_paths(self.config[self.words[1]].as_dict())
+            self.model.inputs |= source_digests(path.rpartition(".")[0] for path in paths)
+            self._require_plain_arguments(self.model)
+
+    @staticmethod
+    def _require_plain_arguments(model: SuiteModule) -> None:
+        """A checkpoint must be able to hold how the model is built: known before hours of training."""
+        try:
+            config_of(model)
+        except TypeError as error:
+            raise UserError(str(error)) from error
 
     def _refuse_trainer_arguments(self, config: Namespace) -> None:
         trainer, kind = config.trainer, config.model.class_path.rpartition(".")[2]
@@ -274,7 +286,7 @@ class SuiteCLI(LightningCLI):
         norms = [each for each in callbacks if isinstance(each, GradientNorms)] or [GradientNorms()]
         callbacks = [*norms, *(each for each in callbacks if each not in norms)]
         wanted: list[Callback] = [progress, ContinueCurves(), Guards(), SampleGrid(), Speed()]
-        wanted += [BestSoFar(), NotAsOneDevice(), ChosenOptions(), saver]
+        wanted += [BestSoFar(), NotAsOneDevice(), ChosenOptions(), ChangedInputs(), saver]
         loggers = self._loggers(trainer.logger)
         if loggers and any(isinstance(logger, WandbLogger) for logger in loggers):
             wanted.append(wandb_run.WandbCard(self._resolved(), shlex.join(self.words)))
@@ -354,8 +366,7 @@ class SuiteCLI(LightningCLI):
         last = last_checkpoint(self.folder)
         if isinstance(model, DrawingModule):
             store = getattr(self.datamodule, "store", None)
-            own = "".join(f" --allow {name}" for name in self.config[self.words[1]].allow)
-            print(f"next: {sampling(str(last), model, f'{self.folder}/images', store)}{own}")
+            print(f"next: {sampling(str(last), model, f'{self.folder}/images', store)}")
         else:
             print(f"next: {use_of(str(last), model)}")
 

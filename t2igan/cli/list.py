@@ -66,13 +66,16 @@ def run(verb: str, argv: Sequence[str]) -> None:
 
 def entries(kind: str) -> list[Listed]:
     """The classes of a kind: the suite's, and those in Python files of the current folder."""
-    known = {each.name.rpartition(".")[2]: each for each in [*_suite(), *_own()]}
-    chosen = [each for each in known.values() if _is_a(each, ROOTS[kind], known) and "ABC" not in each.bases]
+    every = [*_own(), *_suite()]
+    known = {each.name.rpartition(".")[2]: each for each in every}  # a base of two classes' name is the suite's
+    chosen = [each for each in every if _is_a(each, ROOTS[kind], known) and "ABC" not in each.bases]
     return sorted(chosen, key=lambda each: (each.own or "", each.name))
 
 
 def _is_a(each: Listed, roots: tuple[str, ...], known: Mapping[str, Listed]) -> bool:
-    return any(base in roots or (base in known and _is_a(known[base], roots, known)) for base in each.bases)
+    """Whether a class derives from a root; a base of its own name is another class, and leads no further."""
+    bases = [known[base] for base in each.bases if base in known and known[base] is not each]
+    return any(base in roots for base in each.bases) or any(_is_a(base, roots, known) for base in bases)
 
 
 def _suite() -> Iterator[Listed]:

@@ -19,6 +19,7 @@ from t2igan.errors import Stopped, UserError
 from t2igan.files import disk_problem
 from t2igan.shipped import with_experiments
 from t2igan.spelling import nearest
+from t2igan.user_modules import told_by_own_code
 
 VERBS = {
     "prepare": ("t2igan.cli.prepare", "raw data set -> one HDF5 store"),
@@ -116,7 +117,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         # What is left in the buffer must not be tried again at the exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(128 + signal.SIGPIPE) from None
-    except (UserError, OSError, ImportError, MemoryError, RuntimeError, KeyboardInterrupt, Stopped) as error:
+    except (Exception, KeyboardInterrupt, Stopped) as error:
         line, code = _told(error)
         if debug or line is None:
             raise
@@ -164,16 +165,19 @@ def _told(error: BaseException) -> tuple[str | None, int]:
         error = Stopped(signal.SIGINT)
     if isinstance(error, Stopped):
         return str(error), error.code
+    if isinstance(error, UserError):
+        return str(error), 2
+    own = told_by_own_code(error)
     if isinstance(error, OSError):
-        return disk_problem(error) or path_problem(error), 2
-    if isinstance(error, ImportError):
+        return disk_problem(error) or path_problem(error) or own, 2
+    if isinstance(error, ImportError) and own is None:
         package = (error.name or "t2igan").partition(".")[0]
         # Another ImportError is of a package that is there, but damaged or of another version.
         missing = isinstance(error, ModuleNotFoundError) and package != "t2igan"
         return f"{package} is not installed: pip install {package}" if missing else None, 2
     if isinstance(error, MemoryError | RuntimeError):
-        return _memory_problem(error) or _dead_process(error), 2
-    return str(error), 2
+        return _memory_problem(error) or own or _dead_process(error), 2
+    return own, 2
 
 
 def _memory_problem(error: BaseException) -> str | None:

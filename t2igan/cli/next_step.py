@@ -33,6 +33,9 @@ USES = {
 SCORING = {"--damsm": DamsmSource, "--classifier": ClassifierSource}
 # A system of each data set is shipped under this name: it is proposed for a DAMSM that was trained.
 SYSTEM = "ssagan"
+# In the name of a DAMSM's run: it scores generators that were trained against another one.
+INDEPENDENT = "independent"
+JUDGES = "t2igan evaluate with --damsm DAMSM --damsm {0}, behind the one that the generator was trained against"
 
 
 def use_of(checkpoint: str, module: SuiteModule) -> str:
@@ -46,12 +49,19 @@ def use_of(checkpoint: str, module: SuiteModule) -> str:
     if kind is None:
         return f"name {checkpoint} in the YAML of what needs {type(module).__name__}"
     data = (read_config(checkpoint) or {}).get("data") or {}
-    return _use_on(kind, checkpoint, data) or USES[kind].format(shlex.quote(checkpoint))
+    told = JUDGES if kind == "DAMSM" and _is_independent(checkpoint) else USES[kind]
+    return _use_on(kind, checkpoint, data) or told.format(shlex.quote(checkpoint))
+
+
+def _is_independent(checkpoint: str) -> bool:
+    return INDEPENDENT in (run_folder_of(checkpoint) or Path(checkpoint)).name
 
 
 def _use_on(kind: str, checkpoint: str, data: Mapping[str, Any]) -> str | None:
     """The command that uses a network on its training data, None if there is none."""
     options = data.get("init_args") or {}
+    if kind == "DAMSM" and _is_independent(checkpoint):
+        return None  # no generator is to be trained against it
     if kind == "Tagger" and options.get("files"):
         return f"t2igan tag {shlex.join(['--checkpoint', checkpoint, '--narratives', options['files']])}"
     store = options.get("store")
@@ -158,4 +168,5 @@ def sampling(checkpoint: str, module: SuiteModule, out: str, store: Store | None
         caption = EXAMPLE
     else:
         caption = " ".join(module.vocabulary[1:4])
-    return f"t2igan sample {shlex.join(['--checkpoint', checkpoint, '--caption', caption, '--out', out])}"
+    words = ["--checkpoint", checkpoint, "--caption", caption, "--out", out, *allowed_words()]
+    return f"t2igan sample {shlex.join(words)}"

@@ -64,7 +64,7 @@ def answer(verb: str, argv: Sequence[str]) -> str | None:
         return SHORT_HELP.format(verb=verb, does=DOES[verb])
     _refuse_options(verb, argv)
     classes: dict[str, str] = {}
-    files = _config_files(argv)
+    files = config_files(argv)
     for file in files:
         content = read_yaml(_there(file))
         if isinstance(content, dict):
@@ -200,8 +200,9 @@ def _classes_in(value: Any, where: str) -> Iterator[tuple[str, str, Mapping[str,
             yield from _classes_in(inner, f"{where}.{key}")
 
 
-def _config_files(argv: Sequence[str]) -> list[str]:
-    words = [word for argument in argv for word in argument.split("=", 1)]
+def config_files(argv: Sequence[str]) -> list[str]:
+    """The configuration files that a command line names; an equals sign may stand in a file's name."""
+    words = [part for word in argv for part in (word.split("=", 1) if word.startswith("-") else [word])]
     return [after for word, after in pairwise(words) if word in ("--config", "-c")]
 
 

@@ -4,16 +4,18 @@ import json
 import shutil
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
 from t2igan.callbacks.run_folder import read_curves
 from t2igan.cli.parsing import call
 from t2igan.errors import UserError
-from t2igan.evaluation.record import ResultRecord, read_records
+from t2igan.evaluation.record import ResultRecord, SubjectCard, TrainingCard, read_records
 from t2igan.files import write_whole
-from t2igan.identity import run_folder_of
+from t2igan.identity import read_identity, run_folder_of
 from t2igan.nn.config import import_allowed
 from t2igan.plotting.curves import Rows, plot_curves
 from t2igan.reporting.html import render_page
@@ -24,7 +26,7 @@ from t2igan.reporting.paired import compare as compare_rows
 from t2igan.reporting.published import beside, elsewhere
 from t2igan.reporting.published_tables import beside_grid, beside_notes, elsewhere_grid
 from t2igan.reporting.report_runs import PageImage, as_page_image, first_curves, quality_curves, read_run
-from t2igan.reporting.reproduction import of_the_zoo
+from t2igan.reporting.reproduction import of_one_another, of_other_weights, of_the_zoo
 from t2igan.reporting.scores_csv import write_csv
 from t2igan.reporting.sheets import systems_sheet
 from t2igan.reporting.tables import grid_table, markdown, markdown_table, rich_table
@@ -88,13 +90,15 @@ def report(
             layout to wandb-layout.json, online saves it as a view of the project as well.
     """
     import_allowed()  # metrics of one's own say which way is better
-    paths = _record_files(records, runs)
+    paths = _record_files(records, runs or [])
     found, notes = _read(paths)
-    reproduced = of_the_zoo(found)
+    reproduced = [*of_the_zoo(found), *of_one_another(found)]
+    notes += of_other_weights(found)
     tables = boards(found)
     pair = _compared(tables, compare)
     folder = Path(out) if out else paths[0].parent / "report"
-    folders = [Path(path) for path in runs] if runs is not None else _runs_of(found)
+    folders, others = _given_runs(runs, found) if runs is not None else _runs_of(found)
+    notes += others
     folder.mkdir(parents=True, exist_ok=True)
     written = [*_written_tables(tables, pair, folder, csv, latex)]
     curves = {path: read_curves(path / "metrics.csv") for path in folders}
@@ -205,17 +209,16 @@ def _to_wandb(
     return path
 
 
-def _record_files(records: Sequence[str], runs: Sequence[str] | None) -> list[Path]:
+def _record_files(records: Sequence[str], runs: Sequence[str]) -> list[Path]:
     """The record files that the arguments name.
 
     Raises:
-        UserError: no file is given, or a file or run does not exist.
+        UserError: no file is given, or a file does not exist; missing runs are named with it.
     """
     if not records:
         raise UserError("no records given: name the records.jsonl that `t2igan evaluate` wrote")
-    missing = [path for path in [*records, *(runs or [])] if not Path(path).exists()]
-    if missing:
-        raise UserError(f"{', '.join(missing)}: not there; the report is made of what evaluate and fit wrote")
+    if not all(Path(path).exists() for path in records):
+        _refuse_missing([path for path in [*records, *runs] if not Path(path).exists()])
     files: list[Path] = []
     for path in map(Path, records):
         inside = sorted(path.rglob("records.jsonl")) if path.is_dir() else [path]
@@ -223,6 +226,24 @@ def _record_files(records: Sequence[str], runs: Sequence[str] | None) -> list[Pa
             raise UserError(f"{path}: no records.jsonl in this folder; `t2igan evaluate` writes them")
         files += inside
     return list(dict.fromkeys(files))
+
+
+def _refuse_missing(paths: Sequence[str]) -> None:
+    if paths:
+        raise UserError(f"{', '.join(paths)}: not there; the report is made of what evaluate and fit wrote")
+
+
+def _given_runs(runs: Sequence[str], records: Sequence[ResultRecord]) -> tuple[list[Path], list[str]]:
+    """The folders of runs that are there, and a note on each that is not: trainings of a plan may have failed.
+
+    Raises:
+        UserError: none of them is there, though trainings were scored.
+    """
+    missing = [run for run in runs if not Path(run).exists()]
+    if len(missing) == len(runs) and any(record.subject.kind == "checkpoint" for record in records):
+        _refuse_missing(missing)
+    notes = [f"{run}: not there; it was not trained, or is elsewhere" for run in missing]
+    return [Path(run) for run in runs if run not in missing], notes
 
 
 def _read(paths: Sequence[Path]) -> tuple[list[ResultRecord], list[str]]:
@@ -235,12 +256,12 @@ def _read(paths: Sequence[Path]) -> tuple[list[ResultRecord], list[str]]:
     """
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        lines: dict[str, tuple[str, ResultRecord]] = {}
+        lines: dict[str, tuple[str, Path, ResultRecord]] = {}
         for path in paths:
             latest = ""
             for record in read_records(path):
                 latest = max(latest, record.timestamp if record.integrity != "edited" else "")
-                lines.setdefault(record.to_json(), (latest or record.timestamp, record))
+                lines.setdefault(record.to_json(), (latest or record.timestamp, path, record))
     notes = [str(warning.message) for warning in caught]
     if not lines:
         more = f"; and {len(notes) - 1:,} more" if len(notes) > 1 else ""
@@ -249,14 +270,43 @@ def _read(paths: Sequence[Path]) -> tuple[list[ResultRecord], list[str]]:
         raise UserError(
             f"{names}: no record in it{beside_it}; `t2igan evaluate --records {paths[0]} ...` writes one"
         )
-    return [record for _, record in sorted(lines.values(), key=lambda each: each[0])], notes
+    ordered = sorted(lines.values(), key=lambda each: each[0])
+    return list(_by_their_files([(path, record) for _, path, record in ordered])), notes
 
 
-def _runs_of(records: Sequence[ResultRecord]) -> list[Path]:
-    """Existing folders of the runs that were scored."""
-    paths = [record.subject.path for record in records if record.subject.kind == "checkpoint"]
-    folders = dict.fromkeys(run_folder_of(path) for path in paths if path)
-    return [path for path in folders if path is not None and (path / "metrics.csv").is_file()]
+def _by_their_files(records: Sequence[tuple[Path, ResultRecord]]) -> Iterator[ResultRecord]:
+    """Two people's runs of one name are not one run: where files have other weights of it, they are in its name."""
+    first: dict[tuple[Any, ...], dict[str | None, Path]] = {}
+    places = [(one.subject.kind, one.subject.name, one.subject.path, one.subject.weights) for _, one in records]
+    for (file, record), place in zip(records, places):
+        first.setdefault(place, {}).setdefault(record.subject.sha256, file)
+    for (file, record), place in zip(records, places):
+        several = len({*first[place].values()}) > 1
+        card = replace(record.subject, name=f"{record.subject.name} ({file})") if several else record.subject
+        yield replace(record, subject=card)
+
+
+def _runs_of(records: Sequence[ResultRecord]) -> tuple[list[Path], list[str]]:
+    """Existing folders of the runs that were scored, and a note on each that holds another run."""
+    found: dict[Path, bool] = {}
+    for subject in (record.subject for record in records if record.subject.kind == "checkpoint"):
+        folder = run_folder_of(subject.path) if subject.path else None
+        if folder is not None and (folder / "metrics.csv").is_file():
+            found[folder] = found.get(folder, False) or _is_there(subject)
+    others = [
+        f"{path}: the run there is not the one that was scored; its curves and samples are left out"
+        for path, own in found.items()
+        if not own
+    ]
+    return [path for path, own in found.items() if own], others
+
+
+def _is_there(subject: SubjectCard) -> bool:
+    """Whether the run at a subject's path is, by its configuration, the one that the record is of."""
+    training = subject.training or TrainingCard()
+    known = read_identity(str(subject.path), training.fingerprint, training.inputs, bool(subject.selection))
+    recorded = subject.experiment, subject.training_seed
+    return recorded in ((None, None), (known.experiment, known.training_seed))
 
 
 def _scores(tables: Sequence[Board], path: Path) -> Path:

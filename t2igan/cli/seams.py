@@ -13,6 +13,7 @@ from jsonargparse import Namespace
 from t2igan.errors import UserError
 from t2igan.models.adversarial import AdversarialModule
 from t2igan.models.damsm import sentence_dim_of
+from t2igan.models.own_parts import check_sizes
 from t2igan.nn.config import build
 from t2igan.zoo import is_there
 
@@ -91,7 +92,5 @@ def _image_sizes(model: Namespace) -> tuple[list[int], str]:
         return [model.image_size], f"{MODEL}.image_size"
     with torch.device("meta"):
         generator = build({"init_args": {}} | model.generator.as_dict())
-    if not hasattr(generator, "image_sizes"):  # the base class, or one of the user's own
-        kind = type(generator).__name__
-        raise UserError(f"{MODEL}.generator: {kind} has no image_sizes: name a generator that sets them")
+    check_sizes(generator)
     return list(generator.image_sizes), f"{MODEL}.generator"

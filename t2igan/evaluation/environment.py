@@ -1,13 +1,15 @@
 """Environment of a measurement: git commit, CUDA libraries and threads."""
 
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
 import torch
 
 import t2igan
+from t2igan.evaluation.protocol import Protocol
+from t2igan.user_modules import code_of
 
 PACKAGE = Path(t2igan.__file__).parent
 GIT_SECONDS = 20
@@ -23,6 +25,7 @@ class Environment:
         cuda: CUDA version that PyTorch was built for, None without CUDA.
         cudnn: version of the loaded cuDNN, None without it.
         threads: threads of PyTorch on the CPU, in each process.
+        own_code: sha256 of the code of metrics of the user's own, by the file; empty without such.
     """
 
     git_commit: str | None = None
@@ -30,12 +33,15 @@ class Environment:
     cuda: str | None = None
     cudnn: int | None = None
     threads: int | None = None
+    own_code: dict[str, str] = field(default_factory=dict)
 
 
-def environment() -> Environment:
-    """The environment of this process."""
+def environment(protocol: Protocol | None = None) -> Environment:
+    """The environment of this process; with the code of a protocol's metrics that are the user's own."""
     cudnn = torch.backends.cudnn.version() if torch.cuda.is_available() else None
-    return Environment(*git_state(PACKAGE), torch.version.cuda, cudnn, torch.get_num_threads())
+    metrics = () if protocol is None else protocol.metrics
+    own = {file: sha256 for spec in metrics for file, sha256 in code_of(type(spec)).items()}
+    return Environment(*git_state(PACKAGE), torch.version.cuda, cudnn, torch.get_num_threads(), own)
 
 
 @cache

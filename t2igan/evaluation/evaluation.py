@@ -120,7 +120,7 @@ class Evaluation:
             seconds=round(time.monotonic() - begin, 3),
             notes=[*subject.notes, *(note for scorer in scorers for note in scorer.notes)],
             protocol_content=protocol.content,
-            environment=asdict(environment()),
+            environment=asdict(environment(protocol)),
         )
 
 

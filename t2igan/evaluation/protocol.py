@@ -16,7 +16,7 @@ from t2igan.evaluation.metrics.base import added, hashed_fields
 from t2igan.plain_files import read_yaml
 from t2igan.schema import FromFile, at_least, checked_mapping, read_as
 from t2igan.spelling import nearest
-from t2igan.user_modules import look_beside
+from t2igan.user_modules import code_of, look_beside, word_for
 
 FOLDER = Path(__file__).parent / "protocols"
 # Part of every hash: raised when the meaning of a protocol changes though its words stay.
@@ -112,11 +112,14 @@ class Protocol(FromFile):
 
     @property
     def hash(self) -> str:
-        """sha256 (hex) of the canonical JSON of all but the name; only values with equal hashes are comparable."""
+        """sha256 (hex) of the canonical JSON of all but the name; only values with equal hashes are comparable.
+
+        The code of user-defined metrics is part of it.
+        """
         content = hashed_fields(self)
         for documentation in ("name", "source"):
             content.pop(documentation, None)
-        content["metrics"] = {spec.name: hashed_fields(spec) for spec in self.metrics}
+        content["metrics"] = {spec.name: {**hashed_fields(spec), **code_of(type(spec))} for spec in self.metrics}
         content["rules"] = RULES
         return hash_of(content)
 
@@ -125,6 +128,11 @@ class Protocol(FromFile):
         """All keys with plain values, including defaults."""
         named = {own.name: getattr(self, own.name) for own in fields(self)}
         return named | {"metrics": [{"name": spec.name, **asdict(spec)} for spec in self.metrics]}
+
+    @property
+    def allow(self) -> list[str]:
+        """Modules of metrics of one's own, as ``--allow`` takes them: a report knows then which way is better."""
+        return sorted({word_for(type(spec).__module__) for spec in self.metrics if code_of(type(spec))})
 
     @property
     def drawing(self) -> dict[str, Any]:

@@ -79,9 +79,10 @@ class TrainingCard:
         images_seen: training images, each as often as it was seen, on all devices together.
         global_batch: training images of a step, on all devices together.
         fingerprint: fingerprint of the store that it was trained on.
-        inputs: sha256 of the content of checkpoints that it read (``damsm``, ``captioner``), by key.
+        inputs: sha256 of the content of checkpoints that it read (``damsm``, ``captioner``), by key, and of own code,
+            by file.
         progress: steps trained and planned (:class:`t2igan.progress.Progress`).
-        changes: changes of the configuration on resume: ``key``, ``before``, ``after`` and ``step`` of each.
+        changes: changes of the configuration or of own code on resume: ``key``, ``before``, ``after`` and ``step``.
     """
 
     config: dict[str, Any] | None = None

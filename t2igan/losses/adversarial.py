@@ -7,11 +7,13 @@ AttnGAN, one and two in SSA-GAN.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from t2igan.errors import UserError
 from t2igan.nn.config import Configured
 
 
@@ -61,16 +63,35 @@ class Objective(Configured):
             mismatch: (M,), conditional logits of real images with captions of other images; M may be 0.
             share: weight of their mean; 0 if all mismatched pairs are on other devices.
         """
-        fakes = [self.fake(logits) for logits in fake.terms]
+        fakes = [self._cost("fake", logits) for logits in fake.terms]
         if len(mismatch):
-            fakes.append(self.fake(mismatch) * share)
+            fakes.append(self._cost("fake", mismatch) * share)
         elif share == 0:
             fakes.append(mismatch.sum())
-        return _mean([self.real(logits) for logits in real.terms]) + _mean(fakes)
+        return _mean([self._cost("real", logits) for logits in real.terms]) + _mean(fakes)
 
     def generator_loss(self, fake: Logits) -> Tensor:
         """Sum of the generator's terms, without the factor 1/2 of AttnGAN's Eq. 5 (like all released code)."""
-        return torch.stack([self.deceive(logits) for logits in fake.terms]).sum()
+        return torch.stack([self._cost("deceive", logits) for logits in fake.terms]).sum()
+
+    def _cost(self, method: str, logits: Tensor) -> Tensor:
+        return scalar(getattr(self, method)(logits), f"{type(self).__name__}.{method}")
+
+
+def scalar(value: Any, who: str) -> Tensor:
+    """What a class that somebody wrote gave as a loss: one number, with its graph.
+
+    Args:
+        value: what it gave.
+        who: names the method.
+
+    Raises:
+        UserError: it is something else; a loss for each sample would weigh as much as all of them together.
+    """
+    if isinstance(value, Tensor) and value.dim() == 0:
+        return value
+    found = f"a tensor of shape {tuple(value.shape)}" if isinstance(value, Tensor) else f"a {type(value).__name__}"
+    raise UserError(f"{who} returned {found}: return one number, such as loss.mean()")
 
 
 class Hinge(Objective):

@@ -12,6 +12,7 @@ from t2igan.errors import UserError
 from t2igan.metrics.inception import FEATURE_DIM, inception_v3, pooled_features, tf1_resize
 from t2igan.metrics.pil_resize import pil_resize
 from t2igan.metrics.weights import PUBLISHED, resolve_weights
+from t2igan.user_modules import code_of
 
 Flavour = Literal["tf-2015", "torchvision-affine", "torchvision", "dfgan", "slim-birds"]
 Resize = Literal["pil", "pil-128", "tensor", "tf1", "clean"]
@@ -45,7 +46,7 @@ class Backbone(nn.Module, ABC):
     @property
     def identity(self) -> list[str]:
         """All values that the features depend on besides the image."""
-        return [type(self).__qualname__, self.name, self.sha256]
+        return [type(self).__qualname__, self.name, self.sha256, *code_of(type(self)).values()]
 
     @abstractmethod
     def _embed(self, images: Tensor) -> tuple[Tensor, Tensor]:

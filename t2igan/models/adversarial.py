@@ -10,13 +10,14 @@ from torch import Tensor, nn
 from t2igan.data.batch import CaptionedImages
 from t2igan.errors import UserError
 from t2igan.lightning_private import do_not_count_steps_of
-from t2igan.losses.adversarial import Objective
+from t2igan.losses.adversarial import Objective, scalar
 from t2igan.losses.gradient_penalty import MAGP, leaves
 from t2igan.losses.matching import damsm_loss
 from t2igan.losses.mismatch import MismatchPolicy, mismatch_share, mismatched
 from t2igan.models.gan_step import Chunk, discriminate_pairs, verdicts
 from t2igan.models.generating import GeneratingModule
 from t2igan.models.generator_losses import Discriminated, GeneratorLoss, GeneratorView
+from t2igan.models.own_parts import check_parts
 from t2igan.models.speed import prepare_networks
 from t2igan.models.suite_module import content_sha256
 from t2igan.models.text_conditioned import TextMode
@@ -24,7 +25,6 @@ from t2igan.networks.synthesis import (
     Conditions,
     Discriminator,
     Generator,
-    check_adversaries,
     check_sentence_dim,
 )
 from t2igan.nn.average import WeightAverage
@@ -97,6 +97,7 @@ class AdversarialModule(GeneratingModule):
         vocabulary_size: Count | None = None,
     ) -> None:
         super().__init__(damsm, text_mode, vocabulary_size)
+        check_parts(generator, discriminators, objective, generator_losses or [])
         self.automatic_optimization = False
         self.generator = generator
         self.discriminators = Modules(discriminators)
@@ -117,7 +118,6 @@ class AdversarialModule(GeneratingModule):
         self.generator.keep_activations(not recompute)
 
     def _check(self) -> None:
-        check_adversaries(self.generator, self.discriminators)
         if self.text_mode == "none":
             check_sentence_dim(0, "text_mode: none", self.generator, self.discriminators)
         scored = [loss.name for loss in self.generator_losses if loss.needs_scorer]
@@ -346,7 +346,7 @@ class AdversarialModule(GeneratingModule):
         view = GeneratorView(chunk.generated, chunk.scored_text, chunk.batch, self.scorer, chunk.real, seen)
         total = adversarial
         for term in self.generator_losses:
-            value = term(view)
+            value = scalar(term(view), f"{type(term).__name__}.forward")
             self._log(chunk, **{f"loss_g_{term.name}": value})
             total = total + value
         return total

@@ -9,7 +9,7 @@ from torch import Tensor
 from t2igan.data.batch import CaptionedImages
 from t2igan.data.datasets import resize_images
 from t2igan.losses.adversarial import Logits
-from t2igan.networks.synthesis import Discriminator, Synthesis
+from t2igan.networks.synthesis import Discriminator, Synthesis, require_logits
 from t2igan.nn.images import to_signed
 from t2igan.nn.in_turn import in_turn, take_turns
 from t2igan.nn.randomness import StepRandom
@@ -103,6 +103,7 @@ def discriminate_pairs(
     wrong_pairs = mismatch(features, condition)
     conditional = discriminator.conditional(features, condition)
     conditional_generated = discriminator.conditional(features_generated, condition)
+    require_logits(discriminator, conditional, len(real))
     wrong = discriminator.conditional(*wrong_pairs)
     return (
         Logits(conditional, discriminator.unconditional(features)),

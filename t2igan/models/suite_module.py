@@ -25,12 +25,13 @@ from t2igan.models.digest import OWN, archive_problem, is_sealed, is_whole, refu
 from t2igan.models.weights_file import SUFFIX, read_weights
 from t2igan.nn import across
 from t2igan.nn.bounded import NoLargerThan, refuse_what_no_memory_holds
-from t2igan.nn.config import WRONG_ARGUMENTS, Configured, build, config_of
+from t2igan.nn.config import WRONG_ARGUMENTS, Configured, build, changed_code, code_of_config, config_of
 from t2igan.nn.finite import first_non_finite
 from t2igan.nn.levers import PLAIN, Levers
 from t2igan.nn.randomness import StepRandom, seed_weights, step_seed
 from t2igan.progress import KEY, Progress, progress_of
 from t2igan.shipped import training_of
+from t2igan.user_modules import is_code
 from t2igan.zoo import PREFIX, is_there, locate
 
 
@@ -51,7 +52,7 @@ class SuiteModule(Configured, pl.LightningModule):
             resumed from a checkpoint without this number.
         global_batch: number of training images in the last step on all devices, None before the first.
         imported: released files that a checkpoint was converted from, by part; empty if trained with this suite.
-        inputs: sha256 of the content of other checkpoints that training reads, by the key that names them.
+        inputs: sha256 of the content of other checkpoints that training reads, by key, and of own code, by file.
         selected: metric that selected the checkpoint within its run, None if none did.
         averaged: whether the weights that were read are averages, without the trained weights.
     """
@@ -263,7 +264,8 @@ class SuiteModule(Configured, pl.LightningModule):
         """
         now, before = config_of(self)["init_args"], own["config"]["init_args"]
         for key, sha256 in own.get("inputs", {}).items():
-            if self.inputs.get(key, sha256) != sha256 and now.get(key) == before.get(key):
+            # One's own files are worked on, which ChangedInputs writes down.
+            if self.inputs.get(key, sha256) != sha256 and now.get(key) == before.get(key) and not is_code(key):
                 raise UserError(
                     f"{now.get(key) or key} is not the {key} that the checkpoint was trained with: put that one "
                     "back, give this one another name, or start anew with --fresh true"
@@ -271,12 +273,13 @@ class SuiteModule(Configured, pl.LightningModule):
 
 
 def content_sha256(module: SuiteModule) -> str:
-    """sha256 (hex) of a module's config, vocabulary and weights.
+    """sha256 (hex) of a module's config, vocabulary, weights, and the code of user-defined classes.
 
     Files with the same content may differ, e.g. of an interrupted and an uninterrupted run. The hash does not
     depend on whether single-precision weights were loaded in single or double precision.
     """
     told = {earlier.CONFIG: config_of(module), "vocabulary": module.vocabulary}
+    told |= {"code": code} if (code := code_of_config(config_of(module))) else {}
     digest = hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode())
     for name, tensor in module.state_dict().items():
         tensor = tensor.float() if tensor.dtype == torch.float64 else tensor
@@ -372,6 +375,8 @@ def load_module(path: str | Path) -> SuiteModule:
     size = getattr(getattr(module, "text_encoder", None), "vocabulary_size", None)
     if module.vocabulary and size not in (None, len(module.vocabulary)):
         raise UserError(f"{path}: its vocabulary has {len(module.vocabulary):,} words, its text encoder {size:,}")
+    if changed := changed_code(module, module.inputs):
+        warnings.warn(f"{path}: {changed}", stacklevel=2)
     return module.eval().requires_grad_(False)
 
 

@@ -133,7 +133,26 @@ class Generator(Configured, nn.Module):
             name = type(self).__name__
             raise UserError(f"{name}.forward returned a {type(synthesis).__name__}: return t2igan.models.Synthesis")
         synthesis.check(self, len(random))
+        trains = self.training and torch.is_grad_enabled() and any(each.requires_grad for each in self.parameters())
+        if trains and not synthesis.images[-1].requires_grad:
+            raise UserError(
+                f"{type(self).__name__}.forward returned images without a gradient to its weights: neither detach "
+                "them nor make them under no_grad"
+            )
         return synthesis
+
+
+def require_logits(discriminator: "Discriminator", logits: Any, rows: int) -> None:
+    """Whether these are logits of ``rows`` pairs.
+
+    Raises:
+        UserError: they are not.
+    """
+    if isinstance(logits, Tensor) and logits.dim() and len(logits) == rows:
+        return
+    found = f"shape {tuple(logits.shape)}" if isinstance(logits, Tensor) else f"type {type(logits).__name__}"
+    name = type(discriminator).__name__
+    raise UserError(f"{name}.conditional returned {found}: return one logit a pair, shape ({rows},)")
 
 
 class Discriminator(Configured, nn.Module):

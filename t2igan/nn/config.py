@@ -4,35 +4,39 @@ import dataclasses
 import functools
 import importlib
 import inspect
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeGuard, TypeVar
 
 from t2igan.earlier import written
 from t2igan.errors import UserError
 from t2igan.ranges import check_ranges
-from t2igan.user_modules import find_user_module
+from t2igan.spelling import nearest
+from t2igan.user_modules import SUITE, find_user_module, module_named, source_digests, word_for
 
 Kind = TypeVar("Kind", bound=type)
-SUITE = "t2igan"
 WRONG_ARGUMENTS = (TypeError, ValueError, AttributeError, RuntimeError, ArithmeticError, LookupError)
 """What networks raise that are built with arguments which do not fit them."""
+NO_CONFIG = "no checkpoint could hold the arguments of"
 _allowed: set[str] = set()
 
 
 def allow(modules: Iterable[str]) -> None:
     """Allow checkpoints to name classes of further modules, which are searched like a user's modules.
 
+    Args:
+        modules: names, such as ``mine``, or files, such as ``folder/mine.py``.
+
     Raises:
         UserError: a module does not exist.
     """
-    for module in modules:
+    for module in map(module_named, modules):
         find_user_module(module)
         _allowed.add(module)
 
 
 def allowed_words() -> list[str]:
     """The options that a command needs to read the files of this one."""
-    return [word for module in sorted(_allowed) for word in ("--allow", module)]
+    return [word for module in sorted(_allowed) for word in ("--allow", word_for(module))]
 
 
 def import_allowed() -> None:
@@ -80,10 +84,17 @@ def _recording(init: Any) -> Any:
             bound.apply_defaults()
             arguments = dict(list(bound.arguments.items())[1:])
             arguments |= arguments.pop("kwargs", {})
-            self.__dict__["_arguments"] = arguments
+            self.__dict__["_arguments"] = _apart(arguments)
         init(self, *args, **kwargs)
 
     return wrapper
+
+
+def _apart(value: Any) -> Any:
+    """Lists and dictionaries of their own, which a constructor that changes its arguments does not reach."""
+    if isinstance(value, dict):
+        return {key: _apart(item) for key, item in value.items()}
+    return [_apart(item) for item in value] if isinstance(value, list) else value
 
 
 def config_of(value: Any) -> Any:
@@ -110,7 +121,11 @@ def config_of(value: Any) -> Any:
 
 
 def _named(value: Any, arguments: dict[str, Any]) -> dict[str, Any]:
-    plain = {name: config_of(item) for name, item in arguments.items()}
+    try:
+        plain = {name: config_of(item) for name, item in arguments.items()}
+    except TypeError as error:
+        told = str(error) if str(error).startswith(NO_CONFIG) else f"{NO_CONFIG} {class_path_of(value)}: {error}"
+        raise TypeError(told) from error
     return {"class_path": class_path_of(value), "init_args": plain}
 
 
@@ -131,6 +146,23 @@ def build(config: Any) -> Any:
     for class_path in _class_paths(config):
         _check_module(class_path)
     return _build(config)
+
+
+def code_of_config(config: Any) -> dict[str, str]:
+    """:func:`t2igan.user_modules.source_digests` of the modules whose classes a configuration names."""
+    paths = [path for path in _class_paths(config) if isinstance(path, str) and "." in path]
+    return source_digests(path.rpartition(".")[0] for path in paths)
+
+
+def changed_code(value: Any, before: Mapping[str, str]) -> str:
+    """Says which files of classes of one's own are not what they were; empty where all are.
+
+    Args:
+        value: what the classes are found in.
+        before: sha256 of the code of each file then.
+    """
+    files = [file for file, now in code_of_config(config_of(value)).items() if before.get(file, now) != now]
+    return f"{', '.join(files)} changed since the training, it may draw otherwise than it did" if files else ""
 
 
 def _class_paths(config: Any) -> Iterable[Any]:
@@ -155,7 +187,7 @@ def _check_module(class_path: Any) -> None:
     if not own and not any(module == each or module.startswith(f"{each}.") for each in _allowed):
         raise UserError(
             f"the checkpoint names {class_path}, which is not of the suite; nothing of it was imported. If you "
-            f"trust the module, say --allow {module}"
+            f"trust the module, say --allow {module} (from Python: allow=[{module!r}])"
         )
 
 
@@ -176,10 +208,19 @@ def _build(config: Any) -> Any:
 
 def _class_of(class_path: str) -> type:
     module, _, name = class_path.rpartition(".")
+    own = module.partition(".")[0] != SUITE
     try:
-        kind = getattr(importlib.import_module(module), name, None)
+        known = importlib.import_module(module)
     except ImportError as error:
-        raise UserError(f"the checkpoint names {class_path}, and {error}: it is of another version") from error
+        remedy = "it needs the files that it was trained with" if own else "it is of another version"
+        raise UserError(f"the checkpoint names {class_path}, and {error}: {remedy}") from error
+    kind = getattr(known, name, None)
+    if own and kind is None:
+        near = nearest(name, vars(known))
+        raise UserError(
+            f"the checkpoint names {class_path}, and {module} has no {name}{near}: give it back its name, or the "
+            "file that it was trained with"
+        )
     if not (isinstance(kind, type) and _may_be_built(kind)):
         raise UserError(f"the checkpoint names {class_path}, which is not a network of this suite")
     _check_module(f"{kind.__module__}.{kind.__qualname__}")  # the module may only have imported it

@@ -119,12 +119,25 @@ def interval_notes(records: Sequence[ResultRecord], repeated: bool) -> list[str]
     return [f"[low, high]: {'; '.join(kinds)}"] if kinds else []
 
 
+def welch(first: Summary, second: Summary) -> tuple[float, float]:
+    """Confidence interval of the difference of two means over runs, which need not spread equally."""
+    numbers = [[value.value for value in summary.values] for summary in (first, second)]
+    found = stats.ttest_ind(*numbers, equal_var=False).confidence_interval(CONFIDENCE)
+    return float(found.low), float(found.high)
+
+
 def is_better(name: str, first: Summary, second: Summary) -> bool:
-    """Whether the mean of several runs is better than another's by more than the sum of both spreads."""
+    """Whether several runs of one beat several of the other: by more than both spreads, and by Welch's test.
+
+    Two runs of each are within a small spread by chance often enough; Welch's interval knows how few they are.
+    """
     if min(first.runs, second.runs) < 2 or not direction(name):
         return False
-    lead = direction(name) * (first.mean - second.mean)
-    return lead > (first.spread or 0.0) + (second.spread or 0.0) and not math.isclose(lead, 0.0)
+    lead, spread = direction(name) * (first.mean - second.mean), (first.spread or 0.0) + (second.spread or 0.0)
+    if lead <= spread or math.isclose(lead, 0.0):
+        return False
+    low, high = welch(first, second) if spread else (lead, lead)
+    return not low <= 0 <= high
 
 
 def direction(name: str) -> int:

@@ -7,14 +7,21 @@ from statistics import fmean, stdev
 
 import numpy as np
 import torch
-from scipy import stats
 
 from t2igan.errors import UserError
 from t2igan.identity import identity_of
 from t2igan.metrics.bootstrap import interval
 from t2igan.reporting.leaderboard import OTHERWISE_CHOSEN, Board, BoardRow, Column
 from t2igan.reporting.names import system_name
-from t2igan.reporting.numbers import CONFIDENCE, Summary, format_interval, format_number, format_summary, student
+from t2igan.reporting.numbers import (
+    CONFIDENCE,
+    Summary,
+    format_interval,
+    format_number,
+    format_summary,
+    student,
+    welch,
+)
 
 PAIRED, UNPAIRED = "seeds, paired", "seeds, not paired"
 IMAGES, INDEPENDENT = "images, paired", "images, as independent"
@@ -169,7 +176,7 @@ def _difference(column: Column, first: tuple[BoardRow, Summary], second: tuple[B
             return Difference(
                 column, one, two, fmean(pairs), student(fmean(pairs), stdev(pairs), len(pairs)), PAIRED
             )
-        return Difference(column, one, two, value, _welch(one, two), UNPAIRED)
+        return Difference(column, one, two, value, welch(one, two), UNPAIRED)
     ours, theirs = one.values[0].resampled, two.values[0].resampled
     if one.runs == two.runs == 1 and ours and theirs and ours.samples == theirs.samples:
         moved = torch.from_numpy(np.subtract(ours.deviations, theirs.deviations))
@@ -191,9 +198,3 @@ def _by_seed(row: BoardRow, column: Column) -> dict[int | None, float]:
     name, network = column
     having = [one for one in row.records if name in one.metrics and one.metrics[name].network_sha256 == network]
     return {identity_of(one.subject).training_seed: one.metrics[name].value for one in having}
-
-
-def _welch(one: Summary, two: Summary) -> tuple[float, float]:
-    numbers = [[value.value for value in summary.values] for summary in (one, two)]
-    found = stats.ttest_ind(*numbers, equal_var=False).confidence_interval(CONFIDENCE)
-    return float(found.low), float(found.high)

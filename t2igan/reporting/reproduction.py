@@ -1,11 +1,12 @@
 """Compare a measurement with a record of the same weights from another machine."""
 
+import json
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from t2igan.evaluation.record import ResultRecord, read_records
-from t2igan.reporting.names import metric_name
+from t2igan.reporting.names import metric_name, system_name
 from t2igan.zoo import RECORDS, is_there, is_zoo_name, locate
 
 MOST_DIGITS = 15
@@ -63,19 +64,64 @@ def compare(measured: ResultRecord, recorded: ResultRecord) -> list[Reproduced]:
     return [Reproduced(name, one.value, both[name]) for name, one in measured.metrics.items() if name in both]
 
 
-def verdict(name: str, found: Iterable[Reproduced]) -> list[str]:
-    """Readable lines: whether the record is reproduced, and each metric's agreeing digits."""
+def verdict(who: str, recorded: str, found: Iterable[Reproduced]) -> list[str]:
+    """Lines for people: whether a record is reproduced, and each metric's digits.
+
+    Args:
+        who: what reproduces it, or does not.
+        recorded: names the record.
+        found: metrics that both have.
+    """
     rows = list(found)
     if not rows:
-        return [f"{name}: nothing of the shipped record was measured"]
+        return [f"{who} has no metric of {recorded}"]
     least = min(row.digits for row in rows)
     if least == MOST_DIGITS:
-        head = f"{name}: this machine reproduces the shipped record exactly"
+        head = f"{who} reproduces {recorded} exactly"
     elif least >= ENOUGH:
-        head = f"{name}: this machine reproduces the shipped record to {least} digits"
+        head = f"{who} reproduces {recorded} to {least} digits"
     else:
-        head = f"{name}: this machine does NOT reproduce the shipped record ({least} digits)"
+        head = f"{who} does NOT reproduce {recorded} ({least} digits)"
     return [head, *(f"  {row}" for row in rows)]
+
+
+def of_one_another(records: Iterable[ResultRecord]) -> list[str]:
+    """For each subject that was measured several times whether the newest record reproduces the oldest.
+
+    Args:
+        records: oldest first.
+    """
+    groups: dict[str, list[ResultRecord]] = {}
+    for record in records:
+        card = record.subject
+        if record.integrity != "edited" and card.same_images(card) and card.kind != "training":
+            same = [card.kind, card.sha256, card.weights, card.seed, record.protocol_hash, record.fingerprint]
+            groups.setdefault(json.dumps([same, record.damsm, record.backbones], sort_keys=True), []).append(record)
+    lines = []
+    for oldest, *others in groups.values():
+        if others and (found := compare(others[-1], oldest)):
+            name = f"{system_name(oldest.subject.name)}, {oldest.protocol}: measured {len(others) + 1} times"
+            lines += verdict(f"{name}, the newest record", "the oldest", found)
+    return lines
+
+
+def of_other_weights(records: Iterable[ResultRecord]) -> list[str]:
+    """Which records no table shows, because a newer one is of other weights in the same place.
+
+    Args:
+        records: oldest first.
+    """
+    newest: dict[tuple[object, ...], ResultRecord] = {}
+    lines = []
+    for record in records:
+        card = record.subject
+        place = card.kind, card.name, card.path, card.weights, card.seed, record.protocol_hash, record.fingerprint
+        before = newest.get(place, record)
+        newest[place] = record
+        if before.subject.sha256 != card.sha256 and card.kind != "training":
+            which = f"the record of {before.timestamp} (weights {str(before.subject.sha256)[:8]})"
+            lines.append(f"{system_name(card.name)}: {which} is not shown, a newer one is of others at {card.path}")
+    return lines
 
 
 def of_the_zoo(records: Iterable[ResultRecord]) -> list[str]:
@@ -93,5 +139,5 @@ def of_the_zoo(records: Iterable[ResultRecord]) -> list[str]:
             told = "the shipped record is of another protocol, store or network; nothing is compared"
             lines.append(f"{name}: {told}")
         else:
-            lines += verdict(name, compare(record, recorded))
+            lines += verdict(f"{name}: this machine", "the shipped record", compare(record, recorded))
     return lines

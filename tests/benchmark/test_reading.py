@@ -18,6 +18,7 @@ from t2igan.errors import UserError
             r"models\[0\]\.seed: unknown key; there are config, name, set, grid",
         ),
         ({"classifier": {"config": "x.yaml", "seed": -1}}, r"birds\.classifier\.seed: -1 is below 0"),
+        ({"independent_damsm": ["runs/d/checkpoints/last.ckpt"]}, r"last\.ckpt is a checkpoint: name the config"),
         ({"prepare": "a 'b"}, "prepare of data set birds is no command line"),
         ({"wandb": "sometimes"}, r"wandb\.mode: 'sometimes' is not one of online, offline, disabled"),
         ({"colour": "red"}, "colour: unknown key; there are"),

@@ -1,8 +1,12 @@
+import sys
 from itertools import pairwise
 from pathlib import Path
 
+import pytest
 import yaml
 from matrix_plans import DAMSM, MIRROR, address, cells, option
+
+from t2igan.errors import UserError
 
 
 def test_what_a_model_needs_is_trained_first_and_once(place):
@@ -41,6 +45,28 @@ def test_seeds_share_the_address_and_nothing_else(place):
     ]
     assert runs[0].parent == runs[1].parent
     assert [run.name for run in runs] == ["mirrorgan-seed0", "mirrorgan-seed1"]
+
+
+def test_a_class_of_ones_own_is_found_trained_anew_and_allowed(place, monkeypatch):
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.setattr("t2igan.user_modules._beside", [])
+    monkeypatch.setattr("t2igan.user_modules._added", [])
+    own = place / "nets_of_a_plan.py"
+    own.write_text("x = 1\n")
+    config = yaml.safe_load(MIRROR)
+    config["model"]["init_args"]["generator"] = {"class_path": "nets_of_a_plan.Mine"}
+    (place / "mirrorgan.yaml").write_text(yaml.safe_dump(config))
+    *_, first, scores, _, _, report = cells()
+    assert yaml.safe_load(Path(option(first, "config")).read_text())["allow"] == [str(own)]
+    assert option(scores, "allow") == str(own) and "--allow" not in report.command
+    before = address(first)
+    own.write_text("x = 1  # a comment\n")
+    assert address(cells()[2]) == before
+    own.write_text("x = 2\n")
+    assert address(cells()[2]) != before
+    own.unlink()
+    with pytest.raises(UserError, match=r"no module .nets_of_a_plan.: looked for nets_of_a_plan\.py in .*small"):
+        cells()
 
 
 def test_what_scores_a_training_is_trained_with_the_seed_of_its_own_file(place):

@@ -1,5 +1,6 @@
 import re
 import shlex
+import shutil
 from types import SimpleNamespace
 
 import pytest
@@ -93,6 +94,11 @@ def test_what_was_trained_is_used_on_its_own_data(kind, data, told, tmp_path, dr
         options["store"] = "gone.h5"
         (tmp_path / "mine" / "first" / "config.yaml").write_text(yaml.safe_dump(config))
         assert use_of(checkpoint, type(kind, (), {})()).startswith("t2igan fit with --model.damsm")
+        options["store"] = str(drawn_birds_store)
+        shutil.copytree(tmp_path / "mine" / "first", tmp_path / "mine" / "damsm-independent")
+        (tmp_path / "mine" / "damsm-independent" / "config.yaml").write_text(yaml.safe_dump(config))
+        independent = str(tmp_path / "mine" / "damsm-independent" / "checkpoints" / "last.ckpt")
+        assert use_of(independent, type(kind, (), {})()).startswith("t2igan evaluate with --damsm DAMSM --damsm")
 
 
 def test_the_suites_own_protocol_comes_first(monkeypatch):

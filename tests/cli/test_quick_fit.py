@@ -18,6 +18,11 @@ def test_the_quick_keys_are_those_of_the_real_parser(verb, monkeypatch):
     assert trainer <= set(quick_fit._trainer_arguments("__init__"))
 
 
+@pytest.mark.parametrize("words", [["--config", "a=1-b=2.yaml"], ["--config=a=1-b=2.yaml"], ["-c", "a=1-b=2.yaml"]])
+def test_a_files_name_may_have_an_equals_sign(words):
+    assert quick_fit.config_files(["--trainer.max_steps=3", *words, "--run", "x=1"]) == ["a=1-b=2.yaml"]
+
+
 def test_help_of_a_class_names_the_program(capsys, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["__main__.py"])
     with pytest.raises(SystemExit):

@@ -1,12 +1,15 @@
 import csv
 import json
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from PIL import Image
-from report_fixtures import make_published_like, make_record, make_repeated
+from report_fixtures import make_published_like, make_record, make_repeated, write_run
 
 from t2igan.cli.main import main
-from t2igan.evaluation.record import append_record, digest_of
+from t2igan.evaluation.record import MetricValue, SubjectCard, append_record, digest_of
+from t2igan.identity import read_identity
 
 
 @pytest.fixture
@@ -110,6 +113,48 @@ def test_a_later_line_holds_though_the_clock_was_set_back(tmp_path, capsys):
     main(["report", str(file), "--html", "false"])
     table = (tmp_path / "report" / "scores.md").read_text()
     assert "75.00" in table and "25.00" not in table
+
+
+def test_a_run_of_a_plan_that_failed_costs_no_report(records, run_folder, tmp_path, capsys):
+    both = json.dumps([str(run_folder), str(tmp_path / "failed")])
+    main(["report", str(records), "--runs", both, "--out", str(tmp_path / "out")])
+    assert f"{tmp_path / 'failed'}: not there; it was not trained" in capsys.readouterr().out
+    assert (tmp_path / "out" / "ssagan-curves.png").is_file()
+    assert "failed: not there" in fails(capsys, records, "--runs", tmp_path / "failed")
+    only = tmp_path / "real.jsonl"
+    append_record(only, make_record("real images", "real"))
+    main(["report", str(only), "--runs", str(tmp_path / "failed"), "--out", str(tmp_path / "out")])
+    assert "real images" in capsys.readouterr().out
+
+
+def test_two_peoples_runs_of_one_name_are_two_rows(tmp_path, capsys):
+    for who, fd in (("theirs", 10.0), ("mine", 12.0)):
+        card = SubjectCard("checkpoint", "ssagan", "runs/ssagan/checkpoints/last.ckpt", sha256=who, weights="ema")
+        values = {"fd-classifier": MetricValue(fd, None, 100, "cc" * 32)}
+        append_record(tmp_path / f"{who}.jsonl", make_record("ssagan", subject=card, metrics=values))
+    files = [str(tmp_path / "theirs.jsonl"), str(tmp_path / "mine.jsonl")]
+    main(["report", *files, "--out", str(tmp_path / "out")])
+    table = (tmp_path / "out" / "scores.md").read_text()
+    assert f"| SSA-GAN ({files[0]}) | 100 | 10.00 |" in table and f"| SSA-GAN ({files[1]}) | 100 | 12.00 |" in table
+    assert "is not shown" not in capsys.readouterr().out
+    both = tmp_path / "both.jsonl"
+    both.write_text("".join((tmp_path / f"{who}.jsonl").read_text() for who in ("theirs", "mine")))
+    main(["report", str(both), "--out", str(tmp_path / "out")])
+    assert "(weights theirs) is not shown, a newer one is of others" in capsys.readouterr().out
+
+
+def test_the_curves_of_another_run_in_its_place_are_left_out(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    checkpoint = write_run(Path("runs/dmgan"), 0)
+    Path("runs/dmgan/metrics.csv").write_text("step,train/loss_d\n0,1.5\n")
+    known = read_identity(checkpoint)
+    own = SubjectCard("checkpoint", "dmgan", str(checkpoint), experiment=known.experiment, training_seed=0)
+    for card, shown in ((own, True), (replace(own, training_seed=1), False), (replace(own, experiment="f"), False)):
+        Path("records.jsonl").unlink(missing_ok=True)
+        append_record("records.jsonl", make_record("dmgan", subject=card))
+        main(["report", "records.jsonl"])
+        said = "runs/dmgan: the run there is not the one that was scored" in capsys.readouterr().out
+        assert ("train/loss_d" in Path("report/index.html").read_text(), said) == (shown, not shown)
 
 
 def test_a_torn_line_is_said_on_the_page_and_costs_no_other(records, tmp_path, capsys):

@@ -46,6 +46,16 @@ def test_a_subclass_records_its_own_arguments():
     assert config_of(Child(1))["init_args"] == {"outer": 1}
 
 
+def test_a_constructor_that_uses_up_its_arguments_is_recorded_as_it_was_called():
+    class Greedy(Configured):
+        def __init__(self, sizes, named):
+            self.first, self.inner = sizes.pop(0), named["sizes"].pop()
+
+    made = Greedy([32, 64], {"sizes": [8, 16]})
+    assert (made.first, made.inner) == (32, 16)
+    assert config_of(made)["init_args"] == {"sizes": [32, 64], "named": {"sizes": [8, 16]}}
+
+
 def test_only_networks_are_built():
     with pytest.raises(UserError, match="not of the suite"):
         build({"class_path": "subprocess.Popen", "init_args": {"args": "true"}})

@@ -21,6 +21,7 @@ from t2igan.models.damsm import DAMSM, InceptionImageEncoder
 from t2igan.models.joint_encoder import SegmentEncoder
 from t2igan.models.segmenter import Segmenter, TransformersSegmenter
 from t2igan.nn.images import to_signed
+from t2igan.user_modules import code_of
 
 CAPTIONS_AT_A_TIME = 512
 
@@ -43,8 +44,8 @@ class Embedder(ABC):
 
     @property
     def identity(self) -> list[str]:
-        """All values that the rows depend on besides the image."""
-        return [type(self).__name__, self.name, self.sha256, self.source]
+        """All values that the rows depend on besides the image, including the code of user-defined classes."""
+        return [type(self).__name__, self.name, self.sha256, self.source, *code_of(type(self)).values()]
 
     @torch.no_grad()
     def __call__(self, images: NumberedImages) -> Rows:

@@ -23,7 +23,7 @@ from t2igan.models.damsm import DAMSM
 from t2igan.models.drawing import DrawingModule
 from t2igan.models.suite_module import SuiteModule, build_module, content_sha256, load_module, read_checkpoint
 from t2igan.models.text_conditioned import TextConditioned
-from t2igan.nn.config import class_path_of
+from t2igan.nn.config import changed_code, class_path_of
 from t2igan.zoo import is_zoo_name
 
 GENERIC_STEMS = ("last", "best", "epoch", "step", "model")
@@ -144,6 +144,11 @@ def load_checkpoint_subject(path: str | Path, weights: str, prior: bool = True) 
         selection=choice_in(path, module.selected).rule if module.selected else None,
     )
     subject = GeneratedSubject(module, card)
+    if used != weights:
+        there = "averaged weights alone" if used == "ema" else "no averaged weights"
+        subject.notes.append(f"scored with {used} weights, where the protocol asks for {weights}: it has {there}")
+    if changed := changed_code(module, module.inputs):
+        subject.notes.append(changed)
     # The best of a run was chosen before its end on purpose, and what is in the zoo is what there is.
     unfinished = module.trained is not None and not module.trained.finished
     if unfinished and not module.selected and not is_zoo_name(path):

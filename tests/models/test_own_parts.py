@@ -1,0 +1,186 @@
+"""Parts as a user writes them: what they lack is one line, before training begins or in its first step."""
+
+import pytest
+import torch
+from torch import nn
+
+from t2igan.errors import UserError
+from t2igan.losses.adversarial import BCE, Logits, Objective
+from t2igan.models import Discriminator, Generator, Synthesis
+from t2igan.models.generator_losses import GeneratorLoss
+from t2igan.models.own_parts import check_parts, check_sizes
+from t2igan.networks.synthesis import require_logits
+from t2igan.text import TextEmbedding
+
+
+class Mine(Generator):
+    def __init__(self, **own):
+        super().__init__()
+        self.noise_dim, self.image_sizes = 4, [8]
+        self.layer = nn.Linear(4, 3 * 8 * 8)
+        for name, value in own.items():
+            setattr(self, name, value)
+
+    def forward(self, noise, text):
+        return Synthesis([self.layer(noise).view(-1, 3, 8, 8)])
+
+
+class Judge(Discriminator):
+    def __init__(self):
+        super().__init__()
+        self.image_size = 8
+        self.layer = nn.Conv2d(3, 1, 8)
+
+    def forward(self, image):
+        return self.layer(image).flatten()
+
+    def conditional(self, features, sentence):
+        return features
+
+
+class Square(Objective):
+    def real(self, logits):
+        return (logits - 1).square().mean()
+
+    def fake(self, logits):
+        return logits.square().mean()
+
+    def deceive(self, logits):
+        return self.real(logits)
+
+
+class Term(GeneratorLoss):
+    name = "term"
+
+    def forward(self, view):
+        return view.synthesis.images[-1].mean()
+
+
+def changed(kind, **members):
+    return type(kind.__name__, (kind,), members)
+
+
+def lacking(kind, base, name):
+    """The class with the base's own method."""
+    return changed(kind, **{name: getattr(base, name)})
+
+
+def test_whole_parts_are_taken():
+    check_parts(Mine(), [Judge()], Square(), [Term()])
+    check_parts(Mine(image_sizes=(8, 16)), [Judge()], BCE(), [])
+
+
+@pytest.mark.parametrize(
+    ("own", "line"),
+    [
+        ({"image_sizes": 8}, "Mine has the image_sizes 8: its __init__ sets a list"),
+        ({"image_sizes": []}, r"the image_sizes \[\]"),
+        ({"image_sizes": [16, 8]}, r"\[16, 8\]: .* coarse to fine"),
+        ({"image_sizes": [8, 8]}, r"\[8, 8\]"),
+        ({"image_sizes": [8.0]}, r"\[8\.0\]"),
+        ({"noise_dim": 4.0}, r"Mine\.noise_dim is 4\.0, no whole number: set self\.noise_dim in its __init__"),
+        ({"stages": [nn.Linear(2, 2)]}, r"Mine\.stages holds layers in a list, .* make it an nn\.ModuleList"),
+        ({"heads": {"8": nn.Linear(2, 2)}}, r"Mine\.heads holds layers in a dict, .* make it an nn\.ModuleDict"),
+        ({"free": (nn.Parameter(torch.zeros(2)),)}, r"Mine\.free holds layers in a tuple"),
+        ({"eps_dim": 2}, r"Mine\.forward takes \(noise, text\), but is called as forward\(noise, text, eps\)"),
+    ],
+)
+def test_what_a_generator_must_have(own, line):
+    with pytest.raises(UserError, match=line):
+        check_parts(Mine(**own), [Judge()], Square(), [])
+
+
+def test_layers_that_are_registered_elsewhere_may_stand_in_a_list_too():
+    mine = Mine()
+    mine.again, mine.free, mine.without = [mine.layer], [mine.layer.weight], [nn.ReLU()]
+    check_parts(mine, [Judge()], Square(), [])
+
+
+@pytest.mark.parametrize(
+    ("parts", "line"),
+    [
+        ((lacking(Mine, Generator, "forward")(), Judge(), Square(), Term()), r"Mine has no method forward"),
+        (
+            (Mine(), lacking(Judge, nn.Module, "forward")(), Square(), Term()),
+            "has no method forward",
+        ),
+        (
+            (Mine(), lacking(Judge, Discriminator, "conditional")(), Square(), Term()),
+            "has no method cond",
+        ),
+        (
+            (Mine(), Judge(), lacking(Square, Objective, "deceive")(), Term()),
+            "has no method deceive",
+        ),
+        (
+            (Mine(), Judge(), Square(), lacking(Term, GeneratorLoss, "forward")()),
+            r"no method forward\(view\)",
+        ),
+        ((Mine(), Judge(), Square(), changed(Term, name=None)()), "Term has no name, under which its curve"),
+        (
+            (Mine(), Judge(), Square(), changed(Term, forward=lambda self, fake, real: fake)()),
+            r"Term\.forward takes \(fake, real\), but is called as forward\(view\)",
+        ),
+        (
+            (Mine(), Judge(), Square(), changed(Term, __init__=lambda self: None)()),
+            r"Term\.__init__ does not begin with super\(\)\.__init__\(\)",
+        ),
+    ],
+)
+def test_what_the_other_parts_must_have(parts, line):
+    generator, discriminator, objective, loss = parts
+    with pytest.raises(UserError, match=line):
+        check_parts(generator, [discriminator], objective, [loss])
+
+
+def test_attributes_that_are_not_set():
+    mine, judge = Mine(), Judge()
+    del mine.image_sizes, judge.image_size
+    with pytest.raises(UserError, match="Mine has no image_sizes"):
+        check_sizes(mine)
+    with pytest.raises(UserError, match=r"Judge\.image_size is not set: set self\.image_size in its __init__"):
+        check_parts(Mine(), [judge], Square(), [])
+
+
+def test_an_objective_of_another_form_needs_no_cost_of_single_logits():
+    whole = changed(Objective, discriminator_loss=lambda self, *_: 0, generator_loss=lambda self, fake: 0)
+    check_parts(Mine(), [Judge()], whole(), [])
+
+
+@pytest.mark.parametrize(
+    ("given", "line"),
+    [
+        (torch.ones(3), r"Square\.fake returned a tensor of shape \(3,\): return one number"),
+        (1.0, r"Square\.fake returned a float"),
+        (None, r"Square\.fake returned a NoneType"),
+    ],
+)
+def test_a_cost_is_one_number(given, line):
+    odd = changed(Square, fake=lambda self, logits: given)()
+    with pytest.raises(UserError, match=line):
+        odd.discriminator_loss(Logits(torch.ones(3)), Logits(torch.ones(3)), torch.ones(0))
+    wrong_pairs = changed(Square, fake=lambda self, logits: given if len(logits) == 2 else logits.mean())()
+    with pytest.raises(UserError, match=line):
+        wrong_pairs.discriminator_loss(Logits(torch.ones(3)), Logits(torch.ones(3)), torch.ones(2))
+    with pytest.raises(UserError, match=line.replace("fake", "deceive")):
+        changed(Square, deceive=lambda self, logits: given)().generator_loss(Logits(torch.ones(3)))
+
+
+@pytest.mark.parametrize("logits", [torch.ones(()), torch.ones(2), None])
+def test_logits_are_one_a_pair(logits):
+    with pytest.raises(UserError, match=r"Judge\.conditional returned .*: return one logit a pair, shape \(3,\)"):
+        require_logits(Judge(), logits, 3)
+    require_logits(Judge(), torch.ones(3, 2), 3)
+
+
+def test_images_that_are_cut_off_from_the_weights():
+    text = TextEmbedding(torch.zeros(2, 5), torch.zeros(2, 5, 1), torch.zeros(2, 1, dtype=torch.bool))
+    cut = changed(
+        Mine, forward=lambda self, noise, text: Synthesis([Mine.forward(self, noise, text).images[0].detach()])
+    )()
+    with pytest.raises(UserError, match=r"Mine\.forward returned images without a gradient"):
+        cut.from_random(torch.zeros(2, 4), text)
+    with torch.no_grad():
+        cut.from_random(torch.zeros(2, 4), text)
+    cut.requires_grad_(False).from_random(torch.zeros(2, 4), text)
+    cut.requires_grad_(True).eval().from_random(torch.zeros(2, 4), text)
