@@ -15,7 +15,8 @@ from t2igan.errors import UserError
 from t2igan.evaluation.subjects.chosen import BEST
 from t2igan.files import whole_file
 from t2igan.lightning_private import log_every_n_steps
-from t2igan.models.suite_module import read_checkpoint, require_finite
+from t2igan.models.checkpoint_form import require_finite
+from t2igan.models.suite_module import read_checkpoint
 from t2igan.progress import LAST
 from t2igan.ranges import Positive, Whole, check_ranges
 

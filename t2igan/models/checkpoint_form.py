@@ -1,4 +1,4 @@
-"""Whether what was read of a file is a checkpoint of the suite, as far as plain values say."""
+"""Whether what was read of a file is a checkpoint of the suite, as far as plain values and finite weights say."""
 
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,7 @@ from t2igan import earlier
 from t2igan.data.vocabulary import END, is_word
 from t2igan.errors import UserError
 from t2igan.models.digest import OWN
+from t2igan.nn.finite import first_non_finite
 from t2igan.typed import fits
 
 SELECTED = "selected"
@@ -54,3 +55,14 @@ def _are_words(words: Any) -> bool:
     """Whether this is a vocabulary: different words, ``<end>`` first."""
     texts = isinstance(words, list) and all(map(is_word, words))
     return texts and len(set(words)) == len(words) and words[:1] in ([], [END])
+
+
+def require_finite(path: str | Path, weights: dict[str, torch.Tensor]) -> None:
+    """Refuse non-finite weights.
+
+    Raises:
+        UserError: some weights are not finite, because the training that saved them had failed.
+    """
+    name = first_non_finite(weights)
+    if name is not None:
+        raise UserError(f"{path}: {name} is not finite, its training had failed; take an earlier checkpoint")

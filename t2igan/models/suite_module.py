@@ -20,13 +20,12 @@ from t2igan import earlier
 from t2igan.data.batch import CaptionedImages
 from t2igan.errors import UserError
 from t2igan.lightning_private import training_batches
-from t2igan.models.checkpoint_form import SELECTED, check_form
+from t2igan.models.checkpoint_form import SELECTED, check_form, require_finite
 from t2igan.models.digest import OWN, archive_problem, is_sealed, is_whole, refuse_inflated, seal
 from t2igan.models.weights_file import SUFFIX, read_weights
 from t2igan.nn import across
 from t2igan.nn.bounded import NoLargerThan, refuse_what_no_memory_holds
 from t2igan.nn.config import WRONG_ARGUMENTS, Configured, build, changed_code, code_of_config, config_of
-from t2igan.nn.finite import first_non_finite
 from t2igan.nn.levers import PLAIN, Levers
 from t2igan.nn.randomness import StepRandom, seed_weights, step_seed
 from t2igan.progress import KEY, Progress, progress_of
@@ -343,17 +342,6 @@ def _reason(error: Exception) -> str:
         named = re.search(r"GLOBAL ([\w.]+)", str(error))
         return f"it holds {named[1]}, which is not loaded" if named else "it is no plain PyTorch file, or damaged"
     return next(iter(str(error).splitlines()), type(error).__name__)
-
-
-def require_finite(path: str | Path, weights: dict[str, torch.Tensor]) -> None:
-    """Refuse non-finite weights.
-
-    Raises:
-        UserError: some weights are not finite, because the training that saved them had failed.
-    """
-    name = first_non_finite(weights)
-    if name is not None:
-        raise UserError(f"{path}: {name} is not finite, its training had failed; take an earlier checkpoint")
 
 
 def load_module(path: str | Path) -> SuiteModule:
