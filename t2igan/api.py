@@ -83,7 +83,7 @@ class Model:
     def _sampler(self) -> Sampler:
         if not isinstance(self.module, AdversarialModule):
             raise UserError(
-                f"{self.name} holds {type(self.module).__name__}, which draws nothing; load a generator"
+                f"{self.name} holds {type(self.module).__name__}, which generates no images; load a generator"
             )
         return Sampler(self.module, self.name)
 

@@ -125,7 +125,7 @@ def _refuse_doubles(node: yaml.Node, where: str, seen: set[int]) -> None:
             if name is None:
                 _refuse(key, where, "a key that is no word")
             if name in keys:
-                _refuse(key, where, f"the key {key.value!r} stands here a second time")
+                _refuse(key, where, f"the key {key.value!r} is given twice")
             keys.add(name)
     for child in _children(node):
         _refuse_doubles(child, where, seen)

@@ -25,7 +25,7 @@ def test_what_people_write_is_read():
 @pytest.mark.parametrize(
     ("text", "line"),
     [
-        ("a: 1\nb: 2\na: 3\n", r"f\.yaml, line 3: the key 'a' stands here a second time"),
+        ("a: 1\nb: 2\na: 3\n", r"f\.yaml, line 3: the key 'a' is given twice"),
         ("a:\n  b: {c: 1, c: 1}\n", "line 2: the key 'c'"),
         (BOMB, "line .: its aliases stand for more than 100,000 values"),
         ("a: &a [*a]\n", "line 1: a value that holds itself"),

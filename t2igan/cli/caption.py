@@ -122,9 +122,9 @@ def load_captioner(path: str | Path) -> STREAM:
     """
     module = load_module(path)
     if not isinstance(module, STREAM):
-        raise UserError(f"{path} holds {type(module).__name__}, which tells nothing; give a STREAM")
+        raise UserError(f"{path} holds {type(module).__name__}, which writes no captions; give a STREAM")
     if not module.vocabulary:
-        raise UserError(f"{path} holds no vocabulary, it never saw a data set; train it with t2igan fit")
+        raise UserError(f"{path} has no vocabulary because it was never trained; train it with t2igan fit")
     return module
 
 

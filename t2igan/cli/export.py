@@ -79,7 +79,7 @@ def _to_original(checkpoint: str, out: str, part: str | None, weights: Weights) 
 
 def _to_safetensors(checkpoint: str, out: str) -> None:
     if Path(out).suffix != SUFFIX:
-        raise UserError(f"--out: {out} must end in {SUFFIX}, by which its kind is known")
+        raise UserError(f"--out: {out} must end in {SUFFIX}, which determines the format")
     write_weights(Path(out), averaged_checkpoint(checkpoint_of(checkpoint), half=False))
     module = load_module(out)
     _say(f"wrote {out}: {type(module).__name__}, {Path(out).stat().st_size / 1e6:.2f} MB")
@@ -89,7 +89,7 @@ def _to_safetensors(checkpoint: str, out: str) -> None:
 
 def _to_onnx(checkpoint: str, out: str, weights: Weights, words: int) -> None:
     if Path(out).suffix != ".onnx":
-        raise UserError(f"--out: {out} must end in .onnx, by which its kind is known")
+        raise UserError(f"--out: {out} must end in .onnx, which determines the format")
     module = load_module(checkpoint_of(checkpoint)).eval()
     size = write_onnx(module, out, weights, words)
     _say(f"wrote {out}: {type(module).__name__} of captions of at most {words} words, {size / 1e6:.2f} MB")

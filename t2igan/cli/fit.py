@@ -267,7 +267,9 @@ class SuiteCLI(LightningCLI):
                 told = f"{self.folder} holds no checkpoint to {self.subcommand} with"
                 raise UserError(f"{told}: train it with t2igan fit, or give --run or --ckpt_path")
         elif is_zoo_name(config.ckpt_path):
-            raise UserError(f"ckpt_path: {config.ckpt_path} holds averaged weights, which no training goes on from")
+            raise UserError(
+                f"ckpt_path: {config.ckpt_path} holds averaged weights, from which no training can resume"
+            )
         elif config.ckpt_path and not Path(config.ckpt_path).is_file():
             raise UserError(f"ckpt_path: {config.ckpt_path} is not there")
         elif config.ckpt_path:

@@ -113,4 +113,4 @@ def _told(repository: str) -> Iterator[None]:
         raise UserError(f"{repository}: {said}; is the name right, are you logged in (hf auth login)?") from error
     except (http_error, LocalEntryNotFoundError, ConnectionError) as error:
         said = " ".join(str(error.__cause__ or error).split())[:200]
-        raise UserError(f"{repository}: the hub is not reached ({said}); --endpoint names another") from error
+        raise UserError(f"{repository}: the hub cannot be reached ({said}); --endpoint names another") from error

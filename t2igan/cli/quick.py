@@ -278,7 +278,7 @@ def _refuse(argv: Sequence[str], options: Sequence[Option], spellings: Sequence[
         meant = word.lstrip(DASHES).partition("=")[0]
         if word[0] in DASHES and meant in named:
             raise UserError(f"{word!r} is not an option (did you mean --{meant}?)")
-        raise UserError(f"{word!r} is the value of no option (a caption of several words stands in quotes)")
+        raise UserError(f"{word!r} is the value of no option (a caption of several words needs quotes)")
     required = [option for option in options if option.default is None and not option.positional]
     missing += [f"--{option.name}" for option in required if option.name not in given]
     if missing:

@@ -113,7 +113,7 @@ def _segment(content: Any, where: str, folder: Path) -> SceneSegment:
         raise UserError(f"--scene: {where}.{unknown[0]}: unknown key; there are {', '.join(sorted(KEYS))}")
     label = content.get("label", "")
     if label and label not in COCO_STUFF:
-        raise UserError(f"--scene: {where}.label: {label!r} is no name of COCO-Stuff, such as bird or sky-other")
+        raise UserError(f"--scene: {where}.label: {label!r} is not a name of COCO-Stuff, such as bird or sky-other")
     if ("mask" in content) == ("polygon" in content):
         raise UserError(f"--scene: {where}: give a polygon or a mask, one of the two")
     if "mask" in content:

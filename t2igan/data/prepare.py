@@ -213,8 +213,8 @@ def _rendered(jobs: list[Job], workers: int) -> Iterator[Rendered]:
         yield from _bounded(pool, jobs, _BACKLOG * workers)
     except BrokenProcessPool:
         raise UserError(
-            f"one of {workers} processes that render died, perhaps for want of memory; the same command goes on "
-            "from here, with fewer --workers it needs less (of a Python script: it must call this below "
+            f"one of {workers} processes that render died, perhaps because memory ran out; the same command "
+            "continues from here, with fewer --workers it needs less (of a Python script: it must call this below "
             '`if __name__ == "__main__":`, or with workers=1)'
         ) from None
     finally:

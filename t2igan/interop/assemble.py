@@ -118,7 +118,7 @@ def _required(words: Words | None) -> Words:
     if words is None:
         raise UserError(
             "--captions_pickle is missing: give the captions.pickle that the networks were trained with; "
-            "they know words by number alone"
+            "they know words by their ids only"
         )
     return words
 

@@ -182,7 +182,7 @@ def _check_module(class_path: Any) -> None:
     parts = class_path.split(".") if name else []
     # A module such as __main__ does something when it is imported.
     if not module or not all(part.isidentifier() and not part.startswith("__") for part in parts):
-        raise UserError(f"the checkpoint names {str(class_path)[:80]!r} as a class, which is none")
+        raise UserError(f"the checkpoint names {str(class_path)[:80]!r} as a class, which it is not")
     own = parts[0] == SUITE
     if not own and not any(module == each or module.startswith(f"{each}.") for each in _allowed):
         raise UserError(

@@ -38,7 +38,7 @@ def drawn(images: Tensor, quantisation: Literal["round", "truncate"] = "round") 
     """
     if not images.isfinite().all():
         raise UserError(
-            "the generator draws numbers that are not finite, though its weights are: its training had failed; "
+            "the generator returns values that are not finite, although its weights are: its training had failed; "
             "take an earlier checkpoint"
         )
     return to_uint8(images, quantisation)

@@ -183,7 +183,7 @@ def test_a_job_that_slurm_refuses_is_one_line(tmp_path, monkeypatch):
         raise submitit.core.utils.FailedJobError("sbatch: error: Unable to contact\nslurm controller")
 
     monkeypatch.setattr(submitit.SlurmExecutor, "submit", submit)
-    with pytest.raises(UserError, match="takes no job: sbatch: error: Unable to contact slurm controller"):
+    with pytest.raises(UserError, match="refused the job: sbatch: error: Unable to contact slurm controller"):
         make_launcher({"kind": "slurm", "gpus": 0}, tmp_path).start(step("list"), tmp_path / "x.log")
 
 

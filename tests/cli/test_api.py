@@ -64,7 +64,7 @@ def test_evaluate_gives_the_record_of_the_command(checkpoints, tmp_path):
 def test_other_modules_load_but_draw_nothing(checkpoints):
     damsm = t2igan.load(checkpoints.damsm, device="cpu")
     assert repr(damsm) == f"<DAMSM of {checkpoints.damsm}>"
-    with pytest.raises(UserError, match="holds DAMSM, which draws nothing"):
+    with pytest.raises(UserError, match="holds DAMSM, which generates no images"):
         damsm.sample("bird")
 
 

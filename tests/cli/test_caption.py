@@ -101,7 +101,7 @@ def test_a_harmed_image_is_no_image(tmp_path):
         ([], "--checkpoint is missing"),
         (["--checkpoint", "{stream}"], "give either --images"),
         (["--checkpoint", "{stream}", "--images", "nowhere"], "no such file or folder"),
-        (["--checkpoint", "{gan}", "--images", "nowhere"], "holds SSAGAN, which tells nothing"),
+        (["--checkpoint", "{gan}", "--images", "nowhere"], "holds SSAGAN, which writes no captions"),
         (["--checkpoint", "{stream}", "--images", "{broken}"], "not readable as images"),
         (["--checkpoint", "{stream}", "--images", "{broken}", "--generator", "{gan}"], "give their --store"),
         (

@@ -41,7 +41,7 @@ def test_panels_show_what_the_models_make(panels, checkpoints, tmp_path):
 def test_nothing_to_show_is_said(tmp_path, monkeypatch, checkpoints):
     with pytest.raises(UserError, match="no model to show"):
         load_panels([])
-    with pytest.raises(UserError, match="draws nothing"):
+    with pytest.raises(UserError, match="generates no images"):
         load_panels([checkpoints.damsm])
 
 

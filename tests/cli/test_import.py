@@ -71,7 +71,7 @@ def test_a_network_by_itself_says_what_is_missing(folder, capsys):
     said = capsys.readouterr().out
     assert "wrote lone.ckpt: LoneNetwork of attngan-generator, by itself" in said
     assert "import bird_AttnGAN2.pth --as attngan-generator --with text_encoder.pth --captions_pickle" in said
-    assert "LoneNetwork, which draws nothing" in fails(
+    assert "LoneNetwork, which generates no images" in fails(
         capsys, "sample --checkpoint lone.ckpt --caption a --out images"
     )
     type_in("import text_encoder200.pth --captions_pickle captions.pickle --out text.ckpt")

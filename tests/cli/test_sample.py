@@ -88,7 +88,7 @@ def test_mistakes_are_one_line(checkpoints, words, tmp_path, capsys):
         ({"--caption": None, "--captions": tmp_path / "empty.txt"}, "no caption"),
         ({"--captions": tmp_path / "none.txt"}, "none.txt cannot be read"),
         ({"--captions": tmp_path / "latin.txt"}, "latin.txt cannot be read"),
-        ({"--checkpoint": checkpoints.damsm}, "holds DAMSM, which draws nothing"),
+        ({"--checkpoint": checkpoints.damsm}, "holds DAMSM, which generates no images"),
         ({"--checkpoint": None}, "--checkpoint is missing"),
         ({"--out": None}, "--out is missing"),
         ({"--n": 0}, "--n is 0, it takes"),

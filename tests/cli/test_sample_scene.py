@@ -96,7 +96,7 @@ def test_masks_are_where_they_were_drawn(tmp_path):
         ({"segments": [{"text": "a", "mask": "none.png"}]}, "is no file beside the scene"),
         ({"segments": [{"text": "a"}]}, "a polygon or a mask"),
         ({"segments": [{**SEGMENTS[0], "colour": "red"}]}, "colour: unknown key"),
-        ({"segments": [{**SEGMENTS[0], "label": "unicorn"}]}, "no name of COCO-Stuff"),
+        ({"segments": [{**SEGMENTS[0], "label": "unicorn"}]}, "not a name of COCO-Stuff"),
         ({"caption": 3}, '"caption"'),
     ],
 )

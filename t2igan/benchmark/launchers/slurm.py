@@ -84,7 +84,7 @@ class SlurmLauncher(Launcher):
         try:
             return self._keep(executor.submit(_Job(command)))
         except self.submitit.core.utils.FailedJobError as error:
-            raise UserError(f"launcher: SLURM takes no job: {' '.join(str(error).split())}") from error
+            raise UserError(f"launcher: SLURM refused the job: {' '.join(str(error).split())}") from error
 
     def attach(self, token: str) -> "SlurmHandle":
         """The job that an earlier call submitted under this token."""

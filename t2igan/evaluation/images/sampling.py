@@ -159,7 +159,7 @@ class Sampler:
 
     def __init__(self, module: DrawingModule, name: str, weights: Weights = "ema") -> None:
         if not module.vocabulary:
-            raise UserError(f"{name} holds no vocabulary, it never saw a data set; train it with t2igan fit")
+            raise UserError(f"{name} has no vocabulary because it was never trained; train it with t2igan fit")
         if module.averaged and weights == "raw":
             raise UserError(f"{name} holds averaged weights only: leave --weights raw out")
         self.module = module

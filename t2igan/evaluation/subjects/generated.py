@@ -77,7 +77,7 @@ def require_same_words(module: SuiteModule, store: Store, who: str) -> None:
         UserError: the vocabularies differ, or the module was never trained.
     """
     if not module.vocabulary:
-        raise UserError(f"{who} holds no vocabulary, it never saw a data set; train it with t2igan fit")
+        raise UserError(f"{who} has no vocabulary because it was never trained; train it with t2igan fit")
     store.require_vocabulary(Vocabulary(module.vocabulary).hash, who)
 
 
@@ -207,5 +207,5 @@ def build_untrained_subject(path: str | Path, seed: int, damsm: DAMSM | None = N
 
 def _adversarial(module: SuiteModule, path: str | Path) -> DrawingModule:
     if not isinstance(module, DrawingModule):
-        raise UserError(f"{path} holds {type(module).__name__}, which draws nothing; give a generator")
+        raise UserError(f"{path} holds {type(module).__name__}, which generates no images; give a generator")
     return module

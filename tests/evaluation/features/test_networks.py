@@ -35,7 +35,7 @@ def test_wrong_checkpoints_are_refused(checkpoints, store):
         load_damsms([checkpoints.classifier], store)
     with pytest.raises(UserError, match="holds DAMSM, not an EvaluationClassifier"):
         load_classifier(checkpoints.damsm, store)
-    with pytest.raises(UserError, match="holds DAMSM, which draws nothing"):
+    with pytest.raises(UserError, match="holds DAMSM, which generates no images"):
         load_checkpoint_subject(checkpoints.damsm, "ema")
     with pytest.raises(UserError, match="is given twice"):
         load_damsms([checkpoints.damsm, checkpoints.damsm], store)
