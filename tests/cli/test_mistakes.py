@@ -115,7 +115,7 @@ MISTAKES = [
     Mistake("an option without its value", "sample --checkpoint --out drawn", ("--checkpoint has no value",)),
     Mistake("a word for a number", f"{SAMPLE} --caption x --n two", ("--n takes a whole number, not 'two'",)),
     Mistake("a choice misspelt", f"{SAMPLE} --caption x --overlay mask", ("did you mean masks?",)),
-    Mistake("a caption without quotes", f"{SAMPLE} --caption a red bird", ("'red'", "in quotes")),
+    Mistake("a caption without quotes", f"{SAMPLE} --caption a red bird", ("'red'", "needs quotes")),
     Mistake("a required option forgotten", "evaluate --real", ("--protocol is missing", "--store is missing")),
     # data
     Mistake("a data set misspelt", "prepare cup", ("did you mean cub?",)),
