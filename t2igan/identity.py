@@ -184,7 +184,7 @@ def keep_earlier(folder: Path, config: Mapping[str, Any]) -> Path | None:
 
     Args:
         folder: folder of the run.
-        config: that it goes on with.
+        config: configuration with which it continues.
 
     Returns:
         Path of the saved configuration; None if the experiment is the same, possibly prolonged.
@@ -208,7 +208,7 @@ def note_changes(folder: Path, config: Mapping[str, Any], step: int | None) -> l
 
     Args:
         folder: folder of the run.
-        config: that it goes on with.
+        config: configuration with which it continues.
         step: training step at which the changes take effect.
 
     Returns:
@@ -228,13 +228,13 @@ def note_changes(folder: Path, config: Mapping[str, Any], step: int | None) -> l
 
 
 def note_inputs(folder: Path, before: Mapping[str, str], now: Mapping[str, str], step: int) -> list[str]:
-    """Write down that what a training reads has other content than it had: the code of one's own classes.
+    """Record that inputs of a training, such as the code of a user's classes, have changed their content.
 
     Args:
         folder: folder of the run.
-        before: sha256 of each input until then, by its name; what it did not name is not known.
-        now: of each input from now on.
-        step: from which.
+        before: sha256 of each input until then, by name; inputs without an entry are ignored.
+        now: sha256 of each input from this step on, by name.
+        step: training step from which the new content is used.
 
     Returns:
         Names of the inputs that changed.
