@@ -1,6 +1,7 @@
 """``t2igan demo``: a local web page to try generators interactively."""
 
 import os
+import socket
 from collections.abc import Sequence
 
 from rich.console import Console
@@ -8,6 +9,8 @@ from rich.console import Console
 from t2igan.cli.parsing import call
 from t2igan.demo.page import build_page
 from t2igan.demo.panels import load_panels
+from t2igan.errors import UserError
+from t2igan.profiling.showing import counted
 from t2igan.ranges import Count
 from t2igan.zoo import CARD, locate, zoo_names
 
@@ -46,14 +49,28 @@ def demo(
         port: port of the page.
         device: auto, cpu, cuda, cuda:1.
     """
+    _require_address(host, port)  # before models are loaded
     names = [name for name in zoo_names() if zoo and _draws(name)]
     panels = load_panels([*checkpoint, *names], device)
     # Gradio's own counting of visits, and fonts from the net.
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
     page = build_page(panels)
-    console.print(f"{len(panels.names)} models: {', '.join(panels.names)}", soft_wrap=True, markup=False)
+    console.print(f"{counted(len(panels.names), 'model')}: {', '.join(panels.names)}", soft_wrap=True, markup=False)
     console.print(f"open http://{host}:{port}, end with Ctrl-C", soft_wrap=True, markup=False)
     page.launch(server_name=host, server_port=port, quiet=True, show_error=True)
+
+
+def _require_address(host: str, port: int) -> None:
+    """Refuse an address that cannot be listened at.
+
+    Raises:
+        UserError: another program listens there, or there is no such address.
+    """
+    try:
+        socket.create_server((host, port)).close()
+    except (OSError, OverflowError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise UserError(f"--host {host} --port {port}: cannot listen there ({why}): give another --port") from error
 
 
 def _draws(name: str) -> bool:

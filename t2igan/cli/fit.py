@@ -246,6 +246,11 @@ class SuiteCLI(LightningCLI):
         except TypeError as error:
             raise UserError(str(error)) from error
 
+    def _require_data(self) -> None:
+        """Refuse unsuitable data before other devices' processes start and anything is written."""
+        if hasattr(self.datamodule, "require"):
+            self.datamodule.require(self.model.requires, type(self.model).__name__)
+
     def _refuse_trainer_arguments(self, config: Namespace) -> None:
         trainer, kind = config.trainer, config.model.class_path.rpartition(".")[2]
         adversarial = kind in {cls.__name__ for cls in subclasses(AdversarialModule)}
@@ -277,6 +282,7 @@ class SuiteCLI(LightningCLI):
 
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
         """The Trainer with the suite's loggers and callbacks, unless the YAML configures its own."""
+        self._require_data()
         trainer = self.config_init[self.words[1]].trainer
         callbacks = list(trainer.callbacks or [])
         progress = StepBar() if sys.stdout.isatty() else LineProgress()

@@ -145,5 +145,8 @@ def load_panels(checkpoints: Sequence[str | Path], device: str = "auto") -> Pane
         path = str(checkpoint_of(given))
         name = system_name(label_of(path)).removesuffix(" (zoo)")
         name = path if name in samplers else name
-        samplers[name] = Sampler(load_generator(path).to(choose_device(device)), path)
+        module = load_generator(path)
+        if "layouts" in module.requires and "segments" not in module.requires:
+            raise UserError(f"{path} generates images of layouts, not of captions: see docs/narratives.md")
+        samplers[name] = Sampler(module.to(choose_device(device)), path)
     return Panels(samplers)

@@ -3,6 +3,8 @@
 import base64
 import io
 import shutil
+import socket
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -43,6 +45,25 @@ def test_nothing_to_show_is_said(tmp_path, monkeypatch, checkpoints):
         load_panels([])
     with pytest.raises(UserError, match="generates no images"):
         load_panels([checkpoints.damsm])
+
+
+def test_what_takes_layouts_is_not_shown(monkeypatch):
+    of_layouts = SimpleNamespace(requires=frozenset({"captions", "layouts"}))
+    monkeypatch.setattr("t2igan.demo.panels.load_generator", lambda path: of_layouts)
+    with pytest.raises(UserError, match=r"spade\.ckpt generates images of layouts"):
+        load_panels(["spade.ckpt"], device="cpu")
+
+
+def test_an_address_that_cannot_be_listened_at_is_one_line(capsys, monkeypatch):
+    """The page is often open already."""
+    monkeypatch.setattr("t2igan.cli.demo.load_panels", lambda *_: pytest.fail("models were loaded first"))
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        for host, port in (("127.0.0.1", other.getsockname()[1]), ("127.0.0.1", 70_000), ("no.such.host.", 7860)):
+            with pytest.raises(SystemExit) as stop:
+                main(["demo", "--host", host, "--port", str(port)])
+            assert stop.value.code == 2
+            (line,) = capsys.readouterr().err.splitlines()
+            assert line.startswith(f"t2igan demo: --host {host} --port {port}: cannot listen there (")
 
 
 @pytest.fixture(scope="module")

@@ -172,11 +172,26 @@ def test_another_model_in_the_same_folder_is_refused(folder, uninterrupted, caps
     assert "--fresh true" in capsys.readouterr().err
 
 
-def test_a_refused_training_leaves_no_folder(folder, capsys):
-    words = ["--config", str(folder / "ssagan.yaml"), "--run", str(folder / "none")]
+@pytest.mark.parametrize(
+    ("key", "value", "told"),
+    [
+        ("--model.lr_generator", "-1", "lr_generator is -1"),
+        ("--data.class_path", "CUB", "holds 'drawn-birds', not 'cub'"),
+        ("--model.generator.class_path", "SPADEGenerator", "SSAGAN needs layouts"),
+    ],
+)
+def test_a_refused_training_leaves_no_folder(folder, capsys, monkeypatch, key, value, told):
+    """Nor is it refused by the processes of its devices: it ends before they are started."""
+    monkeypatch.setattr("t2igan.cli.fit.SuiteCLI.fit", lambda *_, **__: pytest.fail("training began"))
+    content = yaml.safe_load((folder / "ssagan.yaml").read_text())
+    if "generator.class_path" in key:
+        content["model"]["init_args"]["generator"] = {"class_path": value, "init_args": {"image_size": 16}}
+    config = folder / "refused.yaml"
+    config.write_text(yaml.safe_dump(content))
+    words = ["--config", str(config), "--run", str(folder / "none")]
     with pytest.raises(SystemExit):
-        main(["fit", *words, "--model.lr_generator", "-1"])
-    assert "lr_generator is -1" in capsys.readouterr().err
+        main(["fit", *words, key, value])
+    assert told in capsys.readouterr().err
     assert not (folder / "none").exists()
 
 
