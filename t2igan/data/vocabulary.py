@@ -91,15 +91,6 @@ class Vocabulary:
         seen = dict.fromkeys(token for caption in captions for token in tokenize(caption))
         return cls([END, *seen])
 
-    @classmethod
-    def from_captions_pickle(cls, path: str | Path) -> "Vocabulary":
-        """The vocabulary of a released ``captions.pickle``.
-
-        Raises:
-            UserError: the file is missing, unsafe, or is not ``[train, test, ixtoword, wordtoix]``.
-        """
-        return read_captions_pickle(path)[0]
-
     def encode(self, caption: str | Sequence[str]) -> list[int]:
         """Word ids of a caption or its tokens; unknown words are dropped, as in the released code."""
         tokens = tokenize(caption) if isinstance(caption, str) else caption

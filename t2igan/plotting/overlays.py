@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw
 from torch.nn import functional
 
 from t2igan.errors import UserError
-from t2igan.plotting.grids import FAINT, PAPER, captioned_grid, font, rows_grid, to_pil
+from t2igan.plotting.grids import FAINT, PAPER, captioned_grid, font, to_pil
 
 MASK_COLORS, ATTENTION_COLORS = "viridis", "magma"
 LEGEND_TEXT, LEGEND_BAR = 12, 96
@@ -109,27 +109,6 @@ def mask_strip(
     texts = captions or ["image", *(f"mask {mask.shape[-2]} × {mask.shape[-1]}" for mask in masks)]
     strip = captioned_grid(panels, texts, columns=len(panels), cell_pixels=cell_pixels)
     return with_legend(strip, MASK_COLORS, "0: no effect", "1: full effect")
-
-
-def mask_rows(
-    images: torch.Tensor, masks: Sequence[torch.Tensor], captions: Sequence[str], cell_pixels: int = 128
-) -> Image.Image:
-    """Show a batch: a row of images under their captions, and beneath it one row a mask, laid over the images.
-
-    Args:
-        images: uint8 (B, 3, H, W).
-        masks: float (B, 1, s, s) in [0, 1] each, coarse to fine.
-        captions: B captions.
-        cell_pixels: Side at which each image is shown.
-
-    Returns:
-        An RGB image.
-    """
-    rows = [("image", list(images))]
-    for mask in masks:
-        label = f"mask {mask.shape[-2]} × {mask.shape[-1]}"
-        rows.append((label, [mask_overlay(image, one) for image, one in zip(images, mask, strict=True)]))
-    return rows_grid(rows, captions, cell_pixels)
 
 
 def attention_panels(image: torch.Tensor, attention: torch.Tensor, words: Sequence[str]) -> list[torch.Tensor]:

@@ -9,7 +9,6 @@ from t2igan.plotting.overlays import (
     enlarge,
     heat,
     mask_overlay,
-    mask_rows,
     mask_strip,
     with_legend,
 )
@@ -59,13 +58,6 @@ def test_strip_has_a_panel_for_the_image_and_each_mask() -> None:
     assert inverted.tobytes() != strip.tobytes()
     with pytest.raises(UserError, match="masks"):
         mask_strip(IMAGE, [])
-
-
-def test_mask_rows_has_a_row_a_mask() -> None:
-    images = IMAGE[None].repeat(2, 1, 1, 1)
-    masks = [torch.rand(2, 1, s, s, generator=torch.Generator().manual_seed(s)) for s in (4, 8)]
-    both, one = (mask_rows(images, chosen, ["a", "b"], cell_pixels=32) for chosen in (masks, masks[:1]))
-    assert both.height - one.height >= 32
 
 
 def test_attention_shows_one_panel_a_word_with_the_word() -> None:
