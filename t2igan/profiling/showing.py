@@ -14,6 +14,7 @@ from t2igan.profiling.steps import Profile
 
 _COLOURS = {"data": "#b5891b", "optimiser": "#6b6f76", "average": "#6b6f76", "logging, training loop": "#6b6f76"}
 _COLOUR = "#3465a4"
+DISTURBED = "something else ran while it was measured; profile again on an idle machine"
 
 
 def table(profile: Profile) -> Table:
@@ -35,13 +36,16 @@ def sentences(profile: Profile) -> list[str]:
     """Summary lines of a profile that supplement the table."""
     spread = f"{min(profile.step_seconds):.4f} to {max(profile.step_seconds):.4f}"
     peaks = profile.peaks
-    return [
+    lines = [
         f"a step without the clock: {profile.seconds:.4f} s (median of {len(profile.step_seconds)}, {spread}), "
         f"{rate_in_words(profile.images_per_second)} images/s, at most {profile.peak_megabytes:,.0f} MB",
         f"{profile.device}, {counted(profile.threads, 'thread')}, {profile.precision}: convolutions at most "
         f"{peaks['convolution']:,.0f} GFLOP/s, matrix products {peaks['matrix']:,.0f}; the step reaches "
         f"{profile.gflop / profile.seconds:,.0f}, {profile.share_of_peak:.0%} of the convolutions' peak",
     ]
+    if profile.peak_disturbed:
+        lines.append(f"the peak is too low: {DISTURBED}")
+    return lines
 
 
 def write_json(content: Any, path: Path) -> None:
@@ -73,6 +77,8 @@ def draw(profile: Profile, path: Path) -> None:
         f"{profile.share_of_peak:.0%} of the convolutions' peak of {profile.peaks['convolution']:,.0f} GFLOP/s "
         f"({profile.device}, {counted(profile.threads, 'thread')})"
     )
+    if profile.peak_disturbed:
+        title += f"\nthe peak is too low: {DISTURBED}"
     draw_bars(bars, title, "seconds of a step with the clock", path)
 
 

@@ -3,6 +3,7 @@
 import statistics
 import time
 from dataclasses import asdict, dataclass
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -80,9 +81,14 @@ class Profile:
         """Share of the convolution peak that a step without the clock reaches."""
         return self.gflop / self.seconds / self.peaks["convolution"]
 
+    @property
+    def peak_disturbed(self) -> bool:
+        """Whether the step seems faster than the device can be: the peak was measured while something else ran."""
+        return self.share_of_peak > 1
+
     def as_dict(self) -> dict[str, Any]:
         """The profile as plain data, with derived quantities."""
-        derived = ("seconds", "images_per_second", "gflop", "share_of_peak")
+        derived = ("seconds", "images_per_second", "gflop", "share_of_peak", "peak_disturbed")
         return asdict(self) | {name: getattr(self, name) for name in derived}
 
 
@@ -114,6 +120,9 @@ class ProfileSteps(Callback):
         self.device = pl_module.device
         self.clock = PartClock(self.device)
         self.counter = FlopsByPart(self.clock)
+        half = torch.bfloat16 if "bf16" in str(trainer.precision) else torch.float32
+        self._measure_peaks = partial(measure_peaks, self.device, half)
+        self._peaks = self._measure_peaks()
         set_profiler(trainer, ClockProfiler(self.clock))
         watch(pl_module, trainer, self.clock)
 
@@ -146,17 +155,17 @@ class ProfileSteps(Callback):
         """Build the profile."""
         plain = self._begun[WARM_UP : WARM_UP + self.steps + 1]
         names = sorted({*self.clock.seconds, *self.counter.flops}, key=lambda name: -self.clock.seconds[name])
-        half = torch.bfloat16 if "bf16" in str(trainer.precision) else torch.float32
+        after = self._measure_peaks()  # before, too: other processes may disturb one of the measurements
         self.profile = Profile(
             subject=self.subject,
             device=torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else "CPU",
             threads=torch.get_num_threads(),
             precision=str(trainer.precision),
             images=self._images,
-            step_seconds=[after - before for before, after in pairwise(plain)],
+            step_seconds=[end - begin for begin, end in pairwise(plain)],
             peak_megabytes=self._peak,
             parts=[
                 Part(name, self.clock.seconds[name] / self.steps, self.counter.flops[name] / 1e9) for name in names
             ],
-            peaks=measure_peaks(self.device, half),
+            peaks={name: max(rate, after[name]) for name, rate in self._peaks.items()},
         )

@@ -172,6 +172,14 @@ def test_what_diffuses_is_the_generator(experiments):
     assert parts["average"]["seconds"] > 0
 
 
+def test_the_better_of_two_measured_peaks_counts(experiments, monkeypatch):
+    """One is taken before the steps and one after them: other processes may disturb either."""
+    measured = iter([{"convolution": 1e6, "matrix": 1.0}, {"convolution": 1.0, "matrix": 1e6}])
+    monkeypatch.setattr("t2igan.profiling.steps.measure_peaks", lambda *_: next(measured))
+    told = profile(experiments / "out", "--config", "damsm.yaml")
+    assert told["peaks"] == {"convolution": 1e6, "matrix": 1e6} and not told["peak_disturbed"]
+
+
 def test_pretrained_weights_are_not_fetched(experiments):
     (experiments / "classifier.yaml").write_text(CLASSIFIER)
     assert profile(experiments / "out", "--config", "classifier.yaml")["images"] == 2
