@@ -1,10 +1,12 @@
 """Checks of a training's configuration that run before the parser or the Trainer sees it."""
 
+import inspect
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
+import pytorch_lightning as pl
 import torch
 from jsonargparse import Namespace
 from pytorch_lightning.accelerators import AcceleratorRegistry
@@ -108,6 +110,10 @@ def check_trainer(config: Namespace) -> None:
             f"trainer.accelerator is {config.trainer.accelerator}, but torch sees no GPU here: leave it out, then "
             "the best of what is there is taken"
         )
+    for key, parameter in inspect.signature(pl.Trainer).parameters.items():
+        optional = parameter.default is None or type(None) in get_args(parameter.annotation)
+        if not optional and config.trainer.get(key, parameter.default) is None:
+            raise UserError(f"trainer.{key} is null: give it a value")
     given = {f"trainer.{key}": value for key, value in config.trainer.items()}
     given["seed_everything"] = config.get("seed_everything")
     for key, numbers in TRAINER_NUMBERS.items():

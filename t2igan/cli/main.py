@@ -143,13 +143,18 @@ def _settle_streams() -> None:
 
 
 def _refuse_strange_letters(words: Sequence[str]) -> None:
-    """Refuse null bytes, which no path can contain, and names that are not UTF-8, which no record can contain."""
+    """Refuse what is lost on its way: null bytes, names that are not UTF-8, and what reads as a comment."""
     for before, word in zip(["", *words], words):
         option = f"{before}: " if before.startswith("--") else ""
         if "\0" in word:
             raise UserError(f"{option}{word!r} holds a null byte; take it out")
         if any("\ud800" <= letter <= "\udfff" for letter in word):  # how Python hands on bytes that are none
             raise UserError(f"{option}{word!r} is no UTF-8; rename it")
+        value = word.partition("=")[2] if word.startswith("--") else word
+        if value.startswith("#"):  # the parser would take it for a comment, and the option's default for its value
+            raise UserError(
+                f"{option}{word!r} begins with '#', which reads as a comment; put ./ or a word before it"
+            )
 
 
 def _nobody_reads() -> bool:

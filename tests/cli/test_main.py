@@ -73,6 +73,14 @@ def test_a_name_that_is_no_text_is_one_line():
     assert (done.returncode, done.stderr) == (2, "t2igan report: 'a\\udcff' is no UTF-8; rename it\n")
 
 
+@pytest.mark.parametrize("words", [["--out", "#1"], ["--out=#1"], ["#1"]])
+def test_a_value_that_reads_as_a_comment_is_refused(words, capsys):
+    """It would be taken for null, and the report written to its usual place."""
+    with pytest.raises(SystemExit) as exit_:
+        main(["report", "records.jsonl", *words])
+    assert exit_.value.code == 2 and "begins with '#', which reads as a comment" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("number", "remedy"),
     [("EFBIG", "ulimit -f"), ("EMFILE", "ulimit -n"), ("ESTALE", "file server"), ("EAGAIN", "ulimit -u")],

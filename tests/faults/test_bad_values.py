@@ -326,6 +326,12 @@ FILES = [
         FIT,
         ("data.init_args.store is null",),
     ),
+    (
+        "`max_steps: null`",
+        changed("ssagan.yaml", "max_steps: [^,}]*", "max_steps: null"),
+        FIT,
+        ("trainer.max_steps is null",),
+    ),
     *(
         (f"`trainer: {given}`", changed("ssagan.yaml", "trainer: .*", f"trainer: {given}"), FIT, ("trainer is",))
         for given in ("true", "0", "[1]")
