@@ -218,7 +218,7 @@ class Board:
         if chances:
             # What guessing gives differs a little by the candidates that were drawn.
             ends = dict.fromkeys(f"{chance:.2%}" for chance in (chances[0], chances[-1]))
-            counts = dict.fromkeys(f"{1 / chance:.3g}" for chance in (chances[-1], chances[0]))
+            counts = dict.fromkeys(f"{round(1 / chance, 1):g}" for chance in (chances[-1], chances[0]))
             notes.append(f"R-precision by guessing: {' to '.join(ends)} ({' to '.join(counts)} candidates)")
         overs = set().union(*map(self._overs, self.columns))
         if overs:

