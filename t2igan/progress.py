@@ -93,7 +93,7 @@ class _PlainValues(pickle._Unpickler):
         """Return :class:`_Nothing` instead of importing a class."""
         return _Nothing
 
-    def persistent_load(self, key: Any) -> None:
+    def persistent_load(self, pid: Any) -> None:
         """Return :class:`_Nothing` instead of reading a tensor."""
 
 
