@@ -94,7 +94,7 @@ class _PlainValues(pickle._Unpickler):
         return _Nothing
 
     def persistent_load(self, pid: Any) -> None:
-        """Return :class:`_Nothing` instead of reading a tensor."""
+        """Return None instead of reading a tensor."""
 
 
 def default_run_folder(config_files: Sequence[str]) -> Path:
