@@ -103,7 +103,8 @@ def discriminate_pairs(
     wrong_pairs = mismatch(features, condition)
     conditional = discriminator.conditional(features, condition)
     conditional_generated = discriminator.conditional(features_generated, condition)
-    require_logits(discriminator, conditional, len(real))
+    if "segments" not in discriminator.requires:  # those judge cells with a segment, of which there is any number
+        require_logits(discriminator, conditional, len(real))
     wrong = discriminator.conditional(*wrong_pairs)
     return (
         Logits(conditional, discriminator.unconditional(features)),
