@@ -220,5 +220,6 @@ def path_problem(error: OSError) -> str | None:
 
 def _fail(message: str, code: int = 2) -> None:
     # Lists of faults are indented; another line break is of a value that is quoted.
+    message = re.sub("[\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029]", lambda found: ascii(found[0])[1:-1], message)
     print(re.sub(r"\n(?!  )", r"\\n", message), file=sys.stderr)
     raise SystemExit(code)

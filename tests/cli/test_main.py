@@ -73,6 +73,13 @@ def test_a_name_that_is_no_text_is_one_line():
     assert (done.returncode, done.stderr) == (2, "t2igan report: 'a\\udcff' is no UTF-8; rename it\n")
 
 
+@pytest.mark.parametrize("letter", "\r\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029\n")
+def test_no_letter_that_is_quoted_breaks_the_line(letter, capsys):
+    with pytest.raises(SystemExit):
+        main(["report", f"re{letter}cords.jsonl"])
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
 @pytest.mark.parametrize("words", [["--out", "#1"], ["--out=#1"], ["#1"]])
 def test_a_value_that_reads_as_a_comment_is_refused(words, capsys):
     """It would be taken for null, and the report written to its usual place."""
