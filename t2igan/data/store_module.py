@@ -15,6 +15,7 @@ from t2igan.data.selection import HeldOutClasses, ImageSplit, NarrativesAsCaptio
 from t2igan.data.store import Store, open_store
 from t2igan.data.vocabulary import Vocabulary
 from t2igan.errors import UserError
+from t2igan.ranges import Side, Whole
 
 
 class StoreModule(LightningDataModule, ABC):
@@ -37,9 +38,9 @@ class StoreModule(LightningDataModule, ABC):
     def __init__(
         self,
         store: str,
-        image_size: int,
+        image_size: Side,
         allow_upsampling: bool,
-        val_classes: int,
+        val_classes: Whole,
         captions: Literal["captions", "narratives"],
         carry: Collection[str],
     ) -> None:

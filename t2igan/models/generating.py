@@ -65,7 +65,8 @@ class GeneratingModule(TextConditioned, ABC):
             UserError: layouts are required but missing.
         """
         if layouts is None and "layouts" in self.requires:
-            raise UserError(f"{type(self.generator).__name__} makes images of layouts: see docs/narratives.md")
+            name = type(self.generator).__name__
+            raise UserError(f"{name} makes images of layouts, not of captions alone: see docs/narratives.md")
         return Conditions(text.sentence, text.words, text.padding, layouts)
 
     def validation_step(self, batch: CaptionedImages, batch_idx: int) -> None:

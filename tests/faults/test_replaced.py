@@ -106,6 +106,6 @@ def test_images_that_are_no_numbers_are_not_scored(whole, homes, tally, tmp_path
     ):
         with pytest.raises(SystemExit) as exit_:
             main([str(word) for word in words])
-        told = "draws numbers that are not finite" in capsys.readouterr().err
+        told = "returns values that are not finite" in capsys.readouterr().err
         probe.note(exit_.value.code == 2 and told, words[0])
     probe.check()
