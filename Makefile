@@ -1,6 +1,8 @@
 # make quickstart: everything from an empty clone to scored images.   make test: the tests.
 PYTHON ?= python3
 VENV ?= .venv
+# Tests at a time; four on four cores take half as long as two on two.
+WORKERS ?= 2
 BIN := $(VENV)/bin
 
 .PHONY: quickstart test bench faults fuzz lint types install clean
@@ -9,7 +11,7 @@ quickstart: install
 	$(BIN)/python -m t2igan benchmark experiments/quickstart.yaml
 
 test: install
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile
 
 # Kills, stop signals, full disks, damaged and hostile files, tried many times over; prints probe | tried | survived.
 faults: install
