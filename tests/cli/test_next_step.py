@@ -30,6 +30,12 @@ def test_the_command_that_scores_is_whole(tmp_path, drawn_birds_store, monkeypat
     assert scoring(checkpoint, 48) == "t2igan evaluate --help says how it is scored"
 
 
+@pytest.fixture(autouse=True)
+def nothing_allowed(monkeypatch):
+    """Whatever other tests of this process have allowed is in no next command."""
+    monkeypatch.setattr("t2igan.nn.config._allowed", set())
+
+
 def test_the_caption_that_is_drawn_is_of_the_data_at_hand(drawn_birds_store):
     module = SimpleNamespace(
         requires=frozenset({"captions"}), vocabulary=["<end>", "man", "it's", "riding", "bike"]
