@@ -1,7 +1,10 @@
 """Arrays in files of strangers (``.npz``): nothing in them is executed, and a small one cannot fill the memory."""
 
 import io
+import lzma
+import tokenize
 import zipfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,6 +12,11 @@ import numpy as np
 
 MOST_BYTES = 2**28
 """Of arrays that are read at once; statistics of 2,048 features take an eighth of it."""
+# What zipfile, its decompressors and NumPy raise for damaged or hostile parts, beside ValueError.
+DAMAGE = (
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, tokenize.TokenError),
+    *(KeyError, EOFError, RuntimeError, MemoryError),
+)
 
 
 def read_arrays(path: Path, names: Sequence[str]) -> list[np.ndarray]:
@@ -29,9 +37,7 @@ def read_arrays(path: Path, names: Sequence[str]) -> list[np.ndarray]:
                 raise ValueError(f"unpacked it takes more than {MOST_BYTES:,} bytes")
             # Whole: of a part that is read as far as its array's header says, the checksum is not looked at.
             return [_array(archive.read(part)) for part in parts]
-    except (OSError, ValueError):
-        raise
-    except Exception as error:  # a damaged archive raises almost anything
+    except DAMAGE as error:
         raise ValueError(f"{type(error).__name__}: {error}") from error
 
 
