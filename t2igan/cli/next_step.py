@@ -35,7 +35,7 @@ SCORING = {"--damsm": DamsmSource, "--classifier": ClassifierSource}
 SYSTEM = "ssagan"
 # In the name of a DAMSM's run: it scores generators that were trained against another one.
 INDEPENDENT = "independent"
-JUDGES = "t2igan evaluate with --damsm DAMSM --damsm {0}, behind the one that the generator was trained against"
+SCORES_TOO = "t2igan evaluate with --damsm DAMSM --damsm {0}, behind the one that the generator was trained against"
 
 
 def use_of(checkpoint: str, module: SuiteModule) -> str:
@@ -49,7 +49,7 @@ def use_of(checkpoint: str, module: SuiteModule) -> str:
     if kind is None:
         return f"name {checkpoint} in the YAML of what needs {type(module).__name__}"
     data = (read_config(checkpoint) or {}).get("data") or {}
-    told = JUDGES if kind == "DAMSM" and _is_independent(checkpoint) else USES[kind]
+    told = SCORES_TOO if kind == "DAMSM" and _is_independent(checkpoint) else USES[kind]
     return _use_on(kind, checkpoint, data) or told.format(shlex.quote(checkpoint))
 
 

@@ -84,8 +84,8 @@ class Generator(Configured, nn.Module):
         sentence_dim: width D of the sentence vectors it takes.
         image_sizes: side in pixels of each image returned, coarse to fine.
         eps_dim: width E of the conditioning augmentation's noise, 0 without one.
-        requires: parts of a batch that it requires besides captions, see :attr:`SuiteModule.requires`. recomputes:
-            whether it computes its blocks by :meth:`through`.
+        requires: parts of a batch that it requires besides captions, see :attr:`SuiteModule.requires`.
+        recomputes: whether it computes its blocks by :meth:`through`.
         recompute: whether activations within blocks are dropped after the forward pass.
     """
 

@@ -11,7 +11,7 @@ from t2igan.earlier import written
 from t2igan.errors import UserError
 from t2igan.ranges import check_ranges
 from t2igan.spelling import nearest
-from t2igan.user_modules import SUITE, find_user_module, module_named, source_digests, word_for
+from t2igan.user_modules import SUITE, class_paths, find_user_module, module_named, source_digests, word_for
 
 Kind = TypeVar("Kind", bound=type)
 WRONG_ARGUMENTS = (TypeError, ValueError, AttributeError, RuntimeError, ArithmeticError, LookupError)
@@ -150,8 +150,7 @@ def build(config: Any) -> Any:
 
 def code_of_config(config: Any) -> dict[str, str]:
     """:func:`t2igan.user_modules.source_digests` of the modules whose classes a configuration names."""
-    paths = [path for path in _class_paths(config) if isinstance(path, str) and "." in path]
-    return source_digests(path.rpartition(".")[0] for path in paths)
+    return source_digests(path.rpartition(".")[0] for path in class_paths(config))
 
 
 def changed_code(value: Any, before: Mapping[str, str]) -> str:
