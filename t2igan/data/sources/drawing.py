@@ -1,8 +1,9 @@
-"""Drawing primitives of the embedded data sets: curves, colours, soft shapes and light."""
+"""What drawn birds and drawn scenes are painted with: colours, curves, strokes, light, and pieces of landscape."""
 
 from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import ArrayLike
 from PIL import Image, ImageDraw, ImageFilter
 
 OVERSAMPLING = 4
@@ -62,6 +63,35 @@ def cloud(rng: np.random.Generator, x: float, y: float, size: float) -> list[tup
     return puffs
 
 
+def wave(
+    rng: np.random.Generator, horizon: float, lengths: tuple[float, float], near: float, height: float
+) -> np.ndarray:
+    """Outline of one wave below the horizon in shares of the frame, (14, 2).
+
+    Args:
+        rng: source of its place and length.
+        horizon: upper edge of the water.
+        lengths: range of its length, in units that grow towards the front.
+        near: size of that unit at the horizon; it is larger by one at the lower edge.
+        height: how high it is in the middle, with a unit of its own.
+    """
+    depth = rng.uniform(0.02, 1) ** 1.3
+    x, y = rng.uniform(-0.05, 1), horizon + depth * (1.02 - horizon)
+    length, swell = rng.uniform(*lengths) * (near + depth), height * (0.4 + depth)
+    t = np.linspace(0, 1, 7)
+    crest, trough = (np.stack([x + length * t, y - swell * np.sin(np.pi * t) * w], 1) for w in (1.0, -0.2))
+    return np.concatenate([crest, trough[::-1]])
+
+
+def draw_flowers(pen: ImageDraw.ImageDraw, side: int, highest: float, rng: np.random.Generator) -> None:
+    """Seven small flowers below a height in a frame of ``side`` pixels."""
+    radius = 0.009
+    for x, y in zip(rng.uniform(0, 1, 7), rng.uniform(highest, 1.0, 7)):
+        petal = ((252, 250, 240), (250, 226, 110), (232, 170, 200))[int(rng.integers(3))]
+        box = [(x - radius) * side, (y - radius) * side, (x + radius) * side, (y + radius) * side]
+        pen.ellipse(box, fill=petal)
+
+
 def _blade(root: np.ndarray, height: float, lean: float, width: float) -> np.ndarray:
     t = np.linspace(0, 1, 6)[:, None]
     spine = root + np.concatenate([lean * t**2, -height * t], 1)
@@ -83,7 +113,7 @@ def blades(rng: np.random.Generator, count: int, roots: tuple[float, float], tal
     return grown
 
 
-def smooth(points: np.ndarray, closed: bool = True, samples: int = 7) -> np.ndarray:
+def smooth(points: ArrayLike, closed: bool = True, samples: int = 7) -> np.ndarray:
     """Return a Catmull-Rom curve through points (N, 2), with ``samples`` points a segment."""
     points = np.asarray(points, float)
     if closed:
@@ -115,6 +145,49 @@ def as_tuples(points: np.ndarray) -> list[tuple[float, float]]:
     return [(x, y) for x, y in points.tolist()]
 
 
+class Sheet:
+    """An image and the map of what its pixels show, drawn with the same strokes.
+
+    Attributes:
+        canvas: RGB image.
+        marks: map of the same size, mode L.
+    """
+
+    def __init__(self, canvas: Image.Image, marks: Image.Image) -> None:
+        self.canvas, self.marks = canvas, marks
+        self.pen, self.marker = ImageDraw.Draw(canvas), ImageDraw.Draw(marks)
+
+    def fill(self, outline: np.ndarray, color: Color, mark: int) -> None:
+        """Fill an outline (N, 2)."""
+        points = as_tuples(outline)
+        self.pen.polygon(points, fill=color)
+        self.marker.polygon(points, fill=mark)
+
+    def line(self, line: np.ndarray, color: Color, width: float, mark: int | None) -> None:
+        """Draw a line through points (N, 2); without a mark, the map stays as it is."""
+        points, pixels = as_tuples(line), max(1, round(width))
+        self.pen.line(points, fill=color, width=pixels, joint="curve")
+        if mark is not None:
+            self.marker.line(points, fill=mark, width=pixels, joint="curve")
+
+    def rim(self, outline: np.ndarray, color: Color, width: float, mark: int) -> None:
+        """Draw a line along the edge of an outline (N, 2)."""
+        self.line(np.concatenate([outline, outline[:2]]), color, width, mark)
+
+    def drawn(self) -> Image.Image:
+        """Mask of all that is marked: 255 there, else 0."""
+        return self.marks.point(lambda mark: 255 if mark else 0)
+
+
+def tight_box(mask: np.ndarray) -> tuple[int, int, int, int]:
+    """The box (x, y, width, height) that just encloses what is not zero in a map (H, W); zeros for an empty map."""
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    if not len(rows):
+        return 0, 0, 0, 0
+    x, y = int(columns[0]), int(rows[0])
+    return x, y, int(columns[-1]) - x + 1, int(rows[-1]) - y + 1
+
+
 def volume(mask: Image.Image, radius: float) -> np.ndarray:
     """Shading of a cushion with the mask's shape, about -0.5..0.5, from the blurred mask as a height field."""
     height = np.asarray(mask.filter(ImageFilter.GaussianBlur(radius)), np.float32) / 255
@@ -122,3 +195,9 @@ def volume(mask: Image.Image, radius: float) -> np.ndarray:
     padded = np.pad(height, step, mode="edge")
     upper_left, lower_right = padded[: -2 * step, : -2 * step], padded[2 * step :, 2 * step :]
     return (lower_right - upper_left) * 0.55
+
+
+def lit(colors: np.ndarray, light: np.ndarray) -> np.ndarray:
+    """Colours (H, W, 3) in 0..255, darker where ``light`` (H, W) is negative and paler where it is positive."""
+    light = light[:, :, None]
+    return colors * (1 + np.minimum(light, 0)) + (255 - colors) * 0.62 * np.maximum(light, 0)

@@ -1,11 +1,15 @@
-"""Folders of drawn data sets: atomic files, several processes, resumable calls."""
+"""Folders of drawn data sets: checked configs, atomic files, several processes, resumable calls."""
 
 import json
 import multiprocessing
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
+
+import numpy as np
+from PIL import Image
 
 from t2igan.cpus import available_cpus
 from t2igan.data.rendering import serve_the_parent
@@ -14,8 +18,27 @@ from t2igan.files import whole_file
 
 CONFIG = "recipe.json"  # as the first versions wrote it: their folders go on
 
+JPEG_QUALITY = 95
+
 Item = TypeVar("Item")
 Made = TypeVar("Made")
+
+
+def require_whole(config: object, what: str, least: Mapping[str, int]) -> None:
+    """Check the whole numbers of a config.
+
+    Args:
+        config: object with the values as attributes.
+        what: name of the data set for error messages.
+        least: smallest value of each attribute.
+
+    Raises:
+        UserError: a value is not a whole number, or too small.
+    """
+    for key, smallest in least.items():
+        value = getattr(config, key)
+        if not isinstance(value, int) or value < smallest:
+            raise UserError(f"{key} of the {what} is {value!r}; give a whole number of at least {smallest}")
 
 
 def claim(root: Path, what: str, wanted: Mapping[str, Any]) -> None:
@@ -50,15 +73,29 @@ def claim(root: Path, what: str, wanted: Mapping[str, Any]) -> None:
     write_bytes(path, as_json(wanted))
 
 
-def make_all(make: Callable[[Item], Made], items: Sequence[Item], workers: int) -> Iterator[Made]:
-    """Apply ``make`` to all items in processes that end with this one; yields the results in order.
+def make_all(
+    make: Callable[[Item], Made],
+    items: Sequence[Item],
+    workers: int,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[Made]:
+    """Apply ``make`` to all items, in processes that end with this one.
 
     Args:
         make: picklable function of one item.
         items: arguments of ``make``, in the order of the results.
         workers: processes; 0 takes all cores, 1 stays in this process.
+        progress: called with (items done, items in all) after each item.
     """
-    workers = min(workers or available_cpus(), len(items))
+    made: list[Made] = []
+    for one in _made(make, items, min(workers or available_cpus(), len(items))):
+        made.append(one)
+        if progress:
+            progress(len(made), len(items))
+    return made
+
+
+def _made(make: Callable[[Item], Made], items: Sequence[Item], workers: int) -> Iterator[Made]:
     if workers == 1:
         yield from map(make, items)
         return
@@ -79,6 +116,41 @@ def as_json(value: object) -> bytes:
 def write_bytes(path: Path, content: bytes) -> None:
     """Write a file atomically."""
     replace(path, lambda partial_path: partial_path.write_bytes(content))
+
+
+def write_lines(path: Path, lines: Iterable[str]) -> None:
+    """Write lines of ASCII text atomically."""
+    write_bytes(path, ("\n".join(lines) + "\n").encode("ascii"))
+
+
+def save_image(path: Path, image: np.ndarray) -> None:
+    """Save an image, uint8 (H, W, 3), as JPEG, atomically."""
+    # Full chroma resolution: the colours of small things are what the texts speak of.
+    jpeg = partial(Image.fromarray(image).save, format="JPEG", quality=JPEG_QUALITY, subsampling=0)
+    replace(path, jpeg)
+
+
+def save_map(path: Path, labels: np.ndarray, palette: Sequence[tuple[int, int, int]] = ()) -> None:
+    """Save a label map, uint8 (H, W), as PNG, atomically.
+
+    Args:
+        path: path of the file.
+        labels: label of each pixel.
+        palette: colours in which viewers show the labels; default: greys.
+    """
+    image = Image.fromarray(labels)
+    if palette:
+        image.putpalette([value for color in palette for value in color])
+    replace(path, partial(image.save, format="PNG"))
+
+
+def read_map(path: Path) -> np.ndarray | None:
+    """Return a label map (H, W), or None if it is absent or unreadable."""
+    try:
+        with Image.open(path) as image:
+            return np.asarray(image)
+    except OSError:
+        return None
 
 
 def replace(path: Path, write: Callable[[Path], object]) -> None:

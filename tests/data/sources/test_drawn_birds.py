@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from drawn_digests import TEXTS, digest, same_images_expected
 from PIL import Image
 
 from t2igan.data.sources.drawn_birds.captions import write_captions
@@ -250,6 +251,21 @@ def test_layout_is_consistent(written: Path) -> None:
         extent = [columns.min(), rows_.min(), np.ptp(columns) + 1, np.ptp(rows_) + 1]
         assert box == [float(v) for v in extent]
     assert [name for _, name in rows(cub / "parts.txt")] == list(PARTS)
+
+
+def test_the_data_set_is_what_it_was(tmp_path: Path) -> None:
+    """Who changes a digest here draws another data set: raise ``RENDERER``, and train the zoo anew."""
+    config = DrawnBirdsConfig(12, 4, 6, 6, image_pixels=48, captions_per_image=12, seed=3)
+    write_drawn_birds(tmp_path, config, workers=1)
+    shown = json.loads((tmp_path / "attributes.json").read_text()).values()
+    assert len({(one["setting"], one["pose"]) for one in shown}) == 10, (
+        "three settings of three poses, the sky of one"
+    )
+    assert [len({one[key] for one in shown}) for key in ("beak_shape", "tail", "size", "crest")] == [6, 3, 3, 2]
+    assert digest(tmp_path, *TEXTS) == "f5a0bc92b4a546b5"
+    assert digest(tmp_path, ".png") == "128d1d64ab78df64"
+    same_images_expected()
+    assert digest(tmp_path, ".jpg") == "ca9c031b4f0cab57"
 
 
 def test_zero_shot_split_is_disjoint_and_complete(written: Path) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from drawn_digests import TEXTS, digest, same_images_expected
 from PIL import Image
 
 from t2igan.data.sources import make_source
@@ -23,6 +24,7 @@ from t2igan.data.sources.scenes.traces import speak
 from t2igan.data.sources.scenes.world import (
     COLORS,
     HELD_OUT,
+    LOOKS,
     PLACES,
     THINGS,
     Thing,
@@ -288,6 +290,18 @@ def test_training_descriptions_are_seen_and_some_of_validation_are_not(written):
         for part in ("train", "val")
     )
     assert not any(map(is_unseen, train)) and any(map(is_unseen, val))
+
+
+def test_the_data_set_is_what_it_was(tmp_path):
+    """Who changes a digest here draws another data set: raise ``RENDERER``, and train the zoo anew."""
+    write_scenes(tmp_path, ScenesConfig(40, 20, image_pixels=48, seed=3), workers=1)
+    facts = json.loads((tmp_path / "scenes.json").read_text()).values()
+    assert {each["name"] for scene in facts for each in scene["stuff"]} == set(LOOKS)
+    assert {each["name"] for scene in facts for each in scene["things"]} == set(THINGS)
+    assert digest(tmp_path, *TEXTS) == "3f283551432bf0c0"
+    assert digest(tmp_path, ".png") == "59da11954e3c2052"
+    same_images_expected()
+    assert digest(tmp_path, ".jpg") == "a0627e20246695cd"
 
 
 def test_same_bytes_with_several_processes(written, tmp_path):

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from t2igan.data.sources.drawing import rotation, smooth
 from t2igan.data.sources.drawn_birds.species import BirdAttributes
@@ -32,6 +33,11 @@ class Figure:
         self.outlines = {name: transform(points) for name, points in self.outlines.items()}
         self.lines = {name: [transform(line) for line in lines] for name, lines in self.lines.items()}
         self.eye = transform(self.eye)
+
+    def place(self, scale: float, anchor: ArrayLike, at: ArrayLike) -> None:
+        """Enlarge the figure by ``scale`` and shift it so that the point ``anchor`` comes to lie at ``at``."""
+        self.move(lambda points: (points - np.asarray(anchor)) * scale + np.asarray(at))
+        self.scale, self.eye_radius = self.scale * scale, self.eye_radius * scale
 
     def extent(self) -> tuple[np.ndarray, np.ndarray]:
         """Return the lowest and highest coordinates of what is visible."""
@@ -83,7 +89,7 @@ _BEAKS = {
 
 
 def build_figure(attributes: BirdAttributes, rng: np.random.Generator) -> Figure:
-    """Return the outlines of one bird, facing right, with small individual variation."""
+    """Return the outlines of one bird, turned to its side, with small individual variation."""
     species, build, figure = attributes.species, _BUILDS[attributes.species.size], Figure()
     flying = attributes.pose == "flying"
     depth = build.depth * rng.uniform(0.97, 1.04)
@@ -98,6 +104,8 @@ def build_figure(attributes: BirdAttributes, rng: np.random.Generator) -> Figure
         _add_folded_wing(figure, depth, rng.uniform(-3, 4))
         figure.move(rotation(rng.uniform(-8, 6), (0.0, 0.15)))
         _add_legs(figure, build, depth, rng)
+    if attributes.facing == "left":
+        figure.move(lambda points: points * (-1.0, 1.0))
     return figure
 
 

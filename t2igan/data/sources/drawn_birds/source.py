@@ -7,10 +7,10 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
+from t2igan.data.sources.drawing import tight_box
 from t2igan.data.sources.drawn_birds.captions import write_captions
-from t2igan.data.sources.drawn_birds.painter import PARTS, render_bird, tight_box
+from t2igan.data.sources.drawn_birds.painter import PARTS, render_bird
 from t2igan.data.sources.drawn_birds.species import (
     BirdAttributes,
     Species,
@@ -18,15 +18,20 @@ from t2igan.data.sources.drawn_birds.species import (
     invent_species,
     name_species,
 )
-from t2igan.data.sources.drawn_folder import as_json, claim, make_all, replace, write_bytes
-from t2igan.errors import UserError
-
-__all__ = ["BirdAttributes", "DrawnBirdsConfig", "Species", "render_bird", "write_drawn_birds"]
+from t2igan.data.sources.drawn_folder import (
+    as_json,
+    claim,
+    make_all,
+    read_map,
+    require_whole,
+    save_image,
+    save_map,
+    write_bytes,
+    write_lines,
+)
 
 RENDERER = 1
 """Raised whenever the same config would give other images or captions."""
-
-JPEG_QUALITY = 95
 
 _PART_COLORS = ((0, 0, 0), (214, 96, 77), (253, 219, 199), (67, 147, 195), (178, 24, 43), (255, 191, 0),
                 (33, 102, 172), (153, 112, 80), (255, 255, 255))  # fmt: skip
@@ -62,12 +67,7 @@ class DrawnBirdsConfig:
         Raises:
             UserError: If a count is not positive, the image too small or the seed negative.
         """
-        least = {key: 1 for key in asdict(self)} | {"image_pixels": 48, "seed": 0}
-        for key, value in asdict(self).items():
-            if not isinstance(value, int) or value < least[key]:
-                raise UserError(
-                    f"{key} of the drawn birds is {value!r}; give a whole number of at least {least[key]}"
-                )
+        require_whole(self, "drawn birds", {key: 1 for key in asdict(self)} | {"image_pixels": 48, "seed": 0})
 
 
 @dataclass(frozen=True)
@@ -109,14 +109,7 @@ def write_drawn_birds(
     class_names = name_species(train + test, config.seed)
     drawings = list(_drawings(config, train + test, class_names))
     claim(root, "drawn birds", {"dataset": "drawn-birds", "renderer": RENDERER, **asdict(config)})
-    for name in class_names:
-        for folder in ("CUB_200_2011/images", "CUB_200_2011/segmentations", "text"):
-            (root / folder / name).mkdir(parents=True, exist_ok=True)
-    boxes = []
-    for box in make_all(partial(_make, root, config), drawings, workers):
-        boxes.append(box)
-        if progress:
-            progress(len(boxes), len(drawings))
+    boxes = make_all(partial(_make, root, config), drawings, workers, progress)
     _write_tables(root, drawings, class_names, boxes)
     _write_metadata(root, config, drawings)
 
@@ -136,30 +129,15 @@ def _make(root: Path, config: DrawnBirdsConfig, drawing: _Drawing) -> tuple[int,
     image_path = root / "CUB_200_2011/images" / f"{drawing.key}.jpg"
     parts_path = root / "CUB_200_2011/segmentations" / f"{drawing.key}.png"
     text_path = root / "text" / f"{drawing.key}.txt"
-    if image_path.is_file() and text_path.is_file():
-        kept = _read_parts(parts_path)
-        if kept is not None:
-            return tight_box(kept)
+    if image_path.is_file() and text_path.is_file() and (kept := read_map(parts_path)) is not None:
+        return tight_box(kept)
     attributes = drawing.attributes(config.seed)
     image, parts, box = render_bird(attributes, config.image_pixels, drawing.generator(config.seed, _PAINTING))
     captions = write_captions(attributes, config.captions_per_image, drawing.generator(config.seed, _CAPTIONS))
-    write_bytes(text_path, ("\n".join(captions) + "\n").encode("ascii"))
-    colored = Image.fromarray(parts)
-    colored.putpalette([value for color in _PART_COLORS for value in color])
-    replace(parts_path, lambda path: colored.save(path, "PNG"))
-    # Full chroma resolution: the colours of small parts are what the captions speak of.
-    pil = Image.fromarray(image)
-    replace(image_path, lambda path: pil.save(path, "JPEG", quality=JPEG_QUALITY, subsampling=0))
+    write_lines(text_path, captions)
+    save_map(parts_path, parts, _PART_COLORS)
+    save_image(image_path, image)
     return box
-
-
-def _read_parts(path: Path) -> np.ndarray | None:
-    """Return a part map (H, W), or None if it is absent or unreadable."""
-    try:
-        with Image.open(path) as image:
-            return np.asarray(image)
-    except OSError:
-        return None
 
 
 def _write_tables(
@@ -177,13 +155,12 @@ def _write_tables(
         "parts.txt": [f"{value} {name}" for value, name in enumerate(PARTS)],
     }
     for name, lines in tables.items():
-        write_bytes(root / "CUB_200_2011" / name, ("\n".join(lines) + "\n").encode("ascii"))
+        write_lines(root / "CUB_200_2011" / name, lines)
 
 
 def _write_metadata(root: Path, config: DrawnBirdsConfig, drawings: list[_Drawing]) -> None:
     """Write AttnGAN's pickles (plain lists, protocol 2) and the attributes of every image."""
     for split in ("train", "test"):
-        (root / split).mkdir(exist_ok=True)
         chosen = [drawing for drawing in drawings if drawing.split == split]
         keys, class_ids = [drawing.key for drawing in chosen], [drawing.class_id for drawing in chosen]
         write_bytes(root / split / "filenames.pickle", pickle.dumps(keys, protocol=2))

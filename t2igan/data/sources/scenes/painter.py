@@ -8,22 +8,26 @@ from PIL import Image, ImageDraw
 from t2igan.data.sources.drawing import (
     OVERSAMPLING,
     Color,
+    Sheet,
     as_tuples,
     blades,
     cloud,
+    draw_flowers,
     enlarge,
     gradient,
+    lit,
     mix,
     rotation,
     soft_blobs,
     tinted,
     to_image,
     volume,
+    wave,
 )
 from t2igan.data.sources.drawn_birds.figure import build_figure
 from t2igan.data.sources.drawn_birds.painter import Studio, paint_figure, plumage
 from t2igan.data.sources.drawn_birds.species import PALETTE, BirdAttributes, Species
-from t2igan.data.sources.scenes.shapes import GLASS, METAL, TYRE, WOOD, Shape, extent, figure
+from t2igan.data.sources.scenes.shapes import GLASS, METAL, TYRE, WOOD, extent, figure
 from t2igan.data.sources.scenes.world import Scene, Stuff, Thing
 
 _DARK: Color = (24, 20, 30)
@@ -210,17 +214,9 @@ def _waves(
     pen: ImageDraw.ImageDraw, side: int, level: float, tones: tuple[Color, Color], rng: np.random.Generator
 ) -> None:
     for _ in range(34):
-        depth = rng.uniform(0.02, 1) ** 1.3
-        x, y = rng.uniform(-0.05, 1), level + depth * (1.02 - level)
-        length, swell = rng.uniform(0.05, 0.13) * (0.4 + depth), 0.007 * (0.4 + depth)
-        tone = (
-            mix(tones[1], (240, 250, 253), rng.uniform(0.35, 0.7))
-            if rng.random() < 0.65
-            else mix(tones[1], _DARK, 0.2)
-        )
-        t = np.linspace(0, 1, 7)
-        upper, lower = (np.stack([x + length * t, y - swell * w * np.sin(np.pi * t)], 1) for w in (1.0, -0.2))
-        pen.polygon(as_tuples(np.concatenate([upper, lower[::-1]]) * side), fill=tone)
+        outline = wave(rng, level, (0.05, 0.13), 0.4, 0.007)
+        light, share = ((240, 250, 253), rng.uniform(0.35, 0.7)) if rng.random() < 0.65 else (_DARK, 0.2)
+        pen.polygon(as_tuples(outline * side), fill=mix(tones[1], light, share))
 
 
 def _grow(
@@ -229,9 +225,7 @@ def _grow(
     for outline, _ in blades(rng, 60, (level + 0.05, 1.03), (0.03, 0.07)):
         shade = mix(mix(tones[1], _DARK, 0.22), mix(tones[0], _LIGHT, 0.1), rng.random())
         pen.polygon(as_tuples(outline * side), fill=shade)
-    for x, y in zip(rng.uniform(0, 1, 7), rng.uniform(level + 0.06, 1.0, 7)):
-        petal, r = ((252, 250, 240), (250, 226, 110), (232, 170, 200))[int(rng.integers(3))], 0.009 * side
-        pen.ellipse([x * side - r, y * side - r, x * side + r, y * side + r], fill=petal)
+    draw_flowers(pen, side, level + 0.06, rng)
 
 
 def _speckle(
@@ -320,37 +314,27 @@ def _stand(
     rotate = rotation(turn, ((left + right) / 2, (top + bottom) / 2))
     sign = -1 if mirrored else 1
 
-    def place(points: np.ndarray) -> list[tuple[float, float]]:
+    def place(points: np.ndarray) -> np.ndarray:
         moved = rotate(points) - ((left + right) / 2, bottom)
-        return as_tuples(moved * (sign * scale, scale) + (x * side, y * side))
+        return moved * (sign * scale, scale) + (x * side, y * side)
 
-    image, mask = Image.new("RGB", (side, side), mix(tones["main"], _DARK, 0.6)), Image.new("L", (side, side))
-    pens = ImageDraw.Draw(image), ImageDraw.Draw(mask)
-    shapes = figure(name)
+    sheet = _new_sheet(side, mix(tones["main"], _DARK, 0.6))
     rim = max(0.018 * scale, 0.8 * OVERSAMPLING)
-    for shape in shapes:
-        if shape.rim:
-            _draw(pens, shape, place(shape.points), mix(_tone(shape.tone, tones), _DARK, 0.6), scale, rim)
-        _draw(pens, shape, place(shape.points), _tone(shape.tone, tones), scale, 0.0)
-    _lay_lit(canvas, number, image, mask, 0.06 * width)
-
-
-def _draw(
-    pens: tuple[ImageDraw.ImageDraw, ImageDraw.ImageDraw],
-    shape: Shape,
-    points: list[tuple[float, float]],
-    color: Color,
-    scale: float,
-    rim: float,
-) -> None:
-    """Fill a shape or draw its stroke; ``rim`` is the width of a line drawn along its edge."""
-    for pen, value in zip(pens, (color, 255)):
+    for shape in figure(name):
+        points, color = place(shape.points), _tone(shape.tone, tones)
+        if shape.rim and shape.width:
+            sheet.line(points, mix(color, _DARK, 0.6), shape.width * scale + rim, 255)
+        elif shape.rim:
+            sheet.rim(points, mix(color, _DARK, 0.6), rim, 255)
         if shape.width:
-            pen.line(points, fill=value, width=max(1, round(shape.width * scale + rim)), joint="curve")
-        elif rim:
-            pen.line([*points, points[0], points[1]], fill=value, width=max(1, round(rim)), joint="curve")
+            sheet.line(points, color, shape.width * scale, 255)
         else:
-            pen.polygon(points, fill=value)
+            sheet.fill(points, color, 255)
+    _lay_lit(canvas, number, sheet, 0.06 * width)
+
+
+def _new_sheet(side: int, color: Color) -> Sheet:
+    return Sheet(Image.new("RGB", (side, side), color), Image.new("L", (side, side)))
 
 
 def _tone(tone: str, tones: dict[str, Color]) -> Color:
@@ -360,19 +344,18 @@ def _tone(tone: str, tones: dict[str, Color]) -> Color:
     return mix(color, _LIGHT, 0.3) if tone[-1] == "+" else mix(color, _DARK, 0.28) if tone[-1] == "-" else color
 
 
-def _lay_lit(canvas: _Canvas, number: int, image: Image.Image, mask: Image.Image, radius: float) -> None:
+def _lay_lit(canvas: _Canvas, number: int, sheet: Sheet, radius: float) -> None:
     """Composite a figure with light from the upper left; ``radius`` of its edges is a share of the frame."""
-    small = mask.reduce(OVERSAMPLING)
+    small = sheet.drawn().reduce(OVERSAMPLING)
     margin = round(3 * radius * canvas.pixels) + 2
     left, top, right, bottom = small.getbbox() or (0, 0, 1, 1)
     left, top = max(0, left - margin), max(0, top - margin)
     right, bottom = min(canvas.pixels, right + margin), min(canvas.pixels, bottom + margin)
     small = small.crop((left, top, right, bottom))
-    large = image.crop((left * OVERSAMPLING, top * OVERSAMPLING, right * OVERSAMPLING, bottom * OVERSAMPLING))
-    colors, alpha = np.asarray(large.reduce(OVERSAMPLING), np.float32), np.asarray(small, np.float32) / 255
-    light = np.clip(0.5 * volume(small, radius * canvas.pixels), -0.2, 0.25)[:, :, None]
-    lit = colors * (1 + np.minimum(light, 0)) + (255 - colors) * 0.62 * np.maximum(light, 0)
-    canvas.lay(number, lit, alpha, (left, top))
+    colors = np.asarray(sheet.canvas.reduce(OVERSAMPLING), np.float32)[top:bottom, left:right]
+    alpha = np.asarray(small, np.float32) / 255
+    light = np.clip(0.5 * volume(small, radius * canvas.pixels), -0.2, 0.25)
+    canvas.lay(number, lit(colors, light), alpha, (left, top))
 
 
 def _paint_bird(canvas: _Canvas, number: int, thing: Thing, rng: np.random.Generator) -> None:
@@ -386,14 +369,10 @@ def _paint_bird(canvas: _Canvas, number: int, thing: Thing, rng: np.random.Gener
     )  # fmt: skip
     attributes = BirdAttributes(species, thing.pose, "left" if thing.mirrored else "right", thing.on)
     shape = build_figure(attributes, rng)
-    if thing.mirrored:
-        shape.move(lambda points: points * (-1.0, 1.0))
     low, high = shape.extent()
-    scale = thing.width * side / float((high - low).max())
-    foot = np.array(((low[0] + high[0]) / 2, high[1]))
-    shape.move(lambda points: (points - foot) * scale + np.array((thing.x, thing.y)) * side)
-    shape.scale, shape.eye_radius = scale, shape.eye_radius * scale
+    foot = (low[0] + high[0]) / 2, high[1]
+    shape.place(thing.width * side / float((high - low).max()), foot, np.array((thing.x, thing.y)) * side)
     colors = plumage(attributes, rng)
-    image, parts = Image.new("RGB", (side, side), mix(colors["body"], _DARK, 0.5)), Image.new("L", (side, side))
-    paint_figure(Studio(image, parts, shape, colors), attributes.pose, rng)
-    _lay_lit(canvas, number, image, parts.point(lambda part: 255 if part else 0), 0.05 * thing.width)
+    sheet = _new_sheet(side, mix(colors["body"], _DARK, 0.5))
+    paint_figure(Studio(sheet, shape, colors), attributes.pose, rng)
+    _lay_lit(canvas, number, sheet, 0.05 * thing.width)

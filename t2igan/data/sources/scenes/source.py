@@ -8,12 +8,22 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from t2igan.data.sources.base import Findings
 from t2igan.data.sources.coco import COCOSource
 from t2igan.data.sources.coco_segments import LayoutFolders
-from t2igan.data.sources.drawn_folder import as_json, claim, make_all, replace, write_bytes
+from t2igan.data.sources.drawing import tight_box
+from t2igan.data.sources.drawn_folder import (
+    as_json,
+    claim,
+    make_all,
+    read_map,
+    require_whole,
+    save_image,
+    save_map,
+    write_bytes,
+    write_lines,
+)
 from t2igan.data.sources.scenes.painter import paint_scene
 from t2igan.data.sources.scenes.sentences import describe, write_captions, write_narrative
 from t2igan.data.sources.scenes.traces import speak
@@ -25,7 +35,6 @@ from t2igan.plain_files import read_json
 RENDERER = 1
 """Raised whenever the same config would give other images or texts."""
 
-JPEG_QUALITY = 95
 FACTS = "scenes.json"
 """What each scene shows, written last: a folder that holds it is complete."""
 
@@ -60,12 +69,7 @@ class ScenesConfig:
             UserError: a count is not positive, the share not within 0..1, the image too small or the seed negative.
         """
         least = {"train_images": 1, "val_images": 1, "image_pixels": 48, "captions_per_image": 1, "seed": 0}
-        for key, smallest in least.items():
-            value = getattr(self, key)
-            if not isinstance(value, int) or value < smallest:
-                raise UserError(
-                    f"{key} of the drawn scenes is {value!r}; give a whole number of at least {smallest}"
-                )
+        require_whole(self, "drawn scenes", least)
         if not 0 <= self.unseen <= 1:
             raise UserError(f"unseen of the drawn scenes is {self.unseen!r}; give a share between 0 and 1")
 
@@ -131,14 +135,7 @@ def write_scenes(
     edge = config.train_images + 1
     drawings = [_Drawing("train", number) for number in range(1, edge)]
     drawings += [_Drawing("val", number) for number in range(edge, edge + config.val_images)]
-    for folder in ("images", "stuffthingmaps"):
-        for part in ("train2017", "val2017"):
-            (root / folder / part).mkdir(parents=True, exist_ok=True)
-    told: list[_Told] = []
-    for each in make_all(partial(_make, root, config), drawings, workers):
-        told.append(each)
-        if progress:
-            progress(len(told), len(drawings))
+    told = make_all(partial(_make, root, config), drawings, workers, progress)
     for part in ("train", "val"):
         chosen = [(drawing, text) for drawing, text in zip(drawings, told) if drawing.part == part]
         _write_tables(root, config, part, chosen)
@@ -154,23 +151,19 @@ def _make(root: Path, config: ScenesConfig, drawing: _Drawing) -> _Told:
     owners = _read_owners(map_path, labels) if image_path.is_file() else None
     if owners is None:
         image, owners = paint_scene(scene, config.image_pixels, drawing.generator(config.seed, _PAINTING))
-        stuff_map, drawn = Image.fromarray(labels[owners]), Image.fromarray(image)
-        replace(map_path, lambda path: stuff_map.save(path, "PNG"))
-        # Full chroma resolution: the colours of small things are what the texts speak of.
-        replace(image_path, lambda path: drawn.save(path, "JPEG", quality=JPEG_QUALITY, subsampling=0))
+        save_map(map_path, labels[owners])
+        save_image(image_path, image)
     return _tell(scene, owners, config, drawing)
 
 
 def _read_owners(path: Path, labels: np.ndarray) -> np.ndarray | None:
     """Recover the segment of each pixel from a label map, whose labels are distinct; None if the map is missing."""
-    try:
-        with Image.open(path) as image:
-            found = np.asarray(image)
-    except OSError:
+    found = read_map(path)
+    if found is None or not np.isin(found, labels).all():
         return None
     owners = np.zeros(256, np.uint8)
     owners[labels] = np.arange(len(labels))
-    return owners[found] if np.isin(found, labels).all() else None
+    return owners[found]
 
 
 def _tell(scene: Scene, owners: np.ndarray, config: ScenesConfig, drawing: _Drawing) -> _Told:
@@ -200,13 +193,9 @@ def _annotation(mask: np.ndarray, category: int, description: str) -> dict[str, 
     flat = np.concatenate([[0], mask.T.reshape(-1).astype(np.int8), [0]])
     changes = np.flatnonzero(np.diff(flat))
     counts = np.diff(np.concatenate([[0], changes, [mask.size]])).tolist()
-    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    box = [0, 0, 0, 0]
-    if len(rows):
-        box = [columns[0], rows[0], columns[-1] - columns[0] + 1, rows[-1] - rows[0] + 1]
     return {
         "category_id": category,
-        "bbox": [int(value) for value in box],
+        "bbox": tight_box(mask),
         "area": int(mask.sum()),
         "iscrowd": 0,
         "segmentation": {"size": list(mask.shape), "counts": counts if counts[-1] else counts[:-1]},
@@ -242,19 +231,15 @@ def _write_tables(root: Path, config: ScenesConfig, part: str, told: Sequence[tu
         path = root / "annotations" / f"{name}_{part}2017.json"
         write_bytes(path, json.dumps({"images": images, **content}).encode("ascii"))
     lines = [line for _, each in told for line in each.narratives]
-    write_bytes(root / "annotations" / f"coco_{part}_localized_narratives.jsonl", _lines(lines))
+    write_lines(root / "annotations" / f"coco_{part}_localized_narratives.jsonl", lines)
     tagged = [one for _, each in told for one in each.tagged]
     for column, name in enumerate(("ids", "words", "cleaned_tags")):
-        write_bytes(root / "tagged" / f"{part}.{name}.txt", _lines([one[column] for one in tagged]))
+        write_lines(root / "tagged" / f"{part}.{name}.txt", [one[column] for one in tagged])
 
 
 def _numbered(annotations: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     for number, annotation in enumerate(annotations, start=1):
         yield {"id": number, **annotation}
-
-
-def _lines(lines: Sequence[str]) -> bytes:
-    return ("\n".join(lines) + "\n").encode("ascii")
 
 
 class ScenesSource(COCOSource):
