@@ -1,16 +1,29 @@
-"""All private interfaces of Lightning that the suite uses.
+"""All private interfaces of Lightning that the suite uses, those of its command line and of its wandb logger too.
 
-Written against pytorch-lightning 2.6.6. Where an upgrade breaks something, it breaks here and in
-:mod:`t2igan.data.resume`, which is about nothing but the counters of its loops.
+Written against pytorch-lightning 2.6.6. Where an upgrade breaks something, it breaks here, and
+``tests/test_lightning_private.py`` names the function.
 """
 
-from typing import Any, cast
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
 
 import pytorch_lightning as pl
 from pytorch_lightning.core.optimizer import LightningOptimizer
-from pytorch_lightning.loops.progress import _ProcessedTracker
+from pytorch_lightning.loggers import WandbLogger
+from pytorch_lightning.loops.fit_loop import _FitLoop
+from pytorch_lightning.loops.loop import _Loop
+from pytorch_lightning.loops.progress import _ProcessedTracker, _Progress
 from pytorch_lightning.profilers import Profiler
 from torch import Tensor
+
+if TYPE_CHECKING:  # its import takes a moment, which networks and readers need not wait for
+    from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
+
+
+def has_trainer(module: pl.LightningModule) -> bool:
+    """Whether a trainer holds the module; its property ``trainer`` raises without one (``core/module.py``)."""
+    return module._trainer is not None
 
 
 def loops_state(trainer: pl.Trainer) -> dict[str, Any]:
@@ -72,7 +85,7 @@ def loggers_step(trainer: pl.Trainer) -> int:
 
 def training_batches(trainer: pl.Trainer) -> int:
     """Number of finished training batches of the whole run (``loops/progress.py``)."""
-    return cast(_ProcessedTracker, trainer.fit_loop.epoch_loop.batch_progress.total).processed
+    return _total(trainer.fit_loop.epoch_loop.batch_progress).processed
 
 
 def set_loggers_step(trainer: pl.Trainer, step: int) -> None:
@@ -92,3 +105,98 @@ def do_not_count_steps_of(*optimizers: LightningOptimizer) -> None:
 
 def _nothing() -> None:
     return None
+
+
+def parser_of(cli: "LightningCLI", verb: str) -> "LightningArgumentParser":
+    """The parser of one subcommand, with which its configuration can be written (``cli.py``)."""
+    return cli._parser(verb)
+
+
+def wandb_arguments(logger: WandbLogger) -> dict[str, Any]:
+    """What the logger will give to ``wandb.init``; may be modified until it does (``loggers/wandb.py``)."""
+    return logger._wandb_init
+
+
+def repeat_wandb_arguments(logger: WandbLogger) -> None:
+    """Bring the logger's own attributes into line with modified :func:`wandb_arguments`."""
+    arguments = logger._wandb_init
+    logger._save_dir, logger._project = arguments.get("dir"), arguments.get("project")
+    logger._name, logger._id = arguments.get("name"), arguments.get("id")
+
+
+def wandb_was_started(logger: WandbLogger) -> bool:
+    """Whether the logger has a wandb run; its property ``experiment`` would start one (``loggers/wandb.py``)."""
+    return logger._experiment is not None
+
+
+def resumable_position(trainer: pl.Trainer | None) -> Callable[[], tuple[int, int]] | None:
+    """A function that returns the (epoch, batch) at which training resumes; None outside of a trainer.
+
+    Everything here counts batches, not ``global_step``, which grows by two per batch where two optimisers are
+    stepped by hand. The loops (``loops/fit_loop.py``, ``loops/training_epoch_loop.py``) behave as follows:
+
+    * ``FitLoop.setup_data`` asks for the loader and makes its iterator after the checkpoint's counters are loaded,
+      but before ``set_epoch`` is called; the first epoch after a resume uses this iterator, and workers fetch from
+      it at once. So the position must be right when the iterator is made.
+    * On a resume in mid-epoch the trainer counts the batches that were done as fetched already: the loader must
+      keep its whole length and deliver the rest only.
+    """
+    if trainer is None:
+        return None
+    settle_counters(trainer.fit_loop)
+    return partial(training_position, trainer.fit_loop)
+
+
+def training_position(fit_loop: _FitLoop) -> tuple[int, int]:
+    """(epoch, batch) with which training resumes, according to the loop's counters."""
+    epoch, batches = _current(fit_loop.epoch_progress), fit_loop.epoch_loop.batch_progress
+    if epoch.started == epoch.processed:
+        return epoch.processed, 0
+    if batches.is_last_batch:
+        return epoch.started, 0
+    return epoch.processed, _current(batches).processed
+
+
+def _current(progress: _Progress) -> _ProcessedTracker:
+    # Lightning makes counters of this class and declares their base.
+    return cast(_ProcessedTracker, progress.current)
+
+
+def _total(progress: _Progress) -> _ProcessedTracker:
+    return cast(_ProcessedTracker, progress.total)
+
+
+def settle_counters(fit_loop: _FitLoop) -> None:
+    """Bring counters just loaded from a checkpoint into a state that Lightning resumes from correctly.
+
+    Lightning resumes two kinds of checkpoints incorrectly:
+
+    * saved after the last batch of an epoch, before the epoch's end: the next epoch is run without being counted
+      as started, so that a second interruption would repeat it from its first batch;
+    * saved at an epoch's end that was no end, because ``max_steps`` (or a stop signal) came first: the epoch counts
+      as done although batches of it are left.
+
+    The first becomes a clean boundary between epochs, the second an epoch under way.
+    """
+    if not fit_loop.is_resuming:
+        return
+    epoch, batches = fit_loop.epoch_progress, fit_loop.epoch_loop.batch_progress
+    counted_as_done = _current(epoch).started == _current(epoch).processed
+    if batches.is_last_batch:
+        before_epoch_end = _total(batches).completed < _total(batches).processed
+        if before_epoch_end or counted_as_done:
+            _close_epoch(fit_loop)
+    elif counted_as_done and _current(batches).processed > 0:
+        for counter in (_current(epoch), _total(epoch)):
+            counter.processed = counter.completed = counter.started - 1
+        _Loop.restarting.__set__(fit_loop, True)
+
+
+def _close_epoch(fit_loop: _FitLoop) -> None:
+    epoch, batches = fit_loop.epoch_progress, fit_loop.epoch_loop.batch_progress
+    for counter in (_current(epoch), _total(epoch)):
+        counter.processed = counter.completed = counter.started
+    _total(batches).completed = _total(batches).processed
+    batches.reset_on_run()
+    # Not through the property: its setter keeps a run that is limited by max_steps restarting.
+    _Loop.restarting.__set__(fit_loop, False)

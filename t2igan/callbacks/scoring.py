@@ -242,7 +242,8 @@ class Scores(Callback):
     @property
     def state_key(self) -> str:
         """Key of this callback's state, so that several of them with different protocols can be used together."""
-        return self._generate_state_key(protocol=self.protocol.hash, selection=self.selection)
+        key = {"protocol": self.protocol.hash, "selection": self.selection}
+        return f"{type(self).__qualname__}{key}"
 
     def state_dict(self) -> dict[str, Any]:
         """The step that was scored last, and the best so far."""

@@ -16,6 +16,7 @@ from pytorch_lightning.utilities import rank_zero_only
 import t2igan
 from t2igan.callbacks.watching import BETTER, parameter_counts
 from t2igan.errors import UserError
+from t2igan.lightning_private import repeat_wandb_arguments, wandb_arguments, wandb_was_started
 from t2igan.reporting.tracking import PROJECT, WANDB_FILE, read_address
 
 LIGHTNING_PROJECT = "lightning_logs"
@@ -35,11 +36,11 @@ def settle(logger: WandbLogger, folder: Path, model: str, dataset: str, fresh: b
         dataset: the default tag.
         fresh: whether a new run starts; otherwise the run id stored in the folder is continued.
     """
-    settings = logger._wandb_init
-    if logger._save_dir in (None, "."):
-        logger._save_dir = settings["dir"] = str(folder)
+    settings = wandb_arguments(logger)
+    if settings["dir"] in (None, "."):
+        settings["dir"] = str(folder)
     if settings["project"] == LIGHTNING_PROJECT and "WANDB_PROJECT" not in os.environ:
-        logger._project = settings["project"] = PROJECT
+        settings["project"] = PROJECT
     earlier = {} if fresh else read_address(folder)
     defaults = {
         "group": ("WANDB_RUN_GROUP", model),
@@ -53,7 +54,7 @@ def settle(logger: WandbLogger, folder: Path, model: str, dataset: str, fresh: b
             settings[key] = value
     for key in [key for key, value in settings.items() if value is None]:
         del settings[key]  # the parser gives every argument of wandb's, and None is not always its default
-    logger._name, logger._id = settings.get("name"), settings.get("id")
+    repeat_wandb_arguments(logger)
 
 
 @rank_zero_only
@@ -94,7 +95,7 @@ def _note_address(run: Any, folder: Path) -> None:
 def finish(loggers: list[Logger], failed: bool) -> None:
     """Finish the wandb run, so that everything is written and the next run of this process starts its own."""
     for logger in loggers:
-        if isinstance(logger, WandbLogger) and logger._experiment is not None:
+        if isinstance(logger, WandbLogger) and wandb_was_started(logger):
             logger.experiment.finish(exit_code=int(failed))
 
 

@@ -54,6 +54,7 @@ from t2igan.cpus import share_threads
 from t2igan.errors import Stopped, UserError
 from t2igan.files import FolderLock
 from t2igan.identity import BEFORE, CHANGES, AsItWas, keep_earlier, note_changes
+from t2igan.lightning_private import parser_of
 from t2igan.models.adversarial import AdversarialModule
 from t2igan.models.drawing import DrawingModule
 from t2igan.models.suite_module import SuiteModule, read_checkpoint
@@ -334,7 +335,7 @@ class SuiteCLI(LightningCLI):
 
     def _resolved(self) -> dict[str, Any]:
         """The resolved configuration as plain values, including defaults and command-line options."""
-        text = self._parser(self.words[1]).dump(self.config[self.words[1]], skip_none=False)
+        text = parser_of(self, self.words[1]).dump(self.config[self.words[1]], skip_none=False)
         return parse_yaml(text, "the configuration")
 
     def _loggers(self, chosen: Any) -> list[Logger] | Literal[False]:

@@ -11,11 +11,10 @@ from torch.utils.data import DataLoader
 from t2igan.data.batch import CaptionedImages
 from t2igan.data.datasets import EvaluationItems, TrainingItems, UncutBatch, resize_images
 from t2igan.data.loader import TrainingLoader, loading
-from t2igan.data.resume import resumable_position
 from t2igan.data.sampler import EvaluationBatches, TrainingBatches
 from t2igan.data.store_module import StoreModule
 from t2igan.errors import UserError
-from t2igan.lightning_private import overfits
+from t2igan.lightning_private import overfits, resumable_position
 from t2igan.ranges import Count, Side, Whole, Workers, check_ranges
 
 

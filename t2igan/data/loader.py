@@ -34,8 +34,8 @@ def loading(devices: int, workers: int | None) -> dict[str, Any]:
 class TrainingLoader(DataLoader):
     """A DataLoader of :class:`TrainingBatches` that Lightning can resume within an epoch.
 
-    The position comes from the trainer's counters (:mod:`t2igan.data.resume`); the state stored here only tells
-    whether "batch 17 of epoch 3" still means the same images.
+    The position comes from the trainer's counters (:func:`~t2igan.lightning_private.training_position`); the state
+    stored here only tells whether "batch 17 of epoch 3" still means the same images.
     """
 
     def state_dict(self) -> dict[str, Any]:

@@ -15,12 +15,12 @@ from torch.utils.data import DataLoader, Dataset
 
 from t2igan.data.loader import TrainingLoader
 from t2igan.data.requirements import refuse_lack
-from t2igan.data.resume import resumable_position
 from t2igan.data.sampler import EvaluationBatches, TrainingBatches
 from t2igan.data.vocabulary import END, Vocabulary
 from t2igan.errors import UserError
 from t2igan.layout.labels import COCO_STUFF
 from t2igan.layout.narratives import Narrative, read_tagged, split_by_image
+from t2igan.lightning_private import resumable_position
 from t2igan.ranges import Count, Whole, check_ranges
 
 UNKNOWN = "<unk>"

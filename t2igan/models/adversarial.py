@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from t2igan.data.batch import CaptionedImages
 from t2igan.errors import UserError
-from t2igan.lightning_private import do_not_count_steps_of
+from t2igan.lightning_private import do_not_count_steps_of, has_trainer
 from t2igan.losses.adversarial import Objective, scalar
 from t2igan.losses.gradient_penalty import MAGP, leaves
 from t2igan.losses.matching import damsm_loss
@@ -132,10 +132,10 @@ class AdversarialModule(GeneratingModule):
         """Build the text encoder and, for training, the scorer: the DAMSM that scores generated images."""
         if hasattr(self, "text_encoder"):
             return
-        if self.damsm is not None and self._trainer is not None:
+        if self.damsm is not None and has_trainer(self):
             self.scorer = self._load_scorer()
         self.text_encoder = self._new_text_encoder()
-        if self._trainer is not None:
+        if has_trainer(self):
             for loss in self.generator_losses:
                 loss.prepare(self.vocabulary)
                 self.inputs |= loss.inputs

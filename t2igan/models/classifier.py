@@ -19,6 +19,7 @@ from torch.nn import functional
 
 from t2igan.data.batch import CaptionedImages
 from t2igan.errors import UserError
+from t2igan.lightning_private import has_trainer
 from t2igan.metrics.backbones import Backbone, load_weights
 from t2igan.metrics.inception import FEATURE_DIM, inception_v3, pooled_features
 from t2igan.metrics.weights import pretrained_weights
@@ -197,7 +198,7 @@ class EvaluationClassifier(SuiteModule):
             self.network = make()
             return
         self.network = InceptionClassifier(len(self.classes))
-        if self._trainer is not None and self.trainer.training and self.trainer.ckpt_path is None:
+        if has_trainer(self) and self.trainer.training and self.trainer.ckpt_path is None:
             self.network.load_pretrained(self.weights)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:

@@ -16,6 +16,7 @@ from torchvision.models import inception_v3
 
 from t2igan.data.batch import CaptionedImages
 from t2igan.errors import UserError
+from t2igan.lightning_private import has_trainer
 from t2igan.losses.matching import Gammas, damsm_loss, sentence_logits
 from t2igan.metrics.backbones import load_weights
 from t2igan.metrics.weights import pretrained_weights
@@ -221,7 +222,7 @@ class DAMSM(SuiteModule):
         make = partial(TextEncoder, size, self.image_encoder.dim, dropout=self.dropout)
         self.require_memory(make, f"model.init_args.image_encoder: dim {self.image_encoder.dim}")
         self.text_encoder = make()
-        if self._trainer is not None and self.trainer.training and self.trainer.ckpt_path is None:
+        if has_trainer(self) and self.trainer.training and self.trainer.ckpt_path is None:
             self.image_encoder.load_pretrained()
         pull(self, self.levers)
         lay_out(self, self.levers)

@@ -15,6 +15,7 @@ from t2igan.data.batch import CaptionedImages
 from t2igan.errors import UserError
 from t2igan.layout.layout import required
 from t2igan.layout.segments import choose_segments, crop_segments
+from t2igan.lightning_private import has_trainer
 from t2igan.metrics.clip import Clip
 from t2igan.models.joint_encoder import MOST_SEGMENTS, SegmentEncoder, load_joint_encoder
 from t2igan.models.suite_module import SuiteModule, content_sha256, load_module
@@ -161,7 +162,7 @@ class SegmentPrior(SuiteModule):
 
     def configure_model(self) -> None:
         """Load the encoder for training; inference does not need it."""
-        if self.encoder is None and self._trainer is not None:
+        if self.encoder is None and has_trainer(self):
             self.encoder = load_joint_encoder(self.encoder_path)
             self.inputs["encoder"] = self.encoder.sha256
 

@@ -20,7 +20,7 @@ from t2igan.data.batch import CaptionedImages
 from t2igan.data.selection import ImageSplit
 from t2igan.data.vocabulary import Vocabulary, tokenize
 from t2igan.errors import UserError
-from t2igan.lightning_private import datamodule_of
+from t2igan.lightning_private import datamodule_of, has_trainer
 from t2igan.metrics.backbones import IMAGENET_MEAN, IMAGENET_STD, load_weights
 from t2igan.metrics.captions import CaptionQuality
 from t2igan.metrics.weights import pretrained_weights
@@ -206,7 +206,7 @@ class STREAM(SuiteModule):
         make = partial(CaptionDecoder, size, self.encoder.dim, self.hidden_dim, self.forget_bias)
         self.require_memory(make, f"model.init_args: hidden_dim {self.hidden_dim}")
         self.decoder = make()
-        if self._trainer is not None and self.trainer.training and self.trainer.ckpt_path is None:
+        if has_trainer(self) and self.trainer.training and self.trainer.ckpt_path is None:
             self.encoder.load_pretrained()
         pull(self, self.levers)
         lay_out(self, self.levers)

@@ -19,7 +19,7 @@ import t2igan
 from t2igan import earlier
 from t2igan.data.batch import CaptionedImages
 from t2igan.errors import UserError
-from t2igan.lightning_private import training_batches
+from t2igan.lightning_private import has_trainer, training_batches
 from t2igan.models.checkpoint_form import SELECTED, check_form, require_finite
 from t2igan.models.digest import OWN, archive_problem, is_sealed, is_whole, refuse_inflated, seal
 from t2igan.models.weights_file import SUFFIX, read_weights
@@ -110,7 +110,7 @@ class SuiteModule(Configured, pl.LightningModule):
         Raises:
             UserError: they exceed the memory.
         """
-        if self._trainer is not None:
+        if has_trainer(self):
             refuse_what_no_memory_holds(make, f"{what} is too large")
 
     # --------------------------------------------------------------- training
@@ -147,7 +147,7 @@ class SuiteModule(Configured, pl.LightningModule):
         Args:
             clips: whether gradients are clipped, which fused Adam does not support in mixed precision.
         """
-        precision = getattr(self._trainer, "precision_plugin", None)
+        precision = self.trainer.precision_plugin if has_trainer(self) else None
         if isinstance(precision, MixedPrecision) and (clips or precision.scaler is not None):
             return None
         return True if self.levers.fused_adam else None
@@ -234,7 +234,7 @@ class SuiteModule(Configured, pl.LightningModule):
             "images_seen": self.images_seen,
             "global_batch": self.global_batch,
             "inputs": self.inputs,
-            KEY: None if self._trainer is None else self.progress().to_dict(),
+            KEY: self.progress().to_dict() if has_trainer(self) else None,
         }
         seal(checkpoint)
 
