@@ -4,10 +4,13 @@ import sys
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
 import pytest
 import pytorch_lightning as pl
+import scipy
 import torch
 from evaluation_fixtures import evaluate, write_protocol
+from torch.utils.data import DataLoader, TensorDataset
 
 from t2igan.data.store import open_store
 from t2igan.errors import UserError
@@ -148,8 +151,7 @@ class Watched(pl.LightningModule):
         self.limit, self.manifold = FrechetInfinity(4, points=3, smallest=8), Manifold(4, neighbours=2)
 
     def validation_step(self, batch, batch_idx):
-        real, generated = batch
-        numbers = torch.arange(len(real)) + batch_idx * 8
+        numbers, real, generated = batch
         for metric in (self.fid, self.kid, self.limit, self.manifold):
             metric.update(real, numbers, real=True)
             metric.update(generated, numbers, real=False)
@@ -161,13 +163,30 @@ class Watched(pl.LightningModule):
         self.log_dict(self.manifold.compute())
 
     def val_dataloader(self):
-        generator = torch.Generator().manual_seed(0)
-        pairs = [torch.randn(2, 4, generator=generator) for _ in range(16)]
-        return torch.utils.data.DataLoader(pairs, batch_size=8, collate_fn=lambda rows: torch.stack(rows, 1))
+        real, generated = pairs_of_features()
+        return DataLoader(TensorDataset(torch.arange(len(real)), real, generated), batch_size=3)
 
 
-def test_the_same_classes_serve_in_a_module_of_ones_own():
-    trainer = pl.Trainer(accelerator="cpu", logger=False, enable_progress_bar=False, enable_model_summary=False)
-    (found,) = trainer.validate(Watched(), verbose=False)
-    assert {"fid", "kid", "limit", "precision", "recall", "density", "coverage"} <= set(found)
-    assert found["fid"] > 0
+def pairs_of_features():
+    generator = torch.Generator().manual_seed(0)
+    return torch.randn(2, 16, 4, generator=generator) + torch.tensor([0.0, 0.5])[:, None, None]
+
+
+def in_a_module(**how):
+    quiet = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}
+    (found,) = pl.Trainer(accelerator="cpu", **quiet, **how).validate(Watched(), verbose=False)
+    return found
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_same_classes_serve_in_a_module_of_ones_own_on_one_process_and_on_two():
+    found = in_a_module()
+    assert {"fid", "kid", "limit", "precision", "recall", "density", "coverage"} == set(found)
+    real, generated = (each.double().numpy() for each in pairs_of_features())
+    gap = np.square(real.mean(0) - generated.mean(0)).sum()
+    covariances = np.cov(real.T), np.cov(generated.T)
+    expected = (
+        gap + np.trace(sum(covariances)) - 2 * np.trace(scipy.linalg.sqrtm(covariances[0] @ covariances[1]).real)
+    )
+    assert found["fid"] == pytest.approx(expected, rel=1e-6)
+    assert in_a_module(devices=2, strategy="ddp_spawn") == pytest.approx(found, rel=1e-12)
