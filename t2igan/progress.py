@@ -112,7 +112,7 @@ def trained_by(words: Sequence[str]) -> Path | None:
     """The checkpoint that a command line (the words after ``t2igan``) writes, None if it trains nothing."""
     if not words or words[0] != "fit":
         return None
-    pairs = [tuple(word.split("=", 1)) for word in words if "=" in word] + list(pairwise(words))
+    pairs = [word.split("=", 1) if "=" in word else (word, after) for word, after in pairwise([*words, ""])]
     options = [(key, value) for key, value in pairs if key in ("--run", "--config", "-c")]
     runs = [value for key, value in options if key == "--run"]
     folder = Path(runs[-1]) if runs else default_run_folder([value for key, value in options if key != "--run"])

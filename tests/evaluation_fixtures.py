@@ -50,10 +50,10 @@ def train_checkpoints(store: Path, folder: Path) -> Checkpoints:
     for seed, path in enumerate((paths.damsm, paths.other_damsm)):
         torch.manual_seed(seed)
         module = DAMSM(SmallImageEncoder(dim=32, channels=8, image_size=SIZE))
-        _fit(module, CaptionedImagesModule(**captioned), path, steps=STEPS)
+        fit_briefly(module, CaptionedImagesModule(**captioned), path, steps=STEPS)
     torch.manual_seed(2)
     classifier = EvaluationClassifier(image_size=SIZE, width=8)
-    _fit(classifier, ClassificationData(**captioned, holdout=0.5), paths.classifier, steps=STEPS)
+    fit_briefly(classifier, ClassificationData(**captioned, holdout=0.5), paths.classifier, steps=STEPS)
     generator = SSAGANGenerator(SIZE, channels=4, noise_dim=8, sentence_dim=32)
     discriminator = OneWayDiscriminator(SIZE, channels=4, sentence_dim=32)
     with torch.no_grad():
@@ -63,7 +63,7 @@ def train_checkpoints(store: Path, folder: Path) -> Checkpoints:
     module = SSAGAN(
         str(paths.damsm), generator=generator, discriminators=[discriminator], ema_decay=0.5, lr_generator=1e-2
     )
-    _fit(module, CaptionedImagesModule(**captioned), paths.generator, steps=2)
+    fit_briefly(module, CaptionedImagesModule(**captioned), paths.generator, steps=2)
     return paths
 
 
@@ -85,7 +85,7 @@ def write_protocol(path: Path, **changes: object) -> Path:
     return path
 
 
-def _fit(module: pl.LightningModule, data: pl.LightningDataModule, path: Path, steps: int) -> None:
+def fit_briefly(module: pl.LightningModule, data: pl.LightningDataModule, path: Path, steps: int) -> None:
     trainer = pl.Trainer(
         max_epochs=-1 if not isinstance(module, EvaluationClassifier) else 7,
         max_steps=steps,

@@ -63,18 +63,18 @@ class Objective(Configured):
             mismatch: (M,), conditional logits of real images with captions of other images; M may be 0.
             share: weight of their mean; 0 if all mismatched pairs are on other devices.
         """
-        fakes = [self._cost("fake", logits) for logits in fake.terms]
+        fakes = [self._loss("fake", logits) for logits in fake.terms]
         if len(mismatch):
-            fakes.append(self._cost("fake", mismatch) * share)
+            fakes.append(self._loss("fake", mismatch) * share)
         elif share == 0:
             fakes.append(mismatch.sum())
-        return _mean([self._cost("real", logits) for logits in real.terms]) + _mean(fakes)
+        return _mean([self._loss("real", logits) for logits in real.terms]) + _mean(fakes)
 
     def generator_loss(self, fake: Logits) -> Tensor:
         """Sum of the generator's terms, without the factor 1/2 of AttnGAN's Eq. 5 (like all released code)."""
-        return torch.stack([self._cost("deceive", logits) for logits in fake.terms]).sum()
+        return torch.stack([self._loss("deceive", logits) for logits in fake.terms]).sum()
 
-    def _cost(self, method: str, logits: Tensor) -> Tensor:
+    def _loss(self, method: str, logits: Tensor) -> Tensor:
         return scalar(getattr(self, method)(logits), f"{type(self).__name__}.{method}")
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from t2igan.benchmark.launchers import make_launcher
 from t2igan.benchmark.launchers.base import INTERRUPTED
-from t2igan.benchmark.launchers.local import LocalLauncher, visible_gpus
+from t2igan.benchmark.launchers.local import LocalHandle, LocalLauncher, visible_gpus
 from t2igan.benchmark.launchers.slurm import SlurmHandle
 from t2igan.benchmark.steps import Step
 from t2igan.cpus import available_cpus
@@ -270,3 +270,13 @@ def test_an_interrupt_reaches_the_command(tmp_path):
     process.send_signal(signal.SIGINT)
     assert process.wait(timeout=60) == INTERRUPTED
     assert "interrupted" in (tmp_path / "x.log").read_text()
+
+
+def test_a_step_is_asked_once_to_end(tmp_path):
+    """A second signal would make a training end without a checkpoint."""
+    sent = []
+    process = types.SimpleNamespace(send_signal=sent.append, wait=lambda: sent.append("waited for"))
+    handle = LocalHandle(process, None)
+    handle.ask()
+    handle.stop()
+    assert sent == [signal.SIGINT, "waited for"]

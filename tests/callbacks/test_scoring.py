@@ -14,7 +14,7 @@ from forked import Forked
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from t2igan.callbacks.run_folder import OF_A_STEP, read_curves
-from t2igan.callbacks.scoring import undisturbed
+from t2igan.callbacks.scoring import Scores, undisturbed
 from t2igan.cli.main import main
 from t2igan.data.selection import HeldOutClasses
 from t2igan.data.store import open_store
@@ -330,3 +330,12 @@ def test_scoring_leaves_random_numbers_and_precision_as_they_were():
         torch.set_float32_matmul_precision(precision)
     assert torch.get_rng_state().equal(before[0])
     assert (random.getstate(), np.random.get_state()[1].tolist()) == before[1:]
+
+
+def test_scores_of_several_protocols_keep_their_own_states(tmp_path):
+    small = str(write_protocol(tmp_path / "small.yaml"))
+    larger = str(write_protocol(tmp_path / "larger.yaml", images=70))
+    scores = [Scores(small, 1), Scores(larger, 1), Scores(small, 1, selection="val-classes")]
+    assert len({each.state_key for each in scores}) == 3
+    # As checkpoints of before have it.
+    assert scores[0].state_key == f"Scores{{'protocol': '{scores[0].protocol.hash}', 'selection': 'test'}}"

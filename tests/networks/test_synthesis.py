@@ -1,4 +1,6 @@
 import pytest
+import torch
+from torch import nn
 
 from t2igan.errors import UserError
 from t2igan.networks.dfgan import OneWayDiscriminator
@@ -18,3 +20,29 @@ def test_a_width_that_does_not_fit_is_named():
 def test_images_of_a_size_that_is_not_there():
     with pytest.raises(UserError, match=r"images of \[\] px, and 64 px are wanted"):
         Synthesis([]).of_size(64)
+
+
+class Counting(nn.Module):
+    """Counts how often it is computed."""
+
+    computed = 0
+
+    def forward(self, value):
+        self.computed += 1
+        return value.square()
+
+
+@pytest.mark.parametrize(
+    ("recompute", "training", "grad", "computed"),
+    [(True, True, True, 2), (False, True, True, 1), (True, False, True, 1), (True, True, False, 1)],
+)
+def test_a_block_is_computed_again_only_for_a_gradient_in_training(recompute, training, grad, computed):
+    generator, block = SSAGANGenerator(16, 2, sentence_dim=12).train(training), Counting()
+    generator.keep_activations(not recompute)
+    value = torch.ones(3, requires_grad=True)
+    with torch.set_grad_enabled(grad):
+        found = generator.through(block, value)
+    if grad:
+        found.sum().backward()
+        assert torch.equal(value.grad, 2 * torch.ones(3))
+    assert block.computed == computed

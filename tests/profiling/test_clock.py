@@ -1,10 +1,11 @@
 import time
+from contextlib import nullcontext
 
 import pytest
 import torch
 from torch import nn
 
-from t2igan.profiling.clock import PartClock, _wrap
+from t2igan.profiling.clock import DATA, LOGGING, LOSSES, ClockProfiler, PartClock, _wrap
 
 CPU = torch.device("cpu")
 
@@ -78,3 +79,19 @@ def test_a_clock_that_does_not_run_takes_no_time(clock):
     _wrap(network, "forward", "network", clock)
     network(torch.ones(1))
     assert not clock.seconds
+
+
+def test_actions_of_lightning_are_parts(clock):
+    profiler, seen = ClockProfiler(clock), []
+    clock.within = lambda part: nullcontext(seen.append(part))
+    for action in (
+        "[_TrainingEpochLoop].train_dataloader_next",
+        "[Strategy]SingleDeviceStrategy.batch_to_device",
+        "[Callback]RunCheckpoints.on_train_batch_end",
+        "[Strategy]SingleDeviceStrategy.training_step",
+        "[Strategy]SingleDeviceStrategy.validation_step",
+        "run_training_epoch",
+    ):
+        profiler.start(action)
+        profiler.stop(action)
+    assert seen == [DATA, DATA, LOGGING, LOSSES]

@@ -6,12 +6,13 @@ from evaluation_fixtures import OFFLINE, evaluate
 from torch.nn import functional
 
 from t2igan.errors import UserError
-from t2igan.evaluation.features.embedders import DamsmEmbedder
+from t2igan.evaluation.features.embedders import BackboneEmbedder, DamsmEmbedder
 from t2igan.evaluation.features.networks import load_damsms
 from t2igan.evaluation.images.generate import NumberedImages
 from t2igan.evaluation.metrics.r_precision import DAMSMRPrecision
 from t2igan.evaluation.subjects.generated import load_checkpoint_subject
 from t2igan.evaluation.subjects.real import RealImages
+from t2igan.metrics.backbones import Backbone
 from t2igan.models.damsm import InceptionImageEncoder
 from t2igan.nn.images import to_signed
 
@@ -62,3 +63,33 @@ def test_a_pinned_resize_needs_an_inception(checkpoints, store, protocol):
     pinned = replace(protocol, metrics=(DAMSMRPrecision(candidates=10, folds=5, resize="align-corners"),))
     with pytest.raises(UserError, match=r"wants align-corners .* DAMSM first has a SmallImageEncoder"):
         evaluate(RealImages(), pinned, store, load_damsms([checkpoints.damsm], store), options=OFFLINE)
+
+
+class Corner(Backbone):
+    """The first pixels of an image."""
+
+    name, sha256, feature_dim = "corner", "00", 3
+
+    def __init__(self, way):
+        super().__init__()
+        self.way = way
+
+    @property
+    def identity(self):
+        return [*super().identity, self.way]
+
+    def _embed(self, images):
+        return images[:, :, 0, 0], images[:, :, 1, 1]
+
+
+def test_the_identity_of_features_holds_network_source_and_preprocessing():
+    made = {
+        (way, source): BackboneEmbedder(Corner(way), source, torch.device("cpu"))
+        for way in ("pil", "tensor")
+        for source in ("uint8", "float")
+    }
+    assert len({tuple(one.identity) for one in made.values()}) == 4
+    images, floats = torch.randint(0, 256, (2, 3, 4, 4), dtype=torch.uint8), torch.rand(2, 3, 4, 4)
+    given = NumberedImages(torch.arange(2), images, floats)
+    assert torch.equal(made["pil", "uint8"](given)[0], images[:, :, 0, 0].float())
+    assert torch.equal(made["pil", "float"](given)[1], floats[:, :, 1, 1])

@@ -1,6 +1,7 @@
 import pytest
 import torch
 import yaml
+from evaluation_fixtures import fit_briefly
 
 from t2igan.data.datamodule import CaptionedImagesModule
 from t2igan.data.sources.scenes.world import unseen_pair
@@ -17,7 +18,6 @@ from t2igan.models.prior import MLPPrior, SegmentPrior
 from t2igan.models.segmenter import Segmenter
 from t2igan.models.spatext import SpaTextGAN
 from t2igan.networks.spatext import SegmentDiscriminator, SpaTextGenerator
-from tests.evaluation_fixtures import _fit
 
 SIZE = 32
 METRICS = ("local-iou", "local-distance", "global-distance")
@@ -54,9 +54,11 @@ def networks(scenes_store, tmp_path_factory):
     torch.manual_seed(0)
     paths = {name: folder / f"{name}.ckpt" for name in ("segmenter", "encoder", "gan")}
     segmenter = Segmenter(SIZE, channels=8, lr=1e-2, recoloured=0.0)
-    _fit(segmenter, CaptionedImagesModule(**data), paths["segmenter"], 60)
-    _fit(SegmentEncoder(16, channels=8, width=16, lr=5e-3), CaptionedImagesModule(**data), paths["encoder"], 60)
-    _fit(small_gan(paths["encoder"]), CaptionedImagesModule(**data), paths["gan"], 2)
+    fit_briefly(segmenter, CaptionedImagesModule(**data), paths["segmenter"], 60)
+    fit_briefly(
+        SegmentEncoder(16, channels=8, width=16, lr=5e-3), CaptionedImagesModule(**data), paths["encoder"], 60
+    )
+    fit_briefly(small_gan(paths["encoder"]), CaptionedImagesModule(**data), paths["gan"], 2)
     return paths
 
 
@@ -155,14 +157,14 @@ def test_a_model_without_its_prior_is_another_subject(scenes_store, networks, tm
     torch.manual_seed(0)
     data = {"store": str(scenes_store), "image_size": SIZE, "batch_size": 12, "num_workers": 0}
     prior = tmp_path / "prior.ckpt"
-    _fit(SegmentPrior(str(networks["encoder"]), MLPPrior(16, 32)), CaptionedImagesModule(**data), prior, 20)
+    fit_briefly(SegmentPrior(str(networks["encoder"]), MLPPrior(16, 32)), CaptionedImagesModule(**data), prior, 20)
     gan = small_gan(networks["encoder"], str(prior))
     with torch.no_grad():
         # At the start places hardly matter; moved weights let them show without long training.
         for parameter in gan.generator.parameters():
             parameter.add_(0.3 * torch.randn(parameter.shape))
     path = tmp_path / "with-prior.ckpt"
-    _fit(gan, CaptionedImagesModule(**data), path, 2)
+    fit_briefly(gan, CaptionedImagesModule(**data), path, 2)
     whole, without = (load_checkpoint_subject(path, "ema", prior=each) for each in (True, False))
     assert whole.card.sha256 != without.card.sha256 and without.card.name.endswith("without prior")
     assert without.card.experiment is None
