@@ -31,7 +31,7 @@ from t2igan.metrics.captions import CaptionQuality
 from t2igan.models.drawing import DrawingModule
 from t2igan.models.stream import STREAM, reference_captions
 from t2igan.models.suite_module import load_module
-from t2igan.nn.images import drawn, to_signed
+from t2igan.nn.images import generated_uint8, to_signed
 
 ROWS_SHOWN = 20
 
@@ -237,7 +237,7 @@ class ChosenCaptions:
             own, draws = self.plan.captions[part], self.plan.draws[part]
             noise = planned_noise(own, draws, module.generator.random_dim, seed)
             noise, captions, lengths = (each.to(module.device) for each in (noise, captions, lengths))
-            yield drawn(module.synthesise(noise, captions, lengths, weights).images[-1])
+            yield generated_uint8(module.synthesise(noise, captions, lengths, weights).images[-1])
 
     @torch.no_grad()
     def quality(self, captioner: STREAM, batches: Iterator[Tensor]) -> dict[str, float]:

@@ -159,13 +159,15 @@ def _of_zoo(records: Sequence[ResultRecord]) -> list[PageImage]:
     """Sample grids of zoo models that have a record."""
     names = [str(record.subject.path) for record in records]
     datasets = {name.removeprefix(PREFIX).partition("/")[0] for name in names if is_zoo_name(name)}
-    drawn = {system: samples for dataset in sorted(datasets) for system, samples in zoo_samples(dataset).items()}
-    if not drawn:
+    by_system = {
+        system: samples for dataset in sorted(datasets) for system, samples in zoo_samples(dataset).items()
+    }
+    if not by_system:
         return []
     head = as_page_image(
-        zoo_sheet(drawn), "The zoo: weights that come with t2igan, drawn on this machine, one noise."
+        zoo_sheet(by_system), "The zoo: weights that come with t2igan, images made on this machine, one noise."
     )
-    return [head, *(as_page_image(image, text) for image, text in zoo_overlays(drawn))]
+    return [head, *(as_page_image(image, text) for image, text in zoo_overlays(by_system))]
 
 
 def _comparison_text(one: Comparison) -> str:

@@ -95,16 +95,16 @@ def sample_verb(
         device: auto, cpu, cuda, cuda:1.
     """
     _require_one_way(caption or captions, interpolate, sweep)
-    drawn = None if scene is None else read_scene(scene)
-    own = not (interpolate or sweep or (drawn and not caption and not captions))
+    composed = None if scene is None else read_scene(scene)
+    own = not (interpolate or sweep or (composed and not caption and not captions))
     texts = read_captions(caption, captions) if own else []
     checkpoint = str(checkpoint_of(checkpoint))
     module = load_generator(checkpoint).to(choose_device(device))
     sampler = Sampler(module, checkpoint, weights)
     with SampleFolder(Path(out), content_sha256(module), checkpoint) as folder:
-        if drawn:
-            _say(unknown_words(understand(texts or drawn.captions, sampler.vocabulary)))
-            grid = scene_sheet(sampler, folder, drawn, texts or drawn.captions, n, seed)
+        if composed:
+            _say(unknown_words(understand(texts or composed.captions, sampler.vocabulary)))
+            grid = scene_sheet(sampler, folder, composed, texts or composed.captions, n, seed)
         elif interpolate:
             seeds = seed, seed if to_seed is None else to_seed
             grid = _interpolation(sampler, folder, interpolate, seeds, frames, n)

@@ -15,7 +15,7 @@ from t2igan.evaluation.subjects.pipeline import load_pipeline, read_pipeline_fil
 from t2igan.layout.localized import read_localized
 from t2igan.layout.narratives import Narrative
 from t2igan.models.trecs import Composition, TrecsPipeline
-from t2igan.nn.images import drawn
+from t2igan.nn.images import generated_uint8
 from t2igan.nn.noise import caption_noise
 from t2igan.plotting.grids import save_png, to_pil
 from t2igan.plotting.layouts import Steps, steps_sheet
@@ -76,4 +76,4 @@ def _draw(
     """Generate ``n`` images of one narrative, uint8 (n, 3, S, S)."""
     where = torch.tensor([place])
     noise = torch.cat([caption_noise(where, road.random_dim, seed, draw) for draw in range(n)])
-    return drawn(road.synthesise([composition] * n, noise, [narrative.words] * n, weights)).cpu()
+    return generated_uint8(road.synthesise([composition] * n, noise, [narrative.words] * n, weights)).cpu()

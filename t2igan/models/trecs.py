@@ -161,8 +161,8 @@ class TrecsPipeline:
         rows = [torch.tensor([ids[word] for word in text if word in ids] or [0]) for text in texts]
         captions = pad_sequence(rows, batch_first=True).to(device)
         lengths = torch.tensor([len(row) for row in rows], device=device)
-        drawn = module.synthesise(noise.to(device), captions, lengths, weights, layouts=layouts.to(device))
-        return drawn.images[-1]
+        synthesis = module.synthesise(noise.to(device), captions, lengths, weights, layouts=layouts.to(device))
+        return synthesis.images[-1]
 
     @property
     def random_dim(self) -> int:

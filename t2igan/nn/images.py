@@ -30,8 +30,8 @@ def to_uint8(images: Tensor, quantisation: Literal["round", "truncate"] = "round
     return levels.clamp(0, 255).to(torch.uint8)
 
 
-def drawn(images: Tensor, quantisation: Literal["round", "truncate"] = "round") -> Tensor:
-    """Generated images to show or to score, as :func:`to_uint8` gives them, which makes black of what is no number.
+def generated_uint8(images: Tensor, quantisation: Literal["round", "truncate"] = "round") -> Tensor:
+    """Convert generated images with :func:`to_uint8`, and refuse NaN, which that would turn into black.
 
     Raises:
         UserError: some are not finite, as finite weights can make them that a training has driven too far.

@@ -89,8 +89,8 @@ def read_run(folder: Path, rows: Rows) -> RunPage:
     notes: list[str] = []
     sheets = sorted((folder / "samples").glob("step_*.png"))
     last = [(path, f"{folder.name} after {_steps(path)} steps, averaged weights") for path in sheets[-1:]]
-    drawn = sorted(path for path in folder.rglob("grid.png"))
-    own = [(path, f"{folder.name}, captions of one's own ({path.parent.name})") for path in drawn]
+    grids = sorted(path for path in folder.rglob("grid.png"))
+    own = [(path, f"{folder.name}, captions of one's own ({path.parent.name})") for path in grids]
     between = [(path, f"after {_steps(path)} steps") for path in _spread(sheets[:-1], MOST_EARLIER)]
     steps = film(folder)
     overlays = sorted(path for kind in ("masks", "attention") for path in folder.rglob(f"*_{kind}.png"))

@@ -41,15 +41,15 @@ def systems_sheet(runs: Sequence[Path]) -> Image.Image | None:
     None if fewer than two runs share captions.
     """
     last = {run: found[-1] for run in runs if (found := samples_of(run))}
-    drawn = list(last.values())
-    if len(drawn) < 2:
+    ends = list(last.values())
+    if len(ends) < 2:
         return None
-    texts = drawn[0].samples.captions
-    shared = [text for text in texts if all(text in one.samples.captions for one in drawn)][:MOST_CAPTIONS]
+    texts = ends[0].samples.captions
+    shared = [text for text in texts if all(text in one.samples.captions for one in ends)][:MOST_CAPTIONS]
     if not shared:
         return None
     rows = [(f"{system_name(run.name)}, {one.step:,} steps", _of(one.samples, shared)) for run, one in last.items()]
-    first = drawn[0].samples
+    first = ends[0].samples
     real = [first.real[first.captions.index(text)] for text in shared]
     return rows_grid([*rows, ("real", real)], shared, CELL)
 

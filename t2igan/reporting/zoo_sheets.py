@@ -40,21 +40,21 @@ def zoo_samples(dataset: str) -> dict[str, Samples]:
         if isinstance(module, DrawingModule):
             sampler = Sampler(module, name)
             noise = torch.cat([sampler.noise(index, 1, SEED) for index in range(len(captions))])
-            drawn = sampler.sample(understand(captions, sampler.vocabulary), noise)
-            found[system_name(name.rpartition("/")[2])] = drawn
+            samples = sampler.sample(understand(captions, sampler.vocabulary), noise)
+            found[system_name(name.rpartition("/")[2])] = samples
     return found
 
 
-def zoo_sheet(drawn: dict[str, Samples]) -> Image.Image:
+def zoo_sheet(by_system: dict[str, Samples]) -> Image.Image:
     """Sheet with one row per generator, and captions above the columns."""
-    captions = [caption.text for caption in next(iter(drawn.values())).captions]
-    return rows_grid([(name, samples.images) for name, samples in drawn.items()], captions, CELL)
+    captions = [caption.text for caption in next(iter(by_system.values())).captions]
+    return rows_grid([(name, samples.images) for name, samples in by_system.items()], captions, CELL)
 
 
-def zoo_overlays(drawn: dict[str, Samples]) -> list[tuple[Image.Image, str]]:
+def zoo_overlays(by_system: dict[str, Samples]) -> list[tuple[Image.Image, str]]:
     """Masks and attention maps of the first generators that have them."""
-    masks = _first(drawn, [name for name, samples in drawn.items() if samples.masks])
-    looks = _first(drawn, [name for name, samples in drawn.items() if samples.attention])
+    masks = _first(by_system, [name for name, samples in by_system.items() if samples.masks])
+    looks = _first(by_system, [name for name, samples in by_system.items() if samples.attention])
     found = []
     for name, samples in masks:
         strip = mask_strip(samples.images[0], [mask[0] for mask in samples.masks])
@@ -66,5 +66,5 @@ def zoo_overlays(drawn: dict[str, Samples]) -> list[tuple[Image.Image, str]]:
     return found
 
 
-def _first(drawn: dict[str, Samples], names: Sequence[str]) -> list[tuple[str, Samples]]:
-    return [(name, drawn[name]) for name in names[:1]]
+def _first(by_system: dict[str, Samples], names: Sequence[str]) -> list[tuple[str, Samples]]:
+    return [(name, by_system[name]) for name in names[:1]]

@@ -27,10 +27,10 @@ def test_images_are_those_of_the_command(model, checkpoints, tmp_path):
     assert [caption.text for caption in sampled.captions] == [texts[0], texts[0], texts[1], texts[1]]
     assert [tuple(mask.shape) for mask in sampled.masks] == [(4, 1, side, side) for side in (4, 8, 16, 32)]
     assert sampled.attention == []
-    for place, picture in enumerate(sampled.to_pil()):
+    for place, image in enumerate(sampled.to_pil()):
         file = tmp_path / "drawn" / f"c00{place // 2}_s0{place % 2}.png"
         # Captions of other lengths share a batch here: float32 round-off before rounding.
-        assert abs(np.array(picture).astype(int) - np.array(Image.open(file))).max() <= 1
+        assert abs(np.array(image).astype(int) - np.array(Image.open(file))).max() <= 1
     assert sampled.sheet().width > 4 * 100 and sampled._repr_png_()[:4] == b"\x89PNG"
 
 

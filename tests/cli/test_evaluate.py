@@ -151,7 +151,7 @@ def test_killed_it_draws_only_what_is_left(arguments, checkpoints, protocol, rec
     process.kill()
     assert process.wait() == -9
     assert not records.exists()
-    seen = [_rows_on_shelf(folder) for folder in features.iterdir() if _is_of_pictures(folder)]
+    seen = [_rows_on_shelf(folder) for folder in features.iterdir() if _is_of_images(folder)]
     assert len(seen) == 3
     main(command)
     # Of images that not all networks had seen, one at most was on its way.
@@ -163,7 +163,7 @@ def test_killed_it_draws_only_what_is_left(arguments, checkpoints, protocol, rec
     assert resumed.metrics == whole.metrics
 
 
-def _is_of_pictures(folder):
+def _is_of_images(folder):
     return isinstance(json.loads((folder / "content.json").read_text())["images"], list)
 
 

@@ -106,7 +106,7 @@ def test_mistakes_are_one_line(checkpoints, words, tmp_path, capsys):
 
 
 def images(folder):
-    return np.stack([picture.astype(int) for picture in pixels(folder).values()])
+    return np.stack([image.astype(int) for image in pixels(folder).values()])
 
 
 def test_interpolation_goes_from_one_caption_and_noise_to_the_other(sample, words):

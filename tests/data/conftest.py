@@ -20,8 +20,8 @@ def caption_lines(number: int) -> list[str]:
     return [f"This bird has a {word} wing{i}, and it's small." for i in range(10)] + [f"extra{long}"]
 
 
-def picture(number: int) -> Image.Image:
-    """A smooth picture, another size and colour for each number; they survive JPEG well."""
+def smooth_image(number: int) -> Image.Image:
+    """A smooth image, another size and colour for each number; they survive JPEG well."""
     width, height = 90 + 7 * (number % 5), 100 + 9 * (number % 3)
     x, y = np.meshgrid(np.arange(width), np.arange(height))
     red, green = 255 * x / width, 255 * y / height
@@ -44,7 +44,7 @@ def write_tree(root: Path) -> Path:
                 image, text = folder / "images" / f"{key}.jpg", root / "text" / f"{key}.txt"
                 image.parent.mkdir(parents=True, exist_ok=True)
                 text.parent.mkdir(parents=True, exist_ok=True)
-                picture(number).save(image, quality=95)
+                smooth_image(number).save(image, quality=95)
                 text.write_text("\n".join(caption_lines(number)) + "\n\n")
                 keys.append(key)
                 ids.append(class_id)

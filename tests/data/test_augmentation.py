@@ -24,15 +24,15 @@ def noise(height, width):
 
 @pytest.mark.parametrize("device", DEVICES)
 def test_windows_of_images_of_any_size(device):
-    pictures = [noise(12, 20), noise(30, 9), noise(8, 8)]
+    stored = [noise(12, 20), noise(30, 9), noise(8, 8)]
     corners = torch.tensor([[4, 11], [21, 1], [0, 0]])
     mirrored = torch.tensor([True, False, True])
-    windows = windows_of(pictures, corners, mirrored, 8).to(device)
+    windows = windows_of(stored, corners, mirrored, 8).to(device)
     images = windows.cut().cpu()
     assert torch.equal(windows.copied().cpu(), images) and torch.equal(windows.gathered().cpu(), images)
     assert images.dtype == torch.uint8 and images.shape == (3, 3, 8, 8)
-    for image, picture, (top, left), flip in zip(images, pictures, corners.tolist(), mirrored.tolist()):
-        expected = picture[:, top : top + 8, left : left + 8]
+    for image, one, (top, left), flip in zip(images, stored, corners.tolist(), mirrored.tolist()):
+        expected = one[:, top : top + 8, left : left + 8]
         assert torch.equal(image, expected.flip(-1) if flip else expected)
 
 
@@ -49,7 +49,7 @@ def pil_road(path, size, top, left, mirrored, levels):
 
 
 def stored_pixels(path, size, encoding):
-    """uint8 (3, h, w) as a store keeps the picture."""
+    """uint8 (3, h, w) as a store keeps the image."""
     rendered = RenderJob("key", path, None, short_side(size), encoding).render()
     data = torch.frombuffer(bytearray(rendered.payload), dtype=torch.uint8)
     if encoding == "jpeg":
@@ -58,11 +58,11 @@ def stored_pixels(path, size, encoding):
 
 
 def assert_equals_pil(paths, size, encoding):
-    pictures = [stored_pixels(path, size, encoding) for path in paths]
+    stored = [stored_pixels(path, size, encoding) for path in paths]
     random = np.random.default_rng(0)
-    corners = [[int(random.integers(n - size + 1)) for n in picture.shape[1:]] for picture in pictures]
-    mirrored = [bool(random.integers(2)) for _ in pictures]
-    images = windows_of(pictures, torch.tensor(corners), torch.tensor(mirrored), size).cut()
+    corners = [[int(random.integers(n - size + 1)) for n in one.shape[1:]] for one in stored]
+    mirrored = [bool(random.integers(2)) for _ in stored]
+    images = windows_of(stored, torch.tensor(corners), torch.tensor(mirrored), size).cut()
     levels = (size, size // 2, size // 4)
     expected = [pil_road(path, size, *corner, flip, levels) for path, corner, flip in zip(paths, corners, mirrored)]
     for number, level in enumerate(levels):

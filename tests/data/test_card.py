@@ -24,20 +24,20 @@ SIDES = {"a": (100, 60), "b": (20, 50), "c": (64, 64), "d": (30, 19)}
 def store(tmp_path_factory):
     """Three training images and one test image at 16 pixels (short side 19)."""
     root = tmp_path_factory.mktemp("card")
-    (root / "pictures").mkdir()
+    (root / "images").mkdir()
     lines = ["image,caption,class,split"]
     for split, images in CAPTIONS.items():
         for key, captions in images.items():
-            Image.new("RGB", SIDES[key]).save(root / "pictures" / f"{key}.png")
+            Image.new("RGB", SIDES[key]).save(root / "images" / f"{key}.png")
             lines += [f"{key},{caption},{'x' if key in 'ab' else key},{split}" for caption in captions]
     (root / "captions.csv").write_text("\n".join(lines))
-    prepare(FolderSource(root / "pictures", root / "captions.csv"), root / "birds-16.h5", 16, workers=1)
+    prepare(FolderSource(root / "images", root / "captions.csv"), root / "birds-16.h5", 16, workers=1)
     return open_store(root / "birds-16.h5")
 
 
 def raw(store):
     folder = store.path.parent
-    return FolderSource(folder / "pictures", folder / "captions.csv").scan()[0]
+    return FolderSource(folder / "images", folder / "captions.csv").scan()[0]
 
 
 def test_the_counts_are_those_of_the_store(store):

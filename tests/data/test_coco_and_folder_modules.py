@@ -15,16 +15,16 @@ class FolderNamedCOCO(FolderSource):
 def stores(tmp_path_factory):
     """The same six images with captions of thirty words as a folder's store and as COCO's."""
     root = tmp_path_factory.mktemp("modules")
-    (root / "pictures").mkdir()
+    (root / "images").mkdir()
     words = " ".join(f"word{number}" for number in range(30))
     lines = ["image,caption,split"]
     for number in range(6):
-        Image.new("RGB", (20, 20)).save(root / "pictures" / f"{number}.png")
+        Image.new("RGB", (20, 20)).save(root / "images" / f"{number}.png")
         lines.append(f"{number},{words},{'test' if number > 3 else 'train'}")
     (root / "captions.csv").write_text("\n".join(lines))
     made = {}
     for source in (FolderSource, FolderNamedCOCO):
-        reader = source(root / "pictures", root / "captions.csv")
+        reader = source(root / "images", root / "captions.csv")
         prepare(reader, root / f"{reader.name}.h5", 16, workers=1)
         made[reader.name] = str(root / f"{reader.name}.h5")
     return made

@@ -69,7 +69,7 @@ if __name__ == "__main__":  # the processes of the pool import this file, too
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_kill_and_go_on_gives_the_same_store(tiny_cub, tmp_path, monkeypatch, workers):
-    # Pictures that take a while, so that the kill falls into the work.
+    # Images that take a while, so that the kill falls into the work.
     from PIL import Image
 
     for path in tiny_cub.glob("CUB_200_2011/images/*/*.jpg"):

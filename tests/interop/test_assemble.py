@@ -46,8 +46,8 @@ def test_generator_and_text_encoder_make_the_papers_module(kind, tmp_path):
     generated, text = network(kind, DFGAN if kind == "dfgan" else None), text_encoder()
     generator = generated.network
     # Any discriminator does; that of DF-GAN comes with the generator.
-    judging = {"image_size": generator.image_sizes[-1], "channels": 2, "sentence_dim": 8}
-    discriminators = [] if kind == "dfgan" else [network("ssagan-discriminator", judging)]
+    discriminating = {"image_size": generator.image_sizes[-1], "channels": 2, "sentence_dim": 8}
+    discriminators = [] if kind == "dfgan" else [network("ssagan-discriminator", discriminating)]
     system = assemble([generated, *discriminators, text], WORDS)
     assert type(system.module) is KINDS[kind].module[0]
     write_checkpoint(system, tmp_path / "system.ckpt")

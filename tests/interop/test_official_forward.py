@@ -110,16 +110,16 @@ def test_one_way_discriminators(component, name, channels):
 
 
 def test_dfgan():
-    drawing, judging = load_case("dfgan", "netG_nf8_64"), load_case("dfgan", "netD_netC_nf32_256")
+    generating, discriminating = load_case("dfgan", "netG_nf8_64"), load_case("dfgan", "netD_netC_nf32_256")
     arguments = {
         "generator": {"image_size": 64, "channels": 8},
         "discriminator": {"image_size": 256, "channels": 32, "widest": 8},
     }
     networks = from_official("dfgan", released_state("dfgan", arguments, prefix="module."))
-    agree(drawing, image=networks(*noise_and_sentence(drawing)).images[0])
-    features = networks.features(recorded_input(judging, "images", SINGLE))
-    logits = networks.conditional(features, recorded_input(judging, "sent_emb", SINGLE))
-    agree(judging, features=features, logits=logits.view(-1, 1, 1, 1))
+    agree(generating, image=networks(*noise_and_sentence(generating)).images[0])
+    features = networks.features(recorded_input(discriminating, "images", SINGLE))
+    logits = networks.conditional(features, recorded_input(discriminating, "sent_emb", SINGLE))
+    agree(discriminating, features=features, logits=logits.view(-1, 1, 1, 1))
     assert networks.unconditional(features) is None
 
 

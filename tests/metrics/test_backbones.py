@@ -29,20 +29,20 @@ def backbones(files):
     return {flavour: InceptionBackbone(flavour, files / f"{f}.pth", verify=False) for flavour, f in choices.items()}
 
 
-def sees(flavour, files, picture, resize=None):
+def sees(flavour, files, image, resize=None):
     """What the network of a flavour is given, without going through the network."""
     file = "tf" if flavour == "tf-2015" else "tv"
-    return InceptionBackbone(flavour, files / f"{file}.pth", verify=False, resize=resize).preprocess(picture)
+    return InceptionBackbone(flavour, files / f"{file}.pth", verify=False, resize=resize).preprocess(image)
 
 
-def pictures(count=2, height=80, width=60):
+def noise(count=2, height=80, width=60):
     return torch.randint(0, 256, (count, 3, height, width), generator=torch.Generator().manual_seed(0)).byte()
 
 
 def test_shapes_and_attributes(backbones, files):
     for flavour, classes in (("tf-2015", 1008), ("torchvision-affine", 1000), ("torchvision", 1000)):
         backbone = backbones[flavour]
-        features, logits = backbone(pictures())
+        features, logits = backbone(noise())
         assert features.shape == (2, backbone.feature_dim) and logits.shape == (2, classes)
         assert features.dtype == logits.dtype == torch.float32 and not features.requires_grad
         assert backbone.name == f"inception-{flavour} (not the published weights)"
@@ -52,19 +52,19 @@ def test_shapes_and_attributes(backbones, files):
 def test_only_the_tensorflow_logits_lack_the_bias(backbones):
     for flavour in ("tf-2015", "torchvision"):
         backbone = backbones[flavour]
-        features, logits = backbone(pictures())
+        features, logits = backbone(noise())
         bias = 0 if flavour == "tf-2015" else backbone.network.fc.bias
         torch.testing.assert_close(logits, features @ backbone.network.fc.weight.T + bias, rtol=1e-4, atol=1e-3)
 
 
 def test_it_stays_frozen(backbones):
     backbone = backbones["torchvision"]
-    before, _ = backbone(pictures())
+    before, _ = backbone(noise())
     backbone.train()
-    after, _ = backbone(pictures())
+    after, _ = backbone(noise())
     assert torch.equal(before, after)
     assert not any(p.requires_grad for p in backbone.parameters())
-    torch.testing.assert_close(backbone(pictures()[:1])[0], before[:1], rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(backbone(noise()[:1])[0], before[:1], rtol=1e-4, atol=1e-4)
 
 
 def test_flat_colours_reach_the_network_scaled_as_documented(backbones):
@@ -82,31 +82,31 @@ def test_flat_colours_reach_the_network_scaled_as_documented(backbones):
 
 @pytest.mark.parametrize("size", [(64, 64), (256, 256), (500, 333)])
 def test_resize_is_pils(backbones, size):
-    picture = pictures(1, *size)
-    ours = backbones["torchvision"].preprocess(picture)[0].add(1).mul(127.5).round()
-    image = Image.fromarray(picture[0].permute(1, 2, 0).numpy()).resize((299, 299), Image.Resampling.BILINEAR)
+    stored = noise(1, *size)
+    ours = backbones["torchvision"].preprocess(stored)[0].add(1).mul(127.5).round()
+    image = Image.fromarray(stored[0].permute(1, 2, 0).numpy()).resize((299, 299), Image.Resampling.BILINEAR)
     assert torch.equal(ours, torch.from_numpy(np.array(image)).permute(2, 0, 1).float())
 
 
 def test_only_images_are_taken(backbones):
-    for wrong in (pictures().long(), pictures()[0], pictures()[:, :1]):
+    for wrong in (noise().long(), noise()[0], noise()[:, :1]):
         with pytest.raises(ValueError, match="uint8 or float images"):
             backbones["torchvision"](wrong)
 
 
 def test_images_as_drawn_are_seen_as_drawn(backbones):
-    stored = pictures()
+    stored = noise()
     drawn = stored.float() / 127.5 - 1
     for flavour, backbone in backbones.items():
         difference = (backbone.preprocess(drawn) - backbone.preprocess(stored)).abs().max()
-        # PIL's resize rounds the stored picture to levels, of 2 / 255 at most in these units.
+        # PIL's resize rounds the stored image to levels, of 2 / 255 at most in these units.
         assert difference < (1e-4 if flavour == "tf-2015" else 1.1 / 127.5)
         darker = backbone.preprocess(drawn - 0.3 / 127.5) - backbone.preprocess(drawn)
         assert darker.max() < 0
 
 
 def test_dfgan_resizes_floats_without_antialias(files, backbones):
-    stored = pictures(1, 256, 256)
+    stored = noise(1, 256, 256)
     unit = stored.float() / 255
     resized = torch.nn.functional.interpolate(unit, (299, 299), mode="bilinear", align_corners=False)
     mean, std = (torch.tensor(x)[:, None, None] for x in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
@@ -119,7 +119,7 @@ def test_dfgan_resizes_floats_without_antialias(files, backbones):
 
 
 def test_pils_resize_in_another_flavour(files):
-    stored = pictures(1, 400, 320)
+    stored = noise(1, 400, 320)
     image = Image.fromarray(stored[0].permute(1, 2, 0).numpy()).resize((299, 299), Image.Resampling.BILINEAR)
     expected = torch.from_numpy(np.array(image)).permute(2, 0, 1).float()
     found = sees("tf-2015", files, stored, "pil")[0] * 128 + 128
@@ -127,7 +127,7 @@ def test_pils_resize_in_another_flavour(files):
 
 
 def test_the_clean_resize_is_pils_in_float(files):
-    stored = pictures(1, 400, 320)
+    stored = noise(1, 400, 320)
     channels = [
         Image.fromarray(channel.float().numpy(), mode="F").resize((299, 299), Image.Resampling.BICUBIC)
         for channel in stored[0]
@@ -138,7 +138,7 @@ def test_the_clean_resize_is_pils_in_float(files):
 
 
 def test_ssagans_inception_score_goes_through_128_pixels(files):
-    stored = pictures(1, 256, 256)
+    stored = noise(1, 256, 256)
     image = Image.fromarray(stored[0].permute(1, 2, 0).numpy()).resize((128, 128), Image.Resampling.BILINEAR)
     small = torch.from_numpy(np.array(image)).permute(2, 0, 1)[None].float()
     found = sees("tf-2015", files, stored, "pil-128")
@@ -149,7 +149,7 @@ def test_the_birds_of_stackgan_lose_their_background(tmp_path):
     network = fill_module(inception_v3(51, tf_pooling=True, last_by_maximum=False), gain=1.7)
     torch.save(network.state_dict(), tmp_path / "inception-slim-birds.pth")
     backbone = InceptionBackbone("slim-birds", folder=tmp_path)
-    features, logits = backbone(pictures())
+    features, logits = backbone(noise())
     expected = network.eval().fc(features)
     torch.testing.assert_close(logits, expected[:, 1:], rtol=1e-4, atol=1e-3)
     flat = torch.tensor([0, 128, 255], dtype=torch.uint8)[None, :, None, None].expand(1, 3, 50, 70)
@@ -210,6 +210,6 @@ def test_a_backbone_of_ones_own():
             means = images.double().mean((2, 3))
             return means, -means
 
-    features, logits = Colours()(pictures())
-    torch.testing.assert_close(features, pictures().float().mean((2, 3)))
+    features, logits = Colours()(noise())
+    torch.testing.assert_close(features, noise().float().mean((2, 3)))
     assert torch.equal(logits, -features) and features.dtype == torch.float32

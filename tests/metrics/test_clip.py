@@ -21,7 +21,7 @@ def encoder(folder):
     return ClipEncoder(folder)
 
 
-def pictures(count=3, height=40, width=50):
+def noise(count=3, height=40, width=50):
     return torch.randint(0, 256, (count, 3, height, width), generator=torch.Generator().manual_seed(0)).byte()
 
 
@@ -29,9 +29,9 @@ def test_vectors_are_those_of_transformers(encoder, folder):
     from transformers import CLIPModel
 
     model = CLIPModel.from_pretrained(folder)
-    images, captions = pictures(), ["a bird", "a bird with red wings", "red"]
+    images, captions = noise(), ["a bird", "a bird with red wings", "red"]
     tokens = encoder._tokenizer(captions, padding=True, return_tensors="pt")
-    squares = pictures(3, 32, 32)
+    squares = noise(3, 32, 32)
     mean, std = torch.tensor(encoder._mean)[:, None, None], torch.tensor(encoder._std)[:, None, None]
     with torch.no_grad():
         found = model(**tokens, pixel_values=(squares / 255 - mean) / std)

@@ -39,7 +39,7 @@ def test_pooling_of_the_tensorflow_graph(images, monkeypatch):
     monkeypatch.setattr(torchvision.models.inception, "F", patched)
     expected = pooled_features(plain, images)
     assert (calls[0], calls[3], calls[8]) == ((192, 15, 15), (768, 7, 7), (2048, 3, 3))
-    # Deep random networks hardly tell pictures apart, so the limit is a share of the difference between two.
+    # Deep random networks hardly tell images apart, so the limit is a share of the difference between two.
     apart = (expected[0] - expected[1]).abs().mean().item()
     assert apart > 1e-3 * expected.std()
     assert (found - expected).abs().max() < 1e-2 * apart
@@ -62,9 +62,9 @@ def test_resize_of_tensorflow_1():
     torch.testing.assert_close(tf1_resize(image, 6), wide.expand(1, 1, 6, 6))
     torch.testing.assert_close(tf1_resize(image.mT, 6), wide.expand(1, 1, 6, 6).mT)
     # reduction by two keeps every second pixel: no antialias
-    picture = torch.rand(2, 3, 64, 64)
-    torch.testing.assert_close(tf1_resize(picture, 32), picture[..., ::2, ::2])
-    assert torch.equal(tf1_resize(picture, 64), picture)
+    images = torch.rand(2, 3, 64, 64)
+    torch.testing.assert_close(tf1_resize(images, 32), images[..., ::2, ::2])
+    assert torch.equal(tf1_resize(images, 64), images)
     tall = torch.rand(1, 1, 10, 4)
     assert tf1_resize(tall, 5).shape == (1, 1, 5, 5)
     torch.testing.assert_close(tf1_resize(tall, 5)[..., 0], tall[..., ::2, 0])

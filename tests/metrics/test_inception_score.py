@@ -70,7 +70,7 @@ def test_the_seed_alone_decides_the_splits():
 
 
 def test_batches_of_64_lose_their_remainder():
-    """2,928 pictures in batches of 64: 2,880 are scored, the last 48 of the shuffled order are not."""
+    """2,928 images in batches of 64: 2,880 are scored, the last 48 of the shuffled order are not."""
     rows = probabilities(2928, 5)
     order = np.random.default_rng(3).permutation(2928)
     values = [textbook(part) for part in rows[torch.from_numpy(order[:2880])].split(288)]

@@ -22,7 +22,7 @@ def network(file):
     return LpipsNetwork(file, verify=False)
 
 
-def pictures(*shape, seed=0):
+def images(*shape, seed=0):
     return torch.rand(*shape, 3, 64, 64, generator=torch.Generator().manual_seed(seed)) * 2 - 1
 
 
@@ -45,7 +45,7 @@ def literal(file, x, y):
 
 
 def test_it_is_the_papers_distance(network, file):
-    x, y = pictures(3), pictures(3, seed=1)
+    x, y = images(3), images(3, seed=1)
     with torch.no_grad():
         expected = literal(file, x, y)
     torch.testing.assert_close(network(x, y), expected, rtol=1e-4, atol=1e-6)
@@ -53,7 +53,7 @@ def test_it_is_the_papers_distance(network, file):
 
 
 def test_diversity_is_the_mean_over_pairs(network):
-    samples = pictures(2, 3)
+    samples = images(2, 3)
     pairs = [network(samples[:, i], samples[:, j]) for i, j in ((0, 1), (0, 2), (1, 2))]
     torch.testing.assert_close(network.diversity(samples), torch.stack(pairs).mean(0))
     same = samples[:, :1].expand(-1, 4, -1, -1, -1)

@@ -6,8 +6,8 @@ from PIL import Image
 from t2igan.metrics.pil_resize import pil_resize
 
 
-def pils(picture, size):
-    image = Image.fromarray(picture.permute(1, 2, 0).numpy()).resize((size, size), Image.Resampling.BILINEAR)
+def pils(one, size):
+    image = Image.fromarray(one.permute(1, 2, 0).numpy()).resize((size, size), Image.Resampling.BILINEAR)
     return torch.from_numpy(np.array(image)).permute(2, 0, 1)
 
 
@@ -20,19 +20,19 @@ def test_every_level_is_pils(height, width, size):
     noise = torch.randint(0, 256, (3, height, width), generator=generator, dtype=torch.uint8)
     extremes = (noise > 127).to(torch.uint8) * 255
     ramp = torch.linspace(0, 255, width).to(torch.uint8).expand(3, height, width)
-    pictures = torch.stack([noise, extremes, ramp])
-    expected = torch.stack([pils(picture, size) for picture in pictures])
-    assert torch.equal(pil_resize(pictures, size), expected)
+    images = torch.stack([noise, extremes, ramp])
+    expected = torch.stack([pils(one, size) for one in images])
+    assert torch.equal(pil_resize(images, size), expected)
 
 
 def test_batches_leave_no_trace():
-    pictures = torch.randint(0, 256, (5, 3, 50, 40), dtype=torch.uint8)
-    whole = pil_resize(pictures, 60)
-    assert torch.equal(torch.cat([pil_resize(one[None], 60) for one in pictures]), whole)
+    images = torch.randint(0, 256, (5, 3, 50, 40), dtype=torch.uint8)
+    whole = pil_resize(images, 60)
+    assert torch.equal(torch.cat([pil_resize(one[None], 60) for one in images]), whole)
     assert whole.dtype == torch.uint8
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_the_gpu_gives_the_same():
-    pictures = torch.randint(0, 256, (2, 3, 256, 256), dtype=torch.uint8)
-    assert torch.equal(pil_resize(pictures.cuda(), 299).cpu(), pil_resize(pictures, 299))
+    images = torch.randint(0, 256, (2, 3, 256, 256), dtype=torch.uint8)
+    assert torch.equal(pil_resize(images.cuda(), 299).cpu(), pil_resize(images, 299))

@@ -25,7 +25,7 @@ class Mine(Generator):
         return Synthesis([self.layer(noise).view(-1, 3, 8, 8)])
 
 
-class Judge(Discriminator):
+class Patches(Discriminator):
     def __init__(self):
         super().__init__()
         self.image_size = 8
@@ -66,8 +66,8 @@ def lacking(kind, base, name):
 
 
 def test_whole_parts_are_taken():
-    check_parts(Mine(), [Judge()], Square(), [Term()])
-    check_parts(Mine(image_sizes=(8, 16)), [Judge()], BCE(), [])
+    check_parts(Mine(), [Patches()], Square(), [Term()])
+    check_parts(Mine(image_sizes=(8, 16)), [Patches()], BCE(), [])
 
 
 @pytest.mark.parametrize(
@@ -87,42 +87,42 @@ def test_whole_parts_are_taken():
 )
 def test_what_a_generator_must_have(own, line):
     with pytest.raises(UserError, match=line):
-        check_parts(Mine(**own), [Judge()], Square(), [])
+        check_parts(Mine(**own), [Patches()], Square(), [])
 
 
 def test_layers_that_are_registered_elsewhere_may_stand_in_a_list_too():
     mine = Mine()
     mine.again, mine.free, mine.without = [mine.layer], [mine.layer.weight], [nn.ReLU()]
-    check_parts(mine, [Judge()], Square(), [])
+    check_parts(mine, [Patches()], Square(), [])
 
 
 @pytest.mark.parametrize(
     ("parts", "line"),
     [
-        ((lacking(Mine, Generator, "forward")(), Judge(), Square(), Term()), r"Mine has no method forward"),
+        ((lacking(Mine, Generator, "forward")(), Patches(), Square(), Term()), r"Mine has no method forward"),
         (
-            (Mine(), lacking(Judge, nn.Module, "forward")(), Square(), Term()),
+            (Mine(), lacking(Patches, nn.Module, "forward")(), Square(), Term()),
             "has no method forward",
         ),
         (
-            (Mine(), lacking(Judge, Discriminator, "conditional")(), Square(), Term()),
+            (Mine(), lacking(Patches, Discriminator, "conditional")(), Square(), Term()),
             "has no method cond",
         ),
         (
-            (Mine(), Judge(), lacking(Square, Objective, "deceive")(), Term()),
+            (Mine(), Patches(), lacking(Square, Objective, "deceive")(), Term()),
             "has no method deceive",
         ),
         (
-            (Mine(), Judge(), Square(), lacking(Term, GeneratorLoss, "forward")()),
+            (Mine(), Patches(), Square(), lacking(Term, GeneratorLoss, "forward")()),
             r"no method forward\(view\)",
         ),
-        ((Mine(), Judge(), Square(), changed(Term, name=None)()), "Term has no name, under which its curve"),
+        ((Mine(), Patches(), Square(), changed(Term, name=None)()), "Term has no name, under which its curve"),
         (
-            (Mine(), Judge(), Square(), changed(Term, forward=lambda self, fake, real: fake)()),
+            (Mine(), Patches(), Square(), changed(Term, forward=lambda self, fake, real: fake)()),
             r"Term\.forward takes \(fake, real\), but is called as forward\(view\)",
         ),
         (
-            (Mine(), Judge(), Square(), changed(Term, __init__=lambda self: None)()),
+            (Mine(), Patches(), Square(), changed(Term, __init__=lambda self: None)()),
             r"Term\.__init__ does not begin with super\(\)\.__init__\(\)",
         ),
     ],
@@ -134,17 +134,17 @@ def test_what_the_other_parts_must_have(parts, line):
 
 
 def test_attributes_that_are_not_set():
-    mine, judge = Mine(), Judge()
-    del mine.image_sizes, judge.image_size
+    mine, patches = Mine(), Patches()
+    del mine.image_sizes, patches.image_size
     with pytest.raises(UserError, match="Mine has no image_sizes"):
         check_sizes(mine)
-    with pytest.raises(UserError, match=r"Judge\.image_size is not set: set self\.image_size in its __init__"):
-        check_parts(Mine(), [judge], Square(), [])
+    with pytest.raises(UserError, match=r"Patches\.image_size is not set: set self\.image_size in its __init__"):
+        check_parts(Mine(), [patches], Square(), [])
 
 
 def test_an_objective_of_another_form_needs_no_cost_of_single_logits():
     whole = changed(Objective, discriminator_loss=lambda self, *_: 0, generator_loss=lambda self, fake: 0)
-    check_parts(Mine(), [Judge()], whole(), [])
+    check_parts(Mine(), [Patches()], whole(), [])
 
 
 @pytest.mark.parametrize(
@@ -168,9 +168,9 @@ def test_a_cost_is_one_number(given, line):
 
 @pytest.mark.parametrize("logits", [torch.ones(()), torch.ones(2), None])
 def test_logits_are_one_a_pair(logits):
-    with pytest.raises(UserError, match=r"Judge\.conditional returned .*: return one logit a pair, shape \(3,\)"):
-        require_logits(Judge(), logits, 3)
-    require_logits(Judge(), torch.ones(3, 2), 3)
+    with pytest.raises(UserError, match=r"Patches\.conditional returned .*: return one logit a pair, shape \(3,\)"):
+        require_logits(Patches(), logits, 3)
+    require_logits(Patches(), torch.ones(3, 2), 3)
 
 
 def test_images_that_are_cut_off_from_the_weights():

@@ -11,14 +11,14 @@ from t2igan.plotting.contact import contact_sheet
 @pytest.fixture
 def store(tmp_path):
     """Four red training images and two blue test images of 19 x 38 pixels."""
-    (tmp_path / "pictures").mkdir()
+    (tmp_path / "images").mkdir()
     lines = ["image,caption,split"]
     for number in range(6):
         colour, split = ((250, 0, 0), "train") if number < 4 else ((0, 0, 250), "test")
-        Image.new("RGB", (19, 38), colour).save(tmp_path / "pictures" / f"{number}.png")
-        lines.append(f"{number},a picture of number {number},{split}")
+        Image.new("RGB", (19, 38), colour).save(tmp_path / "images" / f"{number}.png")
+        lines.append(f"{number},a image of number {number},{split}")
     (tmp_path / "captions.csv").write_text("\n".join(lines))
-    source = FolderSource(tmp_path / "pictures", tmp_path / "captions.csv")
+    source = FolderSource(tmp_path / "images", tmp_path / "captions.csv")
     prepare(source, tmp_path / "s.h5", 16, workers=1)
     return open_store(tmp_path / "s.h5")
 

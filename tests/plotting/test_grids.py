@@ -6,14 +6,14 @@ from t2igan.errors import UserError
 from t2igan.plotting.grids import captioned_grid, font, rows_grid, to_pil, wrap
 
 
-def pictures(count: int, size: int = 8) -> torch.Tensor:
+def noise(count: int, size: int = 8) -> torch.Tensor:
     return torch.randint(
         0, 256, (count, 3, size, size), dtype=torch.uint8, generator=torch.Generator().manual_seed(1)
     )
 
 
 def test_images_are_enlarged_with_hard_edges_by_whole_factors() -> None:
-    image = pictures(1)[0]
+    image = noise(1)[0]
     enlarged = np.asarray(to_pil(image, 32))
     assert enlarged.shape == (32, 32, 3)
     assert np.array_equal(enlarged[::4, ::4], image.permute(1, 2, 0).numpy())
@@ -65,7 +65,7 @@ def test_grid_shows_every_image() -> None:
 
 
 def test_captions_titles_and_labels_change_the_sheet() -> None:
-    images = pictures(4)
+    images = noise(4)
     plain = captioned_grid(images, ["a red bird"] * 4, columns=2, cell_pixels=64)
     other = captioned_grid(images, ["a tan bird"] * 4, columns=2, cell_pixels=64)
     assert plain.size == other.size and plain.tobytes() != other.tobytes()
@@ -78,22 +78,22 @@ def test_captions_titles_and_labels_change_the_sheet() -> None:
 
 
 def test_list_of_images_of_different_sizes() -> None:
-    grid = captioned_grid([pictures(1, 8)[0], pictures(1, 64)[0]], ["one", "two"], columns=2, cell_pixels=48)
+    grid = captioned_grid([noise(1, 8)[0], noise(1, 64)[0]], ["one", "two"], columns=2, cell_pixels=48)
     assert grid.width > 2 * 48
 
 
 def test_counts_must_fit() -> None:
     with pytest.raises(UserError, match="3 captions"):
-        captioned_grid(pictures(4), ["x"] * 3, columns=2)
+        captioned_grid(noise(4), ["x"] * 3, columns=2)
     with pytest.raises(UserError, match="row_labels"):
-        captioned_grid(pictures(4), ["x"] * 4, columns=2, row_labels=["only one"])
+        captioned_grid(noise(4), ["x"] * 4, columns=2, row_labels=["only one"])
     with pytest.raises(UserError, match="ssagan"):
-        rows_grid([("real", pictures(2)), ("ssagan", pictures(3))], ["a", "b"])
+        rows_grid([("real", noise(2)), ("ssagan", noise(3))], ["a", "b"])
 
 
 def test_rows_grid_grows_with_rows_and_captions() -> None:
-    one = rows_grid([("real", pictures(3))], ["a", "b", "c"], cell_pixels=48)
-    two = rows_grid([("real", pictures(3)), ("real", pictures(3))], ["a", "b", "c"], cell_pixels=48)
+    one = rows_grid([("real", noise(3))], ["a", "b", "c"], cell_pixels=48)
+    two = rows_grid([("real", noise(3)), ("real", noise(3))], ["a", "b", "c"], cell_pixels=48)
     assert two.height - one.height >= 48 and two.width == one.width
-    changed = rows_grid([("real", pictures(3))], ["a", "b", "d"], cell_pixels=48)
+    changed = rows_grid([("real", noise(3))], ["a", "b", "d"], cell_pixels=48)
     assert changed.size == one.size and changed.tobytes() != one.tobytes()

@@ -1,4 +1,4 @@
-"""A store of COCO's number of records: made, opened and read, small pictures in it."""
+"""A store of COCO's number of records: made, opened and read, small images in it."""
 
 import time
 

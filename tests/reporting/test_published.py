@@ -210,7 +210,7 @@ def test_a_folder_may_have_the_name_of_a_system():
 
 
 def test_r_precision_is_that_of_a_released_damsm():
-    """Values of another judge do not compare, whichever the generator was trained against."""
+    """Values of another network do not compare, whichever the generator was trained against."""
     record = like(damsm_origin={})
     one = found(record, "r-precision")
     assert one.difference is None and "imported from released files" in one.why_not

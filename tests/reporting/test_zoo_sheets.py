@@ -1,4 +1,4 @@
-"""Pictures of the shipped zoo at the head of a report."""
+"""Images of the shipped zoo at the head of a report."""
 
 import torch
 from report_fixtures import make_record
@@ -11,18 +11,18 @@ from t2igan.zoo import zoo_names
 
 
 def test_every_generator_of_the_zoo_draws_the_captions():
-    drawn = zoo_samples("drawn-birds")
+    by_system = zoo_samples("drawn-birds")
     generators = {"AttnGAN", "DF-GAN", "DM-GAN", "MirrorGAN", "SSA-GAN"}
     there = {name.rpartition("/")[2] for name in zoo_names()}
-    assert {*drawn} == {name for name in generators if name.replace("-", "").lower() in there}
+    assert {*by_system} == {name for name in generators if name.replace("-", "").lower() in there}
     captions = CAPTIONS["drawn-birds"]
-    for samples in drawn.values():
+    for samples in by_system.values():
         assert samples.images.shape == (len(captions), 3, 64, 64)
         assert not any(caption.unknown for caption in samples.captions)
     own = t2igan.load("zoo:drawn-birds/ssagan", device="cpu").sample(list(captions), seed=SEED).images
-    assert torch.equal(drawn["SSA-GAN"].images, own)
-    assert zoo_sheet(drawn).height > len(drawn) * CELL
-    (masks, of_masks), (looks, of_looks) = zoo_overlays(drawn)
+    assert torch.equal(by_system["SSA-GAN"].images, own)
+    assert zoo_sheet(by_system).height > len(by_system) * CELL
+    (masks, of_masks), (looks, of_looks) = zoo_overlays(by_system)
     assert of_masks.startswith("SSA-GAN, masks") and of_looks.startswith("AttnGAN, attention")
     assert min(masks.width, looks.width) > 4 * CELL and captions[0] in of_looks
 

@@ -15,7 +15,7 @@ from t2igan.evaluation.plan import ImagePlan
 from t2igan.evaluation.protocol import Protocol
 from t2igan.layout.layout import Layouts
 from t2igan.models.drawing import DrawingModule
-from t2igan.nn.images import drawn
+from t2igan.nn.images import generated_uint8
 from t2igan.nn.noise import caption_noise
 
 ROWS = 16
@@ -159,7 +159,9 @@ def generate_images(
         layouts = layouts_of(module, split, protocol, plan.captions[whole], window, device)
         generated = module.synthesise(*inputs, protocol.weights, layouts)
         images = generated.images[-1][: len(batch)]
-        yield NumberedImages(torch.from_numpy(batch), drawn(images, protocol.quantisation), images.float())
+        yield NumberedImages(
+            torch.from_numpy(batch), generated_uint8(images, protocol.quantisation), images.float()
+        )
 
 
 def layouts_of(

@@ -16,7 +16,7 @@ from t2igan.layout.layout import Layouts
 from t2igan.models.adversarial import AdversarialModule
 from t2igan.models.drawing import DrawingModule
 from t2igan.networks.synthesis import Generator, Synthesis
-from t2igan.nn.images import drawn
+from t2igan.nn.images import generated_uint8
 from t2igan.nn.modes import evaluating
 from t2igan.nn.noise import between, caption_noise
 
@@ -221,7 +221,7 @@ class Sampler:
 
 def _samples(captions: Sequence[KnownCaption], made: Synthesis) -> Samples:
     masks, attention = ([each.float().cpu() for each in maps] for maps in (made.masks, made.attention))
-    return Samples(list(captions), drawn(made.images[-1]).cpu(), masks, attention)
+    return Samples(list(captions), generated_uint8(made.images[-1]).cpu(), masks, attention)
 
 
 def unknown_words(captions: Sequence[KnownCaption]) -> Iterator[str]:

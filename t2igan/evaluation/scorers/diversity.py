@@ -59,11 +59,11 @@ class DiversityScorer(Scorer):
     def _draw(self, own: Numbers) -> Iterator[NumberedImages]:
         """Generate the samples of some captions, (B, K, 3, S, S)."""
         setting, samples, captions = self._setting, self._samples, self._captions
-        drawn = ImagePlan(np.repeat(captions, samples), np.tile(np.arange(samples), len(captions)))
+        plan = ImagePlan(np.repeat(captions, samples), np.tile(np.arange(samples), len(captions)))
         # A batch has whole captions.
         size = max(1, setting.options.batch_size // samples) * samples
         numbers = (np.asarray(own, np.int64)[:, None] * samples + np.arange(samples)).ravel()
-        how = setting.protocol, setting.store, drawn, numbers, size, setting.device
+        how = setting.protocol, setting.store, plan, numbers, size, setting.device
         for some in charged(DRAWING, setting.subject.images(*how)):
             images = some.images.unflatten(0, (-1, samples))
             yield NumberedImages(some.numbers[::samples] // samples, images)

@@ -27,7 +27,7 @@ from t2igan.models.suite_module import content_sha256, load_module
 from t2igan.models.tagger import Tagger
 from t2igan.models.trecs import Retriever, Trace, TrecsPipeline
 from t2igan.nn.config import class_path_of
-from t2igan.nn.images import drawn
+from t2igan.nn.images import generated_uint8
 from t2igan.plain_files import read_yaml
 from t2igan.schema import FromFile, at_least, checked_mapping, read_as
 
@@ -214,4 +214,6 @@ class PipelineSubject(Subject):
             texts = [told[place].words for place in whole]
             images = pipeline.synthesise([composed[place] for place in whole], noise, texts, self._weights)
             images = images[: len(batch)]
-            yield NumberedImages(torch.from_numpy(batch), drawn(images, protocol.quantisation), images.float())
+            yield NumberedImages(
+                torch.from_numpy(batch), generated_uint8(images, protocol.quantisation), images.float()
+            )

@@ -161,7 +161,7 @@ def test_grey_cmyk_and_rotated_images_reach_the_store_as_upright_colour(coco, tm
     Image.new("L", (60, 50), 77).save(folder / f"{9:012d}.jpg")
     Image.new("CMYK", (60, 50), (0, 255, 255, 0)).save(folder / f"{25:012d}.jpg")
     Image.fromarray(rotated).save(folder / f"{30:012d}.jpg", quality=95, exif=exif)
-    (folder / f"{34:012d}.jpg").write_bytes(b"\xff\xd8 not a picture")
+    (folder / f"{34:012d}.jpg").write_bytes(b"\xff\xd8 not a image")
     summary = prepare(make_source("coco", coco), tmp_path / "s.h5", 32, workers=1, allow_missing=True)
     assert summary.images == 6 and any("34.jpg: does not decode" in line for line in summary.left_out)
     split = open_store(tmp_path / "s.h5").split("train")

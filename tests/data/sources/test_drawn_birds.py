@@ -89,7 +89,7 @@ def test_impossible_number_of_species_is_a_user_error() -> None:
         invent_species(2, 50, 0)
 
 
-# --- pictures ----------------------------------------------------------------------------------------------------
+# --- images ----------------------------------------------------------------------------------------------------
 
 
 def test_box_is_the_tight_box_of_the_part_map() -> None:
@@ -192,7 +192,7 @@ def test_captions_claim_nothing_false() -> None:
             assert not (flying and attributes.pose != "flying") and not (still and attributes.pose == "flying")
             upward = "looking up" in caption or "head raised" in caption
             assert not upward or attributes.pose == "looking up"
-            assert not re.search(r"\b(left|right)\b", caption), "training mirrors pictures"
+            assert not re.search(r"\b(left|right)\b", caption), "training mirrors images"
             places = {"branch": "branch", "grass": "grass", "meadow": "grass", "water": "water", "sky": "sky"}
             assert {v for k, v in places.items() if re.search(rf"\b{k}\b", caption)} <= {attributes.setting}
 

@@ -12,9 +12,9 @@ NAMES = ("a.jpg", "b.PNG", "deep/c.webp", "deep/d.jpeg", "deep/er/e.bmp")
 
 
 @pytest.fixture
-def pictures(tmp_path):
+def folder(tmp_path):
     """Five images at several depths, and files that are none; yours to damage."""
-    folder = tmp_path / "pictures"
+    folder = tmp_path / "images"
     for number, name in enumerate(NAMES):
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -31,43 +31,41 @@ def table(folder, text, name="captions.csv"):
 
 
 def rows(names=NAMES, more="", columns=""):
-    lines = [f"{name},a picture of {name[0]}{more}" for name in names]
+    lines = [f"{name},a photo of {name[0]}{more}" for name in names]
     return f"image,caption{columns}\n" + "\n".join(lines) + "\n"
 
 
-def scan(pictures, text=None, **options):
-    return make_source(
-        "folder", pictures, captions=table(pictures, rows() if text is None else text), **options
-    ).scan()
+def scan(folder, text=None, **options):
+    return make_source("folder", folder, captions=table(folder, rows() if text is None else text), **options).scan()
 
 
-def faults(pictures, text=None, **options):
+def faults(folder, text=None, **options):
     """The lines of the error."""
     with pytest.raises(UserError) as error:
-        scan(pictures, text, **options)
+        scan(folder, text, **options)
     lines = str(error.value).splitlines()
     return [line.strip() for line in lines[1:]] if len(lines) > 1 else lines
 
 
-def test_several_rows_of_an_image_are_its_captions_in_order(pictures):
+def test_several_rows_of_an_image_are_its_captions_in_order(folder):
     text = rows() + "a,another\r\ndeep\\c.webp,a third one\n./a.jpg,the last\n"
-    images, problems = scan(pictures, text)
+    images, problems = scan(folder, text)
     assert problems == []
     by_key = {image.key: image for image in images}
     assert sorted(by_key) == ["a", "b", "deep/c", "deep/d", "deep/er/e"]
-    assert by_key["a"].captions == ["a picture of a", "another", "the last"]
-    assert by_key["deep/c"].captions == ["a picture of d", "a third one"]
-    assert all(image.path == pictures / name for image, name in zip(sorted(images, key=lambda i: i.key), NAMES))
-    few, _ = scan(pictures, text, captions_per_image=2)
+    assert by_key["a"].captions == ["a photo of a", "another", "the last"]
+    assert by_key["deep/c"].captions == ["a photo of d", "a third one"]
+    assert all(image.path == folder / name for image, name in zip(sorted(images, key=lambda i: i.key), NAMES))
+    few, _ = scan(folder, text, captions_per_image=2)
     assert {image.key: len(image.captions) for image in few}["a"] == 2
 
 
-def test_json_lines_give_the_same(pictures):
-    lines = [{"image": name, "captions": [f"a picture of {name[0]}", "two"]} for name in NAMES]
-    path = table(pictures, "\n".join(map(json.dumps, lines)), "captions.jsonl")
-    from_json = make_source("folder", pictures, captions=path).scan()
+def test_json_lines_give_the_same(folder):
+    lines = [{"image": name, "captions": [f"a photo of {name[0]}", "two"]} for name in NAMES]
+    path = table(folder, "\n".join(map(json.dumps, lines)), "captions.jsonl")
+    from_json = make_source("folder", folder, captions=path).scan()
     text = rows() + "".join(f"{name},two\n" for name in NAMES)
-    assert from_json == scan(pictures, text)
+    assert from_json == scan(folder, text)
     assert all(len(image.captions) == 2 for image in from_json[0])
 
 
@@ -99,14 +97,14 @@ def test_without_a_split_one_image_in_ten_is_drawn_by_name_and_seed(tmp_path):
     assert [image.split for image in scan(folder, two)[0]] == ["train", "test"]
 
 
-def test_split_and_class_may_be_columns(pictures):
+def test_split_and_class_may_be_columns(folder):
     text = "image,caption,class,split,fold\n" + "".join(
         f"{name},x,{kind},{split},{fold}\n"
         for name, kind, split, fold in zip(
             NAMES, "zyyxz", ("train", "test", "train", "train", "test"), ("test", *["train"] * 4)
         )
     )
-    source = make_source("folder", pictures, captions=table(pictures, text))
+    source = make_source("folder", folder, captions=table(folder, text))
     images, _ = source.scan()
     assert drawn(images) == {"b", "deep/er/e"} and source.split_scheme == "given"
     assert {image.key: source.class_names[image.class_id] for image in images} == {
@@ -116,27 +114,27 @@ def test_split_and_class_may_be_columns(pictures):
         "deep/d": "x",
         "deep/er/e": "z",
     }
-    assert drawn(scan(pictures, text, split="fold")[0]) == {"a"}
-    by_fold = make_source("folder", pictures, captions=table(pictures, text), classes="Fold")
+    assert drawn(scan(folder, text, split="fold")[0]) == {"a"}
+    by_fold = make_source("folder", folder, captions=table(folder, text), classes="Fold")
     by_fold.scan()
     assert by_fold.class_names == {0: "test", 1: "train"}
 
 
-def test_split_and_class_may_be_other_tables(pictures):
-    kinds = table(pictures, "image,class\n" + "".join(f"{name},k{len(name)}\n" for name in NAMES), "kinds.csv")
+def test_split_and_class_may_be_other_tables(folder):
+    kinds = table(folder, "image,class\n" + "".join(f"{name},k{len(name)}\n" for name in NAMES), "kinds.csv")
     parts = table(
-        pictures,
+        folder,
         "\n".join(json.dumps({"image": name, "split": "test" if name == "a.jpg" else "train"}) for name in NAMES),
         "parts.jsonl",
     )
-    source = make_source("folder", pictures, captions=table(pictures, rows()), classes=kinds, split=str(parts))
+    source = make_source("folder", folder, captions=table(folder, rows()), classes=kinds, split=str(parts))
     images, problems = source.scan()
     assert problems == [] and drawn(images) == {"a"}
     assert set(source.class_names.values()) == {"k5", "k11", "k13"}
 
 
-def test_without_classes_every_image_is_its_own(pictures):
-    source = make_source("folder", pictures, captions=table(pictures, rows()))
+def test_without_classes_every_image_is_its_own(folder):
+    source = make_source("folder", folder, captions=table(folder, rows()))
     images, _ = source.scan()
     assert {image.key: source.class_names[image.class_id] for image in images} == {i.key: i.key for i in images}
 
@@ -151,92 +149,89 @@ def test_an_empty_or_missing_folder_is_one_line(tmp_path):
         make_source("folder", tmp_path / "none", captions=path).scan()
 
 
-def test_what_can_be_left_out_is_listed_all_at_once(pictures):
-    (pictures / "b.PNG").write_bytes(b"")
+def test_what_can_be_left_out_is_listed_all_at_once(folder):
+    (folder / "b.PNG").write_bytes(b"")
     text = rows(NAMES[:4]) + 'gone.jpg,x\ngone.jpg,y\na.jpg," ,.!"\na.jpg,красная птица\n'
-    images, problems = scan(pictures, text)
+    images, problems = scan(folder, text)
     assert sorted(image.key for image in images) == ["a", "deep/c", "deep/d"]
-    captions = pictures.parent / "captions.csv"
+    captions = folder.parent / "captions.csv"
     assert problems[:4] == [
-        f"{captions}, lines 6, 7: no image 'gone.jpg' in {pictures}",
+        f"{captions}, lines 6, 7: no image 'gone.jpg' in {folder}",
         f"{captions}, line 8: no word of a-z or 0-9 in caption ',.!'",
         f"{captions}, line 9: no word of a-z or 0-9 in caption 'красная птица'",
-        f"{pictures}: 1 image without a caption in {captions}: deep/er/e.bmp",
+        f"{folder}: 1 image without a caption in {captions}: deep/er/e.bmp",
     ]
-    assert problems[4].startswith(f"{pictures}/b.PNG: does not decode") and len(problems) == 5
+    assert problems[4].startswith(f"{folder}/b.PNG: does not decode") and len(problems) == 5
 
 
-def test_many_images_without_captions_are_one_line(pictures):
+def test_many_images_without_captions_are_one_line(folder):
     for number in range(30):
-        Image.new("RGB", (9, 9)).save(pictures / f"x{number:02}.png")
-    images, [problem] = scan(pictures)
+        Image.new("RGB", (9, 9)).save(folder / f"x{number:02}.png")
+    images, [problem] = scan(folder)
     assert len(images) == 5
     assert problem.endswith(": x00.png, x01.png, x02.png, x03.png, x04.png and 25 more")
 
 
-def test_names_that_fit_nothing_are_shown_beside_what_is_there(pictures):
-    [line] = faults(pictures, "image,caption\nx/1.jpg,a\nx/2.jpg,b\n")
-    assert line.endswith(f"none of its images is in {pictures}; it names 'x/1.jpg', there is 'a.jpg'")
+def test_names_that_fit_nothing_are_shown_beside_what_is_there(folder):
+    [line] = faults(folder, "image,caption\nx/1.jpg,a\nx/2.jpg,b\n")
+    assert line.endswith(f"none of its images is in {folder}; it names 'x/1.jpg', there is 'a.jpg'")
 
 
-def test_names_that_differ_in_extension_only_are_a_fault(pictures):
-    Image.new("RGB", (9, 9)).save(pictures / "a.png")
-    [line] = faults(pictures, rows() + "a.png,other\n")
-    assert line == f"{pictures}/a.jpg and {pictures}/a.png: differ in nothing but the extension; rename one"
-    assert scan(pictures)[1] == [f"{pictures}: 1 image without a caption in {pictures.parent}/captions.csv: a.png"]
-    _, problems = scan(pictures, rows(NAMES[1:]) + "a,which one\n")
+def test_names_that_differ_in_extension_only_are_a_fault(folder):
+    Image.new("RGB", (9, 9)).save(folder / "a.png")
+    [line] = faults(folder, rows() + "a.png,other\n")
+    assert line == f"{folder}/a.jpg and {folder}/a.png: differ in nothing but the extension; rename one"
+    assert scan(folder)[1] == [f"{folder}: 1 image without a caption in {folder.parent}/captions.csv: a.png"]
+    _, problems = scan(folder, rows(NAMES[1:]) + "a,which one\n")
     assert "no image 'a' in" in problems[0]
 
 
-def test_contradictions_are_faults_and_said_with_everything_else(pictures):
+def test_contradictions_are_faults_and_said_with_everything_else(folder):
     text = (
         "image,caption,class,split\n"
         "a.jpg,x,red,train\na.jpg,y,blue,train\nb,x,red,test\nb,x,red,train\n"
         "deep/c,x,red,val\ndeep/d,x,,test\ndeep/er/e,x,red,\nother,x,red,train\n"
     )
-    lines = faults(pictures, text)
-    captions = pictures.parent / "captions.csv"
+    lines = faults(folder, text)
+    captions = folder.parent / "captions.csv"
     assert lines == [
         f"{captions}, lines 2, 3: a has class red and blue",
         f"{captions}: no class for deep/d",
         f"{captions}, lines 4, 5: b has split test and train",
         f"{captions}, line 6: split 'val' is not train or test",
         f"{captions}: no split for deep/er/e",
-        f"{captions}, line 9: no image 'other' in {pictures}",
+        f"{captions}, line 9: no image 'other' in {folder}",
     ]
 
 
-def test_a_split_without_an_image_is_a_fault(pictures):
+def test_a_split_without_an_image_is_a_fault(folder):
     text = rows(more=",train", columns=",split")
-    assert faults(pictures, text) == [
-        f"{pictures.parent / 'captions.csv'}: no usable test image; both splits need one"
-    ]
+    assert faults(folder, text) == [f"{folder.parent / 'captions.csv'}: no usable test image; both splits need one"]
 
 
-def test_faults_of_other_tables_and_columns_are_said_together(pictures):
-    bad = table(pictures, "name,class\na,b\n", "classes.csv")
-    lines = faults(pictures, classes=bad, split="fold")
+def test_faults_of_other_tables_and_columns_are_said_together(folder):
+    bad = table(folder, "name,class\na,b\n", "classes.csv")
+    lines = faults(folder, classes=bad, split="fold")
     assert "classes.csv: no column image in its first line, which has name, class" in lines[0]
     assert lines[1].endswith("captions.csv: no column 'fold'; it has caption, image")
-    assert "none.csv: no such file" in faults(pictures, split="none.csv")[0]
+    assert "none.csv: no such file" in faults(folder, split="none.csv")[0]
 
 
 @pytest.mark.parametrize("share", ["0", "1", "1.5", "-0.1"])
-def test_a_share_is_between_0_and_1(pictures, share):
+def test_a_share_is_between_0_and_1(folder, share):
     with pytest.raises(UserError, match=f"--split {share}: the share"):
-        make_source("folder", pictures, captions="captions.csv", split=share)
+        make_source("folder", folder, captions="captions.csv", split=share)
 
 
-def test_the_store_holds_what_the_table_says(pictures, tmp_path):
+def test_the_store_holds_what_the_table_says(folder, tmp_path):
     text = "image,caption,split\n" + "".join(
-        f"{name},a picture of word{number},{'test' if number > 3 else 'train'}\n"
-        for number, name in enumerate(NAMES)
+        f"{name},a photo of word{number},{'test' if number > 3 else 'train'}\n" for number, name in enumerate(NAMES)
     )
-    source = make_source("folder", pictures, captions=table(pictures, text))
+    source = make_source("folder", folder, captions=table(folder, text))
     prepare(source, tmp_path / "s.h5", 16, workers=1)
     store = open_store(tmp_path / "s.h5")
     assert store.name == "folder" and store.split_scheme == "given"
     train, test = store.split("train"), store.split("test")
     assert train.keys == ["a", "b", "deep/c", "deep/d"] and test.keys == ["deep/er/e"]
-    assert abs(int(train.image(1)[0].mean()) - 40) < 3 and test.caption_text(0) == "a picture of word4"
+    assert abs(int(train.image(1)[0].mean()) - 40) < 3 and test.caption_text(0) == "a photo of word4"
     assert store.vocabulary.words[-1] == "word4", "the vocabulary covers both splits"

@@ -109,7 +109,7 @@ def test_images_are_deterministic_and_of_any_size():
     first, again, other = (paint_scene(scene, 64, np.random.default_rng(seed)) for seed in (1, 1, 2))
     assert np.array_equal(first[0], again[0]) and np.array_equal(first[1], again[1])
     assert not np.array_equal(first[0], other[0])
-    # The same scene in another size is the same picture.
+    # The same scene in another size is the same image.
     large, owners = paint_scene(scene, 128, np.random.default_rng(1))
     assert large.shape == (128, 128, 3) and owners.shape == (128, 128)
     assert (owners[::2, ::2] == first[1]).mean() > 0.93

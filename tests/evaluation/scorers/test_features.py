@@ -204,7 +204,7 @@ def test_a_precomputed_reference_takes_the_place_of_the_images(features):
     found, _ = score(FID(statistics="x.npz"), statistics=(mean, covariance))
     expected = frechet_distance(mean, covariance, *statistics(generated)).item()
     assert found["fid"].value == pytest.approx(expected, rel=1e-6)
-    # Another file is another judge: such values have columns of their own.
+    # Another file is another network: such values have columns of their own.
     assert found["fid"].network_sha256 == f"{'ab' * 32}+{'cd' * 32}"
     both, _ = score(FID(statistics="x.npz"), KERNEL, statistics=(mean, covariance))
     assert both["fid"] == found["fid"]
