@@ -10,7 +10,7 @@ MINUTES = re.compile(r"([\d.]+) min left")
 
 
 @dataclass(frozen=True)
-class Words:
+class LogEnd:
     """Progress read from the end of a log.
 
     Attributes:
@@ -24,18 +24,18 @@ class Words:
     minutes: float | None = None
 
 
-def read_words(log: Path) -> Words:
+def read_end(log: Path) -> LogEnd:
     """Read the end of a log; progress bars overwrite their line with carriage returns."""
     if not log.is_file():
-        return Words()
+        return LogEnd()
     with log.open("rb") as file:
         file.seek(max(0, log.stat().st_size - TAIL_BYTES))
         text = file.read().decode(errors="replace")
     lines = [line.strip() for line in text.replace("\r", "\n").splitlines() if line.strip()]
     if not lines:
-        return Words()
+        return LogEnd()
     for line in reversed(lines):
         done, left = DONE_OF.search(line), MINUTES.search(line)
         if done and left:
-            return Words(lines[-1], f"{done[1]}/{done[2]}", float(left[1]))
-    return Words(lines[-1])
+            return LogEnd(lines[-1], f"{done[1]}/{done[2]}", float(left[1]))
+    return LogEnd(lines[-1])

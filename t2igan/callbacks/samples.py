@@ -28,7 +28,7 @@ Shown = dict[str, list[Image.Image]]
 """Kind of image -> images, of the first captions or of all."""
 
 
-class Drawing(Protocol):
+class Synthesised(Protocol):
     """Protocol of the result of a module's ``synthesise``."""
 
     images: list[torch.Tensor]
@@ -97,7 +97,11 @@ class SampleGrid(Callback):
 
     @staticmethod
     def _sheet(
-        images: torch.Tensor, real: torch.Tensor, generated: Drawing, captions: list[str], layouts: Layouts | None
+        images: torch.Tensor,
+        real: torch.Tensor,
+        generated: Synthesised,
+        captions: list[str],
+        layouts: Layouts | None,
     ) -> Image.Image:
         rows = [("generated", images), ("real", real)]
         if layouts is not None:
@@ -107,7 +111,7 @@ class SampleGrid(Callback):
         return rows_grid(rows, captions)
 
     @staticmethod
-    def _shown(images: torch.Tensor, generated: Drawing, words: list[list[str]]) -> Shown:
+    def _shown(images: torch.Tensor, generated: Synthesised, words: list[list[str]]) -> Shown:
         shown = {"images": [to_pil(image) for image in images]}
         if generated.masks:
             shown["masks"] = [to_pil(image) for image in _under_masks(images, generated)]
@@ -131,6 +135,6 @@ class SampleGrid(Callback):
                     logger.log_image(kind, images, step=step, caption=captions[: len(images)])
 
 
-def _under_masks(images: torch.Tensor, generated: Drawing) -> list[torch.Tensor]:
+def _under_masks(images: torch.Tensor, generated: Synthesised) -> list[torch.Tensor]:
     """Images, uint8 (3, H, W) each, with their finest masks laid over them."""
     return [mask_overlay(image, mask) for image, mask in zip(images, generated.masks[-1].float().cpu())]

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from t2igan.benchmark.launchers import make_launcher
 from t2igan.benchmark.ledger import Ledger
-from t2igan.benchmark.logs import read_words
+from t2igan.benchmark.logs import read_end
 from t2igan.benchmark.reading import read_plan
 from t2igan.benchmark.runner import DONE, ENDED, FAILED, LEFT, RUNNING, WAITING, Job, Runner
 from t2igan.benchmark.steps import Plan
@@ -146,7 +146,7 @@ def _how_far(jobs: Sequence[Job]) -> str:
     parts = [f"{sum(job.state in ENDED for job in jobs)} of {len(jobs)} steps done"]
     for job in jobs:
         if job.state == RUNNING:
-            words = read_words(job.log)
+            words = read_end(job.log)
             left = "" if words.minutes is None else f", {_time(60 * words.minutes)} left"
             far = f"{words.step}{left}" if words.step else _time(job.seconds)
             parts.append(f"{job.step.name}: {far}")
@@ -183,7 +183,7 @@ def _table(plan: Plan, jobs: Sequence[Job]) -> Table:
 def _cell_words(jobs: Sequence[Job]) -> tuple[str, ...]:
     job = next(job for state in SHOWN_FIRST for job in jobs if job.state == state)
     done = sum(each.state == DONE for each in jobs)
-    words = read_words(job.log) if job.state in (RUNNING, FAILED) else read_words(Path())
+    words = read_end(job.log) if job.state in (RUNNING, FAILED) else read_end(Path())
     state = "queued" if job.state == RUNNING and not job.log.is_file() else job.state
     if len(jobs) > 1:
         state = f"{state} ({done}/{len(jobs)})"
@@ -215,4 +215,4 @@ def _finish(jobs: Sequence[Job]) -> None:
 def _why(job: Job) -> str:
     if job.why is not None:
         return job.why
-    return f"{job.log}: {read_words(job.log).last}" if job.log.is_file() else "it never began, or was cancelled"
+    return f"{job.log}: {read_end(job.log).last}" if job.log.is_file() else "it never began, or was cancelled"

@@ -23,7 +23,7 @@ _WIDTH_IN_FILES = 200  # columns where the output is no terminal's
 
 
 @dataclass(frozen=True)
-class Part:
+class RawPart:
     """A piece of a raw data set.
 
     Attributes:
@@ -62,15 +62,15 @@ _COCO_SITE = "https://cocodataset.org/#download"
 
 RAW_PARTS = {
     "cub": (
-        Part(
+        RawPart(
             "images", (("CUB_200_2011/images", "CUB_200_2011/images.txt"), ("images", "images.txt")), _CUB_ARCHIVE
         ),
-        Part("boxes", (("CUB_200_2011/bounding_boxes.txt",), ("bounding_boxes.txt",)), _CUB_ARCHIVE),
-        Part("captions", (("text",), ("CUB_200_2011/text",), ("captions.pickle",)), _CUB_METADATA),
-        Part("zero-shot split", (("train/filenames.pickle", "test/filenames.pickle"),), _CUB_METADATA),
+        RawPart("boxes", (("CUB_200_2011/bounding_boxes.txt",), ("bounding_boxes.txt",)), _CUB_ARCHIVE),
+        RawPart("captions", (("text",), ("CUB_200_2011/text",), ("captions.pickle",)), _CUB_METADATA),
+        RawPart("zero-shot split", (("train/filenames.pickle", "test/filenames.pickle"),), _CUB_METADATA),
     ),
     "coco": (
-        Part(
+        RawPart(
             "captions",
             (
                 ("annotations/captions_train2014.json", "annotations/captions_val2014.json"),
@@ -81,14 +81,14 @@ RAW_PARTS = {
             ),
             f"unpack annotations_trainval2014.zip (or 2017) here: {_COCO_SITE}",
         ),
-        Part(
+        RawPart(
             "images",
             (("train2014", "val2014"), ("train2017", "val2017"), ("images",)),
             f"unpack train2014.zip (13 GB) and val2014.zip (6 GB), or those of 2017, here: {_COCO_SITE}",
         ),
     ),
-    "drawn-birds": (Part("drawings", (("attributes.json",),), "t2igan prepare drawn-birds"),),
-    "scenes": (Part("drawings", (("scenes.json",),), "t2igan prepare scenes"),),
+    "drawn-birds": (RawPart("drawings", (("attributes.json",),), "t2igan prepare drawn-birds"),),
+    "scenes": (RawPart("drawings", (("scenes.json",),), "t2igan prepare scenes"),),
 }
 
 
@@ -179,7 +179,7 @@ def data_set(name: str, options: DoctorOptions) -> Iterator[Finding]:
         yield Finding(f"{name} store", "missing", str(where), check=check, remedy=f"t2igan prepare {name}")
 
 
-def _raw_part(name: str, folder: Path, part: Part, needed: bool) -> Finding:
+def _raw_part(name: str, folder: Path, part: RawPart, needed: bool) -> Finding:
     for layout in part.layouts:
         places = [folder / entry for entry in layout]
         if all(place.exists() for place in places):

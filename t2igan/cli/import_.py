@@ -12,12 +12,12 @@ from t2igan.cli.next_step import sampling
 from t2igan.cli.parsing import call
 from t2igan.data.vocabulary import read_captions_pickle
 from t2igan.errors import UserError
-from t2igan.interop.assemble import System, Words, assemble, write_checkpoint
+from t2igan.interop.assemble import CaptionWords, System, assemble, write_checkpoint
 from t2igan.interop.files import ReleasedNetwork, read_networks
 from t2igan.models.adversarial import AdversarialModule
 from t2igan.models.damsm import DAMSM
 
-# Words of Python cannot name a function's arguments.
+# CaptionWords of Python cannot name a function's arguments.
 SPELLINGS = {"--as": "--kind", "--with": "--beside+"}
 
 console = Console()
@@ -84,7 +84,9 @@ def import_verb(
     }
     require_another_file(out, [file, *beside])
     words = (
-        None if captions_pickle is None else Words(captions_pickle, read_captions_pickle(captions_pickle)[0].words)
+        None
+        if captions_pickle is None
+        else CaptionWords(captions_pickle, read_captions_pickle(captions_pickle)[0].words)
     )
     given = {name: value for name, value in config.items() if value is not None}
     networks = read_networks([file, *beside], kind, **given)

@@ -16,7 +16,7 @@ from t2igan.evaluation.step_record import StepRecord
 from t2igan.evaluation.subjects.pipeline import TFIDF, load_retriever
 from t2igan.layout.retrieval import TfidfIndex, recall_at
 
-Words = list[list[str]]
+Texts = list[list[str]]
 
 console = Console()
 
@@ -75,7 +75,7 @@ def retrieve_verb(
     console.print(f"wrote {len(asked)} record(s) to {records}", soft_wrap=True)
 
 
-def _narratives(gallery: Gallery, files: str | None) -> tuple[Words, np.ndarray]:
+def _narratives(gallery: Gallery, files: str | None) -> tuple[Texts, np.ndarray]:
     """Words of each narrative, and the index of its image."""
     if files is None:
         found = [(list(told.words), place) for place in range(len(gallery)) for told in gallery.narratives(place)]

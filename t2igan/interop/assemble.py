@@ -31,7 +31,7 @@ KNOWN_SIZES = {
 
 
 @dataclass(frozen=True)
-class Words:
+class CaptionWords:
     """The words of a ``captions.pickle``.
 
     Attributes:
@@ -61,7 +61,7 @@ class System:
         return not isinstance(self.module, LoneNetwork)
 
 
-def assemble(networks: Sequence[ReleasedNetwork], words: Words | None = None) -> System:
+def assemble(networks: Sequence[ReleasedNetwork], words: CaptionWords | None = None) -> System:
     """Assemble released networks into a module in eval mode.
 
     A generator and a text encoder make the module of the generator's paper, with any discriminators among the
@@ -114,7 +114,7 @@ def _role(kind: str) -> str:
     return {"damsm-text-encoder": "text encoder", "damsm-image-encoder": "image encoder"}.get(kind, kind)
 
 
-def _required(words: Words | None) -> Words:
+def _required(words: CaptionWords | None) -> CaptionWords:
     if words is None:
         raise UserError(
             "--captions_pickle is missing: give the captions.pickle that the networks were trained with; "
@@ -123,7 +123,7 @@ def _required(words: Words | None) -> Words:
     return words
 
 
-def _adversarial(roles: dict[str, list[ReleasedNetwork]], words: Words) -> System:
+def _adversarial(roles: dict[str, list[ReleasedNetwork]], words: CaptionWords) -> System:
     (generated,), (text,) = roles["generator"], roles["text encoder"]
     _require_size(text, words)
     _require_usual(text)
@@ -168,7 +168,7 @@ def _giving_logits(discriminator: Discriminator) -> Discriminator:
     return discriminator
 
 
-def _damsm(roles: dict[str, list[ReleasedNetwork]], words: Words) -> System:
+def _damsm(roles: dict[str, list[ReleasedNetwork]], words: CaptionWords) -> System:
     (text,), (image,) = roles["text encoder"], roles["image encoder"]
     _require_size(text, words)
     _require_usual(text)
@@ -181,7 +181,7 @@ def _damsm(roles: dict[str, list[ReleasedNetwork]], words: Words) -> System:
     return System(module, {"text_encoder": text, "image_encoder": image})
 
 
-def _stream(roles: dict[str, list[ReleasedNetwork]], words: Words) -> System:
+def _stream(roles: dict[str, list[ReleasedNetwork]], words: CaptionWords) -> System:
     (encoder,), (decoder,) = roles["stream-cnn"], roles["stream-rnn"]
     _require_size(decoder, words)
     network = cast(CaptionEncoder, encoder.network)
@@ -193,7 +193,7 @@ def _stream(roles: dict[str, list[ReleasedNetwork]], words: Words) -> System:
     return System(module, {"encoder": encoder, "decoder": decoder})
 
 
-def _lone(each: ReleasedNetwork, words: Words | None) -> System:
+def _lone(each: ReleasedNetwork, words: CaptionWords | None) -> System:
     module = LoneNetwork(each.network)
     if words is not None:
         if not hasattr(each.network, "vocabulary_size"):
@@ -205,7 +205,7 @@ def _lone(each: ReleasedNetwork, words: Words | None) -> System:
     return System(module, {"network": each})
 
 
-def _require_size(each: ReleasedNetwork, words: Words) -> None:
+def _require_size(each: ReleasedNetwork, words: CaptionWords) -> None:
     """Check that the network has one embedding per word; whether the words are right cannot be checked."""
     rows, size = cast(TextEncoder | CaptionDecoder, each.network).vocabulary_size, len(words.words)
     if rows == size:

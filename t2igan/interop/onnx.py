@@ -55,7 +55,7 @@ class UnpackedEncoder(nn.Module):
         return TextEmbedding(sentence, (words * ~padding[:, :, None]).transpose(1, 2), padding)
 
 
-class Drawing(nn.Module):
+class ImagesOfCaptions(nn.Module):
     """Noise (B, Z), captions (B, T), lengths (B,) -> images (B, 3, S, S) in [-1, 1].
 
     Args:
@@ -105,7 +105,7 @@ def write_onnx(module: SuiteModule, out: str | Path, weights: Literal["ema", "ra
     library("onnxscript", "exports to onnx", "t2igan[onnx]")  # else torch's exporter says so in many lines
     captions = torch.ones(1, words, dtype=torch.int64)
     example = torch.zeros(1, module.generator.random_dim), captions, torch.tensor([words])
-    model = _exported(Drawing(module, weights).eval(), example)
+    model = _exported(ImagesOfCaptions(module, weights).eval(), example)
     entry = model.metadata_props.add()
     entry.key, entry.value = VOCABULARY, "\n".join(module.vocabulary)
     content = model.SerializeToString()

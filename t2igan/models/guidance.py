@@ -13,7 +13,7 @@ from t2igan.ranges import Weight
 
 
 @dataclass
-class Wanted:
+class GuidedConditions:
     """The two conditions of SpaText.
 
     Attributes:
@@ -51,7 +51,7 @@ class Guidance(Configured):
     def combine(self, *predictions: Tensor) -> Tensor:
         """Combine the predictions of the branches, in the order of ``kept``."""
 
-    def __call__(self, predict: Predict, noisy: Tensor, wanted: Wanted) -> Tensor:
+    def __call__(self, predict: Predict, noisy: Tensor, wanted: GuidedConditions) -> Tensor:
         """The guided prediction for ``noisy`` (B, ...), with one call of ``predict``."""
         texts, maps = wanted.branches(list(self.kept))
         repeated = noisy.repeat(len(self.kept), *[1] * (noisy.dim() - 1))

@@ -22,7 +22,7 @@ from t2igan.models.conditioner import (
     load_conditioner,
     training_map,
 )
-from t2igan.models.guidance import Fast, Guidance, Wanted
+from t2igan.models.guidance import Fast, Guidance, GuidedConditions
 from t2igan.models.joint_encoder import captions_of
 from t2igan.models.spatext_hosts import DiffusionHost, PixelHost, diffusers
 from t2igan.models.suite_module import SuiteModule
@@ -69,7 +69,7 @@ class Denoiser(nn.Module):
             return diffusers().DDIMScheduler(**common, clip_sample=isinstance(self.host, PixelHost))
         return diffusers().DPMSolverMultistepScheduler(**common)
 
-    def forward(self, noise: Tensor, wanted: Wanted) -> Synthesis:
+    def forward(self, noise: Tensor, wanted: GuidedConditions) -> Synthesis:
         """Denoise ``noise`` (B, C s s)."""
         scheduler = self.scheduler()
         scheduler.set_timesteps(self.steps, device=noise.device)
@@ -232,7 +232,7 @@ class SpaTextDiffusion(SuiteModule):
         else:
             st_map = self.conditioner.of_texts(all_segments(layouts), layouts)
         told, silence = (generator.host.tell(each, self.conditioner) for each in (texts, [""] * len(texts)))
-        return generator(noise, Wanted(told, silence, st_map))
+        return generator(noise, GuidedConditions(told, silence, st_map))
 
     def predict_step(self, batch: CaptionedImages, batch_idx: int) -> Tensor:
         """Images (B, 3, S, S) in [-1, 1] of the batch's captions and segments."""

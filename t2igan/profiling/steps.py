@@ -21,7 +21,7 @@ WARM_UP = 2
 
 
 @dataclass(frozen=True)
-class Part:
+class StepPart:
     """Time and arithmetic of one part of a step.
 
     Attributes:
@@ -58,7 +58,7 @@ class Profile:
     images: int
     step_seconds: list[float]
     peak_megabytes: float
-    parts: list[Part]
+    parts: list[StepPart]
     peaks: dict[str, float]
 
     @property
@@ -165,7 +165,8 @@ class ProfileSteps(Callback):
             step_seconds=[end - begin for begin, end in pairwise(plain)],
             peak_megabytes=self._peak,
             parts=[
-                Part(name, self.clock.seconds[name] / self.steps, self.counter.flops[name] / 1e9) for name in names
+                StepPart(name, self.clock.seconds[name] / self.steps, self.counter.flops[name] / 1e9)
+                for name in names
             ],
             peaks={name: max(rate, after[name]) for name, rate in self._peaks.items()},
         )

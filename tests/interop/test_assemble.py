@@ -8,7 +8,7 @@ from released_weights import SMALL, assert_same, random_fill, released_state
 
 from t2igan.errors import UserError
 from t2igan.interop import from_official
-from t2igan.interop.assemble import System, Words, assemble, write_checkpoint
+from t2igan.interop.assemble import CaptionWords, System, assemble, write_checkpoint
 from t2igan.interop.export import network_in, write_official
 from t2igan.interop.files import ReleasedNetwork, read_networks, read_weights
 from t2igan.interop.kinds import KINDS
@@ -20,7 +20,7 @@ from t2igan.networks.attngan import AttnGANDiscriminator, AttnGANGenerator
 from t2igan.networks.stream import SmallCaptionEncoder
 from t2igan.nn.config import config_of
 
-WORDS = Words("captions.pickle", ["<end>", "a", "small", "red", "bird", "with", "blue", "wings", "beak"])
+WORDS = CaptionWords("captions.pickle", ["<end>", "a", "small", "red", "bird", "with", "blue", "wings", "beak"])
 TEXT = {"vocabulary_size": 9, "dim": 8}
 DFGAN = SMALL["dfgan"] | {"discriminator": SMALL["dfgan"]["discriminator"] | {"image_size": 32}}
 
@@ -164,7 +164,7 @@ def test_averaged_weights_are_handed_back(tmp_path):
 @pytest.mark.parametrize(("rows", "count"), [(5450, 5453), (5453, 5450), (9, 8)])
 def test_the_vocabulary_must_have_the_encoders_size(rows, count):
     text = text_encoder(vocabulary_size=rows)
-    words = Words("captions.pickle", ["<end>", *map(str, range(count - 1))])
+    words = CaptionWords("captions.pickle", ["<end>", *map(str, range(count - 1))])
     for others in ([network("attngan-generator")], []):
         said = refused(*others, text, words=words)
         assert f"damsm-text-encoder.pth was trained on {rows:,} words, captions.pickle has {count:,}" in said

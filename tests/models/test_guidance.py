@@ -1,13 +1,13 @@
 import torch
 
 from t2igan.layout.segments import SpatioTextualMap
-from t2igan.models.guidance import Fast, Multi, Wanted
+from t2igan.models.guidance import Fast, GuidedConditions, Multi
 
 
 def wanted():
     torch.manual_seed(0)
     st_map = SpatioTextualMap(torch.randn(3, 2, 4), torch.randint(0, 3, (3, 5, 5)))
-    return Wanted(torch.randn(3, 6), torch.zeros(3, 6), st_map)
+    return GuidedConditions(torch.randn(3, 6), torch.zeros(3, 6), st_map)
 
 
 class Noise:
@@ -44,7 +44,7 @@ def test_both_forms_are_the_formulas_in_one_call():
 
 def test_with_one_condition_both_forms_are_ordinary_guidance():
     noisy, conditions, predict = torch.randn(3, 1, 5, 5), wanted(), Noise(interaction=1.0)
-    conditions = Wanted(conditions.text, conditions.no_text, conditions.st_map.nothing())
+    conditions = GuidedConditions(conditions.text, conditions.no_text, conditions.st_map.nothing())
     ordinary = Fast(3.0)(predict, noisy, conditions)
     assert torch.allclose(Multi(3.0, 7.0)(predict, noisy, conditions), ordinary, atol=1e-5)
     assert not torch.allclose(ordinary, predict(noisy, conditions.text, conditions.st_map), atol=1e-2)

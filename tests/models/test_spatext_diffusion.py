@@ -119,9 +119,9 @@ def test_the_samplers_undo_the_noise_that_they_are_told():
         denoiser = Denoiser(Oracle(32, planes=4, **SMALL), sampler, 10, 1000, Fast(1.0))
         scheduler = denoiser.scheduler()
         st_map = SpatioTextualMap(torch.zeros(1, 1, DIM), torch.zeros(1, 32, 32, dtype=torch.int64))
-        from t2igan.models.guidance import Wanted
+        from t2igan.models.guidance import GuidedConditions
 
         generated = denoiser(
-            torch.randn(1, denoiser.noise_dim), Wanted(torch.zeros(1, 1), torch.zeros(1, 1), st_map)
+            torch.randn(1, denoiser.noise_dim), GuidedConditions(torch.zeros(1, 1), torch.zeros(1, 1), st_map)
         )
         assert torch.allclose(generated.images[0], clean, atol=2e-2)

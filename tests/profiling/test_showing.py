@@ -1,5 +1,5 @@
 from t2igan.profiling.showing import DISTURBED, counted, rate_in_words, sentences
-from t2igan.profiling.steps import Part, Profile
+from t2igan.profiling.steps import Profile, StepPart
 
 
 def test_rates_have_three_digits():
@@ -9,7 +9,7 @@ def test_rates_have_three_digits():
 
 def test_a_step_beyond_the_peak_is_said_to_be_measured_beside_other_work():
     def profile(peak):
-        parts, peaks = [Part("generator", 2.0, 100.0)], {"convolution": peak, "matrix": 1.0}
+        parts, peaks = [StepPart("generator", 2.0, 100.0)], {"convolution": peak, "matrix": 1.0}
         return Profile("cub/ssagan", "CPU", 1, "32-true", 4, [2.0], 100.0, parts, peaks)
 
     assert not any(DISTURBED in line for line in sentences(profile(50.1)))

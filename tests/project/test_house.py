@@ -96,6 +96,12 @@ def test_modules_stay_readable():
     assert not long
 
 
+def test_no_two_classes_have_one_name():
+    files = [ast.parse(file.read_text()) for file in PACKAGE.rglob("*.py")]
+    names = [node.name for tree in files for node in tree.body if isinstance(node, ast.ClassDef)]
+    assert not {name for name in names if names.count(name) > 1}
+
+
 def test_test_files_have_names_of_their_own():
     names = [file.name for file in (ROOT / "tests").rglob("test_*.py")]
     assert not {name for name in names if names.count(name) > 1}

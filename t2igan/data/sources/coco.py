@@ -113,7 +113,7 @@ class COCOSource:
         ids = {str(entry.number) for entries in listed.values() for entry in entries}
         narratives = read_narratives(Path(self._narratives), ids, findings) if self._narratives else {}
         _check_disjoint(listed, findings)
-        files = _ImageFiles(self.root, self._year)
+        files = _ListedFiles(self.root, self._year)
         numbers = {name: number for number, name in enumerate([*sorted(set(objects.values())), NO_OBJECT])}
         images: list[RawImage] = []
         for split, entries in listed.items():
@@ -211,7 +211,7 @@ class COCOSource:
             )
 
 
-class _ImageFiles:
+class _ListedFiles:
     """Index of the image files of a root by all names that COCO gives to an image."""
 
     def __init__(self, root: Path, year: int | None) -> None:

@@ -113,7 +113,7 @@ class _Reading:
     def __init__(self, images: Path, captions: Path) -> None:
         self.findings = Findings()
         self._captions = captions
-        self._files = _ImageFiles(images)
+        self._files = _FilesBelow(images)
         self._rows = read_rows(captions, ("image", "caption"), self.findings)
 
     def entries(self) -> list[_Entry]:
@@ -199,7 +199,7 @@ class _Reading:
             return []
 
 
-class _ImageFiles:
+class _FilesBelow:
     """The images of a folder, found by their path below it, with or without extension."""
 
     def __init__(self, root: Path) -> None:

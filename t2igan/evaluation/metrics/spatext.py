@@ -21,7 +21,7 @@ def _ways(name: str, better: Shown) -> dict[str, Shown]:
     return {name: better, f"{name}-seen": better, f"{name}-unseen": better, f"{name}-shuffled": control}
 
 
-class SegmentMetric(CaptionMetric):
+class SpaTextSegmentMetric(CaptionMetric):
     """A metric of the given segments; requires known captions, on which the choice of segments depends."""
 
     def obstacle(self, subject: "Subject", protocol: "Protocol") -> str:
@@ -31,7 +31,7 @@ class SegmentMetric(CaptionMetric):
 
 @register
 @dataclass(frozen=True)
-class GlobalDistance(CaptionMetric):
+class SpaTextGlobalDistance(CaptionMetric):
     """1 - cosine of image and caption with a joint encoder, mean over images; and with shuffled captions.
 
     Attributes:
@@ -60,7 +60,7 @@ class GlobalDistance(CaptionMetric):
 
 @register
 @dataclass(frozen=True)
-class LocalDistance(SegmentMetric):
+class SpaTextLocalDistance(SpaTextSegmentMetric):
     """1 - cosine of each given segment's crop and text with a joint encoder, mean over segments.
 
     Attributes:
@@ -86,13 +86,13 @@ class LocalDistance(SegmentMetric):
 
 @register
 @dataclass(frozen=True)
-class LocalIoU(SegmentMetric):
+class SpaTextLocalIoU(SpaTextSegmentMetric):
     """IoU of each given mask and a segmenter's prediction of its label, mean over segments.
 
     Uses the masks as given; if these are roughened, ``local-iou-exact`` uses the exact ones.
 
     Attributes:
-        seed: as of :class:`LocalDistance`.
+        seed: as of :class:`SpaTextLocalDistance`.
     """
 
     name: ClassVar[str] = "local-iou"

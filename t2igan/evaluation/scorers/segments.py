@@ -10,7 +10,7 @@ from torch import Tensor
 from t2igan.evaluation.features.embedders import CaptionEmbedder, Embedder, JointEmbedder, Rows, SegmenterEmbedder
 from t2igan.evaluation.images.generate import NumberedImages
 from t2igan.evaluation.images.told import UNSEEN, Told, told_of
-from t2igan.evaluation.metrics.spatext import GlobalDistance, LocalDistance, LocalIoU
+from t2igan.evaluation.metrics.spatext import SpaTextGlobalDistance, SpaTextLocalDistance, SpaTextLocalIoU
 from t2igan.evaluation.plan import shuffled_captions
 from t2igan.evaluation.record import MetricValue
 from t2igan.evaluation.scorers.base import Scorer, Setting, measured
@@ -28,7 +28,7 @@ class GlobalScorer(Scorer):
         setting: what is scored.
     """
 
-    def __init__(self, spec: GlobalDistance, embedder: Embedder, setting: Setting) -> None:
+    def __init__(self, spec: SpaTextGlobalDistance, embedder: Embedder, setting: Setting) -> None:
         assert isinstance(embedder, CaptionEmbedder)
         self.title, self.embedder, self.network_sha256 = spec.name, embedder, embedder.sha256
         self._setting, self.wanted = setting, np.ones(len(setting.plan), bool)
@@ -157,12 +157,14 @@ class SegmentScorer(Scorer):
         setting: what is scored.
     """
 
-    def __init__(self, spec: LocalDistance | LocalIoU, embedder: SegmentEmbedder, setting: Setting) -> None:
+    def __init__(
+        self, spec: SpaTextLocalDistance | SpaTextLocalIoU, embedder: SegmentEmbedder, setting: Setting
+    ) -> None:
         self.title, self.embedder, self.network_sha256 = spec.name, embedder, embedder.sha256
         self._setting, self.wanted = setting, np.ones(len(setting.plan), bool)
-        kind = spatext.LocalDistance if isinstance(spec, LocalDistance) else spatext.LocalIoU
+        kind = spatext.LocalDistance if isinstance(spec, SpaTextLocalDistance) else spatext.LocalIoU
         kinds = ["", "-shuffled", "-seen", "-unseen"]
-        if isinstance(spec, LocalIoU) and setting.protocol.segments_masks != "exact":
+        if isinstance(spec, SpaTextLocalIoU) and setting.protocol.segments_masks != "exact":
             kinds.append("-exact")
         self._metrics = {ending: kind().to(setting.device) for ending in kinds}
 

@@ -71,7 +71,7 @@ class DrawnBirdsConfig:
 
 
 @dataclass(frozen=True)
-class _Drawing:
+class _BirdDrawing:
     """One image to make: its class, its numbers and its key ``<class>/<file stem>``."""
 
     species: Species
@@ -114,17 +114,17 @@ def write_drawn_birds(
     _write_metadata(root, config, drawings)
 
 
-def _drawings(config: DrawnBirdsConfig, species: list[Species], names: list[str]) -> Iterator[_Drawing]:
+def _drawings(config: DrawnBirdsConfig, species: list[Species], names: list[str]) -> Iterator[_BirdDrawing]:
     image_id = 0
     for class_id, (one, name) in enumerate(zip(species, names), start=1):
         split = "train" if class_id <= config.train_species else "test"
         count = config.train_images_per_species if split == "train" else config.test_images_per_species
         for number in range(1, count + 1):
             image_id += 1
-            yield _Drawing(one, class_id, number, f"{name}/{name.split('.')[1]}_{number:04d}_{image_id}", split)
+            yield _BirdDrawing(one, class_id, number, f"{name}/{name.split('.')[1]}_{number:04d}_{image_id}", split)
 
 
-def _make(root: Path, config: DrawnBirdsConfig, drawing: _Drawing) -> tuple[int, int, int, int]:
+def _make(root: Path, config: DrawnBirdsConfig, drawing: _BirdDrawing) -> tuple[int, int, int, int]:
     """Make the files of one image, unless all are there; return the bird's box."""
     image_path = root / "CUB_200_2011/images" / f"{drawing.key}.jpg"
     parts_path = root / "CUB_200_2011/segmentations" / f"{drawing.key}.png"
@@ -141,7 +141,7 @@ def _make(root: Path, config: DrawnBirdsConfig, drawing: _Drawing) -> tuple[int,
 
 
 def _write_tables(
-    root: Path, drawings: list[_Drawing], class_names: list[str], boxes: list[tuple[int, int, int, int]]
+    root: Path, drawings: list[_BirdDrawing], class_names: list[str], boxes: list[tuple[int, int, int, int]]
 ) -> None:
     """Write CUB's own text tables."""
     ids = range(1, len(drawings) + 1)
@@ -158,7 +158,7 @@ def _write_tables(
         write_lines(root / "CUB_200_2011" / name, lines)
 
 
-def _write_metadata(root: Path, config: DrawnBirdsConfig, drawings: list[_Drawing]) -> None:
+def _write_metadata(root: Path, config: DrawnBirdsConfig, drawings: list[_BirdDrawing]) -> None:
     """Write AttnGAN's pickles (plain lists, protocol 2) and the attributes of every image."""
     for split in ("train", "test"):
         chosen = [drawing for drawing in drawings if drawing.split == split]

@@ -75,7 +75,7 @@ class ScenesConfig:
 
 
 @dataclass(frozen=True)
-class _Drawing:
+class _SceneDrawing:
     """One image to make: its part of the data set and its COCO id."""
 
     part: str
@@ -133,8 +133,8 @@ def write_scenes(
     root = Path(root)
     claim(root, "drawn scenes", {"dataset": "scenes", "renderer": RENDERER, **asdict(config)})
     edge = config.train_images + 1
-    drawings = [_Drawing("train", number) for number in range(1, edge)]
-    drawings += [_Drawing("val", number) for number in range(edge, edge + config.val_images)]
+    drawings = [_SceneDrawing("train", number) for number in range(1, edge)]
+    drawings += [_SceneDrawing("val", number) for number in range(edge, edge + config.val_images)]
     told = make_all(partial(_make, root, config), drawings, workers, progress)
     for part in ("train", "val"):
         chosen = [(drawing, text) for drawing, text in zip(drawings, told) if drawing.part == part]
@@ -143,7 +143,7 @@ def write_scenes(
     write_bytes(root / FACTS, as_json(facts))
 
 
-def _make(root: Path, config: ScenesConfig, drawing: _Drawing) -> _Told:
+def _make(root: Path, config: ScenesConfig, drawing: _SceneDrawing) -> _Told:
     """Make the files of one image, unless they are there; returns what the tables hold of it."""
     scene = drawing.scene(config)
     labels = np.array([COCO_STUFF.value(segment.name) for segment in scene.segments], np.uint8)
@@ -166,7 +166,7 @@ def _read_owners(path: Path, labels: np.ndarray) -> np.ndarray | None:
     return owners[found]
 
 
-def _tell(scene: Scene, owners: np.ndarray, config: ScenesConfig, drawing: _Drawing) -> _Told:
+def _tell(scene: Scene, owners: np.ndarray, config: ScenesConfig, drawing: _SceneDrawing) -> _Told:
     rng = drawing.generator(config.seed, _SEGMENTS)
     annotations = [
         _annotation(owners == number, COCO_STUFF.value(segment.name) + 1, describe(segment, rng))
@@ -210,7 +210,7 @@ def _facts(scene: Scene) -> dict[str, Any]:
     return {"place": scene.place, "class": f"{main.color} {main.name}", "things": things, "stuff": stuff}
 
 
-def _write_tables(root: Path, config: ScenesConfig, part: str, told: Sequence[tuple[_Drawing, _Told]]) -> None:
+def _write_tables(root: Path, config: ScenesConfig, part: str, told: Sequence[tuple[_SceneDrawing, _Told]]) -> None:
     """Write the tables that COCO, Localized Narratives and TReCS have for all images together."""
     side = config.image_pixels
     images = [
