@@ -104,6 +104,16 @@ def t2igan(installed, folder, *words):
     return subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True)
 
 
+def test_a_wheel_holds_what_lies_beside_the_code(installed, tmp_path):
+    files = {file for file in (ROOT / "t2igan").rglob("*") if file.is_file() and file.suffix not in (".py", ".pyc")}
+    assert files and {file for file in files if not (installed / file.relative_to(ROOT)).is_file()} == set()
+    draw = "make_source('drawn-birds', 'birds', config=DrawnBirdsConfig(4, 1, 1, 1, 48), workers=1)"
+    code = f"from t2igan.data.sources import DrawnBirdsConfig, make_source; {draw}"
+    variables = os.environ | {"PYTHONPATH": str(installed), "PYTHONSAFEPATH": "1"}
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=variables, check=True)
+    assert (tmp_path / "birds/attributes.json").is_file()
+
+
 @pytest.mark.slow
 def test_a_wheel_in_an_empty_folder(installed, tmp_path):
     where = t2igan(installed, tmp_path, "list", "protocols")

@@ -29,7 +29,7 @@ TESTED_IN = {
     "requirements": ["data.checksums", "data.tagged"],
     "annotations": ["data.layout", "data.layout_rendering", "data.records", "data.sources.localized"],
     "prepare": ["data.sources.base"],
-    "drawn_birds": ["data.sources.drawing", "data.sources.drawn_folder"],
+    "drawn_birds": ["data.sources.drawing", "data.sources.drawn_folder", "data.sources.drawn_text"],
     "evaluation": ["evaluation.processes"],
     "own_metric": ["evaluation.metrics.base", "metrics.feature_sets"],
     "lpips_diversity": ["evaluation.scorers.diversity"],

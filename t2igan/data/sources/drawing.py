@@ -132,7 +132,7 @@ def smooth(points: ArrayLike, closed: bool = True, samples: int = 7) -> np.ndarr
     return curve if closed else np.concatenate([curve, points[-1:]])
 
 
-def rotation(degrees: float, centre: tuple[float, float] = (0.0, 0.0)) -> Callable[[np.ndarray], np.ndarray]:
+def rotation(degrees: float, centre: tuple[float, float] = (0.0, 0.0)) -> Callable[[ArrayLike], np.ndarray]:
     """Return a rotation of points about a centre; positive turns clockwise on the image (y points down)."""
     angle = np.deg2rad(degrees)
     matrix = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])

@@ -14,13 +14,13 @@ from t2igan.data.sources.drawn_birds.captions import write_captions
 from t2igan.data.sources.drawn_birds.painter import PARTS, render_bird
 from t2igan.data.sources.drawn_birds.source import DrawnBirdsConfig, write_drawn_birds
 from t2igan.data.sources.drawn_birds.species import (
-    PALETTE,
     BirdAttributes,
     Species,
     differing_colors,
     draw_attributes,
     invent_species,
     name_species,
+    palette,
 )
 from t2igan.errors import UserError
 
@@ -71,7 +71,7 @@ def test_species_are_distinct_and_test_species_recombine_training_values(seed: i
     for field in Species.__dataclass_fields__:
         assert {getattr(s, field) for s in test} <= {getattr(s, field) for s in train}
     for part in ("body", "wing", "belly", "crown"):
-        assert {getattr(s, part) for s in train} == set(PALETTE)
+        assert {getattr(s, part) for s in train} == set(palette())
     assert all(s.wing not in (s.body, s.belly) for s in train + test)
 
 
@@ -106,7 +106,7 @@ def test_box_is_the_tight_box_of_the_part_map() -> None:
 
 
 def test_plumage_shows_the_named_colors() -> None:
-    names, values = list(PALETTE), np.array(list(PALETTE.values()), float)
+    names, values = list(palette()), np.array(list(palette().values()), float)
     right = {part: [] for part in ("body", "belly", "wing", "crown")}
     for attributes, rng in birds(80):
         image, parts, _ = render_bird(attributes, 128, rng)
@@ -240,7 +240,7 @@ def test_layout_is_consistent(written: Path) -> None:
         key = file.removesuffix(".jpg")
         assert key.split("/")[0] == classes[labels[image_id]]
         assert len((written / "text" / f"{key}.txt").read_text().splitlines()) == 10
-        assert attributes[key]["wing"] in PALETTE
+        assert attributes[key]["wing"] in palette()
         with (
             Image.open(cub / "images" / file) as image,
             Image.open(cub / "segmentations" / f"{key}.png") as parts,

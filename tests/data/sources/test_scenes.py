@@ -16,7 +16,7 @@ from PIL import Image
 from t2igan.data.sources import make_source
 from t2igan.data.sources.base import Listing
 from t2igan.data.sources.coco import COCOSource
-from t2igan.data.sources.drawn_birds.species import PALETTE
+from t2igan.data.sources.drawn_birds.species import palette
 from t2igan.data.sources.scenes.painter import paint_scene
 from t2igan.data.sources.scenes.sentences import Mention, describe, write_captions, write_narrative
 from t2igan.data.sources.scenes.source import ScenesConfig, ScenesSource, write_scenes
@@ -116,7 +116,7 @@ def test_images_are_deterministic_and_of_any_size():
 
 
 def test_segments_are_where_their_colors_are():
-    values = np.array([PALETTE[color] for color in COLORS], float)
+    values = np.array([palette()[color] for color in COLORS], float)
     right = []
     for scene, rng in scenes(120):
         image, owners = paint_scene(scene, 96, rng)

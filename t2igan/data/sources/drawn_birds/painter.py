@@ -8,24 +8,12 @@ from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
 from t2igan.data.sources.drawing import OVERSAMPLING, Color, Sheet, as_tuples, lit, mix, tight_box, volume
 from t2igan.data.sources.drawn_birds.figure import Figure, build_figure
-from t2igan.data.sources.drawn_birds.species import PALETTE, BirdAttributes
+from t2igan.data.sources.drawn_birds.species import COLORED_PARTS, BirdAttributes, looks, palette
 from t2igan.data.sources.drawn_birds.surroundings import paint_surroundings
 
 PARTS = ("background", "body", "belly", "wing", "crown", "beak", "tail", "legs", "eye")
 """Names of the values of the part map, in order; ``crown`` includes the crest."""
 
-_SOFT_COLORS: dict[str, Color] = {
-    "black": (52, 50, 54),
-    "grey": (124, 126, 132),
-    "yellow": (242, 196, 44),
-    "orange": (236, 124, 30),
-    "red": (206, 48, 40),
-    "pink": (236, 146, 164),
-    "brown": (122, 82, 54),
-}
-"""Colours of beak and legs."""
-
-_FRAME_SHARE = {"small": (0.60, 0.68), "medium": (0.64, 0.72), "large": (0.68, 0.75)}
 _DARK: Color = (18, 14, 22)
 _LIGHT: Color = (255, 252, 240)
 
@@ -100,16 +88,16 @@ def render_bird(
 def _place(figure: Figure, size: str, side: int, rng: np.random.Generator) -> None:
     """Scale and shift the figure into the frame (pixels of the oversampled canvas)."""
     low, high = figure.extent()
-    scale = rng.uniform(*_FRAME_SHARE[size]) * side / float((high - low).max())
+    scale = rng.uniform(*looks()["sizes"][size]["frame"]) * side / float((high - low).max())
     figure.place(scale, (low + high) / 2, side * (0.5 + rng.uniform(-0.045, 0.045, 2)))
     figure.move(lambda points: np.round(points, 2))
 
 
 def plumage(attributes: BirdAttributes, rng: np.random.Generator) -> dict[str, Color]:
     """Colours of this one bird: those of its species with a small individual shift."""
-    species = attributes.species
-    named = {part: PALETTE[getattr(species, part)] for part in ("body", "wing", "belly", "crown")}
-    named |= {"beak": _SOFT_COLORS[species.beak_color], "legs": _SOFT_COLORS[species.leg_color]}
+    species, bare = attributes.species, palette("bare")
+    named = {part: palette()[getattr(species, part)] for part in COLORED_PARTS}
+    named |= {"beak": bare[species.beak_color], "legs": bare[species.leg_color]}
     colors = {}
     for part, color in named.items():
         shift = rng.uniform(-7, 7) + rng.uniform(-5, 5, 3)

@@ -26,7 +26,7 @@ from t2igan.data.sources.drawing import (
 )
 from t2igan.data.sources.drawn_birds.figure import build_figure
 from t2igan.data.sources.drawn_birds.painter import Studio, paint_figure, plumage
-from t2igan.data.sources.drawn_birds.species import PALETTE, BirdAttributes, Species
+from t2igan.data.sources.drawn_birds.species import BirdAttributes, Species, palette
 from t2igan.data.sources.scenes.shapes import GLASS, METAL, TYRE, WOOD, extent, figure
 from t2igan.data.sources.scenes.world import Scene, Stuff, Thing
 
@@ -289,7 +289,7 @@ def _paint_thing(canvas: _Canvas, number: int, thing: Thing, rng: np.random.Gene
         _paint_bird(canvas, number, thing, rng)
         return
     tones = {
-        part: tinted(PALETTE[color], rng, 7) for part, color in (("main", thing.color), ("second", thing.second))
+        part: tinted(palette()[color], rng, 7) for part, color in (("main", thing.color), ("second", thing.second))
     }
     turn = {"kite": rng.uniform(8, 28), "airplane": rng.uniform(-9, 3), "boat": rng.uniform(-3, 3)}.get(
         thing.name, 0.0

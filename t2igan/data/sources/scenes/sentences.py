@@ -1,15 +1,15 @@
 """Texts of drawn scenes: segment descriptions, short captions, and narratives with word labels."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
-from t2igan.data.sources.drawn_birds.captions import article
+from t2igan.data.sources.drawn_text import different_captions, listed, one_of, with_article
 from t2igan.data.sources.scenes.world import Scene, Stuff, Thing
 
-_DETAILS = {"airplane": "{} wings", "bird": "{} wings", "boat": "{} sails", "bus": "a {} stripe",
-            "car": "a {} roof", "dog": "{} ears", "kite": "a {} tail", "sheep": "a {} face",
+_DETAILS = {"airplane": "{} wings", "bird": "{} wings", "boat": "{} sails", "bus": "{} stripe",
+            "car": "{} roof", "dog": "{} ears", "kite": "{} tail", "sheep": "{} face",
             "umbrella": "{} stripes"}  # fmt: skip
 _LOOKS: dict[tuple[str, str], tuple[str, ...]] = {
     ("sky-other", "blue"): ("blue sky", "clear blue sky", "bright blue sky"),
@@ -78,14 +78,10 @@ class Mention:
     ends: bool = False
 
 
-def _pick(rng: np.random.Generator, options: Sequence[str]) -> str:
-    return options[int(rng.integers(len(options)))]
-
-
 def _counted(words: str) -> str:
     """The words, with "a" or "an" if the noun is countable."""
     head = words.split(" with ")[0].rpartition(" ")[2]
-    return f"{article(words)} {words}" if head in _COUNTED else words
+    return with_article(words) if head in _COUNTED else words
 
 
 def describe(segment: Stuff | Thing, rng: np.random.Generator, detail: float = 0.5) -> str:
@@ -101,16 +97,17 @@ def describe(segment: Stuff | Thing, rng: np.random.Generator, detail: float = 0
     words = f"{segment.color} {segment.name}"
     if segment.size and rng.random() < 0.75:
         words = f"{segment.size} {words}"
-    with_detail = f" with {_DETAILS[segment.name].format(segment.second)}" if rng.random() < detail else ""
-    if with_detail.startswith(" with a "):
-        with_detail = f" with {article(segment.second)} {with_detail.removeprefix(' with a ')}"
-    return f"{article(words)} {words}{with_detail}"
+    words = with_article(words)
+    if rng.random() >= detail:
+        return words
+    second = _DETAILS[segment.name].format(segment.second)
+    return f"{words} with {second if second.endswith('s') else with_article(second)}"
 
 
 def _describe_stuff(stuff: Stuff, rng: np.random.Generator) -> str:
     if stuff.name == "house":
         return f"a {stuff.look} house with a {stuff.second} roof"
-    words = _pick(rng, _LOOKS[stuff.name, stuff.look])
+    words = one_of(rng, _LOOKS[stuff.name, stuff.look])
     if len(stuff.spots) > 1:
         return f"{('two', 'three')[len(stuff.spots) - 2]} {words}s"
     return _counted(words)
@@ -119,7 +116,7 @@ def _describe_stuff(stuff: Stuff, rng: np.random.Generator) -> str:
 def _where(thing: Thing, rng: np.random.Generator) -> str:
     """Verb and preposition, e.g. "sailing on"."""
     keys = ((thing.name, thing.on), (thing.name, ""), ("", thing.on), ("", ""))
-    return _pick(rng, next(_VERBS[key] for key in keys if key in _VERBS))
+    return one_of(rng, next(_VERBS[key] for key in keys if key in _VERBS))
 
 
 def _the(words: str) -> str:
@@ -147,17 +144,15 @@ def write_captions(scene: Scene, count: int, rng: np.random.Generator) -> list[s
     Returns:
         ``count`` different lower-case captions of one sentence each.
     """
-    captions: list[str] = []
-    while len(captions) < count:
+
+    def write() -> str:
         # The main thing comes first in most captions.
         things = sorted(
             scene.things, key=lambda thing: (thing != scene.main) * (0.5 + rng.random()) + rng.random() * 0.7
         )
-        template = _TEMPLATES[int(rng.integers(len(_TEMPLATES)))]
-        caption = template(scene, things, rng) + ("." if rng.random() < 0.6 else "")
-        if caption not in captions:
-            captions.append(caption)
-    return captions
+        return one_of(rng, _TEMPLATES)(scene, things, rng)
+
+    return different_captions(count, write, rng)
 
 
 def _on_stuff(scene: Scene, thing: Thing, rng: np.random.Generator) -> str:
@@ -182,16 +177,16 @@ def _related(scene: Scene, things: list[Thing], rng: np.random.Generator) -> str
         return _placed(scene, things, rng)
     first, second = things[:2]
     if first.pose != second.pose:
-        relation = _pick(rng, ("above", "over") if first.pose == "flying" else ("below", "under"))
+        relation = one_of(rng, ("above", "over") if first.pose == "flying" else ("below", "under"))
     else:
-        relation = _pick(rng, ("near", "not far from"))
+        relation = one_of(rng, ("near", "not far from"))
     return f"{describe(first, rng, 0.3)} {relation} {describe(second, rng, 0.3)}"
 
 
 def _before(scene: Scene, things: list[Thing], rng: np.random.Generator) -> str:
     others = [stuff for stuff in scene.stuff if stuff.name != things[0].on]
     stuff = others[int(rng.integers(len(others)))]
-    words = _pick(rng, ("with {} in the background", "in front of {}", "and behind it {}"))
+    words = one_of(rng, ("with {} in the background", "in front of {}", "and behind it {}"))
     if stuff.name == "sky-other":
         words = "under {}"
     elif stuff.name in ("grass", "sand", "road", "sea", "snow"):
@@ -201,8 +196,7 @@ def _before(scene: Scene, things: list[Thing], rng: np.random.Generator) -> str:
 
 def _placed(scene: Scene, things: list[Thing], rng: np.random.Generator) -> str:
     named = [describe(thing, rng, 0.2) for thing in things]
-    listed = named[0] if len(named) == 1 else f"{', '.join(named[:-1])} and {named[-1]}"
-    return f"{listed} {_pick(rng, _PLACES[scene.place])}"
+    return f"{listed(named)} {one_of(rng, _PLACES[scene.place])}"
 
 
 _TEMPLATES: tuple[Callable[[Scene, list[Thing], np.random.Generator], str], ...] = (
@@ -237,7 +231,7 @@ def write_narrative(scene: Scene, rng: np.random.Generator) -> list[Mention]:
     told: set[int] = set()
     for thing in sorted(scene.things, key=lambda thing: -thing.width):
         above = thing.pose == "flying" and scene.main.pose == "standing"
-        lead = _pick(rng, _OPENERS if not mentions else _ABOVE if above else _NEXT)
+        lead = one_of(rng, _OPENERS if not mentions else _ABOVE if above else _NEXT)
         verb, _, preposition = _where(thing, rng).rpartition(" ")
         ground, stuff = _stuff_named(scene, thing.on)
         goes_on = ground not in told and rng.random() < 0.75
@@ -263,6 +257,6 @@ def _tell_stuff(mentions: list[Mention], number: int, stuff: Stuff, rng: np.rand
     if not mentions[-1].ends:
         return Mention("and", words, number, ends)
     leads = {"sky-other": _SKY, "clouds": _SKY, "grass": _GROUND, "sand": _GROUND, "road": _GROUND, "snow": _GROUND}
-    lead = _pick(rng, leads.get(stuff.name, _BACK))
+    lead = one_of(rng, leads.get(stuff.name, _BACK))
     several = len(stuff.spots) > 1 or stuff.name in ("clouds", "mountain", "hill")
     return Mention(lead.replace("there is", "there are") if several else lead, words, number, ends)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from t2igan.data.sources.drawn_text import one_of
 from t2igan.data.sources.scenes.shapes import extent
 
 COLORS = ("red", "orange", "yellow", "green", "blue", "purple", "pink", "brown", "black", "white")
@@ -185,17 +186,17 @@ def invent_scene(rng: np.random.Generator, unseen: float = 0.0) -> Scene:
         rng: the only source of randomness.
         unseen: the share of things whose pair of colour and name is of ``HELD_OUT``; 0 for training.
     """
-    name = _one_of(rng, tuple(PLACES))
+    name = one_of(rng, tuple(PLACES))
     place = PLACES[name]
     stuff = tuple(
         _invent_stuff(
-            layer, "dark" if (name, layer) == ("winter", "tree") else _one_of(rng, LOOKS[layer]), levels, rng
+            layer, "dark" if (name, layer) == ("winter", "tree") else one_of(rng, LOOKS[layer]), levels, rng
         )
         for layer, often, levels in place.layers
         if rng.random() < often
     )
     things: list[Thing] = []
-    count = int(rng.choice((1, 2, 3), p=(0.25, 0.45, 0.30)))
+    count = one_of(rng, (1, 2, 3), (0.25, 0.45, 0.30))
     for _ in range(40):
         if len(things) == count:
             break
@@ -207,15 +208,11 @@ def invent_scene(rng: np.random.Generator, unseen: float = 0.0) -> Scene:
     return Scene(name, stuff, tuple(sorted(things, key=lambda thing: (thing.pose == "standing", thing.y))))
 
 
-def _one_of(rng: np.random.Generator, options: tuple) -> str:
-    return options[int(rng.integers(len(options)))]
-
-
 def _invent_stuff(name: str, look: str, levels: tuple[float, float], rng: np.random.Generator) -> Stuff:
     level = float(rng.uniform(*levels))
     if name == "house":
         spot = (float(rng.uniform(0.2, 0.8)), level, float(rng.uniform(0.34, 0.5)))
-        return Stuff(name, look, level, (spot,), _one_of(rng, tuple(roof for roof in ROOFS if roof != look)))
+        return Stuff(name, look, level, (spot,), one_of(rng, tuple(roof for roof in ROOFS if roof != look)))
     if name == "tree":
         xs = rng.permutation(np.linspace(0.1, 0.9, 6))[: int(rng.integers(1, 4))]
         width = rng.uniform(0.24, 0.36)
@@ -228,11 +225,11 @@ def _invent_stuff(name: str, look: str, levels: tuple[float, float], rng: np.ran
 def _invent_thing(
     place: _Place, stuff: tuple[Stuff, ...], unseen: float, scales: tuple[float, float], rng: np.random.Generator
 ) -> Thing:
-    on = _one_of(rng, tuple(place.zones))
-    name = _one_of(rng, place.zones[on])
+    on = one_of(rng, tuple(place.zones))
+    name = one_of(rng, place.zones[on])
     held_out = rng.random() < unseen
-    color = _one_of(rng, tuple(color for color in COLORS if ((color, name) in HELD_OUT) == held_out))
-    second = _one_of(rng, tuple(other for other in COLORS if other != color))
+    color = one_of(rng, tuple(color for color in COLORS if ((color, name) in HELD_OUT) == held_out))
+    second = one_of(rng, tuple(other for other in COLORS if other != color))
     scale = float(rng.uniform(*scales))
     top, bottom = _band(on, stuff)
     depth = float(rng.uniform(0, 1))
