@@ -94,7 +94,8 @@ def of_one_another(records: Iterable[ResultRecord]) -> list[str]:
     groups: dict[str, list[ResultRecord]] = {}
     for record in records:
         card = record.subject
-        if record.integrity != "edited" and card.same_images(card) and card.kind != "training":
+        known = card.same_images(card)  # not so of a subject whose content has no hash
+        if record.integrity != "edited" and known and card.kind != "training":
             same = [card.kind, card.sha256, card.weights, card.seed, record.protocol_hash, record.fingerprint]
             groups.setdefault(json.dumps([same, record.damsm, record.backbones], sort_keys=True), []).append(record)
     lines = []
