@@ -2,6 +2,7 @@
 
 from functools import partial
 
+import pytest
 import pytorch_lightning as pl
 import torch
 from golden_fill import FLOAT64_AGREEMENT, compare, fill_captions, fill_input, fill_module
@@ -11,9 +12,12 @@ from t2igan.data.batch import CaptionedImages
 from t2igan.interop.kinds import official_name
 from t2igan.models.adversarial import Chunk
 from t2igan.models.damsm import DAMSM, InceptionImageEncoder
+from t2igan.nn.levers import EXACT, PLAIN
 from t2igan.text import TextEmbedding
 
 DTYPES = [torch.float64, torch.float32]
+# What users train with runs in every test run; the plain steps, slower by half, with the wide recordings.
+WHOLE_ITERATIONS = [pytest.param(PLAIN, id="plain", marks=pytest.mark.wide), pytest.param(EXACT, id="exact")]
 # A gradient that is zero on paper (a bias before batch norm) is round-off beside the others.
 NOTHING = 1e-12
 # Measured float32 noise of gradient norms in the deepest recorded cases, times ten (golden README).

@@ -5,6 +5,7 @@ from functools import partial
 import pytest
 import pytorch_lightning as pl
 import torch
+from cascade_recording import WHOLE_ITERATIONS
 from golden_fill import fill_captions, fill_input, fill_module, load_case
 from torch.utils.data import DataLoader
 
@@ -17,7 +18,6 @@ from t2igan.models.ssagan import SSAGAN
 from t2igan.networks.dfgan import OneWayDiscriminator
 from t2igan.nn.levers import EXACT, PLAIN, pull
 
-pytestmark = pytest.mark.slow
 VOCABULARY = 100
 
 
@@ -55,7 +55,7 @@ class Recorded(SSAGAN):
         self.history[-1] |= {key: value.item() for key, value in values.items()}
 
 
-@pytest.mark.parametrize("levers", [PLAIN, EXACT], ids=["plain", "exact"])
+@pytest.mark.parametrize("levers", WHOLE_ITERATIONS)
 def test_three_iterations_of_ssagan(levers):
     dtype = torch.float64
     case = load_case("ssagan_losses", "train_3_iterations_nf8")

@@ -7,6 +7,7 @@ import pytest
 import torch
 from cascade_recording import (
     DTYPES,
+    WHOLE_ITERATIONS,
     Recorded,
     disagreements,
     draw_recorded,
@@ -23,7 +24,6 @@ from t2igan.losses.matching import Gammas, damsm_loss
 from t2igan.losses.mismatch import mismatched
 from t2igan.models.attngan import AttnGAN
 from t2igan.networks.attngan import AttnGANDiscriminator, AttnGANGenerator
-from t2igan.nn.levers import EXACT, PLAIN
 from t2igan.text import TextEmbedding
 
 pytestmark = pytest.mark.usefixtures("no_orthogonal_weights")
@@ -63,7 +63,7 @@ def test_generator(name, dtype):
     assert not disagreements(case, outputs, scalars, grads, dtype)
 
 
-@pytest.mark.slow
+@pytest.mark.wide
 @pytest.mark.parametrize("name", ["gf32_eval", "gf32_eval_per_sample"])
 def test_generator_at_the_papers_width(name):
     case = load_case("attngan_generator", name)
@@ -86,7 +86,7 @@ NARROW = [*(f"D_NET{size}_df8_eval" for size in SIZES), *(f"D_NET{size}_df8_trai
     [
         *itertools.product(NARROW, DTYPES),
         *itertools.product((f"D_NET{size}_df64_{mode}" for size in (64, 128) for mode in MODES), [torch.float64]),
-        *(pytest.param(f"D_NET256_df64_{mode}", torch.float64, marks=pytest.mark.slow) for mode in MODES),
+        *(pytest.param(f"D_NET256_df64_{mode}", torch.float64, marks=pytest.mark.wide) for mode in MODES),
     ],
 )
 def test_discriminator(name, dtype):
@@ -114,7 +114,7 @@ def test_discriminator(name, dtype):
     ("name", "dtype"),
     [
         *itertools.product(["discriminator_loss_df8", "discriminator_loss_df8_no_uncond"], DTYPES),
-        pytest.param("discriminator_loss_df64", torch.float64, marks=pytest.mark.slow),
+        pytest.param("discriminator_loss_df64", torch.float64, marks=pytest.mark.wide),
     ],
 )
 def test_discriminator_loss(name, dtype):
@@ -145,8 +145,7 @@ def test_discriminator_loss(name, dtype):
     assert not disagreements(case, {}, scalars, grads, dtype)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ["df8_class", "df8_no_class", "df64_class"])
+@pytest.mark.parametrize("name", ["df8_class", "df8_no_class", pytest.param("df64_class", marks=pytest.mark.wide)])
 def test_generator_loss(name):
     case = load_case("attngan_losses", f"generator_loss_{name}")
     damsm = filled_damsm(case["config"]["image_encoder_gain"])
@@ -181,8 +180,7 @@ class RecordedAttnGAN(Recorded, AttnGAN):
     pass
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("levers", [PLAIN, EXACT], ids=["plain", "exact"])
+@pytest.mark.parametrize("levers", WHOLE_ITERATIONS)
 def test_three_iterations(levers):
     case = load_case("attngan_losses", "train_3_iterations")
     module = RecordedAttnGAN(damsm="recorded", channels=8, discriminator_channels=8, legacy_mask=True)

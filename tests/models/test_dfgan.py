@@ -75,7 +75,7 @@ def moved(network):
 GENERATORS = [
     ("dfgan", "netG_nf8_64", DFGANGenerator),
     ("dfgan", "netG_nf8_256", DFGANGenerator),
-    pytest.param("dfgan", "netG_nf32_256", DFGANGenerator, marks=pytest.mark.slow),
+    pytest.param("dfgan", "netG_nf32_256", DFGANGenerator, marks=pytest.mark.wide),
     ("dfgan_legacy", "netG_nf4_256", DFGANLegacyGenerator),
 ]
 

@@ -54,7 +54,7 @@ class Recorded(DFGAN):
 
 
 @pytest.mark.parametrize(
-    "name", ["losses_nf8_64", "losses_nf8_64_gain", pytest.param("losses_nf32_256", marks=pytest.mark.slow)]
+    "name", ["losses_nf8_64", "losses_nf8_64_gain", pytest.param("losses_nf32_256", marks=pytest.mark.wide)]
 )
 @pytest.mark.parametrize("dtype", PRECISIONS)
 def test_losses_equal_the_original(name, dtype):

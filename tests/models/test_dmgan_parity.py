@@ -7,6 +7,7 @@ import pytest
 import torch
 from cascade_recording import (
     DTYPES,
+    WHOLE_ITERATIONS,
     Recorded,
     disagreements,
     draw_recorded,
@@ -24,7 +25,6 @@ from t2igan.models.dmgan import DMGAN
 from t2igan.networks.dmgan import DMGANDiscriminator, DMGANGenerator, DynamicMemoryStage
 from t2igan.networks.synthesis import Synthesis
 from t2igan.nn.attention import attend
-from t2igan.nn.levers import EXACT, PLAIN
 from t2igan.text import TextEmbedding
 
 pytestmark = pytest.mark.usefixtures("no_orthogonal_weights")
@@ -86,7 +86,7 @@ def test_generator(name, dtype):
     assert not draw(name, dtype)
 
 
-@pytest.mark.slow
+@pytest.mark.wide
 def test_generator_at_the_papers_width():
     assert not draw("gf64_eval", torch.float64)
 
@@ -159,8 +159,7 @@ def test_discriminator_loss(channels, dtype):
     assert not disagreements(case, {}, scalars, grads, dtype)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("levers", [PLAIN, EXACT], ids=["plain", "exact"])
+@pytest.mark.parametrize("levers", WHOLE_ITERATIONS)
 def test_three_iterations(levers):
     case = load_case("dmgan_losses", "train_3_iterations")
     module = RecordedDMGAN(case)

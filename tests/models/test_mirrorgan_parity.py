@@ -5,6 +5,7 @@ from functools import partial
 import pytest
 import torch
 from cascade_recording import (
+    WHOLE_ITERATIONS,
     Recorded,
     disagreements,
     draw_recorded,
@@ -23,7 +24,6 @@ from t2igan.models.generator_losses import GeneratorView
 from t2igan.models.mirrorgan import MirrorGAN
 from t2igan.models.stream import STREAM, ResNetCaptionEncoder
 from t2igan.networks.mirrorgan import GLAM, MirrorGANGenerator
-from t2igan.nn.levers import EXACT, PLAIN
 from t2igan.text import TextEmbedding
 
 pytestmark = pytest.mark.usefixtures("no_orthogonal_weights")
@@ -85,7 +85,7 @@ def test_generator(name, dtype):
     assert not draw(name, dtype)
 
 
-@pytest.mark.slow
+@pytest.mark.wide
 @pytest.mark.parametrize("name", ["gf32_eval"])
 def test_generator_at_the_papers_width(name):
     assert not draw(name, torch.float64)
@@ -152,7 +152,7 @@ def given_batch(case):
     [
         ("generator_loss_df8", torch.float64),
         ("generator_loss_df8", torch.float32),
-        pytest.param("generator_loss_df64", torch.float64, marks=pytest.mark.slow),
+        pytest.param("generator_loss_df64", torch.float64, marks=pytest.mark.wide),
     ],
 )
 def test_generator_loss(name, dtype, stream_file):
@@ -182,8 +182,7 @@ def test_generator_loss(name, dtype, stream_file):
     assert not disagreements(case, {}, scalars, grads, dtype)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("levers", [PLAIN, EXACT], ids=["plain", "exact"])
+@pytest.mark.parametrize("levers", WHOLE_ITERATIONS)
 def test_two_iterations(levers, stream_file):
     case = load_case("mirrorgan_losses", "train_2_iterations")
     stream_file(case, torch.float64)

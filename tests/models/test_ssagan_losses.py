@@ -26,7 +26,7 @@ KIND = "ssagan-discriminator"
         ("hinge_magp_nf8", torch.float64),
         ("hinge_magp_nf8", torch.float32),
         ("hinge_magp_nf8_gain", torch.float64),
-        pytest.param("hinge_magp_nf64", torch.float64, marks=pytest.mark.slow),
+        pytest.param("hinge_magp_nf64", torch.float64, marks=pytest.mark.wide),
     ],
 )
 def test_adversarial_losses(name, dtype):

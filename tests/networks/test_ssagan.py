@@ -45,7 +45,7 @@ def gradient_norms(module, kind):
     ("name", "dtype"),
     [
         *itertools.product(["nf8_eval", "nf8_train", "nf8_eval_gain"], PRECISIONS),
-        pytest.param("nf64_eval", torch.float32, marks=pytest.mark.slow),
+        pytest.param("nf64_eval", torch.float32, marks=pytest.mark.wide),
     ],
 )
 def test_generator_equals_the_original(name, dtype):
@@ -82,7 +82,7 @@ def test_generator_equals_the_original(name, dtype):
     ("name", "dtype"),
     [
         *itertools.product(["nf8", "nf8_gain"], PRECISIONS),
-        pytest.param("nf64", torch.float64, marks=pytest.mark.slow),
+        pytest.param("nf64", torch.float64, marks=pytest.mark.wide),
     ],
 )
 def test_discriminator_equals_the_original(name, dtype):
