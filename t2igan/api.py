@@ -108,7 +108,7 @@ class Model:
             noise = torch.cat([self._sampler.noise(index, n, seed) for index in range(len(texts))])
         wanted = len(texts) * n, cast(Generator, self.module.generator).random_dim
         if tuple(noise.shape) != wanted:
-            raise UserError(f"noise has the shape {tuple(noise.shape)}, {wanted} is wanted")
+            raise UserError(f"noise has the shape {tuple(noise.shape)}, but {wanted} is expected")
         made = self._sampler.sample([caption for caption in known for _ in range(n)], noise)
         return Sampled(made.captions, made.images, made.masks, made.attention)
 
@@ -121,7 +121,7 @@ class Model:
             UserError: as :meth:`sample`, or there are less than two steps.
         """
         if steps < 2:
-            raise UserError("an interpolation has at least its two ends: give steps of 2 or more")
+            raise UserError(f"steps is {steps}, but an interpolation needs at least 2")
         start, end = understand([first, second], self._sampler.vocabulary)
         seeds = seed, seed if to_seed is None else to_seed
         noise = self._sampler.noise(0, 1, seeds[0]), self._sampler.noise(0, 1, seeds[1])

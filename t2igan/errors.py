@@ -27,7 +27,7 @@ class Stopped(BaseException):
         super().__init__(number)
         self.number = number
         self.code = 128 + (signal.SIGINT if number == signal.SIGINT else signal.SIGTERM)
-        self.left = "the same command goes on from here"
+        self.left = "the same command continues from here"
 
     def __str__(self) -> str:
         by = "interrupted" if self.number == signal.SIGINT else f"stopped by {signal.Signals(self.number).name}"

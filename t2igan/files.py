@@ -138,7 +138,7 @@ class FolderLock:
                 holder, self._made = self._holder(file), False  # the folder is the holder's now
                 self.release()
                 raise UserError(
-                    f"{self.path.parent}: {holder} works in this folder; stop it, or give another --run"
+                    f"{self.path.parent}: {holder} is using this folder; stop it, or give another --run"
                 )
             if not told:
                 say(f"{self.path.parent}: waiting for {self._holder(file)} to end")
@@ -172,7 +172,7 @@ class FolderLock:
                 return False
             if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL):
                 raise
-            say(f"{self.path}: this file system knows no locks; see to it that one process works in the folder")
+            say(f"{self.path}: this file system has no locks; make sure that only one process uses the folder")
         return True
 
     def _holder(self, file: IO[str]) -> str:

@@ -32,12 +32,14 @@ def read_text(path: str | Path, largest: int | None = None) -> str:
     path = Path(path)
     try:
         if largest is not None and path.is_file() and path.stat().st_size > largest:
-            raise UserError(f"{path}: is larger than {largest:,} bytes; it is not the file that is meant")
+            raise UserError(
+                f"{path}: is larger than {largest:,} bytes, too large for a file of this kind; give another"
+            )
         data = path.read_bytes()
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
     except ValueError:
-        raise UserError(f"{str(path)!r}: no name of a file can hold a NUL") from None
+        raise UserError(f"{str(path)!r}: a file name cannot contain a NUL") from None
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from error
     if data[:2] in _UTF16:
@@ -87,7 +89,7 @@ def parse_yaml(text: str, where: str) -> Any:
     except yaml.YAMLError as error:
         raise UserError(f"{where}: not YAML ({' '.join(str(error).split())})") from error
     except RecursionError:
-        raise UserError(f"{where}: not YAML of ours (nested more than {DEEPEST} deep)") from None
+        raise UserError(f"{where}: not read, because its YAML is nested more than {DEEPEST} deep") from None
     except (ValueError, OverflowError) as error:  # dates and numbers that Python has none of
         raise UserError(f"{where}: not YAML ({' '.join(str(error).split())})") from error
 
@@ -163,7 +165,7 @@ def parse_json(text: str, where: str, **options: Any) -> Any:
     except json.JSONDecodeError as error:
         raise UserError(f"{where}: not JSON (line {error.lineno}: {error.msg})") from error
     except RecursionError:
-        raise UserError(f"{where}: not JSON of ours (nested too deeply)") from None
+        raise UserError(f"{where}: not read, because its JSON is nested too deeply") from None
     except ValueError as error:  # a number of thousands of digits
         raise UserError(f"{where}: not JSON ({error})") from error
     return content

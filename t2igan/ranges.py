@@ -99,7 +99,7 @@ def check_ranges(kind: type, arguments: Mapping[str, Any], function: Any = None)
         UserError: an argument is out of range; names its class and range.
     """
     for name, value, numbers in out_of_range(function or kind, arguments):
-        raise UserError(f"{kind.__name__}: {name} is {value}, it takes {numbers}")
+        raise UserError(f"{kind.__name__}: {name} is {value}, but must be {numbers}")
 
 
 def out_of_range(function: Any, arguments: Mapping[str, Any]) -> Iterator[tuple[str, Any, Range]]:

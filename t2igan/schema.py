@@ -59,9 +59,9 @@ def read_as(kind: type[T], values: Any, path: Path | str, prefix: str = "") -> T
     try:
         plain = json.dumps(values)
     except TypeError as error:
-        raise UserError(f"{path}: only text, numbers, lists and mappings can stand here ({error})") from error
+        raise UserError(f"{path}: only text, numbers, lists and mappings are allowed here ({error})") from error
     if _NUL.search(plain):
-        raise UserError(f"{path}: a text in it holds NUL, which no name of a file can; take it out")
+        raise UserError(f"{path}: one of its texts contains NUL, which no file name can; remove it")
     try:
         # As JSON: there a mapping may stand for a dataclass, and nothing else is taken for what it is not.
         found = cast(T, _adapter(kind).validate_json(plain))
@@ -112,7 +112,7 @@ def _objection(kind: type, error: "ErrorDetails") -> str:
         return " is missing"
     if what == "unexpected_keyword_argument":
         known = _fields_at(kind, error["loc"][:-1])
-        return f": unknown key{nearest(str(error['loc'][-1]), known)}; there are {', '.join(known) or 'none'}"
+        return f": unknown key{nearest(str(error['loc'][-1]), known)}; valid keys: {', '.join(known) or 'none'}"
     if what == "literal_error":
         return f": {value!r:.80} is not one of {told['expected'].replace(chr(39), '').replace(' or ', ', ')}"
     if what.endswith("_type"):

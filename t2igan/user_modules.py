@@ -63,13 +63,15 @@ def module_named(word: str) -> str:
     if path.suffix != ".py" and len(path.parts) == 1:
         return str(path)
     if not path.exists():
-        raise UserError(f"--allow: {word} is not there; give a module such as mine, or its file: folder/mine.py")
+        raise UserError(f"--allow: {word} does not exist; give a module such as mine, or its file: folder/mine.py")
     path = Path(os.path.abspath(path.parent if path.name == "__init__.py" else path))
     look_beside([path])
     find_user_module(path.stem)
     origin = _origin(path.stem)
     if path not in (origin, origin.parent):
-        raise UserError(f"--allow: by the name {path.stem} Python finds {origin}, not {word}: rename one of them")
+        raise UserError(
+            f"--allow: Python finds {origin} under the name {path.stem}, not {word}: rename one of them"
+        )
     return path.stem
 
 

@@ -41,17 +41,17 @@ class Numbers(Configured):
 
 
 WRONG = [
-    ({"lr": -1}, "lr is -1, it takes a finite number at least 0"),
-    ({"clip": 0}, "clip is 0, it takes a finite number above 0"),
+    ({"lr": -1}, "lr is -1, but must be a finite number at least 0"),
+    ({"clip": 0}, "clip is 0, but must be a finite number above 0"),
     ({"lr": math.nan}, "lr is nan"),
     ({"lr": math.inf}, "lr is inf"),
-    ({"weight": -0.1}, "weight is -0.1, it takes a finite number at least 0"),
-    ({"decay": 2.0}, "decay is 2.0, it takes a number at least 0 and below 1"),
+    ({"weight": -0.1}, "weight is -0.1, but must be a finite number at least 0"),
+    ({"decay": 2.0}, "decay is 2.0, but must be a number at least 0 and below 1"),
     ({"decay": 1.0}, "decay is 1.0"),
-    ({"share": 1.1}, "share is 1.1, it takes a number at least 0 and at most 1"),
+    ({"share": 1.1}, "share is 1.1, but must be a number at least 0 and at most 1"),
     ({"betas": (0.5, 1.0)}, "betas is 1.0"),
     ({"count": 0}, "count is 0"),
-    ({"count": None}, "count is None, it takes a whole number at least 1"),  # as a checkpoint may hold it
+    ({"count": None}, "count is None, but must be a whole number at least 1"),  # as a checkpoint may hold it
     ({"count": 1.5}, "count is 1.5"),
     ({"count": "3"}, "count is 3"),
     ({"lr": None}, "lr is None"),
@@ -105,7 +105,7 @@ def test_the_command_names_the_key(tmp_path, drawn_birds_store, capsys, option, 
     assert exit_.value.code == 2
     error = capsys.readouterr().err
     assert f"{option.rpartition('.')[2]} is" in error
-    assert "it takes" in error
+    assert "must be" in error
     assert error.count("\n") == 1
 
 
@@ -130,23 +130,23 @@ def test_every_number_that_a_configuration_holds_has_its_range():
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda: Guards(patience=-1), "Guards: patience is -1, it takes a whole number at least 0"),
+        (lambda: Guards(patience=-1), "Guards: patience is -1, but must be a whole number at least 0"),
         (lambda: LineProgress(every_seconds=math.nan), "LineProgress: every_seconds is nan"),
         (
             lambda: RunCheckpoints(every_minutes=0),
-            "RunCheckpoints: every_minutes is 0, it takes a finite",
+            "RunCheckpoints: every_minutes is 0, but must be a finite",
         ),
         (lambda: RunCheckpoints(every_n_steps=-1), "RunCheckpoints: every_n_steps is -1"),
         (lambda: SampleGrid(every_n_steps=0), "SampleGrid: every_n_steps is 0"),
         (lambda: Scores("drawn-birds/quick", every_n_steps=0), "Scores: every_n_steps is 0"),
-        (lambda: ClassificationData("x.h5", holdout=1), "holdout is 1, it takes a number above 0 and below 1"),
+        (lambda: ClassificationData("x.h5", holdout=1), "holdout is 1, but must be a number above 0 and below 1"),
         (lambda: TaggedNarratives("x", batch_size=0), "TaggedNarratives: batch_size is 0"),
         (lambda: DrawnBirds("x.h5", num_workers=10**5), "num_workers is 100000, .* at least 0 and at most 1024"),
         (lambda: DrawnBirds("x.h5", seed=2**63), r"seed is 9223372036854775808, .* number below 9.22337e\+18"),
-        (lambda: DrawnBirds("x.h5", seed=10**400), "it takes a whole number below"),
+        (lambda: DrawnBirds("x.h5", seed=10**400), "must be a whole number below"),
         (
             lambda: CaptionDecoder(9, forget_bias=math.inf),
-            "forget_bias is inf, it takes a finite number$",
+            "forget_bias is inf, but must be a finite number$",
         ),
         (lambda: EvaluationClassifier(classes=[0, -2]), "EvaluationClassifier: classes is -2"),
     ],

@@ -42,12 +42,12 @@ def test_a_mapping_becomes_the_dataclass():
         ({"rate": -1}, "rate: -1.0 is below 0"),
         ({"rate": 1e20}, "rate: 1e+20 is too large"),
         ({"inner": {"number": 2**70}}, "inner.number: 1180591620717411303424 is too large"),
-        ({"rat": 1}, "rat: unknown key (did you mean rate?); there are name, rate, inner, listed, named"),
+        ({"rat": 1}, "rat: unknown key (did you mean rate?); valid keys: name, rate, inner, listed, named"),
         ({"inner": {"number": 1.0}}, "inner.number: 1.0 is not of type int"),
         ({"inner": {"number": 1}}, "inner.number: 1 is below 2"),
         (
             {"inner": {"number": 3, "color": "red"}},
-            "inner.color: unknown key (did you mean colour?); there",
+            "inner.color: unknown key (did you mean colour?); valid keys",
         ),
         ({"listed": [{"number": 2}, {}]}, "listed[1].number is missing"),
         ({"listed": [{"number": 2}, {"number": 1}]}, "listed[1].number: 1 is below 2"),
@@ -91,7 +91,7 @@ def test_text_that_is_no_unicode_is_refused_in_a_line():
 
 def test_only_a_real_nul_is_refused():
     for text in ("a\0b", "\\\0", "\0"):
-        with pytest.raises(UserError, match="holds NUL"):
+        with pytest.raises(UserError, match="contains NUL"):
             read_as(Outer, {"name": text}, "x.yaml")
     for text in (r"\u0000", r"\\u0000", "u0000"):
         assert read_as(Outer, {"name": text}, "x.yaml").name == text

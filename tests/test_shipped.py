@@ -121,7 +121,7 @@ def test_a_wheel_in_an_empty_folder(installed, tmp_path):
     shown = t2igan(installed, tmp_path, "fit", "--config", "cub/ssagan", "--print_config")
     assert shown.returncode == 0 and "class_path: t2igan.models.ssagan.SSAGAN" in shown.stdout, shown.stderr
     refused = t2igan(installed, tmp_path, "fit", "--config", "cub/damsm")
-    assert refused.returncode == 2 and "datasets/cub/cub-256.h5 is not there" in refused.stderr
+    assert refused.returncode == 2 and "datasets/cub/cub-256.h5 does not exist" in refused.stderr
     planned = t2igan(installed, tmp_path, "benchmark", "quickstart", "--dry_run", "true")
     assert planned.returncode == 0 and str(installed / "t2igan/experiments/quickstart/damsm.yaml") in planned.stdout
     zoo = t2igan(installed, tmp_path, "list", "zoo")

@@ -34,7 +34,7 @@ def expand(path: Path, wanted: Wanted, grid: Mapping[str, list[Any]]) -> Iterato
         UserError: the grid changes what ``set`` of the entry sets.
     """
     if both := sorted(set(grid) & set(wanted.changes)):
-        raise UserError(f"{path}: {wanted.name} has {both[0]} in `set` and in `grid`: leave one")
+        raise UserError(f"{path}: {wanted.name} has {both[0]} in `set` and in `grid`: remove one of them")
     shorts = [key.rpartition(".")[2] for key in grid]
     names = [short if shorts.count(short) == 1 else key for key, short in zip(grid, shorts)]
     for values in product(*grid.values()):

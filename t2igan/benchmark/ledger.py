@@ -66,7 +66,7 @@ class Ledger:
 
 
 def _entries_in(file: Path) -> dict[str, LedgerEntry]:
-    remedy = "delete it, and all steps are handed out again; trainings go on from their checkpoints"
+    remedy = "delete it to start all steps again; trainings continue from their checkpoints"
     try:
         content = parse_json(read_text(file), str(file))
     except UserError as error:

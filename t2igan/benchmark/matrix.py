@@ -101,11 +101,11 @@ class Matrix:
         for data in self.datasets:
             for protocol in data.protocols:
                 load_protocol(protocol)
-            problems += [f"given: {path} is not there" for path in sorted(data.given) if not Path(path).is_file()]
+            problems += [f"given: {path} does not exist" for path in sorted(data.given) if not Path(path).is_file()]
             if Path(data.store).is_file():
                 continue
             if not data.prepare:
-                problems.append(f"{data.store} is not there: prepare it, or give {data.name} a `prepare`")
+                problems.append(f"{data.store} does not exist: prepare it, or give {data.name} a `prepare`")
             command = ["prepare", *shlex.split(data.prepare), "--out", data.store]
             steps.append(Step(f"{data.name} store", command, [], f"{data.name} · store"))
         if problems:

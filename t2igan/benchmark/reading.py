@@ -35,7 +35,7 @@ def read_plan(path: Path) -> Plan:
         raise UserError(f"no plan at {path}")
     content = dict(checked_mapping(read_yaml(path), path, "folder: runs/plan"))
     if "model" in content and not {"datasets", "steps"} & {*content}:
-        raise UserError(f"{path} describes a training, not a plan: t2igan fit --config {path}")
+        raise UserError(f"{path} describes a training, not a plan; run it with `t2igan fit --config {path}`")
     content = _spelled_out(content)
     if "datasets" in content:
         file = read_as(MatrixFile, content, path)
@@ -84,7 +84,7 @@ def _steps(path: Path, entries: list[StepEntry]) -> list[Step]:
         command = _words(path, f"run of step {position}", entry.run)
         if not command:
             raise UserError(
-                f"{path}: run of step {position} ({entry.name}) is empty; it takes such as `list models`"
+                f"{path}: run of step {position} ({entry.name}) is empty; give a command such as `list models`"
             )
         steps.append(Step(entry.name, [*with_experiments(command)], after, cell=entry.name))
     return steps
@@ -107,7 +107,7 @@ def _data_set(path: Path, name: str, entry: DataSetEntry, grid: dict[str, list[A
     for own in (models, independent_damsm):
         labels = [(each.name, each.seed) for each in own]
         if twice := [label[0] for label in labels if labels.count(label) > 1]:
-            raise UserError(f"{path}: {where} has two entries called {twice[0]}: give them `name`s of their own")
+            raise UserError(f"{path}: {where} has two entries called {twice[0]}: give each its own `name`")
     classifier = None if entry.classifier is None else _wanted(entry.classifier)
     return DataSet(
         name,
@@ -141,4 +141,4 @@ def _words(path: Path, where: str, command: str) -> list[str]:
     try:
         return shlex.split(command)
     except ValueError as error:
-        raise UserError(f"{path}: {where} is no command line ({error}): {command!r}") from error
+        raise UserError(f"{path}: {where} is not a command line ({error}): {command!r}") from error

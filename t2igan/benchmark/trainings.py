@@ -187,7 +187,9 @@ class Trainings:
         path = Path(checkpoint)
         if path.is_file():
             return hashlib.sha256(path.read_bytes()).hexdigest()
-        self.problems.append(f"{config} needs {checkpoint}, which is not there, and no {trains_it} would train it")
+        self.problems.append(
+            f"{config} needs {checkpoint}, which does not exist, and there is no {trains_it} to train it"
+        )
         return ""
 
 

@@ -36,8 +36,8 @@ class ChosenOptions(Callback):
         groups = [[*each.param_groups] for each in trainer.optimizers]
         if self._earlier is None and _options(trainer) != self._chosen:
             warnings.warn(
-                "the checkpoint is of an earlier version and does not say with which rates it began: those that it "
-                "holds are kept, whatever the command says; --fresh true begins anew with the command's",
+                "the checkpoint is of an earlier version and does not say which learning rates were configured: "
+                "its own rates are kept, not those of the command; --fresh true starts anew with the command's",
                 stacklevel=2,
             )
         for own, chosen, earlier in zip(groups, self._chosen, self._earlier or []):

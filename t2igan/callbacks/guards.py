@@ -160,7 +160,7 @@ class Guards(Callback):
         if len(recent) == MARGIN_STEPS and mean > SATURATED_MARGIN and not before:
             rank_zero_warn(
                 f"step {step}: {name} was {mean:.1f} on average over {MARGIN_STEPS} steps (above "
-                f"{SATURATED_MARGIN:g} a discriminator is saturated, and the generator learns nothing of it)"
+                f"{SATURATED_MARGIN:g} a discriminator is saturated, and the generator learns nothing from it)"
             )
 
 

@@ -148,4 +148,4 @@ class ChangedInputs(Callback):
         if isinstance(pl_module, SuiteModule) and trainer.is_global_zero:
             step = trainer.global_step
             for name in note_inputs(Path(trainer.default_root_dir), self._before, pl_module.inputs, step):
-                print(f"{name} is not what it was until step {step}: the run goes on with what is there now")
+                print(f"{name} has changed since step {step}: the run continues with the new one")

@@ -145,15 +145,15 @@ def newest_readable(folder: Path, say: Callable[[str], None]) -> Path | None:
             problems.append(str(error))
             continue
         if problems:
-            say(f"{'; '.join(problems)}; going on from {path}, step {checkpoint['global_step']}, instead")
+            say(f"{'; '.join(problems)}; resuming from {path}, step {checkpoint['global_step']}, instead")
         return path
     if problems:
-        raise UserError(f"{'; '.join(problems)}: there is no checkpoint to go on from; --fresh true starts anew")
+        raise UserError(f"{'; '.join(problems)}: there is no checkpoint to resume from; --fresh true starts anew")
     return None
 
 
 def _require_resumable(path: Path, checkpoint: dict[str, Any]) -> None:
     wanting = [key for key in ("loops", "optimizer_states", "global_step") if key not in checkpoint]
     if wanting:
-        raise UserError(f"{path} holds no training that could go on (no {', '.join(wanting)})")
+        raise UserError(f"{path} holds no training to resume (it has no {', '.join(wanting)})")
     require_finite(path, checkpoint["state_dict"])

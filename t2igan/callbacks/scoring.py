@@ -115,7 +115,7 @@ class Scores(Callback):
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Load the networks and files that the metrics need, so that missing ones are reported before training."""
         if not isinstance(pl_module, AdversarialModule):
-            raise UserError(f"Scores: {type(pl_module).__name__} draws nothing that could be scored: take it out")
+            raise UserError(f"Scores: {type(pl_module).__name__} generates no images to score: remove the callback")
         store, folder = self._store(datamodule_of(trainer)), Path(trainer.default_root_dir)
         options = replace(self._options, device=str(pl_module.device), cache=folder / FEATURES)
         own = [] if pl_module.damsm is None else [pl_module.damsm]

@@ -43,7 +43,7 @@ class NotAsOneDevice(Callback):
         if reasons:
             images = "one device with as many images as all together"
             rank_zero_warn(
-                f"{trainer.world_size} devices will not train as {images} (docs/several-devices.md): "
+                f"{trainer.world_size} devices will train differently from {images} (docs/several-devices.md): "
                 f"{'; '.join(reasons)}"
             )
 
@@ -52,11 +52,11 @@ def not_as_one_device(module: pl.LightningModule) -> list[str]:
     """One line for each part of a module whose result depends on which images share a device."""
     reasons = []
     if getattr(module, "accumulate", 1) > 1:
-        reasons.append("accumulate cuts each device's images, so a chunk of all devices holds other images")
+        reasons.append("accumulate cuts each device's images, so the chunks hold other images than on one device")
     if unsynchronised(module):
         reasons.append("batch norm sees each device's images alone (trainer.sync_batchnorm)")
     if any(getattr(part, "legacy_mask", False) for part in module.modules()):
-        reasons.append("legacy_mask takes masks by the place in a device's batch")
+        reasons.append("legacy_mask selects masks by the position in a device's batch")
     if (own := getattr(module, "of_each_device", None)) is not None:
         reasons.append(own)
     return reasons

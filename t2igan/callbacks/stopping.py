@@ -134,7 +134,7 @@ class StopSignals(Callback):
             return
         path = self.saver.save(trainer)
         exception.left = (
-            f"saved {path} at {cast(SuiteModule, pl_module).progress()}; the same command goes on from there"
+            f"saved {path} at {cast(SuiteModule, pl_module).progress()}; the same command continues from there"
         )
         if exception.number in WARNINGS and requeues_itself(trainer) and trainer.is_global_zero:
             _requeue()

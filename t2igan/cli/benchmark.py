@@ -208,8 +208,8 @@ def _finish(jobs: Sequence[Job]) -> None:
     failed = [f"{job.step.name} ({_why(job)})" for job in jobs if job.state == FAILED]
     if failed:
         left = sum(job.state == LEFT for job in jobs)
-        behind = f"; {left} steps behind them were not run" if left else ""
-        raise UserError(f"failed: {'; '.join(failed)}{behind}; the same command tries again")
+        behind = f"; {left} steps that depend on them were not run" if left else ""
+        raise UserError(f"failed: {'; '.join(failed)}{behind}; run the same command again to retry them")
 
 
 def _why(job: Job) -> str:

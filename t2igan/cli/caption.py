@@ -98,7 +98,7 @@ def _contradictions(images: str | None, store: str | None, generator: str | None
     if (images is None) == (store is None):
         problems.append("give either --images FILE_OR_FOLDER or --store STORE")
     if generator is not None and store is None:
-        problems.append("--generator draws test captions: give their --store")
+        problems.append("--generator generates images of test captions: give --store too")
     return problems
 
 

@@ -110,7 +110,7 @@ def _require_labels(tagger: str | None, tags: str | None, narratives: str | None
     if tagger is None and tags is None and narratives is None:
         raise UserError("give --tagger, the checkpoint of a Tagger, or --tags with true labels, or both")
     if tags is not None and narratives is not None:
-        raise UserError("--tags: --narratives have labels of their own; leave one of them out")
+        raise UserError("--tags: the files of --narratives have their own labels; give only one of the two")
 
 
 def _cells(agreed: Mapping[str, float], shares: Mapping[str, float], seconds: float) -> list[str]:
@@ -126,10 +126,10 @@ def _told(gallery: Gallery, tags: str | None) -> list[Told]:
         return pairs
     joined, without = join_tags([told for _, told in pairs], read_tagged(tags))
     if without:
-        console.print(f"left out: {without} of {len(joined)} narratives, which {tags} has no fitting labels for")
+        console.print(f"left out: {without} of {len(joined)} narratives, for which {tags} has no matching labels")
     kept = [(place, told) for (place, _), told in zip(pairs, joined) if told.tags is not None]
     if not kept:
-        raise UserError(f"--tags: {tags} has labels of no narrative of {gallery.store.path}")
+        raise UserError(f"--tags: {tags} has no labels for the narratives of {gallery.store.path}")
     return kept
 
 

@@ -104,11 +104,11 @@ def check_trainer(config: Namespace) -> None:
     """
     _check_names(config.trainer)
     if config.get("data") and config.data.class_path == "pytorch_lightning.LightningDataModule":
-        raise UserError("data names no class: give data.class_path, such as DrawnBirds")
+        raise UserError("data names no class: set data.class_path, such as DrawnBirds")
     if config.trainer.accelerator in ("gpu", "cuda") and not torch.cuda.is_available():
         raise UserError(
-            f"trainer.accelerator is {config.trainer.accelerator}, but torch sees no GPU here: leave it out, then "
-            "the best of what is there is taken"
+            f"trainer.accelerator is {config.trainer.accelerator}, but torch finds no GPU: remove the key to "
+            "use the best available device"
         )
     for key, parameter in inspect.signature(pl.Trainer).parameters.items():
         optional = parameter.default is None or type(None) in get_args(parameter.annotation)
@@ -121,7 +121,7 @@ def check_trainer(config: Namespace) -> None:
         if isinstance(value, (int, float)) and not isinstance(value, bool):
             for each in (numbers, *([COUNTABLE] if isinstance(value, int) else [])):
                 if value not in each:
-                    raise UserError(f"{key} is {value}, it takes {each}")
+                    raise UserError(f"{key} is {value}, but must be {each}")
     _check_devices(config.trainer)
 
 
@@ -130,14 +130,14 @@ def _check_devices(trainer: Namespace) -> None:
     most, asked = max(MOST_PROCESSES, available_cpus()), str(trainer.devices)
     alone = trainer.accelerator == "cpu" or (trainer.accelerator == "auto" and not torch.cuda.is_available())
     if alone and asked.isdecimal() and int(asked) > most:
-        raise UserError(f"trainer.devices is {asked}, more than the CPUs here are enough for ({most})")
+        raise UserError(f"trainer.devices is {asked}, but this machine has CPUs for at most {most}")
 
 
 def _check_names(trainer: Namespace) -> None:
     """Refuse devices, accelerators and strategies that do not exist."""
     devices = trainer.devices
     if isinstance(devices, str) and not re.fullmatch(r"auto|-?\d+(,\d+)*,?", devices.replace(" ", "")):
-        raise UserError(f"trainer.devices is {devices!r}, it takes a number, auto, or a list such as 0,1")
+        raise UserError(f"trainer.devices is {devices!r}, but must be a number, auto, or a list such as 0,1")
     known = {
         "accelerator": ["auto", "gpu", *AcceleratorRegistry.available_accelerators()],
         "strategy": ["auto", *StrategyRegistry.available_strategies()],
@@ -166,8 +166,8 @@ def settle_model_checkpoint(callback: ModelCheckpoint, folder: Path) -> None:
     """
     if callback.save_last:
         raise UserError(
-            "trainer.callbacks: last.ckpt is written by RunCheckpoints: take save_last out of ModelCheckpoint, "
-            "and for another interval add RunCheckpoints with every_n_steps or every_minutes"
+            "trainer.callbacks: RunCheckpoints writes last.ckpt: remove save_last from ModelCheckpoint; "
+            "for another interval add RunCheckpoints with every_n_steps or every_minutes"
         )
     callback.dirpath = callback.dirpath or str(folder)
 
@@ -181,7 +181,7 @@ def missing_inputs(config: Any) -> Iterator[str]:
         if last.is_file():
             yield f"{key}: {value} is the folder of a run; give {last}"
         else:
-            what = "is a folder" if Path(value).is_dir() else "is not there"
+            what = "is a folder" if Path(value).is_dir() else "does not exist"
             yield f"{key}: {value} {what}; {_remedy(kind, value)}"
 
 

@@ -114,7 +114,7 @@ def run(verb: str, argv: Sequence[str]) -> None:
     files = [name for name in arguments.what if name not in known and Path(name).suffix in READERS]
     unknown = [name for name in arguments.what if name not in [*known, *files]]
     if unknown:
-        raise UserError(f"nothing known of {' and '.join(unknown)}; there are {', '.join(known)}")
+        raise UserError(f"{' and '.join(unknown)}: unknown; choose from {', '.join(known)}")
     findings: list[Finding] = []
     for name in arguments.what or known:
         if name in files:
@@ -175,7 +175,7 @@ def data_set(name: str, options: DoctorOptions) -> Iterator[Finding]:
     if not stores:
         unfinished = next(folder.glob("*.h5.partial"), None)
         where = unfinished or folder / f"{name}-256.h5"
-        check = "unfinished, the same command goes on" if unfinished else ""
+        check = "unfinished, the same command continues" if unfinished else ""
         yield Finding(f"{name} store", "missing", str(where), check=check, remedy=f"t2igan prepare {name}")
 
 
@@ -209,7 +209,7 @@ def _checkpoint(path: Path) -> Finding:
             warnings.simplefilter("ignore")  # what it would say stands in the table
             checkpoint = read_checkpoint(path)
     except UserError as error:
-        again = "take another checkpoint of its run; t2igan fit goes on from the last one that is whole"
+        again = "take another checkpoint of its run; t2igan fit continues from the last undamaged one"
         return Finding(name, "damaged", str(path), size, str(error).removeprefix(f"{path} "), again)
     own = checkpoint["t2igan"]
     sealed = "digest right" if "digest" in own else "without a digest, its archive's checks are right"

@@ -223,7 +223,7 @@ def _print_cache(folder: Path | None) -> None:
         return
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     console.print(
-        f"features: {size / 1e6:,.1f} MB in {folder}; the next evaluation reads them, they may be deleted",
+        f"features: {size / 1e6:,.1f} MB in {folder}; the next evaluation reuses them; they may be deleted",
         soft_wrap=True,
     )
 
@@ -232,7 +232,7 @@ def _require_subject(checkpoint: str | None, images: str | None, real: bool, unt
     if not (checkpoint or images or real):
         raise UserError("nothing to score: give --checkpoint, --pipeline, --images or --real true")
     if untrained and not checkpoint:
-        raise UserError("--untrained: needs the --checkpoint whose network is built anew")
+        raise UserError("--untrained needs --checkpoint, whose network is built again with untrained weights")
 
 
 def _tell_choice(folder: str, checkpoint: str) -> None:
@@ -283,7 +283,7 @@ def _folder(path: str, pattern: str | None, protocol: Protocol, store: Store, co
     for missing in folder.content.missing:
         console.print(f"missing: {missing}", soft_wrap=True, highlight=False)
     for unexpected in folder.content.unexpected:
-        console.print(f"not scored, of no image of the split: {unexpected}", soft_wrap=True)
+        console.print(f"not scored, because they belong to no image of the split: {unexpected}", soft_wrap=True)
     return folder
 
 

@@ -54,9 +54,9 @@ def export_verb(
         words: the most words of a caption, with --to onnx.
     """
     if to != "original" and part is not None:
-        raise UserError(f"--part belongs to --to original, leave it out of --to {to}")
+        raise UserError("--part has an effect with --to original only: remove it")
     if to in ("zoo", "safetensors") and weights != "ema":
-        raise UserError(f"--to {to} takes the averaged weights of all networks: leave --weights out")
+        raise UserError(f"--to {to} exports the averaged weights of all networks: remove --weights")
     if to == "zoo":
         _to_zoo(checkpoint, out)
         return
@@ -74,7 +74,7 @@ def _to_original(checkpoint: str, out: str, part: str | None, weights: Weights) 
     tensors = write_official(network, out)
     _say(f"wrote {out}: {type(network).__name__}, {tensors} tensors")
     back = Path(out).with_suffix(".t2igan.ckpt")
-    _say(f"next: t2igan import {out} --out {back} brings it back")
+    _say(f"next: t2igan import {out} --out {back} converts it back")
 
 
 def _to_safetensors(checkpoint: str, out: str) -> None:
@@ -93,7 +93,7 @@ def _to_onnx(checkpoint: str, out: str, weights: Weights, words: int) -> None:
     module = load_module(checkpoint_of(checkpoint)).eval()
     size = write_onnx(module, out, weights, words)
     _say(f"wrote {out}: {type(module).__name__} of captions of at most {words} words, {size / 1e6:.2f} MB")
-    _say("next: docs/export.md says how onnxruntime draws with it")
+    _say("next: docs/export.md shows how to generate images with onnxruntime")
 
 
 def _to_zoo(checkpoint: str, out: str) -> None:

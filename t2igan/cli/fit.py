@@ -256,9 +256,11 @@ class SuiteCLI(LightningCLI):
         trainer, kind = config.trainer, config.model.class_path.rpartition(".")[2]
         adversarial = kind in {cls.__name__ for cls in subclasses(AdversarialModule)}
         if adversarial and trainer.gradient_clip_val:
-            raise UserError("trainer.gradient_clip_val does not reach a GAN's optimisers: set model.init_args.clip")
+            raise UserError("trainer.gradient_clip_val has no effect on a GAN: set model.init_args.clip instead")
         if adversarial and trainer.accumulate_grad_batches != 1:
-            raise UserError("trainer.accumulate_grad_batches does not reach a GAN: set model.init_args.accumulate")
+            raise UserError(
+                "trainer.accumulate_grad_batches has no effect on a GAN: set model.init_args.accumulate instead"
+            )
 
     def _choose_checkpoint(self, config: Namespace) -> None:
         """The newest checkpoint of the run's folder, unless another one or a fresh start is requested."""
@@ -267,7 +269,7 @@ class SuiteCLI(LightningCLI):
         if config.ckpt_path in (None, "last"):
             newest = None if config.fresh else newest_readable(self.folder, self._say)
             if newest is not None:
-                self._say(f"{self.folder} holds a run: going on from {newest} (--fresh true starts anew)")
+                self._say(f"{self.folder} holds a run: resuming from {newest} (--fresh true starts anew)")
             config.ckpt_path = None if newest is None else str(newest)
             if newest is None and self.subcommand != "fit":
                 told = f"{self.folder} holds no checkpoint to {self.subcommand} with"
@@ -277,7 +279,7 @@ class SuiteCLI(LightningCLI):
                 f"ckpt_path: {config.ckpt_path} holds averaged weights, from which no training can resume"
             )
         elif config.ckpt_path and not Path(config.ckpt_path).is_file():
-            raise UserError(f"ckpt_path: {config.ckpt_path} is not there")
+            raise UserError(f"ckpt_path: {config.ckpt_path} does not exist")
         elif config.ckpt_path:
             read_checkpoint(config.ckpt_path)  # Lightning takes a damaged one for what it seems to be
 
@@ -327,7 +329,7 @@ class SuiteCLI(LightningCLI):
             for path in [*self.folder.glob(BEFORE.format("*")), self.folder / CHANGES]:
                 path.unlink(missing_ok=True)
         elif kept := keep_earlier(self.folder, self._resolved()):
-            self._say(f"it goes on with another configuration than it was begun with, which is kept as {kept}")
+            self._say(f"the run continues with a changed configuration; the earlier one is kept as {kept}")
             before = read_progress(Path(self.config[self.words[1]].ckpt_path))
             step = None if before is None else before.step
             for each in note_changes(self.folder, self._resolved(), step):
@@ -370,7 +372,7 @@ class SuiteCLI(LightningCLI):
             return
         if begun is not None and begun.finished and self.trainer.global_step == begun.step:
             goal = f" of {begun.max_steps:,}" if begun.max_steps > 0 else ""
-            print(f"nothing left to do: {begun.step:,}{goal} steps (a larger trainer.max_steps prolongs it)")
+            print(f"nothing left to do: {begun.step:,}{goal} steps (a larger trainer.max_steps continues it)")
         print(f"wrote {self.folder}: {', '.join(sorted(path.name for path in self.folder.iterdir()))}")
         last = last_checkpoint(self.folder)
         if isinstance(model, DrawingModule):

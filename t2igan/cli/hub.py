@@ -65,7 +65,7 @@ def push(checkpoint: str, repository: str, *, private: bool = False, endpoint: s
             hub.upload_folder(
                 repo_id=repository, folder_path=folder, allow_patterns=FILES, commit_message="Weights of t2igan"
             )
-    console.print(f"wrote {repository}: {', '.join(FILES)}, as far as they are there", soft_wrap=True, markup=False)
+    console.print(f"wrote {repository}: {', '.join(FILES)}, as far as they exist", soft_wrap=True, markup=False)
     console.print(f"next: {command}", soft_wrap=True, markup=False)
 
 
@@ -86,9 +86,9 @@ def pull(repository: str, *, out: str, revision: str | None = None, endpoint: st
         hub.snapshot_download(repository, revision=revision, local_dir=folder, allow_patterns=FILES)
     weights = folder / WEIGHTS
     if not weights.is_file():
-        raise UserError(f"{repository} holds no {WEIGHTS}: it was not pushed by t2igan")
+        raise UserError(f"{repository} holds no {WEIGHTS}, so it was not pushed by t2igan: give another repository")
     module = load_module(weights)
-    console.print(f"wrote {weights}: {type(module).__name__}, whole", soft_wrap=True, markup=False)
+    console.print(f"wrote {weights}: {type(module).__name__}, complete", soft_wrap=True, markup=False)
     if isinstance(module, DrawingModule):
         console.print(f"next: {sampling(str(weights), module, 'drawn')}", soft_wrap=True, markup=False)
 
@@ -110,7 +110,7 @@ def _told(repository: str) -> Iterator[None]:
         yield
     except (HfHubHTTPError, HFValidationError) as error:
         said = " ".join(str(error).split())[:300]
-        raise UserError(f"{repository}: {said}; is the name right, are you logged in (hf auth login)?") from error
+        raise UserError(f"{repository}: {said}; check the name, and log in with `hf auth login`") from error
     except (http_error, LocalEntryNotFoundError, ConnectionError) as error:
         said = " ".join(str(error.__cause__ or error).split())[:200]
-        raise UserError(f"{repository}: the hub cannot be reached ({said}); --endpoint names another") from error
+        raise UserError(f"{repository}: the hub cannot be reached ({said}); --endpoint selects another") from error

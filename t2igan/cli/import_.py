@@ -92,8 +92,8 @@ def import_verb(
     networks = read_networks([file, *beside], kind, **given)
     if align_corners is None and any(each.kind == "damsm-image-encoder" for each in networks):
         raise UserError(
-            "--align_corners is missing: the file does not tell how its image encoder saw images; give true for "
-            "AttnGAN, MirrorGAN and DM-GAN as they were run, false for SSA-GAN and DF-GAN"
+            "--align_corners is missing: the file does not say how images were resized for its image encoder; "
+            "give true for AttnGAN, MirrorGAN and DM-GAN as released, false for SSA-GAN and DF-GAN"
         )
     system = assemble(networks, words)
     for each in networks:
@@ -112,7 +112,7 @@ def require_another_file(out: str, inputs: Sequence[str]) -> None:
     if Path(out).is_dir():
         raise UserError(f"--out: {out} is a folder; name the file to write")
     if Path(out).resolve() in [Path(path).resolve() for path in inputs]:
-        raise UserError(f"--out: {out} is what is read; give another name, it would be overwritten")
+        raise UserError(f"--out: {out} is the input file, which would be overwritten; give another name")
 
 
 def _table(each: ReleasedNetwork) -> Table:

@@ -23,7 +23,7 @@ from t2igan.user_modules import told_by_own_code
 
 VERBS = {
     "prepare": ("t2igan.cli.prepare", "raw data set -> one HDF5 store"),
-    "fit": ("t2igan.cli.fit", "train what a YAML describes; the same command again goes on where it stopped"),
+    "fit": ("t2igan.cli.fit", "train what a YAML describes; the same command again continues where it stopped"),
     "validate": ("t2igan.cli.fit", "losses and retrieval on the test split"),
     "test": ("t2igan.cli.fit", "the same as validate"),
     "predict": ("t2igan.cli.fit", "images of the test captions for a writer of predictions"),
@@ -147,14 +147,12 @@ def _refuse_strange_letters(words: Sequence[str]) -> None:
     for before, word in zip(["", *words], words):
         option = f"{before}: " if before.startswith("--") else ""
         if "\0" in word:
-            raise UserError(f"{option}{word!r} holds a null byte; take it out")
+            raise UserError(f"{option}{word!r} contains a null byte; remove it")
         if any("\ud800" <= letter <= "\udfff" for letter in word):  # how Python hands on bytes that are none
-            raise UserError(f"{option}{word!r} is no UTF-8; rename it")
+            raise UserError(f"{option}{word!r} is not UTF-8; rename it")
         value = word.partition("=")[2] if word.startswith("--") else word
         if value.startswith("#"):  # the parser would take it for a comment, and the option's default for its value
-            raise UserError(
-                f"{option}{word!r} begins with '#', which reads as a comment; put ./ or a word before it"
-            )
+            raise UserError(f"{option}{word!r} begins with '#', which starts a comment; put ./ or a word before it")
 
 
 def _nobody_reads() -> bool:

@@ -76,7 +76,7 @@ def refuse_out_of_range(function: Callable, arguments: Mapping[str, Any]) -> Non
         UserError: names the option and its range.
     """
     for name, value, numbers in out_of_range(function, arguments):
-        raise UserError(f"--{name} is {value}, it takes {numbers}")
+        raise UserError(f"--{name} is {value}, but must be {numbers}")
 
 
 def known_options(parser: ArgumentParser) -> list[str]:
@@ -108,9 +108,9 @@ def one_line(
         known = parameters_of(kinds[-1]) if kinds else list(options)
         what = f"{wrong!r} is not an option{nearest(wrong, known)}"
         if kinds and known:
-            what += f"; there are {', '.join(sorted(known))}"
+            what += f"; its options are {', '.join(sorted(known))}"
         elif kinds:
-            what += f" of every {kinds[-1].rpartition('.')[2]}: say first which class it is"
+            what += f" of every {kinds[-1].rpartition('.')[2]}: set its class_path first"
     elif found := WRONG_CLASS.search(what):
         names = [kind.__name__ for base in classes for kind in subclasses(base)]
         if found[1] in names:

@@ -26,7 +26,7 @@ console = Console()
 
 SMALL = 64  # up to this resolution the small networks of damsm-64.yaml train, which need no download
 _LINES_ON_SCREEN = 20
-_REMEDY = "mend them, or leave them out with --strict false"
+_REMEDY = "repair them, or skip them with --strict false"
 
 
 def run(verb: str, argv: Sequence[str]) -> None:
@@ -274,7 +274,7 @@ def write(
         if not (card_folder(target) / CARD).is_file():
             _make_card(store, None, [])
         what = f"{store.name}, {store.image_size} px"
-        console.print(f"{target} is there already ({what}); --force true writes it again", soft_wrap=True)
+        console.print(f"{target} exists already ({what}); --force true writes it again", soft_wrap=True)
         console.print(f"next: t2igan fit {fit} --data.store {target}", soft_wrap=True)
         return
     listing, summary = _render(source, target, image_size, strict, encoding, workers)
@@ -283,7 +283,7 @@ def write(
         console.print(line, soft_wrap=True)
     _say_left_out(summary.left_out, card_folder(target))
     for line in listing.notes:
-        console.print(f"kept, though odd: {line}", soft_wrap=True)
+        console.print(f"kept, but unusual: {line}", soft_wrap=True)
     console.print(f"wrote {target} and {card_folder(target) / PAGE}", soft_wrap=True)
     console.print(f"next: t2igan fit {fit} --data.store {target}", soft_wrap=True)
 
@@ -362,7 +362,7 @@ def _report(summary: PrepareSummary, split_scheme: str) -> None:
     console.print(table)
     console.print(
         f"{summary.words:,} words, {summary.bytes / 1e6:,.1f} MB, {summary.seconds:.1f} s"
-        + (f", {summary.resumed:,} images kept from before" if summary.resumed else "")
+        + (f", {summary.resumed:,} images kept from the interrupted run" if summary.resumed else "")
         + f", split {split_scheme}, fingerprint {summary.fingerprint[:12]}",
         soft_wrap=True,
     )

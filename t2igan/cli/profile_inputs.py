@@ -117,7 +117,7 @@ def _source(checkpoint: str, file: Path) -> Path:
     found = next((each for each in tried if each.is_file()), None)
     if found is None:
         named = f"no {' or '.join(map(str, tried))} says" if tried else "nothing says"
-        raise UserError(f"{checkpoint} is not there, and {named} what it would hold: train it first")
+        raise UserError(f"{checkpoint} does not exist, and {named} which network it holds: train it first")
     return found
 
 

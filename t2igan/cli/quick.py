@@ -138,7 +138,7 @@ def _data_sets(argv: Sequence[str]) -> str:
     """
     names = [words[1] for words in FUNCTIONS if words[0] == "prepare"]
     if argv and argv[0] not in HELP:
-        raise UserError(f"no data set {argv[0]!r}{nearest(argv[0], names)}; begin with one of {', '.join(names)}")
+        raise UserError(f"no data set {argv[0]!r}{nearest(argv[0], names)}; choose one of {', '.join(names)}")
     firsts = {name: read_signature(*FUNCTIONS["prepare", name])[0].partition("\n")[0] for name in names}
     return "\n".join(
         [
@@ -267,7 +267,7 @@ def _refuse(argv: Sequence[str], options: Sequence[Option], spellings: Sequence[
         if name not in named and OPTIONS.get(name) in named:
             raise UserError(f"--{name} is called --{OPTIONS[name]} now")
         if name not in named and name not in spellings:
-            raise UserError(f"{name!r} is not an option{nearest(name, [*named, *spellings])}; --help has them all")
+            raise UserError(f"{name!r} is not an option{nearest(name, [*named, *spellings])}; see --help")
         given.add(name)
         for value in values if name in named else []:
             _refuse_value(named[name], value)
@@ -278,7 +278,7 @@ def _refuse(argv: Sequence[str], options: Sequence[Option], spellings: Sequence[
         meant = word.lstrip(DASHES).partition("=")[0]
         if word[0] in DASHES and meant in named:
             raise UserError(f"{word!r} is not an option (did you mean --{meant}?)")
-        raise UserError(f"{word!r} is the value of no option (a caption of several words needs quotes)")
+        raise UserError(f"{word!r} belongs to no option (put a caption of several words in quotes)")
     required = [option for option in options if option.default is None and not option.positional]
     missing += [f"--{option.name}" for option in required if option.name not in given]
     if missing:
@@ -314,7 +314,7 @@ def _read(argv: Sequence[str], named: Mapping[str, Option]) -> Iterator[tuple[st
         name = name.removesuffix("+")
         several = name in named and named[name].several
         if not equals and (not words or (words[0].startswith("--") and not several and name in named)):
-            raise UserError(f"--{name} has no value; --help says what it takes")
+            raise UserError(f"--{name} has no value; see --help")
         values = [value] if equals else [words.pop(0)]
         if not equals and name in PAIRS and words and not words[0].startswith("--"):
             values.append(words.pop(0))

@@ -34,7 +34,7 @@ SHORT_HELP = """usage: t2igan {verb} --config FILE [--KEY VALUE ...]
 
   --config FILE           experiments/cub/ssagan.yaml, or cub/ssagan; may be given several times, the last wins
   --run FOLDER            folder of the run (default: runs/<the configuration's name>)
-  --fresh true            start anew in a folder that holds a run; else the same command goes on where it stopped
+  --fresh true            start anew in a folder that holds a run; else the command continues where it stopped
   --print_config          print the whole configuration, defaults included, and stop
 
 Any key of the YAML can be changed:
@@ -47,7 +47,7 @@ Going deeper:
   t2igan list models                   also generators, discriminators, losses, data, callbacks
   t2igan {verb} --help all                every key of the Trainer"""
 DOES = {
-    "fit": "Train what a YAML describes; the same command again goes on where it stopped.",
+    "fit": "Train what a YAML describes; the same command again continues where it stopped.",
     "validate": "Losses and retrieval on the test split, of the run's last checkpoint.",
     "test": "The same as validate.",
     "predict": "Generate images of the test captions for a writer of predictions; t2igan sample writes files.",
@@ -73,7 +73,7 @@ def answer(verb: str, argv: Sequence[str]) -> str | None:
             classes |= {where: name for key in CONFIGURED for where, name, _ in _classes_in(content.get(key), key)}
     _refuse_arguments(argv, classes, f" [{', '.join(files)}]" if files else "")
     if not files and not any(word.startswith(NEEDS_NO_FILE) or ".help" in word for word in argv):
-        raise UserError(f"--config is missing: a YAML file, or a name such as cub/ssagan; t2igan {verb} --help")
+        raise UserError(f"--config is missing: a YAML file, or a name such as cub/ssagan; see t2igan {verb} --help")
     return None
 
 
@@ -82,9 +82,11 @@ def _refuse_other_files(verb: str, file: str, content: Mapping[str, Any]) -> Non
     if "model" in content:
         return
     if {"steps", "datasets"} & {*content}:
-        raise UserError(f"{file} is a plan, which {verb} does not take: t2igan benchmark {file}")
+        raise UserError(f"{file} is a plan, not a configuration; run it with `t2igan benchmark {file}`")
     if {"dataset", "metrics"} <= {*content}:
-        raise UserError(f"{file} is a protocol, which {verb} does not take: t2igan evaluate --protocol {file}")
+        raise UserError(
+            f"{file} is a protocol, not a configuration; use it with `t2igan evaluate --protocol {file}`"
+        )
 
 
 def _there(file: str) -> str:
@@ -154,7 +156,7 @@ def _known(name: str) -> set[str] | None:
 
 def _not_an_option(where: str, name: str, argument: str, known: set[str]) -> str:
     what = f"{where} ({name.rpartition('.')[2]}): {argument!r} is not an option"
-    return f"{what}{nearest(argument, known)}; there are {', '.join(sorted(known))}"
+    return f"{what}{nearest(argument, known)}; its options are {', '.join(sorted(known))}"
 
 
 def _refuse_keys(verb: str, content: Mapping[str, Any], source: str) -> None:
@@ -162,7 +164,7 @@ def _refuse_keys(verb: str, content: Mapping[str, Any], source: str) -> None:
         _refuse(key, root_keys(verb), "", _belongs(key, content) + source)
     trainer = {} if content.get("trainer") is None else content["trainer"]
     if not isinstance(trainer, Mapping):
-        raise UserError(f"trainer is {trainer!r:.40}, it takes a mapping such as {{max_steps: 1000}}{source}")
+        raise UserError(f"trainer is {trainer!r:.40}, but must be a mapping such as {{max_steps: 1000}}{source}")
     for key in trainer:
         _refuse(key, _trainer_arguments("__init__"), "trainer.", source)
     for key in CONFIGURED:
@@ -183,7 +185,7 @@ def _belongs(key: str, content: Mapping[str, Any]) -> str:
     """The section to which a misplaced top-level key belongs; empty if no class of the file takes it."""
     inside = [(where, name) for root in CONFIGURED for where, name, _ in _classes_in(content.get(root), root)]
     where = next((where for where, name in inside if key in (_known(name) or ())), None)
-    return f"; it stands under {where}.init_args" if where else ""
+    return f"; it belongs under {where}.init_args" if where else ""
 
 
 def _classes_in(value: Any, where: str) -> Iterator[tuple[str, str, Mapping[str, Any]]]:

@@ -95,7 +95,7 @@ def _score(
     if not kept:
         raise UserError(f"--tags: {tags} has labels of none of these narratives")
     if without:
-        console.print(f"not scored: {without} narratives, which {tags} has no fitting labels for")
+        console.print(f"not scored: {without} narratives, for which {tags} has no matching labels")
     values = {name: value for value, name in enumerate(COCO_STUFF.names)}
     true = [np.array([values[tag] for tag in joined[place].tags or ()]) for place in kept]
     every = [np.ones(len(row), bool) for row in true]

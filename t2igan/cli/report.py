@@ -145,7 +145,7 @@ def _compared(tables: Sequence[Board], names: Sequence[str] | None) -> list[Comp
     if names is None:
         return []
     if len(names) != 2:
-        raise UserError(f"--compare takes the names of two rows, it has {', '.join(names) or 'none'}")
+        raise UserError(f"--compare takes the names of two rows, not {', '.join(names) or 'none'}")
     return compare_rows(tables, *names)
 
 
@@ -232,7 +232,9 @@ def _record_files(records: Sequence[str], runs: Sequence[str]) -> list[Path]:
 
 def _refuse_missing(paths: Sequence[str]) -> None:
     if paths:
-        raise UserError(f"{', '.join(paths)}: not there; the report is made of what evaluate and fit wrote")
+        raise UserError(
+            f"{', '.join(paths)}: no such file; give records of `t2igan evaluate` and run folders of `t2igan fit`"
+        )
 
 
 def _given_runs(runs: Sequence[str], records: Sequence[ResultRecord]) -> tuple[list[Path], list[str]]:
@@ -244,7 +246,7 @@ def _given_runs(runs: Sequence[str], records: Sequence[ResultRecord]) -> tuple[l
     missing = [run for run in runs if not Path(run).exists()]
     if len(missing) == len(runs) and any(record.subject.kind == "checkpoint" for record in records):
         _refuse_missing(missing)
-    notes = [f"{run}: not there; it was not trained, or is elsewhere" for run in missing]
+    notes = [f"{run}: no such folder; the run was not trained, or was moved" for run in missing]
     return [Path(run) for run in runs if run not in missing], notes
 
 
@@ -270,7 +272,7 @@ def _read(paths: Sequence[Path]) -> tuple[list[ResultRecord], list[str]]:
         beside_it = f" ({notes[0]}{more})" if notes else ""
         names = ", ".join(map(str, paths))
         raise UserError(
-            f"{names}: no record in it{beside_it}; `t2igan evaluate --records {paths[0]} ...` writes one"
+            f"{names}: contains no record{beside_it}; `t2igan evaluate --records {paths[0]} ...` writes one"
         )
     ordered = sorted(lines.values(), key=lambda each: each[0])
     return list(_by_their_files([(path, record) for _, path, record in ordered])), notes

@@ -122,7 +122,7 @@ def sample_verb(
 
 def _require_one_way(texts: str | None, interpolate: list[str] | None, sweep: str | None) -> None:
     if sum(map(bool, (texts, interpolate, sweep))) > 1:
-        raise UserError("give --caption and --captions, or --interpolate, or --sweep: one of the three at a time")
+        raise UserError("give only one of: captions (--caption, --captions), --interpolate, --sweep")
     if interpolate is not None and len(interpolate) != 2:
         raise UserError(f"{PAIR} takes two captions, {len(interpolate)} were given")
 
@@ -138,10 +138,10 @@ def read_captions(caption: str | None, file: str | None) -> list[str]:
         try:
             lines = Path(file).read_text(encoding="utf-8").splitlines()
         except (OSError, UnicodeDecodeError) as error:
-            raise UserError(f"--captions: {file} cannot be read as UTF-8 text, one caption a line") from error
+            raise UserError(f"--captions: {file} cannot be read as UTF-8 text with one caption per line") from error
         texts += [line.strip() for line in lines if line.strip()]
     if not texts:
-        raise UserError('no caption: give --caption "a small red bird", or --captions FILE with one a line')
+        raise UserError('no caption: give --caption "a small red bird", or --captions FILE with one per line')
     return texts
 
 
@@ -166,7 +166,7 @@ def _interpolation(
 ) -> Image.Image:
     """``n`` rows of images on the way from one caption, and noise, to another."""
     if frames < 2:
-        raise UserError("--frames is 1: an interpolation has at least its two ends")
+        raise UserError("--frames is 1, but an interpolation needs at least 2")
     first, second = known = understand(texts, sampler.vocabulary)
     _say(unknown_words(known))
     starts, ends = (sampler.noise(0, n, seed) for seed in seeds)

@@ -81,7 +81,7 @@ class DrawnScene:
             labels[mask] = COCO_STUFF.value(segment.label) if segment.label else VOID
         for number, segment in enumerate(self.segments, start=1):
             if not (instances == number).any():
-                raise UserError(f"--scene: no pixel of segment {number} ({segment.text!r}) is left at {size} px")
+                raise UserError(f"--scene: segment {number} ({segment.text!r}) has no visible pixel at {size} px")
         shown, numbered = (torch.from_numpy(each).expand(rows, -1, -1) for each in (labels, instances))
         return Layouts(shown, numbered, [tuple(each.text for each in self.segments)] * rows)
 
@@ -110,7 +110,7 @@ def _segment(content: Any, where: str, folder: Path) -> SceneSegment:
     if not isinstance(content, dict) or not isinstance(content.get("text"), str) or not content["text"].strip():
         raise UserError(f"--scene: {where}: needs a text; {SHAPE}")
     if unknown := sorted(set(content) - KEYS):
-        raise UserError(f"--scene: {where}.{unknown[0]}: unknown key; there are {', '.join(sorted(KEYS))}")
+        raise UserError(f"--scene: {where}.{unknown[0]}: unknown key; valid keys: {', '.join(sorted(KEYS))}")
     label = content.get("label", "")
     if label and label not in COCO_STUFF:
         raise UserError(f"--scene: {where}.label: {label!r} is not a name of COCO-Stuff, such as bird or sky-other")
@@ -118,7 +118,7 @@ def _segment(content: Any, where: str, folder: Path) -> SceneSegment:
         raise UserError(f"--scene: {where}: give a polygon or a mask, one of the two")
     if "mask" in content:
         if not isinstance(content["mask"], str) or not (folder / content["mask"]).is_file():
-            raise UserError(f"--scene: {where}.mask: {content['mask']!r} is no file beside the scene")
+            raise UserError(f"--scene: {where}.mask: {content['mask']!r} is not a file in the folder of the scene")
         return SceneSegment(content["text"], folder / content["mask"], label)
     return SceneSegment(content["text"], _points(content["polygon"], where), label)
 
@@ -146,7 +146,7 @@ def scene_sheet(
     if "segments" not in module.requires:
         raise UserError(f"--scene: {type(module).__name__} takes no segments; give a SpaText checkpoint")
     if not captions:
-        raise UserError('--scene: no caption of the whole: give "caption" in the file, or --caption')
+        raise UserError('--scene: no caption of the whole image: give "caption" in the file, or --caption')
     layouts = scene.layouts(module.generator.image_sizes[-1], n)
     index, texts = layouts.instances[0], [each.text for each in scene.segments]
     cells, beneath = [], []

@@ -62,7 +62,7 @@ def refuse_void(said: Mapping[str, Any], kind: type[AdversarialModule]) -> None:
             for key in keys:
                 if key in said:
                     where = " and ".join(f"{MODEL}.{owner}" for owner in owners)
-                    raise UserError(f"{MODEL}.{key} has no effect beside {where}: take one of them out")
+                    raise UserError(f"{MODEL}.{key} has no effect beside {where}: remove one of them")
 
 
 def _networks(model: Namespace, said: Mapping[str, Any]) -> Iterator[tuple[str, Namespace, Mapping[str, Any]]]:
@@ -82,7 +82,7 @@ def _settle(arguments: Namespace, said: Mapping[str, Any], name: str, value: int
     if name not in arguments:
         return
     if name in said and said[name] != value:
-        raise UserError(f"{key}.{name} is {said[name]}, but {source} has {value}: leave {name} out")
+        raise UserError(f"{key}.{name} is {said[name]}, but {source} has {value}: remove {name}")
     arguments[name] = value
 
 

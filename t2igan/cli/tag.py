@@ -43,7 +43,9 @@ def tag_verb(*, checkpoint: str, narratives: str, out: str | None = None) -> Non
         raise UserError(f"--checkpoint: {checkpoint} holds a {type(tagger).__name__}, not a Tagger")
     found = read_tagged(narratives)
     if found[0].tags is None and out is None:
-        raise UserError(f"{narratives}.cleaned_tags.txt is not there to score by: give --out FILE for the tags")
+        raise UserError(
+            f"{narratives}.cleaned_tags.txt does not exist, nothing can be scored: give --out FILE to write tags"
+        )
     if found[0].tags is not None:
         _print(reference_rows(TaggedNarratives(narratives), tagger))
     if out is not None:

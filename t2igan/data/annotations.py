@@ -97,7 +97,7 @@ class Annotations:
         try:
             return unpack_narrative(self.narratives.read(number))
         except (ValueError, KeyError, TypeError) as error:
-            raise UserError(f"{self._path}: damaged, narrative {number} is none ({error}); {AGAIN}") from error
+            raise UserError(f"{self._path}: damaged, narrative {number} is invalid ({error}); {AGAIN}") from error
 
     def narrative_tokens(self, number: int) -> np.ndarray:
         """Word ids of a narrative's caption, int64 (words,)."""

@@ -46,7 +46,7 @@ class UnusableFilesError(UserError):
         lines = "\n  ".join(problems)
         super().__init__(
             f"{len(problems)} missing or unreadable, nothing was written; "
-            f"mend them (what is done is kept) or leave their images out with --allow-missing:\n  {lines}"
+            f"repair them (finished work is kept), or skip their images with --allow-missing:\n  {lines}"
         )
 
 
@@ -213,8 +213,8 @@ def _rendered(jobs: list[Job], workers: int) -> Iterator[Rendered]:
         yield from _bounded(pool, jobs, _BACKLOG * workers)
     except BrokenProcessPool:
         raise UserError(
-            f"one of {workers} processes that render died, perhaps because memory ran out; the same command "
-            "continues from here, with fewer --workers it needs less (of a Python script: it must call this below "
+            f"one of {workers} rendering processes died, perhaps because memory ran out; run the same command "
+            "again to continue, with fewer --workers to save memory (a Python script must call this below "
             '`if __name__ == "__main__":`, or with workers=1)'
         ) from None
     finally:
@@ -244,7 +244,7 @@ def _require_space(out: Path, size: int) -> None:
     if free < size:
         raise UserError(
             f"{out}: the disk has {free / 1e9:.1f} GB left and the store needs {size / 1e9:.1f} GB beside "
-            f"{partial_path(out).name}; make room and run the same command, what is done is kept"
+            f"{partial_path(out).name}; make room and run the same command again; finished work is kept"
         )
 
 

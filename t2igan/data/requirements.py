@@ -28,4 +28,4 @@ def refuse_lack(needed: Collection[str], offered: Collection[str], who: str, sou
     """
     if lacking := [name for name in REMEDIES if name in needed and name not in offered]:
         remedies = "; ".join(REMEDIES[name] for name in lacking)
-        raise UserError(f"{who} needs {' and '.join(lacking)}, which {source} does not hold: {remedies}")
+        raise UserError(f"{who} needs {' and '.join(lacking)}, which {source} does not contain: {remedies}")

@@ -316,7 +316,7 @@ class Store:
     def split(self, name: str) -> StoreSplit:
         """The split ``"train"`` or ``"test"``."""
         if name not in self._splits:
-            raise UserError(f"{self.path}: no split {name!r}; there are {' and '.join(self._splits)}")
+            raise UserError(f"{self.path}: no split {name!r}; choose {' or '.join(self._splits)}")
         return self._splits[name]
 
     def require_vocabulary(self, vocabulary_hash: str, who: str) -> None:
@@ -350,7 +350,7 @@ def open_store(path: str | Path) -> Store:
     """
     path = Path(path)
     if not path.name:
-        raise UserError(f"{str(path)!r} is no store; give the path of a file that `t2igan prepare` wrote")
+        raise UserError(f"{str(path)!r} is not a store; give the path of a file that `t2igan prepare` wrote")
     if not path.is_file():
         partial = partial_path(path)
         state = f"{partial.name} beside it is unfinished; run the same" if partial.is_file() else "make it with"

@@ -105,7 +105,7 @@ class StoreModule(LightningDataModule, ABC):
             if lacking := len(split) - len(self._complete[known]):
                 lost = f"{lacking:,} of {len(split):,} {split.name} images"
                 rank_zero_info(
-                    f"{self.store_path}: {lost} are left out, without {' or '.join(sorted(self.carried))}"
+                    f"{self.store_path}: skipped {lost}, which have no {' or '.join(sorted(self.carried))}"
                 )
         return self._complete[known]
 

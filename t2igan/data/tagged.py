@@ -128,7 +128,7 @@ class TaggedNarratives(LightningDataModule):
         """
         narratives = read_tagged(self.store_path)
         if narratives and narratives[0].tags is None:
-            raise UserError(f"{self.store_path}.cleaned_tags.txt is not there: a tagger learns from tags")
+            raise UserError(f"{self.store_path}.cleaned_tags.txt does not exist: a tagger needs tags to learn from")
         parts = split_by_image(narratives)
         short = [name for name, part in parts.items() if len(part) < (self.batch_size if name == "train" else 1)]
         if short:

@@ -147,6 +147,6 @@ def load_panels(checkpoints: Sequence[str | Path], device: str = "auto") -> Pane
         name = path if name in samplers else name
         module = load_generator(path)
         if "layouts" in module.requires and "segments" not in module.requires:
-            raise UserError(f"{path} generates images of layouts, not of captions: see docs/narratives.md")
+            raise UserError(f"{path} generates images from layouts, not from captions: see docs/narratives.md")
         samplers[name] = Sampler(module.to(choose_device(device)), path)
     return Panels(samplers)

@@ -148,7 +148,7 @@ def choose_device(name: str) -> torch.device:
         device = torch.device(name)
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
-        raise UserError(f"--device: {name} is not there; take auto or cpu") from error
+        raise UserError(f"--device: {name} is not available; use auto or cpu") from error
     return device
 
 
@@ -198,7 +198,7 @@ def _find_networks(
             missing[spec.name] = str(error)
     if missing and not options.skip_missing:
         lines = _in_words(missing)
-        raise UserError(f"{protocol.name} needs what is not there ({options.remedy} leaves it out): {lines}")
+        raise UserError(f"{protocol.name}: networks are missing ({options.remedy} skips their metrics): {lines}")
     not_computed |= missing
     if not found:
         raise UserError(f"no metric of protocol {protocol.name} can be computed: {_in_words(not_computed)}")

@@ -41,7 +41,9 @@ def smaller(protocol: Protocol, images: int | None = None, metrics: Sequence[str
     known = {spec.name: spec for spec in protocol.metrics}
     kept = list(known) if metrics is None else list(dict.fromkeys(metrics))
     if not kept or not set(kept) <= set(known):
-        raise UserError(f"Scores.metrics: {kept} are not all of protocol {protocol.name}: {', '.join(known)}")
+        raise UserError(
+            f"Scores.metrics: {kept} are not all among the metrics of {protocol.name}: {', '.join(known)}"
+        )
     name = f"{protocol.name}@{count}"
     return replace(protocol, name=name, images=count, metrics=tuple(known[one] for one in kept), bootstrap=0)
 

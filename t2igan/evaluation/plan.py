@@ -61,7 +61,7 @@ def plan_images(split: StoreSplit, count: int, images: Sequence[int] | None = No
         if turn < len(own)
     ]
     if not cycle:
-        raise UserError(f"the {split.name} split has no caption to draw: prepare the store again")
+        raise UserError(f"the {split.name} split has no captions: prepare the store again")
     numbers = np.arange(count)
     return ImagePlan(np.asarray(cycle, np.int64)[numbers % len(cycle)], numbers // len(cycle))
 
@@ -98,8 +98,8 @@ def plan_passes(
     kept = len(first) - len(first) % max(loader_batch, 1)
     if kept == 0:
         raise UserError(
-            f"the {split.name} split has {len(first)} images with captions, which fill no batch of {loader_batch}: "
-            "take a protocol without loader_batch"
+            f"the {split.name} split has {len(first)} images with captions, too few for a batch of {loader_batch}: "
+            "use a protocol without loader_batch"
         )
     needed = -(-count // kept)
     drawn = []
@@ -155,7 +155,7 @@ def shuffled_captions(captions: np.ndarray, groups: np.ndarray, seed: int) -> np
     largest = int(np.unique(groups, return_counts=True)[1].max())
     if 2 * largest > count:
         raise UserError(
-            f"captions cannot be shuffled: {largest} of {count} images are of one class; draw more images"
+            f"captions cannot be shuffled: {largest} of {count} images are of one class; use more images"
         )
     # Sorted by group, a shift by the size of the largest group lands in another group everywhere.
     by_group = np.argsort(groups, kind="stable")

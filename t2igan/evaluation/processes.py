@@ -34,7 +34,7 @@ def joined(device: str) -> Iterator[str]:
         yield device
         return
     if ":" in device:
-        raise UserError(f"--device: {device} is one device for several processes: take auto, cpu or cuda")
+        raise UserError(f"--device: {device} is one device, but there are several processes: use auto, cpu or cuda")
     on_gpu = device == "cuda" or (device == "auto" and torch.cuda.is_available())
     own = f"cuda:{os.environ['LOCAL_RANK']}" if on_gpu else "cpu"
     if on_gpu:

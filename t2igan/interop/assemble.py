@@ -87,8 +87,8 @@ def assemble(networks: Sequence[ReleasedNetwork], words: CaptionWords | None = N
         system = _lone(networks[0], words)
     else:
         raise UserError(
-            f"{', '.join(each.kind for each in networks)} make no system: a generator goes with a text encoder and "
-            "its discriminators, a text encoder with an image encoder, stream-cnn with stream-rnn"
+            f"{', '.join(each.kind for each in networks)} do not form a system: a generator goes with a text "
+            "encoder and its discriminators, a text encoder with an image encoder, stream-cnn with stream-rnn"
         )
     system.module.eval()
     return system
@@ -118,7 +118,7 @@ def _required(words: CaptionWords | None) -> CaptionWords:
     if words is None:
         raise UserError(
             "--captions_pickle is missing: give the captions.pickle that the networks were trained with; "
-            "they know words by their ids only"
+            "they hold only the ids of words"
         )
     return words
 
@@ -198,7 +198,7 @@ def _lone(each: ReleasedNetwork, words: CaptionWords | None) -> System:
     if words is not None:
         if not hasattr(each.network, "vocabulary_size"):
             raise UserError(
-                f"{words.path} belongs to a text encoder or a captioner: give that too, {each.kind} knows no words"
+                f"{words.path} belongs to a text encoder or a captioner: give that too; {each.kind} has no words"
             )
         _require_size(each, words)
         module.vocabulary = words.words

@@ -92,7 +92,9 @@ def read_weights(path: str | Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise UserError(f"{path} holds a {type(content).__name__}, not a state dict")
     if "t2igan" in content:
-        raise UserError(f"{path} is a checkpoint of the suite already; t2igan export makes released weights of it")
+        raise UserError(
+            f"{path} is already a checkpoint of the suite; t2igan export converts it to released weights"
+        )
     return content
 
 
@@ -129,5 +131,5 @@ def read_networks(paths: Sequence[str | Path], kind: str = "auto", **config: Any
     idle = [name for name in config if not any(name in KINDS[each.kind].options for each in found)]
     if idle:
         kinds = ", ".join(each.kind for each in found)
-        raise UserError(f"no network here has the option {', '.join(idle)} (there is {kinds}): leave it out")
+        raise UserError(f"no network here has the option {', '.join(idle)} (the files hold {kinds}): remove it")
     return found

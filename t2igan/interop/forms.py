@@ -84,7 +84,7 @@ def unpack(kind: str, state: Mapping[str, Any]) -> tuple[dict[str, Any], Officia
         return tensors, OfficialForm(kind, {}, {"": prefix})
     if not is_container(state):
         raise UserError(
-            "dfgan: no container; it is a dict with the entry 'model', which holds netG, netD and netC "
+            "dfgan: not a container, which is a dict with the entry 'model', which holds netG, netD and netC "
             "(state_epoch_*.pth of the current DF-GAN)"
         )
     around = {key: None if key == "model" else value for key, value in state.items()} if "model" in state else None

@@ -48,7 +48,7 @@ def kind_of(state_dict: Mapping[str, Any]) -> str:
             if "GBlocks.0.c1.weight" in names
             else f"it holds {', '.join(map(str, list(names)[:3])) or 'nothing'} ..."
         )
-        raise UserError(f"no released network is recognised: {hint}; there are {', '.join(KINDS)}")
+        raise UserError(f"no released network is recognised: {hint}; choose one of {', '.join(KINDS)}")
     return kind
 
 

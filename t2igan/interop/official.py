@@ -43,7 +43,7 @@ def from_official(kind: str, state_dict: Mapping[str, Any], **config: Any) -> nn
             finite.
     """
     if kind not in KINDS:
-        raise UserError(f"no released network is called {kind!r}; there are {', '.join(KINDS)}")
+        raise UserError(f"no released network is called {kind!r}; choose one of {', '.join(KINDS)}")
     if not isinstance(state_dict, Mapping) or not all(isinstance(key, str) for key in state_dict):
         raise UserError(f"{kind}: not a state dict, which holds tensors by name")
     tensors, form = unpack(kind, state_dict)
@@ -120,12 +120,14 @@ def _build(kind: str, read: dict[str, Any], config: dict[str, Any]) -> nn.Module
     spec = KINDS[kind]
     given = {key: value for key, value in config.items() if key in spec.options or not _wordless(kind, key)}
     if unknown := sorted(set(given) - set(spec.options)):
-        raise UserError(f"{kind}: no option {', '.join(unknown)}; there are {', '.join(spec.options)}")
+        raise UserError(f"{kind}: no option {', '.join(unknown)}; its options are {', '.join(spec.options)}")
     try:
         with torch.device("meta"):
             return spec.build(read, given)
     except (ValueError, RuntimeError, ArithmeticError, TypeError) as error:
-        raise UserError(f"{kind}: no such network, {read} by its tensors and {given} as asked ({error})") from error
+        raise UserError(
+            f"{kind}: no network fits both its tensors ({read}) and the given options ({given}) ({error})"
+        ) from error
 
 
 def _wordless(kind: str, option: str) -> bool:

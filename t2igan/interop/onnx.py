@@ -97,10 +97,10 @@ def write_onnx(module: SuiteModule, out: str | Path, weights: Literal["ema", "ra
         UserError: the generator needs more than captions, or ONNX's packages are not installed.
     """
     if not isinstance(module, AdversarialModule) or module.requires != {"captions"}:
-        raise UserError(f"--to onnx: takes a GAN that draws captions, {type(module).__name__} is none")
+        raise UserError(f"--to onnx: exports GANs that generate from captions, not {type(module).__name__}")
     if not isinstance(module.text_encoder, TextEncoder):
         raise UserError(
-            f"--to onnx: knows no {type(module.text_encoder).__name__}, only the recurrent text encoder"
+            f"--to onnx: exports the recurrent text encoder only, not {type(module.text_encoder).__name__}"
         )
     library("onnxscript", "exports to onnx", "t2igan[onnx]")  # else torch's exporter says so in many lines
     captions = torch.ones(1, words, dtype=torch.int64)

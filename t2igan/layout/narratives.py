@@ -106,7 +106,7 @@ def read_tagged(prefix: str | Path, labels: LabelSet = COCO_STUFF) -> list[Narra
     if not len(ids) == len(words) == len(tags):
         raise UserError(
             f"{prefix}: ids.txt, words.txt and cleaned_tags.txt have {len(ids)}, {len(words)} and {len(tags)} "
-            "lines: line by line they are of one narrative; download them again"
+            "lines: but need one line per narrative each; download them again"
         )
     narratives, faults, seen = [], LineFaults(prefix), set()
     for number, (key, said, tag) in enumerate(zip(ids, words, tags), start=1):

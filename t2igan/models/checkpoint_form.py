@@ -43,12 +43,12 @@ def check_form(path: Path, checkpoint: Any) -> None:
     weights, words = checkpoint.get("state_dict"), own.get("vocabulary")
     tensors = isinstance(weights, dict) and all(isinstance(each, torch.Tensor) for each in weights.values())
     if not tensors or not _are_words(words) or not isinstance(own.get("dataset"), dict):
-        raise UserError(f"{path} is not a whole checkpoint: its weights, vocabulary or data set are not there")
+        raise UserError(f"{path} is not a complete checkpoint: its weights, vocabulary or data set are missing")
     told = {key: own[key] for key in _OWN_TYPES.keys() & own.keys()}
     told |= {key: checkpoint[key] for key in _TYPES.keys() & checkpoint.keys()}
     for key, value in told.items():
         if not fits(value, (_OWN_TYPES | _TYPES)[key]):
-            raise UserError(f"{path} is not a whole checkpoint: {key} is {value!r:.60}")
+            raise UserError(f"{path} is not a complete checkpoint: {key} is {value!r:.60}")
 
 
 def _are_words(words: Any) -> bool:

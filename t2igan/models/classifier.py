@@ -189,7 +189,7 @@ class EvaluationClassifier(SuiteModule):
         if hasattr(self, "network"):
             return
         if self.classes is None:
-            raise UserError("the classifier was not told its classes: set model.classes")
+            raise UserError("the classifier does not know its classes: set model.classes")
         self.remember(classes=list(self.classes))
         self.register_buffer("class_table", torch.tensor(sorted(self.classes)), persistent=False)
         if self.trunk == "small":

@@ -129,6 +129,6 @@ def load_conditioner(module: SuiteModule, told: Told, encoder: str | None, prior
     for name, sha256 in conditioner.inputs.items():
         if module.inputs.get(name, sha256) != sha256:
             path = {"encoder": encoder, "prior": prior}[name]
-            raise UserError(f"{path} is not the {name} that the checkpoint was trained with: put that one there")
+            raise UserError(f"{path} is not the {name} that the checkpoint was trained with: put the original back")
     module.inputs |= conditioner.inputs
     return conditioner.requires_grad_(False).eval()

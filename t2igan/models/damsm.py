@@ -105,7 +105,7 @@ class InceptionImageEncoder(ImageEncoder):
             UserError: if the file is not to be had, or holds another network.
         """
         if self.weights == "random":
-            rank_zero_warn("the Inception trunk has random weights: good for a trial of the code, not for a score")
+            rank_zero_warn("the Inception trunk has random weights: suitable for trying the code, not for scores")
             return
         own_file = None if self.weights == "imagenet" else Path(self.weights)
         file, _ = pretrained_weights("inception-torchvision", own_file)
@@ -142,7 +142,7 @@ class SmallImageEncoder(ImageEncoder):
     def __init__(self, dim: Count = 256, channels: Count = 32, image_size: Side = 64) -> None:
         super().__init__()
         if image_size < 16:
-            raise UserError(f"SmallImageEncoder: image_size is {image_size}, it takes 16 or more")
+            raise UserError(f"SmallImageEncoder: image_size is {image_size}, but must be at least 16")
         self.dim = dim
         self.image_size = image_size
         self.local = nn.Sequential(

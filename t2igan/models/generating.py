@@ -66,7 +66,7 @@ class GeneratingModule(TextConditioned, ABC):
         """
         if layouts is None and "layouts" in self.requires:
             name = type(self.generator).__name__
-            raise UserError(f"{name} makes images of layouts, not of captions alone: see docs/narratives.md")
+            raise UserError(f"{name} generates images from layouts, not from captions: see docs/narratives.md")
         return Conditions(text.sentence, text.words, text.padding, layouts)
 
     def validation_step(self, batch: CaptionedImages, batch_idx: int) -> None:

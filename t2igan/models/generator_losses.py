@@ -141,7 +141,7 @@ class KLLoss(GeneratorLoss):
         mu, logvar = view.synthesis.mu, view.synthesis.logvar
         if mu is None or logvar is None:
             raise UserError(
-                "KLLoss needs a generator with conditioning augmentation: take it out of generator_losses"
+                "KLLoss needs a generator with conditioning augmentation: remove it from generator_losses"
             )
         return -0.5 * self.weight * (1 + logvar - mu.square() - logvar.exp()).mean()
 

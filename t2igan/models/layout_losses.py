@@ -45,7 +45,7 @@ class FeatureMatching(GeneratorLoss):
         if not shown:
             names = ", ".join(type(each.discriminator).__name__ for each in view.discriminated)
             raise UserError(
-                f"FeatureMatching: {names} shows no layers: take it out of generator_losses, or take "
+                f"FeatureMatching: {names} returns no layers: remove it from generator_losses, or use "
                 "PatchDiscriminator, FPSEDiscriminator or SegmentDiscriminator"
             )
         total = view.synthesis.images[-1].new_zeros(())
@@ -82,7 +82,7 @@ class VGGLoss(GeneratorLoss):
         """
         path = Path(self.weights)
         if not path.is_file():
-            raise UserError(f"VGGLoss.weights: no file {path}; put {VGG_URL} there, or leave the loss out")
+            raise UserError(f"VGGLoss.weights: {path} does not exist; download {VGG_URL} there, or remove the loss")
         self.network = nn.Sequential(*list(vgg19(weights=None).features.children())[: max(VGG_LAYERS) + 1])
         own = {f"features.{name}" for name in self.network.state_dict()}
         try:
@@ -90,7 +90,7 @@ class VGGLoss(GeneratorLoss):
             kept = {name.removeprefix("features."): value for name, value in found.items() if name in own}
             self.network.load_state_dict(kept)
         except Exception as error:  # whatever a file that is none raises
-            raise UserError(f"VGGLoss.weights: {path} is not {VGG_NAME}; take {VGG_URL}") from error
+            raise UserError(f"VGGLoss.weights: {path} is not {VGG_NAME}; download {VGG_URL}") from error
         self.inputs = {"vgg": file_sha256(path)}
         self.eval().requires_grad_(False)
 

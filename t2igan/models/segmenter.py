@@ -179,7 +179,9 @@ class TransformersSegmenter(nn.Module):
             if name in COCO_STUFF:
                 table[number] = COCO_STUFF.value(name)
         if (table == VOID).all():
-            raise UserError(f"{folder}: none of its labels ({', '.join(list(names.values())[:4])}) is COCO-Stuff's")
+            raise UserError(
+                f"{folder}: none of its labels ({', '.join(list(names.values())[:4])}) is a label of COCO-Stuff"
+            )
         self.register_buffer("table", table)
         self.sha256 = file_sha256(folder / WEIGHTS)
         self.requires_grad_(False).eval()

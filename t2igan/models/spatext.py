@@ -126,7 +126,7 @@ class SpaTextGAN(AdversarialModule):
                 own, dim = getattr(network, "segment_dim", self.conditioner.dim), self.conditioner.dim
                 if own != dim:
                     raise UserError(
-                        f"model.init_args.{name}: segment_dim is {own}, but what is told has {dim} numbers: "
+                        f"model.init_args.{name}: segment_dim is {own}, but segment conditions have width {dim}: "
                         f"set it to {dim}"
                     )
         super().configure_model()

@@ -153,8 +153,8 @@ class SpaTextDiffusion(SuiteModule):
         self.conditioner = load_conditioner(self, self.told, self.encoder, self.prior)
         if self.host.segment_dim != self.conditioner.dim:
             raise UserError(
-                f"model.init_args.host: segment_dim is {self.host.segment_dim}, but what is told has "
-                f"{self.conditioner.dim} numbers: set it to {self.conditioner.dim}"
+                f"model.init_args.host: segment_dim is {self.host.segment_dim}, but segment conditions have "
+                f"width {self.conditioner.dim}: set it to {self.conditioner.dim}"
             )
         self.averages["generator"] = WeightAverage(self.generator, self.ema_decay)
 

@@ -148,7 +148,7 @@ class LatentHost(DiffusionHost):
         self.segment_dim = segment_dim
         parts = {name: Path(folder) / name for name in ("unet", "vae", "text_encoder", "tokenizer")}
         if lacking := [str(path) for path in parts.values() if not path.is_dir()]:
-            raise UserError(f"no Stable Diffusion in {folder}: {', '.join(lacking)} are not there")
+            raise UserError(f"no Stable Diffusion in {folder}: {', '.join(lacking)} missing")
         texts = library("transformers", WHO, EXTRA)
         with reading(folder, "Stable Diffusion"), unbounded():
             self.unet = images.UNet2DConditionModel.from_pretrained(parts["unet"], local_files_only=True)

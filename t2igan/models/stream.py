@@ -81,7 +81,7 @@ class ResNetCaptionEncoder(CaptionEncoder):
             UserError: if the file is not to be had, or holds another network.
         """
         if self.weights == "random":
-            rank_zero_warn("the ResNet trunk has random weights: good for a trial of the code, not for a captioner")
+            rank_zero_warn("the ResNet trunk has random weights: suitable for trying the code, not for a captioner")
             return
         own_file = None if self.weights == "imagenet" else Path(self.weights)
         file, _ = pretrained_weights("resnet152-torchvision", own_file)

@@ -298,7 +298,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     """
     path = locate(path)
     if path.is_dir():
-        raise UserError(f"{path} is a folder, not a checkpoint; of a run give checkpoints/last.ckpt in it")
+        raise UserError(f"{path} is a folder, not a checkpoint; of a run's folder give checkpoints/last.ckpt")
     if not path.is_file():
         named, training = f"{PREFIX}{path}", training_of(path)
         remedy = f"; `{training}` trains it" if training else ""
@@ -307,7 +307,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     check_form(path, checkpoint)
     if is_sealed(checkpoint):
         if not _is_whole(checkpoint):
-            raise UserError(f"{path} is damaged: it does not hold what was saved; take another checkpoint")
+            raise UserError(f"{path} is damaged: its content is not what was saved; take another checkpoint")
     elif problem:
         raise UserError(f"{path} is damaged ({problem}); take another checkpoint")
     else:

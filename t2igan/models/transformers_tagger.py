@@ -77,7 +77,7 @@ def _read(folder: Path, labels: int) -> tuple[torch.nn.Module, str, str]:
         )
         tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True, add_prefix_space=True)
     if not tokenizer.is_fast:
-        raise UserError(f"{folder}: has no fast tokenizer, which tells words apart; add its tokenizer.json")
+        raise UserError(f"{folder}: has no fast tokenizer, which maps tokens to words; add its tokenizer.json")
     return model, model.config.to_json_string(use_diff=False), tokenizer.backend_tokenizer.to_str()
 
 

@@ -80,10 +80,12 @@ class TrecsPipeline:
         if generator is not None:
             if "layouts" not in generator.requires:
                 kind = type(generator.generator).__name__
-                raise UserError(f"{kind} makes no images of layouts; give the checkpoint of a layout generator")
+                raise UserError(
+                    f"{kind} generates no images from layouts; give the checkpoint of a layout generator"
+                )
             if (size := generator.generator.image_sizes[-1]) != bank.size:
                 raise UserError(
-                    f"the generator makes images of {size} px, and the bank's masks are of {bank.size} px"
+                    f"the generator's images have {size} px, but the bank's masks are of {bank.size} px"
                 )
 
     def tags(self, narratives: Sequence[Narrative]) -> list[tuple[str, ...]]:
@@ -117,10 +119,10 @@ class TrecsPipeline:
             UserError: gold layouts or traces are required but missing.
         """
         if self.trace == "oracle" and gold is None:
-            raise UserError("trace: oracle takes the hulls from the gold maps of the images, which are not there")
+            raise UserError("trace: oracle takes the hulls from the gold maps of the images, which are missing")
         if self.trace == "real" and (without := next((n.key for n in narratives if not n.traces), None)):
             raise UserError(
-                f"narrative {without} has no trace: set trace to none, or to oracle where maps are there"
+                f"narrative {without} has no trace: set trace to none, or to oracle if there are gold maps"
             )
         ranks = ranking(self.retriever.scores([each.words for each in narratives]))
         found = []
@@ -177,5 +179,5 @@ class TrecsPipeline:
 
     def _module(self) -> DrawingModule:
         if self.generator is None:
-            raise UserError("the pipeline has no generator, so that it ends with canvases")
+            raise UserError("the pipeline has no generator, so it ends with canvases: set its key generator")
         return self.generator

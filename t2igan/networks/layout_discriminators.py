@@ -117,7 +117,7 @@ class FPSEDiscriminator(LayoutDiscriminator):
     def __init__(self, image_size: Side = 256, channels: Count = 64) -> None:
         super().__init__()
         if image_size % 32:
-            raise UserError(f"FPSEDiscriminator: image_size is {image_size}, it takes multiples of 32")
+            raise UserError(f"FPSEDiscriminator: image_size is {image_size}, but must be a multiple of 32")
         self.image_size = image_size
         widths = [3, channels, 2 * channels, 4 * channels, 8 * channels, 8 * channels]
         self.up = nn.ModuleList(_halving(width, out) for width, out in pairwise(widths))

@@ -108,7 +108,9 @@ class SPADEGenerator(Generator):
         super().__init__()
         doublings = log2(image_size / start)
         if doublings < 1 or not doublings.is_integer():
-            raise UserError(f"SPADEGenerator: image_size {image_size} is no start {start} doubled once or more")
+            raise UserError(
+                f"SPADEGenerator: image_size {image_size} is not start {start} doubled one or more times"
+            )
         self.noise_dim, self.image_sizes, self.start = noise_dim, [image_size], start
         self.planes = LayoutPlanes(embed)
         places = [min(2**place, WIDEST) * channels for place in range(int(doublings), -1, -1)]

@@ -56,7 +56,7 @@ class Synthesis:
             if images.shape[-1] == size:
                 return images
         sides = [images.shape[-1] for images in self.images]
-        raise UserError(f"the generator returned images of {sides} px, and {size} px are wanted")
+        raise UserError(f"the generator returned images of {sides} px, but {size} px are needed")
 
     def check(self, generator: "Generator", rows: int) -> None:
         """Check the output against the declarations of ``generator``, for ``rows`` captions.
@@ -108,7 +108,7 @@ class Generator(Configured, nn.Module):
             UserError: the generator does not support recomputation.
         """
         if not (kept or self.recomputes):
-            raise UserError(f"model.init_args.recompute: {type(self).__name__} cannot: take it out")
+            raise UserError(f"model.init_args.recompute: {type(self).__name__} does not support it: remove it")
         self.recompute = not kept
 
     def through(self, block: nn.Module, *inputs: Any) -> Any:
@@ -136,8 +136,8 @@ class Generator(Configured, nn.Module):
         trains = self.training and torch.is_grad_enabled() and any(each.requires_grad for each in self.parameters())
         if trains and not synthesis.images[-1].requires_grad:
             raise UserError(
-                f"{type(self).__name__}.forward returned images without a gradient to its weights: neither detach "
-                "them nor make them under no_grad"
+                f"{type(self).__name__}.forward returned images without a gradient to its weights: do not detach "
+                "them, nor compute them under no_grad"
             )
         return synthesis
 
@@ -211,7 +211,7 @@ def check_adversaries(generator: Generator, discriminators: Iterable[Discriminat
     discriminators = list(discriminators)
     for network in (generator, *discriminators):
         if not any(True for _ in network.parameters()):
-            raise UserError(f"{type(network).__name__} has no weights to train: make its layers when it is built")
+            raise UserError(f"{type(network).__name__} has no weights to train: create its layers in __init__")
     for discriminator in discriminators:
         if discriminator.image_size not in generator.image_sizes:
             raise UserError(
@@ -221,7 +221,7 @@ def check_adversaries(generator: Generator, discriminators: Iterable[Discriminat
         if discriminator.probabilities:
             raise UserError(
                 "a discriminator gives probabilities, and training needs logits: "
-                "take model.init_args.discriminators.init_args.probabilities out"
+                "remove model.init_args.discriminators.init_args.probabilities"
             )
 
 

@@ -186,7 +186,7 @@ def _check_module(class_path: Any) -> None:
     if not own and not any(module == each or module.startswith(f"{each}.") for each in _allowed):
         raise UserError(
             f"the checkpoint names {class_path}, which is not of the suite; nothing of it was imported. If you "
-            f"trust the module, say --allow {module} (from Python: allow=[{module!r}])"
+            f"trust the module, give --allow {module} (from Python: allow=[{module!r}])"
         )
 
 
@@ -217,7 +217,7 @@ def _class_of(class_path: str) -> type:
     if own and kind is None:
         near = nearest(name, vars(known))
         raise UserError(
-            f"the checkpoint names {class_path}, and {module} has no {name}{near}: give it back its name, or the "
+            f"the checkpoint names {class_path}, and {module} has no {name}{near}: restore the name, or use the "
             "file that it was trained with"
         )
     if not (isinstance(kind, type) and _may_be_built(kind)):

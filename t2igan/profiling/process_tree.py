@@ -54,7 +54,7 @@ def process_tree() -> list[Path]:
     """
     own = Path("/proc") / str(os.getpid())
     if not own.is_dir():
-        raise UserError("memory is read from /proc, which this system does not have; leave --workers out")
+        raise UserError("memory is read from /proc, which this system does not have; remove --workers")
     return list(_with_children(own))
 
 

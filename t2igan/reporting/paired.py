@@ -124,7 +124,7 @@ def compare(tables: Sequence[Board], first: str, second: str) -> list[Comparison
     shared = [number for number in ones if number in twos]
     if not shared:
         raise UserError(
-            f"--compare: {first} and {second} do not compare, they are rows of different tables: "
+            f"--compare: {first} and {second} cannot be compared, they are rows of different tables: "
             f"{tables[next(iter(ones))].title} | {tables[next(iter(twos))].title}"
         )
     found = [
@@ -146,13 +146,13 @@ def _find(tables: Sequence[Board], name: str) -> Iterator[tuple[int, BoardRow]]:
     for number, board in enumerate(tables):
         rows = [row for row in board.rows if name in _names(row)]
         if len(rows) > 1:
-            raise UserError(f"--compare: {name} means several rows: {', '.join(row.name for row in rows)}")
+            raise UserError(f"--compare: {name} matches several rows: {', '.join(row.name for row in rows)}")
         if rows:
             missing = False
             yield number, rows[0]
     if missing:
         known = dict.fromkeys(row.name for board in tables for row in board.rows)
-        raise UserError(f"--compare: there is no row {name!r}; there are {', '.join(known)}")
+        raise UserError(f"--compare: there is no row {name!r}; choose from {', '.join(known)}")
 
 
 def _names(row: BoardRow) -> set[str]:

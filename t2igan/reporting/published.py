@@ -237,7 +237,7 @@ def _read_block(dataset: str, block: Block, where: str, problems: list[str]) -> 
 def _objection(dataset: str, metric: str, protocol: str | None, but: Mapping[str, str]) -> str:
     """The problem of a metric with a protocol, or an empty string."""
     if metric not in METRICS:
-        return f"unknown; there are {', '.join(METRICS)}"
+        return f"unknown; choose one of {', '.join(METRICS)}"
     # A key that says nothing would keep no number from standing beside ours.
     if strange := [key for key in but if key not in KEYS]:
         return f"but: {strange[0]} is no key of a protocol or a metric, nor {IMAGES}"

@@ -44,9 +44,7 @@ class TextEncoder(Configured, nn.Module):
     ) -> None:
         super().__init__()
         if dim % 2:
-            raise UserError(
-                f"TextEncoder: dim is {dim}, it takes even numbers: half of it belongs to each direction"
-            )
+            raise UserError(f"TextEncoder: dim is {dim}, but must be even: half of it belongs to each direction")
         self.dim = dim
         self.vocabulary_size = vocabulary_size
         self.embedding = nn.Embedding(vocabulary_size, embedding_dim)

@@ -69,8 +69,8 @@ def test_steps_share_the_cores_that_there_are(tmp_path, monkeypatch, cores, jobs
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"kind": "moon"}, "no kind 'moon'; there are local, ray, slurm"),
-        ({"kind": "local", "job": 2}, "local has no option 'job'; there are jobs, gpus"),
+        ({"kind": "moon"}, "unknown kind 'moon'; choose one of local, ray, slurm"),
+        ({"kind": "local", "job": 2}, "local has no option 'job'; its options are jobs, gpus"),
         ({"kind": "local", "jobs": 0}, "at least 1"),
     ],
 )

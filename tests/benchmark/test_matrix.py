@@ -19,7 +19,7 @@ def test_a_given_damsm_is_scored_with(place):
 
 def test_a_checkpoint_that_is_given_is_not_trained(place):
     given = "runs/small/damsm/checkpoints/last.ckpt"
-    with pytest.raises(UserError, match="not there"):
+    with pytest.raises(UserError, match="does not exist"):
         cells(given=[given])
     Path(given).parent.mkdir(parents=True)
     Path(given).write_bytes(b"weights")
@@ -58,7 +58,7 @@ def test_tracking_has_a_project_for_the_plan_and_a_group_for_each_model(place):
 
 def test_a_store_is_prepared_first(place):
     Path("birds.h5").unlink()
-    with pytest.raises(UserError, match=r"birds\.h5 is not there"):
+    with pytest.raises(UserError, match=r"birds\.h5 does not exist"):
         plan().phases[0]()
     prepared = plan(prepare="drawn-birds --image_size 32")
     assert [step.command for step in prepared.phases[0]()] == [

@@ -15,13 +15,13 @@ from t2igan.errors import UserError
         ({"models": [{"name": "x"}]}, r"datasets\.birds\.models\[0\]\.config is missing"),
         (
             {"models": [{"config": "x.yaml", "seed": 1}]},
-            r"models\[0\]\.seed: unknown key; there are config, name, set, grid",
+            r"models\[0\]\.seed: unknown key; valid keys: config, name, set, grid",
         ),
         ({"classifier": {"config": "x.yaml", "seed": -1}}, r"birds\.classifier\.seed: -1 is below 0"),
         ({"independent_damsm": ["runs/d/checkpoints/last.ckpt"]}, r"last\.ckpt is a checkpoint: name the config"),
-        ({"prepare": "a 'b"}, "prepare of data set birds is no command line"),
+        ({"prepare": "a 'b"}, "prepare of data set birds is not a command line"),
         ({"wandb": "sometimes"}, r"wandb\.mode: 'sometimes' is not one of online, offline, disabled"),
-        ({"colour": "red"}, "colour: unknown key; there are"),
+        ({"colour": "red"}, "colour: unknown key; valid keys:"),
         ({"models": "x.yaml"}, r"datasets\.birds\.models: 'x\.yaml' is not a list"),
     ],
 )

@@ -104,7 +104,7 @@ def test_one_process_at_a_time_and_a_killed_one_gives_it_up(tmp_path):
     holder = subprocess.Popen([sys.executable, "-c", HOLD, str(tmp_path)], stdout=subprocess.PIPE, text=True)
     assert holder.stdout.readline() == "taken\n"
     said, lock = [], FolderLock(tmp_path, "t2igan fit")
-    with pytest.raises(UserError, match=rf"another `t2igan fit \(process {holder.pid} on .* works in this folder"):
+    with pytest.raises(UserError, match=rf"another `t2igan fit \(process {holder.pid} on .* is using this folder"):
         lock.take(said.append, seconds=0.3)
     assert len(said) == 1
     holder.kill()
@@ -151,7 +151,7 @@ def test_who_waited_in_vain_leaves_the_folder_to_its_holder(tmp_path):
     assert holder.stdout.readline() == "taken\n"
     lock = FolderLock(tmp_path / "run", "t2igan fit")
     lock._made = True  # both saw that there was no folder yet
-    with pytest.raises(UserError, match="works in this folder"):
+    with pytest.raises(UserError, match="is using this folder"):
         lock.take(print, seconds=0.1)
     assert lock.path.is_file()
     holder.kill()

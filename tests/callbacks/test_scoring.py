@@ -309,9 +309,9 @@ def test_what_cannot_be_scored_is_said_before_training(home, capsys):
     assert "val_classes" in refused(capsys, home, selection="val-classes")
     assert "Scores.best: 'fid' is not one of fd-classifier" in refused(capsys, home, best="fid")
     assert "between 2 and the 100 of small" in refused(capsys, home, images=101)
-    assert "not all of protocol small" in refused(capsys, home, metrics=["kid"])
+    assert "not all among the metrics of small" in refused(capsys, home, metrics=["kid"])
     assert "every_n_steps or every_n_epochs" in refused(capsys, home, every_n_epochs=1)
-    assert "nowhere.ckpt is not there; train it with a classifier.yaml" in refused(
+    assert "nowhere.ckpt does not exist; train it with a classifier.yaml" in refused(
         capsys, home, classifier="nowhere.ckpt"
     )
     assert "another seed" in refused(capsys, home, independent_damsm=["nowhere.ckpt"])

@@ -40,9 +40,9 @@ def test_noise_of_ones_own_and_ways_between(model):
     assert torch.equal(model.sample(word, noise=noise).images, model.sample(word, seed=9, noise=noise).images)
     way = model.interpolate(word, model.vocabulary[8], steps=3, seed=1)
     torch.testing.assert_close(way.images[:1], model.sample(word, seed=1).images, atol=1, rtol=0)
-    with pytest.raises(UserError, match="is wanted"):
+    with pytest.raises(UserError, match="is expected"):
         model.sample(word, n=2, noise=noise)
-    with pytest.raises(UserError, match="at least its two ends"):
+    with pytest.raises(UserError, match="steps is 1, but an interpolation needs at least 2"):
         model.interpolate(word, word, steps=1)
 
 

@@ -103,7 +103,7 @@ def test_a_harmed_image_is_no_image(tmp_path):
         (["--checkpoint", "{stream}", "--images", "nowhere"], "no such file or folder"),
         (["--checkpoint", "{gan}", "--images", "nowhere"], "holds SSAGAN, which writes no captions"),
         (["--checkpoint", "{stream}", "--images", "{broken}"], "not readable as images"),
-        (["--checkpoint", "{stream}", "--images", "{broken}", "--generator", "{gan}"], "give their --store"),
+        (["--checkpoint", "{stream}", "--images", "{broken}", "--generator", "{gan}"], "give --store too"),
         (
             ["--checkpoint", "{stream}", "--images", "{broken}", "--batch_size", "0"],
             "--batch_size must be at least 1",

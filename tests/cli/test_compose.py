@@ -32,8 +32,8 @@ def test_labels_must_come_from_somewhere(scenes_store, scenes_root, tmp_path, ca
     command = ["compose", "--store", str(scenes_store), "--records", str(tmp_path / "r")]
     assert "give --tagger" in fails(capsys, *command)
     train = str(scenes_root / "tagged" / "train")
-    assert "labels of no narrative" in fails(capsys, *command, "--tags", train)
-    assert "leave one of them out" in fails(capsys, *command, "--tags", train, "--narratives", train)
+    assert "no labels for the narratives of" in fails(capsys, *command, "--tags", train)
+    assert "give only one of the two" in fails(capsys, *command, "--tags", train, "--narratives", train)
 
 
 def test_the_released_narratives_on_real_maps(trecs_tags, tmp_path):

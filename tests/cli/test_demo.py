@@ -50,7 +50,7 @@ def test_nothing_to_show_is_said(tmp_path, monkeypatch, checkpoints):
 def test_what_takes_layouts_is_not_shown(monkeypatch):
     of_layouts = SimpleNamespace(requires=frozenset({"captions", "layouts"}))
     monkeypatch.setattr("t2igan.demo.panels.load_generator", lambda path: of_layouts)
-    with pytest.raises(UserError, match=r"spade\.ckpt generates images of layouts"):
+    with pytest.raises(UserError, match=r"spade\.ckpt generates images from layouts"):
         load_panels(["spade.ckpt"], device="cpu")
 
 

@@ -89,7 +89,9 @@ def test_the_raw_files_alone_want_a_store(look, tmp_path):
     assert code == 1
     assert state_of(output, "coco captions") == "present"
     assert state_of(output, "coco images") == "present"
-    assert "unfinished, the same command goes on" in output and "coco store missing: t2igan prepare coco" in output
+    assert (
+        "unfinished, the same command continues" in output and "coco store missing: t2igan prepare coco" in output
+    )
 
 
 def flip_a_bit(path):
@@ -190,7 +192,7 @@ def test_packages(look, monkeypatch):
 
 
 def test_misuse_is_one_line(look, capsys):
-    for arguments, said in ((["birds"], "nothing known of birds; there are cub"), (["--verfy"], "--verfy")):
+    for arguments, said in ((["birds"], "birds: unknown; choose from cub"), (["--verfy"], "--verfy")):
         with pytest.raises(SystemExit) as exit_:
             main(["doctor", *arguments])
         assert exit_.value.code == 2

@@ -274,9 +274,7 @@ def test_all_faults_of_a_folder_are_named_before_anything_is_scored(
 def test_mistakes_are_one_line(arguments, checkpoints, tmp_path, capsys):
     generator = ("--checkpoint", checkpoints.generator)
     assert "nothing to score" in fails(capsys, *arguments)
-    assert "--untrained: needs the --checkpoint" in fails(
-        capsys, *arguments, "--untrained", "true", "--real", "true"
-    )
+    assert "--untrained needs --checkpoint" in fails(capsys, *arguments, "--untrained", "true", "--real", "true")
     assert "--store" in fails(capsys, "evaluate", "--protocol", "cub/small", *generator)
     assert "t2igan list protocols" in fails(capsys, "evaluate", "--store", checkpoints.store, *generator)
     assert "no 'cub/none'" in fails(capsys, *arguments, *generator, "--protocol", "cub/none")

@@ -27,8 +27,11 @@ def test_safetensors_of_any_checkpoint_are_the_same_weights(name, checkpoints, t
     ("options", "told"),
     [
         (["--to", "safetensors", "--out", "a.bin"], ".safetensors"),
-        (["--to", "onnx", "--out", "a.onnx", "--part", "generator"], "--part belongs to --to original"),
-        (["--to", "safetensors", "--out", "a.safetensors", "--weights", "raw"], "leave --weights out"),
+        (
+            ["--to", "onnx", "--out", "a.onnx", "--part", "generator"],
+            "--part has an effect with --to original only",
+        ),
+        (["--to", "safetensors", "--out", "a.safetensors", "--weights", "raw"], "remove --weights"),
     ],
 )
 def test_mistakes_are_one_line(options, told, checkpoints, capsys):

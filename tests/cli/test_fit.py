@@ -114,7 +114,7 @@ def test_the_same_command_again_goes_on(folder, uninterrupted, capsys):
     """... and a run that is prolonged equals one that was as long from the start."""
     command = ["fit", "--config", str(folder / "ssagan.yaml"), "--trainer.max_steps", "16"]
     main([*command, "--run", str(uninterrupted)])
-    assert "going on from" in capsys.readouterr().out
+    assert "resuming from" in capsys.readouterr().out
     steps = [row["step"] for row in read_curves(uninterrupted / "metrics.csv") if "train/loss_g" in row]
     assert steps == list(range(16))
     main([*command, "--run", str(folder / "longer")])

@@ -96,7 +96,7 @@ def test_without_a_net_both_say_so(words, tmp_path, monkeypatch, capsys):
         main([*words, "--endpoint", "http://127.0.0.1:9"])  # nothing listens there
     err = capsys.readouterr().err
     assert stop.value.code == 2 and len(err.strip().splitlines()) == 1, err
-    assert "the hub cannot be reached" in err and "--endpoint names another" in err
+    assert "the hub cannot be reached" in err and "--endpoint selects another" in err
     assert not (tmp_path / "x" / "model.safetensors").exists()
 
 

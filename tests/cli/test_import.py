@@ -100,8 +100,8 @@ def test_export_hands_back_what_was_imported(folder, capsys):
         capsys, "export attngan.ckpt --part judge --out x.pth"
     )
     assert "--out is missing" in fails(capsys, "export attngan.ckpt")
-    assert "is what is read" in fails(capsys, "export attngan.ckpt --out attngan.ckpt")
-    assert "attngan.ckpt is a checkpoint of the suite already" in fails(capsys, "import attngan.ckpt --out x.ckpt")
+    assert "is the input file" in fails(capsys, "export attngan.ckpt --out attngan.ckpt")
+    assert "attngan.ckpt is already a checkpoint of the suite" in fails(capsys, "import attngan.ckpt --out x.ckpt")
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,10 @@ def test_export_hands_back_what_was_imported(folder, capsys):
         ),
         ("import bird_AttnGAN2.pth --with text_encoder200.pth --out x.ckpt", "--captions_pickle is missing"),
         ("import captions.pickle --out x.ckpt", "captions.pickle"),
-        ("import text_encoder200.pth --out ./text_encoder200.pth", "--out: ./text_encoder200.pth is what is read"),
+        (
+            "import text_encoder200.pth --out ./text_encoder200.pth",
+            "--out: ./text_encoder200.pth is the input file",
+        ),
         (f"{WHOLE} --captions_pickle none.pickle", "none.pickle: no such file"),
     ],
 )

@@ -70,7 +70,7 @@ def test_any_letter_is_printed_in_any_encoding(encoding):
 
 def test_a_name_that_is_no_text_is_one_line():
     done = subprocess.run([sys.executable, "-m", "t2igan", "report", b"a\xff"], capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (2, "t2igan report: 'a\\udcff' is no UTF-8; rename it\n")
+    assert (done.returncode, done.stderr) == (2, "t2igan report: 'a\\udcff' is not UTF-8; rename it\n")
 
 
 @pytest.mark.parametrize("letter", "\r\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029\n")
@@ -85,7 +85,7 @@ def test_a_value_that_reads_as_a_comment_is_refused(words, capsys):
     """It would be taken for null, and the report written to its usual place."""
     with pytest.raises(SystemExit) as exit_:
         main(["report", "records.jsonl", *words])
-    assert exit_.value.code == 2 and "begins with '#', which reads as a comment" in capsys.readouterr().err
+    assert exit_.value.code == 2 and "begins with '#', which starts a comment" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

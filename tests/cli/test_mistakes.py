@@ -115,7 +115,7 @@ MISTAKES = [
     Mistake("an option without its value", "sample --checkpoint --out drawn", ("--checkpoint has no value",)),
     Mistake("a word for a number", f"{SAMPLE} --caption x --n two", ("--n takes a whole number, not 'two'",)),
     Mistake("a choice misspelt", f"{SAMPLE} --caption x --overlay mask", ("did you mean masks?",)),
-    Mistake("a caption without quotes", f"{SAMPLE} --caption a red bird", ("'red'", "needs quotes")),
+    Mistake("a caption without quotes", f"{SAMPLE} --caption a red bird", ("'red'", "in quotes")),
     Mistake("a required option forgotten", "evaluate --real", ("--protocol is missing", "--store is missing")),
     # data
     Mistake("a data set misspelt", "prepare cup", ("did you mean cub?",)),
@@ -137,7 +137,7 @@ MISTAKES = [
         written("flowers.csv", "0.png,a red rose\n"),
     ),
     Mistake("a raw data set for a store", f"{MINE} --data.store flowers.csv", ("flowers.csv",)),
-    Mistake("nothing is prepared", "fit --config cub/ssagan", ("cub-256.h5 is not there", "t2igan prepare")),
+    Mistake("nothing is prepared", "fit --config cub/ssagan", ("cub-256.h5 does not exist", "t2igan prepare")),
     # configuration
     Mistake("fit alone", "fit", ("--config is missing",)),
     Mistake("the configuration without --config", "fit cub/ssagan", ("--config is missing",)),
@@ -169,7 +169,7 @@ MISTAKES = [
     Mistake(
         "a key of a part that the YAML leaves out",
         f"{MINE} --model.generator.channels 4",
-        ("model.generator", "say first which class"),
+        ("model.generator", "set its class_path first"),
     ),
     Mistake("a class misspelt", f"{MINE} --model SSAGUN", ("did you mean SSAGAN?",)),
     Mistake(
@@ -182,9 +182,11 @@ MISTAKES = [
         ("damsm.ckpt does not fit this model",),
     ),
     # machine
-    Mistake("a GPU that is not there", f"{SAMPLE} --caption bird --device cuda", ("--device: cuda is not there",)),
     Mistake(
-        "a GPU for training that is not there", f"{MINE} --trainer.accelerator gpu", ("no GPU", "leave it out")
+        "a GPU that is not there", f"{SAMPLE} --caption bird --device cuda", ("--device: cuda is not available",)
+    ),
+    Mistake(
+        "a GPU for training that is not there", f"{MINE} --trainer.accelerator gpu", ("no GPU", "remove the key")
     ),
     Mistake("the GPU's memory is full", f"{SAMPLE} --caption bird", ("memory", "smaller"), cuda_is_full),
     Mistake("Gradio is not installed", "demo", ("`pip install 't2igan[demo]'`",), not_installed("gradio")),
@@ -299,7 +301,7 @@ MISTAKES = [
     Mistake(
         "a given checkpoint that is not there",
         "benchmark plan.yaml",
-        ("given: x.ckpt is not there",),
+        ("given: x.ckpt does not exist",),
         written("plan.yaml", MATRIX + "    given: [x.ckpt]\n"),
     ),
     Mistake(
@@ -339,7 +341,7 @@ MISTAKES = [
         "images and captions swapped", "prepare folder --images flowers.csv --captions flowers", ("no such folder",)
     ),
     Mistake("a folder for the store to write", f"{PREPARE} --out flowers", ("is a folder", ".h5")),
-    Mistake("a checkpoint for a configuration", "fit --config generator.ckpt", ("generator.ckpt", "not the file")),
+    Mistake("a checkpoint for a configuration", "fit --config generator.ckpt", ("generator.ckpt", "too large")),
     Mistake("a folder for a DAMSM", f"{MINE} --model.damsm flowers", ("flowers is a folder",)),
     Mistake(
         "a folder for the records", f"{SCORE} --protocol drawn-birds/quick --records flowers", ("is a folder",)
@@ -394,7 +396,10 @@ MISTAKES = [
     ),
     Mistake("one row to compare", "report records.jsonl --compare a", ("names of two rows",), two_rows),
     Mistake(
-        "a row to compare misspelt", "report records.jsonl --compare a c", ("no row 'c'; there are a, b",), two_rows
+        "a row to compare misspelt",
+        "report records.jsonl --compare a c",
+        ("no row 'c'; choose from a, b",),
+        two_rows,
     ),
 ]
 

@@ -82,7 +82,7 @@ def test_coco_gives_a_store_and_its_card(coco, capsys):
         assert part in printed
     before = (coco / "coco-16.h5").stat().st_mtime_ns
     (coco / "coco-16.card" / "card.json").unlink()
-    assert "is there already (coco, 16 px)" in run(capsys, "coco", "--root", coco, "--image_size", 16)
+    assert "exists already (coco, 16 px)" in run(capsys, "coco", "--root", coco, "--image_size", 16)
     assert (coco / "coco-16.h5").stat().st_mtime_ns == before
     assert (coco / "coco-16.card" / "card.json").is_file(), "a store without a card gets one"
 
@@ -95,7 +95,7 @@ def test_what_coco_lacks_is_listed_and_fatal_only_if_asked(coco, capsys):
     options = ["coco", "--root", coco, "--image_size", 16, "--workers", 1]
     error = refusal(capsys, *options, "--strict", "true")
     assert error.splitlines()[0].endswith(
-        "25 faults, nothing was written; mend them, or leave them out with --strict false:"
+        "25 faults, nothing was written; repair them, or skip them with --strict false:"
     )
     assert error.count("image missing") == 25 and left(coco) == before
     printed = run(capsys, *options)
@@ -172,7 +172,7 @@ def write(path, content):
 @pytest.mark.parametrize(
     ("damage", "expected"),
     [
-        (lambda f, t: write(t, "file,text\n0.png,x\n"), ["which has file, text; wanted is image,caption"]),
+        (lambda f, t: write(t, "file,text\n0.png,x\n"), ["which has file, text; expected: image,caption"]),
         (lambda f, t: write(t, "image,caption\n0,ros\xe9\n".encode("latin-1")), ["line 2: not UTF-8"]),
         (lambda f, t: write(t, "image,caption\n0,a, b\n1,c, d\n"), ["lines 2, 3: 3 fields", "in double quotes"]),
         (lambda f, t: write(t, t.read_text() + "77.png,x\n"), ["line 13: no image '77.png'", "--strict false"]),
@@ -183,7 +183,7 @@ def write(path, content):
         (lambda f, t: write(t, t.read_text() + "3,again\n") or (f / "3.png").rename(f / "3.jpg"), ["'3.png'"]),
         (
             lambda f, t: write(t, t.read_text() + "3.jpg,x\n") or Image.new("RGB", (9, 9)).save(f / "3.jpg"),
-            ["3.png and", "3.jpg: differ in nothing but the extension"],
+            ["3.png and", "3.jpg: differ only in the extension"],
         ),
         (
             lambda f, t: write(t, "image,caption\n0,a\n9.jpg,b\n0,?\n1,c, d\n"),
@@ -217,7 +217,7 @@ def test_a_file_that_breaks_off_costs_only_itself(flowers, capsys):
     assert "3.png: does not decode" in error and "--strict false" in error
     assert not (flowers.parent / "out" / "s.h5").exists()
     (flowers / "3.png").write_bytes(whole)
-    assert "10 images kept from before" in run(capsys, *folder_options(flowers))
+    assert "10 images kept from the interrupted run" in run(capsys, *folder_options(flowers))
     assert left(flowers.parent / "out") == ["s.card", "s.h5"]
 
 
@@ -225,8 +225,8 @@ def test_the_command_says_what_it_wants(tmp_path, capsys):
     printed = run(capsys, "--help")
     for name in ("cub", "drawn-birds", "scenes", "coco", "folder"):
         assert f"\n  {name} " in printed
-    assert "begin with one of cub, drawn-birds, scenes, coco, folder" in refusal(capsys, "birds")
-    assert "begin with one of" in refusal(capsys, "--root", tmp_path)
+    assert "choose one of cub, drawn-birds, scenes, coco, folder" in refusal(capsys, "birds")
+    assert "choose one of" in refusal(capsys, "--root", tmp_path)
     assert "--images is missing: folder of the images" in refusal(capsys, "folder")
     assert "--captions is missing: UTF-8" in refusal(capsys, "folder", "--images", tmp_path)
     assert "'root' is not an option" in refusal(capsys, "folder", "--root", tmp_path)

@@ -23,7 +23,7 @@ def test_scenes_are_drawn_and_a_store_is_written(tmp_path, capsys):
     batch = module.on_after_batch_transfer(next(iter(module.train_dataloader())), 0)
     assert batch.images.shape == (3, 3, 32, 32)
     main(options(tmp_path / "scenes"))
-    assert "is there already (scenes, 32 px)" in capsys.readouterr().out
+    assert "exists already (scenes, 32 px)" in capsys.readouterr().out
 
 
 def test_other_scenes_in_the_folder_are_refused(tmp_path, capsys):

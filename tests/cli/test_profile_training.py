@@ -237,5 +237,5 @@ def test_a_damsm_that_nothing_describes(experiments, capsys):
     (experiments / "damsm.yaml").unlink()
     with pytest.raises(SystemExit):
         main(["profile", "--config", "ssagan.yaml"])
-    assert "no damsm.yaml says what it would hold" in capsys.readouterr().err
+    assert "no damsm.yaml says which network it holds" in capsys.readouterr().err
     assert not (experiments / "runs").exists()  # nothing is made for what is refused

@@ -54,7 +54,7 @@ def test_every_option_has_its_text():
         ("evaluate --checkpoint x --store y", "--protocol is missing"),
         ("fit --config c.yaml --trainer.max_step 3", "did you mean trainer.max_steps?"),
         ("fit --config c.yaml --modle SSAGAN", "'modle' is not an option (did you mean model?)"),
-        ("fit --config wrong.yaml", "'lerning_rate' is not an option; there are"),
+        ("fit --config wrong.yaml", "'lerning_rate' is not an option; its options are"),
         ("fit --config deep.yaml", "model.discriminators (OneWayDiscriminator): 'chanels'"),
         ("fit --config root.yaml", "'trainr' is not an option (did you mean trainer?) [root.yaml]"),
     ],

@@ -91,8 +91,8 @@ def test_two_rows_are_compared_and_written_for_a_paper(records, tmp_path, capsys
 def test_what_does_not_compare_is_refused(records, capsys):
     append_record(records, make_record("other", protocol_hash="ff" * 32))
     assert "rows of different tables: drawn-birds" in fails(capsys, records, "--compare", "ssagan-0", "other")
-    assert "no row 'ssagam'; there are ssagan-0" in fails(capsys, records, "--compare", "ssagam", "other")
-    assert "takes the names of two rows, it has other" in fails(capsys, records, "--compare", "other")
+    assert "no row 'ssagam'; choose from ssagan-0" in fails(capsys, records, "--compare", "ssagam", "other")
+    assert "takes the names of two rows, not other" in fails(capsys, records, "--compare", "other")
     assert "are the same row" in fails(capsys, records, "--compare", "other", "other")
 
 
@@ -118,9 +118,9 @@ def test_a_later_line_holds_though_the_clock_was_set_back(tmp_path, capsys):
 def test_a_run_of_a_plan_that_failed_costs_no_report(records, run_folder, tmp_path, capsys):
     both = json.dumps([str(run_folder), str(tmp_path / "failed")])
     main(["report", str(records), "--runs", both, "--out", str(tmp_path / "out")])
-    assert f"{tmp_path / 'failed'}: not there; it was not trained" in capsys.readouterr().out
+    assert f"{tmp_path / 'failed'}: no such folder; the run was not trained" in capsys.readouterr().out
     assert (tmp_path / "out" / "ssagan-curves.png").is_file()
-    assert "failed: not there" in fails(capsys, records, "--runs", tmp_path / "failed")
+    assert "failed: no such file" in fails(capsys, records, "--runs", tmp_path / "failed")
     only = tmp_path / "real.jsonl"
     append_record(only, make_record("real images", "real"))
     main(["report", str(only), "--runs", str(tmp_path / "failed"), "--out", str(tmp_path / "out")])
@@ -207,12 +207,12 @@ def test_an_edited_record_is_shown_as_edited(records, tmp_path, capsys):
 def test_mistakes_are_one_line(records, tmp_path, capsys):
     empty = tmp_path / "empty.jsonl"
     empty.write_text("")
-    assert "empty.jsonl: no record in it; `t2igan evaluate" in fails(capsys, empty)
+    assert "empty.jsonl: contains no record; `t2igan evaluate" in fails(capsys, empty)
     torn = tmp_path / "torn.jsonl"
     torn.write_text('{"schema"')
     assert "torn.jsonl, line 1 left out" in fails(capsys, torn)
     assert "RECORDS is missing" in fails(capsys)
-    assert "none.jsonl, nowhere: not there" in fails(capsys, "none.jsonl", "--runs", '["nowhere"]')
+    assert "none.jsonl, nowhere: no such file" in fails(capsys, "none.jsonl", "--runs", '["nowhere"]')
     (tmp_path / "hollow").mkdir()
     assert "no records.jsonl in this folder" in fails(capsys, tmp_path / "hollow")
     assert "did you mean html" in fails(capsys, records, "--htlm", "true")

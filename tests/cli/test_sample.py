@@ -91,8 +91,8 @@ def test_mistakes_are_one_line(checkpoints, words, tmp_path, capsys):
         ({"--checkpoint": checkpoints.damsm}, "holds DAMSM, which generates no images"),
         ({"--checkpoint": None}, "--checkpoint is missing"),
         ({"--out": None}, "--out is missing"),
-        ({"--n": 0}, "--n is 0, it takes"),
-        ({"--seed": -1}, "--seed is -1, it takes"),
+        ({"--n": 0}, "--n is 0, but must be"),
+        ({"--seed": -1}, "--seed is -1, but must be"),
         ({"--overlay": "attention"}, "this generator has no attention"),
         ({"--overlay": "heat"}, "overlay"),
     ):
@@ -157,8 +157,11 @@ def test_a_folder_holds_images_of_one_model_and_one_call(sample, words, checkpoi
     ("options", "told"),
     [
         (["--interpolate", "a"], "--interpolate takes two captions"),
-        (["--interpolate", "a", "b", "--caption", "a"], "one of the three at a time"),
-        (["--interpolate", "bird", "bird", "--frames", "1"], "at least its two ends"),
+        (["--interpolate", "a", "b", "--caption", "a"], "give only one of"),
+        (
+            ["--interpolate", "bird", "bird", "--frames", "1"],
+            "--frames is 1, but an interpolation needs at least 2",
+        ),
         (["--sweep", "no slot"], "has one or two slots, 'no slot' has 0"),
         (["--sweep", "a {|} bird"], "has no words"),
     ],

@@ -93,7 +93,7 @@ def test_masks_are_where_they_were_drawn(tmp_path):
         ({"segments": [{"polygon": [[0, 0], [1, 0], [1, 1]]}]}, "needs a text"),
         ({"segments": [{"text": "a", "polygon": [[0, 0], [1, 0]]}]}, "at least three points"),
         ({"segments": [{"text": "a", "polygon": [[0, 0], [1, 0], [1, 3]]}]}, "at least three points"),
-        ({"segments": [{"text": "a", "mask": "none.png"}]}, "is no file beside the scene"),
+        ({"segments": [{"text": "a", "mask": "none.png"}]}, "is not a file in the folder of the scene"),
         ({"segments": [{"text": "a"}]}, "a polygon or a mask"),
         ({"segments": [{**SEGMENTS[0], "colour": "red"}]}, "colour: unknown key"),
         ({"segments": [{**SEGMENTS[0], "label": "unicorn"}]}, "not a name of COCO-Stuff"),
@@ -117,5 +117,5 @@ def test_a_harmed_mask_is_named(tmp_path):
 def test_a_segment_without_a_pixel_and_a_missing_caption_are_refused(checkpoint, tmp_path, capsys):
     whole = {"text": "sand", "polygon": [[0, 0], [1, 0], [1, 1], [0, 1]]}
     covered, out = write_scene(tmp_path, segments=[*SEGMENTS, whole]), tmp_path / "out"
-    assert "no pixel of segment 1 ('a dark sky')" in refused(capsys, checkpoint, covered, out)
+    assert "segment 1 ('a dark sky') has no visible pixel" in refused(capsys, checkpoint, covered, out)
     assert "no caption of the whole" in refused(capsys, checkpoint, write_scene(tmp_path, caption=None), out)

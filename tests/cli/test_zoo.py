@@ -133,4 +133,4 @@ def test_what_is_no_such_file_is_refused(own_zoo, checkpoints):
 def test_one_network_alone_is_no_entry(own_zoo, checkpoints, capsys):
     with pytest.raises(SystemExit):
         main(["export", str(checkpoints.generator), "--to", "zoo", "--out", "x", "--part", "generator"])
-    assert "--part belongs to --to original" in capsys.readouterr().err
+    assert "--part has an effect with --to original only" in capsys.readouterr().err

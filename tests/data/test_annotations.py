@@ -279,7 +279,9 @@ def test_a_batch_carries_what_the_option_asks(path):
 
 
 def test_what_the_option_asks_must_be_there(tiny_store):
-    with pytest.raises(UserError, match=r"the configuration needs layouts, which .*tiny.h5 \(cub\) does not hold"):
+    with pytest.raises(
+        UserError, match=r"the configuration needs layouts, which .*tiny.h5 \(cub\) does not contain"
+    ):
         CaptionedImagesModule(str(tiny_store), 32, carry=["layouts"]).setup()
     with pytest.raises(UserError, match="the configuration needs narratives"):
         CaptionedImagesModule(str(tiny_store), 32, captions="narratives").setup()

@@ -40,7 +40,7 @@ def test_a_store_of_an_earlier_version_is_read_and_says_how_to_get_layouts(tiny_
         len(next(iter(CaptionedImagesModule(str(path), 32, num_workers=0, batch_size=4).train_dataloader()))) == 4
     )
     with pytest.raises(
-        UserError, match=r"which .*older.h5 \(cub, schema version 3: prepare it again\) does not hold"
+        UserError, match=r"which .*older.h5 \(cub, schema version 3: prepare it again\) does not contain"
     ):
         CaptionedImagesModule(str(path), 32).require({"layouts"}, "SPADE")
 

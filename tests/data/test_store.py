@@ -343,7 +343,7 @@ def test_another_vocabulary_is_refused_by_name(tiny_store):
 
 
 def test_an_unknown_split_is_refused(tiny_store):
-    with pytest.raises(UserError, match="no split 'val'; there are train and test"):
+    with pytest.raises(UserError, match="no split 'val'; choose train or test"):
         open_store(tiny_store).split("val")
 
 

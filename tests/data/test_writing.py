@@ -26,7 +26,7 @@ def test_a_process_that_dies_is_one_line_and_what_is_done_is_kept(tiny_cub, tmp_
             for child in multiprocessing.active_children():
                 child.kill()
 
-    with pytest.raises(UserError, match="one of 2 processes that render died"):
+    with pytest.raises(UserError, match="one of 2 rendering processes died"):
         prepare(make_source("cub", tiny_cub), tmp_path / "s.h5", 32, workers=2, progress=kill)
     assert 10 <= prepare(make_source("cub", tiny_cub), tmp_path / "s.h5", 32, workers=1).resumed < 25
 
@@ -35,7 +35,7 @@ def test_a_full_disk_is_noticed_before_the_store_is_begun(tiny_cub, tmp_path, mo
     free = shutil.disk_usage(tmp_path)._replace(free=1000)
     with monkeypatch.context() as patch:
         patch.setattr(module.shutil, "disk_usage", lambda path: free)
-        with pytest.raises(UserError, match=r"the disk has 0\.0 GB left.*what is done is kept"):
+        with pytest.raises(UserError, match=r"the disk has 0\.0 GB left.*finished work is kept"):
             prepare(make_source("cub", tiny_cub), tmp_path / "s.h5", 32, workers=1)
     assert [path.name for path in tmp_path.glob("s.h5*")] == ["s.h5.partial"]
     assert prepare(make_source("cub", tiny_cub), tmp_path / "s.h5", 32, workers=1).resumed == 25

@@ -135,10 +135,10 @@ def test_what_does_not_fit_is_refused(checkpoints, store, protocol):
     for change, part in (
         ({"dataset": "cub"}, "holds 'drawn-birds', protocol p is for 'cub'"),
         ({"image_size": 128}, "prepare it with --image_size 128"),
-        ({"image_size": 64}, "draws 32 px, protocol p is for 64 px"),
+        ({"image_size": 64}, "generates 32 px, but protocol p is for 64 px"),
     ):
         with pytest.raises(UserError, match=part) as error:
             score(checkpoints, store, replace(protocol, **change))
         assert "\n" not in str(error.value)
-    with pytest.raises(UserError, match="--device: cuda:99 is not there"):
+    with pytest.raises(UserError, match="--device: cuda:99 is not available"):
         score(checkpoints, store, protocol, options=replace(OFFLINE, device="cuda:99"))

@@ -85,7 +85,7 @@ def test_a_metric_of_ones_own_is_scored_by_name(checkpoints, drawn_birds_store, 
 def test_its_options_are_checked_like_those_of_the_suite(tmp_path, registered):
     for options, line in (
         ({"power": 0}, r"metrics\[0\]\.power: 0 is below 1"),
-        ({"root": 2}, r"metrics\[0\]\.root: unknown key; there are power"),
+        ({"root": 2}, r"metrics\[0\]\.root: unknown key; valid keys: power"),
     ):
         with pytest.raises(UserError, match=line):
             load_protocol(str(write_protocol(tmp_path / "p.yaml", metrics=[{"name": "mean-gap", **options}])))
@@ -99,7 +99,7 @@ def test_its_options_are_checked_like_those_of_the_suite(tmp_path, registered):
             r"metrics\[0\]\.name: there is no module 'nowhere_at_all': looked",
         ),
         ("metric_beside.Takne", r"metrics\[0\]\.name: metric_beside has no class 'Takne' \(did you mean Taken\?\)"),
-        ("metric_beside.Helper", r"metrics\[0\]\.name: metric_beside\.Helper is no metric: derive it from"),
+        ("metric_beside.Helper", r"metrics\[0\]\.name: metric_beside\.Helper is not a metric: derive it from"),
         ("metric_beside.Taken", r"metrics\[0\]\.name: metric 'fid' is registered already, by FID"),
         (".", r"'' is not the name of a Python module"),
     ],

@@ -92,7 +92,7 @@ def test_the_protocol_chooses_the_plan(split):
 
 
 def test_a_batch_that_no_image_fills_is_refused(split):
-    with pytest.raises(UserError, match="16 images with captions, which fill no batch of 100"):
+    with pytest.raises(UserError, match="16 images with captions, too few for a batch of 100"):
         plan_passes(split, 50, 100)
 
 

@@ -117,7 +117,7 @@ TARGETS = [
         bytes_of,
         ("benchmark", "plan.yaml", "--dry_run", "true"),
         50,
-        names=("store", "protocol", "needs", "is not there", "no such file"),
+        names=("store", "protocol", "needs", "does not exist", "no such file"),
     ),
     Target(
         "plan.yaml",
@@ -125,7 +125,7 @@ TARGETS = [
         ("benchmark", "plan.yaml", "--dry_run", "true"),
         100,
         VALUES,
-        names=("store", "protocol", "needs", "is not there", "no such file"),
+        names=("store", "protocol", "needs", "does not exist", "no such file"),
     ),
     Target("steps.yaml", yaml_of, DRY, 60, VALUES),
     *(Target("planned/plan.json", each, DRY, 30, harms) for each, harms in ((bytes_of, BYTES), (json_of, VALUES))),

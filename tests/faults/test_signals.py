@@ -30,7 +30,7 @@ def test_stopped_at_random_moments(homes, whole, tally, tmp_path):
         seen = len(curve(folder))
         process.send_signal(name)
         out, err = process.communicate(timeout=60)
-        told = "Traceback" not in err and err.count("; saved ") == 1 and "the same command goes on" in err
+        told = "Traceback" not in err and err.count("; saved ") == 1 and "the same command continues" in err
         if process.returncode == 0:  # it had come to its end before
             codes.note("wrote" in out, f"{name.name}: 0 without an end")
         else:

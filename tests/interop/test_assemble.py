@@ -181,8 +181,8 @@ def test_systems_need_captions():
     [
         (lambda: [text_encoder(), text_encoder()], "more than one text encoder: damsm-text-encoder.pth"),
         (lambda: [network("attngan-generator"), network("ssagan-generator")], "more than one generator"),
-        (lambda: [network("attngan-generator"), network("stream-rnn")], "make no system"),
-        (lambda: [network("attngan-generator")], "give that too, attngan-generator knows no words"),
+        (lambda: [network("attngan-generator"), network("stream-rnn")], "do not form a system"),
+        (lambda: [network("attngan-generator")], "give that too; attngan-generator has no words"),
         (lambda: [network("attngan-generator"), text_encoder(dim=10)], "vectors of 8 numbers"),
         (
             lambda: [

@@ -266,12 +266,12 @@ def test_generators_without_words_have_no_mask_to_change(kind):
     ("kind", "option"), [("attngan-generator", "widht"), ("dfgan", "widht"), ("damsm-text-encoder", "legacy_mask")]
 )
 def test_unknown_options_are_named(kind, option):
-    with pytest.raises(UserError, match=f"{kind}: no option {option}; there are"):
+    with pytest.raises(UserError, match=f"{kind}: no option {option}; its options are"):
         from_official(kind, released_state(kind), **{option: 1})
 
 
 def test_impossible_options_are_one_line():
-    with pytest.raises(UserError, match=r"attngan-generator: no such network.*image_size.*100"):
+    with pytest.raises(UserError, match=r"attngan-generator: no network fits both its tensors .*image_size.*100"):
         from_official("attngan-generator", released_state("attngan-generator"), image_size=100)
 
 
@@ -358,7 +358,7 @@ def test_variances_that_are_not_positive_are_warned_of():
 
 
 def test_a_container_that_is_none():
-    assert "no container" in refused("dfgan", released_state("ssagan-generator"))
+    assert "not a container" in refused("dfgan", released_state("ssagan-generator"))
     said = refused("dfgan", {"model": {"netG": released_state("dfgan")["model"]["netG"], "netD": 3}})
     assert "the entry 'netD' is no state dict" in said
     container = released_state("dfgan")

@@ -64,6 +64,6 @@ def test_the_page_s_lines_draw(tmp_path, monkeypatch, capsys):
 
 
 def test_what_is_no_gan_of_captions_is_refused(tmp_path):
-    with pytest.raises(UserError, match="EvaluationClassifier is none"):
+    with pytest.raises(UserError, match="not EvaluationClassifier"):
         write_onnx(load_module("zoo:drawn-birds/classifier"), tmp_path / "a.onnx", "ema", 5)
     assert not list(tmp_path.iterdir())

@@ -171,7 +171,7 @@ def test_labels_follow_the_class_list():
 
 
 def test_bad_set_ups_are_named(store, tmp_path, trained):
-    with pytest.raises(UserError, match="was not told its classes"):
+    with pytest.raises(UserError, match="does not know its classes"):
         EvaluationClassifier().configure_model()
     with pytest.raises(UserError, match="has classes that this classifier was not built for"):
         trainer(tmp_path).fit(EvaluationClassifier(classes=[0, 1]), datamodule=data(store))

@@ -151,7 +151,7 @@ def test_what_no_checkpoint_says_of_itself_is_refused(damsm_checkpoint, tmp_path
     checkpoint["t2igan"][key] = value
     seal(checkpoint)
     torch.save(checkpoint, tmp_path / "lies.ckpt")
-    with pytest.raises(UserError, match=rf"lies\.ckpt is not a whole checkpoint: {key} is "):
+    with pytest.raises(UserError, match=rf"lies\.ckpt is not a complete checkpoint: {key} is "):
         read_checkpoint(tmp_path / "lies.ckpt")
 
 

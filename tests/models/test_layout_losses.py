@@ -43,12 +43,12 @@ def test_feature_matching_refuses_a_discriminator_that_shows_no_layers():
         lambda size: images,
         [Discriminated(discriminator, discriminator.verdict(images, torch.zeros(2, 4)), torch.zeros(2, 4))],
     )
-    with pytest.raises(UserError, match="OneWayDiscriminator shows no layers"):
+    with pytest.raises(UserError, match="OneWayDiscriminator returns no layers"):
         FeatureMatching()(view)
 
 
 def test_vgg_loss_needs_its_file_and_is_zero_for_equal_images(tmp_path):
-    with pytest.raises(UserError, match=r"no file .*none\.pth; put https://.*vgg19.*pth there"):
+    with pytest.raises(UserError, match=r"none\.pth does not exist; download https://.*vgg19.*pth there"):
         VGGLoss(str(tmp_path / "none.pth")).prepare([])
     torch.save({"features.0.weight": torch.zeros(1)}, tmp_path / "other.pth")
     with pytest.raises(UserError, match=r"other\.pth is not vgg19"):

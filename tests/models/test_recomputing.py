@@ -76,7 +76,7 @@ def test_statistics_move_once():
 
 
 def test_a_generator_that_cannot_is_told(tmp_path):
-    with pytest.raises(UserError, match="SPADEGenerator cannot"):
+    with pytest.raises(UserError, match="SPADEGenerator does not support it"):
         SPADEGAN(image_size=16, channels=2, discriminator_channels=2, recompute=True)
 
 

@@ -96,7 +96,7 @@ def test_noise_makes_images_of_one_layout_differ(labels):
 
 
 def test_a_side_that_is_no_doubling_of_the_start_is_refused():
-    with pytest.raises(UserError, match="image_size 48 is no start 8 doubled"):
+    with pytest.raises(UserError, match="image_size 48 is not start 8 doubled"):
         SPADEGenerator(48)
 
 
@@ -136,7 +136,7 @@ def test_it_trains_and_logs_each_discriminator(data, train, name):
 
 
 def test_the_pyramid_needs_a_side_that_can_be_halved_five_times():
-    with pytest.raises(UserError, match="image_size is 48, it takes multiples of 32"):
+    with pytest.raises(UserError, match="image_size is 48, but must be a multiple of 32"):
         FPSEDiscriminator(48)
 
 
@@ -157,7 +157,7 @@ def test_a_checkpoint_alone_makes_images_of_layouts(data, train, tmp_path, label
     inputs = torch.zeros(3, 0), captions, lengths
     made = module.synthesise(*inputs, layouts=told(labels).layouts).images[0]
     assert made.shape == (3, 3, SIZE, SIZE)
-    with pytest.raises(UserError, match="SPADEGenerator makes images of layouts, not of captions alone"):
+    with pytest.raises(UserError, match="SPADEGenerator generates images from layouts, not from captions"):
         module.synthesise(*inputs)
 
 

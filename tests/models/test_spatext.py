@@ -228,7 +228,7 @@ def test_another_encoder_than_that_of_training_is_refused(encoder, tmp_path):
 
 
 def test_widths_that_do_not_fit_and_missing_encoders_are_refused(encoder, tmp_path):
-    with pytest.raises(UserError, match="segment_dim is 9, but what is told has 8 numbers"):
+    with pytest.raises(UserError, match="segment_dim is 9, but segment conditions have width 8"):
         train_on_scenes(small(encoder=encoder, dim=9), 1, tmp_path)
     with pytest.raises(UserError, match="needs model"):
         train_on_scenes(small(), 1, tmp_path)

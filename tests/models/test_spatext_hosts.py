@@ -83,5 +83,5 @@ def test_what_is_no_stable_diffusion_is_refused(tmp_path):
 
 def test_a_host_of_another_width_is_refused(tiny_encoder):
     module = SpaTextDiffusion(PixelHost(32, **(SMALL | {"segment_dim": 9})), tiny_encoder)
-    with pytest.raises(UserError, match="segment_dim is 9, but what is told has 8"):
+    with pytest.raises(UserError, match="segment_dim is 9, but segment conditions have width 8"):
         module.configure_model()

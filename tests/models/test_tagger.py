@@ -78,7 +78,7 @@ def test_padding_changes_nothing(files, tmp_path):
 def test_narratives_without_tags_teach_nothing(files, tmp_path):
     for kind in ("ids", "words"):
         (tmp_path / f"t.{kind}.txt").write_text((files / f"t.{kind}.txt").read_text())
-    with pytest.raises(UserError, match=r"cleaned_tags\.txt is not there"):
+    with pytest.raises(UserError, match=r"cleaned_tags\.txt does not exist"):
         _ = TaggedNarratives(str(tmp_path / "t")).vocabulary
 
 
@@ -121,7 +121,7 @@ def test_nothing_to_do_is_said(files, tmp_path, capsys):
                 *("--narratives", str(tmp_path / "t")),
             ]
         )
-    assert "t.cleaned_tags.txt is not there to score by: give --out FILE" in capsys.readouterr().err
+    assert "t.cleaned_tags.txt does not exist, nothing can be scored: give --out FILE" in capsys.readouterr().err
 
 
 @pytest.mark.slow

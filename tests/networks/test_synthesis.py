@@ -18,7 +18,7 @@ def test_a_width_that_does_not_fit_is_named():
 
 
 def test_images_of_a_size_that_is_not_there():
-    with pytest.raises(UserError, match=r"images of \[\] px, and 64 px are wanted"):
+    with pytest.raises(UserError, match=r"images of \[\] px, but 64 px are needed"):
         Synthesis([]).of_size(64)
 
 

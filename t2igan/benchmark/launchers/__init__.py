@@ -30,16 +30,16 @@ def make_launcher(settings: Mapping[str, Any], folder: Path) -> Launcher:
     options = dict(settings)
     kind = options.pop("kind", "local")
     if kind not in KINDS:
-        raise UserError(f"launcher: no kind {kind!r}; there are {', '.join(KINDS)}")
+        raise UserError(f"launcher: unknown kind {kind!r}; choose one of {', '.join(KINDS)}")
     module, name = KINDS[kind]
     launcher = getattr(import_module(module), name)
     known = [key for key in inspect.signature(launcher).parameters if key != "folder"]
     unknown = sorted(set(options) - set(known))
     if unknown:
-        raise UserError(f"launcher: {kind} has no option {unknown[0]!r}; there are {', '.join(known)}")
+        raise UserError(f"launcher: {kind} has no option {unknown[0]!r}; its options are {', '.join(known)}")
     hints = get_type_hints(launcher.__init__)
     for key, value in options.items():
         if not fits(value, hints[key]):
             wanted = getattr(hints[key], "__name__", str(hints[key]))
-            raise UserError(f"launcher: {key} is {value!r}, it takes {wanted}")
+            raise UserError(f"launcher: {key} is {value!r}, but must be {wanted}")
     return launcher(folder, **options)

@@ -24,7 +24,7 @@ class LocalLauncher(Launcher):
     def __init__(self, folder: Path, jobs: int | None = None, gpus: Sequence[int | str] | None = None) -> None:
         self.gpus = [str(gpu) for gpu in (visible_gpus() if gpus is None else gpus)]
         if jobs is not None and jobs < 1:
-            raise UserError(f"launcher: jobs is {jobs}, it takes at least 1")
+            raise UserError(f"launcher: jobs is {jobs}, but must be at least 1")
         self.slots = (len(self.gpus) or 1) if jobs is None else jobs if self.gpus else min(jobs, available_cores())
         self._busy: list[LocalHandle] = []
 

@@ -57,13 +57,15 @@ class RayLauncher(Launcher):
                     logging_level=logging.WARNING,
                 )
         except OSError as error:
-            remedy = "start one with `ray start --head`, or leave the address out"
+            remedy = "start one with `ray start --head`, or remove the address"
             raise UserError(f"launcher: no Ray cluster at {address!r}; {remedy}") from error
         have = ray.cluster_resources()
         wanting = [f"{want:g} {name}s" for name, want in (("CPU", cpus), ("GPU", gpus)) if want > have.get(name, 0)]
         if wanting:
             self.close()
-            raise UserError(f"launcher: a step asks for {' and '.join(wanting)}, the Ray cluster has fewer")
+            raise UserError(
+                f"launcher: a step asks for {' and '.join(wanting)}, which is more than the Ray cluster has"
+            )
         self._run = ray.remote(max_retries=0)(_run)
 
     def start(self, step: Step, log: Path) -> "RayHandle":

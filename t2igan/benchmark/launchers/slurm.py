@@ -53,7 +53,7 @@ class SlurmLauncher(Launcher):
     ) -> None:
         submitit = library("submitit", "launchers of kind slurm", "t2igan[slurm]", "take kind: local")
         if submitit.SlurmExecutor.affinity() < 0:
-            raise UserError("launcher: there is no sbatch on this machine; go to the cluster's login node")
+            raise UserError("launcher: this machine has no sbatch; run the command on the cluster's login node")
         self.submitit, self.slots, self.gpus, self.cpus = submitit, jobs, gpus, cpus
         self.folder = folder.absolute() / FOLDER
         self._settings = {
@@ -101,7 +101,7 @@ class SlurmLauncher(Launcher):
         if not left:
             return ""
         ending = f"`scancel {' '.join(left)}` ends them"
-        return f"{len(left)} jobs go on in SLURM: the same command looks after them, {ending}"
+        return f"{len(left)} jobs continue in SLURM: the same command waits for them again, {ending}"
 
 
 class _Job:

@@ -62,7 +62,7 @@ def make_source(kind: Kind, root: str | Path, split: str | None = None, **option
     if kind == "coco":
         return COCOSource(root, **options)
     if kind == "scenes" and split is not None:
-        raise UserError(f"drawn scenes have one split, not {split!r}; leave split out")
+        raise UserError(f"drawn scenes have one split, not {split!r}; remove split")
     if kind in _DRAWN:
         write, config, last = _DRAWN[kind]
         drawing = {name: options.pop(name) for name in ("config", "workers", "progress") if name in options}

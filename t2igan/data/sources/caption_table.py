@@ -84,10 +84,10 @@ def _read_csv(path: Path, text: str, columns: Sequence[str], faults: dict[str, l
     if missing:
         raise UserError(
             f"{path}: no column {' and no column '.join(missing)} in its first line, which has "
-            f"{', '.join(header) or 'nothing'}; wanted is {','.join(columns)}"
+            f"{', '.join(header) or 'nothing'}; expected: {','.join(columns)}"
         )
     if twice := sorted({column for column in header if header.count(column) > 1}):
-        raise UserError(f"{path}: column {', '.join(twice)} stands more than once in its first line")
+        raise UserError(f"{path}: column {', '.join(twice)} occurs more than once in its first line")
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     try:
         next(reader)

@@ -129,7 +129,7 @@ class _Reading:
                 continue
             entry = entries.setdefault(files.key(path), _Entry(files.key(path), path))
             if entry.path != path:
-                faults.append(f"{entry.path} and {path}: differ in nothing but the extension; rename one")
+                faults.append(f"{entry.path} and {path}: differ only in the extension; rename one")
             if has_word(caption):
                 entry.captions.append(caption)
             else:

@@ -125,7 +125,7 @@ def _read(path: Path) -> tuple[np.ndarray, ...] | None:
         content = b""
     if xxh3_128_hexdigest(content) != path.stem:
         warnings.warn(
-            f"{path} is damaged, or of an earlier version, and left out; what it held is computed again",
+            f"{path} is damaged or of an earlier version; its features are computed again",
             stacklevel=2,
         )
         return None

@@ -45,7 +45,7 @@ class Gallery:
                 "where all have"
             )
         if store.image_size < size:
-            raise UserError(f"{store.path}: prepared at {store.image_size} px, {size} px are asked for")
+            raise UserError(f"{store.path}: prepared at {store.image_size} px, but {size} px are requested")
 
     def __len__(self) -> int:
         return len(self.split)
@@ -128,5 +128,5 @@ def released_narratives(gallery: Gallery, files: str) -> list[tuple[int, Narrati
     found = [(places.get(int(each.image_id)), each) for each in read_tagged(files) if each.image_id.isdigit()]
     own = [(place, each) for place, each in found if place is not None]
     if not own:
-        raise UserError(f"--narratives: none of {files} is of an image of {gallery.store.path}")
+        raise UserError(f"--narratives: no narrative of {files} belongs to an image of {gallery.store.path}")
     return own

@@ -161,7 +161,7 @@ class Sampler:
         if not module.vocabulary:
             raise UserError(f"{name} has no vocabulary because it was never trained; train it with t2igan fit")
         if module.averaged and weights == "raw":
-            raise UserError(f"{name} holds averaged weights only: leave --weights raw out")
+            raise UserError(f"{name} holds averaged weights only: remove --weights raw")
         self.module = module
         self.weights: Weights = weights
         self.vocabulary = Vocabulary(module.vocabulary)
@@ -201,7 +201,7 @@ class Sampler:
         shares = torch.linspace(0, 1, steps)
         rows = between(*noise, shares).to(self.module.device)
         if not isinstance(self.module, AdversarialModule):
-            raise UserError(f"{type(self.module).__name__} has no way from one caption to another")
+            raise UserError(f"{type(self.module).__name__} cannot interpolate between captions")
         encoder, generator = self._network("text_encoder"), cast(Generator, self._network("generator"))
         with evaluating(encoder, generator):
             text = encoder(ids, lengths).between(shares.to(self.module.device))

@@ -30,7 +30,7 @@ def find_metric(class_path: str) -> type[ScoredMetric]:
         raise UserError(f"{module} has no class {name!r}{nearest(name, known)}")
     kind = known[name]
     if not (isinstance(kind, type) and issubclass(kind, ScoredMetric)):
-        raise UserError(f"{class_path} is no metric: derive it from FeatureMetric or ScoredMetric")
+        raise UserError(f"{class_path} is not a metric: derive it from FeatureMetric or ScoredMetric")
     try:
         return register(kind)
     except ValueError as error:

@@ -47,7 +47,7 @@ def choice_in(path: str | Path, selected: Mapping[str, Any]) -> Choice:
     """
     hints = get_type_hints(Choice)
     if selected.keys() != hints.keys() or not all(fits(value, hints[key]) for key, value in selected.items()):
-        raise UserError(f"{path} is not a whole checkpoint: of what chose it, it says {dict(selected)!r:.60}")
+        raise UserError(f"{path} is not a complete checkpoint: its selection is {dict(selected)!r:.60}")
     return Choice(**selected)
 
 
@@ -64,7 +64,7 @@ def checkpoint_of(path: str | Path) -> Path:
     best = sorted(folder.glob(BEST))
     if len(best) > 1:
         names = ", ".join(str(one) for one in best)
-        raise UserError(f"{path} holds several best checkpoints: name the one that is meant: {names}")
+        raise UserError(f"{path} holds several best checkpoints: name one of them: {names}")
     found = best[0] if best else folder / LAST
     if not found.is_file():
         raise UserError(f"{path} holds no checkpoint ({BEST} or {LAST} under checkpoints): train with t2igan fit")

@@ -108,9 +108,9 @@ def compile_pattern(pattern: str) -> re.Pattern[str]:
     wrong = [name for name in names if name not in FIELDS]
     if wrong or len(set(names)) < len(names):
         what = f"no field {wrong[0]!r}" if wrong else "a field comes twice"
-        raise UserError(f"--pattern: {pattern!r}: {what}; there are {', '.join(FIELDS)}")
+        raise UserError(f"--pattern: {pattern!r}: {what}; its fields are {', '.join(FIELDS)}")
     if ("key" in names) == ("image_id" in names):
-        raise UserError(f"--pattern: {pattern!r}: needs either {{key}} or {{image_id}}, which tells the image")
+        raise UserError(f"--pattern: {pattern!r}: needs either {{key}} or {{image_id}}, to identify the image")
     groups = (re.escape(text) + (f"(?P<{name}>{FIELDS[name]})" if name else "") for text, name in parts)
     return re.compile("".join(groups))
 
@@ -259,8 +259,8 @@ class ImageFolder(Subject):
             )
         if self.content.coverage < coverage:
             raise UserError(
-                f"{folder}: {summary} (the first: {self.content.missing[0]}); draw them, or lower "
-                f"--coverage {coverage:g} (these are {self.content.coverage:.4f})"
+                f"{folder}: {summary} (the first: {self.content.missing[0]}); generate them, or lower "
+                f"--coverage from {coverage:g} (the folder has {self.content.coverage:.4f})"
             )
         digests = [hashlib.sha256(path.read_bytes()).digest() for path in self.content.files]
         sha256, distinct = self._sha256(folder, pattern, digests), len(set(digests))
@@ -307,7 +307,7 @@ class ImageFolder(Subject):
             more = f" and {len(faults) - NAMED_AT_ONCE} more" if len(faults) > NAMED_AT_ONCE else ""
             raise UserError(
                 f"{folder}: {len(faults)} of {len(self.content.files)} images are not {size}x{size} images, as "
-                f"{protocol.name} wants: {', '.join(faults[:NAMED_AT_ONCE])}{more}; draw them again or choose "
+                f"{protocol.name} wants: {', '.join(faults[:NAMED_AT_ONCE])}{more}; generate them again or choose "
                 "another protocol"
             )
 
@@ -345,7 +345,7 @@ class ImageFolder(Subject):
             with decoding(path), Image.open(path) as image:
                 pixels = np.array(image.convert("RGB"))
         except UndecodableImageError as error:
-            raise UserError(f"{path}: not a readable image; draw it again or remove it") from error
+            raise UserError(f"{path}: not a readable image; generate it again or remove it") from error
         if pixels.shape[:2] != (size, size):
             height, width = pixels.shape[:2]
             raise UserError(f"{path}: is {width}x{height}, the protocol is for {size}x{size}: choose another")

@@ -47,7 +47,7 @@ class GeneratedSubject(Subject):
         size, who = self.module.generator.image_sizes[-1], str(self.card.path)
         if size != protocol.image_size:
             raise UserError(
-                f"{who} draws {size} px, protocol {protocol.name} is for {protocol.image_size} px: "
+                f"{who} generates {size} px, but protocol {protocol.name} is for {protocol.image_size} px: "
                 "choose a protocol of that size"
             )
         require_same_words(self.module, store, who)
@@ -160,7 +160,7 @@ def load_checkpoint_subject(path: str | Path, weights: str, prior: bool = True) 
 def _take_prior(module: DrawingModule, path: str | Path) -> None:
     conditioner = getattr(module, "conditioner", None)
     if not isinstance(conditioner, Conditioner) or conditioner.prior is None:
-        raise UserError(f"--prior none: {path} has no prior; leave it out")
+        raise UserError(f"--prior none: {path} has no prior: remove the option")
     conditioner.prior = None
     module.remember(prior=None)
 

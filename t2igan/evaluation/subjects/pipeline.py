@@ -178,8 +178,8 @@ class PipelineSubject(Subject):
         size = self._loaded.pipeline.bank.size
         if size != protocol.image_size:
             raise UserError(
-                f"{self.card.path} makes {size} px, protocol {protocol.name} is for {protocol.image_size} px: "
-                "choose a protocol of that size"
+                f"{self.card.path} generates {size} px, but protocol {protocol.name} is for {protocol.image_size} "
+                "px: choose a protocol of that size"
             )
         split = store.split(protocol.split)
         told = Gallery(store, protocol.split, size)

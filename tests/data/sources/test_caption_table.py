@@ -53,10 +53,10 @@ def test_json_lines_with_one_or_several_captions(tmp_path):
     [
         ("c.txt", "image,caption\n", "neither .csv nor .jsonl"),
         ("c.csv", "", "no column image and no column caption in its first line, which has nothing"),
-        ("c.csv", "file,text\na,b\n", "which has file, text; wanted is image,caption"),
+        ("c.csv", "file,text\na,b\n", "which has file, text; expected: image,caption"),
         ("c.csv", "image;text\na;b\n", "no column image and no column caption"),
         ("c.csv", "image,text\na,b\n", "no column caption in its first line, which has image, text"),
-        ("c.csv", "image,caption,image\na,b,c\n", "column image stands more than once"),
+        ("c.csv", "image,caption,image\na,b,c\n", "column image occurs more than once"),
         ("c.csv", "image,caption\n", "holds no line with image and caption"),
         ("c.csv", 'image,caption\na,b\nc,"d\ne,f\n', "line 4: not CSV"),
         ("c.csv", "image,caption\na,b\nc,caf\xe9\ne,f\xe9\n".encode("latin-1"), "lines 3, 4: not UTF-8"),

@@ -18,7 +18,7 @@ def test_several_lines_are_counted_and_one_is_itself():
     assert several(["one"]) == "one"
     assert several(["one"], "mend it") == "one; mend it"
     assert several(["one", "two"]) == "2 faults, nothing was written:\n  one\n  two"
-    assert several(["one", "two"], "mend them").startswith("2 faults, nothing was written; mend them:\n")
+    assert several(["one", "two"], "repair them").startswith("2 faults, nothing was written; repair them:\n")
 
 
 def test_the_first_of_many_are_named_and_the_others_counted():

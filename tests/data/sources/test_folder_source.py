@@ -180,7 +180,7 @@ def test_names_that_fit_nothing_are_shown_beside_what_is_there(folder):
 def test_names_that_differ_in_extension_only_are_a_fault(folder):
     Image.new("RGB", (9, 9)).save(folder / "a.png")
     [line] = faults(folder, rows() + "a.png,other\n")
-    assert line == f"{folder}/a.jpg and {folder}/a.png: differ in nothing but the extension; rename one"
+    assert line == f"{folder}/a.jpg and {folder}/a.png: differ only in the extension; rename one"
     assert scan(folder)[1] == [f"{folder}: 1 image without a caption in {folder.parent}/captions.csv: a.png"]
     _, problems = scan(folder, rows(NAMES[1:]) + "a,which one\n")
     assert "no image 'a' in" in problems[0]

@@ -73,7 +73,7 @@ def test_what_is_missing_and_unexpected_is_reported(tmp_path, split):
         "stranger.png",
     ]
     assert content.summary() == "16 images expected, 13 found in 13 files, 3 missing, 2 unexpected"
-    with pytest.raises(UserError, match=r"3 missing.*--coverage 1 "):
+    with pytest.raises(UserError, match=r"3 missing.*--coverage from 1 "):
         ImageFolder(folder, split)
     assert len(ImageFolder(folder, split, coverage=0.0).content.files) == 13
 
@@ -196,7 +196,7 @@ def test_wrong_size_and_broken_files_are_named_at_once(tmp_path, split, store, p
 
 def test_many_faults_are_counted(tmp_path, split, store, protocol):
     folder = fill(tmp_path / "generated", split, lambda key: key, size=40)
-    with pytest.raises(UserError, match=r"16 of 16 images .* and 6 more; draw them again"):
+    with pytest.raises(UserError, match=r"16 of 16 images .* and 6 more; generate them again"):
         ImageFolder(folder, split).check(protocol, store)
 
 
@@ -264,7 +264,9 @@ def test_files_of_narratives_are_held_against_them(tmp_path, keys):
     assert content.missing == [f"{keys[0]}_12"]
     assert [path.name for path in content.unexpected] == ["203564_12.png"]
     assert sorted(content.captions) == [0, 2]
-    with pytest.raises(UserError, match=r"3 narratives expected.* or lower --coverage 1 \(these are 0\.6667\)"):
+    with pytest.raises(
+        UserError, match=r"3 narratives expected.* or lower --coverage from 1 \(the folder has 0\.6667\)"
+    ):
         ImageFolder(folder, split, pattern=NARRATIVES)
     subject = ImageFolder(folder, split, coverage=0.6, pattern=NARRATIVES)
     assert subject.knows_captions
@@ -308,7 +310,7 @@ def test_a_pattern_decides_what_a_folder_is(tmp_path):
 @pytest.mark.parametrize(
     ("pattern", "words"),
     [
-        ("{name}", "no field 'name'; there are key, image_id"),
+        ("{name}", "no field 'name'; its fields are key, image_id"),
         ("{}", "no field ''"),
         ("{key}_{key}", "a field comes twice"),
         ("{sample}.png", "needs either {key} or {image_id}"),

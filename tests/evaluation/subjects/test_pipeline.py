@@ -155,13 +155,13 @@ def test_what_a_pipeline_lacks_is_said(scenes_store, scenes_root):
 
 def test_generators_of_another_kind_or_size_are_refused(parts, scenes_store, checkpoints):
     loaded = load_pipeline(parts / "real.yaml")
-    with pytest.raises(UserError, match="makes images of 32 px"):
+    with pytest.raises(UserError, match="the generator's images have 32 px"):
         bank = MaskBank(Gallery(open_store(scenes_store), "test", 16), 16)
         TrecsPipeline(None, loaded.pipeline.retriever, bank, Composer(), "none", loaded.generator)
     file = parts / "text.yaml"
     content = yaml.safe_load((parts / "real.yaml").read_text()) | {"generator": str(checkpoints.generator)}
     file.write_text(yaml.safe_dump(content))
-    with pytest.raises(UserError, match="makes no images of layouts"):
+    with pytest.raises(UserError, match="generates no images from layouts"):
         load_pipeline(file)
 
 
