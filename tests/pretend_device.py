@@ -1,15 +1,18 @@
-"""A device that the CPU plays: tells what would make the host wait for a GPU, without one.
+"""A device that the CPU plays: tells what would make the host wait for a GPU, or fail there, without one.
 
-Tensors are known by their storage as lying on the device or on the host. What a device makes stays there. To read
-it on the host, an index of unknown size, and a copy that is not ``non_blocking`` are waits; tensors of both places
-in one operation are a mistake.
+Tensors are known by their storage as lying on the device or on the host. What a device makes stays there. Tensors
+of both places in one operation, NumPy's look at the device and a generator of the host there are mistakes. For who
+watches for waits, so is to read the device on the host, an index of unknown size, and a copy that is not
+``non_blocking``. The device is called ``cpu:0``, which PyTorch takes for the CPU: any ``device`` option takes it.
 """
 
 from collections.abc import Iterable
 from contextlib import contextmanager
+from unittest.mock import patch
 
 import torch
 from torch import Tensor
+from torch.nn.utils import clip_grad
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
@@ -23,18 +26,32 @@ INDEXED = {aten.index, aten.index_put, aten.index_put_, aten._index_put_impl_, a
 # These take lengths on the host whatever the device.
 OF_HOST_LENGTHS = {aten._pack_padded_sequence, aten._pack_padded_sequence_backward, aten._pad_packed_sequence}
 READ_BY_PYTHON = {Tensor.tolist, Tensor.numpy, Tensor.cpu, Tensor.__array__, Tensor.item}
+BY_NUMPY = {Tensor.numpy, Tensor.__array__}
 MADE_OF_DATA = {torch.tensor, torch.as_tensor, Tensor.new_tensor}
+GROUPING = "_group_tensors_by_device_and_dtype"
+grouping = getattr(clip_grad, GROUPING)
+DEVICE, HOST = torch.device("cpu", 0), torch.device("cpu")
+"""PyTorch takes one for the other, and can still tell them apart."""
 
 
 class Waits(AssertionError):
-    """The host would wait for the device, or the devices would differ."""
+    """The host would wait for the device."""
+
+
+class Fails(Waits):
+    """A GPU would refuse it: the devices differ."""
 
 
 class PretendDevice:
-    """Remembers what lies there, and forgets nothing: a storage that is freed could be another's tomorrow."""
+    """Remembers what lies there, and forgets nothing: a storage that is freed could be another's tomorrow.
 
-    def __init__(self):
+    Args:
+        patient: waits are no mistakes.
+    """
+
+    def __init__(self, patient=False):
         self._storages = {}
+        self.patient = patient
         self.within = False  # of a function of its tensors: what that makes of nothing is the device's, too
 
     def take(self, tensors: Iterable[Tensor]):
@@ -43,14 +60,29 @@ class PretendDevice:
             storage = tensor.untyped_storage()
             self._storages[storage._cdata] = storage
 
+    def give(self, tensor: Tensor) -> Tensor:
+        """A copy on the host."""
+        copy = tensor.clone()
+        self._storages.pop(copy.untyped_storage()._cdata)
+        return copy
+
     def has(self, value) -> bool:
         return isinstance(value, Tensor) and value.untyped_storage()._cdata in self._storages
 
+    def wait(self, reason: str):
+        if not self.patient:
+            raise Waits(reason)
+
     @contextmanager
     def watched(self):
-        """Raise :class:`Waits` where the host waits."""
-        with _Functions(self), _Operations(self):
+        """Raise :class:`Waits` where the host waits, and :class:`Fails` where the devices differ."""
+        with _Functions(self), _Operations(self), patch.object(clip_grad, GROUPING, self._grouped):
             yield self
+
+    def _grouped(self, lists):
+        # Its devices are told by C++, which knows of no play.
+        groups = grouping(lists)
+        return {(DEVICE if self.has(group[0][0][0]) else key[0], key[1]): group for key, group in groups.items()}
 
 
 class _Operations(TorchDispatchMode):
@@ -67,17 +99,21 @@ class _Operations(TorchDispatchMode):
             if not tensors and self.device.within:
                 self.device.take(each for each in tree_leaves(made) if isinstance(each, Tensor))
             return made
+        if kwargs.get("generator") is not None:
+            raise Fails(f"{func} of the device with a generator of the host")
         if packet in READ and not (packet is aten.repeat_interleave and kwargs.get("output_size") is not None):
-            raise Waits(f"{func} reads a tensor of the device")
+            self.device.wait(f"{func} reads a tensor of the device")
         if packet in INDEXED and any(each is not None and each.dtype == torch.bool for each in args[1]):
-            raise Waits(f"{func} by a mask: how many rows, only the device knows")
+            self.device.wait(f"{func} by a mask: how many rows, only the device knows")
         if packet is aten.copy_:
             if len(there) == 1 and not (kwargs.get("non_blocking") or args[2:] == (True,)):
-                raise Waits("a copy between host and device that blocks")
+                self.device.wait("a copy between host and device that blocks")
             return func(*args, **kwargs)
+        # Places of the host are copied to the device, which waits; places of the device mean nothing to the host.
+        copied = packet in INDEXED and self.device.patient and self.device.has(args[0])
         elsewhere = [each for each in tensors if each.dim() and not self.device.has(each)]
-        if elsewhere and packet not in OF_HOST_LENGTHS:
-            raise Waits(f"{func} of tensors of the device and of the host {[tuple(e.shape) for e in elsewhere]}")
+        if elsewhere and packet not in OF_HOST_LENGTHS and not copied:
+            raise Fails(f"{func} of tensors of the device and of the host {[tuple(e.shape) for e in elsewhere]}")
         made = func(*args, **kwargs)
         # Of a packed sequence the sizes stay on the host.
         there = made[:1] if packet is aten._pack_padded_sequence else made
@@ -93,28 +129,42 @@ class _Functions(TorchFunctionMode):
     def __torch_function__(self, func, types, args=(), kwargs=None):
         kwargs = kwargs or {}
         own = bool(args) and self.device.has(args[0])
+        if func == Tensor.device.__get__:
+            return DEVICE if own else func(*args)
+        if own and func in BY_NUMPY and self.device.patient:
+            raise Fails(f"{func.__name__} of a tensor of the device")
         if own and func in READ_BY_PYTHON:
-            raise Waits(f"{func.__name__} of a tensor of the device")
+            self.device.wait(f"{func.__name__} of a tensor of the device")
+            if func is Tensor.cpu:
+                return self.device.give(args[0])
         if func is Tensor.to:
             return self._moved(own, *args, **kwargs)
         self.device.within = any(self.device.has(each) for each in tree_leaves((args, kwargs)))
         made = func(*args, **kwargs)
         self.device.within = False
-        if isinstance(kwargs.get("device"), torch.device):  # the host has no need to be named
+        if _is_device(kwargs.get("device")):
+            if kwargs.get("generator") is not None:
+                raise Fails(f"{func.__name__} on the device with a generator of the host")
             if func in MADE_OF_DATA:
-                raise Waits(f"{func.__name__} of Python's numbers, copied to the device")
+                self.device.wait(f"{func.__name__} of Python's numbers, copied to the device")
             self.device.take([made])
         return made
 
     def _moved(self, own, tensor, *args, **kwargs):
         target = kwargs.get("device", kwargs.get("other", args[0] if args else None))
-        to_device = isinstance(target, torch.device) or self.device.has(target)
-        to_host = target == "cpu" if isinstance(target, str) else isinstance(target, Tensor) and not to_device
+        to_device = self.device.has(target) or _is_device(target)
+        to_host = not to_device and (isinstance(target, Tensor) or target in ("cpu", HOST))
         made = tensor.to(*args, **kwargs)
         if (to_device and not own) or (to_host and own):
             if not kwargs.get("non_blocking"):
-                raise Waits(f"{tuple(tensor.shape)}.to({target if not isinstance(target, Tensor) else ''}) blocks")
+                self.device.wait(f"{tuple(tensor.shape)}.to({'the host' if own else DEVICE}) blocks")
             made = made.clone() if made is tensor else made
         if to_device:
             self.device.take([made])
+        elif to_host and own:
+            made = self.device.give(made)
         return made
+
+
+def _is_device(target) -> bool:
+    return isinstance(target, (str, torch.device)) and target in ("cpu:0", DEVICE)

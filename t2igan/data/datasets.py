@@ -11,7 +11,7 @@ from torch.nn import functional
 from torch.utils.data import Dataset, get_worker_info
 
 from t2igan.data.augmentation import EncodedWindows, Windows
-from t2igan.data.batch import ON_THE_HOST, CaptionedImages
+from t2igan.data.batch import ON_THE_HOST, CaptionedImages, host_copy
 from t2igan.data.sampler import share_of
 from t2igan.data.selection import ImageSplit, Numbers
 from t2igan.data.vocabulary import subsample_words
@@ -67,6 +67,7 @@ class UncutBatch:
         class_ids: int64 (B,), class ids of the images.
         keys: the data set's names of the images.
         caption_ids: int64 (B,), index of each caption within its split.
+        layouts: as of :class:`CaptionedImages`, like what follows.
     """
 
     windows: Windows | EncodedWindows
@@ -77,6 +78,7 @@ class UncutBatch:
     caption_ids: Tensor
     layouts: Layouts | None = None
     narratives: list[Narrative] | None = None
+    host_captions: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -88,7 +90,8 @@ class UncutBatch:
     def to(self, device: torch.device | str, non_blocking: bool = False) -> "UncutBatch":
         """Move the batch to ``device`` and decode JPEG files there."""
         moved = self._map(lambda part: part.to(device, non_blocking=non_blocking))
-        return replace(moved, **{name: getattr(self, name) for name in ON_THE_HOST})
+        kept = {name: getattr(self, name) for name in ON_THE_HOST}
+        return replace(moved, **kept | {"host_captions": host_copy(self.captions, self.host_captions)})
 
     def pin_memory(self) -> "UncutBatch":
         """The same batch in page-locked memory (called by the data loader)."""

@@ -47,9 +47,10 @@ class TaggedBatch:
     def __len__(self) -> int:
         return len(self.lengths)
 
-    def to(self, device: torch.device | str) -> "TaggedBatch":
-        """Move the batch to ``device``."""
-        return TaggedBatch(self.words.to(device), self.lengths, self.tags.to(device), self.texts)
+    def to(self, device: torch.device | str, non_blocking: bool = False) -> "TaggedBatch":
+        """Move the batch to ``device``, except for the lengths."""
+        words, tags = (each.to(device, non_blocking=non_blocking) for each in (self.words, self.tags))
+        return TaggedBatch(words, self.lengths, tags, self.texts)
 
 
 @dataclass(frozen=True)
@@ -171,6 +172,12 @@ class TaggedNarratives(LightningDataModule):
     def test_dataloader(self) -> DataLoader:
         """The test narratives in order."""
         return self._in_order("test")
+
+    def transfer_batch_to_device(
+        self, batch: TaggedBatch, device: torch.device, dataloader_idx: int
+    ) -> TaggedBatch:
+        """Copy a batch to the device while the device still works on the previous one."""
+        return batch.to(device, non_blocking=device.type == "cuda")
 
     def _in_order(self, part: str) -> DataLoader:
         items = _Narratives(self.parts[part], self.vocabulary)

@@ -1,7 +1,7 @@
 """Layouts: the label and the segment of each pixel."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -62,22 +62,30 @@ class Layouts:
         instances: uint8 (B, H, W), see :class:`Layout`.
         texts: free-text descriptions: ``texts[b][k - 1]`` is that of segment k of image b, e.g. "a small
             red bird". A segment that lies outside of the crop has no pixel, but keeps its text and number.
+        host: the same layouts in host memory, kept when they were moved; None if they were not.
     """
 
     labels: Tensor
     instances: Tensor
     texts: list[tuple[str, ...]]
+    host: "Layouts | None" = None
 
     def __len__(self) -> int:
         return len(self.texts)
 
+    @property
+    def on_host(self) -> "Layouts":
+        """The same layouts in host memory, where segments are chosen without waiting for the device."""
+        return self.to("cpu") if self.host is None else self.host
+
     def map_tensors(self, function: Callable[[Tensor], Tensor]) -> "Layouts":
-        """Apply ``function`` to both maps."""
+        """Apply ``function`` to both maps; what is kept in host memory is not part of the result."""
         return Layouts(function(self.labels), function(self.instances), self.texts)
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> "Layouts":
-        """Move the maps to ``device``."""
-        return self.map_tensors(lambda maps: maps.to(device, non_blocking=non_blocking))
+        """Move the maps to ``device``; a copy in host memory is kept."""
+        moved = self.map_tensors(lambda maps: maps.to(device, non_blocking=non_blocking))
+        return replace(moved, host=self if self.host is None and self.labels.device.type == "cpu" else self.host)
 
     def pin_memory(self) -> "Layouts":
         """Copy the maps to page-locked memory."""
@@ -90,12 +98,13 @@ class Layouts:
             index: int64 (N,), positions in 0..B-1.
         """
         picked = self.map_tensors(lambda maps: maps[index.to(maps.device, non_blocking=True)])
-        picked.texts = [self.texts[i] for i in index.tolist()]
-        return picked
+        texts = [self.texts[i] for i in index.tolist()]
+        return replace(picked, texts=texts, host=None if self.host is None else self.host.select(index))
 
     def resized(self, size: int) -> "Layouts":
         """Resize the maps by nearest neighbours."""
-        return self.map_tensors(lambda maps: resize_maps(maps, size))
+        resized = self.map_tensors(lambda maps: resize_maps(maps, size))
+        return replace(resized, host=None if self.host is None else self.host.resized(size))
 
     @classmethod
     def of(cls, layouts: Sequence[Layout], texts: Sequence[Sequence[str]]) -> "Layouts":

@@ -96,19 +96,23 @@ class SpatioTextualMap:
             alike: cosine from which two embeddings count as the same.
         """
         there = self.present
-        own = self.embeddings[there]
-        others = own.roll(1, dims=0)
-        embeddings, wrong = self.embeddings.clone(), torch.zeros_like(there)
-        embeddings[there] = others
-        wrong[there] = functional.cosine_similarity(own, others, dim=1) < alike
+        own, flat = self.embeddings.flatten(0, 1), there.flatten()
+        # By place instead of by mask: how many there are, only the device knows.
+        places = torch.arange(len(flat), device=flat.device)
+        latest = places.where(flat, -1).cummax(0).values
+        previous = functional.pad(latest[:-1], (1, 0), value=-1)
+        previous = previous.where(previous >= 0, latest[-1].clamp(min=0))
+        others = own.index_select(0, previous)
+        wrong = (functional.cosine_similarity(own, others, dim=1) < alike).view_as(there) & there
         kept = functional.pad(wrong, (1, 0)).long() * torch.arange(there.shape[1] + 1, device=there.device)
+        embeddings = others.where(flat[:, None], own).view_as(self.embeddings)
         return SpatioTextualMap(embeddings, kept.gather(1, self.index.flatten(1)).view_as(self.index))
 
     @property
     def present(self) -> Tensor:
         """Which embeddings have pixels, bool (B, K)."""
-        counts = _counts(self.index, self.embeddings.shape[1])
-        return counts > 0
+        numbers = torch.arange(1, self.embeddings.shape[1] + 1, device=self.index.device)
+        return (self.index.flatten(1)[:, None] == numbers[:, None]).any(2)
 
     def to(self, device: torch.device | str) -> "SpatioTextualMap":
         """Move the map to ``device``."""
@@ -124,7 +128,7 @@ class SpatioTextualMap:
 
 @dataclass
 class Segments:
-    """Disjoint segments of each image of a batch.
+    """Disjoint segments of each image of a batch, in host memory.
 
     Attributes:
         index: int64 (B, H, W), 0 for none, k for the k-th of the image.
@@ -152,16 +156,16 @@ class Segments:
     @property
     def masks(self) -> Tensor:
         """Mask of every segment, bool (N, H, W), in the order of :attr:`places`."""
-        places = torch.tensor(self.places, dtype=torch.int64, device=self.index.device).view(-1, 2)
+        places = torch.tensor(self.places, dtype=torch.int64).view(-1, 2)
         return self.index[places[:, 0]] == places[:, 1, None, None] + 1
 
     def spread(self, vectors: Tensor) -> SpatioTextualMap:
-        """Make the map from embeddings (N, D) in the order of :attr:`places`."""
+        """Make the map from embeddings (N, D) in the order of :attr:`places`, on their device."""
         widest = max((len(texts) for texts in self.texts), default=0)
         embeddings = vectors.new_zeros(len(self), max(widest, 1), vectors.shape[1])
-        places = torch.tensor(self.places, dtype=torch.int64, device=vectors.device).view(-1, 2)
+        places = torch.tensor(self.places, dtype=torch.int64).view(-1, 2).to(vectors.device, non_blocking=True)
         embeddings[places[:, 0], places[:, 1]] = vectors
-        return SpatioTextualMap(embeddings, self.index)
+        return SpatioTextualMap(embeddings, self.index.to(vectors.device, non_blocking=True))
 
 
 def choose_segments(
@@ -175,7 +179,7 @@ def choose_segments(
     """Choose random segments of each image: ``fewest`` to ``most`` of the large ones, else the largest one.
 
     Args:
-        instances: integers (B, H, W), 0 for none, k for the image's k-th segment.
+        instances: integers (B, H, W) in host memory, 0 for none, k for the image's k-th segment.
         texts: ``texts[b][k - 1]`` says what it is.
         uniform: (B, N + 1) random numbers in [0, 1), N at least the highest number in ``instances``; the choice is
             a pure function of them.
@@ -191,11 +195,10 @@ def choose_segments(
     fits = (areas >= smallest) & (areas > 0)
     largest = functional.one_hot(areas.argmax(1), count).bool() & (areas > 0)
     fits = torch.where(fits.any(1, keepdim=True), fits, largest)
-    uniform = uniform.to(instances.device)
     wanted = fewest + (uniform[:, :1] * (most - fewest + 1)).long()
     keys, order = uniform[:, 1:].masked_fill(~fits, -1).sort(dim=1, descending=True, stable=True)
-    taken = (keys >= 0) & (torch.arange(count, device=keys.device) < wanted)
-    numbers = [tuple((row[mask] + 1).tolist()) for row, mask in zip(order.cpu(), taken.cpu())]
+    taken = (keys >= 0) & (torch.arange(count) < wanted)
+    numbers = [tuple((row[mask] + 1).tolist()) for row, mask in zip(order, taken)]
     return pick_segments(instances, texts, numbers)
 
 
@@ -203,7 +206,7 @@ def pick_segments(instances: Tensor, texts: Sequence[Sequence[str]], numbers: Se
     """Select the segments with given numbers, in that order.
 
     Args:
-        instances: integers (B, H, W), 0 for none.
+        instances: integers (B, H, W) in host memory, 0 for none.
         texts: ``texts[b][k - 1]`` says what the k-th segment of image b is.
         numbers: k of the wanted segments of each image.
 
@@ -221,9 +224,8 @@ def pick_segments(instances: Tensor, texts: Sequence[Sequence[str]], numbers: Se
             )
         table[image, list(own)] = torch.arange(1, len(own) + 1)
         told.append(tuple(texts[image][number - 1] for number in own))
-    rows = torch.arange(len(numbers), device=instances.device)[:, None, None]
-    index = table.to(instances.device)[rows, instances.long()]
-    return Segments(index, told, [tuple(own) for own in numbers])
+    rows = torch.arange(len(numbers))[:, None, None]
+    return Segments(table[rows, instances.long()], told, [tuple(own) for own in numbers])
 
 
 def segments_of_masks(masks: Sequence[Tensor], texts: Sequence[str]) -> Segments:
@@ -245,21 +247,21 @@ def crop_segments(images: Tensor, segments: Segments, size: int) -> Tensor:
     The square is centred on the segment's box and has its longer side; beyond the image it is black too.
 
     Args:
-        images: uint8 (B, 3, H, W).
+        images: uint8 (B, 3, H, W), on any device.
         segments: segments of these images.
         size: side of the crops.
 
     Returns:
         uint8 (N, 3, size, size), in the order of ``segments.places``; black for a segment without a pixel.
     """
-    masks = segments.masks
-    crops = images.new_zeros(len(masks), 3, size, size)
-    for crop, (image, _), mask, box in zip(crops, segments.places, masks, boxes_of(masks).tolist()):
-        top, left, bottom, right = box
+    boxes, index = boxes_of(segments.masks).tolist(), segments.index.to(images.device, non_blocking=True)
+    crops = images.new_zeros(len(boxes), 3, size, size)
+    for crop, (image, place), (top, left, bottom, right) in zip(crops, segments.places, boxes):
         side = max(bottom - top, right - left)
         if side == 0:
             continue
-        seen = images[image, :, top:bottom, left:right] * mask[top:bottom, left:right]
+        mask = index[image, top:bottom, left:right] == place + 1
+        seen = images[image, :, top:bottom, left:right] * mask
         over, beside = side - (bottom - top), side - (right - left)
         square = functional.pad(seen, (beside // 2, beside - beside // 2, over // 2, over - over // 2))
         resized = functional.interpolate(

@@ -127,13 +127,15 @@ def damsm_loss(
         regions: (B, D, H, W), local features of the images.
         codes: (B, D), global features of the images.
         text: the captions of the images.
-        class_ids: int64 (B,); pairs of equal class are ignored. None ignores no pair.
+        class_ids: int64 (B,), on any device; pairs of equal class are ignored. None ignores no pair.
         gammas: smoothing factors.
         everywhere: compute the loss over the batch of all devices, which have B pairs each; it is the same on all
             of them.
     """
     gather = across.gather if everywhere else _as_it_is
-    masked = None if class_ids is None else same_class(gather(class_ids))
+    masked = None
+    if class_ids is not None:
+        masked = same_class(gather(class_ids.to(regions.device, non_blocking=True)))
     with torch.autocast(regions.device.type, enabled=False):
         wide = torch.promote_types(regions.dtype, torch.float32)
         text = TextEmbedding(text.sentence.to(wide), text.words.to(wide), text.padding)

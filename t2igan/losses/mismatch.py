@@ -23,7 +23,7 @@ def mismatched(
     Args:
         features: (B, ...), of real images.
         sentence: (B, D), of their captions, or another condition of the discriminator, (B, ...).
-        class_ids: int64 (B,).
+        class_ids: int64 (B,), in host memory; ``other-class`` on several devices waits for those of the others.
         policy: ``neighbour``: image i with caption i + 1, N - 1 pairs of the N of all devices (AttnGAN family,
             SSA-GAN; with a batch sorted by caption length the lengths are alike). ``roll``: image i with caption
             i - 1, cyclic, N pairs (current DF-GAN). ``other-class``: each image with a random caption of another
@@ -37,17 +37,18 @@ def mismatched(
         return features[: len(wrong)], wrong
     if policy == "roll":
         return features, captions.roll(1, dims=0)[first : first + count]
-    strangers = class_ids[:, None] != across.gather(class_ids)[None, :]
+    everybody = across.gather(class_ids.to(sentence.device)).cpu() if across.devices() > 1 else class_ids
+    strangers = class_ids[:, None] != everybody[None, :]
     if not strangers.any():
         return features[:0], captions[:0]
-    return features, captions[_one_of_each(strangers, random)]
+    return features, captions[_one_of_each(strangers, random).to(captions.device, non_blocking=True)]
 
 
 def _one_of_each(allowed: Tensor, random: StepRandom | None) -> Tensor:
     """Random column of each row of ``allowed``, bool (B, N), uniform over the true ones, int64 (B,)."""
     drawn = torch.rand(len(allowed)) if random is None else random.uniform(len(allowed), 1, Purpose.MISMATCH)[:, 0]
     counts = allowed.sum(dim=1)
-    chosen = (drawn.to(counts.device) * counts).long().clamp(max=counts - 1)
+    chosen = (drawn * counts).long().clamp(max=counts - 1)
     return (allowed.cumsum(dim=1) > chosen[:, None]).int().argmax(dim=1)
 
 

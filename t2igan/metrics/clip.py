@@ -81,8 +81,8 @@ class Clip(nn.Module):
         texts = list(places)
         starts = range(0, len(texts), CAPTIONS_AT_A_TIME)
         found = torch.cat([self._of_texts(texts[start : start + CAPTIONS_AT_A_TIME]) for start in starts])
-        order = torch.tensor([places[text] for text in captions], device=found.device)
-        return nn.functional.normalize(found, dim=1)[order]
+        order = torch.tensor([places[text] for text in captions])
+        return nn.functional.normalize(found, dim=1)[order.to(found.device, non_blocking=True)]
 
 
 class ClipEncoder(Clip):

@@ -141,7 +141,7 @@ class EvaluationClassifier(SuiteModule):
 
     Attributes:
         network: the network, built by :meth:`configure_model` together with the table.
-        class_table: int64 (C,), the class id of each logit.
+        class_table: int64 (C,), the class id of each logit, in host memory like the classes of a batch.
     """
 
     requires = frozenset()
@@ -191,7 +191,7 @@ class EvaluationClassifier(SuiteModule):
         if self.classes is None:
             raise UserError("the classifier does not know its classes: set model.classes")
         self.remember(classes=list(self.classes))
-        self.register_buffer("class_table", torch.tensor(sorted(self.classes)), persistent=False)
+        self.class_table = torch.tensor(sorted(self.classes), device="cpu")
         if self.trunk == "small":
             make = partial(SmallConvNet, len(self.classes), self.width)
             self.require_memory(make, f"model.init_args: width {self.width}")
@@ -206,7 +206,7 @@ class EvaluationClassifier(SuiteModule):
         return self.network(resize(to_signed(images), self.image_size))
 
     def labels(self, class_ids: Tensor) -> Tensor:
-        """Class ids (B,) as indices of logits.
+        """Class ids (B,), in host memory, as indices of logits on the module's device.
 
         Raises:
             UserError: a class that the classifier does not know.
@@ -217,7 +217,7 @@ class EvaluationClassifier(SuiteModule):
             raise UserError(
                 f"class {unknown[0].item()} of the data is unknown to the classifier: train it on this store"
             )
-        return index
+        return index.to(self.device, non_blocking=True)
 
     def training_step(self, batch: CaptionedImages, batch_idx: int) -> Tensor:
         """Cross-entropy of a batch."""

@@ -77,7 +77,7 @@ class Conditioner(nn.Module):
         """
         if self.encoder is None:
             vectors = F.one_hot(labels_of(segments, layouts), VOID + 1)[:, : self.dim].float()
-            st_map = segments.spread(vectors)
+            st_map = segments.spread(vectors.to(layouts.labels.device, non_blocking=True))
             return st_map if self.told == "labels" else st_map.nothing()
         vectors = self.encoder.caption_vectors(segments.flat_texts)
         if self.prior is not None:
@@ -86,18 +86,19 @@ class Conditioner(nn.Module):
 
 
 def labels_of(segments: Segments, layouts: Layouts) -> Tensor:
-    """Most frequent label of each segment's pixels, int64 (N,); 255 without labels."""
-    found = []
+    """Most frequent label of each segment's pixels, int64 (N,) in host memory; 255 without labels."""
+    found, labels = [], layouts.on_host.labels
     for (image, _), mask in zip(segments.places, segments.masks):
-        values = layouts.labels[image][mask]
+        values = labels[image][mask]
         found.append(int(torch.bincount(values.long()).argmax()) if len(values) else VOID)
-    return torch.tensor(found, dtype=torch.int64, device=layouts.labels.device)
+    return torch.tensor(found, dtype=torch.int64)
 
 
 def all_segments(layouts: Layouts) -> Segments:
     """All segments of layouts that have pixels."""
-    numbers = [[k for k in each.unique().tolist() if k] for each in layouts.instances]
-    return pick_segments(layouts.instances, layouts.texts, numbers)
+    instances = layouts.on_host.instances
+    numbers = [[k for k in each.unique().tolist() if k] for each in instances]
+    return pick_segments(instances, layouts.texts, numbers)
 
 
 def training_map(
@@ -113,8 +114,9 @@ def training_map(
         smallest: minimum area of a segment as a share of the image, if any segment is that large.
     """
     layouts = required(batch.layouts)
-    uniform = random.uniform(len(batch), 1 + int(layouts.instances.max()), Purpose.SEGMENTS)
-    segments = choose_segments(layouts.instances, layouts.texts, uniform, most=most, smallest=smallest)
+    instances = layouts.on_host.instances
+    uniform = random.uniform(len(batch), 1 + int(instances.max()), Purpose.SEGMENTS)
+    segments = choose_segments(instances, layouts.texts, uniform, most=most, smallest=smallest)
     return conditioner.of_images(batch.images, segments, layouts)
 
 

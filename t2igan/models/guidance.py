@@ -35,7 +35,7 @@ class GuidedConditions:
         texts = torch.cat([self.text if text else self.no_text for text, _ in kept])
         rows = torch.tensor([not places for _, places in kept]).repeat_interleave(len(self.st_map))
         maps = self.st_map.repeated(len(kept))
-        return texts, maps.without(rows.to(maps.index.device))
+        return texts, maps.without(rows.to(maps.index.device, non_blocking=True))
 
 
 Predict = Callable[[Tensor, Tensor, SpatioTextualMap], Tensor]

@@ -108,7 +108,8 @@ def contrastive_loss(images: Tensor, texts: Tensor, names: Sequence[str], temper
         temperature: divisor of the cosines.
     """
     numbers: dict[str, int] = {}
-    same = torch.tensor([numbers.setdefault(name, len(numbers)) for name in names], device=images.device)
+    same = torch.tensor([numbers.setdefault(name, len(numbers)) for name in names])
+    same = same.to(images.device, non_blocking=True)
     logits = images @ texts.T / temperature
     own = logits.masked_fill(same[:, None] != same[None, :], -torch.inf)
     captions, crops = ((logits.logsumexp(side) - own.logsumexp(side)).mean() for side in (0, 1))
@@ -166,15 +167,15 @@ class SegmentEncoder(SuiteModule):
             return torch.zeros(0, self.dim, device=self.device)
         places = {text: place for place, text in enumerate(dict.fromkeys(captions))}
         vectors = F.normalize(self.texts(list(places)), dim=1)
-        return vectors[torch.tensor([places[text] for text in captions], device=vectors.device)]
+        order = torch.tensor([places[text] for text in captions])
+        return vectors[order.to(vectors.device, non_blocking=True)]
 
     def _pairs(self, batch: CaptionedImages, random: StepRandom) -> tuple[Tensor, list[str]]:
         """uint8 (N, 3, S, S) and texts: segments of a batch, then its whole images."""
         layouts = required(batch.layouts)
-        uniform = random.uniform(len(batch), 1 + int(layouts.instances.max()), Purpose.SEGMENTS)
-        segments = choose_segments(
-            layouts.instances, layouts.texts, uniform, MOST_SEGMENTS, MOST_SEGMENTS, self.smallest
-        )
+        instances = layouts.on_host.instances
+        uniform = random.uniform(len(batch), 1 + int(instances.max()), Purpose.SEGMENTS)
+        segments = choose_segments(instances, layouts.texts, uniform, MOST_SEGMENTS, MOST_SEGMENTS, self.smallest)
         crops = crop_segments(batch.images, segments, self.side)
         whole = resize_images(batch.images, self.side)
         return torch.cat([crops, whole]), [*segments.flat_texts, *captions_of(batch, self.vocabulary)]
@@ -209,7 +210,7 @@ class SegmentEncoder(SuiteModule):
 
 def captions_of(batch: CaptionedImages, vocabulary: Sequence[str]) -> list[str]:
     """The words of each caption of a batch that the vocabulary has."""
-    return [" ".join(str(vocabulary[word]) for word in row if word) for row in batch.captions.tolist()]
+    return [" ".join(str(vocabulary[word]) for word in row if word) for row in batch.captions_on_host.tolist()]
 
 
 def load_joint_encoder(path: str | Path, key: str = "encoder") -> Clip | SegmentEncoder:

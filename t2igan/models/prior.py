@@ -174,10 +174,9 @@ class SegmentPrior(SuiteModule):
         """Vectors (N, D) of the texts and of the crops of a batch's segments."""
         encoder, layouts = self.encoder, required(batch.layouts)
         assert encoder is not None  # configure_model loaded it: there is a trainer
-        uniform = random.uniform(len(batch), 1 + int(layouts.instances.max()), Purpose.SEGMENTS)
-        chosen = choose_segments(
-            layouts.instances, layouts.texts, uniform, MOST_SEGMENTS, MOST_SEGMENTS, self.smallest
-        )
+        instances = layouts.on_host.instances
+        uniform = random.uniform(len(batch), 1 + int(instances.max()), Purpose.SEGMENTS)
+        chosen = choose_segments(instances, layouts.texts, uniform, MOST_SEGMENTS, MOST_SEGMENTS, self.smallest)
         crops = crop_segments(batch.images, chosen, encoder.side)
         return encoder.caption_vectors(chosen.flat_texts), encoder.image_vectors(crops)
 

@@ -116,7 +116,8 @@ class Segmenter(SuiteModule):
         labels = resize_maps(required(batch.layouts).labels, self.image_size).long()
         drawn = self.step_random(len(batch)).uniform(len(batch), 4, Purpose.RECOLOURING)
         order = torch.where(drawn[:, :1] < self.recoloured, drawn[:, 1:].argsort(1), torch.arange(3))
-        images = batch.images.gather(1, order.to(batch.images.device)[:, :, None, None].expand_as(batch.images))
+        order = order.to(batch.images.device, non_blocking=True)
+        images = batch.images.gather(1, order[:, :, None, None].expand_as(batch.images))
         loss = F.cross_entropy(self._logits(images), labels, ignore_index=VOID)
         self.log_step({"train/loss": loss}, len(batch))
         return loss

@@ -145,7 +145,7 @@ class SpaTextGAN(AdversarialModule):
         random = chunk.random or self.step_random(len(chunk.batch))
         st_map = training_map(self.conditioner, chunk.batch, random, self.most, self.smallest)
         drawn = random.uniform(len(st_map), 1, Purpose.DROPPED_CONDITIONS)[:, 0]
-        st_map = st_map.without(drawn.to(st_map.index.device) < self.unsaid)
+        st_map = st_map.without((drawn < self.unsaid).to(st_map.index.device, non_blocking=True))
         return SpatioTextualConditions(text.sentence, text.words, text.padding, chunk.batch.layouts, st_map)
 
     def _mismatched(self, chunk: Chunk, features: Tensor, condition: Tensor) -> tuple[Tensor, Tensor]:

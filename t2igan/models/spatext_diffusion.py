@@ -136,6 +136,7 @@ class SpaTextDiffusion(SuiteModule):
         self.dropped, self.both_dropped = dropped, both_dropped
         self.lr, self.ema_decay, self.seed = lr, ema_decay, seed
         self.averages: NamedModules[WeightAverage[Denoiser]] = NamedModules()
+        self._training_scheduler: Any = None
 
     @property
     def host(self) -> DiffusionHost:
@@ -180,17 +181,19 @@ class SpaTextDiffusion(SuiteModule):
     def _loss(self, batch: CaptionedImages, random: StepRandom, host: DiffusionHost) -> Tensor:
         clean = host.encode(to_signed(resize_images(batch.images, host.image_size)))
         noise = random.normal(len(batch), self.generator.noise_dim, Purpose.DIFFUSION_NOISE)
-        noise = noise.view(-1, *host.shape).to(clean)
+        noise = noise.view(-1, *host.shape).to(clean, non_blocking=True)
         times = (random.uniform(len(batch), 1, Purpose.DIFFUSION_TIMES)[:, 0] * self.generator.times).long()
-        times = times.to(clean.device)
+        times = times.to(clean.device, non_blocking=True)
         drawn = random.uniform(len(batch), 3, Purpose.DROPPED_CONDITIONS)
         both = drawn[:, 2] < self.both_dropped
         silent, nowhere = (drawn[:, :2] < self.dropped).T | both
         captions = captions_of(batch, self.vocabulary)
         text = host.tell(["" if dropped else each for dropped, each in zip(silent, captions)], self.conditioner)
         st_map = training_map(self.conditioner, batch, random, self.most, self.smallest)
-        st_map = st_map.without(nowhere.to(clean.device))
-        noisy = self.generator.scheduler().add_noise(clean, noise, times)
+        st_map = st_map.without(nowhere.to(clean.device, non_blocking=True))
+        # One for all steps: it moves its table to the device at the first.
+        self._training_scheduler = self._training_scheduler or self.generator.scheduler()
+        noisy = self._training_scheduler.add_noise(clean, noise, times)
         return F.mse_loss(host.predict(noisy, times, text, st_map), noise)
 
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:

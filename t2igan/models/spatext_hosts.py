@@ -117,7 +117,7 @@ class PixelHost(DiffusionHost):
         """The joint encoder's vectors (B, D) of captions; zeros for an empty one."""
         if conditioner.encoder is None:
             return torch.zeros(len(captions), self.segment_dim, device=self.caption.weight.device)
-        said = torch.tensor([bool(each) for each in captions], device=self.caption.weight.device)
+        said = torch.tensor([bool(each) for each in captions]).to(self.caption.weight.device, non_blocking=True)
         return conditioner.encoder.caption_vectors(captions) * said[:, None]
 
     def predict(self, noisy: Tensor, times: Tensor, text: Tensor, st_map: SpatioTextualMap) -> Tensor:
@@ -181,7 +181,7 @@ class LatentHost(DiffusionHost):
             max_length=self.words.config.max_position_embeddings,
             return_tensors="pt",
         )
-        return self.words(tokens.input_ids.to(self.words.device)).last_hidden_state
+        return self.words(tokens.input_ids.to(self.words.device, non_blocking=True)).last_hidden_state
 
     def predict(self, noisy: Tensor, times: Tensor, text: Tensor, st_map: SpatioTextualMap) -> Tensor:
         """The noise."""

@@ -53,12 +53,10 @@ class TransformersTagger(TokenClassifier):
     def forward(self, words: Tensor, lengths: Tensor, texts: Sequence[Sequence[str]]) -> Tensor:
         """Logits (B, T, labels) of words, split by the network's own tokenizer."""
         read = self._tokens.encode_batch([list(text) for text in texts], is_pretokenized=True)
-        ids, seen = (
-            torch.tensor([getattr(each, name) for each in read], device=words.device)
-            for name in ("ids", "attention_mask")
-        )
+        first = [_first_tokens(each.word_ids, words.shape[1]) for each in read]
+        columns = ([each.ids for each in read], [each.attention_mask for each in read], first)
+        ids, seen, places = (torch.tensor(each).to(words.device, non_blocking=True) for each in columns)
         logits = self.model(input_ids=ids, attention_mask=seen).logits
-        places = torch.tensor([_first_tokens(each.word_ids, words.shape[1]) for each in read], device=words.device)
         return logits.gather(1, places[:, :, None].expand(-1, -1, logits.shape[2]))
 
 

@@ -121,6 +121,18 @@ def test_mismatched_maps_keep_the_masks_and_change_every_text():
     assert not alone.mismatched().occupancy.any()
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_each_segment_gets_the_embedding_of_the_one_before_whatever_is_absent(seed):
+    torch.manual_seed(seed)
+    st_map = SpatioTextualMap(torch.randn(4, 3, 2), torch.randint(0, 4, (4, 1, 2)))
+    own = st_map.embeddings[st_map.present]
+    alike = torch.cosine_similarity(own, own.roll(1, 0), dim=1) >= 0.9
+    wrong = st_map.mismatched()
+    assert torch.equal(wrong.embeddings[st_map.present], own.roll(1, 0))
+    assert torch.equal(wrong.present[st_map.present], ~alike) and not wrong.present[~st_map.present].any()
+    assert torch.equal(wrong.embeddings[~st_map.present], st_map.embeddings[~st_map.present])
+
+
 def test_a_text_that_comes_twice_is_no_mismatch():
     instances, texts = painted()
     vectors = torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.0, 2.0]])

@@ -1,25 +1,42 @@
 """On a GPU no training step waits for the device, but where values are logged; seen here on one that is played."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
+import pytorch_lightning as pl
 import torch
-from pretend_device import PretendDevice, Waits
+from bert_fixture import write_bert
+from pretend_device import DEVICE, PretendDevice, Waits
 from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.loggers import CSVLogger
+from segment_fixture import VOCABULARY, toy_batch
 from test_several_devices import MODULES, small_ssagan
 from test_spade import BirdsWithLayouts
 from test_spade import small as small_spade
+from torch.utils.data import DataLoader
 
 from t2igan.callbacks.guards import Guards
 from t2igan.callbacks.reading import LateReader
 from t2igan.callbacks.watching import GradientNorms, Speed
-from t2igan.data.batch import ON_THE_HOST
+from t2igan.data.batch import ON_THE_HOST, CaptionedImages
+from t2igan.data.classification import ClassificationData
+from t2igan.data.datasets import UncutBatch
+from t2igan.data.tagged import UNTAGGED, TaggedBatch
 from t2igan.losses.gradient_penalty import MAGP
+from t2igan.models.classifier import EvaluationClassifier
 from t2igan.models.dfgan import DFGAN, DFGANGenerator, OneWayDiscriminator
 from t2igan.models.dmgan import DMGAN, DMGANGenerator
+from t2igan.models.joint_encoder import SegmentEncoder
 from t2igan.models.mirrorgan import MirrorGAN, MirrorGANGenerator
+from t2igan.models.prior import DiffusionPrior, MLPPrior, SegmentPrior
+from t2igan.models.segmenter import Segmenter
+from t2igan.models.spatext import SegmentDiscriminator, SpaTextGAN, SpaTextGenerator
+from t2igan.models.spatext_diffusion import SpaTextDiffusion
+from t2igan.models.spatext_hosts import PixelHost
 from t2igan.models.stream import STREAM, SmallCaptionEncoder
+from t2igan.models.tagger import BiLSTMTagger, Tagger
+from t2igan.models.transformers_tagger import TransformersTagger
 from t2igan.nn.levers import EXACT, PLAIN
 
 DIM = 16
@@ -41,13 +58,20 @@ class OnTheDevice(Callback):
             return
         device.take(each for each in (*module.parameters(), *module.buffers()))
         device.take(each.grad for each in module.parameters() if each.grad is not None)
+        module._device = DEVICE
         for optimizer in trainer.optimizers:
-            device.take(v for s in optimizer.state.values() for v in s.values() if torch.is_tensor(v))
+            # An Adam that is not fused counts its steps on the host.
+            named = [named for state in optimizer.state.values() for named in state.items()]
+            device.take(v for k, v in named if torch.is_tensor(v) and (k != "step" or optimizer.defaults["fused"]))
         results = [each for each in trainer._results.values()]
         device.take(v for each in results for v in vars(each).values() if torch.is_tensor(v))
+        device.take(each.alphas_cumprod for each in schedulers_of(module))
+        if isinstance(batch, CaptionedImages):
+            batch.host_captions = batch.captions.clone()
+            if batch.layouts is not None:
+                batch.layouts.host = batch.layouts.map_tensors(torch.clone)
+                device.take([batch.layouts.labels, batch.layouts.instances])
         device.take(v for k, v in vars(batch).items() if torch.is_tensor(v) and k not in ON_THE_HOST)
-        if batch.layouts is not None:
-            device.take([batch.layouts.labels, batch.layouts.instances])
         self.watching = device.watched()
         self.watching.__enter__()
         self.seen.append(number)
@@ -59,6 +83,12 @@ class OnTheDevice(Callback):
         if self.watching is not None:
             self.watching.__exit__(None, None, None)
             self.watching = None
+
+
+def schedulers_of(module):
+    """Of diffusion, whose tables are no buffers."""
+    parts = (vars(each).values() for each in module.modules())
+    return [each for own in parts for each in own if hasattr(each, "alphas_cumprod")]
 
 
 class Last(Callback):
@@ -87,7 +117,7 @@ def mirrorgan(damsm, captioner):
     return MirrorGAN(damsm, captioner=captioner, generator=generator, discriminator_channels=4)
 
 
-KINDS = {kind: make for kind, make in MODULES.items() if kind not in ("classifier", "ssagan, other-class")} | {
+KINDS = {kind: make for kind, make in MODULES.items() if kind != "classifier"} | {
     "dfgan": dfgan,
     "dfgan, penalty by itself": lambda damsm: dfgan(damsm, penalty=MAGP(separate=True)),
     "dmgan": dmgan,
@@ -141,10 +171,97 @@ def test_nor_does_one_of_layouts(drawn_birds_store, steps):
     assert len(steps(small_spade(), data)) == 4
 
 
-def test_strangers_are_looked_for_on_the_host(birds, damsm_checkpoint, steps):
-    """The one policy that waits: whether a batch has a second class decides how much is computed."""
-    with pytest.raises(Waits, match="_local_scalar_dense"):
-        steps(small_ssagan(damsm_checkpoint, mismatch="other-class"), birds())
+class ToyScenes(pl.LightningDataModule):
+    """Batches of toy scenes, with layouts and texts of their segments."""
+
+    def train_dataloader(self):
+        return DataLoader([toy_batch(6, seed) for seed in range(6)], batch_size=None)
+
+
+class ToyNarratives(pl.LightningDataModule):
+    """Tagged narratives of one to five words."""
+
+    def train_dataloader(self):
+        texts = [("the", "dog", "on", "the", "grass")[: 1 + row] for row in range(5)]
+        words, tags = torch.ones(5, 5, dtype=torch.int64), torch.full((5, 5), 3)
+        lengths = torch.arange(1, 6)
+        for column, padding in ((words, 0), (tags, UNTAGGED)):
+            column[torch.arange(5) >= lengths[:, None]] = padding
+        return DataLoader([TaggedBatch(words, lengths, tags, texts)] * 6, batch_size=None)
+
+
+class AroundWords(TransformersTagger):
+    """Its network looks tokens up: those of transformers ask the device whether there is padding."""
+
+    def build(self, vocabulary_size, labels):
+        super().build(vocabulary_size, labels)
+        self.model = WordByWord(vocabulary_size * 99, labels)
+
+
+class WordByWord(torch.nn.Embedding):
+    def forward(self, input_ids, attention_mask):
+        return SimpleNamespace(logits=super().forward(input_ids) * attention_mask[:, :, None])
+
+
+def spatext(encoder, told="images", **options):
+    dim = 8 if told in ("images", "texts") else 182
+    networks = {
+        "generator": SpaTextGenerator(32, 4, 5, 6, dim, planes=3, hidden=4),
+        "discriminators": [OneWayDiscriminator(32, 4, 6), SegmentDiscriminator(32, 4, dim)],
+    }
+    told_by = encoder if dim == 8 else None
+    return SpaTextGAN(None, told_by, told=told, vocabulary_size=len(VOCABULARY), **networks | options)
+
+
+def of_every_cell(self, features, condition):
+    """In place of the one method that waits, see below."""
+    return (features * self.said(condition[:, :-1])).sum(1).flatten()
+
+
+ON_SCENES = {
+    "segmenter": lambda encoder: Segmenter(32, channels=4),
+    "encoder of segments": lambda encoder: SegmentEncoder(dim=8, channels=4, width=8),
+    "prior": lambda encoder: SegmentPrior(encoder, MLPPrior(8, 8)),
+    "prior of diffusion": lambda encoder: SegmentPrior(encoder, DiffusionPrior(8, layers=1, heads=2, head_dim=8)),
+    "diffusion": lambda encoder: SpaTextDiffusion(
+        PixelHost(32, planes=4, widths=(8, 16), attention=1, segment_dim=8), encoder
+    ),
+    "spatext, texts": lambda encoder: spatext(encoder, "texts"),
+    "spatext, labels": lambda encoder: spatext(encoder, "labels"),
+    "spatext": spatext,
+}
+
+
+@pytest.mark.parametrize("kind", list(ON_SCENES))
+def test_no_step_on_scenes_waits(kind, tiny_encoder, steps, monkeypatch):
+    monkeypatch.setattr(SegmentDiscriminator, "conditional", of_every_cell)
+    module = ON_SCENES[kind](tiny_encoder)
+    module.vocabulary = VOCABULARY
+    assert steps(module, ToyScenes()) == [1, 2, 4, 5]
+
+
+def test_cells_with_a_segment_are_counted_on_the_host(tiny_encoder, steps):
+    """An objective takes logits of which there are as many as cells with a segment."""
+    module = spatext(tiny_encoder)
+    module.vocabulary = VOCABULARY
+    with pytest.raises(Waits, match="by a mask") as found:
+        steps(module, ToyScenes())
+    assert "in conditional" in str(found.getrepr(style="short"))
+
+
+def test_nor_does_a_classifier_s(drawn_birds_store, steps):
+    data = ClassificationData(str(drawn_birds_store), 16, 8, holdout=0.25, num_workers=0)
+    assert len(steps(EvaluationClassifier(image_size=16, width=2), data)) == 4
+
+
+@pytest.mark.parametrize("kind", ["lstm", "around a network of transformers"])
+def test_nor_does_a_tagger_s(kind, steps, tmp_path):
+    if kind == "around a network of transformers":
+        pytest.importorskip("transformers")
+        network = AroundWords(str(write_bert(tmp_path / "bert", ["the", "dog"])))
+    else:
+        network = BiLSTMTagger(8, 8)
+    assert len(steps(Tagger(network, vocabulary_size=9), ToyNarratives())) == 4
 
 
 @pytest.mark.parametrize(
@@ -170,6 +287,24 @@ def test_the_device_that_is_played_tells_what_waits(wait):
         wait(values * 2)
 
 
+def test_a_batch_that_moves_leaves_on_the_host_what_is_decided_there():
+    device, batch = PretendDevice(), toy_batch(4)
+    before = [batch.captions, batch.layouts.instances]
+    with device.watched():
+        moved = batch.to(DEVICE, non_blocking=True)
+        moved = replace(moved, layouts=moved.layouts.resized(8)).select(torch.tensor([2, 0]))
+        assert device.has(moved.captions) and device.has(moved.layouts.labels)
+        assert moved.class_ids.tolist() == [2, 0] and moved.captions_on_host.tolist() == before[0][[2, 0]].tolist()
+        small = moved.layouts.on_host.instances.tolist()
+    assert small == moved.layouts.instances.tolist() == batch.layouts.resized(8).instances[[2, 0]].tolist()
+    assert batch.captions_on_host is not None and torch.equal(batch.layouts.on_host.labels, batch.layouts.labels)
+    uncut = UncutBatch(None, batch.captions, batch.lengths, batch.class_ids, batch.keys, batch.caption_ids)
+    with device.watched():
+        moved = uncut.to(DEVICE, non_blocking=True)
+        assert device.has(moved.captions) and moved.host_captions is batch.captions
+        assert not device.has(moved.class_ids)
+
+
 def test_and_nothing_else():
     device, values = PretendDevice(), torch.ones(3, requires_grad=True)
     device.take([values])
@@ -180,10 +315,12 @@ def test_and_nothing_else():
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-@pytest.mark.parametrize("kind", list(KINDS))
-def test_no_step_waits_for_a_gpu(kind, birds, damsm_checkpoint, train, monkeypatch):
-    module = KINDS[kind](damsm_checkpoint)
-    module.levers = EXACT
+@pytest.mark.parametrize("kind", [*KINDS, *ON_SCENES])
+def test_no_step_waits_for_a_gpu(kind, birds, damsm_checkpoint, tiny_encoder, train, monkeypatch):
+    on_scenes = kind in ON_SCENES
+    module = ON_SCENES[kind](tiny_encoder) if on_scenes else KINDS[kind](damsm_checkpoint)
+    module.vocabulary, module.levers = VOCABULARY if on_scenes else [], EXACT
+    monkeypatch.setattr(SegmentDiscriminator, "conditional", of_every_cell)
     step = type(module).training_step
 
     def watched(self, *args):
@@ -194,4 +331,4 @@ def test_no_step_waits_for_a_gpu(kind, birds, damsm_checkpoint, train, monkeypat
             torch.cuda.set_sync_debug_mode("default")
 
     monkeypatch.setattr(type(module), "training_step", watched)
-    train(module, birds(), max_steps=3, accelerator="gpu", devices=1)
+    train(module, ToyScenes() if on_scenes else birds(), max_steps=3, accelerator="gpu", devices=1)

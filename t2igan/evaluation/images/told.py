@@ -4,7 +4,7 @@ If a protocol limits the number of segments, only that many of each image are gi
 caption, like the noise, and is the same for every model, for real images and for all metrics.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -72,4 +72,4 @@ def layouts_to_draw(split: ImageSplit, window: int, protocol: Protocol, captions
     if not protocol.segments:
         return whole_layouts(split, window, protocol.image_size, captions)
     told = told_of(split, window, protocol, captions)
-    return replace(told.layouts, instances=told.given.index.to(torch.uint8), texts=told.given.texts)
+    return Layouts(told.layouts.labels, told.given.index.to(torch.uint8), told.given.texts)

@@ -125,7 +125,7 @@ class LocalDistances(SegmentEmbedder):
     def _values(self, seen: Tensor | None, images: Tensor, told: Told, segments: Segments) -> Tensor:
         assert isinstance(self._network, JointEmbedder)
         encoder, masks = self._network.network, segments.masks
-        crops = crop_segments(images, _on(segments, images), encoder.side)
+        crops = crop_segments(images, segments, encoder.side)
         vectors, texts = encoder.image_vectors(crops), encoder.caption_vectors(segments.flat_texts)
         return spatext.cosine_distances(vectors, texts).cpu().masked_fill(~masks.any(2).any(1), torch.nan)
 
@@ -142,10 +142,6 @@ class LocalIoUs(SegmentEmbedder):
         places = torch.tensor([image for image, _ in segments.places], dtype=torch.int64)
         # A rough mask may reach into other things: the label is that of the exact one.
         return spatext.local_ious(seen, places, segments.masks, labels_of(told.exact, told.layouts))
-
-
-def _on(segments: Segments, images: Tensor) -> Segments:
-    return Segments(segments.index.to(images.device), segments.texts, segments.numbers)
 
 
 class SegmentScorer(Scorer):
