@@ -35,7 +35,7 @@ def read_arrays(path: Path, names: Sequence[str]) -> list[np.ndarray]:
             parts = [archive.getinfo(f"{name}.npy") for name in names]
             if sum(part.file_size for part in parts) > MOST_BYTES:
                 raise ValueError(f"unpacked it takes more than {MOST_BYTES:,} bytes")
-            # Whole: of a part that is read as far as its array's header says, the checksum is not looked at.
+            # Read as a whole: the checksum is checked only at the end of a part, not where its array ends.
             return [_array(archive.read(part)) for part in parts]
     except DAMAGE as error:
         raise ValueError(f"{type(error).__name__}: {error}") from error

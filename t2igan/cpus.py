@@ -14,8 +14,8 @@ THREADS = "OMP_NUM_THREADS"
 GIVEN_THREADS = os.environ.get(THREADS)
 """What the user, or whoever started this process, asked for; None: nothing."""
 
-# GNU's and Intel's OpenMP: a thread that waits for others sleeps at once. With other work on the machine a small
-# training step with 2 threads took 2 to 3 times as long where they spun, and with 4 threads more than 10 times.
+# GNU's and Intel's OpenMP: threads that wait for others sleep at once. On a busy machine a small training step took
+# 2 to 3 times as long with 2 spinning threads, and more than 10 times as long with 4.
 SLEEP_WHILE_WAITING = {"OMP_WAIT_POLICY": "PASSIVE", "KMP_BLOCKTIME": "0"}
 
 _UNLIMITED = ("max", "-1")
@@ -68,7 +68,7 @@ def settle_threads(environment: MutableMapping[str, str] = os.environ) -> None:
     Args:
         environment: variables to write into.
     """
-    beside = environment.get("LOCAL_WORLD_SIZE", "1")  # torchrun's, of this machine
+    beside = environment.get("LOCAL_WORLD_SIZE", "1")  # set by torchrun: its processes on this machine
     chosen = child_variables(int(beside) if beside.isdigit() and int(beside) else 1)
     environment.update({key: value for key, value in chosen.items() if not environment.get(key)})
 

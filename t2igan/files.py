@@ -63,7 +63,7 @@ def whole_file(path: Path, wait: bool = True) -> Iterator[Path]:
                 sync(draft)
             draft.replace(path)
     except BaseException:
-        with suppress(OSError):  # a folder that cannot be written to: the first error says so
+        with suppress(OSError):  # keep the original error if the folder is not writable
             draft.unlink(missing_ok=True)
         raise
     if wait:
@@ -135,7 +135,7 @@ class FolderLock:
         end, told = time.monotonic() + seconds, False
         while not self._try(file, say) or not self._is_there(file):
             if time.monotonic() > end:
-                holder, self._made = self._holder(file), False  # the folder is the holder's now
+                holder, self._made = self._holder(file), False  # the folder belongs to the holder now
                 self.release()
                 raise UserError(
                     f"{self.path.parent}: {holder} is using this folder; stop it, or give another --run"
@@ -176,7 +176,7 @@ class FolderLock:
         return True
 
     def _holder(self, file: IO[str]) -> str:
-        # Through the open file: closing another handle of the file would give up the process's lock.
+        # Through the open file: closing another handle of it would release the process's lock.
         file.seek(0)
         return f"another `{file.read().strip() or self.what}`"
 

@@ -17,40 +17,40 @@ from t2igan.typed import fits
 from t2igan.zoo import WEIGHTS, locate
 
 SEEDS = ("seed_everything", "model.seed", "data.seed")
-# All that may differ between repetitions. Whatever is not here makes another experiment: devices and precision too.
+# All keys that may differ between repetitions. Any other key makes another experiment, also devices and precision.
 LEFT_OUT = frozenset(
     {
         *SEEDS,
         # where the run is, and how it was asked for
         *("config", "run", "fresh", "allow", "trainer.default_root_dir"),
-        # what is shown and logged of it
+        # what is displayed and logged
         *("trainer.logger", "trainer.log_every_n_steps", "trainer.profiler"),
         *("trainer.enable_progress_bar", "trainer.enable_model_summary", "trainer.enable_autolog_hparams"),
-        # levers of speed change nothing beyond rounding but for TF32, and for bf16, which trainer.precision tells
+        # speed levers change only rounding, except TF32 and bf16; the latter shows in trainer.precision
         *(f"levers.{name}" for name in ("allocator", "doubling", "repeated", "pointwise", "by_matrix")),
         *(f"levers.{name}" for name in ("folding", "fused_adam", "channels_last", "joint_pass", "compile")),
         *(f"levers.{name}" for name in ("shared_penalty", "second_order", "bf16")),
         # the same numbers in less memory
         "model.recompute",
-        # who reads ahead: batches are a function of seed, epoch and number alone
+        # data workers: batches depend only on seed, epoch and number
         "data.num_workers",
     }
 )
-# Presets of levers that change nothing beyond rounding; `fast` may take TF32.
+# Presets of levers that change only rounding; `fast` may use TF32.
 EXACT_SPEEDS = ("plain", "exact")
-# Of the scores that choose a checkpoint, what changes none of their values.
+# Options of the scores for selecting a checkpoint that change none of their values.
 NO_CHOICE = frozenset({"batch_size", "weights", "download"})
 LENGTH = frozenset({"min_steps", "max_steps", "min_epochs", "max_epochs", "max_time"})
-# Of a run that went on with another configuration: what it was until then.
+# Configuration of a run before it was resumed with a changed one.
 BEFORE = "config-before-{}.yaml"
-# Of such a run: what changed at which step, a line of JSON each.
+# Changes of such a run with their steps, one JSON object per line.
 CHANGES = "changes.jsonl"
-# Begins the keys there of what is no option: the content of what the training reads.
+# Prefix of its keys that are not options but inputs of the training, given by content.
 READ = "inputs."
 OPTIONS = dict[str, Any] | None
-# Of a configuration that is read again: a damaged one says nothing of its run.
+# Errors from reading a damaged configuration.
 FORM = {"data": OPTIONS, "trainer": OPTIONS, "levers": OPTIONS, "ckpt_path": str | None, "run": str | None}
-# Callbacks that look on: what the training does is the same without them.
+# Callbacks that do not influence the training.
 ONLOOKERS = ("SampleGrid", "Scores")
 
 
@@ -82,9 +82,9 @@ def run_folder_of(checkpoint: str | Path) -> Path | None:
     """Folder of the run that a checkpoint belongs to, None for a single checkpoint."""
     try:
         path = locate(checkpoint)
-    except UserError:  # recorded where the zoo held more
+    except UserError:  # recorded with a zoo that contained more
         return None
-    if path.name == WEIGHTS:  # exported: what the run's folder held lies beside it
+    if path.name == WEIGHTS:  # exported: the files of the run's folder are beside it
         return path.parent
     return path.parent.parent if path.parent.name == "checkpoints" else None
 
@@ -345,7 +345,7 @@ def _choosing(config: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def _kept(value: Any, place: str) -> Any:
     if isinstance(value, Mapping):
-        # As the command line has them: model.init_args.seed is model.seed.
+        # As on the command line, where model.init_args.seed is model.seed.
         places = {key: place if key == "init_args" else f"{place}.{key}".lstrip(".") for key in value}
         return {key: _kept(inner, places[key]) for key, inner in value.items() if places[key] not in LEFT_OUT}
     if isinstance(value, list):

@@ -158,7 +158,7 @@ def training_position(fit_loop: _FitLoop) -> tuple[int, int]:
 
 
 def _current(progress: _Progress) -> _ProcessedTracker:
-    # Lightning makes counters of this class and declares their base.
+    # Lightning declares the base class of these counters.
     return cast(_ProcessedTracker, progress.current)
 
 

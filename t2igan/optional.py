@@ -46,5 +46,5 @@ def reading(folder: str | Path, what: str) -> Iterator[None]:
     """
     try:
         yield
-    except Exception as error:  # these libraries raise kinds of their own
+    except Exception as error:  # these libraries raise their own kinds of errors
         raise UserError(f"{folder}: not a readable {what} ({' '.join(str(error).split())[:120]})") from error

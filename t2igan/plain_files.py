@@ -90,7 +90,7 @@ def parse_yaml(text: str, where: str) -> Any:
         raise UserError(f"{where}: not YAML ({' '.join(str(error).split())})") from error
     except RecursionError:
         raise UserError(f"{where}: not read, because its YAML is nested more than {DEEPEST} deep") from None
-    except (ValueError, OverflowError) as error:  # dates and numbers that Python has none of
+    except (ValueError, OverflowError) as error:  # dates and numbers that Python cannot represent
         raise UserError(f"{where}: not YAML ({' '.join(str(error).split())})") from error
 
 

@@ -66,11 +66,13 @@ def read_progress(path: Path) -> Progress | None:
     try:
         with zipfile.ZipFile(path) as archive:
             (name,) = (name for name in archive.namelist() if name.endswith("/data.pkl"))
-            if archive.getinfo(name).compress_type != zipfile.ZIP_STORED:  # no checkpoint is, and it may be endless
+            if (
+                archive.getinfo(name).compress_type != zipfile.ZIP_STORED
+            ):  # checkpoints are never compressed, and unpacking could be endless
                 return None
             with archive.open(name) as file:
                 return progress_of(_PlainValues(file).load())
-    except Exception:  # whatever is wrong with the file: it says nothing
+    except Exception:  # any error: the file tells no progress
         return None
 
 

@@ -63,7 +63,7 @@ def read_as(kind: type[T], values: Any, path: Path | str, prefix: str = "") -> T
     if _NUL.search(plain):
         raise UserError(f"{path}: one of its texts contains NUL, which no file name can; remove it")
     try:
-        # As JSON: there a mapping may stand for a dataclass, and nothing else is taken for what it is not.
+        # In JSON mode a mapping is accepted for a dataclass, and no other types are converted.
         found = cast(T, _adapter(kind).validate_json(plain))
     except ValidationError as error:
         problems = [f"{_place(one['loc'])}{_objection(kind, one)}".lstrip(": ") for one in error.errors()]

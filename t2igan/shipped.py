@@ -10,7 +10,7 @@ from t2igan.errors import UserError
 from t2igan.spelling import nearest
 
 EXPERIMENTS = "experiments"
-NAMING = ("--config", "-c", "--pipeline")  # options whose value may be the name of what is shipped
+NAMING = ("--config", "-c", "--pipeline")  # options whose value may be the name of a shipped file
 _PACKAGE = Path(t2igan.__file__).parent
 _RUN = re.compile(r"runs/(?P<folder>[\w-]+)/(?P<name>[\w-]+)(?:/checkpoints/last\.ckpt)?")
 _STORE = re.compile(r"datasets/(?P<name>cub|drawn-birds|scenes|coco)/(?P=name)-(?P<size>\d+)\.h5")

@@ -41,7 +41,7 @@ def locate(path: str | Path) -> Path:
     """
     if not is_zoo_name(path):
         return Path(path)
-    # Only names that are listed: ``zoo:../x`` leads nowhere.
+    # Only listed names are accepted: ``zoo:../x`` is not a path.
     if str(path) not in (names := zoo_names()):
         raise UserError(f"{path}: the zoo has no such weights{nearest(str(path), names)}; see t2igan list zoo")
     return zoo_folder() / str(path).removeprefix(PREFIX) / WEIGHTS

@@ -18,7 +18,7 @@ from t2igan.evaluation.metrics import ScoredMetric
 from t2igan.evaluation.protocol import load_protocol
 from t2igan.evaluation.record import by_reason
 
-# What a plan gives each kind of network by.
+# Option by which a plan passes each kind of network.
 KEYS: dict[type[NetworkSource], str] = {
     DamsmSource: "a model that names a `damsm`, or `independent_damsm`",
     ClassifierSource: "`classifier`",

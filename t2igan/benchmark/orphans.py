@@ -5,7 +5,7 @@ import signal
 import threading
 import time
 
-# Set for a process that must not be left behind: the process id of the one that starts it.
+# Environment variable with the id of the parent process, for children that must end with it.
 PARENT = "T2IGAN_PARENT"
 SAVING_SECONDS = 120.0
 

@@ -25,8 +25,8 @@ from t2igan.user_modules import find_modules_of, source_digests, word_for
 CHECKPOINT = re.compile(r"runs/(?P<name>.+)/checkpoints/[^/]+\.ckpt")
 MODEL_KEY = re.compile(r"model\.(init_args\.)?[^.]+")
 EXPERIMENTS = "experiments"
-DAMSM_KEY = "damsm"  # the key under which a model names the DAMSM that it is trained against
-# Where a configuration file has the seeds of identity.SEEDS.
+DAMSM_KEY = "damsm"  # key of the DAMSM that a model is trained against
+# Keys of identity.SEEDS in a configuration file.
 SEED_KEYS = tuple(tuple(key.replace(".", ".init_args.").split(".")) for key in SEEDS)
 
 
@@ -126,7 +126,7 @@ class Trainings:
             wanted = replace(wanted, seed=own if type(own) is int else 0)
         key = hash_of({"config": str(wanted.config), "seed": wanted.seed, "changes": dict(wanted.changes)})
         if key not in self._known:
-            self._known[key] = None  # a configuration that needs itself ends here
+            self._known[key] = None  # ends the recursion of a configuration that needs itself
             self._known[key] = self._resolve(wanted, content)
         return self._known[key]
 
@@ -148,7 +148,7 @@ class Trainings:
             sources[str(training.checkpoint)] = f"{training.folder.parent.name}/{training.label}"
             return str(training.checkpoint)
 
-        # A checkpoint that the plan sets is trained like one that the configuration names.
+        # A checkpoint set by the plan is trained like one named by the configuration.
         moved = {key: value for key, value in wanted.changes.items() if _names_checkpoint(key, value)}
         for key, value in moved.items():
             _put(content, ("model", "init_args", key.rpartition(".")[2]), value)
@@ -158,11 +158,11 @@ class Trainings:
         plain = _replaced(experiment_of(content, self.fingerprint), lambda _, value: sources.get(value, value))
         modules = sorted({each for each in find_modules_of(content, wanted.config) if source_digests([each])})
         code = {"code": source_digests(modules)} if modules else {}
-        # Changes count whole: two entries of a plan that differ in them alone need folders of their own.
+        # All changes count: two entries of a plan that differ only in them need separate folders.
         address = hash_of({"config": plain, "changes": dict(wanted.changes), **code})[:10]
         allow = tuple(map(word_for, modules))
         if allow:
-            content["allow"] = list(allow)  # what it is written to lies elsewhere
+            content["allow"] = list(allow)  # the configuration is written to another folder
         for path in SEED_KEYS:
             if path[0] != "model" or wanted.is_model:
                 _put(content, path, wanted.seed)

@@ -42,7 +42,7 @@ class BestCheckpoint:
         finally:
             self._saving = None
         if trainer.is_global_zero:
-            draft.replace(self.path(trainer))  # a kill leaves the one before, or this one
+            draft.replace(self.path(trainer))  # atomic: a kill leaves either the previous one or this one
         self.choice = choice
         return True
 

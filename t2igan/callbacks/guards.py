@@ -63,7 +63,7 @@ class Guards(Callback):
     ) -> None:
         """Measure the gradients of each network."""
         if scales_losses(trainer):
-            return  # the scaler of half precision meets infinite gradients in every healthy training
+            return  # with a gradient scaler, infinite gradients are normal in half precision
         if id(optimizer) not in self._groups:
             self._groups[id(optimizer)] = _groups(pl_module, optimizer)
         norms = {}
@@ -87,7 +87,7 @@ class Guards(Callback):
         if self._in_a_row > self.patience:
             self._stop(trainer, f"{wrong[0]} is not finite {self._in_a_row} times in a row", trainer.global_step)
         rank_zero_warn(f"step {trainer.global_step}: {wrong[0]} is not finite; skipped, {self.skipped} in all")
-        optimizer.zero_grad(set_to_none=True)  # optimisers leave alone what has no gradient
+        optimizer.zero_grad(set_to_none=True)  # optimisers skip parameters without a gradient
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int

@@ -16,7 +16,7 @@ from t2igan.lightning_private import log_every_n_steps, set_loggers_step
 from t2igan.models.suite_module import SuiteModule
 
 CURVES = "metrics.csv"
-# What a step says of itself, the same whenever it is done; how fast it was is not.
+# Columns that do not change when a step is repeated, unlike its speed.
 OF_A_STEP = ("train/", "gradients/", "lr/")
 
 
@@ -33,7 +33,7 @@ class _KeepingWriter(ExperimentWriter):
         if last and not any(row["step"] == last["step"] and last.keys() <= row.keys() for row in rows):
             rows.append(last)
         if not rows:
-            if step and path.is_file():  # not one row of a run that goes on: its first line is damaged
+            if step and path.is_file():  # a resumed run without any row: its header is damaged
                 path.replace(path.with_suffix(".damaged"))
             path.unlink(missing_ok=True)
             self.metrics_keys = []
@@ -71,7 +71,7 @@ def read_curves(path: Path) -> list[dict[str, float]]:
     """Rows of a ``metrics.csv`` without their blank cells; truncated and damaged lines are skipped."""
     if not path.is_file():
         return []
-    # A power cut leaves megabytes of NUL where the last rows were to be.
+    # A power cut leaves megabytes of NUL in place of the last rows.
     text = re.sub("\0+", "?", path.read_bytes().decode(errors="replace"))
     lines = [line for line in text.splitlines() if len(line) <= csv.field_size_limit()]
     numbers = [_numbers(row) for row in csv.DictReader(lines, quoting=csv.QUOTE_NONE)]

@@ -93,7 +93,7 @@ class RunCheckpoints(Checkpoint):
 
     def _time_is_up(self, trainer: pl.Trainer) -> bool:
         late = time.monotonic() - self._since > 60 * self.every_minutes
-        # Clocks of several processes differ, and asking each other at every step would make the devices wait.
+        # Clocks of processes differ, and comparing them at every step would make the devices wait.
         if trainer.world_size > 1:
             return self._step % log_every_n_steps(trainer) == 0 and trainer.strategy.broadcast(late)
         return late
@@ -102,7 +102,7 @@ class RunCheckpoints(Checkpoint):
         """Save ``last.ckpt`` now; call on all ranks."""
         path = last_checkpoint(Path(trainer.default_root_dir))
         trainer.save_checkpoint(path)
-        if self._anew:  # its last checkpoint was kept until there is another
+        if self._anew:  # the old run's last checkpoint was kept until now, when a new one exists
             path.with_name(PREVIOUS).unlink(missing_ok=True)
             self._anew = False
         self._since = time.monotonic()
@@ -133,7 +133,7 @@ def newest_readable(folder: Path, say: Callable[[str], None]) -> Path | None:
         UserError: there are checkpoints, and none can be read.
     """
     last = last_checkpoint(folder)
-    # Neither a stranger's file beside them nor the best of the run, which may be old, comes before those.
+    # These come first: other files beside them may be foreign, and the best checkpoint may be old.
     ranked = sorted(last.parent.glob("*.ckpt"), key=lambda path: path.stat().st_mtime_ns, reverse=True)
     first = [path for path in (last, last.with_name(PREVIOUS)) if path in ranked]
     problems = []

@@ -140,7 +140,7 @@ class Scores(Callback):
         """Start the clock; score first if the previous run was stopped between a step and its scoring."""
         self._began, self._seconds = time.perf_counter(), 0.0
         if trainer.global_step == 0 and self.keeper is not None and trainer.is_global_zero:
-            self.keeper.path(trainer).unlink(missing_ok=True)  # of a run that this one begins anew
+            self.keeper.path(trainer).unlink(missing_ok=True)  # left by the run that this one replaces
         if trainer.global_step and trainer.global_step != self._scored and self._ends_a_turn(trainer):
             self._score(trainer, cast(AdversarialModule, pl_module))
 
@@ -151,7 +151,7 @@ class Scores(Callback):
     ) -> None:
         """Score when due, before the checkpoints of this step are saved."""
         if self._is_due(trainer):
-            # To the progress display, and to callbacks that watch a metric; loggers have it already.
+            # For the progress display and callbacks that monitor a metric; loggers have the values already.
             pl_module.log_dict(
                 self._score(trainer, cast(AdversarialModule, pl_module)), logger=False, prog_bar=True
             )
@@ -179,7 +179,7 @@ class Scores(Callback):
         self._scored = step
         try:
             self._take(trainer, record, values, begin)
-        except BaseException:  # a stop signal too: the run that goes on from here does it again
+        except BaseException:  # stop signals too: the resumed run scores again
             self._scored = None
             raise
         for callback in callbacks_of(trainer):

@@ -77,7 +77,7 @@ class StopSignals(Callback):
                 raise KeyboardInterrupt
             return
         self.received = number
-        # Workers that were signalled too may be gone; that is no error any more.
+        # Workers that received the signal too may have ended, which is not an error now.
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         self._stop_now(number, frame)
 
@@ -92,8 +92,8 @@ class StopSignals(Callback):
         if _hands_over(frame):
             signal.setitimer(signal.ITIMER_REAL, _SOON)
             return
-        self._working = True  # stops once
-        # Asked again by the timer, whose own signal is not the one that stops.
+        self._working = True  # stop only once
+        # This call may come from the timer, whose signal is not the one to report.
         raise Stopped(number if self.received is None else self.received)
 
     def on_train_batch_start(
@@ -114,7 +114,7 @@ class StopSignals(Callback):
         if received:
             raise Stopped(received)
         self._working = not self._alone
-        if self._alone and self.received is not None:  # it came in between
+        if self._alone and self.received is not None:  # the signal arrived in the meantime
             raise Stopped(self.received)
 
     def _agree(self, trainer: pl.Trainer) -> int:

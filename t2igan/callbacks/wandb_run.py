@@ -21,7 +21,7 @@ from t2igan.reporting.tracking import PROJECT, WANDB_FILE, read_address
 
 LIGHTNING_PROJECT = "lightning_logs"
 ROW = "wandb_row"
-# Of training, of validation, of the best so far.
+# Prefixes of training values, validation values and the best so far.
 ROWS_OF_A_STEP = 3
 PACKAGES = ("torch", "torchvision", "pytorch-lightning", "wandb")
 
@@ -53,7 +53,7 @@ def settle(logger: WandbLogger, folder: Path, model: str, dataset: str, fresh: b
         if not settings.get(key) and variable not in os.environ:
             settings[key] = value
     for key in [key for key, value in settings.items() if value is None]:
-        del settings[key]  # the parser gives every argument of wandb's, and None is not always its default
+        del settings[key]  # the parser passes every argument of wandb, for some of which None is not the default
     repeat_wandb_arguments(logger)
 
 
@@ -67,7 +67,7 @@ def start(loggers: list[Logger], folder: Path) -> None:
     for logger in loggers:
         if not isinstance(logger, WandbLogger):
             continue
-        from wandb.errors import Error as WandbError  # only where it was asked for: its import takes a moment
+        from wandb.errors import Error as WandbError  # imported late, because it is slow
 
         folder.mkdir(parents=True, exist_ok=True)
         try:

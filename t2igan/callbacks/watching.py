@@ -17,7 +17,7 @@ from torch.nn.utils import get_total_norm
 
 from t2igan.lightning_private import loggers_step, step_is_logged
 
-# Which way is better, for each quantity that the suite's modules validate by.
+# The better direction of each quantity that the suite's modules are validated by.
 BETTER = {
     "val/loss": "min",
     "val/perplexity": "min",

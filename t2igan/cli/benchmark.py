@@ -27,7 +27,7 @@ from t2igan.spelling import nearest
 
 console = Console()
 LOCK = "plan.lock"
-# What a row shows of its cell: the first of these states that one of its steps is in.
+# A row shows the first of these states that any step of its cell is in.
 SHOWN_FIRST = (RUNNING, FAILED, WAITING, LEFT, DONE)
 
 

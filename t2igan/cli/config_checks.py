@@ -25,7 +25,7 @@ from t2igan.spelling import nearest
 from t2igan.user_modules import find_modules_of, look_beside
 from t2igan.zoo import is_there
 
-NETWORKS = {  # keys that name trained networks, and how one is had whose path does not say it
+NETWORKS = {  # keys of trained networks, and the remedy where the path does not tell how to train one
     "damsm": "train it with a damsm.yaml of experiments/",
     "captioner": "train it with a stream.yaml of experiments/",
     "independent_damsm": "train it with a damsm.yaml of experiments/ and another seed",
@@ -34,7 +34,7 @@ NETWORKS = {  # keys that name trained networks, and how one is had whose path d
     "prior": "train it with a spatext-prior.yaml of experiments/, or give null",
 }
 INPUT_FILES = {"store", *NETWORKS}
-FOLDERS = {"encoder"}  # of what may be a folder too
+FOLDERS = {"encoder"}  # keys that may name a folder instead of a checkpoint
 TRAINER_NUMBERS = {
     **{f"trainer.{key}": Range(-1) for key in ("max_steps", "max_epochs")},
     **{f"trainer.{key}": Range(0) for key in ("min_steps", "min_epochs", "gradient_clip_val")},

@@ -49,10 +49,10 @@ def demo(
         port: port of the page.
         device: auto, cpu, cuda, cuda:1.
     """
-    _require_address(host, port)  # before models are loaded
+    _require_address(host, port)  # fail before models are loaded
     names = [name for name in zoo_names() if zoo and _draws(name)]
     panels = load_panels([*checkpoint, *names], device)
-    # Gradio's own counting of visits, and fonts from the net.
+    # Switches off Gradio's analytics and fonts from the internet.
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
     page = build_page(panels)
     console.print(f"{counted(len(panels.names), 'model')}: {', '.join(panels.names)}", soft_wrap=True, markup=False)

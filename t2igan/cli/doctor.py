@@ -19,7 +19,7 @@ from t2igan.errors import UserError
 from t2igan.metrics.weights import PUBLISHED, file_sha256
 
 _FINE = {"present": "green", "not needed": "dim"}
-_WIDTH_IN_FILES = 200  # columns where the output is no terminal's
+_WIDTH_IN_FILES = 200  # columns of the table if the output is not a terminal
 
 
 @dataclass(frozen=True)
@@ -206,7 +206,7 @@ def _checkpoint(path: Path) -> Finding:
     size, name = path.stat().st_size, f"{path.parent.parent.name}/{path.name}"
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what it would say stands in the table
+            warnings.simplefilter("ignore")  # the table says it
             checkpoint = read_checkpoint(path)
     except UserError as error:
         again = "take another checkpoint of its run; t2igan fit continues from the last undamaged one"

@@ -38,7 +38,7 @@ from t2igan.zoo import is_zoo_name
 
 LIST_OPTION = "--damsm"
 RECORDS, FEATURES = "records.jsonl", "features"
-NOTHING = "none"  # of --records and --cache: keep none
+NOTHING = "none"  # value of --records and --cache to keep none
 
 console = Console()
 
@@ -278,7 +278,7 @@ def _subjects(
 
 def _folder(path: str, pattern: str | None, protocol: Protocol, store: Store, coverage: float) -> ImageFolder:
     folder = ImageFolder(path, store.split(protocol.split), coverage, pattern)
-    folder.check(protocol, store)  # before anything else is measured for nothing
+    folder.check(protocol, store)  # fail before anything is measured
     console.print(f"{path}: {folder.content.summary()}", soft_wrap=True)
     for missing in folder.content.missing:
         console.print(f"missing: {missing}", soft_wrap=True, highlight=False)

@@ -57,7 +57,7 @@ class Lines:
         """Print a line if one is due."""
         now = self._clock()
         if stage != self._stage:
-            # A stage is told of after its first batch: it began when the one before was last told of.
+            # A stage is first reported after its first batch, so it began at the last report of the previous one.
             self._stage, self._begin = stage, self._last
         self._last = now
         if now < self._due:

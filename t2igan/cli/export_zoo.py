@@ -14,7 +14,7 @@ from t2igan.models.weights_file import write_weights
 from t2igan.reporting.model_card import Exported, model_card
 from t2igan.zoo import CARD, PREFIX, RECORDS, WEIGHTS, zoo_folder
 
-# Of a run's folder, what goes along.
+# Files of a run's folder that are copied along.
 BESIDE = ("config.yaml", "metrics.csv")
 SHEET = "sheet.png"
 

@@ -65,7 +65,7 @@ from t2igan.progress import default_run_folder, read_progress
 from t2igan.user_modules import class_paths, source_digests, word_for
 from t2igan.zoo import is_zoo_name
 
-# Every module of these is imported, so that YAML may name its classes without a path.
+# All modules of these packages are imported, so that YAML may name classes without a path.
 OPEN_PACKAGES = (t2igan.models, t2igan.losses, t2igan.data)
 LOG_EVERY_STEPS = 10
 
@@ -83,7 +83,7 @@ def run(verb: str, argv: Sequence[str], cli: "type[SuiteCLI] | None" = None) -> 
     argv = list(flags_spelt_out(list(_spelt(argv)), ["fresh"]))
     find_modules(quick_fit.config_files(argv))
     if any(".help" in word for word in argv):
-        sys.argv[0] = f"t2igan {verb}"  # the help of a class names the program by it
+        sys.argv[0] = f"t2igan {verb}"  # shown as the program's name in the help of a class
     try:
         SuiteCLI.words = ["t2igan", verb, *argv]
         (cli or SuiteCLI)(
@@ -135,7 +135,9 @@ def _quieten() -> None:
     warnings.filterwarnings("ignore", message=".*module.s. in eval mode at the start of training.*")
     warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*")
     warnings.filterwarnings("ignore", message=".*exists and is not empty.*")
-    warnings.filterwarnings("ignore", message=".*smaller than the logging interval.*")  # it spans short epochs
+    warnings.filterwarnings(
+        "ignore", message=".*smaller than the logging interval.*"
+    )  # logging may span several short epochs
     warnings.filterwarnings("ignore", message=".*Experiment logs directory.*")
     warnings.filterwarnings("ignore", message=".*.srun. command is available.*")
     logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.WARNING)
@@ -189,7 +191,7 @@ class SuiteCLI(LightningCLI):
         self.folder = Path(config.run) if config.run else default_run_folder(files)
         config.trainer.default_root_dir = str(self.folder)
         if several_devices(config.trainer) and config.trainer.strategy in ("auto", "ddp"):
-            # Networks take turns in a step, so some parameters have no gradient in some backward passes.
+            # Networks are trained in turn, so some parameters have no gradient in some backward passes.
             config.trainer.strategy = "ddp_find_unused_parameters_true"
         if several_devices(config.trainer):
             let_children_end_with_this()  # Lightning starts this command again for each further device
@@ -281,7 +283,7 @@ class SuiteCLI(LightningCLI):
         elif config.ckpt_path and not Path(config.ckpt_path).is_file():
             raise UserError(f"ckpt_path: {config.ckpt_path} does not exist")
         elif config.ckpt_path:
-            read_checkpoint(config.ckpt_path)  # Lightning takes a damaged one for what it seems to be
+            read_checkpoint(config.ckpt_path)  # refuses a damaged one, which Lightning would misinterpret
 
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
         """The Trainer with the suite's loggers and callbacks, unless the YAML configures its own."""
@@ -291,9 +293,9 @@ class SuiteCLI(LightningCLI):
         progress = StepBar() if sys.stdout.isatty() else LineProgress()
         own = [each for each in callbacks if isinstance(each, RunCheckpoints)]
         saver = own[0] if own else RunCheckpoints()
-        # Before all that takes time, so that a stop signal need not wait for it; saving is Lightning's last.
+        # First, so that a stop signal does not wait for slow callbacks; Lightning calls checkpoint callbacks last.
         callbacks.insert(0, StopSignals(saver))
-        # Before it, so that a step's norms are logged when a signal ends training behind that step.
+        # Before the stop callback, so that norms of the last step are logged when a signal stops training.
         norms = [each for each in callbacks if isinstance(each, GradientNorms)] or [GradientNorms()]
         callbacks = [*norms, *(each for each in callbacks if each not in norms)]
         wanted: list[Callback] = [progress, ContinueCurves(), Guards(), SampleGrid(), Speed()]
@@ -304,7 +306,7 @@ class SuiteCLI(LightningCLI):
         for callback in wanted:
             if not any(isinstance(own, type(callback)) for own in callbacks):
                 callbacks.append(callback)
-        # A step that is stopped at has its gradients' norms; scores come behind what times the step, before saving.
+        # Norms are logged for the last step too; scores follow the timing of the step, and precede saving.
         callbacks.sort(key=lambda each: isinstance(each, Scores) - isinstance(each, GradientNorms))
         for callback in callbacks:
             if isinstance(callback, ModelCheckpoint):
@@ -315,7 +317,7 @@ class SuiteCLI(LightningCLI):
             self._keep_earlier()
         plugins = [*_as_list(trainer.plugins), WholeFiles()]
         if trainer.sync_batchnorm:
-            # In place of Lightning's, which knows no CPU and no gradient penalty.
+            # Replaces Lightning's, which supports neither CPUs nor gradient penalties.
             kwargs["sync_batchnorm"] = False
             plugins.append(BatchNormOfAllDevices())
         made = super().instantiate_trainer(callbacks=callbacks, logger=loggers, plugins=plugins, **kwargs)
@@ -364,7 +366,7 @@ class SuiteCLI(LightningCLI):
             done = True
         except UserError:
             if self.before and begun and self.trainer.global_step in (0, begun.step):
-                self.before.put_back()  # a run that was refused has not gone on with another configuration
+                self.before.put_back()  # a refused run did not continue with the changed configuration
             raise
         finally:
             wandb_run.finish(self.trainer.loggers, failed=not done)
@@ -385,7 +387,7 @@ class SuiteCLI(LightningCLI):
         try:
             function(model, **kwargs)
         except (KeyboardInterrupt, SystemExit) as error:
-            # Lightning's own ways out, before and after the suite's handlers are there.
+            # Exceptions by which Lightning exits, before and after the suite's handlers are installed.
             raise Stopped(signal.SIGTERM if self.trainer.received_sigterm else signal.SIGINT) from error
         except RuntimeError as error:
             told = as_user_error(error, kwargs.get("ckpt_path"))

@@ -21,7 +21,7 @@ from t2igan.zoo import CARD, RECORDS, WEIGHTS, is_zoo_name, locate
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
-# What a folder of the hub may hold for us; nothing else is sent or fetched.
+# Only these files are uploaded or downloaded.
 FILES = [WEIGHTS, CARD, RECORDS, "config.yaml", "metrics.csv", "sheet.png"]
 HEADER = """---
 library_name: t2igan
@@ -104,7 +104,7 @@ def _told(repository: str) -> Iterator[None]:
     from huggingface_hub import errors
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
-    # Of the client's own HTTP library, which was another in each of its major versions.
+    # The error class of the client's HTTP library, which differs between its major versions.
     http_error: type[Exception] = vars(errors)["HTTPError"]
     try:
         yield

@@ -17,7 +17,7 @@ from t2igan.interop.files import ReleasedNetwork, read_networks
 from t2igan.models.adversarial import AdversarialModule
 from t2igan.models.damsm import DAMSM
 
-# CaptionWords of Python cannot name a function's arguments.
+# Options that are keywords of Python, which cannot name arguments of a function.
 SPELLINGS = {"--as": "--kind", "--with": "--beside+"}
 
 console = Console()

@@ -12,7 +12,7 @@ from t2igan.evaluation.metrics import METRICS
 from t2igan.zoo import CARD, locate, zoo_names
 
 PACKAGE = Path(t2igan.__file__).parent
-# What a class of each kind derives from; a class that names ABC among its bases is there to be derived from.
+# Base class of each kind; direct subclasses of ABC are abstract and not listed.
 ROOTS = {
     "models": ("SuiteModule",),
     "generators": ("Generator",),
@@ -24,7 +24,7 @@ ROOTS = {
     "callbacks": ("Callback",),
     "metrics": ("ScoredMetric",),
 }
-# Where YAML finds classes by their plain names; interop's are made by `t2igan import` alone.
+# Packages whose classes YAML finds by plain name; those of interop are only for `t2igan import`.
 ROOMS = ("models", "networks", "losses", "data", "callbacks", "evaluation/metrics")
 KINDS = (*ROOTS, "protocols", "zoo")
 
@@ -67,7 +67,9 @@ def run(verb: str, argv: Sequence[str]) -> None:
 def entries(kind: str) -> list[Listed]:
     """The classes of a kind: the suite's, and those in Python files of the current folder."""
     every = [*_own(), *_suite()]
-    known = {each.name.rpartition(".")[2]: each for each in every}  # a base of two classes' name is the suite's
+    known = {
+        each.name.rpartition(".")[2]: each for each in every
+    }  # of two classes with the same name, the suite's counts
     chosen = [each for each in every if _is_a(each, ROOTS[kind], known) and "ABC" not in each.bases]
     return sorted(chosen, key=lambda each: (each.own or "", each.name))
 

@@ -113,8 +113,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         sys.stdout.flush()
     except BrokenPipeError:
         if not _nobody_reads():
-            raise  # between processes: a fault
-        # What is left in the buffer must not be tried again at the exit.
+            raise  # a broken pipe between processes is an error
+        # Python must not flush the rest of the buffer again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(128 + signal.SIGPIPE) from None
     except (Exception, KeyboardInterrupt, Stopped) as error:
@@ -134,11 +134,13 @@ def _settle_streams() -> None:
         try:
             os.fstat(number)
         except OSError:
-            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # it gets the lowest number that is free
+            os.set_inheritable(
+                os.open(os.devnull, os.O_RDWR), True
+            )  # the new descriptor gets the lowest free number
         if getattr(sys, name) is None:
             setattr(sys, name, os.fdopen(number, mode, closefd=False))
     if isinstance(sys.stdout, io.TextIOWrapper):
-        # As that of errors: a terminal may lack letters, and names of files may be no text.
+        # As for stderr: a terminal may lack letters, and file names may not be valid text.
         sys.stdout.reconfigure(errors="backslashreplace")
 
 
@@ -148,10 +150,12 @@ def _refuse_strange_letters(words: Sequence[str]) -> None:
         option = f"{before}: " if before.startswith("--") else ""
         if "\0" in word:
             raise UserError(f"{option}{word!r} contains a null byte; remove it")
-        if any("\ud800" <= letter <= "\udfff" for letter in word):  # how Python hands on bytes that are none
+        if any(
+            "\ud800" <= letter <= "\udfff" for letter in word
+        ):  # surrogates, by which Python represents invalid bytes
             raise UserError(f"{option}{word!r} is not UTF-8; rename it")
         value = word.partition("=")[2] if word.startswith("--") else word
-        if value.startswith("#"):  # the parser would take it for a comment, and the option's default for its value
+        if value.startswith("#"):  # the parser would read it as a comment and use the default
             raise UserError(f"{option}{word!r} begins with '#', which starts a comment; put ./ or a word before it")
 
 
@@ -175,7 +179,7 @@ def _told(error: BaseException) -> tuple[str | None, int]:
         return disk_problem(error) or path_problem(error) or own, 2
     if isinstance(error, ImportError) and own is None:
         package = (error.name or "t2igan").partition(".")[0]
-        # Another ImportError is of a package that is there, but damaged or of another version.
+        # Any other ImportError means that a package is damaged or of another version.
         missing = isinstance(error, ModuleNotFoundError) and package != "t2igan"
         return f"{package} is not installed: pip install {package}" if missing else None, 2
     if isinstance(error, MemoryError | RuntimeError):
@@ -186,7 +190,7 @@ def _told(error: BaseException) -> tuple[str | None, int]:
 def _memory_problem(error: BaseException) -> str | None:
     """One line for an out-of-memory error, None for any other; works without importing torch."""
     full = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
-    # The CPU's allocator raises no class of its own, and words it in other ways on other systems.
+    # The CPU allocator has no exception class, and its message differs between systems.
     if not full and not any(words in str(error) for words in ("DefaultCPUAllocator", "can't allocate memory")):
         return None
     where = "the GPU's memory" if "CUDA" in str(error) else "the memory"
@@ -217,7 +221,7 @@ def path_problem(error: OSError) -> str | None:
 
 
 def _fail(message: str, code: int = 2) -> None:
-    # Lists of faults are indented; another line break is of a value that is quoted.
+    # Lists of faults are indented; any other line break belongs to a quoted value.
     message = re.sub("[\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029]", lambda found: ascii(found[0])[1:-1], message)
     print(re.sub(r"\n(?!  )", r"\\n", message), file=sys.stderr)
     raise SystemExit(code)

@@ -17,7 +17,7 @@ from t2igan.shipped import experiment_names, find_experiment, training_of
 
 EXAMPLE = "a small red bird"
 UNSURE = "t2igan evaluate --help says how it is scored"
-# What takes the checkpoint of a network that draws nothing, where what it was trained on is not known or gone.
+# Command that uses a network without images, if its training data is unknown or gone.
 USES = {
     "DAMSM": "t2igan fit with --model.damsm {0} trains a generator on it, t2igan evaluate with --damsm {0} scores",
     "STREAM": "t2igan caption --checkpoint {0} --images FOLDER; a MirrorGAN's YAML names it as `captioner`",
@@ -29,11 +29,11 @@ USES = {
     "Tagger": "t2igan tag --checkpoint {0} --narratives FILE",
     "Segmenter": "t2igan evaluate with --segmenter {0} scores with it",
 }
-# Options that this module gives, and the kind of network that each names.
+# Options filled in here, and the kind of network that each takes.
 SCORING = {"--damsm": DamsmSource, "--classifier": ClassifierSource}
-# A system of each data set is shipped under this name: it is proposed for a DAMSM that was trained.
+# The shipped system of each data set that is proposed after a DAMSM was trained.
 SYSTEM = "ssagan"
-# In the name of a DAMSM's run: it scores generators that were trained against another one.
+# Marks the run of a DAMSM that scores generators trained against another DAMSM.
 INDEPENDENT = "independent"
 SCORES_TOO = "t2igan evaluate with --damsm DAMSM --damsm {0}, behind the one that the generator was trained against"
 
@@ -61,7 +61,7 @@ def _use_on(kind: str, checkpoint: str, data: Mapping[str, Any]) -> str | None:
     """The command that uses a network on its training data, None if there is none."""
     options = data.get("init_args") or {}
     if kind == "DAMSM" and _is_independent(checkpoint):
-        return None  # no generator is to be trained against it
+        return None  # it must stay independent: no generator is trained against it
     if kind == "Tagger" and options.get("files"):
         return f"t2igan tag {shlex.join(['--checkpoint', checkpoint, '--narratives', options['files']])}"
     store = options.get("store")

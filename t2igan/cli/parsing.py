@@ -15,7 +15,7 @@ from t2igan.nn.config import allow
 from t2igan.ranges import out_of_range
 from t2igan.spelling import ALLOW_HELP, nearest
 
-# Sentences of jsonargparse's errors, which are trees of them.
+# Patterns in jsonargparse's errors, which are nested.
 PARSER_KEY = re.compile(r'Parser key "([^"]+)"')
 CLASS_PATH = re.compile(r"Problem with given class_path '([^']+)'")
 WRONG_OPTION = re.compile(r"(?:[Oo]ption '([^']+)'|unrecognized arguments: --(\S+))")
@@ -57,13 +57,15 @@ def parse(function: Callable, argv: Sequence[str], verb: str) -> dict[str, Any]:
 def make_parser(function: Callable, verb: str) -> ArgumentParser:
     """Build the parser of a verb from the signature and docstring of its function."""
     parser = ArgumentParser(prog=f"t2igan {verb}", exit_on_error=False, allow_abbrev=False)
-    # What has no default stands alone on the command line, unless the function takes it by its keyword only.
+    # Arguments without default are positional, unless they are keyword-only.
     every = inspect.signature(function).parameters.values()
     by_keyword: set[str | int] = {each.name for each in every if each.kind is each.KEYWORD_ONLY}
     parser.add_function_arguments(function, as_group=False, as_positional=True, skip=by_keyword, fail_untyped=True)
     if by_keyword:
         others: set[str | int] = {each.name for each in every if each.name not in by_keyword}
-        others |= {action.dest for action in parser._actions}  # what the function hands on is there by now
+        others |= {
+            action.dest for action in parser._actions
+        }  # arguments that the function forwards are known by now
         parser.add_function_arguments(function, as_group=False, skip=others, fail_untyped=True)
     parser.add_argument("--allow", type=str, action="append", default=[], help=ALLOW_HELP)
     return parser
@@ -99,7 +101,7 @@ def one_line(
     branch = list(_first_branch(lines))
     where = ".".join(PARSER_KEY.findall(" ".join(branch)))
     kinds = CLASS_PATH.findall(" ".join(branch))
-    told = [line for line in branch if WRONG_CLASS.search(line)] or branch  # it tells more than what else it may be
+    told = [line for line in branch if WRONG_CLASS.search(line)] or branch  # more specific than the alternatives
     what = PARSER_KEY.sub("", told[-1] if where else " ".join(branch)).lstrip(":- ")
     if kinds:
         where += f" ({kinds[-1].rpartition('.')[2]})"

@@ -24,7 +24,7 @@ from t2igan.shipped import EXPERIMENTS, find_experiment, known_experiment
 
 console = Console()
 
-SMALL = 64  # up to this resolution the small networks of damsm-64.yaml train, which need no download
+SMALL = 64  # up to this resolution damsm-64.yaml is proposed, whose small networks need no download
 _LINES_ON_SCREEN = 20
 _REMEDY = "repair them, or skip them with --strict false"
 
@@ -322,7 +322,7 @@ def _render(
 
 def _make_card(store: Store, listing: Listing | None, left_out: Sequence[str]) -> list[str]:
     """Write the card beside the store; returns its summary lines."""
-    from t2igan.plotting.contact import contact_sheet  # with torch; help and errors need not wait for it
+    from t2igan.plotting.contact import contact_sheet  # imports torch, which help and errors do not need
 
     keys = {key for name in SPLITS for key in store.split(name).keys}
     raw = [image for image in listing.images if image.key in keys] if listing else []

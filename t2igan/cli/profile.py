@@ -33,8 +33,8 @@ from t2igan.shipped import find_experiment
 
 ROUNDS = 3
 REPEATABLE = ("--set", "--options")
-AS_IT_IS = "as it is"  # the set of options that changes nothing
-# Callbacks of these names are no part of a step, or write what nobody asked for.
+AS_IT_IS = "as it is"  # name of the empty set of options
+# These callbacks are left out: they are not part of a step, or write files.
 LEFT_OUT = (
     "ModelCheckpoint",
     "FinalCheckpoint",
@@ -109,7 +109,7 @@ def profile_training(
         return
     with tempfile.TemporaryDirectory() as scratch:
         profile = _measure(file, shlex.split(" ".join(set)), steps, synthetic, Path(scratch))
-    folder.mkdir(parents=True, exist_ok=True)  # not before: a command that is refused leaves nothing
+    folder.mkdir(parents=True, exist_ok=True)  # only now, so that a refused command leaves no folder
     showing.write_json(profile.as_dict(), folder / "profile.json")
     showing.draw(profile, folder / "profile.png")
     console.print(showing.table(profile))
@@ -142,7 +142,7 @@ class ProfileCLI(SuiteCLI):
 def _measure(file: Path, words: Sequence[str], steps: int, synthetic: bool, scratch: Path) -> Any:
     """Profile a configuration with changes; replacements of missing inputs are written to ``scratch``."""
     import_classes()
-    quick_fit.answer("fit", ["--config", str(file), *words])  # says what is mistaken by the file's own name
+    quick_fit.answer("fit", ["--config", str(file), *words])  # errors then name the file itself
     content = read_yaml(file)
     if not {"model", "data"} <= {*content}:
         raise UserError(f"{file}: must hold model and data")

@@ -50,7 +50,7 @@ def stand_in(content: dict[str, Any], file: Path, words: Sequence[str], syntheti
     name = content["data"]["class_path"].rpartition(".")[2]
     kind = next((each for each in subclasses(CaptionedImagesModule) if each.__name__ == name), None)
     if kind is None:
-        return  # of no store: `fit` says what is missing
+        return  # no class with a store: `fit` reports what is missing
     data = content["data"].setdefault("init_args", {})
     inputs = list(_inputs(content["model"]))
     replaced = [each for each in inputs if synthetic or not Path(each[0][each[1]]).exists()]
@@ -92,7 +92,7 @@ def _untrained(checkpoint: str, file: Path, store: Path, scratch: Path) -> Path:
     if target.is_file():
         return target
     content = without_downloads(yaml.safe_load(source.read_text()))
-    # The store may be made for a training at a lower resolution; nothing is trained here.
+    # The store may have a lower resolution; nothing is trained here.
     content["data"]["init_args"] |= {"store": str(store), "allow_upsampling": True}
     content.get("trainer", {}).pop("callbacks", None)
     inputs = {}

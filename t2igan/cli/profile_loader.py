@@ -18,7 +18,7 @@ from t2igan.ranges import Count, Whole, Workers
 console = Console()
 
 RELEASED = "PIL, as the released code"
-COLOURS = "#3465a4", "#b5891b"  # of the store, of the released way
+COLOURS = "#3465a4", "#b5891b"  # colours of the store and of the released way
 
 ROW = "{:>10} {:>10} {:>16} {:>12}"
 

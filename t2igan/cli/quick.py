@@ -19,8 +19,7 @@ from t2igan.errors import UserError
 from t2igan.spelling import ALLOW_HELP, DASHES, nearest
 
 HELP = ("-h", "--help")
-# The function that a command line calls: verb, verb and first word, or verb and an option that is among the words
-# -> (module of this package, function).
+# (module, function) that a command line calls, by verb, by verb and first word, or by verb and one of its options.
 FUNCTIONS = {
     ("sample", "--pipeline"): ("sample_narratives", "sample_narratives"),
     ("sample",): ("sample", "sample_verb"),
@@ -47,15 +46,15 @@ FUNCTIONS = {
     ("profile", "evaluate"): ("profile", "profile_evaluation"),
     ("profile",): ("profile", "profile_training"),
 }
-SPELLINGS = {"import": ["as", "with"]}  # names of options that are no names in Python
+SPELLINGS = {"import": ["as", "with"]}  # options that are keywords of Python
 WORDS = {
     **dict.fromkeys(("str", "list[str]"), "TEXT"),
     **dict.fromkeys(("int", "Count", "Few", "Whole", "Side", "Workers", "Processes"), "N"),
     **dict.fromkeys(("float", "Share", "Positive"), "X"),
     "bool": "true|false",
 }
-PAIRS = ("interpolate", "compare")  # options of two words
-# Types that another module spells out.
+PAIRS = ("interpolate", "compare")  # options that take two words
+# Type aliases that are defined in other modules.
 ALIASES = {"Mode": "online|offline|disabled", "Scale": "kept|fitted"}
 NUMBERS: dict[str, tuple[Callable[[str], float], str]] = {"N": (int, "a whole number"), "X": (float, "a number")}
 INDENT, LEFT = 2, 26

@@ -105,7 +105,7 @@ def _score(
     for name, row in rows.items():
         guess = [np.array([values[tag] for tag in row[place]]) for place in kept]
         quality = tagging_quality(guess, true, every).as_dict()
-        del quality["content_accuracy"]  # of all words here, and so the same as the token accuracy
+        del quality["content_accuracy"]  # every word has a label here, so this equals the token accuracy
         table.add_row(name, *(f"{value:.3f}" for value in quality.values()))
         words, options = sum(map(len, true)), {"tags": tags}
         StepRecord("tag", name, quality, words, dataset, fingerprint, options=options).append(records)

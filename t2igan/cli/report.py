@@ -89,7 +89,7 @@ def report(
         wandb: log leaderboards, sheets and the page to wandb too, and lay out its dashboards: offline writes the
             layout to wandb-layout.json, online saves it as a view of the project as well.
     """
-    import_allowed()  # metrics of one's own say which way is better
+    import_allowed()  # the user's own metrics tell which direction is better
     paths = _record_files(records, runs or [])
     found, notes = _read(paths)
     reproduced = [*of_the_zoo(found), *of_one_another(found)]
@@ -180,7 +180,7 @@ def _latex(tables: Sequence[Board], pair: Sequence[Comparison]) -> Iterator[str]
     for board in tables:
         yield latex_table(board.title, board.grid(), board.footnotes)
         if found := beside(board):
-            # Its last two columns are sentences and links, which scores.md has.
+            # Without the last two columns, sentences and links, which are in scores.md.
             yield latex_table("published under the same protocol", [line[:-2] for line in beside_grid(found)])
     for one in pair:
         yield latex_table(one.title, one.grid(), one.notes)
@@ -335,7 +335,7 @@ def _print(tables: Sequence[Board], notes: Sequence[str], pair: Sequence[Compari
         for note in board.footnotes:
             console.print(note, soft_wrap=True, markup=False)
         if found := beside(board):
-            # Source and note are in the files; a terminal has no room for them.
+            # Without source and note, which are in the files: a terminal is too narrow for them.
             grid = [line[:-2] for line in beside_grid(found)]
             console.print(grid_table("published under the same protocol", grid))
             for note in beside_notes(found):
@@ -349,7 +349,7 @@ def _print(tables: Sequence[Board], notes: Sequence[str], pair: Sequence[Compari
         console.print(note, soft_wrap=True, markup=False)
     for one in pair:
         title, grid, overs = one.title, one.grid(), {each.over for each in one.differences}
-        if len(overs) == 1:  # a terminal has little room
+        if len(overs) == 1:  # a terminal is narrow
             title, grid = f"{title}; intervals: {overs.pop()}", [line[:-1] for line in grid]
         console.print(grid_table(title, grid))
         for note in one.notes:

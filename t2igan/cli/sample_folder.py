@@ -49,7 +49,9 @@ class SampleFolder:
 
     def file(self, name: str) -> Path:
         """Path of any other file to write."""
-        if not self._names:  # before the first of them: a call that is cut off leaves nothing of an unknown model
+        if (
+            not self._names
+        ):  # before the first image, so that an interrupted call leaves no image of an unknown model
             write_whole(self.path / NAME, json.dumps(self._own).encode())
         self._names.append(name)
         return self.path / name

@@ -41,13 +41,13 @@ def settle_seams(config: Namespace, given: Mapping[str, Any], kind: type[Adversa
             _settle(arguments, own, "sentence_dim", dim, key, f"the text encoder of {MODEL}.damsm")
     sizes, source = _image_sizes(model)
     discriminators = [each for each in networks if ".discriminators" in each[0]]
-    # One discriminator judges the finest image; several share the generator's sizes among them.
+    # A single discriminator gets the finest image; several get the generator's sizes in order.
     wanted = sizes if len(discriminators) == len(sizes) else sizes[-1:] * len(discriminators)
     for (key, arguments, own), size in zip(discriminators, wanted):
         if own.get("image_size") not in sizes:
             _settle(arguments, own, "image_size", size, key, source)
     data = (given.get("data") or {}).get("init_args") or {}
-    if "init_args" in config.data:  # a class of one's own may take none
+    if "init_args" in config.data:  # the user's own class may have no arguments
         _settle(config.data.init_args, data, "image_size", sizes[-1], DATA, source)
 
 

@@ -105,8 +105,8 @@ def _favourites(words: Rows, tags: Rows, size: int, otherwise: int) -> np.ndarra
 
 def _print(rows: dict[str, TaggingQuality]) -> None:
     names = list(next(iter(rows.values())).as_dict())
-    # The class of a tagger is one word: it must not be cut on a narrow terminal. Nor is the table's right side: its
-    # narrow headers leave the first column room.
+    # The class of a tagger is one word, which must not be cut on a narrow terminal. Nor is the right side cut:
+    # narrow headers leave space for the first column.
     tagger = Column("tagger", min_width=max(len(word) for name in rows for word in name.split()))
     table = Table(tagger, *(name.replace("_", "\n") for name in names), title="test narratives, split by image")
     for name, quality in rows.items():

@@ -26,7 +26,7 @@ def sigterm_unwinds() -> Iterator[None]:
         Stopped: SIGTERM came.
     """
     if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread hears signals, and may say who handles them
+        yield  # only the main thread receives signals and may install handlers
         return
     numbers = (signal.SIGTERM, signal.SIGALRM)
     before = {number: signal.signal(number, _stop) for number in numbers}

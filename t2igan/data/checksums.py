@@ -34,7 +34,7 @@ def read_content(file: h5py.File) -> Content:
 
     def add(name: str, item: h5py.Group | h5py.Dataset) -> None:
         if isinstance(item, h5py.Dataset) and name.rpartition("/")[2] not in RECORDS:
-            # Of a compressed or an empty one a few bytes could fill the memory.
+            # In a compressed or sparse data set a few bytes could stand for more than the memory.
             if item.nbytes > size or item.external or item.is_virtual:
                 raise ValueError(f"{name} lies outside of it")
             content[name] = item[()]

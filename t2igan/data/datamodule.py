@@ -74,7 +74,7 @@ class CaptionedImagesModule(StoreModule):
         self.eval_batch_size = eval_batch_size or batch_size
         self.num_workers, self.seed = num_workers, seed
         self.sort_by_length, self.decode = sort_by_length, decode
-        # In distributed evaluation a rank may have nothing to do; its share is exact all the same.
+        # In distributed evaluation a rank may have no image; every image is still scored exactly once.
         self.allow_zero_length_dataloader_with_multiple_devices = True
 
     def setup(self, stage: str | None = None) -> None:

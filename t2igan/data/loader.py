@@ -10,7 +10,7 @@ from t2igan.cpus import available_cpus
 from t2igan.data.sampler import TrainingBatches
 from t2igan.data.workers import leave_signals_to_the_parent
 
-WORKERS = 2  # that read ahead for a device where the CPUs go round
+WORKERS = 2  # per device, if there are enough CPUs
 
 
 def loading(devices: int, workers: int | None) -> dict[str, Any]:

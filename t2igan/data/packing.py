@@ -8,7 +8,7 @@ import numpy as np
 from t2igan.layout.localized import TIME_STEP, from_grid, to_grid
 from t2igan.layout.narratives import Narrative, Span
 
-_LEVEL = 6  # of deflate: 9 takes three times as long and saves little
+_LEVEL = 6  # of deflate; level 9 takes three times as long and saves little
 
 
 def pack_maps(labels: np.ndarray, instances: np.ndarray) -> bytes:

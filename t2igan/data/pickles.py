@@ -55,7 +55,7 @@ class _Encode:
         return text.encode("latin-1")
 
 
-# The stand-ins have slots, so that a pickle cannot set attributes on what outlives it.
+# The stand-ins have slots, so that a pickle cannot set attributes of objects that outlive it.
 _ALLOWED = {
     ("numpy", "dtype"): _NumberType,
     ("numpy.core.multiarray", "scalar"): _Scalar(),
@@ -71,7 +71,7 @@ class _PlainUnpickler(pickle.Unpickler):
         return _ALLOWED[module, name]
 
 
-# How many bytes follow an opcode; negative: pickletools' signs for what the argument itself tells.
+# Bytes that follow an opcode; negative: pickletools' codes for arguments that contain their length.
 _ARGUMENTS = {each.code.encode("latin-1"): each.arg.n if each.arg else 0 for each in pickletools.opcodes}
 _PUT, _LONG_PUT, _FRAME = b"p", b"r", b"\x95"
 _COUNTS = {pickletools.TAKEN_FROM_ARGUMENT1: 1, pickletools.TAKEN_FROM_ARGUMENT4: 4}
@@ -104,10 +104,10 @@ def _check_sizes(data: bytes) -> None:
             continue
         code, position = data[position : position + 1], position + 1
         size = _ARGUMENTS.get(code)
-        if size is None or code == pickle.STOP:  # the unpickler says what is wrong, or ends here
+        if size is None or code == pickle.STOP:  # the unpickler reports the error, or the pickle ends here
             return
         if size == pickletools.UP_TO_NEWLINE:
-            # Two lines name a global.
+            # A global is named by two lines.
             ends = [position := data.find(b"\n", position) + 1 for _ in range(1 + (code in (b"c", b"i")))]
             if 0 in ends:
                 return

@@ -29,9 +29,9 @@ Job = RenderJob | LayoutJob
 Progress = Callable[[int, int], None]
 """Called with (images done, images in all)."""
 
-_LAYOUT = "\0layout"  # no name of an image holds a NUL
+_LAYOUT = "\0layout"  # unlike any image name, because those contain no NUL
 _BACKLOG = 4  # rendered images waiting for the journal, per worker: bounds the memory
-_SERIAL_BELOW = 200  # images: done before a pool of processes has started
+_SERIAL_BELOW = 200  # fewer images are done before a pool of processes has started
 
 
 class UnusableFilesError(UserError):
@@ -239,7 +239,7 @@ def _bytes(image: RawImage, journal: Journal) -> int:
 
 def _require_space(out: Path, size: int) -> None:
     """Refuse to write a store for which the disk has too little space beside the journal."""
-    unfinished_path(out).unlink(missing_ok=True)  # of a run that was killed; it would count as taken
+    unfinished_path(out).unlink(missing_ok=True)  # left by a killed run; its space would count as used
     free = shutil.disk_usage(out.parent).free
     if free < size:
         raise UserError(
@@ -262,7 +262,7 @@ def _assemble(
     told = {image.key: [unpack_narrative(each).caption for each in image.narratives] for image in images}
     texts = (text for image in images for text in [*image.captions, *told[image.key]])
     vocabulary = source.vocabulary or Vocabulary.build(texts)
-    # Of a released vocabulary a narrative may have no word.
+    # A narrative may have no word of a released vocabulary.
     narratives = {
         image.key: [each for each in zip(image.narratives, map(vocabulary.encode, told[image.key])) if each[1]]
         for image in images

@@ -41,7 +41,7 @@ class Records:
         if len(offsets) > 1 and offsets[-1] and start is None:
             raise UserError(f"{path}: {name(0)} is compressed or chunked (repacked?); {AGAIN}")
         self._path, self._start, self._offsets = path, start or 0, offsets
-        # What is taken of a memoryview is a number of Python's at once; of an array it would be one of NumPy's.
+        # Items of a memoryview are Python integers; those of an array would be NumPy scalars, which are slower.
         self._checksums = None if checksums is None else checksums.data
         self._name = name
         self._file: io.FileIO | None = None
@@ -65,7 +65,7 @@ class Records:
             UserError: its bytes are not those that were written.
         """
         out = np.empty(self.size(number), np.uint8) if out is None else out
-        # Another thread may open the file at the same time: this one keeps its own handle alive.
+        # Another thread may open the file at the same time, so this one keeps a handle of its own.
         file = self._file
         if file is None:
             file = self._file = io.FileIO(self._path)

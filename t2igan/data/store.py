@@ -102,7 +102,7 @@ class StoreSplit:
         self.class_ids: np.ndarray = part["class_ids"]
         self.boxes: np.ndarray = part["boxes"]
         self._path, self._encoding = path, encoding
-        # No list of strings: using one in a forked worker would copy the memory that it lies in.
+        # Not a list of strings: reference counting in a forked worker would copy its memory.
         keys = part["keys"]
         self._keys = np.frombuffer(b"".join(keys), np.uint8)
         self._key_offsets = np.cumsum([0, *map(len, keys)])

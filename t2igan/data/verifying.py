@@ -18,8 +18,8 @@ from t2igan.errors import UserError
 Digests = dict[str, np.ndarray]
 """By kind of record the SHA-256 of each, uint8 (N, 32)."""
 
-_THREADS = 4  # hashing lets go of the interpreter's lock
-_ROUND = 256  # images handed to the threads at a time: bounds the memory
+_THREADS = 4  # hashing releases the GIL
+_ROUND = 256  # images given to the threads at a time, which bounds memory
 
 
 def verify_store(path: Path, progress: Callable[[int, int], None] | None = None) -> list[str]:

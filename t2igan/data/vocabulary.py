@@ -22,7 +22,7 @@ _LOST_SPACE = "\N{REPLACEMENT CHARACTER}" * 2
 
 @functools.cache
 def _tokenizer() -> "RegexpTokenizer":
-    # nltk takes a second to import, which the many processes that only read tokens need not spend.
+    # imported late, because it takes a second and most processes only read tokens
     from nltk.tokenize import RegexpTokenizer
 
     return RegexpTokenizer(r"\w+")

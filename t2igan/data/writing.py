@@ -173,12 +173,12 @@ def _write(
     payload: Callable[[Piece], bytes],
     value: str,
 ) -> None:
-    # The file format since HDF5 1.10 has checksums of its own over what holds the file together.
+    # The file format since HDF5 1.10 has checksums of its metadata.
     with h5py.File(path, "w", libver=("v110", "v110")) as file:
         for name, images in splits.items():
             group = file.create_group(name)
             _write_split(group, images, payload)
-            # In both splits or in none.
+            # Both splits must agree.
             if any(image.layout for images in splits.values() for image in images):
                 _write_layouts(group, images, payload)
             if any(image.narratives for images in splits.values() for image in images):

@@ -95,7 +95,7 @@ class Evaluation:
         plan = subject.plan(protocol, split)
         distinct, ways = subject.distinct(plan, split), (self._supply, self.options, self.device, progress)
         setting = Setting(subject, protocol, store, plan, distinct, *ways)
-        # Reduced-precision convolutions would let the batch size into the numbers.
+        # With reduced-precision convolutions the numbers would depend on the batch size.
         with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
             scorers = [spec.scorer(embedder, setting) for spec, own in self._found for embedder in own]
             n_real = _feed_reference(scorers, setting)
@@ -263,7 +263,7 @@ def _told(setting: Setting, stage: str) -> partial[None] | None:
 def _take_wanted(scorer: Scorer, numbers: torch.Tensor, rows: Rows) -> None:
     mask = torch.from_numpy(scorer.wanted)[numbers]
     if mask.all():
-        scorer.add(numbers, rows)  # without a copy: scorers of one network keep the same rows
+        scorer.add(numbers, rows)  # not copied: all scorers of a network share these rows
     elif mask.any():
         scorer.add(numbers[mask], tuple(column[mask.to(column.device)] for column in rows))
 

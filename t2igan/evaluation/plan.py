@@ -53,7 +53,7 @@ def plan_images(split: StoreSplit, count: int, images: Sequence[int] | None = No
     ordered = sorted(chosen, key=lambda image: hashlib.sha256(split.keys[image].encode()).digest())
     captions = [split.captions_of(image) for image in ordered]
     turns = max((len(own) for own in captions), default=0)
-    # The place in the order is added so that the first turn does not use the first captions alone.
+    # The position is added so that the first round does not use only first captions.
     cycle = [
         own[(turn + place) % len(own)]
         for turn in range(turns)
@@ -157,11 +157,11 @@ def shuffled_captions(captions: np.ndarray, groups: np.ndarray, seed: int) -> np
         raise UserError(
             f"captions cannot be shuffled: {largest} of {count} images are of one class; use more images"
         )
-    # Sorted by group, a shift by the size of the largest group lands in another group everywhere.
+    # In the order of groups, a shift by the size of the largest group moves each element to another group.
     by_group = np.argsort(groups, kind="stable")
     source = np.empty(count, np.int64)
     source[by_group] = np.roll(by_group, -largest)
-    # Swaps that keep this true then take the system out of it.
+    # Random swaps that preserve this then remove the regularity.
     for i, j in generator.integers(count, size=(10 * count, 2)):
         if groups[source[j]] != groups[i] and groups[source[i]] != groups[j]:
             source[i], source[j] = source[j], source[i]

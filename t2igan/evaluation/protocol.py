@@ -19,16 +19,16 @@ from t2igan.spelling import nearest
 from t2igan.user_modules import code_of, look_beside, word_for
 
 FOLDER = Path(__file__).parent / "protocols"
-# Part of every hash: raised when the meaning of a protocol changes though its words stay.
+# Part of every hash: increased when the meaning of an unchanged protocol changes.
 RULES = 1
 
-# Fields that choose which images there are, or what is made of them; the image of a caption depends on all others.
+# Fields that select images or metrics; the image of a caption depends on all other fields.
 CHOICES = {
     *("name", "source", "dataset", "images", "metrics", "captions", "captions_seed", "passes", "loader_batch"),
     *("told", "reference", "reference_split", "reference_images", "reference_count", "reference_seed"),
     *("bootstrap", "bootstrap_seed", "confidence"),
 }
-# Fields that no image depends on where no segments are told.
+# Fields that no image depends on without segment conditions.
 SEGMENT_FIELDS = {"segments", "segments_smallest", "segments_seed", "segments_masks"}
 
 

@@ -17,13 +17,13 @@ from t2igan.errors import UserError
 from t2igan.plain_files import parse_json
 from t2igan.typed import fits
 
-SCHEMA = 2  # 1: without digest, protocol's content, training and environment; still read
+SCHEMA = 2  # 1: without digest, content of the protocol, training and environment; still read
 PACKAGES = (
     *("torch", "torchvision", "torchmetrics", "pytorch-lightning", "numpy", "scipy"),
     *("Pillow", "h5py", "transformers"),
 )
-NAMES_BEFORE = {"judge": "network_sha256", "recipe": "module"}  # of fields, in records of before
-# Whether a record is as it was written; old ones do not say.
+NAMES_BEFORE = {"judge": "network_sha256", "recipe": "module"}  # earlier names of fields
+# Whether a record is unchanged since it was written; old records have no digest.
 Integrity = Literal["intact", "edited", "without digest"]
 
 
@@ -199,7 +199,7 @@ class ResultRecord:
         """One line of JSON with a digest of its content; a record read with a wrong or missing digest keeps it."""
         content = asdict(self)
         known, integrity = content.pop("digest"), content.pop("integrity")
-        # Keys may have other names, or be fewer, than where it was read.
+        # The record as read may have other or fewer keys.
         digest = digest_of(content) if integrity == "intact" else known
         if digest is not None and integrity != "without digest":
             content["digest"] = digest
@@ -222,7 +222,9 @@ class ResultRecord:
         try:
             card = dict(content["subject"])
             if content["schema"] == 1:
-                card.pop("experiment", None)  # it left out precision, devices and more: no sign of a repetition
+                card.pop(
+                    "experiment", None
+                )  # its hash ignored precision, devices and more, so equal hashes do not mean repetitions
             if card.get("training") is not None:
                 card["training"] = TrainingCard(**_known(TrainingCard, card["training"]))
             content["subject"] = SubjectCard(**_known(SubjectCard, card))
@@ -244,7 +246,7 @@ def _integrity(content: Mapping[str, Any]) -> Integrity:
     rest = {key: value for key, value in content.items() if key != "digest"}
     try:
         return "intact" if content.get("digest") == digest_of(rest) else "edited"
-    except ValueError:  # not a number: no record is written with one
+    except ValueError:  # NaN or infinity, which no record contains
         return "edited"
 
 
@@ -308,7 +310,7 @@ def append_line(path: str | Path, line: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("ab+", buffering=0) as file:
             fcntl.flock(file, fcntl.LOCK_EX)
-            # A line that was cut off must not swallow the record that follows it.
+            # The record must not continue an incomplete last line.
             start = "\n" if _ends_inside_a_line(file) else ""
             _append_whole(file, f"{start}{line}\n".encode())
     except OSError as error:
@@ -358,7 +360,7 @@ def read_records(path: str | Path) -> list[ResultRecord]:
     if not path.is_file():
         raise UserError(f"{path}: no records there; `t2igan evaluate --records {path} ...` writes them")
     with path.open("rb") as file:
-        if b"\0" in file.read(512):  # a file that a power cut tore has zeros at its end
+        if b"\0" in file.read(512):  # a power cut may leave zeros at the end of the file
             raise UserError(f"{path}: holds no records; `t2igan evaluate` writes them, in lines of JSON")
     records = []
     lines = path.read_text(encoding="utf-8", errors="replace").split("\n")

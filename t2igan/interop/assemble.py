@@ -23,7 +23,7 @@ from t2igan.networks.synthesis import Discriminator, Generator
 from t2igan.nn.config import config_of
 from t2igan.text import TextEncoder
 
-# Sizes that users of the original code report.
+# Vocabulary sizes reported by users of the original code.
 KNOWN_SIZES = {
     5453: "5,453 is said of MirrorGAN's bird_captions.pickle: AttnGAN's 5,450 words, padding, start and unknown",
     5598: "5,598 is said of captions.pickle files that users built themselves",
@@ -140,7 +140,7 @@ def _adversarial(roles: dict[str, list[ReleasedNetwork]], words: CaptionWords) -
         generator=generator,
         discriminators=discriminators,
         generator_losses=[],
-        text_mode="joint",  # the other modes ask for a DAMSM
+        text_mode="joint",  # the other modes need a DAMSM
         ema_decay=None,
         **arguments,
     )
@@ -249,7 +249,7 @@ def write_checkpoint(system: System, out: str | Path) -> None:
     }
     checkpoint["t2igan"]["official"] = {place: each.form.plain() for place, each in system.parts.items()}
     seal(checkpoint)
-    # PyTorch's own writer tells a full disk by an error that says nothing of one.
+    # On a full disk PyTorch's own writer raises an error that does not mention the disk.
     written = io.BytesIO()
     torch.save(checkpoint, written)
     write_whole(Path(out), written.getbuffer())

@@ -11,10 +11,10 @@ from t2igan.models.suite_module import SELECTED, SuiteModule, load_module, read_
 from t2igan.models.weights_file import STATE, halved
 from t2igan.nn.config import config_of
 
-# Of a GAN's config, what only training needs.
+# Keys of a GAN's config that only training needs.
 WITHOUT_TRAINING = {"discriminators": [], "generator_losses": [], "penalty": None, "ema_decay": None}
 KEPT = ("global_step", SELECTED)
-# Written anew: the digest, and the config, which earlier versions called recipe.
+# Written again: the digest, and the config, which earlier versions named recipe.
 LEFT_OUT = (DIGEST, "config", "recipe")
 
 

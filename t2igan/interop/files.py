@@ -18,7 +18,7 @@ from t2igan.interop.official import from_official
 from t2igan.metrics.weights import file_sha256
 from t2igan.models.digest import archive_problem, refuse_inflated
 
-# How torch.load names what it refuses to look up.
+# How torch.load names a class that it refuses to load.
 REFUSED = re.compile(r"GLOBAL (\S+)")
 
 
@@ -74,7 +74,7 @@ def read_weights(path: str | Path) -> dict[str, Any]:
     try:
         problem = archive_problem(path)
         with warnings.catch_warnings():
-            # Strings of Python 2 have no encoding; torch believes that only its unsafe reader could be told one.
+            # Strings of Python 2 have no encoding, and torch accepts one only for its unsafe reader.
             warnings.simplefilter("ignore")
             content = torch.load(path, map_location="cpu", weights_only=True, encoding="latin1")
         refuse_inflated(content)

@@ -11,7 +11,7 @@ from torch import nn
 from t2igan.models.adversarial import AdversarialModule
 
 Arguments = dict[str, Any]
-# (pattern in the suite's name of a tensor, what stands there in the released name), applied one after the other.
+# (pattern in the suite's tensor name, replacement in the released name), applied in order.
 Rules = list[tuple[str, str | Callable[[re.Match[str]], str]]]
 
 

@@ -9,7 +9,7 @@ from t2igan.interop.forms import CONTAINER, PREFIX, is_container, without_prefix
 from t2igan.interop.kind import Kind, Rules
 from t2igan.interop.papers import attngan, damsm, dfgan, dmgan, mirrorgan, ssagan, stream
 
-# Among kinds that share tensors the more telling one stands first: AttnGAN's tensors are in all of its descendants.
+# Of kinds that share tensors the more specific one is first: all descendants of AttnGAN contain its tensors.
 _PAPERS = (damsm, stream, mirrorgan, dmgan, attngan, ssagan, dfgan)
 KINDS: dict[str, Kind] = {name: kind for paper in _PAPERS for name, kind in paper.KINDS.items()}
 NAMES: dict[str, Rules] = {name: rules for paper in _PAPERS for name, rules in paper.NAMES.items()}

@@ -70,7 +70,7 @@ class ImagesOfCaptions(nn.Module):
             networks |= {name: average.module for name, average in module.averages.items()}
         self.generator = networks["generator"]
         self.text_encoder = UnpackedEncoder(cast(TextEncoder, networks["text_encoder"]))
-        self._module = (module,)  # not a child: its other networks stay out of the file
+        self._module = (module,)  # not a child module, so that its other networks are not exported
 
     def forward(self, noise: Tensor, captions: Tensor, lengths: Tensor) -> Tensor:
         """The images of the last stage."""
@@ -102,7 +102,7 @@ def write_onnx(module: SuiteModule, out: str | Path, weights: Literal["ema", "ra
         raise UserError(
             f"--to onnx: exports the recurrent text encoder only, not {type(module.text_encoder).__name__}"
         )
-    library("onnxscript", "exports to onnx", "t2igan[onnx]")  # else torch's exporter says so in many lines
+    library("onnxscript", "exports to onnx", "t2igan[onnx]")  # otherwise torch's exporter reports it in many lines
     captions = torch.ones(1, words, dtype=torch.int64)
     example = torch.zeros(1, module.generator.random_dim), captions, torch.tensor([words])
     model = _exported(ImagesOfCaptions(module, weights).eval(), example)

@@ -204,7 +204,7 @@ def fill(behind: Layout, seen: np.ndarray, stuff: dict[int, int], best: np.ndarr
     labels, instances = behind.labels.copy(), behind.instances.copy()
     filler = np.zeros(labels.shape, np.uint8)
     segments = np.zeros(VOID + 1, np.uint8)
-    segments[labels] = instances  # a segment of each label that masks gave
+    segments[labels] = instances  # for each label of a mask, one of its segments
     empty = (labels == VOID) & seen
     fits = empty & np.isin(best, list(stuff))
     labels[fits], instances[fits] = best[fits], segments[best[fits]]

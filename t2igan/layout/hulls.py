@@ -60,7 +60,7 @@ def hull_mask(points: np.ndarray, shape: tuple[int, int], radius: float = RADIUS
     places = np.clip(points, 0, 1).astype(np.float64) * (width, height)
     x, y = np.arange(width) + 0.5, np.arange(height)[:, None] + 0.5
     mask = _within(places, x, y)
-    # A sliver may pass between the centres of all pixels.
+    # A narrow hull may contain no pixel centre.
     return mask if mask.any() else _near_segment(places, x, y, max(radius * width, _REACH))
 
 
@@ -78,7 +78,7 @@ def _within(places: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 def _near_segment(places: np.ndarray, x: np.ndarray, y: np.ndarray, radius: float) -> np.ndarray:
     """Pixels within ``radius`` of the segment spanned by collinear points, bool (H, W)."""
-    # By x and then by y, so that the first and the last are the outermost of a line.
+    # Sorted by x, then y, so that the first and last points are the ends of the line.
     order = np.lexsort(places.T[::-1])
     (x0, y0), (x1, y1) = places[order[0]], places[order[-1]]
     along, length = (x1 - x0, y1 - y0), np.hypot(x1 - x0, y1 - y0)

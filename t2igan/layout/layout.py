@@ -122,7 +122,7 @@ def resize_maps(maps: Tensor, size: int) -> Tensor:
         size: the new side.
     """
     side = maps.shape[-1]
-    # In whole numbers: interpolate() rounds, and takes another pixel where two are as near.
+    # In integers, because interpolate() rounds and may choose another of two equally near pixels.
     nearest = (2 * torch.arange(size, device=maps.device) + 1) * side // (2 * size)
     return maps if side == size else maps[:, nearest[:, None], nearest]
 

@@ -271,6 +271,6 @@ def _oddity(narrative: Narrative) -> str:
     times = np.sort(points[:, 2])
     spans = narrative.spans or ()
     empty = sum(bool(np.searchsorted(times, s.t0) == np.searchsorted(times, s.t1, "right")) for s in spans)
-    # The pointer rests now and then in every narrative.
+    # Short pauses of the pointer occur in every narrative.
     many = 2 * empty > len(spans)
     return f"{empty} of {len(spans)} utterances have no point of the trace in their time" if many else ""

@@ -93,7 +93,7 @@ class MaskBank:
         holders = ranked[self.shows[ranked, label]]
         near = [image for image in ranked[:k] if self.shows[image, label]]
         for group in (near, *([image] for image in holders[len(near) :])):
-            # A region may vanish when its map is made smaller, so that showing it is not enough.
+            # A region may vanish when its map is resized, so the image's list of labels is not enough.
             if found := [mask for image in group for mask in self.masks(int(image), label)]:
                 return found
         return []
@@ -116,7 +116,7 @@ class MaskBank:
             return [region]
         numbers = np.unique(layout.instances[region])
         parts = [region & (layout.instances == number) for number in numbers if number != NO_SEGMENT]
-        # Where things are not told apart, pieces that hang together pass for one.
+        # Outside of instances, each connected region counts as one thing.
         found: Any = ndimage.label(region & (layout.instances == NO_SEGMENT))
         pieces, count = found
         return parts + [pieces == number for number in range(1, count + 1)]

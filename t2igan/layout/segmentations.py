@@ -77,7 +77,7 @@ def encode_segmentation(segmentation: Any, height: int, width: int) -> bytes:
     counts = segmentation.get("counts")
     runs: Any = _run_lengths(counts) if isinstance(counts, str) else counts
     whole = isinstance(runs, list) and all(type(run) is int and run >= 0 for run in runs)
-    # The library reads beyond its memory where runs do not add up.
+    # The library reads out of bounds if the runs do not add up.
     if not whole or sum(runs) != height * width:
         raise BadSegmentationError(f"segmentation: its run lengths do not add up to {height}x{width} pixels")
     given: Any = {"size": [height, width], "counts": runs}
@@ -88,7 +88,7 @@ def _polygon(points: Any, height: int, width: int) -> list[float]:
     numbers = isinstance(points, list) and all(type(each) in (int, float) for each in points)
     if not numbers or len(points) < 6 or len(points) % 2:
         raise BadSegmentationError("segmentation: a polygon that is no list of x, y of three points or more")
-    # Also what is no number; the library takes memory by the length of the outline.
+    # NaN too; the library allocates memory proportional to the length of the outline.
     for values, side in ((points[::2], width), (points[1::2], height)):
         if not all(-side <= each <= 2 * side for each in values):
             raise BadSegmentationError(f"segmentation: a polygon that leaves the image of {width}x{height}")

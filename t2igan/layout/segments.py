@@ -64,7 +64,7 @@ class SpatioTextualMap:
             (B, C, H, W).
         """
         projected = projection(self.embeddings)
-        table = functional.pad(projected, (0, 0, 1, 0))  # row 0: nothing is said
+        table = functional.pad(projected, (0, 0, 1, 0))  # row 0: no segment
         rows = torch.arange(len(table), device=table.device)[:, None, None]
         return table[rows, self.index].permute(0, 3, 1, 2)
 
@@ -319,7 +319,7 @@ def _rough_mask(mask: Tensor, shape: Shape, radius: int) -> Tensor:
         return mask
     if shape in ("dilated", "eroded"):
         inverted = mask if shape == "dilated" else ~mask
-        # Beyond the image's border an eroded mask goes on.
+        # A mask is eroded as if it continued beyond the image's border.
         grown = functional.max_pool2d(inverted[None].float(), 2 * radius + 1, 1, radius)[0] > 0
         rough = grown if shape == "dilated" else ~grown
         return rough if rough.any() else mask

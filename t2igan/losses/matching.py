@@ -82,7 +82,7 @@ def word_logits(regions: Tensor, text: TextEmbedding, gammas: Gammas) -> tuple[T
     attention = (gammas.gamma1 * over_words).softmax(dim=1)
     context = flat @ attention.flatten(2)
 
-    # <context, word> needs no second product with the words: it is the attention-weighted mean of the scores.
+    # <context, word> is the attention-weighted mean of the scores, without a second product with the words.
     dot = (attention * scores).sum(dim=1)
     norms = context.norm(dim=1).view(batch, captions, steps) * text.words.norm(dim=1)
     cosine = dot / norms.clamp(min=SMALLEST_NORM_PRODUCT)
@@ -140,7 +140,7 @@ def damsm_loss(
         wide = torch.promote_types(regions.dtype, torch.float32)
         text = TextEmbedding(text.sentence.to(wide), text.words.to(wide), text.padding)
         text = text.gathered() if everywhere else text
-        # Each device compares its own images with everybody's captions.
+        # Each device compares its own images with the captions of all devices.
         by_words = gather(word_logits(regions.to(wide), text, gammas)[0])
         by_sentence = gather(sentence_logits(codes.to(wide), text.sentence, gammas))
         return MatchingLoss(*pair_cross_entropy(by_words, masked), *pair_cross_entropy(by_sentence, masked))

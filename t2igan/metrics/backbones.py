@@ -139,7 +139,7 @@ class InceptionBackbone(Backbone):
     @property
     def identity(self) -> list[str]:
         """Includes flavour and resize."""
-        # Rows that were kept before PIL's resize was exact are other rows.
+        # Cached features of the earlier, inexact PIL resize must not be reused.
         resize = f"{self.resize}, exact" if self.resize.startswith("pil") else self.resize
         return [*super().identity, self.flavour, resize]
 
@@ -216,7 +216,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
     """
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises half a dozen kinds for a damaged file
+    except Exception as error:  # torch raises many kinds of errors for a damaged file
         raise UserError(
             f"{path}: not a readable file of weights ({type(error).__name__}): fetch it again"
         ) from error
@@ -238,7 +238,7 @@ def load_weights(network: nn.Module, path: Path, ignore: tuple[str, ...] = ()) -
     """
     state = {key: value for key, value in read_state(path).items() if not key.startswith(ignore)}
     own = network.state_dict()
-    # Files written before 2018 lack the counters, which play no part in eval mode.
+    # Files from before 2018 lack these counters, which eval mode does not use.
     missing = [key for key in own if key not in state and not key.endswith("num_batches_tracked")]
     foreign = [key for key in state if key not in own]
     wrong = [key for key, value in state.items() if key in own and value.shape != own[key].shape]

@@ -20,7 +20,7 @@ class CaptionQuality(nn.Module):
         super().__init__()
         self.token_loss = MeanMetric()
         self.bleu_4 = BLEUScore(n_gram=4)
-        # The class of torchmetrics gathers lists, which does not end where devices hold lists of unequal length.
+        # The class of torchmetrics gathers lists, which hangs if devices hold lists of unequal length.
         self.rouge_l = MeanMetric()
 
     def update(

@@ -19,7 +19,7 @@ from t2igan.metrics.weights import file_sha256
 from t2igan.optional import library, reading
 
 WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin")
-# Of OpenAI's CLIP; a folder with a preprocessor_config.json has its own.
+# Those of OpenAI's CLIP; a folder's preprocessor_config.json overrides them.
 PIXEL_MEAN = (0.48145466, 0.4578275, 0.40821073)
 PIXEL_STD = (0.26862954, 0.26130258, 0.27577711)
 TOKENIZER_FILES = ("vocab.json", "merges.txt", "tokenizer.json", "tokenizer_config.json", "added_tokens.json")
@@ -76,7 +76,7 @@ class Clip(nn.Module):
     @torch.no_grad()
     def caption_vectors(self, captions: Sequence[str]) -> Tensor:
         """Unit vectors (N, D) of captions, truncated to CLIP's context."""
-        # Equal captions get equal vectors to the last bit, wherever they stand in a batch.
+        # Equal captions get bit-identical vectors at any position in a batch.
         places = {text: place for place, text in enumerate(dict.fromkeys(captions))}
         texts = list(places)
         starts = range(0, len(texts), CAPTIONS_AT_A_TIME)

@@ -43,7 +43,7 @@ class FeatureSetMetric(IndexedMetric):
         self._check(features)
         if not features.isfinite().all():
             raise UserError("features are not finite: check the images and the network's weights")
-        # One sorted list holds both sets: the real samples below zero, in their order.
+        # One sorted list holds both sets: real samples have negative numbers, in their order.
         self._record(index - 2**62 if real else index, features)
 
     def _check(self, features: Tensor) -> None:

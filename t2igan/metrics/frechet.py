@@ -15,7 +15,7 @@ from t2igan.metrics.feature_sets import FeatureSetMetric
 
 # Relative size of errors that float64 leaves after a square root: sqrt(2.2e-16).
 ROUND_OFF = 1.5e-8
-# Cholesky's factor is as good as an eigendecomposition's, and 20 times faster, where no pivot is near round-off.
+# If no pivot is near round-off, a Cholesky factor is as accurate as an eigendecomposition, and 20 times faster.
 SMALLEST_PIVOT = 1e-10
 STRIP_ROWS = 256
 
@@ -62,8 +62,8 @@ def square_root_factor(covariance: Tensor, side: str) -> Tensor:
             f"the covariance of the {side} set has a negative eigenvalue ({values[0].item():.3g}): "
             "give the covariance of real features"
         )
-    # Eigenvalues this small are noise. Left in, the root would blow them up from 1e-16 to 1e-8 each, which is
-    # what makes other implementations drift when there are fewer samples than features.
+    # Eigenvalues this small are noise, which the root would enlarge from 1e-16 to 1e-8 each. This is
+    # why other implementations drift when there are fewer samples than features.
     kept = values > len(values) * torch.finfo(values.dtype).eps * largest
     return vectors[:, kept] * values[kept].sqrt()
 
@@ -123,7 +123,7 @@ class FrechetToReal:
             projected: result of :meth:`project` for them, if already computed.
         """
         centred, shift, across = self._centred(features, projected)
-        # Either product has the spectrum of the covariances' product; the smaller one is taken.
+        # Both products have the spectrum of the covariances' product; the smaller one is used.
         gram = across.T @ across if len(across) > across.shape[1] else across @ across.T
         values = torch.linalg.eigvalsh(gram / (len(features) - 1))
         trace = centred.square().sum() / (len(centred) - 1)
@@ -248,8 +248,8 @@ class FrechetDistance(FeatureSetMetric):
         side = "real" if real else "generated"
         features = features.detach().to(self.real_sum)
         self._writable(f"{side}_sum").add_(features.sum(0))
-        # In place, because a new matrix of 2,048 x 2,048 for every batch would cost more than the product; and the
-        # lower half alone, strip by strip, because the sum is symmetric.
+        # In place, because allocating 2,048 x 2,048 numbers for every batch would cost more than the product; only
+        # the lower half, strip by strip, because the sum is symmetric.
         outer = self._writable(f"{side}_outer")
         for start in range(0, self.feature_dim, STRIP_ROWS):
             stop = min(start + STRIP_ROWS, self.feature_dim)

@@ -24,7 +24,7 @@ def inception_score(probabilities: Tensor) -> Tensor:
     """
     p = probabilities.double()
     marginal = p.mean(0)
-    # sum_x KL / N = mean entropy term - entropy of the marginal; xlogy takes 0 log 0 as 0
+    # sum_x KL / N = mean entropy term - entropy of the marginal; xlogy defines 0 log 0 as 0
     return (torch.xlogy(p, p).sum(1).mean() - torch.xlogy(marginal, marginal).sum()).exp()
 
 

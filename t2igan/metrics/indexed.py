@@ -35,7 +35,7 @@ class IndexedMetric(Metric):
         if index.shape != (len(rows),):
             raise ValueError(f"{len(rows)} rows need as many indices, got shape {tuple(index.shape)}")
         self.index.append(index.detach().to(self.device, torch.int64))
-        # Flat, because a process without samples does not know C and all must gather the same number of axes.
+        # Flat, because a process without samples does not know C, and gathering needs equal numbers of axes.
         self.rows.append(rows.detach().to(self.device, torch.float32).flatten())
 
     def sync(self, *args: Any, **kwargs: Any) -> None:
@@ -55,7 +55,7 @@ class IndexedMetric(Metric):
             replicates: replicates of the bootstrap, 0 for none.
             seed: seed of the bootstrap.
         """
-        found = type(self).compute(self)  # the instance's own would gather the processes' rows once more
+        found = type(self).compute(self)  # the instance's wrapped compute would gather the rows a second time
         named = found if isinstance(found, dict) else {"": found}
         return {name: Estimate(value.double(), self._count()) for name, value in named.items()}
 

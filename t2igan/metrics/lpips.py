@@ -35,7 +35,7 @@ class LpipsNetwork(nn.Module):
         verify: bool = True,
     ) -> None:
         super().__init__()
-        # The public class would load AlexNet by itself, from the net.
+        # The public class would download AlexNet.
         from torchmetrics.functional.image.lpips import _LPIPS
 
         path, self.sha256 = resolve_weights("alexnet-torchvision", Path(folder), weights, download, verify)
@@ -74,7 +74,7 @@ class LpipsNetwork(nn.Module):
         """
         pairs = list(combinations(range(samples.shape[1]), 2))
         network, total = self._network, torch.zeros(())
-        # Each image goes through the trunk once, not once a pair.
+        # Each image passes through the trunk once, not once per pair.
         layers = network.net(network.scaling_layer(samples.flatten(0, 1)))
         for layer, weigh in zip(layers, network.lins):
             unit = layer / (layer.square().sum(1, keepdim=True) + 1e-8).sqrt()

@@ -26,7 +26,7 @@ def neighbour_radii(x: Tensor, neighbours: int) -> Tensor:
     radii = []
     for rows in row_blocks(len(x)):
         distances = squared_distances(x[rows], x)
-        # The sample itself is found by its place, not by a distance of zero: it may have doubles.
+        # The sample itself is excluded by its index, not by its distance of zero: it may have duplicates.
         places = torch.arange(rows.start, rows.stop, device=x.device)
         distances[torch.arange(len(places), device=x.device), places] = torch.inf
         radii.append(distances.kthvalue(neighbours, dim=1).values)

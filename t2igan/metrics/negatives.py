@@ -77,7 +77,7 @@ class NegativeCaptions:
         """
         if caption_ids.min() < 0 or caption_ids.max() >= len(self._captions):
             raise ValueError(f"caption ids must be in 0..{len(self._captions) - 1}")
-        # A list of its own for each caption: another part of the counter than that of the trials.
+        # Each caption has its own list, from another part of the counter than the trials.
         pairs = zip(draws.tolist(), caption_ids.tolist())
         counters = [[0, 0, 1, caption] if self._fixed else [0, draw, 0, caption] for draw, caption in pairs]
         bits = np.stack(

@@ -33,7 +33,7 @@ def _pass(images: Tensor, size: int, dim: int) -> Tensor:
     places, weights = (each.to(images.device) for each in _taps(images.shape[dim], size))
     shape = list(images.shape)
     shape[dim] = size
-    # Weights are not negative and sum to 2 ** 22 but for a few: 32 bits hold the sum, and it rounds to 255 at most.
+    # Weights are non-negative and sum to nearly 2 ** 22, so the sum fits into 32 bits and rounds to at most 255.
     total = torch.full(shape, 1 << (FRACTION_BITS - 1), dtype=torch.int32, device=images.device)
     for place, weight in zip(places, weights):
         total.addcmul_(images.index_select(dim, place).int(), weight if dim == -1 else weight[:, None])

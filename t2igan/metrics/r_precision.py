@@ -18,10 +18,10 @@ from t2igan.metrics.negatives import NegativeCaptions, NegativesPolicy
 FoldMode = Literal["exact", "dmgan-2999"]
 
 _SHUFFLE_STREAM = 1  # keeps the shuffling apart from other uses of the same seed
-_BLOCK_ELEMENTS = 2**18  # gathered numbers at a time: fits in the cache of a core
+_BLOCK_ELEMENTS = 2**18  # numbers gathered at a time, which fit into the cache of a core
 _SUSPICIOUS_TIES = 0.01
-_FEW_NEGATIVES = 0.9  # of those asked for
-_COLLAPSED = 0.999  # length of the mean of unit vectors, 1 where all are one
+_FEW_NEGATIVES = 0.9  # share of the requested candidates
+_COLLAPSED = 0.999  # length of the mean of unit vectors, 1 if all are equal
 
 
 def _unit(vectors: Tensor) -> Tensor:
@@ -32,10 +32,10 @@ def _unit(vectors: Tensor) -> Tensor:
 def _candidate_cosines(codes: Tensor, sentences: Tensor, candidates: Tensor) -> Tensor:
     """Cosines of unit ``codes`` (B, D) with the unit ``sentences`` (N, D) selected by ``candidates`` (B, K)."""
     rows = max(1, _BLOCK_ELEMENTS // (candidates.shape[1] * codes.shape[1]))
-    # Product and sum instead of a matrix product: each cosine is then rounded alike wherever it stands, so
-    # that equal captions tie exactly and the batch size changes no bit.
+    # Product and sum instead of a matrix product: the rounding of a cosine then does not depend on its position,
+    # so equal captions tie exactly and the batch size changes no bit.
     if codes.device.type == "cpu":
-        # NumPy does both in one pass, and needs no second thread.
+        # NumPy does both in one pass on one thread.
         table, own, picked = (x.detach().numpy() for x in (sentences, codes, candidates))
         parts = [slice(start, start + rows) for start in range(0, len(own), rows)]
         found = [np.einsum("bkd,bd->bk", table[picked[part]], own[part]) for part in parts]

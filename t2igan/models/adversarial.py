@@ -70,7 +70,7 @@ class AdversarialModule(GeneratingModule):
         vocabulary_size: number of words; None takes the data set's.
     """
 
-    # (arguments, those that have no effect where all of the former are given): ``t2igan fit`` refuses them.
+    # (arguments, arguments without effect if all of the former are given): ``t2igan fit`` refuses the latter.
     VOID: ClassVar[tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]] = ()
     faster_channels_last: ClassVar[bool] = False
 
@@ -185,10 +185,10 @@ class AdversarialModule(GeneratingModule):
         """Correct the modes that Lightning's ``train()`` sets; at every step, no hook runs after every resume."""
         self.generator_losses.eval()
         if self.text_mode == "damsm-finetune":
-            # It was loaded in eval mode, and Lightning leaves modes as they are.
+            # It was loaded in eval mode, and Lightning does not change modes.
             self.given_scorer.train()
         else:
-            # The recurrent layer stays in train mode (its backward on the GPU demands it), without dropout.
+            # The recurrent layer stays in train mode, which its backward pass on a GPU needs, but without dropout.
             if isinstance(self.text_encoder, TextEncoder):
                 self.text_encoder.dropout.eval()
             if self.scorer is not None:
@@ -253,7 +253,7 @@ class AdversarialModule(GeneratingModule):
     def _discriminator_phase(self, chunks: list[Chunk], optimizer: LightningOptimizer) -> None:
         optimizer.zero_grad()
         for chunk in chunks:
-            # With several chunks a graph is kept for one at a time, and the generator draws again for its own.
+            # Several chunks keep the graph of only one at a time; the generator's update generates images again.
             with torch.set_grad_enabled(len(chunks) == 1):
                 self._draw(chunk)
             loss = self.discriminator_loss(chunk)
@@ -272,7 +272,7 @@ class AdversarialModule(GeneratingModule):
         """Adversarial loss of all discriminators for a generated chunk, with the penalty if it is merged."""
         total = penalty = chunk.images.new_zeros(())
         merged = self.penalty if self.penalty is not None and not self.penalty.separate else None
-        # In half precision the penalty needs a pass of its own.
+        # In half precision the penalty needs a separate forward pass.
         shared = bool(merged and self.levers.shared_penalty) and not torch.is_autocast_enabled(self.device.type)
         for discriminator in self.discriminators:
             images, condition = chunk.real(discriminator.image_size), discriminator.condition(chunk.conditions)

@@ -18,7 +18,7 @@ from t2igan.networks.attngan import (
 from t2igan.networks.synthesis import Discriminator, Generator
 from t2igan.ranges import Count, Side, Weight, Whole
 
-# The networks by the names under which checkpoints and configurations hold them.
+# Checkpoints and configurations name the networks by this module.
 __all__ = ["AttnDCGANGenerator", "AttnGAN", "AttnGANDiscriminator", "AttnGANGenerator"]
 
 

@@ -15,7 +15,7 @@ from t2igan.typed import fits
 SELECTED = "selected"
 """Under this key the best checkpoint of a run says what chose it."""
 
-# Of what a checkpoint says: some of it goes into records, which are read by their types.
+# Types of a checkpoint's entries; some are copied into records, which are read strictly.
 _TYPES = {"global_step": int, SELECTED: dict[str, str | float] | None}
 _OWN_TYPES = {
     "version": str,

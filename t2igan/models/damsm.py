@@ -91,7 +91,7 @@ class InceptionImageEncoder(ImageEncoder):
         self.bn_mode = bn_mode
         trunk = inception_v3(weights=None, init_weights=False, transform_input=False, aux_logits=False)
         trunk.register_module("fc", nn.Identity())
-        # Trainers leave modules in the mode they find them in.
+        # Trainers do not change the mode of modules.
         self.trunk = trunk.requires_grad_(False).train(bn_mode == "train")
         self.emb_features = nn.Conv2d(768, dim, 1, bias=False)
         self.emb_cnn_code = nn.Linear(2048, dim)

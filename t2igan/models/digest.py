@@ -56,7 +56,7 @@ def archive_problem(path: Path) -> str | None:
             raise ValueError("its archive is compressed, which no checkpoint is")
         try:
             part = archive.testzip()
-        except Exception as error:  # where a part begins is damaged itself
+        except Exception as error:  # the offset of a part may itself be damaged
             return str(error)
     return None if part is None else f"in {part}"
 

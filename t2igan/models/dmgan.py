@@ -11,7 +11,7 @@ from t2igan.networks.dmgan import DMGANDiscriminator, DMGANGenerator
 from t2igan.networks.synthesis import Discriminator, Generator
 from t2igan.ranges import Count, Side, Whole
 
-# The networks by the names under which checkpoints and configurations hold them.
+# Checkpoints and configurations name the networks by this module.
 __all__ = ["DMGAN", "DMGANDiscriminator", "DMGANGenerator"]
 
 

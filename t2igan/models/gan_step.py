@@ -92,8 +92,8 @@ def discriminate_pairs(
     if mismatch is None:
         verdict = discriminator.verdict
         return verdict(real, condition), verdict(generated, condition), real.new_empty(0)
-    # Real features, generated features, then the heads: the released order, which batch norm and the power
-    # iterations of DM-GAN's discriminators remember.
+    # Real features, generated features, then the heads: the released order, which matters because batch norm
+    # and the power iterations of DM-GAN's discriminators keep state.
     if jointly and discriminator.independent and take_turns(discriminator):
         rows = [len(real), len(generated)]
         with in_turn(discriminator, rows):
@@ -103,7 +103,7 @@ def discriminate_pairs(
     wrong_pairs = mismatch(features, condition)
     conditional = discriminator.conditional(features, condition)
     conditional_generated = discriminator.conditional(features_generated, condition)
-    if "segments" not in discriminator.requires:  # those judge cells with a segment, of which there is any number
+    if "segments" not in discriminator.requires:  # segment discriminators have one logit per cell with a segment
         require_logits(discriminator, conditional, len(real))
     wrong = discriminator.conditional(*wrong_pairs)
     return (

@@ -30,7 +30,7 @@ from t2igan.nn.sequences import pack
 from t2igan.ranges import Count, Positive, Rate, Share, Side, Whole
 
 BUCKETS = 2**14
-# Segments of an image that a batch of the stand-in's training has at most; more would be of the same kinds.
+# Maximum segments per image in a training batch of the stand-in; more would be alike.
 MOST_SEGMENTS = 6
 
 

@@ -14,7 +14,7 @@ from t2igan.ranges import Weight
 
 VGG_NAME = "vgg19-dcbb9e9d.pth"
 VGG_URL = f"https://download.pytorch.org/models/{VGG_NAME}"
-# The last of VGG19's layers of each part, relu1_1 to relu5_1, and what it counts.
+# Index of VGG19's layers relu1_1 to relu5_1, and their weights.
 VGG_LAYERS = {1: 1 / 32, 6: 1 / 16, 11: 1 / 8, 20: 1 / 4, 29: 1.0}
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -89,7 +89,7 @@ class VGGLoss(GeneratorLoss):
             found = torch.load(path, map_location="cpu", weights_only=True)
             kept = {name.removeprefix("features."): value for name, value in found.items() if name in own}
             self.network.load_state_dict(kept)
-        except Exception as error:  # whatever a file that is none raises
+        except Exception as error:  # a file of another kind may raise anything
             raise UserError(f"VGGLoss.weights: {path} is not {VGG_NAME}; download {VGG_URL}") from error
         self.inputs = {"vgg": file_sha256(path)}
         self.eval().requires_grad_(False)

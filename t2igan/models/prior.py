@@ -119,7 +119,7 @@ class DiffusionPrior(PriorNetwork):
         vectors = self.start.expand(len(texts), -1)
         for time, after in pairwise(times):
             predicted = self._predict(vectors, time, texts)
-            # DDIM's step from a predicted sample.
+            # A step of DDIM from the predicted sample.
             noise = (vectors - alphas[time].sqrt() * predicted) / (1 - alphas[time]).sqrt()
             vectors = alphas[after].sqrt() * predicted + (1 - alphas[after]).sqrt() * noise
         return F.normalize(self._predict(vectors, times[-1], texts), dim=1)

@@ -15,7 +15,7 @@ from t2igan.networks.spade import SPADEGenerator
 from t2igan.networks.synthesis import Discriminator, Generator
 from t2igan.ranges import Count, Decay, Rate, Side, Weight
 
-# The networks by the names under which checkpoints and configurations hold them.
+# Checkpoints and configurations name the networks by this module.
 __all__ = ["SPADEGAN", "SPADEGenerator"]
 
 

@@ -24,7 +24,7 @@ from t2igan.nn.randomness import Purpose
 from t2igan.ranges import Count, Decay, Rate, Share, Side
 from t2igan.text import TextEmbedding
 
-# The networks by the names under which checkpoints and configurations hold them.
+# Checkpoints and configurations name the networks by this module.
 __all__ = ["SegmentDiscriminator", "SpaTextGAN", "SpaTextGenerator"]
 
 

@@ -32,7 +32,7 @@ from t2igan.nn.images import to_signed
 from t2igan.nn.levers import lay_out, pull
 from t2igan.ranges import Count, Finite, Rate
 
-# The networks by the names under which checkpoints and configurations hold them.
+# Checkpoints and configurations name the networks by this module.
 __all__ = ["STREAM", "CaptionDecoder", "DAMSMCaptionEncoder", "ResNetCaptionEncoder", "SmallCaptionEncoder"]
 
 
@@ -69,7 +69,7 @@ class ResNetCaptionEncoder(CaptionEncoder):
         self.bn_mode = bn_mode
         trunk = resnet152(weights=None)
         trunk.register_module("fc", nn.Identity())
-        # Trainers leave modules in the mode they find them in.
+        # Trainers do not change the mode of modules.
         self.trunk = trunk.requires_grad_(False).train(bn_mode == "train")
         self.linear = nn.Linear(2048, dim)
         self.bn = nn.BatchNorm1d(dim, momentum=0.01)

@@ -246,7 +246,7 @@ class SuiteModule(Configured, pl.LightningModule):
             raise UserError("the checkpoint was trained on another vocabulary than this store's")
         self._require_what_it_read(own)
         self.vocabulary = own["vocabulary"]
-        # A training that goes on has seen its data and read its inputs by now.
+        # A resumed training has loaded its data and inputs by now.
         self.dataset = self.dataset or own["dataset"]
         self.selected = checkpoint.get(SELECTED)
         self.steps, self.trained = checkpoint.get("global_step"), progress_of(checkpoint)
@@ -263,7 +263,7 @@ class SuiteModule(Configured, pl.LightningModule):
         """
         now, before = config_of(self)["init_args"], own["config"]["init_args"]
         for key, sha256 in own.get("inputs", {}).items():
-            # One's own files are worked on, which ChangedInputs writes down.
+            # The user's own modules may change; ChangedInputs records that.
             if self.inputs.get(key, sha256) != sha256 and now.get(key) == before.get(key) and not is_code(key):
                 raise UserError(
                     f"{now.get(key) or key} is not the {key} that the checkpoint was trained with: put that one "
@@ -321,7 +321,7 @@ def _read_archive(path: Path) -> tuple[Any, str | None]:
     try:
         problem = archive_problem(path)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # torch's, about what a damaged file seems to be
+            warnings.simplefilter("ignore")  # torch warns about what a damaged file might be
             content = torch.load(path, map_location="cpu", weights_only=True)
         refuse_inflated(content)
         return content, problem
@@ -332,7 +332,7 @@ def _read_archive(path: Path) -> tuple[Any, str | None]:
 def _is_whole(checkpoint: dict[str, Any]) -> bool:
     try:
         return is_whole(checkpoint)
-    except (ValueError, RecursionError):  # nothing that was ever saved
+    except (ValueError, RecursionError):  # values that were never saved
         return False
 
 
@@ -388,6 +388,6 @@ def _built(own: dict[str, Any]) -> SuiteModule:
     if not isinstance(module, SuiteModule):
         raise UserError(f"its config describes {type(module).__name__}, which is not trained by itself")
     module.vocabulary, module.dataset = own["vocabulary"], own["dataset"]
-    module.inputs = dict(own.get("inputs", {}))  # what it was trained with is looked for again
+    module.inputs = dict(own.get("inputs", {}))  # the inputs of the training are checked again
     module.configure_model()
     return module

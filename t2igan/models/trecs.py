@@ -99,7 +99,7 @@ class TrecsPipeline:
                 raise UserError(f"narrative {missing} has no labels: give a tagger")
             return [tuple(each.tags or ()) for each in narratives]
         words = [each.words for each in narratives]
-        # Narratives of like length share a batch, so that little is padded.
+        # Narratives of similar length share a batch, which saves padding.
         order = sorted(range(len(words)), key=lambda place: len(words[place]))
         found: list[tuple[str, ...]] = [()] * len(words)
         for start in range(0, len(order), _TOGETHER):

@@ -39,9 +39,9 @@ def write_weights(path: Path, checkpoint: dict[str, Any]) -> None:
         path: path of the file, ``*.safetensors``, written atomically.
         checkpoint: ``state_dict``, ``t2igan`` and other entries, all but the first plain values.
     """
-    # As JSON gives it back: tuples are lists there.
+    # As JSON reads it back: tuples become lists.
     header = json.loads(json.dumps({key: value for key, value in checkpoint.items() if key != STATE}))
-    # The file has an order of its own, and the digest depends on the order.
+    # The file sorts its tensors, and the digest depends on their order.
     sealed = {STATE: dict(sorted(checkpoint[STATE].items())), **header}
     seal(sealed)
     told = json.dumps({key: value for key, value in sealed.items() if key != STATE}, allow_nan=False)

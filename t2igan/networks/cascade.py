@@ -134,7 +134,7 @@ class CascadeDiscriminator(Discriminator, ABC):
         self.image_size, self.sentence_dim = image_size, sentence_dim
         self.probabilities = probabilities
         widths = [3, *(channels * 2**k for k in range(doublings(image_size)))]
-        # Images above 64 pixels end wider than 8 channels' worth; 3x3 blocks bring them back to it.
+        # For images above 64 pixels the trunk ends wider than 8 * channels; 3x3 blocks reduce it to that width.
         narrowing = [channels * 2**k for k in reversed(range(3, max(doublings(image_size), 4)))]
         self.down = nn.Sequential(
             *(self.block(width, out, 4, 2, level > 0) for level, (width, out) in enumerate(pairwise(widths)))

@@ -26,7 +26,10 @@ class ModulationMLP(nn.Sequential):
     """Condition (B, K) -> one parameter per channel (B, C); constant ``start`` at the start of training."""
 
     def __init__(self, condition_dim: int, hidden: int, channels: int, start: float) -> None:
-        first, last = nn.Linear(condition_dim, hidden), nn.Linear(hidden, channels)  # a seed draws in this order
+        first, last = (
+            nn.Linear(condition_dim, hidden),
+            nn.Linear(hidden, channels),
+        )  # initialised in this order, on which the weights of a seed depend
         super().__init__(first, nn.ReLU(), last)
         nn.init.zeros_(last.weight)
         nn.init.constant_(last.bias, start)
@@ -73,7 +76,7 @@ class DFBlock(nn.Module):
         """``features`` (B, C, s, s) -> (B, C', s, s), or (B, C', 2s, 2s) with ``upsample``."""
         for affine in (self.affine1, self.affine2):
             features = F.leaky_relu(affine(features, condition), 0.2, inplace=True)
-        # The fusion works on each pixel alone: before nearest upsampling it gives the same at a quarter's cost.
+        # The fusion is pixel-wise: before nearest upsampling it gives the same result at a quarter of the cost.
         return self.conv(features, upsample)
 
 
@@ -105,7 +108,7 @@ class UpBlock(nn.Module):
     def forward(self, features: Tensor, condition: Tensor, upsample: bool = True) -> Tensor:
         """``features`` (B, C, s, s) -> (B, C', 2s, 2s), or (B, C', s, s) without ``upsample``."""
         residual = self.fuse2(self.fuse1(features, condition, upsample), condition)
-        # A 1x1 convolution commutes with nearest upsampling, and costs a quarter before it.
+        # A 1x1 convolution commutes with nearest upsampling; before it, it costs a quarter.
         shortcut = self.shortcut(features)
         if upsample:
             shortcut = double(shortcut)

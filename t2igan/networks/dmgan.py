@@ -38,7 +38,7 @@ class DynamicMemoryStage(nn.Module):
         self.key = nn.Sequential(nn.Conv1d(2 * channels, channels, 1), nn.ReLU())
         self.value = nn.Sequential(nn.Conv1d(2 * channels, channels, 1), nn.ReLU())
         self.response_gate = nn.Sequential(nn.Conv2d(2 * channels, 1, 1), nn.Sigmoid())
-        # Twice the same: the width that AttnGAN's residual blocks have, as released.
+        # The features twice, as released: this gives the width of AttnGAN's residual blocks.
         self.residual = nn.Sequential(
             *(ResidualBlock(2 * channels, repeated=place == 0) for place in range(residual_blocks))
         )
@@ -120,7 +120,7 @@ class DMGANDiscriminator(CascadeDiscriminator):
         probabilities: bool = False,
         legacy_power_iteration: bool = False,
     ) -> None:
-        # The constructor of the base calls block(), which needs it.
+        # Set first, because the base's constructor calls block(), which needs it.
         self.legacy_power_iteration = legacy_power_iteration
         super().__init__(image_size, channels, sentence_dim, conditional_only, probabilities)
 

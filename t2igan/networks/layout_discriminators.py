@@ -153,7 +153,7 @@ class FPSEDiscriminator(LayoutDiscriminator):
 
 def _halving(channels: int, out_channels: int) -> nn.Sequential:
     convolution = SpectralConv2d(channels, out_channels, 3, stride=2, padding=1)
-    # A single place has no variance to normalise by; the pyramid's tip at 32 px is one.
+    # A single pixel, such as the pyramid's top level at 32 px, has no variance to normalise by.
     return nn.Sequential(convolution, _InstanceNorm(out_channels), nn.LeakyReLU(0.2))
 
 

@@ -95,7 +95,7 @@ class GLAMStage(nn.Module):
     ) -> None:
         super().__init__()
         self.attention = GLAM(channels, word_dim, condition_dim, legacy_mask, sentence_softmax)
-        # Not in the paper: the released code brings the three maps to the width of AttnGAN's two.
+        # Not in the paper: the released code projects the three maps to the width of AttnGAN's two.
         self.fuse = nn.Conv2d(3 * channels, 2 * channels, 1, bias=False)
         self.residual = nn.Sequential(*(ResidualBlock(2 * channels) for _ in range(residual_blocks)))
         self.upsample = up_block(2 * channels, channels)

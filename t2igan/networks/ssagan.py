@@ -38,7 +38,7 @@ class SentenceMLP(nn.Sequential):
         first, last = (
             nn.Linear(sentence_dim, MLP_WIDTH),
             nn.Linear(MLP_WIDTH, channels),
-        )  # a seed draws in this order
+        )  # initialised in this order, on which the weights of a seed depend
         super().__init__(first, nn.ReLU(), last)
         nn.init.zeros_(last.weight)
         nn.init.zeros_(last.bias)
@@ -82,7 +82,7 @@ class SSACNBlock(nn.Module):
 
     def forward(self, features: Tensor, sentence: Tensor, mask: Tensor, upsample: bool) -> Tensor:
         """``features`` (B, C, s, s) -> (B, C', s, s), or (B, C', 2s, 2s) with ``upsample``."""
-        # A 1x1 convolution commutes with nearest upsampling, and costs a quarter before it.
+        # A 1x1 convolution commutes with nearest upsampling; before it, it costs a quarter.
         shortcut = self.shortcut(features)
         if upsample:
             features, shortcut = double(features), double(shortcut)

@@ -50,7 +50,7 @@ class SmallCaptionEncoder(CaptionEncoder):
         self.trunk = nn.Sequential(
             nn.AvgPool2d(2), *_convolution(3, channels, 1), *_convolution(channels, channels, 3), nn.MaxPool2d(2)
         )
-        # Where in the image a colour is tells which part of the body has it, so places are kept apart.
+        # The position of a colour tells which body part has it, so positions are not pooled.
         self.linear = nn.Linear(channels * (image_size // 4) ** 2, dim)
         self.bn = nn.BatchNorm1d(dim)
 

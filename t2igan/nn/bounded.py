@@ -92,7 +92,7 @@ def refuse_what_no_memory_holds(make: Callable[[], object], message: str) -> Non
             make()
     except TooLarge:
         raise
-    except Exception:  # of arguments that do not fit: their real making says which
+    except Exception:  # invalid arguments: the real construction reports them
         return
 
 

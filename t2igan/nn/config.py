@@ -60,7 +60,7 @@ class Configured:
     so it can be stored in a checkpoint that is read with ``weights_only=True``.
     """
 
-    # Of a class without a constructor of its own: there is nothing to record.
+    # A class without its own constructor has nothing to record.
     _arguments: dict[str, Any] = {}  # noqa: RUF012 (never changed in place)
 
     def remember(self, **arguments: Any) -> None:
@@ -179,7 +179,7 @@ def _is_config(value: Any) -> TypeGuard[dict[str, Any]]:
 def _check_module(class_path: Any) -> None:
     module, _, name = class_path.rpartition(".") if isinstance(class_path, str) else ("", "", "")
     parts = class_path.split(".") if name else []
-    # A module such as __main__ does something when it is imported.
+    # Importing a module such as __main__ runs it.
     if not module or not all(part.isidentifier() and not part.startswith("__") for part in parts):
         raise UserError(f"the checkpoint names {str(class_path)[:80]!r} as a class, which it is not")
     own = parts[0] == SUITE
@@ -222,7 +222,7 @@ def _class_of(class_path: str) -> type:
         )
     if not (isinstance(kind, type) and _may_be_built(kind)):
         raise UserError(f"the checkpoint names {class_path}, which is not a network of this suite")
-    _check_module(f"{kind.__module__}.{kind.__qualname__}")  # the module may only have imported it
+    _check_module(f"{kind.__module__}.{kind.__qualname__}")  # the class may be imported from elsewhere
     return kind
 
 

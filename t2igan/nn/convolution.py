@@ -7,9 +7,9 @@ from torch import Tensor, nn
 from t2igan.nn.doubling import convolve_doubled, double
 from t2igan.nn.second_order import convolve, halve, join, leaky_relu_
 
-# From which side on two by two kernels on a stride pay for a kernel of their own (CPU, measured).
+# Smallest side at which upsampling and convolution as one transposed convolution are faster (measured on a CPU).
 SMALLEST_DOUBLED_SIDE = 8
-# Up to how many output places, and from how many weights on, one matrix product beats the library (CPU, measured).
+# Maximum output positions and minimum weights at which one matrix product is faster (measured on a CPU).
 FEW_PLACES = 64
 MANY_WEIGHTS = 4_000_000
 
@@ -27,7 +27,7 @@ class Conv2d(nn.Conv2d):
 
     def forward(self, input: Tensor) -> Tensor:
         """``input`` (B, C, h, w) -> (B, C', h', w')."""
-        # Only the layers for second derivatives say of a bias that its gradient is zero.
+        # Only the layers for second derivatives return a zero gradient for the bias.
         if self.by_matrix and not (self.second_order and self.bias is not None) and self._is_wide_and_short(input):
             return convolve_by_matrix(input, self.weight, self.bias, self.stride[0], self._border)
         if self.second_order and self._is_plain and not torch.is_autocast_enabled(input.device.type):

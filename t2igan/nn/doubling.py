@@ -7,8 +7,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd import Function
 
-# From which side on the library is so much faster channels last that changing the layout there and back pays
-# (CPU, measured). Below, and for the gradient of the weights, it is not.
+# Smallest side at which channels last is faster even with the conversions to and from it (measured on a CPU).
+# It is not for the gradient of the weights.
 SMALLEST_TURNED_SIDE = 64
 
 
@@ -84,10 +84,10 @@ def channels_first(features: Tensor) -> Tensor:
 def _turn(features: Tensor, layout: torch.memory_format) -> Tensor:
     if features.is_contiguous(memory_format=layout):
         return features
-    if torch.is_grad_enabled():  # somebody will differentiate this again
+    if torch.is_grad_enabled():  # the result will be differentiated again
         return features.contiguous(memory_format=layout)
     turned = torch.empty_like(features, memory_format=layout)
-    # PyTorch transposes matrices block by block, but not what has more dimensions.
+    # PyTorch transposes matrices in blocks, but not tensors with more dimensions.
     for target, source in zip(turned, features):
         _by_place(target).copy_(_by_place(source))
     return turned

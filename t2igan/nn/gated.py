@@ -9,7 +9,7 @@ from t2igan.nn.convolution import DoublingConv2d, RepeatedConv2d
 def up_block(channels: int, out_channels: int) -> nn.Sequential:
     """Nearest upsampling by two, 3x3 convolution, batch norm, gated linear unit."""
     return nn.Sequential(
-        nn.Identity(),  # released checkpoints number the upsampling, too
+        nn.Identity(),  # keeps the layer numbers of released checkpoints
         DoublingConv2d(channels, 2 * out_channels, bias=False),
         nn.BatchNorm2d(2 * out_channels),
         nn.GLU(dim=1),

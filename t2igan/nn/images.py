@@ -12,7 +12,7 @@ from t2igan.errors import UserError
 def to_signed(images: Tensor) -> Tensor:
     """uint8 (B, 3, H, W) -> [-1, 1], in torch's default dtype."""
     wide = torch.promote_types(torch.get_default_dtype(), torch.float32)
-    # Images that were cut on a CPU lie channels last in memory, which networks would take over.
+    # Images cropped on a CPU are channels_last in memory, and networks would adopt that layout.
     signed = images.to(wide, memory_format=torch.contiguous_format).div_(127.5).sub_(1)
     return signed.to(torch.get_default_dtype())
 

@@ -88,7 +88,7 @@ def settle(preset: Preset, levers: Levers, cuda: bool) -> Levers:
         Levers that are all True or False; only ``channels_last`` may be None, for each network's choice.
     """
     base = PLAIN if preset == "plain" else EXACT
-    if cuda and preset != "plain":  # these choices are of a CPU
+    if cuda and preset != "plain":  # the defaults are for a CPU
         base = replace(base, bf16=preset == "fast", channels_last=preset == "fast", pointwise=False)
     named = {each.name: getattr(levers, each.name) for each in fields(levers)}
     return replace(base, **{name: value for name, value in named.items() if value is not None})
@@ -106,8 +106,8 @@ def pull(network: nn.Module, levers: Levers) -> None:
         if isinstance(part, RepeatedConv2d):
             part.summed = bool(levers.repeated)
         if isinstance(part, nn.Conv2d) and part.kernel_size == (1, 1):
-            # Dilation means nothing to a single tap, but PyTorch gives what is dilated to oneDNN; else, for fewer
-            # than 16 images on one thread, it makes a product of it that takes twice the time.
+            # Dilation has no effect on a 1x1 kernel, but makes PyTorch use oneDNN. Otherwise, for fewer
+            # than 16 images on one thread, it uses a matrix product that takes twice the time.
             part.dilation = (2, 2) if levers.pointwise else (1, 1)
 
 

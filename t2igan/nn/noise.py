@@ -36,6 +36,6 @@ def between(first: Tensor, second: Tensor, shares: Tensor) -> Tensor:
     cosine = torch.nn.functional.cosine_similarity(first, second)
     angle = torch.arccos(cosine.clamp(-1, 1))
     share = shares[:, None]
-    if angle < 1e-4:  # the same noise, to rounding
+    if angle < 1e-4:  # the two noises are equal up to rounding
         return torch.lerp(first, second, share)
     return (torch.sin((1 - share) * angle) * first + torch.sin(share * angle) * second) / torch.sin(angle)

@@ -69,11 +69,11 @@ class _Convolution(Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
         (grad,) = grads
-        if grad is None:  # nothing comes back: that is what saves the pass
+        if grad is None:  # no gradient: this saves the pass
             return (None,) * 6
         features, weight, bias = ctx.saved_tensors
         wanted = list(ctx.needs_input_grad[:3])
-        if not torch.is_grad_enabled():  # nobody will differentiate this again
+        if not torch.is_grad_enabled():  # the result will not be differentiated again
             return *_gradients(ctx, grad, features, weight, wanted), None, None, None
         of_input = _InputGradient.apply(grad, features, weight, bias, *ctx.geometry) if wanted[0] else None
         if _only_inputs:
@@ -98,7 +98,7 @@ class _InputGradient(Function):
         before, weight, bias = ctx.saved_tensors
         further = F.conv2d(grad, weight, None, *ctx.geometry)
         of_weight = _gradients(ctx, before, grad, weight, [False, True, False])[1]
-        # Zero, and said so: an optimiser treats a gradient of zero otherwise than none.
+        # An explicit zero, because optimisers treat a zero gradient differently from none.
         of_bias = None if bias is None else torch.zeros_like(bias)
         return further, None, of_weight, of_bias, None, None, None
 

@@ -44,7 +44,7 @@ class SpectralConv2d(nn.Module):
         self.bias = nn.Parameter(torch.empty(out_channels).uniform_(-(fan_in**-0.5), fan_in**-0.5))
         self.weight_u = nn.Parameter(_unit(torch.randn(out_channels)), requires_grad=False)
         self.weight_v = nn.Parameter(_unit(torch.randn(fan_in)), requires_grad=False)
-        # An orthogonal matrix has but one singular value: a single iteration makes sigma exact.
+        # An orthogonal matrix has equal singular values: a single iteration makes sigma exact.
         self._iterate()
 
     def forward(self, features: Tensor) -> Tensor:
@@ -52,7 +52,7 @@ class SpectralConv2d(nn.Module):
         # Sigma in half precision would be wrong in the third digit.
         with torch.autocast(features.device.type, enabled=False):
             sigma, weight = self._sigma(), self.weight_bar
-            # Dividing the features comes to the same, and the wide layers next to the heads have more weights.
+            # Dividing the features is equivalent, and cheaper for wide layers with more weights than features.
             if features.numel() < weight.numel():
                 features = features / sigma
             else:
@@ -64,7 +64,7 @@ class SpectralConv2d(nn.Module):
             self._iterate()
         u, v = self.weight_u, self.weight_v
         if not self.legacy_power_iteration:
-            # The graph keeps these, whatever later forwards make of the parameters.
+            # The graph keeps these copies when later forward passes change the parameters.
             u, v = u.clone(), v.clone()
         return u.dot(self.weight_bar.flatten(1).mv(v))
 

@@ -25,7 +25,7 @@ class SyncedBatchNorm(_BatchNorm):
         if not self.training or across.devices() == 1:
             return super().forward(input)
         dims, shape = [0, *range(2, input.dim())], [1, -1, *[1] * (input.dim() - 2)]
-        # Samples may be unevenly shared, e.g. where the last device has one mismatched pair less.
+        # Devices may have unequal numbers of samples, e.g. one mismatched pair less on the last.
         count = across.add_up(input.new_tensor(input.numel() // input.shape[1]))
         mean = across.add_up(input.sum(dims)) / count
         centred = input - mean.view(shape)

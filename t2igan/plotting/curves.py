@@ -129,7 +129,7 @@ def _numeric_columns(tables: Mapping[str, Rows], without: set[str]) -> list[str]
 
 
 def _draw(tables: Mapping[str, Rows], path: Path, keys: list[str], step_key: str, smoothing: float) -> None:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg  # imported late: only drawing needs it
+    from matplotlib.backends.backend_agg import FigureCanvasAgg  # imported late, because it is slow
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 

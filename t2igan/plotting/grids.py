@@ -24,7 +24,7 @@ _MARGIN = 16
 @cache
 def font(size: int, bold: bool = False) -> ImageFont.FreeTypeFont:
     """Return DejaVu Sans, which is part of matplotlib and so always available."""
-    import matplotlib  # only where text is drawn: its import takes a moment
+    import matplotlib  # imported late, because it is slow
 
     name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
     return ImageFont.truetype(str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / name), size)
@@ -39,7 +39,7 @@ def wrap(text: str, face: ImageFont.FreeTypeFont, width: int) -> list[str]:
             lines[-1] = joined
             continue
         while word:
-            fitting = 1  # letters; found from the front, for a word may be much longer than a line
+            fitting = 1  # letters that fit; counted from the front, because a word may be much longer than a line
             while fitting < len(word) and face.getlength(word[: fitting + 1]) <= width:
                 fitting += 1
             lines.append(word[:fitting])

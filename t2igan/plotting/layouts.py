@@ -17,7 +17,7 @@ from t2igan.layout.narratives import Narrative
 from t2igan.plotting.grids import FAINT, INK, PAPER, font, to_pil
 
 _VOID_COLOUR = (228, 228, 232)
-# Stuff that everybody has a colour in mind for.
+# Stuff with a natural colour.
 _USUAL = {
     "sky-other": (150, 200, 240), "clouds": (206, 224, 240), "sea": (60, 120, 190), "water-other": (80, 140, 200),
     "river": (90, 150, 205), "grass": (130, 190, 90), "tree": (50, 120, 60), "hill": (150, 170, 100),
@@ -32,7 +32,7 @@ def palette(labels: LabelSet = COCO_STUFF) -> np.ndarray:
     """Colours of the values of a label map, uint8 (256, 3); void is grey."""
     colours = np.full((VOID + 1, 3), _VOID_COLOUR, np.uint8)
     for value, name in enumerate(labels.names):
-        # Turning by the golden angle keeps neighbours apart; things are stronger than stuff.
+        # Steps of the golden angle give neighbours distinct hues; things are more saturated than stuff.
         hue, strength = value * 0.618034 % 1, 0.75 if labels.is_thing(value) else 0.4
         plain = [round(255 * share) for share in colorsys.hsv_to_rgb(hue, strength, 0.9)]
         colours[value] = _USUAL.get(name, tuple(plain))

@@ -17,7 +17,7 @@ LEGEND_TEXT, LEGEND_BAR = 12, 96
 
 def heat(values: torch.Tensor, colormap: str = ATTENTION_COLORS) -> torch.Tensor:
     """Apply a perceptually uniform colour map to values in [0, 1], float (H, W): uint8 (3, H, W)."""
-    import matplotlib  # only where it is needed: its import takes a moment
+    import matplotlib  # imported late, because it is slow
 
     colors = matplotlib.colormaps[colormap](values.detach().float().clamp(0, 1).cpu().numpy())[..., :3]
     return torch.from_numpy(np.round(colors * 255).astype(np.uint8)).permute(2, 0, 1)
@@ -75,7 +75,7 @@ def mask_overlay(
     if mask.ndim != 3 or mask.shape[0] != 1:
         raise ValueError(f"expected a mask (1, h, w), got {tuple(mask.shape)}")
     colors = heat(enlarge(mask[0], image.shape[-2:]), colormap)
-    # The image is shown in grey, so that every colour belongs to the mask.
+    # The image is grey, so that every colour belongs to the mask.
     weights = torch.tensor([0.299, 0.587, 0.114])[:, None, None]
     grey = (image.detach().cpu().float() * weights).sum(0, keepdim=True)
     mixed = (1 - strength) * grey + strength * colors.float()

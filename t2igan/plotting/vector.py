@@ -10,7 +10,7 @@ from t2igan.plotting.curves import Rows, series, smoothed
 WIDTH, HEIGHT = 320, 170
 LEFT, RIGHT, TOP, BOTTOM = 46, 8, 24, 22
 MOST_POINTS = 300
-# Each of so few is marked.
+# Up to this number of points, each one gets a marker.
 FEW_POINTS = 40
 
 
@@ -68,7 +68,7 @@ def _place(values: np.ndarray, span: tuple[float, float], first: float, last: fl
 
 def _ticks(low: float, high: float, whole: bool = False) -> Sequence[float]:
     """A few round numbers within a range."""
-    from matplotlib.ticker import MaxNLocator  # imported late: only drawing needs it
+    from matplotlib.ticker import MaxNLocator  # imported late, because it is slow
 
     ticks = MaxNLocator(4, integer=whole).tick_values(low, high)
     return [float(tick) for tick in ticks if low <= tick <= high]

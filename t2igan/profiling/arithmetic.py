@@ -13,7 +13,7 @@ from torch.utils.flop_counter import flop_registry
 from t2igan.profiling.clock import PartClock, synchronise
 
 SECONDS_OF_A_PEAK = 0.4
-# Convolutions like those of the suite's networks (channels in, out, side), and the side of square matrices.
+# Convolutions typical of the suite's networks (channels in, out, side), and the side of square matrices.
 SHAPES = {
     "cpu": [(64, 64, 64), (128, 128, 32), (256, 256, 16)],
     "cuda": [(256, 256, 64), (512, 512, 64), (512, 512, 32)],

@@ -41,7 +41,7 @@ class PartClock:
         self.seconds: dict[str, float] = defaultdict(float)
         self.running = False
         self._parts = [LOGGING]
-        self._whole = 0  # parts on the stack that are not divided further
+        self._whole = 0  # number of parts on the stack that are not divided further
         self._backward = 0
         self._since = 0.0
 
@@ -144,12 +144,12 @@ def _watch_adversarial(module: AdversarialModule, clock: PartClock) -> None:
         _watch_network(module.scorer.text_encoder, "text encoder", clock)
     for discriminator in module.discriminators:
         title = _title(next(name for name, each in module.networks().items() if each is discriminator))
-        # Those of layouts judge in one piece.
+        # Discriminators of layouts have a single forward pass.
         for method in ("conditional", "unconditional", "verdict"):
             _wrap(discriminator, method, title, clock)
     _wrap(module, "penalty_loss", PENALTY, clock, whole=True)
     if module.penalty is not None:
-        # By itself where it takes the features that the discriminator's loss has computed.
+        # A separate part if it reuses the features of the discriminator's loss.
         penalty = vars(module)["penalty"] = _Penalty(module.penalty)
         _wrap(penalty, "compute", PENALTY, clock, whole=True)
     for term in module.generator_losses:

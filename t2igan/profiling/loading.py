@@ -23,8 +23,8 @@ from t2igan.nn.images import to_signed
 from t2igan.profiling.process_tree import cpu_seconds, resident_megabytes, summed_resident_megabytes
 
 IMAGE_ENDINGS = {".jpg", ".jpeg", ".png"}
-LEVELS = (2, 4)  # of the released multi-stage models: the image's side over these
-READING = "draw, read, decode"  # the stage that workers do
+LEVELS = (2, 4)  # divisors of the image's side in the released multi-stage models
+READING = "draw, read, decode"  # the stage of the workers
 SHARES = 8  # parts of an epoch whose rates are compared
 WARM_UP = 4  # batches before the first measurement
 

@@ -72,6 +72,6 @@ def _kilobytes(file: Path, *names: str) -> int:
 
 
 def _ticks(process: Path) -> int:
-    # The name of the program, in brackets, may hold spaces; user and system time are fields 14 and 15.
+    # The program's name, in brackets, may contain spaces; user and system time are fields 14 and 15.
     fields = (process / "stat").read_text().rpartition(")")[2].split()
     return int(fields[11]) + int(fields[12])

@@ -155,7 +155,7 @@ class ProfileSteps(Callback):
         """Build the profile."""
         plain = self._begun[WARM_UP : WARM_UP + self.steps + 1]
         names = sorted({*self.clock.seconds, *self.counter.flops}, key=lambda name: -self.clock.seconds[name])
-        after = self._measure_peaks()  # before, too: other processes may disturb one of the measurements
+        after = self._measure_peaks()  # also measured before: other processes may disturb one of the measurements
         self.profile = Profile(
             subject=self.subject,
             device=torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else "CPU",

@@ -16,8 +16,8 @@ from t2igan.data.writing import StoredImage, StoreHeader, write_store
 from t2igan.models.suite_module import SuiteModule
 
 CLASSES, CAPTIONS = 10, 10
-WORDS = 5450  # of CUB's vocabulary
-LENGTHS = (5, 25)  # words of a caption
+WORDS = 5450  # size of CUB's vocabulary
+LENGTHS = (5, 25)  # fewest and most words of a caption
 
 
 def write_synthetic_store(

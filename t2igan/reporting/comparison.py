@@ -11,17 +11,17 @@ from t2igan.evaluation.protocol import Protocol, load_protocol, protocol_names, 
 from t2igan.evaluation.record import ResultRecord
 from t2igan.reporting.leaderboard import Board
 
-# Of a protocol, what makes no other number: its name, what intervals are made of, which of equal draws is taken.
+# Fields of a protocol without influence on the numbers' meaning: name, intervals, and seeds of random choices.
 UNIMPORTANT = frozenset(
     {
         *("name", "source", "metrics", "bootstrap", "bootstrap_seed", "confidence"),
         *("noise_seed", "words_seed", "captions_seed", "reference_seed", "seed"),
-        # Said with the numbers that they give, by :func:`_of_counts`.
+        # Described by :func:`_of_counts`, with their numbers.
         *("images", "passes", "loader_batch"),
     }
 )
 IMAGES = "images"
-# What a source may do otherwise than a protocol says.
+# Keys in which a source may deviate from a protocol.
 KEYS = {own.name for kind in (Protocol, *METRICS.values()) for own in fields(kind)} | {IMAGES}
 NOT_MEASURED = "not in the table's protocol"
 NOT_KNOWN, NO_METRIC = "how it was measured is not known", "no protocol of the suite measures it"

@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 
 PREAMBLE = "% needs \\usepackage{booktabs} and UTF-8\n"
-# One pass over the letters, so that no replacement is replaced again.
+# Replaced in one pass, so that no replacement is replaced again.
 LETTERS = str.maketrans(
     {
         "\\": r"\textbackslash{}",
         **{letter: f"\\{letter}" for letter in "&%$#_{}"},
         "~": r"\textasciitilde{}",
         "^": r"\textasciicircum{}",
-        "[": "{[}",  # behind \\ it would be a length
+        "[": "{[}",  # after \\ it would be read as a length
         "<": r"\textless{}",
         ">": r"\textgreater{}",
         "±": r"$\pm$",

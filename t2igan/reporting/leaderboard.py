@@ -21,14 +21,14 @@ from t2igan.reporting.numbers import (
 )
 
 KIND_ORDER = ("untrained", "checkpoint", "images", "real")
-# Columns about the trainings, and where a record has them.
+# Columns about the trainings, and their place in a record.
 TRAINING_FACTS = {"batch": "global_batch", "steps": "steps", "images seen": "images_seen"}
 CLIP_SCORE_NOTE = (
     "clip-score: 100 max(cos, 0) of the plain caption; the CLIPScore of Hessel et al. (2021) is 2.5 max(cos, 0) "
     'with the prompt "A photo depicts"'
 )
 OTHERWISE_CHOSEN = "rows whose checkpoints were chosen in different ways are not called better than one another"
-# A column: the metric's name and the sha256 of the network that it is made of.
+# A column: the metric's name and the SHA-256 of its network.
 Column = tuple[str, str]
 
 
@@ -216,7 +216,7 @@ class Board:
         chances = sorted(value.chance for value in values if value.chance is not None)
         notes = []
         if chances:
-            # What guessing gives differs a little by the candidates that were drawn.
+            # Chance differs slightly with the drawn candidates.
             ends = dict.fromkeys(f"{chance:.2%}" for chance in (chances[0], chances[-1]))
             counts = dict.fromkeys(f"{round(1 / chance, 1):g}" for chance in (chances[-1], chances[0]))
             notes.append(f"R-precision by guessing: {' to '.join(ends)} ({' to '.join(counts)} candidates)")
@@ -316,7 +316,7 @@ def _rows(records: Sequence[ResultRecord]) -> Iterator[BoardRow]:
         key: object = number
         known = identity.experiment is not None and identity.training_seed is not None
         if known and record.integrity != "edited":
-            # Two checkpoints of one run, and one seed trained twice, are no repetitions.
+            # Two checkpoints of one run, or one seed trained twice, are not repetitions.
             experiment = (identity.experiment, subject.weights, Path(subject.path or "").stem, *_extent(subject))
             seen[experiment, identity.training_seed] += 1
             key = (*experiment, seen[experiment, identity.training_seed])

@@ -9,9 +9,9 @@ from scipy import stats
 from t2igan.evaluation.metrics import shown
 from t2igan.evaluation.record import MetricValue, ResultRecord
 
-CONFIDENCE = 0.95  # of intervals over training seeds; those of a bootstrap have the protocol's
+CONFIDENCE = 0.95  # for intervals over training seeds; bootstraps use the protocol's
 
-# What a ± may be over, in words.
+# Descriptions of what a ± is over.
 SPREADS = {
     "seeds": "sample standard deviation over training seeds",
     "folds": "standard deviation over folds of the images of one run",
@@ -22,7 +22,7 @@ SPREADS = {
     "bootstrap": "standard deviation over bootstrap replicates of the images of one run",
     "fit": "standard error of the fitted line (an old record), too small as an error of the value",
 }
-# What it was over in records that do not say, by the beginnings of names.
+# The same for records that do not say it, by prefixes of metric names.
 OLD_SPREADS = {
     **{"kid": "subsets", "clip-score": "images", "lpips": "captions"},
     **{"fid-infinity": "fit", "fd-classifier-infinity": "fit"},

@@ -24,7 +24,7 @@ FOLDER = Path(__file__).parent / "published"
 Certainty = Literal["stated", "listed", "quoted", "recalled", "user"]
 VALUE = re.compile(r"(?P<round>about )?(?P<value>\d+(\.\d+)?)( ± (?P<spread>\d+(\.\d+)?))?")
 TEXT_KEYS = ("variant", "note", "protocol", "but")
-# Modules of the suite -> the systems that papers and users know.
+# Modules of the suite -> names of systems in papers.
 SYSTEMS = {
     "AttnGAN": "AttnGAN",
     "MirrorGAN": "MirrorGAN",
@@ -32,7 +32,7 @@ SYSTEMS = {
     "DFGAN": "DF-GAN",
     "DMGAN": "DM-GAN",
     "SPADEGAN": "SPADE",
-    # Ours, after SpaText: no row of the paper's.
+    # Our own, based on SpaText: not comparable with a row of the paper.
     "SpaTextGAN": "spatext-gan",
     "SpaTextDiffusion": "spatext-diffusion",
 }
@@ -59,12 +59,12 @@ METRICS = {
     "fid": PublishedMetric("fid"),
     "r-precision": PublishedMetric("r-precision", 100.0),
     "clip-r-precision": PublishedMetric("clip-r-precision", 100.0),
-    # Inception of TensorFlow beside a protocol of another Inception: no protocol of the suite does that.
+    # TensorFlow's Inception, if the protocol uses another Inception; no protocol of the suite does.
     "fid-tf": PublishedMetric(),
     **{name: PublishedMetric() for name in ("r-precision-top2", "r-precision-top3", "o-is", "o-fid")},
     **{name: PublishedMetric() for name in ("soa-c", "soa-i", "ca", "pa")},
     "rs": PublishedMetric(decimals=1),
-    # Of networks that are not named: none of ours stands beside them.
+    # Scored by unnamed networks: never shown beside ours.
     **{name: PublishedMetric(decimals=4) for name in ("global-distance", "local-distance", "local-iou")},
 }
 
@@ -238,7 +238,7 @@ def _objection(dataset: str, metric: str, protocol: str | None, but: Mapping[str
     """The problem of a metric with a protocol, or an empty string."""
     if metric not in METRICS:
         return f"unknown; choose one of {', '.join(METRICS)}"
-    # A key that says nothing would keep no number from standing beside ours.
+    # An unknown key would not keep any number from standing beside ours.
     if strange := [key for key in but if key not in KEYS]:
         return f"but: {strange[0]} is no key of a protocol or a metric, nor {IMAGES}"
     if protocol is None:
@@ -346,7 +346,7 @@ def _held_against(number: PublishedNumber, row: BoardRow, board: Board) -> Besid
         return Beside(number, row, why_not="its record was edited")
     counts = {count_of(record) for record in row.records}
     if counts != {board.count}:
-        # Real images have the number that the data set gives.
+        # The number of real images is that of the data set.
         return Beside(number, row, why_not=f"{max(counts):,} images, the table has {board.count:,}")
     return Beside(number, row, summary.mean * METRICS[number.metric].factor)
 

@@ -86,7 +86,7 @@ def elsewhere_lines(numbers: Sequence[PublishedNumber]) -> list[tuple[dict[str, 
     lines: list[tuple[dict[str, PublishedNumber], PublishedNumber]] = []
     ordered = sorted(numbers, key=lambda number: list(CERTAINTIES).index(number.certainty))
     for number in ordered:
-        # A source may give a metric several times for one system: each on a line of its own.
+        # A source may give a metric several times for one system; each gets its own line.
         if not lines or line_key(lines[-1][1]) != line_key(number) or number.metric in lines[-1][0]:
             lines.append(({}, number))
         lines[-1][0][number.metric] = number

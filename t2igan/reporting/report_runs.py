@@ -15,7 +15,7 @@ from t2igan.reporting.names import curve_name, system_name
 from t2igan.reporting.sheets import film, png_bytes
 from t2igan.reporting.tracking import page_of, sync_command
 
-# Curves shown first, as far as a run has them; the others follow.
+# Curves that are shown first, if a run has them.
 FIRST_CURVES = (
     *("train/loss_d", "train/loss_g_adversarial", "train/loss_g_damsm", "train/logits_real", "train/logits_fake"),
     *("train/margin", "gradients/generator", "gradients/discriminator"),
@@ -24,7 +24,7 @@ FIRST_CURVES = (
 )
 # Logged beside every score of a training.
 IMAGES_SEEN = "val/images_seen"
-# What a reader asks for last.
+# Curves that are shown last.
 LAST_CURVES = ("lr/", "speed/")
 MOST_CURVES = 12
 MOST_EARLIER = 3

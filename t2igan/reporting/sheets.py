@@ -60,7 +60,7 @@ def film(run: Path) -> Image.Image | None:
     if len(found) < 2:
         return None
     most = min(MOST_STEPS, len(found))
-    places = {round(k * (len(found) - 1) / (most - 1)) for k in range(most)}  # the first and the last among them
+    places = {round(k * (len(found) - 1) / (most - 1)) for k in range(most)}  # includes the first and the last
     captions = list(found[0].samples.captions[:MOST_CAPTIONS])
     chosen = [found[place] for place in sorted(places) if set(captions) <= set(found[place].samples.captions)]
     rows = [(f"{one.step:,} steps", _of(one.samples, captions)) for one in chosen]

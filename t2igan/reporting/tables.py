@@ -29,7 +29,7 @@ def grid_table(title: str, grid: Sequence[Sequence[str]]) -> Table:
     """A table of text, headers first, for the terminal."""
     table = Table(title=escape(title), title_justify="left")
     for number, header in enumerate(grid[0]):
-        # Names of metrics are broken between their words, however narrow the terminal.
+        # Names of metrics are wrapped only between words, on narrow terminals too.
         least = 1 if number else max(len(word) for row in grid for word in [*row[0].split(), ""])
         table.add_column(escape(header), justify="right" if number else "left", overflow="fold", min_width=least)
     for row in grid[1:]:

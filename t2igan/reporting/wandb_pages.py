@@ -32,7 +32,7 @@ def opened(folder: Path, mode: Mode, **settings: Any) -> Iterator[Any]:
     Raises:
         UserError: wandb cannot be reached, or nobody is logged in.
     """
-    import wandb  # only where it was asked for: its import takes a moment
+    import wandb  # imported late, because it is slow
     from wandb.errors import Error as WandbError
 
     variables = {"project": "PROJECT", "name": "NAME", "group": "RUN_GROUP", "tags": "TAGS", "id": "RUN_ID"}

@@ -142,7 +142,7 @@ class LabelHMM:
         labels = len(self.emissions)
         order = np.argsort([-len(narrative) for narrative in narratives], kind="stable")
         decoded: list[np.ndarray] = [np.empty(0, np.int64)] * len(narratives)
-        # Narratives of like length share a batch, so that little is padded.
+        # Narratives of similar length share a batch, which saves padding.
         for start in range(0, len(order), 512):
             batch = order[start : start + 512]
             states = [np.arange(labels) if allowed is None else np.asarray(allowed[place]) for place in batch]

@@ -83,7 +83,7 @@ class Command:
         """Start the command as a child process that ends with this one."""
         inherited = {key: value for key, value in os.environ.items() if not key.startswith(self.hidden or ("\0",))}
         variables = {"COLUMNS": "120"} | inherited | dict(self.environment) | {PARENT: str(os.getpid())}
-        # Appended to: a job that is queued again writes into the log that it began.
+        # Append, because a job that is queued again continues its own log.
         with self.log.open("ab") as log:
             return subprocess.Popen(
                 [sys.executable, "-m", "t2igan", *self.words],
@@ -92,7 +92,7 @@ class Command:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 env=variables,
-                start_new_session=True,  # Ctrl-C reaches it once: through stop()
+                start_new_session=True,  # so that Ctrl-C reaches it only once, through stop()
             )
 
     def __call__(self) -> int:
@@ -103,7 +103,7 @@ class Command:
 def wait_for(process: subprocess.Popen) -> int:
     """Wait for a command and return its exit code; an interrupt is forwarded to the command."""
     try:
-        # Ray's interrupt does not end a wait for a process, only a look at it.
+        # Ray's interrupt does not end a blocking wait, only the pause between two polls.
         while process.poll() is None:
             time.sleep(POLL_SECONDS)
         return process.returncode

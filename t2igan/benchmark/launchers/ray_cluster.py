@@ -38,10 +38,10 @@ class RayLauncher(Launcher):
     slots = MANY
 
     def __init__(self, folder: Path, address: str | None = None, cpus: float = 1, gpus: float = 0) -> None:
-        # Its warning about variables that it will one day leave alone; ours are set for each step.
+        # Silences a warning about environment variables that Ray will stop setting; each step sets its own.
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-        # Ray runs tasks at nice 15: beside other work a training would get hardly any of the processor. This is for
-        # a cluster of its own; another one was started before.
+        # Ray runs tasks at nice 15, where a training gets hardly any CPU time beside other work. This only affects
+        # a cluster that is started here, not one that runs already.
         os.environ.setdefault("RAY_worker_niceness", "0")
         ray = library("ray", "launchers of kind ray", "t2igan[ray]", "take kind: local")
         self.ray, self.cpus, self.gpus = ray, cpus, gpus
@@ -70,7 +70,7 @@ class RayLauncher(Launcher):
 
     def start(self, step: Step, log: Path) -> "RayHandle":
         """Submit a step as a Ray task."""
-        # The cores are those of the node that it will run on: as many as Ray was asked for.
+        # The step may run on another node, so the number of cores is the one requested from Ray.
         threads = {THREADS: GIVEN_THREADS or str(max(1, int(self.cpus)))}
         variables = threads | SLEEP_WHILE_WAITING | step.environment
         command = Command(step.command, log.absolute(), Path.cwd(), variables)
@@ -91,7 +91,7 @@ def _sigterm_waits() -> Iterator[None]:
     saved; and an exception that a handler raises within a call of Ray is lost in its C code, or aborts the process.
     """
     if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread hears signals, and may say who handles them
+        yield  # only the main thread receives signals and may install handlers
         return
     came: list[int] = []
     before = signal.signal(signal.SIGTERM, lambda number, frame: came.append(number))
@@ -115,7 +115,7 @@ def _expect_someone(address: str | None) -> None:
 
 
 def _run(command: Command) -> int:
-    # Ray's workers block it, and what they start would too: a training could not be asked to save.
+    # Ray's workers block this signal, and their children inherit that: a training could not be asked to save.
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     return command()
 

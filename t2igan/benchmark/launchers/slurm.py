@@ -14,8 +14,8 @@ from t2igan.optional import library
 
 MANY = 10_000
 FOLDER = "slurm"
-QUEUE_SECONDS = 15.0  # between two looks at the queue
-GONE = "Invalid job id"  # what squeue says of a job that it no longer knows
+QUEUE_SECONDS = 15.0  # between two queries of the queue
+GONE = "Invalid job id"  # squeue's message for a job that it no longer knows
 
 
 class SlurmLauncher(Launcher):
@@ -77,9 +77,9 @@ class SlurmLauncher(Launcher):
         settings = {key: value for key, value in self._settings.items() if value is not None}
         executor.update_parameters(job_name=step.name.replace(" ", "-"), **settings, **gpus)
         threads = {THREADS: GIVEN_THREADS or str(self.cpus)}
-        # Where SLURM does not bind its tasks, this alone tells what else than threads follows the CPUs.
+        # If SLURM does not bind tasks to CPUs, data workers know their CPUs from this variable alone.
         variables = threads | SLEEP_WHILE_WAITING | {"SLURM_CPUS_PER_TASK": str(self.cpus)} | step.environment
-        # Lightning takes these variables for its own processes, of which it would start none.
+        # With these variables Lightning would assume that SLURM started its processes, and start none itself.
         command = Command(step.command, log.absolute(), Path.cwd(), variables, hidden=("SLURM_",))
         try:
             return self._keep(executor.submit(_Job(command)))
@@ -120,7 +120,7 @@ class _Job:
         from submitit.helpers import DelayedSubmission
 
         if self.process is not None and self.process.poll() is None:
-            self.process.terminate()  # a training saves a checkpoint of this moment
+            self.process.terminate()  # a training then saves a checkpoint
             self.process.wait()
         return DelayedSubmission(_Job(self.command))
 

@@ -29,7 +29,7 @@ __all__ = [
 Kind = Literal["cub", "drawn-birds", "coco", "scenes", "folder"]
 KINDS: tuple[str, ...] = get_args(Kind)
 
-# What draws a data set, how by default, and the last file that it writes.
+# For each drawn data set: its function, default options, and the last file that it writes.
 _DRAWN: dict[str, tuple[Callable[..., None], Callable[[], Any], str]] = {
     "drawn-birds": (write_drawn_birds, DrawnBirdsConfig, "attributes.json"),
     "scenes": (write_scenes, ScenesConfig, FACTS),

@@ -21,7 +21,7 @@ from t2igan.errors import UserError
 from t2igan.plain_files import read_text
 
 SplitScheme = Literal["zero-shot", "image-level"]
-_DIGITS = 9  # of a class number, at most
+_DIGITS = 9  # maximum digits of a class number
 
 
 class CUBSource:

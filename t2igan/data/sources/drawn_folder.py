@@ -16,7 +16,7 @@ from t2igan.data.rendering import serve_the_parent
 from t2igan.errors import UserError
 from t2igan.files import whole_file
 
-CONFIG = "recipe.json"  # as the first versions wrote it: their folders go on
+CONFIG = "recipe.json"  # named so by the first versions, whose folders stay valid
 
 JPEG_QUALITY = 95
 

@@ -24,7 +24,7 @@ from t2igan.evaluation.protocol import hash_of
 from t2igan.evaluation.record import package_versions
 
 IDS = "ids"
-# A part is written when it has so many rows or waits for so long: no more than that is lost with the process.
+# A part is written at this number of rows or after this time: a killed process loses no more than that.
 PART_ROWS = 512
 PART_SECONDS = 20.0
 
@@ -99,7 +99,7 @@ class Shelf:
             hidden.write_bytes(content.getbuffer())
             os.replace(hidden, part)
         except OSError as error:
-            with suppress(OSError):  # read-only by now
+            with suppress(OSError):  # the folder may have become read-only
                 hidden.unlink(missing_ok=True)
             raise UserError(f"{part.parent}: the {_unwritable(error)}") from error
 

@@ -146,7 +146,7 @@ class DamsmEmbedder(CaptionEmbedder):
                     f"the protocol wants {resize} images for Inception, the DAMSM {damsm.label} has a "
                     f"{type(encoder).__name__}: give another --damsm or take a protocol without `resize`"
                 )
-            # A copy that shares the weights: training and other protocols keep the checkpoint's way.
+            # A copy that shares the weights: training and other protocols keep the checkpoint's setting.
             encoder = copy.copy(encoder)
             encoder.align_corners = resize == "align-corners"
         self._encoder, self.resize = encoder, resize
@@ -166,7 +166,7 @@ class DamsmEmbedder(CaptionEmbedder):
     def _encode(self, split: StoreSplit, protocol: Protocol) -> Tensor:
         encoder, device = self._text_encoder.to(self._device), self._device
         words, seed = protocol.words, protocol.words_seed
-        # Captions with equal words get equal vectors to the last bit, wherever they stand in a batch: they tie.
+        # Captions with equal words get bit-identical vectors at any position in a batch, so that they tie.
         first: dict[bytes, int] = {}
         every = (caption_words(split, caption, words, seed) for caption in range(split.n_captions))
         places = [first.setdefault(own.tobytes(), len(first)) for own in every]

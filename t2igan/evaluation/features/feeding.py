@@ -61,7 +61,7 @@ def feed(
     rank, world_size = processes()
     kept = [_kept(one, ids) for one in feeds]
     if world_size > 1:
-        # All must have read the shelves before one writes to them, or the shares would not fit together.
+        # All processes must read the cache before one writes to it, or their shares would not be disjoint.
         distributed.barrier()
     missing = []
     for one, (numbers, rows) in zip(feeds, kept):

@@ -22,7 +22,7 @@ from t2igan.nn.noise import between, caption_noise
 
 Weights = Literal["ema", "raw"]
 SLOT = re.compile(r"\{([^{}]*)\}")
-# What stands for a list of words in a slot, as far as the vocabulary has them.
+# Names of slots that stand for a list of words, as far as the vocabulary has them.
 NAMED_SLOTS = {
     "colour": ("red", "orange", "yellow", "green", "blue", "purple", "pink", "brown", "black", "white", "grey"),
     "part": ("crown", "back", "wings", "belly", "breast", "tail", "bill", "legs"),

@@ -46,7 +46,7 @@ def whole_layouts(split: ImageSplit, window: int, size: int, captions: Numbers) 
         captions: caption ids.
     """
     layouts = EvaluationItems(split, window, carried=["layouts"])[captions].layouts
-    assert layouts is not None  # they were asked for
+    assert layouts is not None  # the batch was requested with layouts
     return layouts.resized(size)
 
 

@@ -32,7 +32,7 @@ def hashed_fields(of: Any) -> dict[str, Any]:
     """The fields of a dataclass that enter the hash, by name."""
     found = {own.name: getattr(of, own.name) for own in fields(of)}
     optional = {own.name for own in fields(of) if own.metadata.get("added") and found[own.name] == own.default}
-    # Raised when the meaning of a metric changes though its words stay: such values do not compare.
+    # Increased when a metric changes under the same name and options: such values are not comparable.
     rules = {"rules": of.rules} if hasattr(of, "rules") else {}
     return {name: value for name, value in found.items() if name not in optional} | rules
 

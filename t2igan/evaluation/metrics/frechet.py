@@ -58,7 +58,7 @@ class FID(FeatureMetric, Inception):
             reference, sha256 = setting.supply.statistics(self.statistics)
             assert isinstance(scorer.metric, FrechetDistance)
             scorer.metric.set_reference(*reference)
-            # Values against two files do not compare: the file is part of what tells values apart.
+            # Values against different files are not comparable, so the file is part of the key.
             scorer.network_sha256 = f"{embedder.sha256}+{sha256}"
         return scorer
 

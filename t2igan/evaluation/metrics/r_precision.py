@@ -36,7 +36,7 @@ class Matching(CaptionMetric):
         seed: seed of mismatching captions, of the folds and of the control.
     """
 
-    # 2: candidates belong to caption and draw, ties count as their chance to come first.
+    # 2: candidates depend on caption and draw; ties count with their chance of being first.
     rules: ClassVar[int] = 2
     candidates: int = at_least(2, 100)
     folds: int = at_least(1, 10)

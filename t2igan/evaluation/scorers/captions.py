@@ -14,7 +14,7 @@ from t2igan.evaluation.timing import part
 from t2igan.metrics import r_precision
 from t2igan.metrics.clip import ClipScore
 
-# Keeps the control's candidates apart from those of the metric that it controls.
+# Gives the control other candidates than the metric that it controls.
 CONTROL_SEED_OFFSET = 1_000_003
 
 

@@ -60,7 +60,7 @@ class DiversityScorer(Scorer):
         """Generate the samples of some captions, (B, K, 3, S, S)."""
         setting, samples, captions = self._setting, self._samples, self._captions
         plan = ImagePlan(np.repeat(captions, samples), np.tile(np.arange(samples), len(captions)))
-        # A batch has whole captions.
+        # A batch holds all images of its captions.
         size = max(1, setting.options.batch_size // samples) * samples
         numbers = (np.asarray(own, np.int64)[:, None] * samples + np.arange(samples)).ravel()
         how = setting.protocol, setting.store, plan, numbers, size, setting.device

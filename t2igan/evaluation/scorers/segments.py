@@ -140,7 +140,7 @@ class LocalIoUs(SegmentEmbedder):
     def _values(self, seen: Tensor | None, images: Tensor, told: Told, segments: Segments) -> Tensor:
         assert seen is not None
         places = torch.tensor([image for image, _ in segments.places], dtype=torch.int64)
-        # A rough mask may reach into other things: the label is that of the exact one.
+        # The label comes from the exact mask: a rough one may overlap other things.
         return spatext.local_ious(seen, places, segments.masks, labels_of(told.exact, told.layouts))
 
 

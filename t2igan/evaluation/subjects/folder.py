@@ -25,7 +25,7 @@ from t2igan.evaluation.subjects.base import Subject
 from t2igan.image_files import UndecodableImageError, decoding
 
 SUFFIXES = {".png", ".jpg", ".jpeg"}
-# What a pattern may hold, as regular expressions.
+# Fields of a pattern, as regular expressions.
 FIELDS = {
     "key": r".+?",
     "image_id": r".+",
@@ -223,7 +223,7 @@ def _fault(path: Path, size: int) -> str:
     try:
         with decoding(path), Image.open(path) as image:
             width, height = image.size
-            # A PNG tells of damage by its checksums, a JPEG when it is read.
+            # verify() checks the checksums of a PNG; damage of a JPEG shows only when it is decoded.
             image.verify() if image.format == "PNG" else image.load()
     except UndecodableImageError:
         return f"{path.name} is not a readable image"

@@ -118,7 +118,7 @@ def load_checkpoint_subject(path: str | Path, weights: str, prior: bool = True) 
     used = weights if module.averages else "ema" if module.averaged else "raw"
     fingerprint = module.dataset.get("fingerprint")
     identity = read_identity(path, fingerprint, module.inputs, selected=bool(module.selected))
-    # Weights that were imported have no steps, and what they had seen is not known.
+    # Imported weights have no steps, and their training images are unknown.
     seen = module.images_seen if module.steps else None
     card = SubjectCard(
         "checkpoint",
@@ -128,7 +128,7 @@ def load_checkpoint_subject(path: str | Path, weights: str, prior: bool = True) 
         class_path_of(module),
         used,
         generator=class_path_of(module.generator),
-        # Without its prior it is no repetition of those that have theirs.
+        # A checkpoint scored without its prior is not a repetition of those scored with it.
         experiment=identity.experiment if prior else None,
         training_seed=identity.training_seed if prior else None,
         training=TrainingCard(
@@ -149,7 +149,7 @@ def load_checkpoint_subject(path: str | Path, weights: str, prior: bool = True) 
         subject.notes.append(f"scored with {used} weights, where the protocol asks for {weights}: it has {there}")
     if changed := changed_code(module, module.inputs):
         subject.notes.append(changed)
-    # The best of a run was chosen before its end on purpose, and what is in the zoo is what there is.
+    # The best checkpoint of a run is meant to be from before its end, and the zoo has no other.
     unfinished = module.trained is not None and not module.trained.finished
     if unfinished and not module.selected and not is_zoo_name(path):
         subject.notes.append(f"its training is not finished: {module.trained}")
@@ -189,7 +189,7 @@ def build_untrained_subject(path: str | Path, seed: int, damsm: DAMSM | None = N
                 f"{path} was not trained with the text encoder of the first --damsm (other sizes): "
                 "name the one that it was trained against first"
             ) from error
-    module.averages.clear()  # they were taken before the text encoder came
+    module.averages.clear()  # they were computed with the previous text encoder
     card = SubjectCard(
         "untrained",
         f"{label_of(path)}, untrained",

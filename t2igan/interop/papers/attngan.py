@@ -12,7 +12,7 @@ GENERATOR: Rules = [
     (r"\.attention\.project\.", ".att.conv_context."),
     (r"^to_image\.(\d+)\.", lambda match: f"img_net{int(match[1]) + 1}.img."),
 ]
-# What follows the 4x4 map of the 64-pixel trunk is called by its depth, in the discriminators of both sizes.
+# Layers after the 4x4 map of the 64-pixel trunk are named by their depth, in the discriminators of both sizes.
 NARROWING_128: Rules = [(r"^down\.4\.", "img_code_s32."), (r"^narrow\.0\.", "img_code_s32_1.")]
 NARROWING_256: Rules = [
     (r"^down\.4\.", "img_code_s32."),

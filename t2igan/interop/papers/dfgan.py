@@ -32,7 +32,7 @@ NAMES: dict[str, Rules] = {
     "dfgan-legacy-generator": [
         (r"^blocks\.(\d+)\.", r"block\1."),
         (r"\.gain$", ".gamma"),
-        # The four affines of a released block are numbered through.
+        # The four affines of a released block are numbered consecutively.
         (r"\.fuse([12])\.affine([12])\.", lambda match: f".affine{2 * int(match[1]) + int(match[2]) - 3}."),
         *FUSION,
         (r"^to_image\.", "conv_img."),
