@@ -2,6 +2,7 @@
 
 import ast
 import hashlib
+import importlib
 import importlib.machinery
 import importlib.util
 import os
@@ -9,9 +10,11 @@ import sys
 import traceback
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from t2igan.errors import UserError
+from t2igan.spelling import nearest
 
 SUITE = "t2igan"
 INSTALLED = frozenset({"site-packages", "dist-packages"})
@@ -83,6 +86,78 @@ def word_for(module: str) -> str:
     if path.parent == here or path.parent not in _added:
         return module
     return str(path.relative_to(here) if path.is_relative_to(here) else path)
+
+
+def import_user_module(module: str) -> ModuleType:
+    """Import a module that is found as :func:`find_user_module` does.
+
+    Raises:
+        UserError: it is nowhere or cannot be imported; names its file and line.
+    """
+    find_user_module(module)
+    try:
+        return importlib.import_module(module)
+    except UserError:
+        raise
+    except (Exception, SystemExit) as error:  # the user's code raises what it likes
+        raise UserError(_why_not_imported(error, module)) from error
+
+
+def own_class(class_path: str) -> Any:
+    """Import what a class path names in a user's module.
+
+    Args:
+        class_path: such as ``mine.Generator``, of mine.py.
+
+    Raises:
+        UserError: the module is nowhere, cannot be imported, or has no such class; names its file and line.
+    """
+    module, _, name = class_path.rpartition(".")
+    known = vars(import_user_module(module))
+    if name not in known:
+        top = module.partition(".")[0]
+        there = _origin(top)
+        near = nearest(name, (each for each in known if not each.startswith("_")))
+        lacks = f"{_from_here(there) if there.name else module} has no class {name!r}{near}"
+        other = next((file for file in _files_beside(top) if there != file), None)
+        hidden = f"; it is what Python finds by the name {top}: rename {_from_here(other)}" if other else ""
+        raise UserError(lacks + hidden)
+    return known[name]
+
+
+def _why_not_imported(error: BaseException, module: str) -> str:
+    """One line for what importing a user's module raised, with its file and line."""
+    top = module.partition(".")[0]
+    if isinstance(error, SyntaxError):
+        remedy = "save it as UTF-8" if "codec" in str(error.msg) else "mend it"
+        line = f", line {error.lineno}" if error.lineno else ""  # null bytes have none
+        file = Path(error.filename or "")
+        return f"{_from_here(file if file.is_file() else _origin(top))}{line}: not Python ({error.msg}): {remedy}"
+    own = [each for each in traceback.extract_tb(error.__traceback__) if _lies_with(_origin(top), each.filename)]
+    where = f"{_from_here(Path(own[-1].filename))}, line {own[-1].lineno}" if own else _from_here(_origin(top))
+    if isinstance(error, SystemExit):
+        return f'{where}: ends the program when it is imported: put that under `if __name__ == "__main__":`'
+    if isinstance(error, ModuleNotFoundError):
+        return f"{where}: {error}: install it, or put its file where {top} lies"
+    return f"{where}: {type(error).__name__}: {next(iter(str(error).splitlines()), '')[:300]}"
+
+
+def _lies_with(module: Path, file: str) -> bool:
+    """Whether a file lies in the folder of a user's module, and is neither the suite's nor installed."""
+    folder = module.parents[1] if module.name == "__init__.py" else module.parent
+    others = Path(file).is_relative_to(Path(__file__).parent) or INSTALLED & set(Path(file).parts)
+    return Path(file).is_relative_to(folder) and not others
+
+
+def _from_here(path: Path) -> Path:
+    """A path as one may type it in the current folder."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
+def _files_beside(name: str) -> Iterator[Path]:
+    """Files of this module's name where a user's modules are searched."""
+    for folder in dict.fromkeys([*_beside, Path.cwd()]):
+        yield from (file for file in (folder / f"{name}.py", folder / name / "__init__.py") if file.is_file())
 
 
 def class_paths(config: Any) -> Iterator[str]:

@@ -1,5 +1,7 @@
 """A class of one's own: found beside the YAML that names it, and in checkpoints only where the user says so."""
 
+import importlib
+import re
 import subprocess
 import sys
 
@@ -10,10 +12,11 @@ from test_fit import DAMSM, SSAGAN
 import t2igan
 from t2igan.cli.main import main
 from t2igan.errors import UserError
+from t2igan.evaluation.metrics import find_metric
 from t2igan.evaluation.subjects.generated import load_checkpoint_subject
 from t2igan.identity import read_changes
 from t2igan.nn import config
-from t2igan.user_modules import find_user_module, look_beside, module_named, source_digests, word_for
+from t2igan.user_modules import find_user_module, look_beside, module_named, own_class, source_digests, word_for
 
 MINE = '''
 from t2igan.networks.ssagan import SSAGANGenerator
@@ -187,3 +190,111 @@ def test_code_that_changed_is_said_and_makes_another_experiment(home, tmp_path, 
     fourth = load_checkpoint_subject(str(tmp_path / "anew" / "checkpoints" / "last.ckpt"), "ema")
     assert len({each.card.experiment for each in (first, third, fourth)}) == 3
     assert fourth.card.training.inputs == third.card.training.inputs
+
+
+NONE = "\n    def __init__(self):\n        pass\n"
+BROKEN = {  # code in front of a good file, and what is said
+    "def (:": r"mine_broken\.py, line 1: not Python \(invalid syntax\): mend it",
+    "x = 'ä'": r"mine_broken\.py, line 1: not Python \(.*codec.*\): save it as UTF-8",
+    "x = 1\nimport nowhere_at_all": r"mine_broken\.py, line 2: No module named 'nowhere_at_all': install it, or",
+    "from t2igan.models import Generatr": r"mine_broken\.py, line 1: ImportError: cannot import name 'Generatr'",
+    "import helper_of_broken": r"helper_of_broken\.py, line 2: ZeroDivisionError: division by zero",
+    "raise SystemExit(0)": r"mine_broken\.py, line 1: ends the program when it is imported: put that under",
+    "Mine, x = 1 / 0, 1": r"mine_broken\.py, line 1: ZeroDivisionError",
+    "\0": r"mine_broken\.py(, line 1)?: .*null bytes",
+}
+
+
+@pytest.mark.parametrize("code", BROKEN)
+def test_a_file_that_cannot_be_imported_is_one_line(code, home, tmp_path, monkeypatch, capsys):
+    (tmp_path / "helper_of_broken.py").write_text("\nx = 1 / 0\n")
+    (tmp_path / "mine_broken.py").write_bytes(f"{code}\n{MINE}".encode("latin-1"))
+    named = (home / "mine.yaml").read_text().replace("mine_beside.Mine", "mine_broken.Mine")
+    (tmp_path / "mine.yaml").write_text(named)
+    monkeypatch.chdir(tmp_path)
+    plain = ["--config", str(home / "damsm.yaml"), "--data.num_workers"]
+    for words in (["--config", "mine.yaml"], [*plain, "0", "--model.image_encoder", "mine_broken.Mine"]):
+        with pytest.raises(SystemExit) as ended:
+            main(["fit", *words, "--run", "run"])
+        [line] = capsys.readouterr().err.splitlines()
+        assert ended.value.code == 2 and re.search(f"mine_broken.Mine: {BROKEN[code]}", line)
+        assert not (tmp_path / "run").exists()
+    config.allow(["mine_broken"])
+    with pytest.raises(UserError, match=f"^the checkpoint names mine_broken.Mine, and {BROKEN[code]}"):
+        config.build({"class_path": "mine_broken.Mine", "init_args": {}})
+    with pytest.raises(UserError, match=f"^{BROKEN[code]}"):
+        config.import_allowed()
+    with pytest.raises(UserError, match=f"^{BROKEN[code]}"):
+        find_metric("mine_broken.Mine")
+
+
+def test_a_class_that_is_not_in_its_file_is_one_line(tmp_path, monkeypatch):
+    (tmp_path / "mine_lacking.py").write_text("class Other: pass")
+    (tmp_path / "random.py").write_text("class Mine: pass")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=r"^mine_lacking\.py has no class 'Othr' \(did you mean Other\?\)$"):
+        own_class("mine_lacking.Othr")
+    with pytest.raises(
+        UserError, match=r"/random\.py has no class 'Mine'; it is what Python finds .* random: rename random"
+    ):
+        own_class("random.Mine")
+
+
+def test_a_class_of_ones_own_on_the_command_line(home, tmp_path, monkeypatch, capsys):
+    written = yaml.safe_load((home / "mine.yaml").read_text())
+    del written["model"]["init_args"]["generator"]
+    (home / "typed.yaml").write_text(yaml.safe_dump(written))
+    monkeypatch.setitem(sys.modules, "mine_beside", None)
+
+    def typed(generator, cwd):
+        del sys.modules["mine_beside"]
+        monkeypatch.chdir(cwd)
+        words = ["fit", "--config", str(home / "typed.yaml"), "--run", "run", "--print_config"]
+        with pytest.raises(SystemExit) as ended:
+            main([*words, f"--model.generator={generator}"])
+        return ended.value.code, capsys.readouterr()
+
+    for cwd, generator in ((home, "{class_path: mine_beside.Mine}"), (tmp_path, "mine_beside.Mine")):
+        code, told = typed(generator, cwd)
+        assert not code and "class_path: mine_beside.Mine" in told.out
+    code, told = typed("mine_nowhere.Mine", tmp_path)
+    assert code == 2
+    assert "--model.generator mine_nowhere.Mine: there is no module 'mine_nowhere': looked for" in told.err
+
+
+def test_a_changed_file_that_no_longer_fits_its_checkpoint_is_named(home, tmp_path, monkeypatch, capsys):
+    named = (home / "mine.yaml").read_text().replace("mine_beside.Mine", "mine_fitting.Mine")
+    (tmp_path / "mine.yaml").write_text(named)
+    file = tmp_path / "mine_fitting.py"
+    file.write_text(MINE)
+    done = installed("fit", "--config", tmp_path / "mine.yaml", "--run", tmp_path / "run", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    more = f"{MINE}\n    def __init__(self, **kwargs):\n        super().__init__(**kwargs)\n"
+    changes = {
+        r"its weights do not fit its own config \(.*generator\.more.*\)": f"{more}        self.more = self.fc\n",
+        r"mine_fitting\.Mine cannot be built \(.*'image_size'\)": f"{MINE}{NONE}",
+        r"names mine_fitting\.Mine, and \S*fitting\.py has no class 'Mine' .*": MINE.replace("Mine", "Min"),
+        r"names mine_fitting\.Mine, which derives from no class of the suite: .*": "class Mine: pass",
+    }
+    monkeypatch.chdir(tmp_path)
+    for what, code in changes.items():
+        file.write_text(code)
+        sys.modules.pop("mine_fitting", None)
+        importlib.invalidate_caches()
+        with pytest.raises(SystemExit):
+            main(
+                [
+                    "sample",
+                    "--checkpoint",
+                    "run",
+                    "--caption",
+                    "a red bird",
+                    "--out",
+                    "out",
+                    "--allow",
+                    "mine_fitting",
+                ]
+            )
+        [line] = capsys.readouterr().err.splitlines()
+        remedy = r"; mine_fitting\.py changed since the training: take the code that it was trained with"
+        assert re.search(f"{what}{remedy}$", line), line

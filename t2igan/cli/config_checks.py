@@ -3,6 +3,7 @@
 import inspect
 import re
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, get_args
 
@@ -17,12 +18,12 @@ from t2igan.cpus import available_cpus
 from t2igan.errors import UserError
 from t2igan.nn.bounded import refuse_what_no_memory_holds
 from t2igan.nn.config import build
-from t2igan.plain_files import read_yaml
+from t2igan.plain_files import parse_yaml, read_yaml
 from t2igan.progress import LAST
 from t2igan.ranges import COUNTABLE, Range
 from t2igan.shipped import preparation_of, training_of
 from t2igan.spelling import nearest
-from t2igan.user_modules import find_modules_of, look_beside
+from t2igan.user_modules import SUITE, class_paths, find_modules_of, look_beside, own_class
 from t2igan.zoo import is_there
 
 NETWORKS = {  # keys of trained networks, and the remedy where the path does not tell how to train one
@@ -44,15 +45,23 @@ TRAINER_NUMBERS = {
     "trainer.log_every_n_steps": Range(1),
     "seed_everything": Range(0, 2**32 - 1),
 }
+CLASS_PATH = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*\.[A-Z]\w*")
+"""Of a class with its module, as they are named by custom; no file and no number looks like it."""
 MOST_PROCESSES = 64
 """As devices of a machine without GPU and with fewer CPUs than that."""
 
 
-def find_modules(files: Sequence[str]) -> None:
-    """Make the modules that YAML files name importable; a user's own modules are searched beside the file.
+def import_own_classes(files: Sequence[str], argv: Sequence[str]) -> None:
+    """Import the user's classes that YAML files and a command line name, so that the parser finds them.
+
+    They are searched beside the files and in the current folder.
+
+    Args:
+        files: configuration files.
+        argv: words of the command line.
 
     Raises:
-        UserError: a file is no valid YAML mapping, or names a module that cannot be found.
+        UserError: a file is no valid YAML mapping, or a class cannot be found or imported.
     """
     look_beside(files)
     for file in files:
@@ -60,6 +69,32 @@ def find_modules(files: Sequence[str]) -> None:
         if not isinstance(content, dict):
             raise UserError(f"{file}: must hold keys such as model, data and trainer")
         find_modules_of(content, file)
+        for class_path in filter(_may_be_own, class_paths(content)):
+            try:
+                own_class(class_path)
+            except UserError as error:
+                raise UserError(f"{file}: class_path {class_path}: {error}") from error
+    for option, class_path in _typed_class_paths(argv):
+        try:
+            own_class(class_path)
+        except UserError as error:
+            raise UserError(f"{option} {class_path}: {error}") from error
+
+
+def _may_be_own(class_path: str) -> bool:
+    """Whether this is no class of the suite or of Lightning, of which the parser says what is wrong."""
+    return not class_path.startswith((f"{SUITE}.", "pytorch_lightning.", "lightning."))
+
+
+def _typed_class_paths(argv: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """(option, class path) of the user's classes that a command line names."""
+    words = [part for word in argv for part in (word.split("=", 1) if word.startswith("--") else [word])]
+    for option, value in pairwise(words):
+        if option.startswith(("--model", "--data", "--trainer")) and option.rpartition(".")[2] not in INPUT_FILES:
+            content = parse_yaml(value, option) if value.startswith(("{", "[")) else {"class_path": value}
+            for class_path in filter(_may_be_own, class_paths(content)):
+                if CLASS_PATH.fullmatch(class_path):
+                    yield option, class_path
 
 
 def check_memory(model: Namespace) -> None:

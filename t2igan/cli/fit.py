@@ -41,7 +41,7 @@ from t2igan.cli import quick_fit
 from t2igan.cli.config_checks import (
     check_memory,
     check_trainer,
-    find_modules,
+    import_own_classes,
     missing_inputs,
     settle_model_checkpoint,
     several_devices,
@@ -81,7 +81,7 @@ def run(verb: str, argv: Sequence[str], cli: "type[SuiteCLI] | None" = None) -> 
     _quieten()
     import_classes()
     argv = list(flags_spelt_out(list(_spelt(argv)), ["fresh"]))
-    find_modules(quick_fit.config_files(argv))
+    import_own_classes(quick_fit.config_files(argv), argv)
     if any(".help" in word for word in argv):
         sys.argv[0] = f"t2igan {verb}"  # shown as the program's name in the help of a class
     try:

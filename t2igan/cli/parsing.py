@@ -9,6 +9,7 @@ from typing import Any, get_args
 import jsonargparse
 from jsonargparse import ArgumentParser
 
+from t2igan.cli.list import ROOTS
 from t2igan.cli.quick import flags_spelt_out
 from t2igan.errors import UserError
 from t2igan.nn.config import allow
@@ -25,6 +26,9 @@ KINDS = {"int": "a whole number", "float": "a number", "bool": "true or false", 
 KINDS |= {"list": "a list such as [1, 2]", "tuple": "a list such as [1, 2]", "dict": "a mapping such as {key: 1}"}
 CHOICES = re.compile(r"Expected a typing\.Literal\[(.*?)\]")
 GIVEN = re.compile(r"(?:Got|Given) value: (.*)")
+NO_SUBCLASS = re.compile(r"Import path (\S+) does not correspond to a subclass of (\w+)")
+SHOWN_BY = {"model": "models", "data": "data", "generator": "generators", "discriminators": "discriminators"}
+SHOWN_BY |= {"objective": "objectives", "generator_losses": "losses", "callbacks": "callbacks"}
 OTHER_BRANCH = ("- Expected a <class 'NoneType'>", "Given value", "Subtypes:", "Does not validate", "Errors:")
 
 
@@ -118,13 +122,25 @@ def one_line(
         if found[1] in names:
             what = f"{found[1]} is a class of another kind; {where.partition(' (')[0]} takes none of these"
         else:
-            what = f"there is no class {found[1]!r}{nearest(found[1], names)}"
+            what = _no_class(found[1], where.partition(" (")[0], names)
+    elif found := NO_SUBCLASS.search(what):
+        what = f"{found[1]} is no {found[2]}: derive the class from it"
     if CHOICES.search(what) and (given := GIVEN.search(message)):
         choices = [each.strip(" '") for text in CHOICES.findall(message) for each in text.split(",")]
         what = f"takes one of {', '.join(dict.fromkeys(choices))}, not {given[1]}{nearest(given[1], choices)}"
     what = EXPECTED.sub(lambda found: f"takes {KINDS[found[1]]}, not {found[2]}", what)
     source = f" [{', '.join(files)}]" if files else ""
     return f"{where + ': ' if where else ''}{what}{source}"
+
+
+def _no_class(wrong: str, key: str, names: Iterable[str]) -> str:
+    """Says which class is unknown, with the nearest name that may be meant, or where all of them are shown."""
+    near = nearest(wrong, set(names) - {root for roots in ROOTS.values() for root in roots})
+    if near:
+        return f"there is no class {wrong!r}{near}"
+    kind = SHOWN_BY.get(key.rpartition(".")[2])
+    shown = f"t2igan list {kind} has them all, " if kind else ""
+    return f"there is no class {wrong!r}; {shown}one of your own is named with its file: mine.{wrong} of mine.py"
 
 
 def told_within(error: BaseException) -> UserError | None:

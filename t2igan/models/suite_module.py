@@ -25,7 +25,7 @@ from t2igan.models.digest import OWN, archive_problem, is_sealed, is_whole, refu
 from t2igan.models.weights_file import SUFFIX, read_weights
 from t2igan.nn import across
 from t2igan.nn.bounded import NoLargerThan, refuse_what_no_memory_holds
-from t2igan.nn.config import WRONG_ARGUMENTS, Configured, build, changed_code, code_of_config, config_of
+from t2igan.nn.config import WRONG_ARGUMENTS, Configured, build, changed_code, code_fault, code_of_config, config_of
 from t2igan.nn.levers import PLAIN, Levers
 from t2igan.nn.randomness import StepRandom, seed_weights, step_seed
 from t2igan.progress import KEY, Progress, progress_of
@@ -359,11 +359,12 @@ def load_module(path: str | Path) -> SuiteModule:
         module.load_state_dict(checkpoint["state_dict"])
     except RuntimeError as error:
         first = str(error).splitlines()[1:2] or [str(error)]
-        raise UserError(f"{path}: its weights do not fit its own config ({first[0].strip()[:120]})") from error
+        what = f"its weights do not fit its own config ({first[0].strip()[:120]})"
+        raise UserError(f"{path}: {what}{code_fault(checkpoint[OWN])}") from error
     size = getattr(getattr(module, "text_encoder", None), "vocabulary_size", None)
     if module.vocabulary and size not in (None, len(module.vocabulary)):
         raise UserError(f"{path}: its vocabulary has {len(module.vocabulary):,} words, its text encoder {size:,}")
-    if changed := changed_code(module, module.inputs):
+    if changed := changed_code(config_of(module), module.inputs):
         warnings.warn(f"{path}: {changed}", stacklevel=2)
     return module.eval().requires_grad_(False)
 
@@ -378,9 +379,10 @@ def build_module(path: str | Path, checkpoint: dict[str, Any]) -> SuiteModule:
         with NoLargerThan(checkpoint["state_dict"].values()):
             return _built(checkpoint[OWN])
     except UserError as error:
-        raise UserError(f"{path}: {error}") from error
+        raise UserError(f"{path}: {error}{code_fault(checkpoint[OWN])}") from error
     except WRONG_ARGUMENTS as error:
-        raise UserError(f"{path}: its networks cannot be built ({_reason(error)})") from error
+        what = f"its networks cannot be built ({_reason(error)})"
+        raise UserError(f"{path}: {what}{code_fault(checkpoint[OWN])}") from error
 
 
 def _built(own: dict[str, Any]) -> SuiteModule:

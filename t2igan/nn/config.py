@@ -10,8 +10,16 @@ from typing import Any, TypeGuard, TypeVar
 from t2igan.earlier import written
 from t2igan.errors import UserError
 from t2igan.ranges import check_ranges
-from t2igan.spelling import nearest
-from t2igan.user_modules import SUITE, class_paths, find_user_module, module_named, source_digests, word_for
+from t2igan.user_modules import (
+    SUITE,
+    class_paths,
+    find_user_module,
+    import_user_module,
+    module_named,
+    own_class,
+    source_digests,
+    word_for,
+)
 
 Kind = TypeVar("Kind", bound=type)
 WRONG_ARGUMENTS = (TypeError, ValueError, AttributeError, RuntimeError, ArithmeticError, LookupError)
@@ -40,9 +48,13 @@ def allowed_words() -> list[str]:
 
 
 def import_allowed() -> None:
-    """Import the modules that were :func:`allow`-ed, so that their classes can register themselves."""
+    """Import the modules that were :func:`allow`-ed, so that their classes can register themselves.
+
+    Raises:
+        UserError: one cannot be imported.
+    """
     for module in sorted(_allowed):
-        importlib.import_module(module)
+        import_user_module(module)
 
 
 def part_of_configs(kind: Kind) -> Kind:
@@ -153,15 +165,33 @@ def code_of_config(config: Any) -> dict[str, str]:
     return source_digests(path.rpartition(".")[0] for path in class_paths(config))
 
 
-def changed_code(value: Any, before: Mapping[str, str]) -> str:
+def changed_code(config: Any, before: Mapping[str, str]) -> str:
     """Says which files of classes of one's own are not what they were; empty where all are.
 
     Args:
-        value: what the classes are found in.
+        config: what names the classes.
         before: sha256 of the code of each file then.
     """
-    files = [file for file, now in code_of_config(config_of(value)).items() if before.get(file, now) != now]
+    files = _changed_files(config, before)
     return f"{', '.join(files)} changed since the training, it may draw otherwise than it did" if files else ""
+
+
+def code_fault(own: Mapping[str, Any]) -> str:
+    """What to do where a checkpoint does not fit classes of one's own that changed; empty where none did.
+
+    Args:
+        own: what the checkpoint says of itself; its ``config`` and ``inputs`` are read.
+    """
+    try:
+        files = _changed_files(own["config"], own.get("inputs", {}))
+    except UserError:  # the file is no Python or not there, which the error says already
+        return ""
+    told = f"{', '.join(files)} changed since the training"
+    return f"; {told}: take the code that it was trained with" if files else ""
+
+
+def _changed_files(config: Any, before: Mapping[str, str]) -> list[str]:
+    return [file for file, now in code_of_config(config).items() if before.get(file, now) != now]
 
 
 def _class_paths(config: Any) -> Iterable[Any]:
@@ -209,17 +239,14 @@ def _class_of(class_path: str) -> type:
     module, _, name = class_path.rpartition(".")
     own = module.partition(".")[0] != SUITE
     try:
-        known = importlib.import_module(module)
+        kind = own_class(class_path) if own else getattr(importlib.import_module(module), name, None)
     except ImportError as error:
-        remedy = "it needs the files that it was trained with" if own else "it is of another version"
-        raise UserError(f"the checkpoint names {class_path}, and {error}: {remedy}") from error
-    kind = getattr(known, name, None)
-    if own and kind is None:
-        near = nearest(name, vars(known))
-        raise UserError(
-            f"the checkpoint names {class_path}, and {module} has no {name}{near}: restore the name, or use the "
-            "file that it was trained with"
-        )
+        raise UserError(f"the checkpoint names {class_path}, and {error}: it is of another version") from error
+    except UserError as error:
+        raise UserError(f"the checkpoint names {class_path}, and {error}") from error
+    if own and isinstance(kind, type) and not _may_be_built(kind):
+        told = "derive it from one, such as t2igan.models.Generator"
+        raise UserError(f"the checkpoint names {class_path}, which derives from no class of the suite: {told}")
     if not (isinstance(kind, type) and _may_be_built(kind)):
         raise UserError(f"the checkpoint names {class_path}, which is not a network of this suite")
     _check_module(f"{kind.__module__}.{kind.__qualname__}")  # the class may be imported from elsewhere

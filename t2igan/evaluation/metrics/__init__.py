@@ -5,8 +5,7 @@ from pkgutil import iter_modules
 
 from t2igan.errors import UserError
 from t2igan.evaluation.metrics.base import METRICS, ScoredMetric, register, shown
-from t2igan.spelling import nearest
-from t2igan.user_modules import find_user_module
+from t2igan.user_modules import own_class
 
 for _module in iter_modules(__path__):
     import_module(f"{__name__}.{_module.name}")
@@ -21,14 +20,9 @@ def find_metric(class_path: str) -> type[ScoredMetric]:
         class_path: class path such as ``mine.Sharpness``, for a class in mine.py.
 
     Raises:
-        UserError: the module or the metric does not exist, or the metric's name is taken.
+        UserError: the module or the metric does not exist or cannot be imported, or the metric's name is taken.
     """
-    module, _, name = class_path.rpartition(".")
-    find_user_module(module)
-    known = vars(import_module(module))
-    if name not in known:
-        raise UserError(f"{module} has no class {name!r}{nearest(name, known)}")
-    kind = known[name]
+    kind = own_class(class_path)
     if not (isinstance(kind, type) and issubclass(kind, ScoredMetric)):
         raise UserError(f"{class_path} is not a metric: derive it from FeatureMetric or ScoredMetric")
     try:

@@ -23,7 +23,7 @@ from t2igan.models.damsm import DAMSM
 from t2igan.models.drawing import DrawingModule
 from t2igan.models.suite_module import SuiteModule, build_module, content_sha256, load_module, read_checkpoint
 from t2igan.models.text_conditioned import TextConditioned
-from t2igan.nn.config import changed_code, class_path_of
+from t2igan.nn.config import changed_code, class_path_of, config_of
 from t2igan.zoo import is_zoo_name
 
 GENERIC_STEMS = ("last", "best", "epoch", "step", "model")
@@ -147,7 +147,7 @@ def load_checkpoint_subject(path: str | Path, weights: str, prior: bool = True) 
     if used != weights:
         there = "averaged weights alone" if used == "ema" else "no averaged weights"
         subject.notes.append(f"scored with {used} weights, where the protocol asks for {weights}: it has {there}")
-    if changed := changed_code(module, module.inputs):
+    if changed := changed_code(config_of(module), module.inputs):
         subject.notes.append(changed)
     # The best checkpoint of a run is meant to be from before its end, and the zoo has no other.
     unfinished = module.trained is not None and not module.trained.finished
