@@ -129,7 +129,7 @@ def _why_not_imported(error: BaseException, module: str) -> str:
     """One line for what importing a user's module raised, with its file and line."""
     top = module.partition(".")[0]
     if isinstance(error, SyntaxError):
-        remedy = "save it as UTF-8" if "codec" in str(error.msg) else "mend it"
+        remedy = "save it as UTF-8" if "codec" in str(error.msg) else "fix it"
         line = f", line {error.lineno}" if error.lineno else ""  # null bytes have none
         file = Path(error.filename or "")
         return f"{_from_here(file if file.is_file() else _origin(top))}{line}: not Python ({error.msg}): {remedy}"
@@ -139,7 +139,7 @@ def _why_not_imported(error: BaseException, module: str) -> str:
         return f'{where}: ends the program when it is imported: put that under `if __name__ == "__main__":`'
     if isinstance(error, ModuleNotFoundError):
         return f"{where}: {error}: install it, or put its file where {top} lies"
-    return f"{where}: {type(error).__name__}: {next(iter(str(error).splitlines()), '')[:300]}"
+    return f"{where}: {type(error).__name__}: {first_line(error)}"
 
 
 def _lies_with(module: Path, file: str) -> bool:
@@ -199,13 +199,25 @@ def find_modules_of(config: Mapping[str, Any], file: str | Path) -> list[str]:
 
 
 def told_by_own_code(error: BaseException) -> str | None:
-    """Where in a user's module an error was raised, or what it called raised it; None for errors of elsewhere."""
+    """Where in a user's module an error was raised, or what it called raised it; None for errors of elsewhere.
+
+    Of an error that others were raised from, the first one is told.
+    """
+    if error.__cause__ is not None and (told := told_by_own_code(error.__cause__)):
+        return told
     frames = [each for each in traceback.extract_tb(error.__traceback__) if _is_own(Path(each.filename))]
     if not frames:
         return None
-    last, first = frames[-1], next(iter(str(error).splitlines()), "")
+    last = frames[-1]
     where = f"{Path(last.filename).name}, line {last.lineno}, in {last.name}"
-    return f"{where}: {type(error).__name__}: {first[:300]} (--debug shows the traceback)"
+    return f"{where}: {type(error).__name__}: {first_line(error)} (--debug shows the traceback)"
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's message, with the remedy of the mistake that torch words most darkly."""
+    told = next(iter(str(error).splitlines()), "")[:300]
+    forgotten = "before Module.__init__() call" in told
+    return f"{told}: begin __init__ with super().__init__()" if forgotten else told
 
 
 def _is_own(file: Path) -> bool:

@@ -194,7 +194,7 @@ def test_code_that_changed_is_said_and_makes_another_experiment(home, tmp_path, 
 
 NONE = "\n    def __init__(self):\n        pass\n"
 BROKEN = {  # code in front of a good file, and what is said
-    "def (:": r"mine_broken\.py, line 1: not Python \(invalid syntax\): mend it",
+    "def (:": r"mine_broken\.py, line 1: not Python \(invalid syntax\): fix it",
     "x = 'ä'": r"mine_broken\.py, line 1: not Python \(.*codec.*\): save it as UTF-8",
     "x = 1\nimport nowhere_at_all": r"mine_broken\.py, line 2: No module named 'nowhere_at_all': install it, or",
     "from t2igan.models import Generatr": r"mine_broken\.py, line 1: ImportError: cannot import name 'Generatr'",
@@ -298,3 +298,22 @@ def test_a_changed_file_that_no_longer_fits_its_checkpoint_is_named(home, tmp_pa
         [line] = capsys.readouterr().err.splitlines()
         remedy = r"; mine_fitting\.py changed since the training: take the code that it was trained with"
         assert re.search(f"{what}{remedy}$", line), line
+
+
+def test_a_forgotten_super_is_one_line(home, tmp_path, monkeypatch, capsys):
+    lines = ["from torch import nn", "from t2igan.models import Discriminator", "", "class Judge(Discriminator):"]
+    lines += ["    def __init__(self) -> None:", "        self.layer = nn.Linear(2, 2)"]
+    (tmp_path / "mine_forgetting.py").write_text("\n".join(lines))
+    written = yaml.safe_load((home / "mine.yaml").read_text().replace("mine_beside.Mine", "SSAGANGenerator"))
+    written["model"]["init_args"]["discriminators"] = [{"class_path": "mine_forgetting.Judge"}]
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(written))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as ended:
+        main(["fit", "--config", "mine.yaml", "--run", "run"])
+    *_, line = capsys.readouterr().err.splitlines()
+    told = "cannot assign module before Module.__init__() call: begin __init__ with super().__init__()"
+    assert ended.value.code == 2
+    assert f"mine_forgetting.py, line 6, in __init__: AttributeError: {told} (--debug" in line
+    with pytest.raises(UserError, match=re.escape(f"mine_forgetting.Judge cannot be built ({told})")):
+        config.allow(["mine_forgetting"])
+        config.build({"class_path": "mine_forgetting.Judge", "init_args": {}})

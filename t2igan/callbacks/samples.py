@@ -14,6 +14,7 @@ from pytorch_lightning.utilities import rank_zero_only
 from t2igan.callbacks.guards import warn_of_equal_images
 from t2igan.layout.layout import Layouts
 from t2igan.lightning_private import datamodule_of
+from t2igan.models.gan_step import warn_of_range
 from t2igan.nn.images import to_uint8
 from t2igan.nn.noise import caption_noise
 from t2igan.plotting.grids import rows_grid, save_png, to_pil
@@ -88,6 +89,7 @@ class SampleGrid(Callback):
         words = [data.vocabulary.decode(row) for row in batch.captions.tolist()]
         images = to_uint8(generated.images[-1]).cpu()
         warn_of_equal_images(images, real, trainer.global_step)
+        warn_of_range(generated.images[-1], pl_module.generator, trainer.global_step)
         shown = self._shown(images, generated, words)
         sheet = self._sheet(images, real, generated, captions, shaped.layouts)
         path = Path(trainer.default_root_dir) / "samples" / f"step_{trainer.global_step:06d}.png"

@@ -8,6 +8,7 @@ import re
 import select
 import signal
 import sys
+import warnings
 from collections.abc import Sequence
 
 import t2igan
@@ -98,6 +99,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         return
     end_with_parent()
     settle_threads()
+    warnings.formatwarning = _warning_line
     verb, *rest = arguments
     if verb not in VERBS:
         _fail(f"t2igan: no verb {verb!r}{nearest(verb, VERBS)}; t2igan --help has them all")
@@ -122,6 +124,12 @@ def main(argv: Sequence[str] | None = None) -> None:
         if debug or line is None:
             raise
         _fail(f"t2igan {verb}: {line}", code)
+
+
+def _warning_line(message: Warning | str, category: type[Warning], *place: object) -> str:
+    """A warning as a person reads it, without the line of code that gave it."""
+    kind = "" if category is UserWarning else f"{category.__name__}: "
+    return f"warning: {kind}{' '.join(str(message).split())}\n"
 
 
 def _settle_streams() -> None:

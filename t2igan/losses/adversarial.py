@@ -75,7 +75,11 @@ class Objective(Configured):
         return torch.stack([self._loss("deceive", logits) for logits in fake.terms]).sum()
 
     def _loss(self, method: str, logits: Tensor) -> Tensor:
-        return scalar(getattr(self, method)(logits), f"{type(self).__name__}.{method}")
+        who = f"{type(self).__name__}.{method}"
+        value = scalar(getattr(self, method)(logits), who)
+        if torch.is_grad_enabled() and logits.requires_grad and not value.requires_grad:
+            raise UserError(f"{who} returned a number without a gradient to its logits: do not detach them")
+        return value
 
 
 def scalar(value: Any, who: str) -> Tensor:

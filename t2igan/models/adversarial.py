@@ -10,14 +10,14 @@ from torch import Tensor, nn
 from t2igan.data.batch import CaptionedImages
 from t2igan.errors import UserError
 from t2igan.lightning_private import do_not_count_steps_of, has_trainer
-from t2igan.losses.adversarial import Objective, scalar
+from t2igan.losses.adversarial import Objective
 from t2igan.losses.gradient_penalty import MAGP, leaves
 from t2igan.losses.matching import damsm_loss
 from t2igan.losses.mismatch import MismatchPolicy, mismatch_share, mismatched
-from t2igan.models.gan_step import Chunk, discriminate_pairs, verdicts
+from t2igan.models.gan_step import Chunk, deceiving_verdict, discriminate_pairs, verdicts, warn_of_range
 from t2igan.models.generating import GeneratingModule
 from t2igan.models.generator_losses import Discriminated, GeneratorLoss, GeneratorView
-from t2igan.models.own_parts import check_parts
+from t2igan.models.own_parts import check_parts, require_frozen, term_value
 from t2igan.models.speed import prepare_networks
 from t2igan.models.suite_module import content_sha256
 from t2igan.models.text_conditioned import TextMode
@@ -138,6 +138,7 @@ class AdversarialModule(GeneratingModule):
         if has_trainer(self):
             for loss in self.generator_losses:
                 loss.prepare(self.vocabulary)
+                require_frozen(loss)
                 self.inputs |= loss.inputs
         if self.scorer is not None:
             self.inputs["damsm"] = content_sha256(self.scorer)
@@ -237,6 +238,8 @@ class AdversarialModule(GeneratingModule):
         told = self.training_conditions(text, chunk)
         chunk.synthesis = self.generator.from_random(chunk.noise, told)
         chunk.told = told.detach()
+        if self.step_number == 0:
+            warn_of_range(chunk.synthesis.images[-1], self.generator, 0)
 
     def _encoder_phase(self, chunks: list[Chunk], optimizer: LightningOptimizer) -> None:
         """``damsm-finetune``: train both encoders with the DAMSM loss on real images."""
@@ -339,14 +342,14 @@ class AdversarialModule(GeneratingModule):
         adversarial, seen = chunk.images.new_zeros(()), []
         for discriminator in self.discriminators:
             condition = discriminator.condition(chunk.conditions)
-            verdict = discriminator.verdict(chunk.generated.of_size(discriminator.image_size), condition)
+            verdict = deceiving_verdict(discriminator, chunk.generated.of_size(discriminator.image_size), condition)
             adversarial = adversarial + discriminator.adversarial_weight * self.objective.generator_loss(verdict)
             seen.append(Discriminated(discriminator, verdict, condition))
         self._log(chunk, loss_g_adversarial=adversarial)
         view = GeneratorView(chunk.generated, chunk.scored_text, chunk.batch, self.scorer, chunk.real, seen)
         total = adversarial
         for term in self.generator_losses:
-            value = scalar(term(view), f"{type(term).__name__}.forward")
+            value = term_value(term, view)
             self._log(chunk, **{f"loss_g_{term.name}": value})
             total = total + value
         return total

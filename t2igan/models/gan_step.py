@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
+from pytorch_lightning.utilities import rank_zero_warn
 from torch import Tensor
 
 from t2igan.data.batch import CaptionedImages
@@ -14,6 +15,11 @@ from t2igan.nn.images import to_signed
 from t2igan.nn.in_turn import in_turn, take_turns
 from t2igan.nn.randomness import StepRandom
 from t2igan.text import TextEmbedding
+
+BEYOND, SHARE_BEYOND = 1.01, 0.05
+"""A generator without tanh oversteps the range a little and legitimately; rounding reaches 1."""
+MIDDLE_OF_SIGMOID = 0.25
+"""Half of the mean of an untrained sigmoid; that of an untrained tanh is 0."""
 
 
 @dataclass
@@ -90,8 +96,9 @@ def discriminate_pairs(
         Logits of real and generated pairs, and conditional logits (M,) of mismatched pairs.
     """
     if mismatch is None:
-        verdict = discriminator.verdict
-        return verdict(real, condition), verdict(generated, condition), real.new_empty(0)
+        verdict = discriminator.verdict(real, condition)
+        _check_verdict(discriminator, verdict, len(real), "its weights")
+        return verdict, discriminator.verdict(generated, condition), real.new_empty(0)
     # Real features, generated features, then the heads: the released order, which matters because batch norm
     # and the power iterations of DM-GAN's discriminators keep state.
     if jointly and discriminator.independent and take_turns(discriminator):
@@ -103,14 +110,51 @@ def discriminate_pairs(
     wrong_pairs = mismatch(features, condition)
     conditional = discriminator.conditional(features, condition)
     conditional_generated = discriminator.conditional(features_generated, condition)
-    if "segments" not in discriminator.requires:  # segment discriminators have one logit per cell with a segment
-        require_logits(discriminator, conditional, len(real))
     wrong = discriminator.conditional(*wrong_pairs)
+    verdict = Logits(conditional, discriminator.unconditional(features))
+    _check_verdict(discriminator, verdict, len(real), "its weights")
     return (
-        Logits(conditional, discriminator.unconditional(features)),
+        verdict,
         Logits(conditional_generated, discriminator.unconditional(features_generated)),
         wrong,
     )
+
+
+def deceiving_verdict(discriminator: Discriminator, images: Tensor, condition: Tensor) -> Logits:
+    """A discriminator's outputs for generated images, whose gradient reaches the generator.
+
+    Raises:
+        UserError: the logits are not one a pair, or carry no gradient to the images.
+    """
+    verdict = discriminator.verdict(images, condition)
+    _check_verdict(discriminator, verdict, len(images), "the images")
+    return verdict
+
+
+def _check_verdict(discriminator: Discriminator, verdict: Logits, rows: int, source: str) -> None:
+    if "segments" in discriminator.requires:  # one logit per cell with a segment
+        return
+    require_logits(discriminator, verdict.conditional, rows, source=source)
+    if verdict.unconditional is not None:
+        require_logits(discriminator, verdict.unconditional, rows, "unconditional", source)
+
+
+def warn_of_range(images: Tensor, generator: object, step: int) -> None:
+    """Warn of images that are not in [-1, 1]: they train, but are cut off where they are stored and scored.
+
+    Args:
+        images: generated images (B, 3, S, S).
+        generator: their generator.
+        step: training step, counted from 0.
+    """
+    least, most = images.min().item(), images.max().item()
+    outside = (images.abs() > BEYOND).float().mean().item()
+    name = type(generator).__name__
+    told = f"step {step}: {name} returned values from {least:.3g} to {most:.3g}; images lie in -1 to 1"
+    if outside > SHARE_BEYOND:
+        rank_zero_warn(f"{told}, and {outside:.0%} of these are cut off: end it with tanh, unless this is meant")
+    elif step == 0 and least >= 0 and images.mean() > MIDDLE_OF_SIGMOID:
+        rank_zero_warn(f"{told}: end it with tanh rather than sigmoid, unless this is meant")
 
 
 def verdicts(real: Logits, fake: Logits, wrong: Tensor, share: float = 1.0) -> dict[str, Tensor]:

@@ -4,12 +4,13 @@ import inspect
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from t2igan.errors import UserError
-from t2igan.losses.adversarial import Objective
-from t2igan.models.generator_losses import GeneratorLoss
-from t2igan.networks.synthesis import Discriminator, Generator, check_adversaries
+from t2igan.losses.adversarial import Objective, scalar
+from t2igan.models.generator_losses import GeneratorLoss, GeneratorView
+from t2igan.networks.synthesis import Discriminator, Generator, check_adversaries, require_gradient
 
 
 def check_parts(
@@ -39,10 +40,17 @@ def check_parts(
     if type(objective).discriminator_loss is Objective.discriminator_loss:
         for name in ("real", "fake", "deceive"):
             _require_method(objective, Objective, name, ["logits"])
+    names = ["adversarial"]
     for loss in generator_losses:
         if not isinstance(getattr(loss, "name", None), str):
             raise UserError(f'{_name(loss)} has no name, under which its curve is logged: add name = "..." to it')
         _require_method(loss, GeneratorLoss, "forward", ["view"])
+        if loss.name in names:
+            taken = "the objective's" if loss.name == "adversarial" else "another loss's"
+            raise UserError(
+                f"{_name(loss)}.name is {loss.name!r}, under which {taken} curve is logged: take another"
+            )
+        names.append(loss.name)
 
 
 def check_sizes(generator: Generator) -> None:
@@ -59,6 +67,29 @@ def check_sizes(generator: Generator) -> None:
             f"model.init_args.generator: {_name(generator)} {found}: its __init__ sets a list of the sides of the "
             "images that it returns, coarse to fine, such as [32, 64]"
         )
+
+
+def require_frozen(loss: GeneratorLoss) -> None:
+    """Require that a loss has no weights to train, for no optimiser takes them and no checkpoint holds them.
+
+    Raises:
+        UserError: it has.
+    """
+    if any(each.requires_grad for each in loss.parameters()):
+        told = f"{_name(loss)} has weights to train, which are neither trained nor saved"
+        raise UserError(f"{told}: add requires_grad_(False), or make them part of a network")
+
+
+def term_value(term: GeneratorLoss, view: GeneratorView) -> Tensor:
+    """The value of a loss for the generator, with its graph.
+
+    Raises:
+        UserError: it is not one number, or a constant, which trains nothing; 0 is nothing to be told.
+    """
+    value = scalar(term(view), f"{_name(term)}.forward")
+    if torch.is_grad_enabled() and not value.requires_grad and value.item() != 0:
+        require_gradient(value, f"{_name(term)}.forward returned a loss", "the images")
+    return value
 
 
 def _name(part: object) -> str:

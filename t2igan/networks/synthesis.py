@@ -1,6 +1,6 @@
 """Interfaces between generators, discriminators and the training loop."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -64,13 +64,38 @@ class Synthesis:
         Raises:
             UserError: they differ; names what was returned and what was declared.
         """
+        name = type(generator).__name__
+        _require_maps(self.images, f"{name}.forward returned images", rows)
+        _require_maps(self.masks, f"{name}.forward returned masks", rows, channels=1)
+        _require_maps(self.attention, f"{name}.forward returned attention", rows)
         found = [tuple(images.shape) for images in self.images]
         declared = [(rows, 3, size, size) for size in generator.image_sizes]
         if found != declared:
             raise UserError(
-                f"{type(generator).__name__} returned images of shapes {found}, but its image_sizes "
+                f"{name} returned images of shapes {found}, but its image_sizes "
                 f"{list(generator.image_sizes)} declare {declared}: make the two agree"
             )
+
+
+def _require_maps(maps: Any, what: str, rows: int, channels: int | None = None) -> None:
+    wanted = f"a list of tensors ({rows}, {channels or 'C'}, S, S)"
+    if not isinstance(maps, list | tuple) or not all(isinstance(each, Tensor) for each in maps):
+        inner = f" of {type(maps[0]).__name__}" if isinstance(maps, list | tuple) else ""
+        raise UserError(f"{what} as a {type(maps).__name__}{inner}: return {wanted}")
+    for each in maps:
+        if each.dim() != 4 or len(each) != rows or channels not in (None, each.shape[1]):
+            raise UserError(f"{what} of shape {tuple(each.shape)}: return {wanted}")
+
+
+def _require_precision(images: Sequence[Tensor], generator: "Generator") -> None:
+    """Require images of the weights' precision, of autocast's or single: discriminators take no other."""
+    known = {torch.float32, *(each.dtype for each in generator.parameters())}
+    for each in images:
+        if torch.is_autocast_enabled(each.device.type):
+            known.add(torch.get_autocast_dtype(each.device.type))
+        if each.is_floating_point() and each.dtype not in known:
+            told = f"{type(generator).__name__}.forward returned images of {each.dtype}"
+            raise UserError(f"{told}: leave them in the precision of its weights, or add .float()")
 
 
 class Generator(Configured, nn.Module):
@@ -134,25 +159,48 @@ class Generator(Configured, nn.Module):
             raise UserError(f"{name}.forward returned a {type(synthesis).__name__}: return t2igan.models.Synthesis")
         synthesis.check(self, len(random))
         trains = self.training and torch.is_grad_enabled() and any(each.requires_grad for each in self.parameters())
-        if trains and not synthesis.images[-1].requires_grad:
-            raise UserError(
-                f"{type(self).__name__}.forward returned images without a gradient to its weights: do not detach "
-                "them, nor compute them under no_grad"
-            )
+        if trains:
+            _require_precision(synthesis.images, self)
+            require_gradient(synthesis.images[-1], f"{type(self).__name__}.forward returned images", "its weights")
         return synthesis
 
 
-def require_logits(discriminator: "Discriminator", logits: Any, rows: int) -> None:
-    """Whether these are logits of ``rows`` pairs.
+def require_gradient(values: Tensor, what: str, source: str) -> None:
+    """Require that values carry the graph that a training needs.
+
+    Args:
+        values: result of a network or loss, computed with gradients enabled.
+        what: the method that returned them, in words.
+        source: what the gradient is to reach.
+
+    Raises:
+        UserError: they carry none.
+    """
+    if not values.requires_grad:
+        raise UserError(f"{what} without a gradient to {source}: do not detach them, nor compute them under no_grad")
+
+
+def require_logits(
+    discriminator: "Discriminator", logits: Any, rows: int, method: str = "conditional", source: str = ""
+) -> None:
+    """Require that these are logits of ``rows`` pairs.
+
+    Args:
+        discriminator: network that gave them.
+        logits: what it gave.
+        rows: number of pairs.
+        method: its method.
+        source: what a gradient of theirs is to reach; empty where none is needed.
 
     Raises:
         UserError: they are not.
     """
-    if isinstance(logits, Tensor) and logits.dim() and len(logits) == rows:
-        return
-    found = f"shape {tuple(logits.shape)}" if isinstance(logits, Tensor) else f"type {type(logits).__name__}"
-    name = type(discriminator).__name__
-    raise UserError(f"{name}.conditional returned {found}: return one logit a pair, shape ({rows},)")
+    told = f"{type(discriminator).__name__}.{method} returned"
+    if not (isinstance(logits, Tensor) and logits.dim() and len(logits) == rows):
+        found = f"shape {tuple(logits.shape)}" if isinstance(logits, Tensor) else f"type {type(logits).__name__}"
+        raise UserError(f"{told} {found}: return one logit a pair, shape ({rows},)")
+    if source and torch.is_grad_enabled():
+        require_gradient(logits, f"{told} logits", source)
 
 
 class Discriminator(Configured, nn.Module):
@@ -212,6 +260,8 @@ def check_adversaries(generator: Generator, discriminators: Iterable[Discriminat
     for network in (generator, *discriminators):
         if not any(True for _ in network.parameters()):
             raise UserError(f"{type(network).__name__} has no weights to train: create its layers in __init__")
+        if not any(each.requires_grad for each in network.parameters()):
+            raise UserError(f"{type(network).__name__} has frozen weights only: take requires_grad_(False) out")
     for discriminator in discriminators:
         if discriminator.image_size not in generator.image_sizes:
             raise UserError(

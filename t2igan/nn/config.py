@@ -14,6 +14,7 @@ from t2igan.user_modules import (
     SUITE,
     class_paths,
     find_user_module,
+    first_line,
     import_user_module,
     module_named,
     own_class,
@@ -231,7 +232,7 @@ def _build(config: Any) -> Any:
     try:
         return kind(**{key: _build(item) for key, item in arguments.items()})
     except WRONG_ARGUMENTS as error:
-        what = next(iter(str(error).splitlines()), type(error).__name__)
+        what = first_line(error) or type(error).__name__
         raise UserError(f"{config['class_path']} cannot be built ({what})") from error
 
 

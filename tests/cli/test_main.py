@@ -128,3 +128,16 @@ def test_a_package_that_is_there_is_not_called_missing(monkeypatch, capsys):
         main(["list", "models", "--nothing"])
     assert exit_.value.code == 2
     assert capsys.readouterr().err == "t2igan list: no_such is not installed: pip install no_such\n"
+
+
+def test_a_warning_is_one_line():
+    code = (
+        "import warnings, t2igan.cli.list as verb, t2igan.cli.main as main\n"
+        "def run(verb, words):\n"
+        "    warnings.warn('odd\\n images', stacklevel=1)\n"
+        "    warnings.warn('old', FutureWarning, stacklevel=1)\n"
+        "verb.run = run\n"
+        "main.main(['list', 'models'])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.stderr == "warning: odd images\nwarning: FutureWarning: old\n"

@@ -7,8 +7,9 @@ from torch import nn
 from t2igan.errors import UserError
 from t2igan.losses.adversarial import BCE, Logits, Objective
 from t2igan.models import Discriminator, Generator, Synthesis
-from t2igan.models.generator_losses import GeneratorLoss
-from t2igan.models.own_parts import check_parts, check_sizes
+from t2igan.models.gan_step import deceiving_verdict, discriminate_pairs, warn_of_range
+from t2igan.models.generator_losses import GeneratorLoss, GeneratorView
+from t2igan.models.own_parts import check_parts, check_sizes, require_frozen, term_value
 from t2igan.networks.synthesis import require_logits
 from t2igan.text import TextEmbedding
 
@@ -22,7 +23,7 @@ class Mine(Generator):
             setattr(self, name, value)
 
     def forward(self, noise, text):
-        return Synthesis([self.layer(noise).view(-1, 3, 8, 8)])
+        return Synthesis([self.layer(noise).view(-1, 3, 8, 8).tanh()])
 
 
 class Patches(Discriminator):
@@ -171,6 +172,127 @@ def test_logits_are_one_a_pair(logits):
     with pytest.raises(UserError, match=r"Patches\.conditional returned .*: return one logit a pair, shape \(3,\)"):
         require_logits(Patches(), logits, 3)
     require_logits(Patches(), torch.ones(3, 2), 3)
+
+
+def drawn(**made):
+    """What a generator draws that returns other images, masks or attention."""
+
+    def forward(self, noise, text):
+        images = Mine.forward(self, noise, text).images[0]
+        return Synthesis(**({"images": [images]} | {key: make(images) for key, make in made.items()}))
+
+    text = TextEmbedding(torch.zeros(2, 5), torch.zeros(2, 5, 1), torch.zeros(2, 1, dtype=torch.bool))
+    return changed(Mine, forward=forward)().from_random(torch.zeros(2, 4), text)
+
+
+@pytest.mark.parametrize(
+    ("made", "line"),
+    [
+        ({"images": lambda x: x}, r"images as a Tensor: return a list of tensors \(2, C, S, S\)"),
+        ({"images": lambda x: [x.detach().numpy()]}, "images as a list of ndarray: return a list"),
+        ({"images": lambda x: [x[0]]}, r"images of shape \(3, 8, 8\): return a list"),
+        ({"masks": lambda x: x[:, :1]}, r"masks as a Tensor: return a list of tensors \(2, 1, S, S\)"),
+        ({"masks": lambda x: [x]}, r"masks of shape \(2, 3, 8, 8\): return"),
+        ({"attention": lambda x: [x[:1]]}, r"attention of shape \(1, 3, 8, 8\): return"),
+        (
+            {"images": lambda x: [x.double()]},
+            r"images of torch\.float64: leave them in the precision of its",
+        ),
+        ({"images": lambda x: [x.half()]}, r"images of torch\.float16: leave them"),
+    ],
+)
+def test_what_a_generator_returns(made, line):
+    with pytest.raises(UserError, match=f"^Mine.forward returned {line}"):
+        drawn(**made)
+
+
+def test_what_a_generator_may_return():
+    drawn(masks=lambda x: [x[:, :1]], attention=lambda x: (x, x[..., :4]))
+    with torch.autocast("cpu", torch.bfloat16):
+        drawn(images=lambda x: [x.bfloat16()])
+    with torch.no_grad():
+        drawn(images=lambda x: [x.half()])  # to be looked at: no discriminator takes it
+
+
+@pytest.mark.parametrize("part", [0, 1])
+def test_weights_that_are_frozen(part):
+    parts = Mine(), Judge()
+    parts[part].requires_grad_(False)
+    with pytest.raises(UserError, match=r"(Mine|Judge) has frozen weights only: take requires_grad_\(False\) out"):
+        check_parts(parts[0], [parts[1]], Square(), [])
+
+
+def test_names_of_curves_that_are_taken():
+    with pytest.raises(UserError, match=r"Term\.name is 'term', under which another loss's curve is logged"):
+        check_parts(Mine(), [Judge()], Square(), [Term(), Term()])
+    with pytest.raises(UserError, match=r"Term\.name is 'adversarial', under which the objective's curve"):
+        check_parts(Mine(), [Judge()], Square(), [changed(Term, name="adversarial")()])
+    check_parts(Mine(), [Judge()], Square(), [Term(), changed(Term, name="other")()])
+
+
+def test_a_loss_has_no_weights_to_train():
+    term = Term()
+    require_frozen(term)
+    term.layer = nn.Linear(2, 2)
+    with pytest.raises(UserError, match="Term has weights to train, which are neither trained nor saved"):
+        require_frozen(term)
+    require_frozen(term.requires_grad_(False))
+
+
+def test_losses_and_logits_that_are_cut_off():
+    images = torch.zeros(2, 3, 8, 8, requires_grad=True)
+    view = GeneratorView(Synthesis([images + 1]), torch.zeros(1), None, None)
+    assert term_value(Term(), view).requires_grad
+    assert term_value(changed(Term, forward=lambda self, view: torch.zeros(()))(), view) == 0
+    cut = changed(Term, forward=lambda self, view: view.synthesis.images[-1].mean().detach())()
+    with pytest.raises(UserError, match=r"Term\.forward returned a loss without a gradient to the images"):
+        term_value(cut, view)
+    with torch.no_grad():
+        term_value(cut, view)
+
+    condition, judge = torch.zeros(2, 5), Judge()
+    deceiving_verdict(judge, images, condition)
+    detached = changed(Judge, conditional=lambda self, features, sentence: features.detach())()
+    odd = changed(Judge, unconditional=lambda self, features: features.mean())()
+    for shifted in (None, lambda features, told: (features, told)):
+        arguments = images.detach(), images.detach(), condition, shifted
+        discriminate_pairs(judge, *arguments)
+        with pytest.raises(UserError, match=r"conditional returned logits without a gradient to its weights"):
+            discriminate_pairs(detached, *arguments)
+        with pytest.raises(UserError, match=r"unconditional returned shape \(\): return one logit a pair"):
+            discriminate_pairs(odd, *arguments)
+        with torch.no_grad():
+            discriminate_pairs(detached, *arguments)
+    blind = changed(Judge, forward=lambda self, image: Judge.forward(self, image.detach()))()
+    with pytest.raises(UserError, match=r"conditional returned logits without a gradient to the images"):
+        deceiving_verdict(blind.requires_grad_(False), images, condition)
+
+    logits = Logits(torch.ones(3, requires_grad=True))
+    for method, call in (("real", "discriminator_loss"), ("deceive", "generator_loss")):
+        deaf = changed(Square, **{method: lambda self, logits: logits.detach().mean()})()
+        arguments = (logits, logits, torch.ones(0)) if call == "discriminator_loss" else (logits,)
+        with pytest.raises(UserError, match=rf"Square\.{method} returned a number without a gradient to its"):
+            getattr(deaf, call)(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("images", "line"),
+    [
+        (
+            lambda x: 10 * x,
+            r"step 0: Mine returned values from -10 to 10; .* lie in -1 to 1, and 80% of these are",
+        ),
+        (lambda x: (x + 1) / 2, r"from 0 to 1; images lie in -1 to 1: end it with tanh rather than sigmoid"),
+    ],
+)
+def test_images_out_of_range_are_told_of(images, line):
+    ramp = torch.linspace(-1, 1, 1000)
+    with pytest.warns(UserWarning, match=line):
+        warn_of_range(images(torch.where(ramp.abs() < 0.2, 0, ramp)), Mine(), 0)
+    warn_of_range(ramp, Mine(), 0)  # a warning would be an error of the test
+    warn_of_range(1.04 * ramp, Mine(), 0)  # without a tanh a little is cut off
+    warn_of_range((ramp + 1) / 2, Mine(), 500)  # perhaps of a white data set
+    warn_of_range((ramp + 1) / 9, Mine(), 0)
 
 
 def test_images_that_are_cut_off_from_the_weights():
