@@ -301,11 +301,16 @@ def test_a_changed_file_that_no_longer_fits_its_checkpoint_is_named(home, tmp_pa
 
 
 def test_a_forgotten_super_is_one_line(home, tmp_path, monkeypatch, capsys):
-    lines = ["from torch import nn", "from t2igan.models import Discriminator", "", "class Judge(Discriminator):"]
+    lines = [
+        "from torch import nn",
+        "from t2igan.models import Discriminator",
+        "",
+        "class Forgetful(Discriminator):",
+    ]
     lines += ["    def __init__(self) -> None:", "        self.layer = nn.Linear(2, 2)"]
     (tmp_path / "mine_forgetting.py").write_text("\n".join(lines))
     written = yaml.safe_load((home / "mine.yaml").read_text().replace("mine_beside.Mine", "SSAGANGenerator"))
-    written["model"]["init_args"]["discriminators"] = [{"class_path": "mine_forgetting.Judge"}]
+    written["model"]["init_args"]["discriminators"] = [{"class_path": "mine_forgetting.Forgetful"}]
     (tmp_path / "mine.yaml").write_text(yaml.safe_dump(written))
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit) as ended:
@@ -313,7 +318,7 @@ def test_a_forgotten_super_is_one_line(home, tmp_path, monkeypatch, capsys):
     *_, line = capsys.readouterr().err.splitlines()
     told = "cannot assign module before Module.__init__() call: begin __init__ with super().__init__()"
     assert ended.value.code == 2
-    assert f"mine_forgetting.py, line 6, in __init__: AttributeError: {told} (--debug" in line
-    with pytest.raises(UserError, match=re.escape(f"mine_forgetting.Judge cannot be built ({told})")):
+    assert f"forgetting.py, line 6, in __init__: AttributeError: {told} (--debug" in line
+    with pytest.raises(UserError, match=re.escape(f"Forgetful cannot be built ({told})")):
         config.allow(["mine_forgetting"])
-        config.build({"class_path": "mine_forgetting.Judge", "init_args": {}})
+        config.build({"class_path": "mine_forgetting.Forgetful", "init_args": {}})

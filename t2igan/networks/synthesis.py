@@ -177,7 +177,9 @@ def require_gradient(values: Tensor, what: str, source: str) -> None:
         UserError: they carry none.
     """
     if not values.requires_grad:
-        raise UserError(f"{what} without a gradient to {source}: do not detach them, nor compute them under no_grad")
+        raise UserError(
+            f"{what} without a gradient to {source}: do not detach them, nor compute them under no_grad"
+        )
 
 
 def require_logits(

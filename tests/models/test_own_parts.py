@@ -216,18 +216,18 @@ def test_what_a_generator_may_return():
 
 @pytest.mark.parametrize("part", [0, 1])
 def test_weights_that_are_frozen(part):
-    parts = Mine(), Judge()
+    parts = Mine(), Patches()
     parts[part].requires_grad_(False)
-    with pytest.raises(UserError, match=r"(Mine|Judge) has frozen weights only: take requires_grad_\(False\) out"):
+    with pytest.raises(UserError, match=r"(Mine|Patches) has frozen weights only: take requires_grad_"):
         check_parts(parts[0], [parts[1]], Square(), [])
 
 
 def test_names_of_curves_that_are_taken():
     with pytest.raises(UserError, match=r"Term\.name is 'term', under which another loss's curve is logged"):
-        check_parts(Mine(), [Judge()], Square(), [Term(), Term()])
+        check_parts(Mine(), [Patches()], Square(), [Term(), Term()])
     with pytest.raises(UserError, match=r"Term\.name is 'adversarial', under which the objective's curve"):
-        check_parts(Mine(), [Judge()], Square(), [changed(Term, name="adversarial")()])
-    check_parts(Mine(), [Judge()], Square(), [Term(), changed(Term, name="other")()])
+        check_parts(Mine(), [Patches()], Square(), [changed(Term, name="adversarial")()])
+    check_parts(Mine(), [Patches()], Square(), [Term(), changed(Term, name="other")()])
 
 
 def test_a_loss_has_no_weights_to_train():
@@ -250,20 +250,20 @@ def test_losses_and_logits_that_are_cut_off():
     with torch.no_grad():
         term_value(cut, view)
 
-    condition, judge = torch.zeros(2, 5), Judge()
-    deceiving_verdict(judge, images, condition)
-    detached = changed(Judge, conditional=lambda self, features, sentence: features.detach())()
-    odd = changed(Judge, unconditional=lambda self, features: features.mean())()
+    condition, discriminator = torch.zeros(2, 5), Patches()
+    deceiving_verdict(discriminator, images, condition)
+    detached = changed(Patches, conditional=lambda self, features, sentence: features.detach())()
+    odd = changed(Patches, unconditional=lambda self, features: features.mean())()
     for shifted in (None, lambda features, told: (features, told)):
         arguments = images.detach(), images.detach(), condition, shifted
-        discriminate_pairs(judge, *arguments)
+        discriminate_pairs(discriminator, *arguments)
         with pytest.raises(UserError, match=r"conditional returned logits without a gradient to its weights"):
             discriminate_pairs(detached, *arguments)
         with pytest.raises(UserError, match=r"unconditional returned shape \(\): return one logit a pair"):
             discriminate_pairs(odd, *arguments)
         with torch.no_grad():
             discriminate_pairs(detached, *arguments)
-    blind = changed(Judge, forward=lambda self, image: Judge.forward(self, image.detach()))()
+    blind = changed(Patches, forward=lambda self, image: Patches.forward(self, image.detach()))()
     with pytest.raises(UserError, match=r"conditional returned logits without a gradient to the images"):
         deceiving_verdict(blind.requires_grad_(False), images, condition)
 
