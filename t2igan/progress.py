@@ -66,9 +66,8 @@ def read_progress(path: Path) -> Progress | None:
     try:
         with zipfile.ZipFile(path) as archive:
             (name,) = (name for name in archive.namelist() if name.endswith("/data.pkl"))
-            if (
-                archive.getinfo(name).compress_type != zipfile.ZIP_STORED
-            ):  # checkpoints are never compressed, and unpacking could be endless
+            # Checkpoints are never compressed, and unpacking could be endless.
+            if archive.getinfo(name).compress_type != zipfile.ZIP_STORED:
                 return None
             with archive.open(name) as file:
                 return progress_of(_PlainValues(file).load())

@@ -67,9 +67,8 @@ def run(verb: str, argv: Sequence[str]) -> None:
 def entries(kind: str) -> list[Listed]:
     """The classes of a kind: the suite's, and those in Python files of the current folder."""
     every = [*_own(), *_suite()]
-    known = {
-        each.name.rpartition(".")[2]: each for each in every
-    }  # of two classes with the same name, the suite's counts
+    # Of two classes with the same name, the suite's counts.
+    known = {each.name.rpartition(".")[2]: each for each in every}
     chosen = [each for each in every if _is_a(each, ROOTS[kind], known) and "ABC" not in each.bases]
     return sorted(chosen, key=lambda each: (each.own or "", each.name))
 

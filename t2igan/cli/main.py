@@ -142,9 +142,8 @@ def _settle_streams() -> None:
         try:
             os.fstat(number)
         except OSError:
-            os.set_inheritable(
-                os.open(os.devnull, os.O_RDWR), True
-            )  # the new descriptor gets the lowest free number
+            # The new descriptor gets the lowest free number.
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
         if getattr(sys, name) is None:
             setattr(sys, name, os.fdopen(number, mode, closefd=False))
     if isinstance(sys.stdout, io.TextIOWrapper):
@@ -158,9 +157,8 @@ def _refuse_strange_letters(words: Sequence[str]) -> None:
         option = f"{before}: " if before.startswith("--") else ""
         if "\0" in word:
             raise UserError(f"{option}{word!r} contains a null byte; remove it")
-        if any(
-            "\ud800" <= letter <= "\udfff" for letter in word
-        ):  # surrogates, by which Python represents invalid bytes
+        # Python represents invalid bytes by surrogates.
+        if any("\ud800" <= letter <= "\udfff" for letter in word):
             raise UserError(f"{option}{word!r} is not UTF-8; rename it")
         value = word.partition("=")[2] if word.startswith("--") else word
         if value.startswith("#"):  # the parser would read it as a comment and use the default

@@ -67,9 +67,8 @@ def make_parser(function: Callable, verb: str) -> ArgumentParser:
     parser.add_function_arguments(function, as_group=False, as_positional=True, skip=by_keyword, fail_untyped=True)
     if by_keyword:
         others: set[str | int] = {each.name for each in every if each.name not in by_keyword}
-        others |= {
-            action.dest for action in parser._actions
-        }  # arguments that the function forwards are known by now
+        # Arguments that the function forwards are known by now.
+        others |= {action.dest for action in parser._actions}
         parser.add_function_arguments(function, as_group=False, skip=others, fail_untyped=True)
     parser.add_argument("--allow", type=str, action="append", default=[], help=ALLOW_HELP)
     return parser

@@ -49,9 +49,8 @@ class SampleFolder:
 
     def file(self, name: str) -> Path:
         """Path of any other file to write."""
-        if (
-            not self._names
-        ):  # before the first image, so that an interrupted call leaves no image of an unknown model
+        # Before the first image, so that an interrupted call leaves no image of an unknown model.
+        if not self._names:
             write_whole(self.path / NAME, json.dumps(self._own).encode())
         self._names.append(name)
         return self.path / name

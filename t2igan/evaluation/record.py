@@ -222,9 +222,8 @@ class ResultRecord:
         try:
             card = dict(content["subject"])
             if content["schema"] == 1:
-                card.pop(
-                    "experiment", None
-                )  # its hash ignored precision, devices and more, so equal hashes do not mean repetitions
+                # Its hash ignored precision, devices and more, so equal hashes do not mean repetitions.
+                card.pop("experiment", None)
             if card.get("training") is not None:
                 card["training"] = TrainingCard(**_known(TrainingCard, card["training"]))
             content["subject"] = SubjectCard(**_known(SubjectCard, card))

@@ -26,10 +26,8 @@ class ModulationMLP(nn.Sequential):
     """Condition (B, K) -> one parameter per channel (B, C); constant ``start`` at the start of training."""
 
     def __init__(self, condition_dim: int, hidden: int, channels: int, start: float) -> None:
-        first, last = (
-            nn.Linear(condition_dim, hidden),
-            nn.Linear(hidden, channels),
-        )  # initialised in this order, on which the weights of a seed depend
+        # Built in this order, on which the initial weights of a seed depend.
+        first, last = nn.Linear(condition_dim, hidden), nn.Linear(hidden, channels)
         super().__init__(first, nn.ReLU(), last)
         nn.init.zeros_(last.weight)
         nn.init.constant_(last.bias, start)
