@@ -7,6 +7,7 @@ from torch.utils.data import DataLoader
 
 from t2igan.data.batch import CaptionedImages
 from t2igan.layout.layout import Layouts
+from t2igan.layout.segments import Segments
 
 COLOURS = {
     "red": (220, 40, 40),
@@ -84,3 +85,11 @@ def train_on_scenes(module, steps, folder, size=16):
     path = folder / f"{type(module).__name__}.ckpt"
     trainer.save_checkpoint(path)
     return path
+
+
+def segments_of_masks(masks, texts):
+    """The segments of one image from bool masks (H, W); where they overlap, the later one covers the earlier."""
+    index = torch.zeros(masks[0].shape, dtype=torch.int64)
+    for place, mask in enumerate(masks, start=1):
+        index[mask] = place
+    return Segments(index[None], [tuple(texts)], [tuple(range(1, len(masks) + 1))])

@@ -2,8 +2,7 @@
 
 A segment is a region of an image with a free-text description. The map holds in each pixel the embedding of its
 segment, and zeros without a segment. It is stored as a few embeddings and an index per pixel: 64 pixels square with
-16 images, 3 segments each and 768 dimensions take 0.2 MB in this form and 201 MB as a dense map
-(:attr:`SpatioTextualMap.nbytes`, :attr:`SpatioTextualMap.dense_nbytes`).
+16 images, 3 segments each and 768 dimensions take 0.2 MB in this form and 201 MB as a dense map.
 """
 
 from collections.abc import Callable, Sequence
@@ -39,16 +38,6 @@ class SpatioTextualMap:
     def occupancy(self) -> Tensor:
         """(B, 1, H, W), 1 within segments and 0 elsewhere, in the embeddings' dtype."""
         return (self.index > 0).to(self.embeddings.dtype)[:, None]
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of embeddings and index, the latter counted at the one byte per pixel that it needs."""
-        return self.embeddings.nbytes + self.index.numel()
-
-    @property
-    def dense_nbytes(self) -> int:
-        """Bytes of the dense map."""
-        return self.index.numel() * self.embeddings.shape[2] * self.embeddings.element_size()
 
     def dense(self) -> Tensor:
         """The dense map of the paper, (B, D, H, W), with zeros outside of segments."""
@@ -226,19 +215,6 @@ def pick_segments(instances: Tensor, texts: Sequence[Sequence[str]], numbers: Se
         told.append(tuple(texts[image][number - 1] for number in own))
     rows = torch.arange(len(numbers))[:, None, None]
     return Segments(table[rows, instances.long()], told, [tuple(own) for own in numbers])
-
-
-def segments_of_masks(masks: Sequence[Tensor], texts: Sequence[str]) -> Segments:
-    """Make the segments of one image from masks; where they overlap, the later one covers the earlier.
-
-    Args:
-        masks: bool (H, W) each.
-        texts: free-text description of each mask.
-    """
-    index = torch.zeros(masks[0].shape, dtype=torch.int64)
-    for place, mask in enumerate(masks, start=1):
-        index[mask] = place
-    return Segments(index[None], [tuple(texts)], [tuple(range(1, len(masks) + 1))])
 
 
 def crop_segments(images: Tensor, segments: Segments, size: int) -> Tensor:

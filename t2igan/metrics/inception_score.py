@@ -38,30 +38,6 @@ def calibrated(logits: Tensor, temperature: float = 1.0) -> Tensor:
     return (logits / temperature).softmax(dim=1)
 
 
-def fit_temperature(logits: Tensor, labels: Tensor) -> float:
-    """Fit the temperature that calibrates a classifier's probabilities on labelled images.
-
-    Minimises the negative log-likelihood like TISE, whose 50 iterations of L-BFGS with rate 0.01 may not converge.
-
-    Args:
-        logits: (N, C), of images that the classifier was not trained on.
-        labels: int64 (N,).
-    """
-    temperature = torch.ones(1, dtype=torch.float64, device=logits.device, requires_grad=True)
-    optimizer = torch.optim.LBFGS([temperature], max_iter=100, line_search_fn="strong_wolfe")
-    logits = logits.detach().double()
-
-    def loss() -> Tensor:
-        optimizer.zero_grad()
-        value = torch.nn.functional.cross_entropy(logits / temperature, labels)
-        value.backward()
-        return value
-
-    with torch.enable_grad():
-        optimizer.step(loss)
-    return temperature.item()
-
-
 class InceptionScore(IndexedMetric):
     """Inception score, mean and population standard deviation over splits.
 

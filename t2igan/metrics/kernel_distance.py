@@ -63,20 +63,6 @@ def kernel_distances(
     return own - 2 * across
 
 
-def kernel_distance(real: Tensor, generated: Tensor, degree: int = 3) -> Tensor:
-    """Unbiased kernel distance over all pairs, float64 scalar.
-
-    Args:
-        real: (N, D).
-        generated: (M, D).
-        degree: degree of the kernel.
-
-    Raises:
-        UserError: fewer than two samples on a side.
-    """
-    return kernel_distances(real, generated, _once(len(real)), _once(len(generated)), degree)[0]
-
-
 def _once(count: int, rows: int = 1) -> Tensor:
     return torch.ones(rows, count, dtype=torch.float64)
 

@@ -29,8 +29,17 @@ def _unit(vectors: Tensor) -> Tensor:
     return functional.normalize(at_least_float32, dim=-1, eps=1e-8)
 
 
-def _candidate_cosines(codes: Tensor, sentences: Tensor, candidates: Tensor) -> Tensor:
-    """Cosines of unit ``codes`` (B, D) with the unit ``sentences`` (N, D) selected by ``candidates`` (B, K)."""
+def candidate_cosines(codes: Tensor, sentences: Tensor, candidates: Tensor) -> Tensor:
+    """Cosines of images with their candidate captions.
+
+    Args:
+        codes: (B, D), image vectors of length 1.
+        sentences: (N, D), sentence vectors of length 1.
+        candidates: int64 (B, K), rows of ``sentences``.
+
+    Returns:
+        (B, K).
+    """
     rows = max(1, _BLOCK_ELEMENTS // (candidates.shape[1] * codes.shape[1]))
     # Product and sum instead of a matrix product: the rounding of a cosine then does not depend on its position,
     # so equal captions tie exactly and the batch size changes no bit.
@@ -43,38 +52,6 @@ def _candidate_cosines(codes: Tensor, sentences: Tensor, candidates: Tensor) -> 
     return torch.cat(
         [(sentences[ids] * code[:, None]).sum(-1) for code, ids in zip(codes.split(rows), candidates.split(rows))]
     )
-
-
-def r_precision_cosines(codes: Tensor, sentences: Tensor, true_ids: Tensor, negative_ids: Tensor) -> Tensor:
-    """Cosines of images with their candidate captions.
-
-    Args:
-        codes: (B, D), image vectors.
-        sentences: (N, D), sentence vectors of all captions.
-        true_ids: int64 (B,), the row of the image's own caption.
-        negative_ids: int64 (B, K), rows of mismatching captions.
-
-    Returns:
-        (B, 1 + K), the true caption first; float64 where both inputs are, else float32.
-    """
-    candidates = torch.cat([true_ids[:, None], negative_ids], dim=1)
-    return _candidate_cosines(_unit(codes), _unit(sentences), candidates)
-
-
-def r_precision_hits(codes: Tensor, sentences: Tensor, true_ids: Tensor, negative_ids: Tensor) -> Tensor:
-    """Whether the true caption has the largest cosine; in a tie, the probability that it ranks first.
-
-    (The code of DM-GAN takes the first of the largest, which is always the true caption: a tie is a success there,
-    and an encoder that has collapsed scores 100 %.)
-
-    Args and shapes as in :func:`r_precision_cosines`.
-
-    Returns:
-        float64 (B,): 1, 0, or 1 / (number of captions that tie).
-    """
-    cosines = r_precision_cosines(codes, sentences, true_ids, negative_ids)
-    best, ties = _ranked(cosines, torch.zeros_like(cosines[:, 1:], dtype=torch.bool))
-    return best.double() / (1 + ties)
 
 
 def _ranked(cosines: Tensor, absent: Tensor) -> tuple[Tensor, Tensor]:
@@ -227,7 +204,7 @@ class RPrecision(IndexedMetric):
         negatives = torch.from_numpy(self._negatives.draw(draws.numpy(), own.numpy(), self.candidates - 1))
         candidates = torch.cat([ranked[:, None], negatives], dim=1)
         unit = _unit(codes)
-        cosines = _candidate_cosines(unit, self._sentences, candidates.to(codes.device))
+        cosines = candidate_cosines(unit, self._sentences, candidates.to(codes.device))
         absent = negatives == ranked[:, None]
         best, ties = _ranked(cosines, absent.to(codes.device))
         different, same = _guesses(self._groups[candidates], absent)
@@ -260,7 +237,8 @@ class RPrecision(IndexedMetric):
     def hits(self) -> Tensor:
         """Success of each trial, float64 (N,): 1 if the caption ranks first, 1 / n in a tie of n captions, else 0.
 
-        Trials are sorted by draw, then by caption.
+        Trials are sorted by draw, then by caption. The code of DM-GAN counts a tie as a success, so that an encoder
+        that has collapsed scores 100 % there.
         """
         best, ties, _, _ = self._ordered_rows().double().T
         return best / (1 + ties)

@@ -1,6 +1,5 @@
 """Precomputed statistics of a reference set (.npz with ``mu`` and ``sigma``), as shipped with released scorers."""
 
-import io
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +8,6 @@ from torch import Tensor
 
 from t2igan.arrays import read_arrays
 from t2igan.errors import UserError
-from t2igan.files import write_whole
 
 
 def read_statistics(path: str | Path, feature_dim: int) -> tuple[Tensor, Tensor]:
@@ -42,22 +40,6 @@ def read_statistics(path: str | Path, feature_dim: int) -> tuple[Tensor, Tensor]
     if not np.allclose(covariance, covariance.T, rtol=1e-5, atol=1e-8 * np.abs(covariance).max()):
         raise UserError(f"{path}: sigma is not symmetric, so it is no covariance; get the file again")
     return torch.from_numpy(mean), torch.from_numpy(covariance)
-
-
-def write_statistics(path: str | Path, mean: Tensor, covariance: Tensor) -> None:
-    """Write statistics as :func:`read_statistics` and the released scorers read them.
-
-    Args:
-        path: ends in .npz.
-        mean: (D,).
-        covariance: (D, D).
-
-    Raises:
-        OSError: it cannot be written; names ``path``.
-    """
-    content = io.BytesIO()
-    np.savez(content, mu=mean.double().cpu().numpy(), sigma=covariance.double().cpu().numpy())
-    write_whole(Path(path), content.getbuffer())
 
 
 def _brief(error: Exception) -> str:

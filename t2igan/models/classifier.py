@@ -23,7 +23,7 @@ from t2igan.lightning_private import has_trainer
 from t2igan.metrics.backbones import Backbone, load_weights
 from t2igan.metrics.inception import FEATURE_DIM, inception_v3, pooled_features
 from t2igan.metrics.weights import pretrained_weights
-from t2igan.models.suite_module import SuiteModule, content_sha256, load_module
+from t2igan.models.suite_module import SuiteModule
 from t2igan.nn.images import resize, to_signed
 from t2igan.ranges import Count, Decay, Rate, Share, Side, Weight, Whole
 
@@ -264,18 +264,6 @@ class EvaluationClassifier(SuiteModule):
         """
         network = copy.deepcopy(self.network)
         return ClassifierBackbone(network, self.image_size, sha256 or _weights_sha256(network))
-
-
-def load_classifier_backbone(path: str | Path) -> ClassifierBackbone:
-    """Load the backbone from a checkpoint of :class:`EvaluationClassifier`.
-
-    Raises:
-        UserError: the file is missing, damaged, or of another model.
-    """
-    module = load_module(path)
-    if not isinstance(module, EvaluationClassifier):
-        raise UserError(f"{path}: holds a {type(module).__name__}; give the checkpoint of an EvaluationClassifier")
-    return module.backbone(content_sha256(module))
 
 
 def _weights_sha256(network: nn.Module) -> str:

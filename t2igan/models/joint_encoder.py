@@ -9,7 +9,6 @@ import zlib
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Protocol
 
 import torch
 import torch.nn.functional as F
@@ -32,28 +31,6 @@ from t2igan.ranges import Count, Positive, Rate, Share, Side, Whole
 BUCKETS = 2**14
 # Maximum segments per image in a training batch of the stand-in; more would be alike.
 MOST_SEGMENTS = 6
-
-
-class JointEncoder(Protocol):
-    """Base class of frozen encoders of images and texts to a common space.
-
-    Attributes:
-        dim: width D of the vectors.
-        side: side of the network's input images, and of crops.
-        sha256: sha256 of everything that the vectors depend on.
-    """
-
-    dim: int
-    side: int
-    sha256: str
-
-    def image_vectors(self, images: Tensor) -> Tensor:
-        """Unit vectors (B, D) of images, uint8 (B, 3, H, W)."""
-        ...
-
-    def caption_vectors(self, captions: Sequence[str]) -> Tensor:
-        """Unit vectors (N, D) of texts."""
-        ...
 
 
 class ImageTower(nn.Sequential):

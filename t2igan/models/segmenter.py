@@ -6,7 +6,7 @@ loaded from a local folder.
 
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -25,20 +25,6 @@ from t2igan.optional import library, reading
 from t2igan.ranges import Count, Rate, Share, Side, Whole
 
 WEIGHTS = "model.safetensors"
-
-
-class LabelMapper(Protocol):
-    """Base class of frozen segmenters.
-
-    Attributes:
-        sha256: sha256 of everything that its maps depend on.
-    """
-
-    sha256: str
-
-    def label_maps(self, images: Tensor) -> Tensor:
-        """uint8 (B, H, W), values of :data:`t2igan.layout.labels.COCO_STUFF`, of images, uint8 (B, 3, H, W)."""
-        ...
 
 
 class SmallUNet(nn.Module):

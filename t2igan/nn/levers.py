@@ -53,11 +53,6 @@ class Levers:
     tf32: bool | None = None
     compile: bool | None = None
 
-    @property
-    def pulled(self) -> list[str]:
-        """Names of the levers that are on."""
-        return [each.name for each in fields(self) if getattr(self, each.name)]
-
 
 PLAIN = Levers(**{each.name: False for each in fields(Levers)})
 EXACT = replace(

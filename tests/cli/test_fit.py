@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import pytest
 import yaml
@@ -16,7 +17,7 @@ from t2igan.evaluation.subjects.generated import load_checkpoint_subject
 from t2igan.identity import read_changes
 from t2igan.models import adversarial
 from t2igan.models.suite_module import content_sha256, load_module, read_checkpoint
-from t2igan.nn.levers import EXACT
+from t2igan.nn.levers import EXACT, PLAIN
 from t2igan.progress import default_run_folder
 
 DAMSM = """
@@ -202,7 +203,7 @@ def test_speed_reaches_the_model(folder, monkeypatch):
     main(["fit", *words])
     main(["fit", *words, "--fresh", "true", "--speed", "plain", "--levers.folding", "true"])
     default, chosen = seen
-    assert default == EXACT and chosen.pulled == ["folding"]
+    assert default == EXACT and chosen == replace(PLAIN, folding=True)
 
 
 def test_the_command_line_wins_over_the_checkpoint(folder, uninterrupted):

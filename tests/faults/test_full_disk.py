@@ -7,7 +7,6 @@ from types import SimpleNamespace
 
 import h5py
 import pytest
-import torch
 from bad_input import outcome_of
 from harness import fit_words, last, run, same_end
 
@@ -15,7 +14,6 @@ from t2igan.cli.tag import write_tags
 from t2igan.data.sources.drawn_birds.source import DrawnBirdsConfig, write_drawn_birds
 from t2igan.evaluation.record import read_records
 from t2igan.layout.narratives import Narrative
-from t2igan.metrics.statistics import write_statistics
 from t2igan.models.suite_module import read_checkpoint
 from t2igan.profiling.showing import write_json
 
@@ -203,15 +201,13 @@ def test_a_folder_that_may_only_be_read(good_input, tally, small_disk, words):
     probe.check()
 
 
-@pytest.mark.parametrize("writer", ["statistics", "profile", "tags"])
+@pytest.mark.parametrize("writer", ["profile", "tags"])
 def test_what_is_written_by_no_verb_of_its_own(small_disk, monkeypatch, writer):
     """What takes minutes to compute, written by hand: the error names the file, the old one stays."""
-    path = small_disk / {"statistics": "s.npz", "profile": "p.json", "tags": "t.jsonl"}[writer]
+    path = small_disk / {"profile": "p.json", "tags": "t.jsonl"}[writer]
 
     def write() -> None:
-        if writer == "statistics":
-            write_statistics(path, torch.zeros(16), torch.eye(16))
-        elif writer == "profile":
+        if writer == "profile":
             write_json({"seconds": 1.0}, path)
         else:
             tagger = SimpleNamespace(tag=lambda sentences: [["bird"] * len(words) for words in sentences])

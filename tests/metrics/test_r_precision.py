@@ -1,12 +1,14 @@
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from golden_fill import compare, fill_input, load_case
 
 from t2igan.errors import UserError
-from t2igan.metrics.r_precision import RPrecision, fold_statistics, r_precision_cosines, r_precision_hits
+from t2igan.metrics.r_precision import RPrecision, candidate_cosines, fold_statistics
 
 IMAGES = np.arange(200) // 5  # 40 images of 5 captions, 8 classes of 5 images
 CLASSES = IMAGES // 5
@@ -24,6 +26,16 @@ def score(codes, caption_ids, sentences, batch=64, order=None, **options):
         metric.update(codes[trial], caption_ids[trial], trial)
     mean, std = metric.compute()
     return mean.item(), std.item()
+
+
+def hits_among(codes, sentences, true_ids, negative_ids):
+    """The metric's hits with these mismatching captions, in place of those that it draws."""
+    rows = np.arange(len(sentences))
+    metric = RPrecision(rows, rows, candidates=1 + negative_ids.shape[1])
+    metric._negatives = SimpleNamespace(draw=lambda draws, captions, count: negative_ids.numpy())
+    metric.set_captions(sentences)
+    metric.update(codes, true_ids, torch.zeros_like(true_ids))
+    return metric.hits()
 
 
 def trials(count=400, signal=0.6, seed=1):
@@ -46,9 +58,10 @@ def test_hits_of_the_released_code(dtype):
     sentences = torch.cat([true, mismatched.flatten(0, 1)])
     true_ids = torch.arange(64)
     negative_ids = 64 + torch.arange(64 * 99).reshape(64, 99)
-    cosines = r_precision_cosines(codes, sentences, true_ids, negative_ids)
+    candidates = torch.cat([true_ids[:, None], negative_ids], dim=1)
+    cosines = candidate_cosines(F.normalize(codes), F.normalize(sentences), candidates)
     assert cosines.shape == (64, 100)
-    hits = r_precision_hits(codes, sentences, true_ids, negative_ids)
+    hits = hits_among(codes, sentences, true_ids, negative_ids)
     outputs = case["outputs"]
     assert compare(outputs["cosine_true"], cosines[:, 0], float64=dtype == torch.float64) == []
     assert compare(outputs["hit"], hits) == []
@@ -79,9 +92,9 @@ def test_ties_count_as_their_chance_to_come_first():
     codes = torch.tensor([[0.3, -0.2, 0.9]])
     negative = torch.tensor([[1, 2, 3, 2, 1]])
     # Four of the six candidates are the same.
-    assert r_precision_hits(codes, sentences, torch.tensor([0]), negative).tolist() == [1 / 4]
-    assert r_precision_hits(codes, sentences, torch.tensor([2]), torch.tensor([[3, 1]])).tolist() == [0]
-    assert r_precision_hits(codes, sentences, torch.tensor([0]), torch.tensor([[2, 2]])).tolist() == [1]
+    assert hits_among(codes, sentences, torch.tensor([0]), negative).tolist() == [1 / 4]
+    assert hits_among(codes, sentences, torch.tensor([2]), torch.tensor([[3, 1]])).tolist() == [0]
+    assert hits_among(codes, sentences, torch.tensor([0]), torch.tensor([[2, 2]])).tolist() == [1]
 
 
 def test_perfect_codes_find_their_captions_and_noise_is_at_chance():

@@ -3,15 +3,14 @@ import pytest
 import torch
 
 from t2igan.errors import UserError
-from t2igan.metrics.statistics import read_statistics, write_statistics
+from t2igan.metrics.statistics import read_statistics
 
 
-def test_what_is_written_is_read(tmp_path):
+def test_mean_and_covariance_are_read(tmp_path):
     x = torch.randn(50, 4, dtype=torch.float64)
-    write_statistics(tmp_path / "x.npz", x.mean(0), x.T.cov())
+    np.savez(tmp_path / "x.npz", mu=x.mean(0), sigma=x.T.cov())
     mean, covariance = read_statistics(tmp_path / "x.npz", 4)
     assert torch.equal(mean, x.mean(0)) and torch.equal(covariance, x.T.cov())
-    assert set(np.load(tmp_path / "x.npz").files) == {"mu", "sigma"}
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,9 @@
 import pytest
 import torch
-from segment_fixture import GROUND, SKY, THING, VOCABULARY, toy_batch, train_on_scenes
+from segment_fixture import GROUND, SKY, THING, VOCABULARY, segments_of_masks, toy_batch, train_on_scenes
 
 from t2igan.errors import UserError
-from t2igan.layout.segments import SpatioTextualMap, crop_segments, segments_of_masks
+from t2igan.layout.segments import SpatioTextualMap, crop_segments
 from t2igan.models.conditioner import Conditioner, all_segments, labels_of
 from t2igan.models.gan_step import Chunk
 from t2igan.models.generator_losses import Discriminated, GeneratorView

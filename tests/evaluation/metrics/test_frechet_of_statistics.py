@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from evaluation_fixtures import evaluate
@@ -15,7 +16,6 @@ from t2igan.evaluation.metrics.frechet import FID
 from t2igan.evaluation.plan import plan_images
 from t2igan.metrics.backbones import InceptionBackbone
 from t2igan.metrics.inception import inception_v3
-from t2igan.metrics.statistics import write_statistics
 from t2igan.metrics.weights import file_sha256
 
 CPU = torch.device("cpu")
@@ -46,7 +46,7 @@ def test_a_precomputed_reference_as_dfgan_has_it(store, protocol, subject, incep
         evaluate(subject, protocol, store, options=options)
     generator = torch.Generator().manual_seed(0)
     other = torch.randn(9, 2048, generator=generator).double()
-    write_statistics(inception_folder / "birds.npz", other.mean(0), other.T.cov())
+    np.savez(inception_folder / "birds.npz", mu=other.mean(0), sigma=other.T.cov())
     record = evaluate(subject, protocol, store, options=options)
     plan = plan_images(store.split("test"), 12)
     parts = generate_images(subject.module, store.split("test"), plan, protocol, range(12), 12, CPU)
