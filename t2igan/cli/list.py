@@ -8,7 +8,7 @@ from pathlib import Path
 
 import t2igan
 from t2igan.errors import UserError
-from t2igan.evaluation.metrics import METRICS
+from t2igan.evaluation.metrics import known_metrics
 from t2igan.zoo import CARD, locate, zoo_names
 
 PACKAGE = Path(t2igan.__file__).parent
@@ -105,7 +105,7 @@ def _classes(source: str, prefix: str, own: str | None) -> Iterator[Listed]:
 
 def metrics() -> list[Listed]:
     """The registered metrics by their names in protocols, and the user's own by theirs, ``module.Class``."""
-    known = [Listed(name, (), (kind.__doc__ or "").split("\n")[0]) for name, kind in METRICS.items()]
+    known = [Listed(name, (), (kind.__doc__ or "").split("\n")[0]) for name, kind in known_metrics().items()]
     return sorted(known, key=lambda each: each.name) + [each for each in entries("metrics") if each.own]
 
 

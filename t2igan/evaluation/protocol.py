@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from t2igan.errors import UserError
-from t2igan.evaluation.metrics import METRICS, ScoredMetric, find_metric
+from t2igan.evaluation.metrics import ScoredMetric, find_metric, known_metrics
 from t2igan.evaluation.metrics.base import added, hashed_fields
 from t2igan.plain_files import read_yaml
 from t2igan.schema import FromFile, at_least, checked_mapping, read_as
@@ -210,9 +210,9 @@ def _protocol(content: Mapping[str, Any], where: str | Path, find: FindMetric) -
 
 
 def _known_metric(name: Any) -> type[ScoredMetric]:
-    if not isinstance(name, str) or name not in METRICS:
-        raise UserError(f"{name!r} is not one of {', '.join(sorted(METRICS))}")
-    return METRICS[name]
+    if not isinstance(name, str) or name not in known_metrics():
+        raise UserError(f"{name!r} is not one of {', '.join(sorted(known_metrics()))}")
+    return known_metrics()[name]
 
 
 def _metric_of_file(name: Any) -> type[ScoredMetric]:
@@ -222,7 +222,8 @@ def _metric_of_file(name: Any) -> type[ScoredMetric]:
 
 def _read_metrics(entries: Any, path: str | Path, find: FindMetric) -> tuple[ScoredMetric, ...]:
     if not isinstance(entries, list) or not entries:
-        raise UserError(f"{path}: metrics: must be a list of `- name: ...`; names are {', '.join(sorted(METRICS))}")
+        names = ", ".join(sorted(known_metrics()))
+        raise UserError(f"{path}: metrics: must be a list of `- name: ...`; names are {names}")
     specs = []
     for number, entry in enumerate(entries):
         where = f"metrics[{number}]"

@@ -6,7 +6,7 @@ from functools import cache
 from typing import Any
 
 from t2igan.errors import UserError
-from t2igan.evaluation.metrics import METRICS, ScoredMetric
+from t2igan.evaluation.metrics import ScoredMetric, known_metrics
 from t2igan.evaluation.protocol import Protocol, load_protocol, protocol_names, protocol_of
 from t2igan.evaluation.record import ResultRecord
 from t2igan.reporting.leaderboard import Board
@@ -21,12 +21,15 @@ UNIMPORTANT = frozenset(
     }
 )
 IMAGES = "images"
-# Keys in which a source may deviate from a protocol.
-KEYS = {own.name for kind in (Protocol, *METRICS.values()) for own in fields(kind)} | {IMAGES}
 NOT_MEASURED = "not in the table's protocol"
 NOT_KNOWN, NO_METRIC = "how it was measured is not known", "no protocol of the suite measures it"
 REFERENCE = ("reference", "reference_split", "reference_images", "reference_count")
 WITHOUT_REFERENCE = ("is", "is-classifier", "r-precision", "clip-r-precision", "clip-score", "lpips-diversity")
+
+
+def settings() -> set[str]:
+    """Keys of protocols and metrics, in which a source may deviate from a protocol of the suite."""
+    return {own.name for kind in (Protocol, *known_metrics().values()) for own in fields(kind)} | {IMAGES}
 
 
 @dataclass(frozen=True)

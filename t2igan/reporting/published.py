@@ -16,7 +16,7 @@ from t2igan.evaluation.protocol import load_protocol, protocol_names
 from t2igan.evaluation.record import ResultRecord
 from t2igan.identity import identity_of
 from t2igan.plain_files import read_yaml
-from t2igan.reporting.comparison import IMAGES, KEYS, NOT_MEASURED, Measured, differences
+from t2igan.reporting.comparison import IMAGES, NOT_MEASURED, Measured, differences, settings
 from t2igan.reporting.leaderboard import Board, BoardRow, Column, count_of
 from t2igan.schema import FromFile, checked_mapping, read_as
 
@@ -239,7 +239,7 @@ def _objection(dataset: str, metric: str, protocol: str | None, but: Mapping[str
     if metric not in METRICS:
         return f"unknown; choose one of {', '.join(METRICS)}"
     # An unknown key would not keep any number from standing beside ours.
-    if strange := [key for key in but if key not in KEYS]:
+    if strange := [key for key in but if key not in settings()]:
         return f"but: {strange[0]} is no key of a protocol or a metric, nor {IMAGES}"
     if protocol is None:
         return ""

@@ -3,6 +3,7 @@
 import re
 import runpy
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -11,11 +12,12 @@ import pytest
 from t2igan.cli.list import entries
 from t2igan.cli.main import main
 from t2igan.data.store import open_store
-from t2igan.evaluation.metrics import METRICS
+from t2igan.evaluation.metrics import known_metrics
 from t2igan.evaluation.protocol import load_protocol
 from t2igan.evaluation.record import read_records
 from t2igan.models.suite_module import load_module
 
+PACKAGE = Path(__file__).parents[2] / "t2igan"
 TEXT = (Path(__file__).parents[2] / "docs" / "adding.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```(?:python|yaml)\n# (\S+)(.*?)```", TEXT, re.S)
 
@@ -28,7 +30,7 @@ def place(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
     yield tmp_path
-    METRICS.pop("fd-edges", None)
+    known_metrics().pop("fd-edges", None)
 
 
 def test_parts_of_ones_own(place, drawn_birds_store):
@@ -83,7 +85,7 @@ def test_a_metric_with_a_network_of_ones_own(place, drawn_birds_store, capsys):
     main(["list", "metrics"])
     assert "edges.EdgeDistance           Frechet distance of edges. [yours: edges.py]" in capsys.readouterr().out
     # A report imports nothing that records name.
-    del METRICS["fd-edges"], sys.modules["edges"]
+    del known_metrics()["fd-edges"], sys.modules["edges"]
     main(["report", "records.jsonl", "--html", "false"])
     assert "fd-edges" in (said := capsys.readouterr().out) and "fd-edges ↓" not in said
     assert "edges" not in sys.modules
@@ -98,3 +100,16 @@ def test_a_data_set_and_a_protocol_of_ones_own(place):
     assert store.split("test").caption_text(0) == "a red disc"
     protocol = load_protocol("discs.yaml")
     assert (protocol.name, protocol.dataset, protocol.images) == ("discs", "shapes", 30)
+
+
+@pytest.mark.parametrize("first", ["t2igan.cli.list", "t2igan.evaluation.features.embedders"])
+def test_a_metric_becomes_part_of_the_suite_by_its_file_alone(place, first):
+    """As the page says; its imports at the top lead back to the protocols, whichever module is imported first."""
+    shutil.copytree(PACKAGE, place / "t2igan", ignore=shutil.ignore_patterns("__pycache__"))
+    (place / "edges.py").rename(place / "t2igan" / "evaluation" / "metrics" / "edges.py")
+    (place / "own.yaml").write_text((place / "edges.yaml").read_text().replace("edges.EdgeDistance", "fd-edges"))
+    program = (
+        f"import {first}; from t2igan.evaluation.protocol import load_protocol as load; print(load('own.yaml'))"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], cwd=place, capture_output=True, text=True)
+    assert "EdgeDistance(cells=3)" in ended.stdout, ended.stderr

@@ -1,16 +1,12 @@
 """The metrics that a protocol may name, one file each; files in this folder are found automatically."""
 
 from importlib import import_module
-from pkgutil import iter_modules
 
 from t2igan.errors import UserError
-from t2igan.evaluation.metrics.base import METRICS, ScoredMetric, register, shown
+from t2igan.evaluation.metrics.base import ScoredMetric, known_metrics, register, shown
 from t2igan.user_modules import own_class
 
-for _module in iter_modules(__path__):
-    import_module(f"{__name__}.{_module.name}")
-
-__all__ = ["METRICS", "ScoredMetric", "find_metric", "register", "shown"]
+__all__ = ["ScoredMetric", "find_metric", "known_metrics", "register", "shown"]
 
 
 def find_metric(class_path: str) -> type[ScoredMetric]:

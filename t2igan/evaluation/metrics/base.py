@@ -1,13 +1,17 @@
 """Base classes of metrics: options, network, computation and display, in one registered class.
 
-A protocol names metrics; :data:`METRICS` knows them. Nothing heavy is imported here or at the top of a metric's
-module, so that protocols and metrics can be listed quickly: the computing code is imported on use.
+A protocol names metrics; :func:`known_metrics` has them. Nothing heavy is imported here or at the top of the
+suite's metrics, so that protocols and metrics can be listed quickly: the computing code is imported on use.
 """
 
 import typing
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from pkgutil import iter_modules
 from typing import Any, ClassVar, Literal, TypeVar
 
 from t2igan.schema import FromFile
@@ -86,7 +90,20 @@ class ScoredMetric(FromFile, ABC):
 
 
 Kind = TypeVar("Kind", bound=type[ScoredMetric])
-METRICS: dict[str, type[ScoredMetric]] = {}
+_PACKAGE = __name__.rpartition(".")[0]
+_registered: dict[str, type[ScoredMetric]] = {}
+
+
+@cache
+def known_metrics() -> dict[str, type[ScoredMetric]]:
+    """The registered metrics by name.
+
+    The files of this folder are imported at the first call and not with the package: metrics may import whatever
+    they compute with, and that imports protocols.
+    """
+    for module in iter_modules([str(Path(__file__).parent)]):
+        import_module(f"{_PACKAGE}.{module.name}")
+    return _registered
 
 
 def register(kind: Kind) -> Kind:
@@ -95,11 +112,12 @@ def register(kind: Kind) -> Kind:
     Raises:
         ValueError: the name is taken, or the class lacks the display of its values.
     """
-    if kind.name in METRICS and METRICS[kind.name].__qualname__ != kind.__qualname__:
-        raise ValueError(f"metric {kind.name!r} is registered already, by {METRICS[kind.name].__qualname__}")
+    known = _registered if kind.__module__.startswith(f"{_PACKAGE}.") else known_metrics()
+    if kind.name in known and known[kind.name].__qualname__ != kind.__qualname__:
+        raise ValueError(f"metric {kind.name!r} is registered already, by {known[kind.name].__qualname__}")
     if not kind.shown:
         raise ValueError(f"metric {kind.name!r}: shown names no value")
-    METRICS[kind.name] = kind
+    _registered[kind.name] = kind
     return kind
 
 
@@ -110,7 +128,7 @@ def shown(value: str) -> Shown:
         value: name of the value in records; the direction is unknown for values of unregistered metrics.
     """
     plain = value.partition("@")[0]
-    ways = (kind.shown[plain] for kind in METRICS.values() if plain in kind.shown)
+    ways = (kind.shown[plain] for kind in known_metrics().values() if plain in kind.shown)
     return next(ways, Shown("neither"))
 
 
