@@ -23,3 +23,5 @@ def test_refinement_from_end_to_end(scenes_store, scenes_root, tmp_path, capsys)
     # The tagger that is proposed is the one of these data, not COCO's, which takes hours.
     told = f"next: t2igan fit --config experiments/scenes/trecs-tagger.yaml --data.files {tmp_path}/labels/train"
     assert told in capsys.readouterr().out
+    main([*command, "--records", str(written)])  # again, into the folder that is there
+    assert len(read_tagged(tmp_path / "labels" / "train")) == len(own)

@@ -1,4 +1,6 @@
+import errno
 import fcntl
+import io
 import json
 import subprocess
 import sys
@@ -15,6 +17,7 @@ from t2igan.evaluation.record import (
     ResultRecord,
     SubjectCard,
     TrainingCard,
+    _append_whole,
     append_record,
     digest_of,
     read_records,
@@ -175,6 +178,23 @@ def test_a_torn_last_line_is_named_and_costs_no_other(tmp_path, record):
     append_record(path, record)
     with pytest.warns(UserWarning, match="line 2 left out"):
         assert read_records(path) == [record, record]
+
+
+class Full(io.FileIO):
+    """A file on a disk that takes six bytes more and is full then."""
+
+    def write(self, content):
+        if self.tell() % 5:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return super().write(content[:6])
+
+
+def test_a_write_that_a_full_disk_cuts_off_leaves_the_records_as_they_were(tmp_path):
+    path = tmp_path / "records.jsonl"
+    path.write_bytes(b"a record.\n")
+    with Full(path, "ab+") as file, pytest.raises(OSError):
+        _append_whole(file, b"another record\n")
+    assert path.read_bytes() == b"a record.\n"
 
 
 @pytest.mark.parametrize("line", ["[]", "{}", '{"schema": 99}', '{"schema": 1}', "null"])

@@ -6,7 +6,7 @@ from t2igan.losses.matching import Gammas
 from t2igan.models.generator_losses import DAMSMLoss
 from t2igan.models.ssagan import SSAGAN
 from t2igan.networks.ssagan import SSAGANGenerator
-from t2igan.nn.config import Configured, build, config_of
+from t2igan.nn.config import Configured, allowed_words, build, config_of
 
 
 def test_a_network_is_built_again_from_its_config():
@@ -68,3 +68,9 @@ def test_what_cannot_be_stored_is_refused():
 
     with pytest.raises(TypeError, match="cannot be part of a config"):
         config_of(Holder(torch.nn.Linear(1, 1)))
+
+
+def test_what_was_allowed_is_given_to_the_next_command(monkeypatch):
+    monkeypatch.setattr("t2igan.nn.config._allowed", {"second", "first"})
+    monkeypatch.setattr("t2igan.nn.config.word_for", "folder/{}.py".format)
+    assert allowed_words() == ["--allow", "folder/first.py", "--allow", "folder/second.py"]
