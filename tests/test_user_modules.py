@@ -12,9 +12,9 @@ from test_fit import DAMSM, SSAGAN
 import t2igan
 from t2igan.cli.main import main
 from t2igan.errors import UserError
+from t2igan.evaluation.identity import read_changes
 from t2igan.evaluation.metrics import find_metric
 from t2igan.evaluation.subjects.generated import load_checkpoint_subject
-from t2igan.identity import read_changes
 from t2igan.nn import config
 from t2igan.user_modules import find_user_module, look_beside, module_named, own_class, source_digests, word_for
 

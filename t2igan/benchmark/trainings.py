@@ -15,9 +15,9 @@ from typing import Any
 import yaml
 
 from t2igan.errors import UserError
+from t2igan.evaluation.identity import SEEDS, experiment_of
 from t2igan.evaluation.protocol import hash_of
 from t2igan.files import write_whole
-from t2igan.identity import SEEDS, experiment_of
 from t2igan.plain_files import read_yaml
 from t2igan.progress import LAST
 from t2igan.user_modules import find_modules_of, source_digests, word_for

@@ -11,7 +11,7 @@ from pytorch_lightning.loggers import CSVLogger
 from pytorch_lightning.loggers.csv_logs import ExperimentWriter
 from pytorch_lightning.utilities import rank_zero_only
 
-from t2igan.identity import note_inputs
+from t2igan.evaluation.identity import note_inputs
 from t2igan.lightning_private import log_every_n_steps, set_loggers_step
 from t2igan.models.suite_module import SuiteModule
 

@@ -20,12 +20,12 @@ from t2igan.data.rendering import open_upright_rgb
 from t2igan.data.store import Store, open_store
 from t2igan.errors import UserError
 from t2igan.evaluation.evaluation import choose_device
+from t2igan.evaluation.identity import read_config
 from t2igan.evaluation.images.generate import batches, caption_tokens, planned_noise
 from t2igan.evaluation.plan import plan_images, shuffled_captions
 from t2igan.evaluation.subjects.folder import SUFFIXES
 from t2igan.evaluation.subjects.generated import label_of, load_generator, require_same_words
 from t2igan.files import write_whole
-from t2igan.identity import read_config
 from t2igan.image_files import UndecodableImageError, decoding
 from t2igan.metrics.captions import CaptionQuality
 from t2igan.models.drawing import DrawingModule

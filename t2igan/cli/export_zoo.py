@@ -4,10 +4,10 @@ import shutil
 from pathlib import Path
 
 from t2igan.errors import UserError
+from t2igan.evaluation.identity import run_folder_of
 from t2igan.evaluation.record import ResultRecord, read_records
 from t2igan.evaluation.subjects.chosen import checkpoint_of
 from t2igan.files import write_whole
-from t2igan.identity import run_folder_of
 from t2igan.interop.averaged import averaged_checkpoint
 from t2igan.models.suite_module import SuiteModule, content_sha256, load_module
 from t2igan.models.weights_file import write_weights

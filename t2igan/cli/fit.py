@@ -52,8 +52,8 @@ from t2igan.cli.quick import flags_spelt_out
 from t2igan.cli.seams import settle_seams
 from t2igan.cpus import share_threads
 from t2igan.errors import Stopped, UserError
+from t2igan.evaluation.identity import BEFORE, CHANGES, AsItWas, keep_earlier, note_changes
 from t2igan.files import FolderLock
-from t2igan.identity import BEFORE, CHANGES, AsItWas, keep_earlier, note_changes
 from t2igan.lightning_private import parser_of
 from t2igan.models.adversarial import AdversarialModule
 from t2igan.models.drawing import DrawingModule

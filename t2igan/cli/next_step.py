@@ -8,8 +8,8 @@ from typing import Any
 from t2igan.benchmark.lacking import KEYS
 from t2igan.data.store import Store, open_store
 from t2igan.evaluation.features.networks import ClassifierSource, DamsmSource
+from t2igan.evaluation.identity import read_config, run_folder_of
 from t2igan.evaluation.protocol import load_protocol, protocol_names
-from t2igan.identity import read_config, run_folder_of
 from t2igan.models.suite_module import SuiteModule
 from t2igan.nn.config import allowed_words
 from t2igan.plain_files import read_yaml

@@ -13,9 +13,9 @@ from rich.console import Console
 from t2igan.callbacks.run_folder import read_curves
 from t2igan.cli.parsing import call
 from t2igan.errors import UserError
+from t2igan.evaluation.identity import read_identity, run_folder_of
 from t2igan.evaluation.record import ResultRecord, SubjectCard, TrainingCard, read_records
 from t2igan.files import write_whole
-from t2igan.identity import read_identity, run_folder_of
 from t2igan.nn.config import import_allowed
 from t2igan.plotting.curves import Rows, plot_curves
 from t2igan.reporting.html import render_page

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, stdev
 
+from t2igan.evaluation.identity import identity_of
 from t2igan.evaluation.record import MetricValue, ResultRecord, SubjectCard, TrainingCard, by_reason
-from t2igan.identity import identity_of
 from t2igan.reporting.names import metric_name, shared_name, system_name, told_apart
 from t2igan.reporting.numbers import (
     SPREADS,

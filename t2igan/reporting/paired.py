@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from t2igan.errors import UserError
-from t2igan.identity import identity_of
+from t2igan.evaluation.identity import identity_of
 from t2igan.metrics.bootstrap import interval
 from t2igan.reporting.leaderboard import OTHERWISE_CHOSEN, Board, BoardRow, Column
 from t2igan.reporting.names import system_name

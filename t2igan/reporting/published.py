@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from t2igan.errors import UserError
+from t2igan.evaluation.identity import identity_of
 from t2igan.evaluation.protocol import load_protocol, protocol_names
 from t2igan.evaluation.record import ResultRecord
-from t2igan.identity import identity_of
 from t2igan.plain_files import read_yaml
 from t2igan.reporting.comparison import IMAGES, NOT_MEASURED, Measured, differences, settings
 from t2igan.reporting.leaderboard import Board, BoardRow, Column, count_of

@@ -5,9 +5,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from t2igan.evaluation.identity import identity_of
 from t2igan.evaluation.record import ResultRecord, TrainingCard
 from t2igan.files import whole_file
-from t2igan.identity import identity_of
 from t2igan.reporting.leaderboard import Board, BoardRow, count_of
 from t2igan.reporting.numbers import spread_over
 from t2igan.reporting.paired import Comparison

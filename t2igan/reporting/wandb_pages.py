@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from t2igan.errors import UserError
+from t2igan.evaluation.identity import run_folder_of
 from t2igan.evaluation.record import ResultRecord
-from t2igan.identity import run_folder_of
 from t2igan.reporting.leaderboard import Board
 from t2igan.reporting.numbers import spread_over
 from t2igan.reporting.tracking import PROJECT, read_address

@@ -8,8 +8,8 @@ from PIL import Image
 from report_fixtures import make_published_like, make_record, make_repeated, write_run
 
 from t2igan.cli.main import main
+from t2igan.evaluation.identity import read_identity
 from t2igan.evaluation.record import MetricValue, SubjectCard, append_record, digest_of
-from t2igan.identity import read_identity
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import yaml
 
 import t2igan.networks
 from t2igan.earlier import written
-from t2igan.identity import keep_earlier, read_identity
+from t2igan.evaluation.identity import keep_earlier, read_identity
 from t2igan.models.attngan import AttnGAN
 from t2igan.models.digest import seal
 from t2igan.models.suite_module import load_module

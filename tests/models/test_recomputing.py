@@ -5,7 +5,7 @@ import torch
 from torch.autograd.graph import saved_tensors_hooks
 
 from t2igan.errors import UserError
-from t2igan.identity import experiment_of
+from t2igan.evaluation.identity import experiment_of
 from t2igan.models.attngan import AttnGAN, AttnGANGenerator
 from t2igan.models.dfgan import DFGAN, DFGANGenerator, DFGANLegacyGenerator, OneWayDiscriminator
 from t2igan.models.dmgan import DMGAN, DMGANGenerator

@@ -4,6 +4,7 @@ import ast
 import re
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,39 @@ def test_imports_point_one_way(folder):
         if name in FORBIDDEN[folder]
     }
     assert not wrong
+
+
+# What a user imports from the package itself; every other file beside the rooms is below all of them.
+FACES = {"__init__.py", "__main__.py", "api.py", "datasets.py"}
+
+
+def test_files_beside_the_rooms_import_none():
+    files = [file for file in PACKAGE.glob("*.py") if file.name not in FACES]
+    assert not {(file.name, room) for file in files for room in imported_folders(file) if room in ROOMS}
+
+
+def for_types_alone(node):
+    return isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+
+
+def at_import(nodes):
+    """What the statements of a module import when it is imported itself: not within functions, not for types."""
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (node.module, *(f"{node.module}.{alias.name}" for alias in node.names))
+        elif not isinstance(node, ast.FunctionDef) and not for_types_alone(node):
+            yield from at_import(ast.iter_child_nodes(node))
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    files = {".".join(file.relative_to(ROOT).with_suffix("").parts): file for file in PACKAGE.rglob("*.py")}
+    files = {name.removesuffix(".__init__"): file for name, file in files.items()}
+    graph = {
+        name: {*at_import(ast.parse(file.read_text()).body)} & {*files} - {name} for name, file in files.items()
+    }
+    assert len([*TopologicalSorter(graph).static_order()]) == len(files)
 
 
 def test_requirements_and_setup_agree():

@@ -7,8 +7,8 @@ from report_fixtures import CLASSIFIER, make_repeated, write_run
 from report_fixtures import make_record as record
 
 from t2igan import metrics
+from t2igan.evaluation.identity import read_identity
 from t2igan.evaluation.record import MetricValue, SubjectCard, TrainingCard
-from t2igan.identity import read_identity
 from t2igan.reporting.leaderboard import boards, verdicts, winners
 from t2igan.reporting.numbers import SPREADS, spread_over
 

@@ -1,7 +1,5 @@
 """The metrics that a protocol may name, one file each; files in this folder are found automatically."""
 
-from importlib import import_module
-
 from t2igan.errors import UserError
 from t2igan.evaluation.metrics.base import ScoredMetric, known_metrics, register, shown
 from t2igan.user_modules import own_class

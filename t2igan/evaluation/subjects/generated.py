@@ -11,13 +11,13 @@ from t2igan.data.selection import Numbers
 from t2igan.data.store import Store
 from t2igan.data.vocabulary import Vocabulary
 from t2igan.errors import UserError
+from t2igan.evaluation.identity import read_changes, read_config, read_identity
 from t2igan.evaluation.images.generate import NumberedImages, generate_images
 from t2igan.evaluation.plan import ImagePlan
 from t2igan.evaluation.protocol import Protocol
 from t2igan.evaluation.record import SubjectCard, TrainingCard
 from t2igan.evaluation.subjects.base import Subject
 from t2igan.evaluation.subjects.chosen import choice_in
-from t2igan.identity import read_changes, read_config, read_identity
 from t2igan.models.conditioner import Conditioner
 from t2igan.models.damsm import DAMSM
 from t2igan.models.drawing import DrawingModule

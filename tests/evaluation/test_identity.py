@@ -5,8 +5,8 @@ import pytest
 import yaml
 from report_fixtures import write_run
 
+from t2igan.evaluation.identity import LEFT_OUT, SEEDS, experiment_of, keep_earlier, read_identity
 from t2igan.evaluation.protocol import hash_of
-from t2igan.identity import LEFT_OUT, SEEDS, experiment_of, keep_earlier, read_identity
 from t2igan.nn.levers import Levers
 
 CONFIG = {
