@@ -9,7 +9,6 @@ import copy
 import hashlib
 import math
 from functools import partial
-from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -20,9 +19,9 @@ from torch.nn import functional
 from t2igan.data.batch import CaptionedImages
 from t2igan.errors import UserError
 from t2igan.lightning_private import has_trainer
-from t2igan.metrics.backbones import Backbone, load_weights
+from t2igan.metrics.backbones import Backbone
 from t2igan.metrics.inception import FEATURE_DIM, inception_v3, pooled_features
-from t2igan.metrics.weights import pretrained_weights
+from t2igan.models.frozen_trunk import load_published
 from t2igan.models.suite_module import SuiteModule
 from t2igan.nn.images import resize, to_signed
 from t2igan.ranges import Count, Decay, Rate, Share, Side, Weight, Whole
@@ -89,11 +88,9 @@ class InceptionClassifier(nn.Module):
         if weights == "random":
             rank_zero_warn("the classifier's Inception trunk starts from random weights")
             return
-        own_file = None if weights == "imagenet" else Path(weights)
-        path, _ = pretrained_weights("inception-torchvision", own_file)
         new_layer = self.network.fc
         self.network.fc = nn.Linear(FEATURE_DIM, IMAGENET_CLASSES)
-        load_weights(self.network, path, ignore=("AuxLogits.",))
+        load_published(self.network, "inception-torchvision", weights, ("AuxLogits.",))
         self.network.fc = new_layer
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:

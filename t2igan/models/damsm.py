@@ -6,11 +6,10 @@ text-to-image GANs of the suite use its text encoder.
 
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
-from pytorch_lightning.utilities import rank_zero_warn
 from torch import Tensor, nn
 from torchvision.models import inception_v3
 
@@ -18,8 +17,7 @@ from t2igan.data.batch import CaptionedImages
 from t2igan.errors import UserError
 from t2igan.lightning_private import has_trainer
 from t2igan.losses.matching import Gammas, damsm_loss, sentence_logits
-from t2igan.metrics.backbones import load_weights
-from t2igan.metrics.weights import pretrained_weights
+from t2igan.models.frozen_trunk import BatchNormMode, FrozenTrunk
 from t2igan.models.suite_module import SuiteModule, read_checkpoint
 from t2igan.nn.config import Configured
 from t2igan.nn.images import resize, to_signed
@@ -49,7 +47,7 @@ class ImageEncoder(Configured, nn.Module):
         return [parameter for parameter in self.parameters() if parameter.requires_grad]
 
 
-class InceptionImageEncoder(ImageEncoder):
+class InceptionImageEncoder(FrozenTrunk, ImageEncoder):
     """Inception-v3 with a frozen trunk: regions from its 17x17 map (768), the code from its last pooling (2048).
 
     Args:
@@ -76,47 +74,24 @@ class InceptionImageEncoder(ImageEncoder):
         *("Mixed_5b", "Mixed_5c", "Mixed_5d", "Mixed_6a", "Mixed_6b", "Mixed_6c", "Mixed_6d", "Mixed_6e"),
     )
     TOP = ("Mixed_7a", "Mixed_7b", "Mixed_7c")
+    TRUNK, PUBLISHED, UNUSED, PURPOSE = "Inception", "inception-torchvision", ("AuxLogits.", "fc."), "scores"
 
     def __init__(
         self,
         dim: Count = 256,
         weights: str = "imagenet",
         align_corners: bool = False,
-        bn_mode: Literal["train", "eval"] = "train",
+        bn_mode: BatchNormMode = "train",
     ) -> None:
         super().__init__()
         self.dim = dim
-        self.weights = weights
         self.align_corners = align_corners
-        self.bn_mode = bn_mode
         trunk = inception_v3(weights=None, init_weights=False, transform_input=False, aux_logits=False)
-        trunk.register_module("fc", nn.Identity())
-        # Trainers do not change the mode of modules.
-        self.trunk = trunk.requires_grad_(False).train(bn_mode == "train")
+        self.set_trunk(trunk, weights, bn_mode)
         self.emb_features = nn.Conv2d(768, dim, 1, bias=False)
         self.emb_cnn_code = nn.Linear(2048, dim)
         nn.init.uniform_(self.emb_features.weight, -0.1, 0.1)
         nn.init.uniform_(self.emb_cnn_code.weight, -0.1, 0.1)
-
-    def load_pretrained(self) -> None:
-        """Load the trunk's weights (see ``weights``).
-
-        Raises:
-            UserError: if the file is not to be had, or holds another network.
-        """
-        if self.weights == "random":
-            rank_zero_warn("the Inception trunk has random weights: suitable for trying the code, not for scores")
-            return
-        own_file = None if self.weights == "imagenet" else Path(self.weights)
-        file, _ = pretrained_weights("inception-torchvision", own_file)
-        load_weights(self.trunk, file, ignore=("AuxLogits.", "fc."))
-
-    def train(self, mode: bool = True) -> "InceptionImageEncoder":
-        """Set train mode; the trunk follows only with ``bn_mode="train"``."""
-        super().train(mode)
-        if self.bn_mode == "eval":
-            self.trunk.eval()
-        return self
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Regions (B, D, 17, 17) and code (B, D)."""

@@ -6,12 +6,9 @@ images, it measures how well the caption can be recovered from a generated one (
 
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
-from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from pytorch_lightning.utilities import rank_zero_warn
 from torch import Tensor, nn
 from torchvision.models import resnet152
 from torchvision.transforms.v2.functional import normalize
@@ -21,10 +18,10 @@ from t2igan.data.selection import ImageSplit
 from t2igan.data.vocabulary import Vocabulary, tokenize
 from t2igan.errors import UserError
 from t2igan.lightning_private import datamodule_of, has_trainer
-from t2igan.metrics.backbones import IMAGENET_MEAN, IMAGENET_STD, load_weights
+from t2igan.metrics.backbones import IMAGENET_MEAN, IMAGENET_STD
 from t2igan.metrics.captions import CaptionQuality
-from t2igan.metrics.weights import pretrained_weights
 from t2igan.models.damsm import ImageEncoder
+from t2igan.models.frozen_trunk import BatchNormMode, FrozenTrunk
 from t2igan.models.suite_module import SuiteModule, load_module
 from t2igan.networks.stream import CaptionDecoder, CaptionEncoder, SmallCaptionEncoder, with_end
 from t2igan.nn import across
@@ -36,7 +33,7 @@ from t2igan.ranges import Count, Finite, Rate
 __all__ = ["STREAM", "CaptionDecoder", "DAMSMCaptionEncoder", "ResNetCaptionEncoder", "SmallCaptionEncoder"]
 
 
-class ResNetCaptionEncoder(CaptionEncoder):
+class ResNetCaptionEncoder(FrozenTrunk, CaptionEncoder):
     """ResNet-152 with a frozen trunk, then a linear layer and batch norm.
 
     Args:
@@ -52,6 +49,7 @@ class ResNetCaptionEncoder(CaptionEncoder):
 
     faster_channels_last = True
     image_size = 224
+    TRUNK, PUBLISHED, UNUSED, PURPOSE = "ResNet", "resnet152-torchvision", ("fc.",), "a captioner"
 
     def __init__(
         self,
@@ -59,40 +57,15 @@ class ResNetCaptionEncoder(CaptionEncoder):
         weights: str = "imagenet",
         align_corners: bool = False,
         renormalise: bool = False,
-        bn_mode: Literal["train", "eval"] = "train",
+        bn_mode: BatchNormMode = "train",
     ) -> None:
         super().__init__()
         self.dim = dim
-        self.weights = weights
         self.align_corners = align_corners
         self.renormalise = renormalise
-        self.bn_mode = bn_mode
-        trunk = resnet152(weights=None)
-        trunk.register_module("fc", nn.Identity())
-        # Trainers do not change the mode of modules.
-        self.trunk = trunk.requires_grad_(False).train(bn_mode == "train")
+        self.set_trunk(resnet152(weights=None), weights, bn_mode)
         self.linear = nn.Linear(2048, dim)
         self.bn = nn.BatchNorm1d(dim, momentum=0.01)
-
-    def load_pretrained(self) -> None:
-        """Load the trunk's weights (see ``weights``).
-
-        Raises:
-            UserError: if the file is not to be had, or holds another network.
-        """
-        if self.weights == "random":
-            rank_zero_warn("the ResNet trunk has random weights: suitable for trying the code, not for a captioner")
-            return
-        own_file = None if self.weights == "imagenet" else Path(self.weights)
-        file, _ = pretrained_weights("resnet152-torchvision", own_file)
-        load_weights(self.trunk, file, ignore=("fc.",))
-
-    def train(self, mode: bool = True) -> "ResNetCaptionEncoder":
-        """Set train mode; the trunk follows only with ``bn_mode="train"``."""
-        super().train(mode)
-        if self.bn_mode == "eval":
-            self.trunk.eval()
-        return self
 
     def forward(self, images: Tensor) -> Tensor:
         """Features (B, E)."""

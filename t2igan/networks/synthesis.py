@@ -188,14 +188,14 @@ def require_logits(
     """Require that these are logits of ``rows`` pairs.
 
     Args:
-        discriminator: network that gave them.
-        logits: what it gave.
+        discriminator: network that returned them.
+        logits: its return value.
         rows: number of pairs.
-        method: its method.
-        source: what a gradient of theirs is to reach; empty where none is needed.
+        method: name of the called method, for the message.
+        source: what their gradient must reach, for the message; empty if none is needed.
 
     Raises:
-        UserError: they are not.
+        UserError: they are something else, or have no gradient.
     """
     told = f"{type(discriminator).__name__}.{method} returned"
     if not (isinstance(logits, Tensor) and logits.dim() and len(logits) == rows):

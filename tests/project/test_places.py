@@ -12,6 +12,7 @@ SUBJECTS = ("demo", "drawn_birds", "launchers", "scenes")
 TESTED_IN = {
     "api": ["api", "datasets"],
     "runner": ["benchmark.steps"],
+    "damsm": ["models.frozen_trunk"],
     "reading": ["benchmark.files"],
     "orphans": ["benchmark.orphans"],
     "scoring": ["callbacks.best", "evaluation.in_training", "evaluation.subjects.chosen"],
