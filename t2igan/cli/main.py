@@ -58,6 +58,12 @@ VERBS = {
 }
 
 
+FULL = ("DefaultCPUAllocator", "can't allocate memory", "failed to map segment")
+"""Of torch's allocator, and of the loader of libraries under `ulimit -v`."""
+OF_FILES = frozenset({"out", "run", "records", "store", "checkpoint", "images", "captions", "config", "root"})
+"""Options whose empty value would be taken for the current folder, or for nothing."""
+
+
 def usage() -> str:
     """The help text of ``t2igan``."""
     lines = [f"  {verb:<10} {text}" for verb, (_, text) in VERBS.items()]
@@ -104,6 +110,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if verb not in VERBS:
         _fail(f"t2igan: no verb {verb!r}{nearest(verb, VERBS)}; t2igan --help has them all")
     try:
+        _refuse_what_is_gone()
         _refuse_strange_letters(rest)
         rest = list(with_experiments(rest))
         quickly = quick_fit if verb in quick_fit.VERBS else quick
@@ -152,7 +159,7 @@ def _settle_streams() -> None:
 
 
 def _refuse_strange_letters(words: Sequence[str]) -> None:
-    """Refuse what is lost on its way: null bytes, names that are not UTF-8, and what reads as a comment."""
+    """Refuse what is lost on its way: null bytes, names that are not UTF-8, comments, and paths that are empty."""
     for before, word in zip(["", *words], words):
         option = f"{before}: " if before.startswith("--") else ""
         if "\0" in word:
@@ -160,9 +167,19 @@ def _refuse_strange_letters(words: Sequence[str]) -> None:
         # Python represents invalid bytes by surrogates.
         if any("\ud800" <= letter <= "\udfff" for letter in word):
             raise UserError(f"{option}{word!r} is not UTF-8; rename it")
-        value = word.partition("=")[2] if word.startswith("--") else word
+        name, _, value = word.partition("=") if word.startswith("--") else (before, "", word)
+        if not value and word != name and name.removeprefix("--").rpartition(".")[2] in OF_FILES:
+            raise UserError(f"{name} is empty, perhaps of a variable that is not set: give it a path")
         if value.startswith("#"):  # the parser would read it as a comment and use the default
             raise UserError(f"{option}{word!r} begins with '#', which starts a comment; put ./ or a word before it")
+
+
+def _refuse_what_is_gone() -> None:
+    """Refuse to start in a folder that was deleted: nothing relative to it can be found."""
+    try:
+        os.getcwd()
+    except FileNotFoundError as error:
+        raise UserError("the current folder was deleted: cd to another one") from error
 
 
 def _nobody_reads() -> bool:
@@ -183,12 +200,12 @@ def _told(error: BaseException) -> tuple[str | None, int]:
     own = told_by_own_code(error)
     if isinstance(error, OSError):
         return disk_problem(error) or path_problem(error) or own, 2
-    if isinstance(error, ImportError) and own is None:
+    if isinstance(error, ImportError) and own is None and _memory_problem(error) is None:
         package = (error.name or "t2igan").partition(".")[0]
         # Any other ImportError means that a package is damaged or of another version.
         missing = isinstance(error, ModuleNotFoundError) and package != "t2igan"
         return f"{package} is not installed: pip install {package}" if missing else None, 2
-    if isinstance(error, MemoryError | RuntimeError):
+    if isinstance(error, MemoryError | RuntimeError | ImportError):
         return _memory_problem(error) or own or _dead_process(error), 2
     return own, 2
 
@@ -197,7 +214,7 @@ def _memory_problem(error: BaseException) -> str | None:
     """One line for an out-of-memory error, None for any other; works without importing torch."""
     full = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
     # The CPU allocator has no exception class, and its message differs between systems.
-    if not full and not any(words in str(error) for words in ("DefaultCPUAllocator", "can't allocate memory")):
+    if not full and not any(words in str(error) for words in FULL):
         return None
     where = "the GPU's memory" if "CUDA" in str(error) else "the memory"
     return (

@@ -1,5 +1,6 @@
 """``t2igan prepare``: convert a raw data set into one HDF5 store and its card."""
 
+import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -229,7 +230,7 @@ def prepare_folder(
         target=target,
         image_size=image_size,
         strict=strict,
-        fit=f"{_fit('folder', image_size)} --run runs/{name}/damsm",
+        fit=f"{_fit('folder', image_size)} --run {shlex.quote(f'runs/{name}/damsm')}",
         **writing,
     )
 
@@ -269,13 +270,14 @@ def write(
         UserError: the data set cannot be read, or something of it cannot be used and ``strict`` is set.
     """
     refuse_out_of_range(write, {"workers": workers})
+    following = f"next: t2igan fit {fit} --data.store {shlex.quote(str(target))}"
     if target.exists() and not force:
         store = open_store(target)
         if not (card_folder(target) / CARD).is_file():
             _make_card(store, None, [])
         what = f"{store.name}, {store.image_size} px"
         console.print(f"{target} exists already ({what}); --force true writes it again", soft_wrap=True)
-        console.print(f"next: t2igan fit {fit} --data.store {target}", soft_wrap=True)
+        console.print(following, soft_wrap=True, markup=False)
         return
     listing, summary = _render(source, target, image_size, strict, encoding, workers)
     _report(summary, listing.split_scheme)
@@ -285,7 +287,7 @@ def write(
     for line in listing.notes:
         console.print(f"kept, but unusual: {line}", soft_wrap=True)
     console.print(f"wrote {target} and {card_folder(target) / PAGE}", soft_wrap=True)
-    console.print(f"next: t2igan fit {fit} --data.store {target}", soft_wrap=True)
+    console.print(following, soft_wrap=True, markup=False)
 
 
 def _fit(folder: str, image_size: int) -> str:

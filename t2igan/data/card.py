@@ -17,6 +17,7 @@ from t2igan.data.annotation_card import (
     spread,
     spread_evenly,
 )
+from t2igan.data.layout import CARD_FOLDER
 from t2igan.data.rendering import crop_window
 from t2igan.data.sources.base import RawImage, first_of
 from t2igan.data.store import SPLITS, Store, StoreSplit
@@ -148,7 +149,7 @@ def describe(store: Store, raw: Sequence[RawImage] = (), left_out: Sequence[str]
 
 def card_folder(store: Path) -> Path:
     """Folder of the card of a store: ``birds-64.card`` for ``birds-64.h5``."""
-    return store.with_name(f"{store.stem}.card")
+    return store.with_name(f"{store.stem}{CARD_FOLDER}")
 
 
 def write_card(card: Card, folder: Path, sheet: Image.Image) -> None:

@@ -8,6 +8,8 @@ READABLE_VERSIONS = (2, 3, SCHEMA_VERSION)
 FINGERPRINT_VERSION = 2
 """Part of every fingerprint; versions 3 and 4 changed nothing of what a store of captions says, so these stayed."""
 SPLITS = ("train", "test")
+CARD_FOLDER = ".card"
+"""Extension of the folder beside a store that holds its card."""
 
 
 def partial_path(path: Path) -> Path:

@@ -141,3 +141,28 @@ def test_a_warning_is_one_line():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.stderr == "warning: odd images\nwarning: FutureWarning: old\n"
+
+
+def test_a_folder_that_was_deleted_is_one_line(tmp_path):
+    code = "import os, sys; os.rmdir(os.getcwd()); from t2igan.cli.main import main; main(['list', 'models'])"
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (2, "t2igan list: the current folder was deleted: cd to another one\n")
+
+
+@pytest.mark.parametrize("words", [["--out", ""], ["--out="], ["--data.store", ""], ["--config="]])
+def test_a_path_that_is_empty_is_refused(words, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["sample", "--checkpoint", "x.ckpt", *words])
+    name = words[0].rstrip("=")
+    told = f"t2igan sample: {name} is empty, perhaps of a variable that is not set: give it a path\n"
+    assert (ended.value.code, capsys.readouterr().err) == (2, told)
+
+
+def test_a_library_that_does_not_fit_into_memory_is_one_line(monkeypatch, capsys):
+    def run(verb, words):
+        raise ImportError("libtorch.so: failed to map segment from shared object")
+
+    monkeypatch.setattr("t2igan.cli.init.run", run)
+    with pytest.raises(SystemExit) as ended:
+        main(["init", "x"])
+    assert ended.value.code == 2 and "t2igan init: the memory is full" in capsys.readouterr().err

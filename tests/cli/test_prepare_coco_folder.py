@@ -126,6 +126,19 @@ def test_the_command_that_comes_next_can_be_given(flowers, capsys, monkeypatch):
     assert "t2igan.data.datamodule.Folder" in config and f"store: {flowers.parent}/out/s.h5" in config
 
 
+def test_a_store_may_lie_among_its_images(flowers, capsys):
+    out = flowers / "my flowers ü.h5"
+    options = [*folder_options(flowers)[:-1], out, "--force", "true"]
+    for _ in range(2):
+        printed = run(capsys, *options)
+    assert len(open_store(out).split("train")) == 10
+    command = shlex.split(printed.split("next: ")[1].splitlines()[0])
+    assert command[-2:] == ["--data.store", str(out)]
+    renamed = flowers.rename(flowers.parent / "my flowers")
+    printed = run(capsys, *options[:2], renamed, *options[3:-3], renamed.parent / "other.h5")
+    assert "--run 'runs/my flowers/damsm'" in printed
+
+
 @pytest.mark.parametrize(("folder", "size"), [("cub", 64), ("cub", 256), ("folder", 32), ("coco", 64)])
 def test_the_configuration_that_comes_next_takes_the_store_s_size(folder, size, capsys, monkeypatch):
     monkeypatch.chdir(ROOT)

@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from PIL import Image
 
+from t2igan.data.layout import CARD_FOLDER
 from t2igan.data.sources.base import Findings, RawImage, first_of, has_word
 from t2igan.data.sources.caption_table import CaptionRow, at, read_rows
 from t2igan.data.vocabulary import Vocabulary
@@ -207,6 +208,8 @@ class _FilesBelow:
             raise UserError(f"{root}: no such folder; it holds the images")
         self.root = root
         found = (path for path in root.rglob("*") if path.suffix.lower() in EXTENSIONS)
+        # A store may lie among its images, with the contact sheet of its card.
+        found = (path for path in found if path.parent.suffix != CARD_FOLDER)
         self.paths = sorted(path for path in found if path.is_file() and not path.name.startswith("."))
         if not self.paths:
             raise UserError(f"{root}: holds no image ({', '.join(EXTENSIONS)}), at any depth")
