@@ -8,7 +8,7 @@ read: non-finite values are never saved.
 
 import math
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,7 +24,7 @@ from t2igan.callbacks.saving import last_checkpoint
 from t2igan.callbacks.watching import networks_of
 from t2igan.errors import UserError
 from t2igan.lightning_private import logged_in_step, scales_losses
-from t2igan.nn.finite import first_non_finite
+from t2igan.nn.finite import first_non_finite, tensors_in
 from t2igan.progress import read_progress
 from t2igan.ranges import Whole, check_ranges
 
@@ -136,7 +136,7 @@ class Guards(Callback):
         name = first_non_finite(checkpoint["state_dict"])
         if name is None:
             states = {f"the state of optimiser {k}": each for k, each in enumerate(checkpoint["optimizer_states"])}
-            name = first_non_finite(dict(_tensors(states)))
+            name = first_non_finite(dict(tensors_in(states)))
         healthy = trainer.strategy.reduce_boolean_decision(name is None)
         if not healthy:
             self._stop(trainer, f"{name or 'what another process trained'} is not finite", trainer.global_step)
@@ -187,18 +187,6 @@ def warn_of_equal_images(generated: Tensor, real: Tensor, step: int) -> None:
             f"step {step}: the {len(generated)} generated images of the sample sheet hardly differ (diversity "
             f"{own:.4f}, real images {others:.4f}): the generator has collapsed, or learnt nothing yet"
         )
-
-
-def _tensors(value: Any, name: str = "") -> Iterator[tuple[str, Tensor]]:
-    if isinstance(value, Tensor):
-        yield name, value
-    items: Iterable = value.items() if isinstance(value, dict) else enumerate(value) if _is_list(value) else ()
-    for key, inner in items:
-        yield from _tensors(inner, f"{name}, {key}" if name else str(key))
-
-
-def _is_list(value: Any) -> bool:
-    return isinstance(value, (list, tuple))
 
 
 def _groups(module: pl.LightningModule, optimizer: torch.optim.Optimizer) -> Groups:

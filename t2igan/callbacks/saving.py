@@ -1,6 +1,7 @@
 """Checkpoints of a run: atomic writes, saving by steps and minutes, and a search for the newest readable one."""
 
 import io
+import math
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,7 @@ from t2igan.files import whole_file
 from t2igan.lightning_private import log_every_n_steps
 from t2igan.models.checkpoint_form import require_finite
 from t2igan.models.suite_module import read_checkpoint
+from t2igan.nn.finite import tensors_in
 from t2igan.progress import LAST
 from t2igan.ranges import Positive, Whole, check_ranges
 
@@ -139,8 +141,7 @@ def newest_readable(folder: Path, say: Callable[[str], None]) -> Path | None:
     problems = []
     for path in first + [path for path in ranked if path not in first]:
         try:
-            checkpoint = read_checkpoint(path)
-            _require_resumable(path, checkpoint)
+            checkpoint = read_resumable(path)
         except UserError as error:
             problems.append(str(error))
             continue
@@ -152,8 +153,28 @@ def newest_readable(folder: Path, say: Callable[[str], None]) -> Path | None:
     return None
 
 
-def _require_resumable(path: Path, checkpoint: dict[str, Any]) -> None:
-    wanting = [key for key in ("loops", "optimizer_states", "global_step") if key not in checkpoint]
+def read_resumable(path: str | Path) -> dict[str, Any]:
+    """Read a checkpoint from which a training can resume.
+
+    Raises:
+        UserError: it cannot be read, holds no training, or weights or states of optimisers that are not finite.
+    """
+    checkpoint = read_checkpoint(path)
+    loops, states = checkpoint.get("loops"), checkpoint.get("optimizer_states")
+    held = {"loops": isinstance(loops, dict) and "fit_loop" in loops, "global_step": "global_step" in checkpoint}
+    held["optimizer_states"] = isinstance(states, list) and all(map(_is_state, states)) and bool(states)
+    wanting = [key for key, whole in held.items() if not whole]
     if wanting:
         raise UserError(f"{path} holds no training to resume (it has no {', '.join(wanting)})")
-    require_finite(path, checkpoint["state_dict"])
+    named = {f"the state of optimiser {number}": each for number, each in enumerate(states or [])}
+    require_finite(path, checkpoint["state_dict"] | dict(tensors_in(named)))
+    for name, state in named.items():
+        for rate in (group.get("lr") for group in state["param_groups"]):
+            if not (isinstance(rate, float | int) and 0 <= rate < math.inf):
+                raise UserError(f"{path}: {name} has the learning rate {rate!r:.40}; take an earlier checkpoint")
+    return checkpoint
+
+
+def _is_state(state: Any) -> bool:
+    groups = state.get("param_groups") if isinstance(state, dict) else None
+    return isinstance(groups, list) and all(isinstance(each, dict) for each in groups) and "state" in state

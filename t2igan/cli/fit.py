@@ -32,7 +32,7 @@ from t2igan.callbacks.guards import Guards
 from t2igan.callbacks.progress import LineProgress, StepBar
 from t2igan.callbacks.run_folder import ChangedInputs, ContinueCurves, RunCurves
 from t2igan.callbacks.samples import SampleGrid
-from t2igan.callbacks.saving import RunCheckpoints, WholeFiles, last_checkpoint, newest_readable
+from t2igan.callbacks.saving import RunCheckpoints, WholeFiles, last_checkpoint, newest_readable, read_resumable
 from t2igan.callbacks.scoring import Scores
 from t2igan.callbacks.several_devices import BatchNormOfAllDevices, NotAsOneDevice
 from t2igan.callbacks.stopping import StopSignals
@@ -281,8 +281,8 @@ class SuiteCLI(LightningCLI):
             )
         elif config.ckpt_path and not Path(config.ckpt_path).is_file():
             raise UserError(f"ckpt_path: {config.ckpt_path} does not exist")
-        elif config.ckpt_path:
-            read_checkpoint(config.ckpt_path)  # refuses a damaged one, which Lightning would misinterpret
+        elif config.ckpt_path:  # Lightning would misinterpret a damaged one
+            (read_resumable if self.subcommand == "fit" else read_checkpoint)(config.ckpt_path)
 
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
         """The Trainer with the suite's loggers and callbacks, unless the YAML configures its own."""

@@ -18,7 +18,8 @@ def checkpoint(step, value=0.0):
     module = DAMSM(SmallImageEncoder(dim=8, channels=2, image_size=16), vocabulary_size=4)
     module.vocabulary = ["<end>", "a", "b", "c"]
     module.configure_model()
-    content = {"state_dict": module.state_dict(), "loops": {}, "optimizer_states": [], "global_step": step}
+    content = {"state_dict": module.state_dict(), "loops": {"fit_loop": {}}, "global_step": step}
+    content["optimizer_states"] = [{"state": {}, "param_groups": [{"lr": 0.1}]}]
     next(iter(content["state_dict"].values())).fill_(value)
     module.on_save_checkpoint(content)
     seal(content)

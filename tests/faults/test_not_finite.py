@@ -1,5 +1,7 @@
 """Numbers that are not finite: training stops by name, nothing of it is saved, and no verb uses such weights."""
 
+import shutil
+
 import pytest
 import torch
 from harness import fit_words, last, run
@@ -113,3 +115,54 @@ def test_no_verb_uses_such_weights(homes, whole, tally, tmp_path):
         probe.note(done.returncode == 2 and "not finite" in done.stderr, f"{words[0]}: {done.stderr[-300:]}")
     probe.check()
     assert load_module(last(whole))
+
+
+def harmed(harm):
+    """A change of a checkpoint that its digest confirms, as another program's."""
+
+    def write(path):
+        checkpoint = torch.load(path, weights_only=True)
+        harm(checkpoint, checkpoint["optimizer_states"][0])
+        seal(checkpoint)
+        torch.save(checkpoint, path)
+
+    return write
+
+
+HARMS = {
+    "the state of optimiser 0, state, 0, exp_avg is not finite": lambda _, own: own["state"][0]["exp_avg"].fill_(
+        float("nan")
+    ),
+    "the state of optimiser 0, state, 1, step is not finite": lambda _, own: own["state"][1]["step"].fill_(
+        float("inf")
+    ),
+    "learning rate nan": lambda _, own: own["param_groups"][0].update(lr=float("nan")),
+    "learning rate -1.0": lambda _, own: own["param_groups"][0].update(lr=-1.0),
+    "holds no training to resume (it has no optimizer_states)": lambda all, _: all["optimizer_states"].clear(),
+    "holds no training to resume (it has no loops)": lambda all, _: all["loops"].clear(),
+    "the checkpoint holds 2 optimisers' states, this configuration trains with 1": lambda all, own: all[
+        "optimizer_states"
+    ].append(own),
+    "the checkpoint's optimiser 0: exp_avg has the shape (3,)": lambda _, own: own["state"][0].update(
+        exp_avg=torch.zeros(3)
+    ),
+}
+
+
+def test_a_state_that_cannot_be_resumed(homes, tally, tmp_path):
+    probe = tally(
+        "a checkpoint whose optimisers cannot be resumed: refused in one line, nothing trained or changed"
+    )
+    for number, (told, harm) in enumerate(HARMS.items()):
+        folder = tmp_path / str(number)
+        shutil.copytree(homes.folder / "damsm", folder)
+        harmed(harm)(last(folder))
+        before = (folder / "config.yaml").read_bytes(), last(folder).read_bytes()
+        for words in ([], ["--ckpt_path", last(folder)]):
+            done = run(*fit_words(homes.damsm, folder, *words))
+            lines = [line for line in done.stderr.splitlines() if not line.startswith("Seed set")]
+            probe.note(
+                done.returncode == 2 and len(lines) == 1 and told in lines[0], f"{told}: {done.stderr[-300:]}"
+            )
+        probe.note(before == ((folder / "config.yaml").read_bytes(), last(folder).read_bytes()), f"{told}: changed")
+    probe.check()
