@@ -3,14 +3,16 @@
 Tensors are known by their storage as lying on the device or on the host. What a device makes stays there. Tensors
 of both places in one operation, NumPy's look at the device and a generator of the host there are mistakes. For who
 watches for waits, so is to read the device on the host, an index of unknown size, and a copy that is not
-``non_blocking``. The device is called ``cpu:0``, which PyTorch takes for the CPU: any ``device`` option takes it.
+``non_blocking``. The device is called ``cuda:0``, so that the code takes the ways that it takes on a GPU.
 """
 
 from collections.abc import Iterable
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from unittest.mock import patch
 
 import torch
+from pytorch_lightning.accelerators import CPUAccelerator
+from pytorch_lightning.strategies import SingleDeviceStrategy
 from torch import Tensor
 from torch.nn.utils import clip_grad
 from torch.overrides import TorchFunctionMode
@@ -30,8 +32,13 @@ BY_NUMPY = {Tensor.numpy, Tensor.__array__}
 MADE_OF_DATA = {torch.tensor, torch.as_tensor, Tensor.new_tensor}
 GROUPING = "_group_tensors_by_device_and_dtype"
 grouping = getattr(clip_grad, GROUPING)
-DEVICE, HOST = torch.device("cpu", 0), torch.device("cpu")
-"""PyTorch takes one for the other, and can still tell them apart."""
+DEVICE, HOST = torch.device("cuda", 0), torch.device("cpu")
+autocast, is_autocast_enabled = torch.autocast, torch.is_autocast_enabled
+
+
+ANSWERS = {"get_device_name": "a played GPU", "synchronize": None, "current_device": 0} | {
+    name: 0 for name in ("reset_peak_memory_stats", "max_memory_allocated")
+}
 
 
 class Waits(AssertionError):
@@ -63,7 +70,7 @@ class PretendDevice:
     def give(self, tensor: Tensor) -> Tensor:
         """A copy on the host."""
         copy = tensor.clone()
-        self._storages.pop(copy.untyped_storage()._cdata)
+        self._storages.pop(copy.untyped_storage()._cdata, None)
         return copy
 
     def has(self, value) -> bool:
@@ -76,7 +83,23 @@ class PretendDevice:
     @contextmanager
     def watched(self):
         """Raise :class:`Waits` where the host waits, and :class:`Fails` where the devices differ."""
-        with _Functions(self), _Operations(self), patch.object(clip_grad, GROUPING, self._grouped):
+        with ExitStack() as stack:
+            stack.enter_context(patch.object(clip_grad, GROUPING, self._grouped))
+            # Half precision of the device is that of the CPU.
+            stack.enter_context(patch.object(torch, "autocast", lambda kind, *a, **k: autocast("cpu", *a, **k)))
+            stack.enter_context(patch.object(torch, "is_autocast_enabled", lambda kind: is_autocast_enabled("cpu")))
+            for name, answer in ANSWERS.items():
+                stack.enter_context(patch.object(torch.cuda, name, lambda *_, answer=answer: answer))
+            for mode in (_Functions(self), _Operations(self)):
+                stack.enter_context(mode)
+            yield self
+
+    @contextmanager
+    def trained_on(self):
+        """As :meth:`watched`, and trainers whose accelerator is the CPU train on the device."""
+        root = property(lambda strategy: DEVICE)
+        to_none = patch.object(CPUAccelerator, "setup_device", lambda *_: None)
+        with patch.object(SingleDeviceStrategy, "root_device", root), to_none, self.watched():
             yield self
 
     def _grouped(self, lists):
@@ -139,10 +162,12 @@ class _Functions(TorchFunctionMode):
                 return self.device.give(args[0])
         if func is Tensor.to:
             return self._moved(own, *args, **kwargs)
+        to_device = _is_device(kwargs.get("device"))
+        kwargs |= {"device": HOST} if to_device else {}
         self.device.within = any(self.device.has(each) for each in tree_leaves((args, kwargs)))
         made = func(*args, **kwargs)
         self.device.within = False
-        if _is_device(kwargs.get("device")):
+        if to_device:
             if kwargs.get("generator") is not None:
                 raise Fails(f"{func.__name__} on the device with a generator of the host")
             if func in MADE_OF_DATA:
@@ -154,7 +179,8 @@ class _Functions(TorchFunctionMode):
         target = kwargs.get("device", kwargs.get("other", args[0] if args else None))
         to_device = self.device.has(target) or _is_device(target)
         to_host = not to_device and (isinstance(target, Tensor) or target in ("cpu", HOST))
-        made = tensor.to(*args, **kwargs)
+        args = tuple(HOST if _is_device(each) else each for each in args)
+        made = tensor.to(*args, **{name: HOST if _is_device(each) else each for name, each in kwargs.items()})
         if (to_device and not own) or (to_host and own):
             if not kwargs.get("non_blocking"):
                 self.device.wait(f"{tuple(tensor.shape)}.to({'the host' if own else DEVICE}) blocks")
@@ -167,4 +193,4 @@ class _Functions(TorchFunctionMode):
 
 
 def _is_device(target) -> bool:
-    return isinstance(target, (str, torch.device)) and target in ("cpu:0", DEVICE)
+    return isinstance(target, (str, torch.device)) and torch.device(target).type == DEVICE.type

@@ -236,7 +236,7 @@ class ChosenCaptions:
         for part, (captions, lengths) in zip(self.parts, self.tokens):
             own, draws = self.plan.captions[part], self.plan.draws[part]
             noise = planned_noise(own, draws, module.generator.random_dim, seed)
-            noise, captions, lengths = (each.to(module.device) for each in (noise, captions, lengths))
+            noise, captions = noise.to(module.device), captions.to(module.device)
             yield generated_uint8(module.synthesise(noise, captions, lengths, weights).images[-1])
 
     @torch.no_grad()
@@ -244,7 +244,7 @@ class ChosenCaptions:
         """Quality of the captioner's captions of ``batches``; see :class:`CaptionQuality`."""
         quality = CaptionQuality().to(captioner.device)
         for part, (captions, lengths), images in zip(self.parts, self.tokens, batches):
-            inputs = [each.to(captioner.device) for each in (to_signed(images), captions, lengths)]
+            inputs = [*(each.to(captioner.device) for each in (to_signed(images), captions)), lengths]
             references = reference_captions(self.split, self.plan.captions[part].tolist())
             captioner.measure(quality, inputs[0], inputs[1], inputs[2], references)
         return {"count": len(self.plan)} | {name: value.item() for name, value in quality.compute().items()}

@@ -103,7 +103,8 @@ class DiffusionPrior(PriorNetwork):
         )
         # Unit vectors have elements of 1 / sqrt(D), and the noise has elements of 1.
         self.scale = dim**0.5
-        start = torch.randn(1, dim, generator=torch.Generator().manual_seed(0))
+        # A trainer builds networks with its device as the default.
+        start = torch.randn(1, dim, generator=torch.Generator("cpu").manual_seed(0), device="cpu")
         self.register_buffer("start", start, persistent=False)
 
     def _predict(self, noisy: Tensor, time: Tensor | int, texts: Tensor) -> Tensor:

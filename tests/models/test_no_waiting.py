@@ -3,14 +3,15 @@
 from dataclasses import replace
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import pytorch_lightning as pl
 import torch
 from bert_fixture import write_bert
-from pretend_device import DEVICE, PretendDevice, Waits
+from pretend_device import DEVICE, HOST, Fails, PretendDevice, Waits
 from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.loggers import CSVLogger
-from segment_fixture import VOCABULARY, toy_batch
+from segment_fixture import VOCABULARY, toy_batch, train_on_scenes
 from test_several_devices import MODULES, small_ssagan
 from test_spade import BirdsWithLayouts
 from test_spade import small as small_spade
@@ -35,6 +36,7 @@ from t2igan.models.spatext import SegmentDiscriminator, SpaTextGAN, SpaTextGener
 from t2igan.models.spatext_diffusion import SpaTextDiffusion
 from t2igan.models.spatext_hosts import PixelHost
 from t2igan.models.stream import STREAM, SmallCaptionEncoder
+from t2igan.models.suite_module import load_module
 from t2igan.models.tagger import BiLSTMTagger, Tagger
 from t2igan.models.transformers_tagger import TransformersTagger
 from t2igan.nn.levers import EXACT, PLAIN
@@ -58,7 +60,7 @@ class OnTheDevice(Callback):
             return
         device.take(each for each in (*module.parameters(), *module.buffers()))
         device.take(each.grad for each in module.parameters() if each.grad is not None)
-        module._device = DEVICE
+        self.module, module._device = module, DEVICE
         for optimizer in trainer.optimizers:
             # An Adam that is not fused counts its steps on the host.
             named = [named for state in optimizer.state.values() for named in state.items()]
@@ -82,7 +84,7 @@ class OnTheDevice(Callback):
     def end(self):
         if self.watching is not None:
             self.watching.__exit__(None, None, None)
-            self.watching = None
+            self.watching, self.module._device = None, HOST
 
 
 def schedulers_of(module):
@@ -312,6 +314,42 @@ def test_and_nothing_else():
         there = torch.ones(3).to(values.device, non_blocking=True)
         (values * there + torch.arange(3, device=values.device) + 1.5).square().sum().backward()
         assert device.has(values.grad) and torch.ones(2).sum().item() == 2
+
+
+def test_what_a_model_loads_lies_on_its_device(tmp_path):
+    """A trainer builds late networks with the GPU as the default of every tensor."""
+    torch.manual_seed(0)
+    played = PretendDevice(patient=True)
+    with played.trained_on():
+        encoder = str(train_on_scenes(SegmentEncoder(dim=8, channels=4, width=8), 2, tmp_path))
+        prior = SegmentPrior(encoder, DiffusionPrior(8, layers=1, heads=2, head_dim=8))
+        prior = str(train_on_scenes(prior, 2, tmp_path))
+        host = PixelHost(32, planes=4, widths=(8, 16), attention=1, segment_dim=8)
+        for module in (spatext(encoder, prior=prior), SpaTextDiffusion(host, encoder, prior, steps=3)):
+            again, batch = load_module(train_on_scenes(module, 2, tmp_path)).to(DEVICE), toy_batch(3, 99).to(DEVICE)
+            noise = torch.randn(3, again.generator.random_dim).to(DEVICE)
+            made = again.synthesise(noise, batch.captions, batch.lengths, layouts=batch.layouts)
+            assert played.has(made.images[-1])
+
+
+@pytest.mark.parametrize(
+    "mistake",
+    [
+        lambda values: values + torch.ones(3),
+        lambda values: values.numpy(),
+        lambda values: np.asarray(values),
+        lambda values: torch.ones(3)[values.long()],
+        lambda values: torch.randn(3, device=values.device, generator=torch.Generator()),
+        lambda values: values.clone().normal_(generator=torch.Generator()),
+    ],
+)
+def test_the_gpu_that_is_played_refuses_what_a_gpu_refuses(mistake):
+    device = PretendDevice(patient=True)
+    with device.watched():
+        values = torch.zeros(3, device="cuda")
+        assert values.sum().item() == 0 and values[values > 0].tolist() == [] and not device.has(values.cpu())
+        with pytest.raises(Fails):
+            mistake(values)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")

@@ -155,7 +155,7 @@ def generate_images(
         noise = protocol_noise(
             plan.captions[whole], plan.draws[whole], generator.noise_dim, generator.eps_dim, protocol
         )
-        inputs = noise.to(device), captions.to(device), lengths.to(device)
+        inputs = noise.to(device), captions.to(device), lengths
         layouts = layouts_of(module, split, protocol, plan.captions[whole], window, device)
         generated = module.synthesise(*inputs, protocol.weights, layouts)
         images = generated.images[-1][: len(batch)]

@@ -214,9 +214,9 @@ class Sampler:
         return self.module.averages[name].module if averaged else self.module.get_submodule(name)
 
     def _numbered(self, captions: Sequence[KnownCaption]) -> tuple[Tensor, Tensor]:
-        """Ids (B, T), 0 = padding, and lengths (B,), on the module's device."""
+        """Ids (B, T), 0 = padding, on the module's device, and lengths (B,) in host memory."""
         ids = pad_sequence([torch.tensor(each.ids) for each in captions], batch_first=True)
-        return ids.to(self.module.device), torch.tensor([len(each.ids) for each in captions]).to(self.module.device)
+        return ids.to(self.module.device), torch.tensor([len(each.ids) for each in captions])
 
 
 def _samples(captions: Sequence[KnownCaption], made: Synthesis) -> Samples:
