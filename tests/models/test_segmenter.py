@@ -32,6 +32,21 @@ def test_void_is_not_learnt():
     assert half.isfinite() and not torch.equal(half, module.training_step(batch, 0))
 
 
+def test_validation_is_over_labelled_pixels_and_the_labels_that_are_there():
+    batch, logged = toy_batch(1), {}
+    labels = torch.full_like(batch.layouts.labels, VOID)
+    labels[0, :4], labels[0, 4:8] = 3, 5
+    batch.layouts.labels = labels
+    module = Segmenter(32, channels=4)
+    found = torch.full_like(labels, 9)
+    found[0, :6] = 3
+    module.label_maps = lambda images: found
+    module.log_dict = lambda values, **_: logged.update(values)
+    module.validation_step(batch, 0)
+    assert logged["val/pixel_accuracy"] == 0.5
+    assert logged["val/miou"] == pytest.approx((4 / 6 + 0) / 2)
+
+
 def test_a_folder_is_a_segmenter_of_transformers(tmp_path):
     transformers = pytest.importorskip("transformers")
     torch.manual_seed(0)

@@ -3,6 +3,7 @@
 import json
 import math
 from functools import partial
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -351,3 +352,20 @@ def test_the_rate_falls_and_the_forget_gate_starts_open(birds, train):
     other.on_train_batch_end = lambda *_: rates.append(other.optimizers().param_groups[0]["lr"])
     train(other, max_steps=4)
     assert rates == sorted(rates, reverse=True) and rates[0] < 0.011 and rates[-1] < 0.004
+
+
+@pytest.mark.parametrize(("end_token", "counted"), [(True, [3, 4]), (False, [4, 4])])
+def test_the_probability_of_a_caption_is_of_its_words_and_its_end(end_token, counted):
+    words, scores = torch.tensor([[2, 1, 0, 0], [1, 2, 3, 1]]), torch.tensor([[-1.0, -2, -3, -4]] * 2)
+
+    def log_probabilities(features, tokens, lengths):
+        assert torch.equal(tokens, words)
+        return scores * (torch.arange(4) < lengths[:, None])
+
+    decoder = SimpleNamespace(greedy=lambda features, most, stop: words, log_probabilities=log_probabilities)
+    captioner = SimpleNamespace(
+        decoder=decoder, max_words=4, end_token=end_token, vocabulary=["<end>", "red", "small", "bird"]
+    )
+    captions, probabilities = STREAM.say(captioner, torch.zeros(2, 5))
+    assert captions == ["small red", "red small bird red"]
+    assert probabilities.tolist() == [-sum(range(1, count + 1)) for count in counted]
