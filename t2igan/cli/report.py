@@ -106,13 +106,18 @@ def report(
         written += _curves_and_samples(path, rows, folder)
     page = folder / "index.html" if html else None
     if page:
-        runs_read = [read_run(path, rows) for path, rows in curves.items()]
-        text = render_page(tables, runs_read, notes, _systems(folders), _of_zoo(found), reproduced)
+        shown = [read_run(path, rows) for path, rows in curves.items()]
+        text = render_page(tables, shown, notes, _systems(folders), _of_zoo(found), reproduced)
         write_whole(page, text.encode())
         written.append(page)
     if wandb is not None:
         written.append(_to_wandb(tables, curves, page, folder, wandb))
     _print(tables, [*notes, *reproduced], pair)
+    _print_files(written, page)
+
+
+def _print_files(written: Sequence[Path], page: Path | None) -> None:
+    """Print what was written, and the next command."""
     console.print("wrote " + ", ".join(str(path) for path in written), soft_wrap=True, markup=False)
     if page:
         console.print(f"next: open {page}", soft_wrap=True, markup=False)

@@ -118,8 +118,6 @@ def load_checkpoint_subject(path: str | Path, weights: str, prior: bool = True) 
     used = weights if module.averages else "ema" if module.averaged else "raw"
     fingerprint = module.dataset.get("fingerprint")
     identity = read_identity(path, fingerprint, module.inputs, selected=bool(module.selected))
-    # Imported weights have no steps, and their training images are unknown.
-    seen = module.images_seen if module.steps else None
     card = SubjectCard(
         "checkpoint",
         label_of(path) + ("" if prior else ", without prior"),
@@ -131,16 +129,7 @@ def load_checkpoint_subject(path: str | Path, weights: str, prior: bool = True) 
         # A checkpoint scored without its prior is not a repetition of those scored with it.
         experiment=identity.experiment if prior else None,
         training_seed=identity.training_seed if prior else None,
-        training=TrainingCard(
-            read_config(path),
-            module.steps or None,
-            seen,
-            module.global_batch,
-            fingerprint,
-            module.inputs,
-            None if module.trained is None else module.trained.to_dict(),
-            read_changes(path),
-        ),
+        training=_training_card(module, path),
         selection=choice_in(path, module.selected).rule if module.selected else None,
     )
     subject = GeneratedSubject(module, card)
@@ -149,12 +138,33 @@ def load_checkpoint_subject(path: str | Path, weights: str, prior: bool = True) 
         subject.notes.append(f"scored with {used} weights, where the protocol asks for {weights}: it has {there}")
     if changed := changed_code(config_of(module), module.inputs):
         subject.notes.append(changed)
-    # The best checkpoint of a run is meant to be from before its end, and the zoo has no other.
-    unfinished = module.trained is not None and not module.trained.finished
-    if unfinished and not module.selected and not is_zoo_name(path):
+    if _is_unfinished(module, path):
         subject.notes.append(f"its training is not finished: {module.trained}")
         warnings.warn(f"{path}: {subject.notes[-1]}", stacklevel=2)
     return subject
+
+
+def _training_card(module: DrawingModule, path: str | Path) -> TrainingCard:
+    """The training of a checkpoint; imported weights have no steps, and their training images are unknown."""
+    return TrainingCard(
+        read_config(path),
+        module.steps or None,
+        module.images_seen if module.steps else None,
+        module.global_batch,
+        module.dataset.get("fingerprint"),
+        module.inputs,
+        None if module.trained is None else module.trained.to_dict(),
+        read_changes(path),
+    )
+
+
+def _is_unfinished(module: DrawingModule, path: str | Path) -> bool:
+    """Whether weights are of an earlier step than their training should reach.
+
+    The best checkpoint of a run is meant to be from before its end, and the zoo has no other.
+    """
+    unfinished = module.trained is not None and not module.trained.finished
+    return unfinished and not module.selected and not is_zoo_name(path)
 
 
 def _take_prior(module: DrawingModule, path: str | Path) -> None:
