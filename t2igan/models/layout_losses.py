@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torchvision.models import vgg19
 
 from t2igan.errors import UserError
+from t2igan.metrics.backbones import IMAGENET_MEAN, IMAGENET_STD
 from t2igan.metrics.weights import file_sha256
 from t2igan.models.generator_losses import GeneratorLoss, GeneratorView
 from t2igan.ranges import Weight
@@ -16,7 +17,6 @@ VGG_NAME = "vgg19-dcbb9e9d.pth"
 VGG_URL = f"https://download.pytorch.org/models/{VGG_NAME}"
 # Index of VGG19's layers relu1_1 to relu5_1, and their weights.
 VGG_LAYERS = {1: 1 / 32, 6: 1 / 16, 11: 1 / 8, 20: 1 / 4, 29: 1.0}
-MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 class FeatureMatching(GeneratorLoss):
@@ -104,7 +104,7 @@ class VGGLoss(GeneratorLoss):
 
     def _features(self, images: Tensor) -> list[Tensor]:
         """VGG19's features of images (B, 3, S, S) in [-1, 1], after ImageNet normalisation."""
-        mean, deviation = (images.new_tensor(each).view(1, 3, 1, 1) for each in (MEAN, DEVIATION))
+        mean, deviation = (images.new_tensor(each).view(1, 3, 1, 1) for each in (IMAGENET_MEAN, IMAGENET_STD))
         values, found = ((images + 1) / 2 - mean) / deviation, []
         for place, layer in enumerate(self.network):
             values = layer(values)

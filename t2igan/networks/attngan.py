@@ -41,7 +41,7 @@ class AttnGANGenerator(CascadedGenerator):
         image_size: side of the finest image.
         stages: number of images, the coarsest of them ``image_size / 2 ** (stages - 1)`` wide.
         channels: width of the features (``GF_DIM``: 32 for CUB, 48 for COCO).
-        residual_blocks: per stage (``R_NUM``: 2 for CUB, 3 for COCO).
+        residual_blocks: number of residual blocks per stage (``R_NUM``: 2 for CUB, 3 for COCO).
         noise_dim: width Z of the noise.
         sentence_dim: width D of sentence and words.
         eps_dim: width C of the conditioning augmentation.
@@ -72,7 +72,7 @@ class AttnDCGANGenerator(AttnGANGenerator):
         image_size: side of the image.
         stages: number of feature levels.
         channels: width of the features.
-        residual_blocks: per stage (0 as configured).
+        residual_blocks: number of residual blocks per stage (0 in the released configuration).
         noise_dim: width Z of the noise.
         sentence_dim: width D of sentence and words.
         eps_dim: width C of the conditioning augmentation.
@@ -106,7 +106,7 @@ class AttnDCGANGenerator(AttnGANGenerator):
 class AttnGANDiscriminator(CascadeDiscriminator):
     """Strided convolutions with batch norm (``D_NET64``, ``D_NET128``, ``D_NET256``); MirrorGAN has the same.
 
-    Args and calls as of :class:`CascadeDiscriminator`.
+    It has the arguments and methods of :class:`CascadeDiscriminator`.
     """
 
     independent = True
