@@ -63,6 +63,7 @@ setup(
             "playwright>=1.40",
             "nbclient>=0.8",
             "ipykernel>=6.25",
+            "wandb-workspaces>=0.4",
             "huggingface_hub>=0.24",
             "onnx>=1.16",
             "onnxscript>=0.2",
