@@ -42,6 +42,110 @@ def enlarge(image: Image.Image) -> Image.Image:
     return image.resize((image.width * OVERSAMPLING, image.height * OVERSAMPLING), Image.Resampling.NEAREST)
 
 
+def smooth(points: ArrayLike, closed: bool = True, samples: int = 7) -> np.ndarray:
+    """Return a Catmull-Rom curve through points (N, 2), with ``samples`` points a segment."""
+    points = np.asarray(points, float)
+    if closed:
+        padded = np.concatenate([points[-1:], points, points[:2]])
+    else:
+        padded = np.concatenate([points[:1], points, points[-1:]])
+    before, start, end, after = (padded[i : len(padded) - 3 + i, None] for i in range(4))
+    t = (np.arange(samples) / samples)[None, :, None]
+    curve = 0.5 * (
+        2 * start
+        + (end - before) * t
+        + (2 * before - 5 * start + 4 * end - after) * t**2
+        + (3 * start - before - 3 * end + after) * t**3
+    )
+    curve = curve.reshape(-1, 2)
+    return curve if closed else np.concatenate([curve, points[-1:]])
+
+
+def rotation(degrees: float, centre: tuple[float, float] = (0.0, 0.0)) -> Callable[[ArrayLike], np.ndarray]:
+    """Return a rotation of points about a centre; positive turns clockwise on the image (y points down)."""
+    angle = np.deg2rad(degrees)
+    matrix = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+    middle = np.asarray(centre, float)
+    return lambda points: (np.asarray(points, float) - middle) @ matrix + middle
+
+
+def as_tuples(points: np.ndarray) -> list[tuple[float, float]]:
+    """Convert points (N, 2) to the tuples that PIL draws."""
+    return [(x, y) for x, y in points.tolist()]
+
+
+class Sheet:
+    """An image and the map of what its pixels show, drawn with the same strokes; without a mark the map stays.
+
+    Attributes:
+        canvas: RGB image.
+        marks: map of the same size, mode L, at first 0.
+        side: width of both in pixels; all coordinates are pixels, too.
+    """
+
+    def __init__(self, canvas: Image.Image) -> None:
+        self.canvas, self.marks, self.side = canvas, Image.new("L", canvas.size), canvas.width
+        self._pen, self._marker = ImageDraw.Draw(canvas), ImageDraw.Draw(self.marks)
+
+    def fill(self, outline: np.ndarray, color: Color, mark: int | None = None) -> None:
+        """Fill an outline (N, 2)."""
+        for pen, value in self._pens(color, mark):
+            pen.polygon(as_tuples(outline), fill=value)
+
+    def line(self, line: np.ndarray, color: Color, width: float, mark: int | None = None) -> None:
+        """Draw a line through points (N, 2)."""
+        for pen, value in self._pens(color, mark):
+            pen.line(as_tuples(line), fill=value, width=max(1, round(width)), joint="curve")
+
+    def rim(self, outline: np.ndarray, color: Color, width: float, mark: int | None = None) -> None:
+        """Draw a line along the edge of an outline (N, 2)."""
+        self.line(np.concatenate([outline, outline[:2]]), color, width, mark)
+
+    def oval(self, centre: ArrayLike, radii: ArrayLike, color: Color, mark: int | None = None) -> None:
+        """Fill an ellipse with a centre (x, y) and its half width and half height, or one radius."""
+        corners = np.stack([np.subtract(centre, radii), np.add(centre, radii)])
+        for pen, value in self._pens(color, mark):
+            pen.ellipse(as_tuples(corners), fill=value)
+
+    def arc(self, corners: np.ndarray, start: int, end: int, color: Color, width: int) -> None:
+        """Draw a part of the edge of the oval between two corners (2, 2), by angles in degrees; marks nothing."""
+        self._pen.arc(as_tuples(corners), start, end, fill=color, width=max(1, width))
+
+    def drawn(self) -> Image.Image:
+        """Mask of all that is marked: 255 there, else 0."""
+        return self.marks.point(lambda mark: 255 if mark else 0)
+
+    def _pens(self, color: Color, mark: int | None) -> list[tuple[ImageDraw.ImageDraw, Color | int]]:
+        return [(self._pen, color)] if mark is None else [(self._pen, color), (self._marker, mark)]
+
+
+def tight_box(mask: np.ndarray) -> tuple[int, int, int, int]:
+    """The box (x, y, width, height) that just encloses what is not zero in a map (H, W); zeros for an empty map."""
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    if not len(rows):
+        return 0, 0, 0, 0
+    x, y = int(columns[0]), int(rows[0])
+    return x, y, int(columns[-1]) - x + 1, int(rows[-1]) - y + 1
+
+
+def volume(mask: Image.Image, radius: float) -> np.ndarray:
+    """Shading of a cushion with the mask's shape, about -0.5..0.5, from the blurred mask as a height field."""
+    height = np.asarray(mask.filter(ImageFilter.GaussianBlur(radius)), np.float32) / 255
+    step = max(1, round(radius / 2))
+    padded = np.pad(height, step, mode="edge")
+    upper_left, lower_right = padded[: -2 * step, : -2 * step], padded[2 * step :, 2 * step :]
+    return (lower_right - upper_left) * 0.55
+
+
+def lit(colors: np.ndarray, light: np.ndarray) -> np.ndarray:
+    """Colours (H, W, 3) in 0..255, darker where ``light`` (H, W) is negative and paler where it is positive."""
+    light = light[:, :, None]
+    return colors * (1 + np.minimum(light, 0)) + (255 - colors) * 0.62 * np.maximum(light, 0)
+
+
+# --- pieces of landscape --------------------------------------------------------------------------------------
+
+
 def soft_blobs(
     image: Image.Image, color: Color | int, circles: list[tuple[float, ...]], blur: float, strength: int
 ) -> None:
@@ -83,13 +187,11 @@ def wave(
     return np.concatenate([crest, trough[::-1]])
 
 
-def draw_flowers(pen: ImageDraw.ImageDraw, side: int, highest: float, rng: np.random.Generator) -> None:
-    """Seven small flowers below a height in a frame of ``side`` pixels."""
-    radius = 0.009
+def draw_flowers(sheet: Sheet, highest: float, rng: np.random.Generator) -> None:
+    """Seven small flowers below a height."""
     for x, y in zip(rng.uniform(0, 1, 7), rng.uniform(highest, 1.0, 7)):
         petal = ((252, 250, 240), (250, 226, 110), (232, 170, 200))[int(rng.integers(3))]
-        box = [(x - radius) * side, (y - radius) * side, (x + radius) * side, (y + radius) * side]
-        pen.ellipse(box, fill=petal)
+        sheet.oval((x * sheet.side, y * sheet.side), 0.009 * sheet.side, petal)
 
 
 def _blade(root: np.ndarray, height: float, lean: float, width: float) -> np.ndarray:
@@ -111,93 +213,3 @@ def blades(rng: np.random.Generator, count: int, roots: tuple[float, float], tal
         )
         grown.append((outline, mix((70, 126, 54), (158, 190, 92), rng.random())))
     return grown
-
-
-def smooth(points: ArrayLike, closed: bool = True, samples: int = 7) -> np.ndarray:
-    """Return a Catmull-Rom curve through points (N, 2), with ``samples`` points a segment."""
-    points = np.asarray(points, float)
-    if closed:
-        padded = np.concatenate([points[-1:], points, points[:2]])
-    else:
-        padded = np.concatenate([points[:1], points, points[-1:]])
-    before, start, end, after = (padded[i : len(padded) - 3 + i, None] for i in range(4))
-    t = (np.arange(samples) / samples)[None, :, None]
-    curve = 0.5 * (
-        2 * start
-        + (end - before) * t
-        + (2 * before - 5 * start + 4 * end - after) * t**2
-        + (3 * start - before - 3 * end + after) * t**3
-    )
-    curve = curve.reshape(-1, 2)
-    return curve if closed else np.concatenate([curve, points[-1:]])
-
-
-def rotation(degrees: float, centre: tuple[float, float] = (0.0, 0.0)) -> Callable[[ArrayLike], np.ndarray]:
-    """Return a rotation of points about a centre; positive turns clockwise on the image (y points down)."""
-    angle = np.deg2rad(degrees)
-    matrix = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
-    middle = np.asarray(centre, float)
-    return lambda points: (np.asarray(points, float) - middle) @ matrix + middle
-
-
-def as_tuples(points: np.ndarray) -> list[tuple[float, float]]:
-    """Convert points (N, 2) to the tuples that PIL draws."""
-    return [(x, y) for x, y in points.tolist()]
-
-
-class Sheet:
-    """An image and the map of what its pixels show, drawn with the same strokes.
-
-    Attributes:
-        canvas: RGB image.
-        marks: map of the same size, mode L.
-    """
-
-    def __init__(self, canvas: Image.Image, marks: Image.Image) -> None:
-        self.canvas, self.marks = canvas, marks
-        self.pen, self.marker = ImageDraw.Draw(canvas), ImageDraw.Draw(marks)
-
-    def fill(self, outline: np.ndarray, color: Color, mark: int) -> None:
-        """Fill an outline (N, 2)."""
-        points = as_tuples(outline)
-        self.pen.polygon(points, fill=color)
-        self.marker.polygon(points, fill=mark)
-
-    def line(self, line: np.ndarray, color: Color, width: float, mark: int | None) -> None:
-        """Draw a line through points (N, 2); without a mark, the map stays as it is."""
-        points, pixels = as_tuples(line), max(1, round(width))
-        self.pen.line(points, fill=color, width=pixels, joint="curve")
-        if mark is not None:
-            self.marker.line(points, fill=mark, width=pixels, joint="curve")
-
-    def rim(self, outline: np.ndarray, color: Color, width: float, mark: int) -> None:
-        """Draw a line along the edge of an outline (N, 2)."""
-        self.line(np.concatenate([outline, outline[:2]]), color, width, mark)
-
-    def drawn(self) -> Image.Image:
-        """Mask of all that is marked: 255 there, else 0."""
-        return self.marks.point(lambda mark: 255 if mark else 0)
-
-
-def tight_box(mask: np.ndarray) -> tuple[int, int, int, int]:
-    """The box (x, y, width, height) that just encloses what is not zero in a map (H, W); zeros for an empty map."""
-    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    if not len(rows):
-        return 0, 0, 0, 0
-    x, y = int(columns[0]), int(rows[0])
-    return x, y, int(columns[-1]) - x + 1, int(rows[-1]) - y + 1
-
-
-def volume(mask: Image.Image, radius: float) -> np.ndarray:
-    """Shading of a cushion with the mask's shape, about -0.5..0.5, from the blurred mask as a height field."""
-    height = np.asarray(mask.filter(ImageFilter.GaussianBlur(radius)), np.float32) / 255
-    step = max(1, round(radius / 2))
-    padded = np.pad(height, step, mode="edge")
-    upper_left, lower_right = padded[: -2 * step, : -2 * step], padded[2 * step :, 2 * step :]
-    return (lower_right - upper_left) * 0.55
-
-
-def lit(colors: np.ndarray, light: np.ndarray) -> np.ndarray:
-    """Colours (H, W, 3) in 0..255, darker where ``light`` (H, W) is negative and paler where it is positive."""
-    light = light[:, :, None]
-    return colors * (1 + np.minimum(light, 0)) + (255 - colors) * 0.62 * np.maximum(light, 0)

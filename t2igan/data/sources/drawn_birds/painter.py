@@ -75,12 +75,11 @@ def render_bird(
     legs = figure.lines.get("legs")
     ground = max(leg[:, 1].max() for leg in legs) / side if legs else None
     feet = float(np.mean([leg[-1, 0] for leg in legs])) / side if legs else 0.5
-    canvas, draw_foreground = paint_surroundings(attributes.setting, pixels, ground, feet, rng)
-    sheet = Sheet(canvas, Image.new("L", (side, side)))
+    sheet, draw_foreground = paint_surroundings(attributes.setting, pixels, ground, feet, rng)
     studio = Studio(sheet, figure, plumage(attributes, rng))
     paint_figure(studio, attributes.pose, rng)
     if draw_foreground:
-        draw_foreground(sheet)
+        draw_foreground()
     parts = np.asarray(sheet.marks)[OVERSAMPLING // 2 :: OVERSAMPLING, OVERSAMPLING // 2 :: OVERSAMPLING].copy()
     return _shade(studio, pixels, rng), parts, tight_box(parts)
 
@@ -160,7 +159,7 @@ def _paint_down(studio: Studio, rng: np.random.Generator) -> None:
         part = parts[int(x), int(y)]
         if PARTS[part] in ("body", "belly") and parts[int(end), int(y + 1.5 * length)] == part:
             color = mix(colors[int(x), int(y)], _LIGHT if lighter else _DARK, 0.10)
-            sheet.line(np.array([(x, y), (end, y + length)]), color, 0.014 * studio.figure.scale, None)
+            sheet.line(np.array([(x, y), (end, y + length)]), color, 0.014 * studio.figure.scale)
 
 
 def _paint_wing(studio: Studio) -> None:
@@ -184,14 +183,10 @@ def _paint_face(studio: Studio) -> None:
     studio.fill("beak", beak, "beak")
     studio.stroke("mouth", mix(beak, _DARK if sum(beak) > 200 else _LIGHT, 0.4), 0.010)
 
-    def disc(pen: ImageDraw.ImageDraw, size: float, color: Color | int, shift: float = 0) -> None:
-        (x, y), r = studio.figure.eye[0] - shift * radius, radius * size
-        pen.ellipse([x - r, y - r, x + r, y + r], fill=color)
-
-    disc(studio.sheet.pen, 1.4, (250, 246, 232))
-    disc(studio.sheet.pen, 1.08, (26, 20, 22))
-    disc(studio.sheet.pen, 0.36, (255, 255, 255), 0.36)
-    disc(studio.sheet.marker, 1.08, PARTS.index("eye"))
+    eye = studio.figure.eye[0]
+    studio.sheet.oval(eye, 1.4 * radius, (250, 246, 232))
+    studio.sheet.oval(eye, 1.08 * radius, (26, 20, 22), PARTS.index("eye"))
+    studio.sheet.oval(eye - 0.36 * radius, 0.36 * radius, (255, 255, 255))
 
 
 def _shade(studio: Studio, pixels: int, rng: np.random.Generator) -> np.ndarray:

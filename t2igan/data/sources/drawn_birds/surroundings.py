@@ -4,12 +4,11 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image
 
 from t2igan.data.sources.drawing import (
     Color,
     Sheet,
-    as_tuples,
     blades,
     cloud,
     draw_flowers,
@@ -22,8 +21,8 @@ from t2igan.data.sources.drawing import (
     wave,
 )
 
-Surroundings: TypeAlias = tuple[Image.Image, Callable[[Sheet], None] | None]
-"""RGB image at ``OVERSAMPLING`` times the resolution, ready for the bird; what draws the objects in front of it."""
+Surroundings: TypeAlias = tuple[Sheet, Callable[[], None] | None]
+"""Sheet at ``OVERSAMPLING`` times the resolution, ready for the bird; what then draws the things in front of it."""
 
 
 def paint_surroundings(
@@ -50,7 +49,7 @@ def _paint_sky(pixels: int, ground: float | None, feet: float, rng: np.random.Ge
         shade = [(x + 0.008, y + 0.022, a, b) for x, y, a, b in puffs]
         soft_blobs(image, (170, 190, 214), shade, 0.016, 130)
         soft_blobs(image, (253, 254, 255), puffs, 0.010, 235)
-    return enlarge(image), None
+    return Sheet(enlarge(image)), None
 
 
 def _paint_branch(pixels: int, ground: float | None, feet: float, rng: np.random.Generator) -> Surroundings:
@@ -59,8 +58,7 @@ def _paint_branch(pixels: int, ground: float | None, feet: float, rng: np.random
     for tone in ((248, 250, 226), (150, 190, 138), (208, 226, 178)):
         circles = [(*rng.uniform(0, 1, 2), r, r) for r in rng.uniform(0.05, 0.13, 4)]
         soft_blobs(image, tone, circles, 0.03, 130)
-    canvas = enlarge(image)
-    pen, side = ImageDraw.Draw(canvas), canvas.width
+    sheet = Sheet(enlarge(image))
     height = ground if ground is not None else rng.uniform(0.86, 0.93)
     slope = rng.uniform(-0.07, 0.07)
     bark, thick = tinted((112, 82, 58), rng, 10), rng.uniform(0.022, 0.032)
@@ -72,18 +70,18 @@ def _paint_branch(pixels: int, ground: float | None, feet: float, rng: np.random
         return np.stack([x, upper + depth * thick], -1)
 
     for x in np.concatenate([rng.uniform(0.0, 0.24, 4), rng.uniform(0.78, 1.0, 4)]):
-        _draw_leaf(pen, side, along(x, 1), rng)
+        _draw_leaf(sheet, along(x, 1), rng)
     x = np.linspace(-0.02, 1.02, 24)
     for low, high, tone in ((0.0, 2.0, dark), (0.12, 1.5, bark), (0.2, 0.65, mix(bark, (255, 235, 205), 0.25))):
-        pen.polygon(as_tuples(np.concatenate([along(x, low), along(x[::-1], high)]) * side), fill=tone)
+        sheet.fill(np.concatenate([along(x, low), along(x[::-1], high)]) * sheet.side, tone)
     for x in rng.uniform(0, 1, 9):
         start = along(x, rng.uniform(0.5, 1.4))
         crack = np.stack([start, np.add(start, (0.05, slope * 0.05))])
-        pen.line(as_tuples(crack * side), dark, side // 170)
-    return canvas, None
+        sheet.line(crack * sheet.side, dark, sheet.side // 170)
+    return sheet, None
 
 
-def _draw_leaf(pen: ImageDraw.ImageDraw, side: int, stem: np.ndarray, rng: np.random.Generator) -> None:
+def _draw_leaf(sheet: Sheet, stem: np.ndarray, rng: np.random.Generator) -> None:
     angle = np.deg2rad(rng.uniform(-150, -30) if rng.random() < 0.6 else rng.uniform(30, 150))
     length, width = rng.uniform(0.10, 0.17), rng.uniform(0.025, 0.038)
     t = np.linspace(0, 1, 9)
@@ -92,10 +90,11 @@ def _draw_leaf(pen: ImageDraw.ImageDraw, side: int, stem: np.ndarray, rng: np.ra
     spine = stem + np.outer(0.12 * length + t * length, along)
     upper, lower = spine + np.outer(swell, across), spine - np.outer(swell, across)
     green = mix((72, 138, 58), (136, 178, 72), rng.random())
-    whole, lighter = (as_tuples(np.concatenate([upper, edge[::-1]]) * side) for edge in (lower, spine))
-    pen.polygon(whole, fill=green, outline=mix(green, (0, 0, 0), 0.3))
-    pen.polygon(lighter, fill=mix(green, (255, 255, 220), 0.16))
-    pen.line(as_tuples(np.stack([stem, spine[-1]]) * side), mix(green, (0, 0, 0), 0.25), max(1, side // 200))
+    whole, lighter = (np.concatenate([upper, edge[::-1]]) * sheet.side for edge in (lower, spine))
+    sheet.fill(whole, green)
+    sheet.rim(whole, mix(green, (0, 0, 0), 0.3), 1)
+    sheet.fill(lighter, mix(green, (255, 255, 220), 0.16))
+    sheet.line(np.stack([stem, spine[-1]]) * sheet.side, mix(green, (0, 0, 0), 0.25), sheet.side // 200)
 
 
 def _paint_grass(pixels: int, ground: float | None, feet: float, rng: np.random.Generator) -> Surroundings:
@@ -104,20 +103,19 @@ def _paint_grass(pixels: int, ground: float | None, feet: float, rng: np.random.
     near, far = tinted((122, 164, 78), rng, 10), tinted((190, 210, 138), rng, 10)
     image = to_image(gradient(pixels, [(0, sky), (horizon - 0.05, haze), (horizon + 0.03, far), (1, near)]))
     _add_skyline(image, mix(far, (120, 160, 120), 0.35), horizon + 0.05, ((0.25, 0.45), (0.06, 0.12)), 0.02, rng)
-    canvas = enlarge(image)
-    pen, side = ImageDraw.Draw(canvas), canvas.width
+    sheet = Sheet(enlarge(image))
     for outline, color in blades(rng, 46, (horizon + 0.06, 1.02), (0.05, 0.10)):
-        pen.polygon(as_tuples(outline * side), fill=color)
-    draw_flowers(pen, side, horizon + 0.05, rng)
+        sheet.fill(outline * sheet.side, color)
+    draw_flowers(sheet, horizon + 0.05, rng)
     if ground is None:
-        return canvas, None
+        return sheet, None
     tufts = blades(rng, 22, (ground + 0.03, 1.05), (0.05, 0.09))
 
-    def draw_tufts(sheet: Sheet) -> None:
+    def draw_tufts() -> None:
         for outline, color in tufts:
-            sheet.fill(outline * side, color, 0)
+            sheet.fill(outline * sheet.side, color, 0)
 
-    return canvas, draw_tufts
+    return sheet, draw_tufts
 
 
 def _paint_water(pixels: int, ground: float | None, feet: float, rng: np.random.Generator) -> Surroundings:
@@ -130,23 +128,21 @@ def _paint_water(pixels: int, ground: float | None, feet: float, rng: np.random.
     image.paste(water.crop((0, top, pixels, pixels)), (0, top))
     if ground is not None:
         soft_blobs(image, mix(near, (20, 40, 60), 0.5), [(feet - 0.02, ground + 0.06, 0.17, 0.045)], 0.025, 140)
-    canvas = enlarge(image)
-    pen, side = ImageDraw.Draw(canvas), canvas.width
+    sheet = Sheet(enlarge(image))
     for _ in range(26):
         outline = wave(rng, horizon, (0.04, 0.10), 0.5, 0.005)
         light, share = ((235, 248, 252), rng.uniform(0.35, 0.7)) if rng.random() < 0.7 else ((20, 60, 90), 0.3)
-        pen.polygon(as_tuples(outline * side), fill=mix(near, light, share))
+        sheet.fill(outline * sheet.side, mix(near, light, share))
     if ground is None:
-        return canvas, None
+        return sheet, None
 
-    def draw_ripples(sheet: Sheet) -> None:
+    def draw_ripples() -> None:
         for a in (0.075, 0.12, 0.165):
-            box = [(feet - a) * side, (ground - 0.22 * a) * side, (feet + a) * side, (ground + 0.22 * a) * side]
-            tone = mix(near, (240, 250, 252), 0.75 - 2.2 * a)
-            for start, stop in ((15, 165), (190, 350)):
-                sheet.pen.arc(box, start, stop, fill=tone, width=max(1, side // 150))
+            corners = np.array([(feet - a, ground - 0.22 * a), (feet + a, ground + 0.22 * a)]) * sheet.side
+            for start, end in ((15, 165), (190, 350)):
+                sheet.arc(corners, start, end, mix(near, (240, 250, 252), 0.75 - 2.2 * a), sheet.side // 150)
 
-    return canvas, draw_ripples
+    return sheet, draw_ripples
 
 
 def _add_skyline(

@@ -3,13 +3,12 @@
 from collections.abc import Callable
 
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image
 
 from t2igan.data.sources.drawing import (
     OVERSAMPLING,
     Color,
     Sheet,
-    as_tuples,
     blades,
     cloud,
     draw_flowers,
@@ -200,53 +199,50 @@ def _paint_ground(canvas: _Canvas, number: int, stuff: Stuff, rng: np.random.Gen
     colors = gradient(pixels, [(level, far), (1, near)])
     rough = {"sea": 0.0, "sand": 0.025, "grass": 0.03, "snow": 0.02, "road": 0.015}[stuff.name]
     colors *= (1 + rough * (_noise(pixels, 64, rng) + _noise(pixels, 12, rng, 2)))[:, :, None]
-    canvas_image = enlarge(to_image(colors))
-    pen = ImageDraw.Draw(canvas_image)
+    sheet = Sheet(enlarge(to_image(colors)))
     if stuff.name in _STROKES:
-        _STROKES[stuff.name](pen, canvas_image.width, level, (far, near), rng)
+        _STROKES[stuff.name](sheet, level, (far, near), rng)
     at = (np.arange(pixels) + 0.5) / pixels
     swing = {"sea": 0.0, "road": 0.0, "sand": 0.012}.get(stuff.name, 0.008)
     line = level + swing * np.sin(6 * at + rng.uniform(0, 6)) + 0.5 * swing * np.sin(15 * at + rng.uniform(0, 6))
-    canvas.lay(number, np.asarray(canvas_image.reduce(OVERSAMPLING), float), _below(line))
+    canvas.lay(number, np.asarray(sheet.canvas.reduce(OVERSAMPLING), float), _below(line))
 
 
-def _waves(
-    pen: ImageDraw.ImageDraw, side: int, level: float, tones: tuple[Color, Color], rng: np.random.Generator
-) -> None:
+def _waves(sheet: Sheet, level: float, tones: tuple[Color, Color], rng: np.random.Generator) -> None:
     for _ in range(34):
         outline = wave(rng, level, (0.05, 0.13), 0.4, 0.007)
         light, share = ((240, 250, 253), rng.uniform(0.35, 0.7)) if rng.random() < 0.65 else (_DARK, 0.2)
-        pen.polygon(as_tuples(outline * side), fill=mix(tones[1], light, share))
+        sheet.fill(outline * sheet.side, mix(tones[1], light, share))
 
 
-def _grow(
-    pen: ImageDraw.ImageDraw, side: int, level: float, tones: tuple[Color, Color], rng: np.random.Generator
-) -> None:
+def _grow(sheet: Sheet, level: float, tones: tuple[Color, Color], rng: np.random.Generator) -> None:
     for outline, _ in blades(rng, 60, (level + 0.05, 1.03), (0.03, 0.07)):
         shade = mix(mix(tones[1], _DARK, 0.22), mix(tones[0], _LIGHT, 0.1), rng.random())
-        pen.polygon(as_tuples(outline * side), fill=shade)
-    draw_flowers(pen, side, level + 0.06, rng)
+        sheet.fill(outline * sheet.side, shade)
+    draw_flowers(sheet, level + 0.06, rng)
 
 
-def _speckle(
-    pen: ImageDraw.ImageDraw, side: int, level: float, tones: tuple[Color, Color], rng: np.random.Generator
-) -> None:
+def _speckle(sheet: Sheet, level: float, tones: tuple[Color, Color], rng: np.random.Generator) -> None:
     for x, y in zip(rng.uniform(0, 1, 60), rng.uniform(level + 0.03, 1.0, 60)):
-        tone, r = mix(tones[1], _DARK if rng.random() < 0.6 else _LIGHT, 0.3), rng.uniform(0.002, 0.005) * side
-        pen.ellipse([x * side - 1.6 * r, y * side - r, x * side + 1.6 * r, y * side + r], fill=tone)
+        tone, r = (
+            mix(tones[1], _DARK if rng.random() < 0.6 else _LIGHT, 0.3),
+            rng.uniform(0.002, 0.005) * sheet.side,
+        )
+        sheet.oval((x * sheet.side, y * sheet.side), (1.6 * r, r), tone)
 
 
-def _mark(
-    pen: ImageDraw.ImageDraw, side: int, level: float, tones: tuple[Color, Color], rng: np.random.Generator
-) -> None:
-    pen.rectangle([0, level * side, side, (level + 0.022) * side], fill=mix(tones[0], _LIGHT, 0.55))
+def _mark(sheet: Sheet, level: float, tones: tuple[Color, Color], rng: np.random.Generator) -> None:
+    kerb = np.array([(0, level), (1, level), (1, level + 0.022), (0, level + 0.022)])
+    sheet.fill(kerb * sheet.side, mix(tones[0], _LIGHT, 0.55))
     middle, start = level + 0.62 * (1 - level), rng.uniform(-0.2, 0)
     for x in np.arange(start, 1, 0.26):
-        slant = 0.02 * side
-        left, right, top, bottom = x * side, (x + 0.14) * side, (middle - 0.011) * side, (middle + 0.011) * side
-        pen.polygon(
-            [(left + slant, top), (right + slant, top), (right, bottom), (left, bottom)], fill=(236, 232, 214)
-        )
+        stripe = [
+            (x + 0.02, middle - 0.011),
+            (x + 0.16, middle - 0.011),
+            (x + 0.14, middle + 0.011),
+            (x, middle + 0.011),
+        ]
+        sheet.fill(np.array(stripe) * sheet.side, (236, 232, 214))
 
 
 _STROKES: dict[str, Callable[..., None]] = {"sea": _waves, "grass": _grow, "sand": _speckle, "road": _mark}
@@ -318,7 +314,7 @@ def _stand(
         moved = rotate(points) - ((left + right) / 2, bottom)
         return moved * (sign * scale, scale) + (x * side, y * side)
 
-    sheet = _new_sheet(side, mix(tones["main"], _DARK, 0.6))
+    sheet = Sheet(Image.new("RGB", (side, side), mix(tones["main"], _DARK, 0.6)))
     rim = max(0.018 * scale, 0.8 * OVERSAMPLING)
     for shape in figure(name):
         points, color = place(shape.points), _tone(shape.tone, tones)
@@ -331,10 +327,6 @@ def _stand(
         else:
             sheet.fill(points, color, 255)
     _lay_lit(canvas, number, sheet, 0.06 * width)
-
-
-def _new_sheet(side: int, color: Color) -> Sheet:
-    return Sheet(Image.new("RGB", (side, side), color), Image.new("L", (side, side)))
 
 
 def _tone(tone: str, tones: dict[str, Color]) -> Color:
@@ -373,6 +365,6 @@ def _paint_bird(canvas: _Canvas, number: int, thing: Thing, rng: np.random.Gener
     foot = (low[0] + high[0]) / 2, high[1]
     shape.place(thing.width * side / float((high - low).max()), foot, np.array((thing.x, thing.y)) * side)
     colors = plumage(attributes, rng)
-    sheet = _new_sheet(side, mix(colors["body"], _DARK, 0.5))
+    sheet = Sheet(Image.new("RGB", (side, side), mix(colors["body"], _DARK, 0.5)))
     paint_figure(Studio(sheet, shape, colors), attributes.pose, rng)
     _lay_lit(canvas, number, sheet, 0.05 * thing.width)
