@@ -19,7 +19,7 @@ setup(
     package_dir={"t2igan.experiments": "experiments", "t2igan.checkpoints": "checkpoints"},
     package_data={
         "t2igan": ["py.typed"],
-        "t2igan.data": ["sources/drawn_birds/*.yaml"],
+        "t2igan.data": ["sources/*/looks.yaml"],
         "t2igan.experiments": ["**/*.yaml"],
         "t2igan.checkpoints": ["zoo/**/*"],
         "t2igan.evaluation": ["protocols/**/*.yaml"],

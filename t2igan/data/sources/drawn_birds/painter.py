@@ -89,6 +89,7 @@ def _place(figure: Figure, size: str, side: int, rng: np.random.Generator) -> No
     low, high = figure.extent()
     scale = rng.uniform(*looks()["sizes"][size]["frame"]) * side / float((high - low).max())
     figure.place(scale, (low + high) / 2, side * (0.5 + rng.uniform(-0.045, 0.045, 2)))
+    # Pillow cuts off what is behind the point: last bits, in which processors differ, must not decide.
     figure.move(lambda points: np.round(points, 2))
 
 

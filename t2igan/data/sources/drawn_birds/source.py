@@ -31,7 +31,11 @@ from t2igan.data.sources.drawn_folder import (
 )
 
 RENDERER = 1
-"""Raised whenever the same config would give other images or captions."""
+"""Raised whenever the same config would give other images or captions.
+
+Measured with Pillow 10.4 to 12.3, NumPy 1.26 and 2.4: captions and part maps are the same with all, images from
+Pillow 11 on; with Pillow 10 some values in ten thousand differ, by 8 of 255 at most.
+"""
 
 _PART_COLORS = ((0, 0, 0), (214, 96, 77), (253, 219, 199), (67, 147, 195), (178, 24, 43), (255, 191, 0),
                 (33, 102, 172), (153, 112, 80), (255, 255, 255))  # fmt: skip

@@ -4,10 +4,8 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 import numpy as np
-from PIL import Image
 
 from t2igan.data.sources.drawing import (
-    Color,
     Sheet,
     blades,
     cloud,
@@ -102,7 +100,8 @@ def _paint_grass(pixels: int, ground: float | None, feet: float, rng: np.random.
     sky, haze = tinted((196, 222, 238), rng, 10), tinted((240, 243, 226), rng, 8)
     near, far = tinted((122, 164, 78), rng, 10), tinted((190, 210, 138), rng, 10)
     image = to_image(gradient(pixels, [(0, sky), (horizon - 0.05, haze), (horizon + 0.03, far), (1, near)]))
-    _add_skyline(image, mix(far, (120, 160, 120), 0.35), horizon + 0.05, ((0.25, 0.45), (0.06, 0.12)), 0.02, rng)
+    hills = [(rng.uniform(0, 1), horizon + 0.05, *rng.uniform((0.25, 0.06), (0.45, 0.12))) for _ in range(3)]
+    soft_blobs(image, mix(far, (120, 160, 120), 0.35), hills, 0.02, 150)
     sheet = Sheet(enlarge(image))
     for outline, color in blades(rng, 46, (horizon + 0.06, 1.02), (0.05, 0.10)):
         sheet.fill(outline * sheet.side, color)
@@ -123,7 +122,8 @@ def _paint_water(pixels: int, ground: float | None, feet: float, rng: np.random.
     sky, haze = tinted((206, 226, 236), rng, 10), tinted((246, 238, 222), rng, 8)
     far, near = tinted((142, 192, 208), rng, 10), tinted((74, 138, 170), rng, 12)
     image = to_image(gradient(pixels, [(0, sky), (horizon, haze)]))
-    _add_skyline(image, (150, 172, 142), horizon - 0.012, ((0.2, 0.4), (0.02, 0.05)), 0.006, rng)
+    shore = [(rng.uniform(0, 1), horizon - 0.012, *rng.uniform((0.2, 0.02), (0.4, 0.05))) for _ in range(3)]
+    soft_blobs(image, (150, 172, 142), shore, 0.006, 150)
     water, top = to_image(gradient(pixels, [(horizon, far), (1, near)])), round(horizon * pixels)
     image.paste(water.crop((0, top, pixels, pixels)), (0, top))
     if ground is not None:
@@ -143,16 +143,3 @@ def _paint_water(pixels: int, ground: float | None, feet: float, rng: np.random.
                 sheet.arc(corners, start, end, mix(near, (240, 250, 252), 0.75 - 2.2 * a), sheet.side // 150)
 
     return sheet, draw_ripples
-
-
-def _add_skyline(
-    image: Image.Image,
-    color: Color,
-    height: float,
-    sizes: tuple[tuple[float, float], tuple[float, float]],
-    blur: float,
-    rng: np.random.Generator,
-) -> None:
-    """Three blurred mounds at a height, with half widths and half heights from two ranges."""
-    mounds = [(rng.uniform(0, 1), height, rng.uniform(*sizes[0]), rng.uniform(*sizes[1])) for _ in range(3)]
-    soft_blobs(image, color, mounds, blur, 150)

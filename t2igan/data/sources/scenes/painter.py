@@ -35,44 +35,6 @@ _FIXED: dict[str, Color] = {GLASS: (196, 222, 236), TYRE: (44, 44, 50), WOOD: (1
                             "headlight": (255, 236, 150), "taillight": (226, 60, 50), "eye": (28, 22, 24),
                             "light": (250, 248, 240)}  # fmt: skip
 
-# Two colours of each look: at the upper and the lower edge, or of what lies far and near.
-_SKY: dict[str, tuple[Color, Color]] = {
-    "blue": ((96, 164, 226), (214, 236, 248)),
-    "grey": ((150, 160, 172), (214, 220, 224)),
-    "pink": ((172, 150, 206), (250, 206, 204)),
-    "orange": ((236, 150, 84), (252, 220, 150)),
-}
-_CLOUD: dict[str, tuple[Color, Color]] = {
-    "white": ((253, 254, 255), (176, 194, 216)),
-    "grey": ((196, 200, 208), (128, 134, 146)),
-}
-_LAND: dict[tuple[str, str], tuple[Color, Color]] = {
-    ("mountain", "grey"): ((132, 138, 152), (168, 176, 186)),
-    ("mountain", "brown"): ((140, 112, 92), (182, 160, 138)),
-    ("mountain", "snowy"): ((116, 128, 150), (162, 174, 190)),
-    ("hill", "green"): ((108, 158, 92), (150, 188, 116)),
-    ("hill", "yellow"): ((202, 178, 100), (222, 204, 140)),
-    ("sea", "blue"): ((112, 172, 216), (34, 96, 166)),
-    ("sea", "turquoise"): ((130, 214, 208), (24, 148, 158)),
-    ("sea", "grey"): ((164, 180, 190), (92, 112, 128)),
-    ("sand", "yellow"): ((240, 218, 156), (228, 194, 118)),
-    ("sand", "white"): ((246, 240, 224), (236, 224, 198)),
-    ("sand", "brown"): ((206, 170, 124), (182, 140, 94)),
-    ("grass", "green"): ((172, 206, 118), (94, 150, 62)),
-    ("grass", "yellow"): ((226, 212, 140), (190, 166, 78)),
-    ("snow", "white"): ((226, 234, 244), (248, 250, 253)),
-    ("road", "grey"): ((150, 150, 154), (122, 122, 128)),
-    ("road", "black"): ((84, 84, 92), (58, 58, 66)),
-    ("road", "brown"): ((184, 146, 106), (154, 116, 78)),
-}
-_TREE: dict[str, tuple[str, Color]] = {
-    "green": ("round tree", (86, 152, 66)),
-    "dark": ("fir tree", (38, 98, 72)),
-    "orange": ("round tree", (226, 128, 40)),
-    "pink": ("round tree", (240, 168, 190)),
-}
-_WALL: dict[str, Color] = {"white": (240, 234, 222), "red": (188, 70, 58), "yellow": (238, 208, 120),
-                           "blue": (122, 160, 200), "brown": (156, 112, 78)}  # fmt: skip
 _ROOF: dict[str, Color] = {"red": (176, 62, 52), "brown": (116, 76, 54), "grey": (110, 114, 124)}
 
 
@@ -126,7 +88,7 @@ def paint_scene(scene: Scene, pixels: int, rng: np.random.Generator) -> tuple[np
 
 
 def _paint_sky(canvas: _Canvas, number: int, stuff: Stuff, rng: np.random.Generator) -> None:
-    top, bottom = (tinted(color, rng) for color in _SKY[stuff.look])
+    top, bottom = (tinted(color, rng) for color in stuff.row["colors"])
     image = to_image(gradient(canvas.pixels, [(0, top), (0.6, bottom), (1, bottom)]))
     if stuff.look in ("pink", "orange"):
         x, y = rng.uniform(0.15, 0.85), rng.uniform(0.2, 0.34)
@@ -136,7 +98,7 @@ def _paint_sky(canvas: _Canvas, number: int, stuff: Stuff, rng: np.random.Genera
 
 
 def _paint_clouds(canvas: _Canvas, number: int, stuff: Stuff, rng: np.random.Generator) -> None:
-    light, shade = _CLOUD[stuff.look]
+    light, shade = (tuple(color) for color in stuff.row["colors"])
     for x in rng.permutation((0.15, 0.5, 0.85))[: int(rng.integers(1, 4))]:
         puffs = cloud(rng, x + rng.uniform(-0.1, 0.1), rng.uniform(0.08, 0.26), rng.uniform(0.14, 0.25))
         lower = [(a, b + 0.025, width, height) for a, b, width, height in puffs]
@@ -173,7 +135,7 @@ def _noise(pixels: int, knots: int, rng: np.random.Generator, across: int = 1) -
 
 def _paint_mountain(canvas: _Canvas, number: int, stuff: Stuff, rng: np.random.Generator) -> None:
     pixels, line = canvas.pixels, _ridge(canvas.pixels, stuff.level, rng, pointed=True)
-    top, bottom = (tinted(color, rng) for color in _LAND["mountain", stuff.look])
+    top, bottom = (tinted(color, rng) for color in stuff.row["colors"])
     colors = gradient(pixels, [(stuff.level, top), (stuff.level + 0.3, bottom)])
     slope = np.clip(np.gradient(line) * pixels, -1, 1)[None, :]
     colors *= (1 - 0.16 * slope + 0.04 * _noise(pixels, 20, rng))[:, :, None]
@@ -186,7 +148,7 @@ def _paint_mountain(canvas: _Canvas, number: int, stuff: Stuff, rng: np.random.G
 
 def _paint_hill(canvas: _Canvas, number: int, stuff: Stuff, rng: np.random.Generator) -> None:
     pixels, line = canvas.pixels, _ridge(canvas.pixels, stuff.level, rng, pointed=False)
-    top, bottom = (tinted(color, rng) for color in _LAND["hill", stuff.look])
+    top, bottom = (tinted(color, rng) for color in stuff.row["colors"])
     colors = gradient(pixels, [(stuff.level, top), (stuff.level + 0.25, bottom)])
     slope = np.clip(np.gradient(line) * pixels, -1, 1)[None, :]
     canvas.lay(number, colors * (1 - 0.2 * slope + 0.03 * _noise(pixels, 24, rng))[:, :, None], _below(line))
@@ -195,7 +157,7 @@ def _paint_hill(canvas: _Canvas, number: int, stuff: Stuff, rng: np.random.Gener
 def _paint_ground(canvas: _Canvas, number: int, stuff: Stuff, rng: np.random.Generator) -> None:
     """Sea, sand, grass, snow and road: from their level down to the lower edge."""
     pixels, level = canvas.pixels, stuff.level
-    far, near = (tinted(color, rng, 6) for color in _LAND[stuff.name, stuff.look])
+    far, near = (tinted(color, rng, 6) for color in stuff.row["colors"])
     colors = gradient(pixels, [(level, far), (1, near)])
     rough = {"sea": 0.0, "sand": 0.025, "grass": 0.03, "snow": 0.02, "road": 0.015}[stuff.name]
     colors *= (1 + rough * (_noise(pixels, 64, rng) + _noise(pixels, 12, rng, 2)))[:, :, None]
@@ -236,29 +198,25 @@ def _mark(sheet: Sheet, level: float, tones: tuple[Color, Color], rng: np.random
     sheet.fill(kerb * sheet.side, mix(tones[0], _LIGHT, 0.55))
     middle, start = level + 0.62 * (1 - level), rng.uniform(-0.2, 0)
     for x in np.arange(start, 1, 0.26):
-        stripe = [
-            (x + 0.02, middle - 0.011),
-            (x + 0.16, middle - 0.011),
-            (x + 0.14, middle + 0.011),
-            (x, middle + 0.011),
-        ]
-        sheet.fill(np.array(stripe) * sheet.side, (236, 232, 214))
+        stripe = np.add([(0.02, -0.011), (0.16, -0.011), (0.14, 0.011), (0, 0.011)], (x, middle))
+        sheet.fill(stripe * sheet.side, (236, 232, 214))
 
 
 _STROKES: dict[str, Callable[..., None]] = {"sea": _waves, "grass": _grow, "sand": _speckle, "road": _mark}
 
 
 def _paint_trees(canvas: _Canvas, number: int, stuff: Stuff, rng: np.random.Generator) -> None:
-    name, leaves = _TREE[stuff.look]
+    (leaves,) = stuff.row["colors"]
     for x, y, width in stuff.spots:
         tones = {"main": tinted(leaves, rng, 12), "second": tinted(_FIXED[WOOD], rng)}
         canvas.darken(x + 0.02, y, 0.4 * width, 0.06 * width, 0.25)
-        _stand(canvas, number, name, tones, (x, y, width), mirrored=bool(rng.random() < 0.5))
+        _stand(canvas, number, stuff.row["figure"], tones, (x, y, width), mirrored=bool(rng.random() < 0.5))
 
 
 def _paint_house(canvas: _Canvas, number: int, stuff: Stuff, rng: np.random.Generator) -> None:
     ((x, y, width),) = stuff.spots
-    tones = {"main": tinted(_WALL[stuff.look], rng), "second": tinted(_ROOF[stuff.second], rng)}
+    (wall,) = stuff.row["colors"]
+    tones = {"main": tinted(wall, rng), "second": tinted(_ROOF[stuff.second], rng)}
     canvas.darken(x + 0.02, y, 0.55 * width, 0.06 * width, 0.25)
     _stand(canvas, number, "house", tones, (x, y, width), mirrored=bool(rng.random() < 0.5))
 

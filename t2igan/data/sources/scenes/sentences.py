@@ -11,35 +11,6 @@ from t2igan.data.sources.scenes.world import Scene, Stuff, Thing
 _DETAILS = {"airplane": "{} wings", "bird": "{} wings", "boat": "{} sails", "bus": "{} stripe",
             "car": "{} roof", "dog": "{} ears", "kite": "{} tail", "sheep": "{} face",
             "umbrella": "{} stripes"}  # fmt: skip
-_LOOKS: dict[tuple[str, str], tuple[str, ...]] = {
-    ("sky-other", "blue"): ("blue sky", "clear blue sky", "bright blue sky"),
-    ("sky-other", "grey"): ("grey sky", "pale grey sky"),
-    ("sky-other", "pink"): ("pink sky", "pink evening sky"),
-    ("sky-other", "orange"): ("orange sky", "orange evening sky"),
-    ("clouds", "white"): ("white clouds", "soft white clouds"),
-    ("clouds", "grey"): ("grey clouds", "dark clouds"),
-    ("mountain", "grey"): ("grey mountains", "tall grey mountains"),
-    ("mountain", "brown"): ("brown mountains", "bare brown mountains"),
-    ("mountain", "snowy"): ("snowy mountains", "mountains with white tops"),
-    ("hill", "green"): ("green hills", "low green hills"),
-    ("hill", "yellow"): ("yellow hills", "dry yellow hills"),
-    ("sea", "blue"): ("blue sea", "deep blue sea"),
-    ("sea", "turquoise"): ("turquoise sea", "bright turquoise sea"),
-    ("sea", "grey"): ("grey sea", "cold grey sea"),
-    ("sand", "yellow"): ("yellow sand", "warm yellow sand"),
-    ("sand", "white"): ("white sand", "pale white sand"),
-    ("sand", "brown"): ("brown sand", "dark brown sand"),
-    ("grass", "green"): ("green grass", "fresh green grass"),
-    ("grass", "yellow"): ("yellow grass", "dry yellow grass"),
-    ("snow", "white"): ("white snow", "deep white snow"),
-    ("road", "grey"): ("grey road", "wide grey road"),
-    ("road", "black"): ("black road", "wide black road"),
-    ("road", "brown"): ("brown road", "dusty brown road"),
-    ("tree", "green"): ("green tree", "round green tree"),
-    ("tree", "dark"): ("dark fir tree", "tall dark fir tree"),
-    ("tree", "orange"): ("orange tree", "orange autumn tree"),
-    ("tree", "pink"): ("pink tree", "pink blossoming tree"),
-}
 _PLAIN = {"sky-other": "sky", "mountain": "mountains", "hill": "hills", "tree": "trees"}
 _COUNTED = ("sky", "sea", "road", "tree", "house")
 _VERBS: dict[tuple[str, str], tuple[str, ...]] = {
@@ -107,7 +78,7 @@ def describe(segment: Stuff | Thing, rng: np.random.Generator, detail: float = 0
 def _describe_stuff(stuff: Stuff, rng: np.random.Generator) -> str:
     if stuff.name == "house":
         return f"a {stuff.look} house with a {stuff.second} roof"
-    words = one_of(rng, _LOOKS[stuff.name, stuff.look])
+    words = one_of(rng, stuff.row["words"])
     if len(stuff.spots) > 1:
         return f"{('two', 'three')[len(stuff.spots) - 2]} {words}s"
     return _counted(words)

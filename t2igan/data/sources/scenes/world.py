@@ -2,11 +2,15 @@
 
 import re
 from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from t2igan.data.sources.drawn_text import one_of
 from t2igan.data.sources.scenes.shapes import extent
+from t2igan.plain_files import read_yaml
 
 COLORS = ("red", "orange", "yellow", "green", "blue", "purple", "pink", "brown", "black", "white")
 THINGS = ("airplane", "bird", "boat", "bus", "car", "dog", "kite", "sheep", "umbrella")
@@ -80,21 +84,13 @@ PLACES: dict[str, _Place] = {
     ),
 }  # fmt: skip
 
-LOOKS = {
-    "sky-other": ("blue", "blue", "blue", "grey", "pink", "orange"),
-    "clouds": ("white", "white", "grey"),
-    "mountain": ("grey", "brown", "snowy"),
-    "hill": ("green", "green", "yellow"),
-    "sea": ("blue", "blue", "turquoise", "grey"),
-    "sand": ("yellow", "white", "brown"),
-    "grass": ("green", "green", "yellow"),
-    "snow": ("white",),
-    "road": ("grey", "black", "brown"),
-    "house": ("white", "red", "yellow", "blue", "brown"),
-    "tree": ("green", "green", "dark", "orange", "pink"),
-}
-"""Name of a stuff -> how it can look; a look twice in the list is twice as frequent."""
 ROOFS = ("red", "brown", "grey")
+
+
+@cache
+def looks() -> dict[str, dict[str, dict[str, Any]]]:
+    """The tables of ``looks.yaml``: name of a stuff -> how it can look -> its row."""
+    return read_yaml(Path(__file__).with_name("looks.yaml"))
 
 
 @dataclass(frozen=True)
@@ -103,7 +99,7 @@ class Stuff:
 
     Attributes:
         name: class name in COCO-Stuff.
-        look: appearance, a key of ``LOOKS``.
+        look: appearance, by its name in ``looks.yaml``.
         level: its upper edge, or the height at which it stands, as a share of the frame from the top.
         spots: spots of trees and houses: x, foot and width of each.
         second: colour of a house's roof.
@@ -114,6 +110,11 @@ class Stuff:
     level: float
     spots: tuple[tuple[float, float, float], ...] = ()
     second: str = ""
+
+    @property
+    def row(self) -> dict[str, Any]:
+        """What ``looks.yaml`` says of its look."""
+        return looks()[self.name][self.look]
 
 
 @dataclass(frozen=True)
@@ -189,9 +190,7 @@ def invent_scene(rng: np.random.Generator, unseen: float = 0.0) -> Scene:
     name = one_of(rng, tuple(PLACES))
     place = PLACES[name]
     stuff = tuple(
-        _invent_stuff(
-            layer, "dark" if (name, layer) == ("winter", "tree") else one_of(rng, LOOKS[layer]), levels, rng
-        )
+        _invent_stuff(layer, _invent_look(name, layer, rng), levels, rng)
         for layer, often, levels in place.layers
         if rng.random() < often
     )
@@ -206,6 +205,12 @@ def invent_scene(rng: np.random.Generator, unseen: float = 0.0) -> Scene:
             things.append(thing)
     # What flies is behind what stands, and what stands further up is further away.
     return Scene(name, stuff, tuple(sorted(things, key=lambda thing: (thing.pose == "standing", thing.y))))
+
+
+def _invent_look(place: str, name: str, rng: np.random.Generator) -> str:
+    if (place, name) == ("winter", "tree"):
+        return "dark"
+    return one_of(rng, [look for look, row in looks()[name].items() for _ in range(row.get("often", 1))])
 
 
 def _invent_stuff(name: str, look: str, levels: tuple[float, float], rng: np.random.Generator) -> Stuff:
