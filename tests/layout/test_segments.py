@@ -221,3 +221,12 @@ def test_an_ellipse_of_a_disc_is_the_disc():
     disc = (y - 20) ** 2 + (x - 20) ** 2 <= 144
     ellipse = roughened(segments_of_masks([disc], ["a disc"]), "ellipse").masks[0]
     assert (ellipse ^ disc).sum() <= 0.02 * disc.sum()
+
+
+def test_a_repeated_map_is_the_whole_batch_again_and_again():
+    st_map = SpatioTextualMap(torch.randn(2, 3, 4), torch.randint(0, 4, (2, 5, 5)))
+    thrice = st_map.repeated(3)
+    assert thrice.embeddings.shape == (6, 3, 4) and thrice.index.shape == (6, 5, 5)
+    for start in (0, 2, 4):
+        assert torch.equal(thrice.embeddings[start : start + 2], st_map.embeddings)
+        assert torch.equal(thrice.index[start : start + 2], st_map.index)
