@@ -139,7 +139,7 @@ def load(checkpoint: str | Path, device: str = "auto", allow: Sequence[str] = ()
             imported, and stay allowed.
 
     Raises:
-        UserError: it is not there, damaged, of another version, or names a class of a module that is not allowed.
+        UserError: it is missing, damaged, of another version, or names a class of a module that is not allowed.
     """
     trust(allow)
     path = checkpoint_of(checkpoint)
@@ -169,7 +169,7 @@ def evaluate(
         classifier: checkpoint of the evaluation classifier.
         batch_size: images at a time; changes no number.
         device: auto, cpu, cuda, cuda:1.
-        skip_missing: leave out metrics whose networks are not there.
+        skip_missing: skip metrics whose networks are missing.
         cache: folder where features are kept; None keeps none.
         bootstrap: replicates of confidence intervals, where the protocol does not say how many; 0 for none.
         allow: as of :func:`load`.

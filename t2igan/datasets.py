@@ -16,7 +16,7 @@ def prepare(
     """Write the store of a raw data set, as `t2igan prepare` does, and open it.
 
     Args:
-        kind: cub, coco, folder, drawn-birds ...; drawn birds are drawn where they are not there yet.
+        kind: cub, coco, folder, drawn-birds ...; drawn birds are drawn if they do not exist yet.
         root: folder of the raw data.
         out: path of the store.
         image_size: side of the images to train at.

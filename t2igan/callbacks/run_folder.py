@@ -134,7 +134,7 @@ class ContinueCurves(Callback):
 
 
 class ChangedInputs(Callback):
-    """Says and writes down where a run goes on with other code of classes of one's own."""
+    """Reports and records changed code of the user's own classes when a run is resumed."""
 
     def __init__(self) -> None:
         self._before: dict[str, str] = {}

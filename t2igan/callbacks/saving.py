@@ -129,7 +129,7 @@ def newest_readable(folder: Path, say: Callable[[str], None]) -> Path | None:
         say: called with a message when a checkpoint is unreadable and another one is taken.
 
     Returns:
-        ``last.ckpt``, or the newest other one where that is not there or damaged; None in a folder without any.
+        ``last.ckpt``, or the newest other one if that is missing or damaged; None in a folder without checkpoints.
 
     Raises:
         UserError: there are checkpoints, and none can be read.

@@ -60,7 +60,7 @@ class Scores(Callback):
         batch_size: images at a time; changes no number.
         weights: folder of the Inception weights.
         download: whether missing Inception weights may be downloaded.
-        skip_missing: leave out metrics whose networks are not there.
+        skip_missing: skip metrics whose networks are missing.
         clip: folder of a CLIP, as transformers saves it.
 
     Raises:

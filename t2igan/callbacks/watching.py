@@ -136,7 +136,7 @@ class Speed(Callback):
 
 
 class BestSoFar(Callback):
-    """Logs ``best/val/<quantity>`` after each validation, for what ``BETTER`` names; a resumed run goes on."""
+    """Logs ``best/val/<quantity>`` after each validation, for the quantities in ``BETTER``, across resumptions."""
 
     def __init__(self) -> None:
         self.best: dict[str, float] = {}

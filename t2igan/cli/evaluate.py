@@ -118,7 +118,7 @@ def evaluate_verb(
         device: auto, cpu, cuda, cuda:1.
         checkpoints: folder of the Inception weights.
         download: whether missing Inception weights may be downloaded.
-        skip_missing: leave out metrics whose networks are not there, and say so in the record.
+        skip_missing: skip metrics whose networks are missing, and note it in the record.
         cache: folder where features are cached, so that no image is generated or passed through a network twice
             (Inception: about 12 kB an image); default: the folder features beside the records; none caches nothing.
         clip: folder of a CLIP, as transformers saves it.

@@ -54,7 +54,7 @@ def prepare_cub(
         image_size: training resolution S; images are kept with a short side of S * 76 / 64.
         captions_pickle: vocabulary of the original release; default: the one in ``root`` if there is one.
         captions_per_image: captions kept of each image, the first ones.
-        strict: stop if anything is missing or unreadable; false: leave it out and say so.
+        strict: stop if anything is missing or unreadable; false: skip it and report it.
         **writing: see :func:`write`.
     """
     options = {"captions_pickle": captions_pickle, "captions_per_image": captions_per_image}
@@ -85,7 +85,7 @@ def prepare_drawn_birds(
         split: zero-shot (disjoint classes) or image-level, as CUB has them.
         image_size: training resolution S; images are kept with a short side of S * 76 / 64.
         captions_per_image: captions kept of each image, the first ones.
-        strict: stop if anything is missing or unreadable; false: leave it out and say so.
+        strict: stop if anything is missing or unreadable; false: skip it and report it.
         **writing: see :func:`write`.
     """
 
@@ -122,7 +122,7 @@ def prepare_scenes(
         val_images: number of test images, with pairs of a colour and a thing that no training image shows.
         image_size: training resolution S; images are kept with a short side of S * 76 / 64.
         captions_per_image: captions kept of each image, the first ones.
-        strict: stop if anything is missing or unreadable; false: leave it out and say so.
+        strict: stop if anything is missing or unreadable; false: skip it and report it.
         **writing: see :func:`write`.
     """
 
@@ -176,7 +176,7 @@ def prepare_coco(
         instances: folder of instances_*.json, the segments of layouts (and their labels without --stuff).
         panoptic: folder of panoptic_*.json and of the folders of its PNG files, in the place of --instances.
         narratives: folder of the .jsonl files of Localized Narratives.
-        strict: stop if anything is missing or unreadable; false: leave it out and say so.
+        strict: stop if anything is missing or unreadable; false: skip it and report it.
         **writing: see :func:`write`.
     """
     options = {"year": year, "karpathy": karpathy, "classes": classes_by}
@@ -219,7 +219,7 @@ def prepare_folder(
         seed: seed of the drawn split.
         image_size: training resolution S; images are kept with a short side of S * 76 / 64.
         captions_per_image: captions kept of each image, the first ones; default: all.
-        strict: stop if anything is missing or unusable; false: leave it out and say so.
+        strict: stop if anything is missing or unusable; false: skip it and report it.
         **writing: see :func:`write`.
     """
     name = Path(images).resolve().name

@@ -144,7 +144,7 @@ class DAMSM(SuiteModule):
         image_encoder: the image encoder, whose width is also the text encoder's.
         vocabulary_size: number of words; None takes the data set's.
         gammas: smoothing factors of the loss (AttnGAN's yml: 4, 5, 10; its paper: 5, 5, 10).
-        class_masking: leave pairs of equal class out of the loss.
+        class_masking: exclude pairs of the same class from the loss.
         lr: first learning rate.
         lr_decay: factor after each epoch.
         lr_floor: the rate falls no further once it is below this.

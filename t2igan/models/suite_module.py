@@ -256,7 +256,7 @@ class SuiteModule(Configured, pl.LightningModule):
         self.inputs = self.inputs or own.get("inputs", {})
 
     def _require_what_it_read(self, own: Mapping[str, Any]) -> None:
-        """Refuse to go on with another DAMSM, say, in the place of the first: no configuration would tell.
+        """Refuse to resume with another input, e.g. DAMSM, under the same path, which no configuration shows.
 
         Raises:
             UserError: a checkpoint that training reads holds something else than before, under the same name.

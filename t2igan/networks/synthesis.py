@@ -263,7 +263,7 @@ def check_adversaries(generator: Generator, discriminators: Iterable[Discriminat
         if not any(True for _ in network.parameters()):
             raise UserError(f"{type(network).__name__} has no weights to train: create its layers in __init__")
         if not any(each.requires_grad for each in network.parameters()):
-            raise UserError(f"{type(network).__name__} has frozen weights only: take requires_grad_(False) out")
+            raise UserError(f"{type(network).__name__} has frozen weights only: remove requires_grad_(False)")
     for discriminator in discriminators:
         if discriminator.image_size not in generator.image_sizes:
             raise UserError(

@@ -21,14 +21,15 @@ from t2igan.cli.main import main
 from t2igan.evaluation.record import append_record
 
 PAGE = Path(__file__).parents[2] / "docs" / "mistakes.md"
-HEAD = """# Mistakes, and what is said to each
+HEAD = """# Mistakes and their error messages
 
-To look up a line that the command printed, and to see what is checked.
+Look up an error message that the command printed, or see which mistakes are checked.
 
-Each row was typed by `tests/cli/test_mistakes.py`, which writes this page and fails where it is no longer true: one
-line, exit code 2. Values out of range and damaged files are in [bad input](bad-input.md). Long lines are cut.
+`tests/cli/test_mistakes.py` types each of these commands, writes this page, and fails if the page is no longer true.
+Each command prints one line and exits with code 2. Values out of range and damaged files are in [bad
+input](bad-input.md). Long lines are cut.
 
-| mistake | typed behind `t2igan` | answered |
+| mistake | typed after `t2igan` | error message |
 | --- | --- | --- |
 """
 LONGEST = 300

@@ -19,20 +19,26 @@ from PIL import Image
 from t2igan.models.digest import seal
 
 PAGE = Path(__file__).parents[2] / "docs" / "bad-input.md"
-HEAD = """# Bad input, and what is said to it
+HEAD = """# Bad input and its error messages
 
-To look up a line that the command printed, and to see what is checked.
+Look up the error message of a bad value or a damaged file, or see what the suite checks.
 
-Each row was given to the command by `tests/faults/test_bad_values.py`, which writes this page and fails where it is
-no longer true: one line that names the file or key, exit code 2, within 10 seconds and 1 GB. Long lines are cut.
+`tests/faults/test_bad_values.py` gives each input to the command, writes this page, and fails if the page is no longer
+true. Each input ends with one line that names the file or key and with exit code 2, within 10 seconds and 1 GB. Long
+lines are cut.
 
-`make fuzz` gives what hypothesis harmed to every reader and verb, about 40 minutes on one core. The first whole run
-(2026-11-22): 27,460 cases in 40 min, 7 of 49 kinds of harm found a fault each, all mended. Six of these seven
-again, with other cases: 3,570 without a fault. The YAML of `fit --config` again, up to 480 cases a time: 5 faults
-more (no `image_sizes`, `trainer: true`, `store: null`, `data: '{}'`, `log_every_n_steps: 0`), mended; the last
-three times, 1,440 cases, none.
-A second long run the same day, stopped after 27,467 cases of 33 of by then 59 kinds of harm, found one fault
-(a form feed in a file of captions, quoted as it was), mended.
+`make fuzz` damages the input of every reader and command at random with hypothesis, in about 40 minutes on one core.
+The long runs of 2026-11-22:
+
+| run | cases | faults |
+| --- | --- | --- |
+| all 49 kinds of damage | 27,460 | 7, one each in 7 kinds |
+| six of these seven kinds, with other cases | 3,570 | none |
+| the YAML of `fit --config`, up to 480 cases at a time | | 5: no `image_sizes`, `trainer: true`, `store: null`, `data: '{}'`, `log_every_n_steps: 0` |
+| the YAML of `fit --config`, three more times | 1,440 | none |
+| 33 of then 59 kinds of damage, then stopped | 27,467 | 1: a form feed in a file of captions, quoted as it was |
+
+All of these faults are fixed.
 
 | input | line |
 | --- | --- |

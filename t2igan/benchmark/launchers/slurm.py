@@ -36,7 +36,7 @@ class SlurmLauncher(Launcher):
         options: further options of sbatch, e.g. ``{account: vision}``.
 
     Raises:
-        UserError: submitit is not installed, or sbatch is not there.
+        UserError: submitit is not installed, or there is no sbatch.
     """
 
     def __init__(

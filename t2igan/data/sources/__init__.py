@@ -47,7 +47,7 @@ def make_source(kind: Kind, root: str | Path, split: str | None = None, **option
             :class:`FolderSource`. Drawn birds are read as CUB; ``config``, ``workers`` and ``progress`` of
             :func:`~t2igan.data.sources.drawn_birds.source.write_drawn_birds` and
             :func:`~t2igan.data.sources.scenes.source.write_scenes` tell how birds and scenes are drawn, where they
-            are not there already.
+            do not exist already.
 
     Raises:
         UserError: unknown kind or split, files that describe the data set are missing, or ``root`` holds what

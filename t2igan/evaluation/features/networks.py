@@ -50,7 +50,7 @@ class NetworkOptions:
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ...
         weights_folder: folder of the weights of Inception and LPIPS, and of reference statistics.
         download: whether missing weights may be downloaded.
-        skip_missing: leave out metrics whose networks are not there, and say so in the record.
+        skip_missing: skip metrics whose networks are missing, and note it in the record.
         cache: folder of the feature cache, None to disable it.
         clip: folder of a CLIP, None for none.
         encoder: encoder of SpaText's distances: folder of a CLIP or checkpoint of a SegmentEncoder, None for none.
