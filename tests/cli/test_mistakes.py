@@ -25,9 +25,9 @@ HEAD = """# Mistakes and their error messages
 
 Look up an error message that the command printed, or see which mistakes are checked.
 
-`tests/cli/test_mistakes.py` types each of these commands, writes this page, and fails if the page is no longer true.
-Each command prints one line and exits with code 2. Values out of range and damaged files are in [bad
-input](bad-input.md). Long lines are cut.
+`tests/cli/test_mistakes.py` types each of these commands, writes this page, and fails if the page is no longer
+true. Each command prints one line and exits with code 2. Values out of range and damaged files are in
+[bad input](bad-input.md). Long lines are cut.
 
 | mistake | typed after `t2igan` | error message |
 | --- | --- | --- |

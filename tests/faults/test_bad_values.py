@@ -23,22 +23,23 @@ HEAD = """# Bad input and its error messages
 
 Look up the error message of a bad value or a damaged file, or see what the suite checks.
 
-`tests/faults/test_bad_values.py` gives each input to the command, writes this page, and fails if the page is no longer
-true. Each input ends with one line that names the file or key and with exit code 2, within 10 seconds and 1 GB. Long
-lines are cut.
+`tests/faults/test_bad_values.py` gives each input to the command, writes this page, and fails if the page is no
+longer true. Each input ends with one line that names the file or key and with exit code 2, within 10 seconds and
+1 GB. Long lines are cut.
 
-`make fuzz` damages the input of every reader and command at random with hypothesis, in about 40 minutes on one core.
-The long runs of 2026-11-22:
+`make fuzz` damages the input of every reader and command at random with hypothesis, in about 40 minutes on one
+core. The long runs of 2026-11-22:
 
 | run | cases | faults |
 | --- | --- | --- |
 | all 49 kinds of damage | 27,460 | 7, one each in 7 kinds |
 | six of these seven kinds, with other cases | 3,570 | none |
-| the YAML of `fit --config`, up to 480 cases at a time | | 5: no `image_sizes`, `trainer: true`, `store: null`, `data: '{}'`, `log_every_n_steps: 0` |
+| the YAML of `fit --config`, up to 480 cases at a time | | 5, see below |
 | the YAML of `fit --config`, three more times | 1,440 | none |
 | 33 of then 59 kinds of damage, then stopped | 27,467 | 1: a form feed in a file of captions, quoted as it was |
 
-All of these faults are fixed.
+The 5 faults were no `image_sizes`, `trainer: true`, `store: null`, `data: '{}'` and `log_every_n_steps: 0`. All
+faults are fixed.
 
 | input | line |
 | --- | --- |
