@@ -19,7 +19,7 @@ from t2igan.files import write_whole
 from t2igan.nn.config import import_allowed
 from t2igan.plotting.curves import Rows, plot_curves
 from t2igan.reporting.html import render_page
-from t2igan.reporting.latex import PREAMBLE, latex_table
+from t2igan.reporting.latex import PREAMBLE, board_table, latex_table
 from t2igan.reporting.leaderboard import Board, boards
 from t2igan.reporting.paired import Comparison
 from t2igan.reporting.paired import compare as compare_rows
@@ -183,7 +183,7 @@ def _comparison_text(one: Comparison) -> str:
 def _latex(tables: Sequence[Board], pair: Sequence[Comparison]) -> Iterator[str]:
     """The LaTeX tables of results and comparisons, with the comparable published numbers."""
     for board in tables:
-        yield latex_table(board.title, board.grid(), board.footnotes)
+        yield board_table(board)
         if found := beside(board):
             # Without the last two columns, sentences and links, which are in scores.md.
             yield latex_table("published under the same protocol", [line[:-2] for line in beside_grid(found)])

@@ -18,7 +18,7 @@ from t2igan.evaluation.protocol import load_protocol, protocol_names
 from t2igan.evaluation.record import ResultRecord, TrainingCard
 from t2igan.reporting.leaderboard import Board, BoardRow, Column, winners
 from t2igan.reporting.names import system_name
-from t2igan.reporting.numbers import format_number, spread_over
+from t2igan.reporting.numbers import format_number, format_summary, spread_over
 from t2igan.reporting.published import METRICS, Beside, PublishedNumber, beside, elsewhere
 from t2igan.reporting.published_tables import (
     CERTAINTIES,
@@ -30,8 +30,11 @@ from t2igan.reporting.published_tables import (
     note_of,
 )
 from t2igan.reporting.report_runs import PageImage, RunPage
+from t2igan.reporting.tables import parts
 
 FOLDER = Path(__file__).parent / "report"
+# In letters: the widest table, its column of subjects, and the space beside the letters of every other column.
+PAGE, FIRST_COLUMN, SPACE = 140, 30, 3
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,7 @@ class Cell:
 
     Attributes:
         text: the value with its spread.
+        told: how it differs from others of its column, e.g. ``n = 400``; may be empty.
         interval: confidence interval of a single run, empty if there is none.
         best: whether it beats all others beyond the spread of the runs.
         facts: (name, text) of the settings that the value depends on.
@@ -47,6 +51,7 @@ class Cell:
     """
 
     text: str
+    told: str
     interval: str
     best: bool
     facts: list[tuple[str, str]]
@@ -121,10 +126,20 @@ def _table(board: Board, number: int, anchors: dict[int, str]) -> dict[str, Any]
         "words": _protocol_words(board),
         "images": board.images,
         "headers": board.headers,
+        "parts": _parts(board),
         "rows": [_row(board, row, best, anchors) for row in board.rows],
         "footnotes": board.footnotes,
         "beside": _beside(found),
     }
+
+
+def _parts(board: Board) -> list[list[int]]:
+    """Numbers of the metrics in each part of a table: as many as fit beside one another on a page."""
+    widths = [FIRST_COLUMN]
+    for column, header in zip(board.columns, board.headers):
+        cells = [format_summary(column[0], row.summary(column)) for row in board.rows]
+        widths.append(SPACE + max(map(len, [*header.split(), *cells])))
+    return [[place - 1 for place in part[1:]] for part in parts(widths, PAGE)]
 
 
 def _row(board: Board, row: BoardRow, best: dict[Column, BoardRow], anchors: dict[int, str]) -> dict[str, Any]:
@@ -160,7 +175,8 @@ def _cell(board: Board, row: BoardRow, column: Column, best: bool, anchors: dict
         text = format_number(name, value.value, value.spread, value.chance is not None)
         runs.append((label, f"{text} {board.interval(single, column)}".strip(), anchors[id(record)]))
     facts = _facts(having[0][0], name, len(having))
-    return Cell(board.cell(row, column), board.interval(row, column), best, facts, runs)
+    text, told = format_summary(name, summary), board.told(row, column)
+    return Cell(text, told, board.interval(row, column), best, facts, runs)
 
 
 def _facts(record: ResultRecord, name: str, runs: int) -> list[tuple[str, str]]:
@@ -270,6 +286,6 @@ def _run(run: RunPage) -> dict[str, Any]:
 def _record(record: ResultRecord, anchor: str) -> dict[str, str]:
     return {
         "anchor": anchor,
-        "title": f"{record.subject.name}, {record.protocol}, {record.timestamp}",
+        "title": f"{system_name(record.subject.name)}, {record.protocol}, {record.timestamp}",
         "json": json.dumps(asdict(record), indent=1, ensure_ascii=False),
     }

@@ -1,7 +1,15 @@
 """Tables in LaTeX (booktabs), with title and footnotes."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from itertools import chain
+from textwrap import wrap
 
+from t2igan.reporting.leaderboard import Board, winners
+from t2igan.reporting.tables import parts
+
+# In letters of \footnotesize: the text of a two-column page, the widest header, and the space behind a column.
+PAGE, HEADER, SPACE = 125, 18, 3
 PREAMBLE = "% needs \\usepackage{booktabs} and UTF-8\n"
 # Replaced in one pass, so that no replacement is replaced again.
 LETTERS = str.maketrans(
@@ -27,18 +35,76 @@ def escape(text: str) -> str:
     return " ".join(text.split()).translate(LETTERS)
 
 
-def latex_table(title: str, grid: Sequence[Sequence[str]], notes: Sequence[str] = ()) -> str:
-    """A table over the width of the page.
+def board_table(board: Board) -> str:
+    """A leaderboard, with the rows in bold that beat all others beyond the spread of the runs."""
+    places = {column: 2 + len(board.facts) + number for number, column in enumerate(board.columns)}
+    lines, line = {}, 1
+    for row in board.rows:
+        lines[row.name] = line
+        line += 1 + (len(row.records) if len(row.records) > 1 else 0)
+    best = {(lines[row.name], places[column]) for column, row in winners(board).items()}
+    return latex_table(board.title, board.grid(), board.footnotes, best)
+
+
+def latex_table(
+    title: str,
+    grid: Sequence[Sequence[str]],
+    notes: Sequence[str] = (),
+    best: Collection[tuple[int, int]] = (),
+) -> str:
+    """A table no wider than a page, in several parts one below the other if it has too many columns for one.
+
+    Headers are broken between their words, and intervals are in a line of their own below their values.
 
     Args:
         title: caption of the table.
         grid: cells, headers first; the first column is flush left, numbers are flush right.
         notes: lines under the table.
+        best: (row, column) of the cells in bold; the headers are row 0.
     """
-    headers, *rows = [" & ".join(map(escape, row)) + r" \\" for row in grid]
+    heads = [wrap(header, HEADER) or [""] for header in grid[0]]
+    cells = [[_pieces(row[place], place) for row in grid[1:]] for place in range(len(heads))]
+    widths = [SPACE + max(map(len, [*head, *chain(*own)])) for head, own in zip(heads, cells)]
     lines = [r"\begin{table*}", r"\centering", r"\footnotesize", rf"\caption{{{escape(title)}}}"]
-    lines += [rf"\begin{{tabular}}{{l{'r' * (len(grid[0]) - 1)}}}", r"\toprule", headers, r"\midrule", *rows]
-    lines += [r"\bottomrule", r"\end{tabular}"]
+    for part in parts(widths, PAGE):
+        lines += _part([heads[place] for place in part], grid, part, best)
     if notes:
         lines += ["", r"\raggedright", *(rf"{escape(note)}.\par" for note in notes)]
     return "\n".join([*lines, r"\end{table*}"]) + "\n"
+
+
+def _pieces(cell: str, place: int) -> tuple[str, str]:
+    """A value, and what is said of it in brackets, its interval above all; the first column has names."""
+    found = re.search(r" [(\[]", cell) if place else None
+    return (cell, "") if found is None else (cell[: found.start()], cell[found.start() + 1 :])
+
+
+def _part(
+    heads: Sequence[Sequence[str]],
+    grid: Sequence[Sequence[str]],
+    part: Sequence[int],
+    best: Collection[tuple[int, int]],
+) -> Iterator[str]:
+    """A tabular of some of the columns, whose headers have several lines."""
+    yield rf"\begin{{tabular}}{{l{'r' * (len(part) - 1)}}}"
+    yield r"\toprule"
+    most = max(map(len, heads))
+    for words in zip(*([""] * (most - len(head)) + [*head] for head in heads)):
+        yield _row(map(escape, words))
+    yield r"\midrule"
+    for number, row in enumerate(grid[1:], start=1):
+        cells = [_pieces(row[place], place) for place in part]
+        values = [
+            rf"\textbf{{{escape(value)}}}" if (number, place) in best else escape(value)
+            for place, (value, _) in zip(part, cells)
+        ]
+        yield _row(values)
+        if any(said for _, said in cells):
+            yield _row(rf"{{\scriptsize {escape(said)}}}" if said else "" for _, said in cells)
+    yield r"\bottomrule"
+    yield r"\end{tabular}"
+    yield r"\par\smallskip"
+
+
+def _row(cells: Iterable[str]) -> str:
+    return " & ".join(cells) + r" \\"

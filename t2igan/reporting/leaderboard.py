@@ -20,7 +20,7 @@ from t2igan.reporting.numbers import (
     spread_over,
 )
 
-KIND_ORDER = ("untrained", "checkpoint", "images", "real")
+KIND_ORDER = ("untrained", "checkpoint", "pipeline", "images", "real")
 # Columns about the trainings, and their place in a record.
 TRAINING_FACTS = {"batch": "global_batch", "steps": "steps", "images seen": "images_seen"}
 CLIP_SCORE_NOTE = (
@@ -186,11 +186,15 @@ class Board:
         return "" if found is None else format_interval(column[0], found.ends, found.values[0].chance is not None)
 
     def cell(self, row: BoardRow, column: Column) -> str:
-        """A value with its spread; if a column mixes them, with the spread's meaning and the number of images."""
+        """A value with its spread and with what is :meth:`told` of it."""
+        text, told = format_summary(column[0], row.summary(column)), self.told(row, column)
+        return f"{text} ({told})" if told else text
+
+    def told(self, row: BoardRow, column: Column) -> str:
+        """How a value differs from others of its column: how many runs have it, what its ± is over, its images."""
         summary = row.summary(column)
-        text = format_summary(column[0], summary)
         if summary is None:
-            return text
+            return ""
         told = []
         if summary.runs < len(row.records):
             told.append(f"{summary.runs} of {len(row.records)} runs")
@@ -199,7 +203,7 @@ class Board:
         own, all_of_them = self._counts([row], column), self._counts(self.rows, column)
         if len(all_of_them) > 1 and own != self._usual_counts(column):
             told.append(f"n = {_range(own)}")
-        return f"{text} ({', '.join(told)})" if told else text
+        return ", ".join(told)
 
     def _counts(self, rows: Sequence[BoardRow], column: Column) -> set[int]:
         """Numbers of images that a metric was computed from."""
@@ -232,7 +236,7 @@ class Board:
                 name = system_name(row.name)
                 who = name if len(row.records) == 1 else f"{name}, {label}"
                 notes += [f"{who}: {names} not computed: {why}" for names, why in by_reason(record.not_computed)]
-                notes += [f"{who}: {note}" for note in record.notes]
+                notes += [f"{who}: {'; '.join(record.notes)}"] if record.notes else []
         return notes
 
     def _doubts(self) -> list[str]:

@@ -16,6 +16,8 @@ SYSTEMS = {
     "DAMSM": "DAMSM",
     "STREAM": "STREAM",
     "EvaluationClassifier": "evaluation classifier",
+    "SPADE": "SPADE",
+    "SPADEGAN": "SPADE",
 }
 METRICS = {
     "fid": "FID",
@@ -32,6 +34,8 @@ METRICS = {
     "clip-r-precision": "R-precision, CLIP",
     "clip-r-precision-shuffled": "R-precision of shuffled captions, CLIP",
     "lpips-diversity": "diversity, LPIPS",
+    "layout-iou": "layout IoU",
+    "layout-accuracy": "layout accuracy",
     "global-distance": "global distance",
     "global-distance-shuffled": "global distance of shuffled captions",
     **{
@@ -49,13 +53,17 @@ METRICS = {
 INDEPENDENT = "independent"
 _BY_LETTERS = {name.lower(): shown for name, shown in SYSTEMS.items()}
 _LABEL = re.compile(r"(?P<system>[a-z]+)(?:[-_](?P<variant>[^ ,]+))?(?P<rest>[ ,].*)?")
+_DAMSM_OF = re.compile(rf"(?P<of>[a-z0-9_-]*[a-z0-9])[-_](?P<damsm>damsm(?:[-_]{INDEPENDENT})?)(?P<rest>[ ,].*)?")
 
 
 def system_name(label: str) -> str:
     """Display name of a run's label, with the system's proper name if the label starts with one.
 
-    ``ssagan`` is SSA-GAN, ``ssagan-lr2 (zoo)`` is SSA-GAN lr2 (zoo), ``damsm-independent`` is independent DAMSM.
+    ``ssagan`` is SSA-GAN, ``ssagan-lr2 (zoo)`` is SSA-GAN lr2 (zoo), ``damsm-independent`` is independent DAMSM,
+    ``narratives-damsm`` is DAMSM (narratives).
     """
+    if named := _DAMSM_OF.fullmatch(label):
+        return f"{system_name(named['damsm'])} ({named['of']}){named['rest'] or ''}"
     match = _LABEL.fullmatch(label)
     if match is None or match["system"] not in _BY_LETTERS:
         return label

@@ -88,14 +88,15 @@ def read_run(folder: Path, rows: Rows) -> RunPage:
     """
     notes: list[str] = []
     sheets = sorted((folder / "samples").glob("step_*.png"))
-    last = [(path, f"{folder.name} after {_steps(path)} steps, averaged weights") for path in sheets[-1:]]
+    name = system_name(folder.name)
+    last = [(path, f"{name} after {_steps(path)} steps, averaged weights") for path in sheets[-1:]]
     grids = sorted(path for path in folder.rglob("grid.png"))
-    own = [(path, f"{folder.name}, captions of one's own ({path.parent.name})") for path in grids]
+    own = [(path, f"{name}, captions of one's own ({path.parent.name})") for path in grids]
     between = [(path, f"after {_steps(path)} steps") for path in _spread(sheets[:-1], MOST_EARLIER)]
     steps = film(folder)
     overlays = sorted(path for kind in ("masks", "attention") for path in folder.rglob(f"*_{kind}.png"))
     return RunPage(
-        system_name(folder.name),
+        name,
         folder,
         quality_of(rows),
         curves_of(rows),

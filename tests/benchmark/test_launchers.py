@@ -280,3 +280,15 @@ def test_a_step_is_asked_once_to_end(tmp_path):
     handle.ask()
     handle.stop()
     assert sent == [signal.SIGINT, "waited for"]
+
+
+def test_a_plan_in_the_background_of_a_script_stops_its_steps():
+    """A shell makes what it starts with & deaf to Ctrl-C, and so all that a plan starts in its turn."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        handle = LocalHandle(subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]), None)
+        handle.stop()
+    finally:
+        signal.signal(signal.SIGINT, before)
+        handle.process.kill()
+    assert handle.poll() == -signal.SIGTERM

@@ -2,9 +2,9 @@ import re
 from dataclasses import replace
 
 import torch
-from report_fixtures import EVIL, Page, make_record
+from report_fixtures import CLASSIFIER, DAMSM, EVIL, Page, make_record
 
-from t2igan.evaluation.record import SubjectCard, TrainingCard
+from t2igan.evaluation.record import MetricValue, SubjectCard, TrainingCard
 from t2igan.plotting.sample_file import SUFFIX, SampleImages, write_samples
 from t2igan.reporting.html import render_page
 from t2igan.reporting.leaderboard import boards
@@ -102,3 +102,21 @@ def test_the_film_is_shown_before_the_tables(tmp_path, tables):
         write_samples(file, SampleImages(("a red bird",), images, images))
     text = render_page(tables, [read_run(tmp_path / "ssagan", [])])
     assert 0 < text.index("SSA-GAN, step by step") < text.index("<table")
+
+
+def test_a_table_with_many_metrics_is_in_parts_that_fit_the_page():
+    values = {f"r-precision@other-{n}-damsm": MetricValue(0.0178, 0.0168, 619, DAMSM, 0.01) for n in range(14)}
+    text = render_page(boards([make_record("ssagan", metrics=values)]))
+    parts = [part.partition("</table>")[0] for part in text.split('<table class="board">')[1:]]
+    headers = [part.count('<th scope="col">') - 1 for part in parts]
+    assert sum(headers) == 14 and max(headers) < 8
+    assert [part.count("1.78 ± 1.68 %</summary>") for part in parts] == headers
+    assert [part.count("<td>SSA-GAN") for part in parts] == [1] * len(parts)
+    for number in range(14):
+        assert text.count(f"DAMSM (other-{number}) ↑ ± folds</th>") == 1
+
+
+def test_the_number_of_images_is_in_a_line_of_its_own():
+    record = make_record("r", "real", metrics={"fd-classifier": MetricValue(1.4, None, 400, CLASSIFIER)})
+    text = render_page(boards([make_record("a"), record]))
+    assert ">1.40</summary>" in text and '<span class="interval">(n = 400)</span>' in text

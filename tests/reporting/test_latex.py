@@ -1,4 +1,8 @@
-from t2igan.reporting.latex import escape, latex_table
+from report_fixtures import CLASSIFIER, make_record, make_repeated
+
+from t2igan.evaluation.record import MetricValue
+from t2igan.reporting.latex import board_table, escape, latex_table
+from t2igan.reporting.leaderboard import boards
 
 
 def test_latex_prints_text_as_it_is():
@@ -6,3 +10,42 @@ def test_latex_prints_text_as_it_is():
     table = latex_table("t", [["subject", "FD ↓"], ["a_b", "1.0"]], ["±: folds"])
     assert r"subject & FD $\downarrow$ \\" in table and r"a\_b & 1.0 \\" in table and r"{lr}" in table
     assert table.index(r"\toprule") < table.index(r"\midrule") < table.index(r"\bottomrule")
+
+
+def tabulars(text):
+    """The cells of each tabular, line by line."""
+    parts = [part.partition(r"\bottomrule")[0] for part in text.split(r"\toprule")[1:]]
+    lines = [[line for line in part.splitlines() if line.endswith(r" \\")] for part in parts]
+    return [[line.removesuffix(r" \\").split(" & ") for line in own] for own in lines]
+
+
+def test_a_table_is_no_wider_than_a_page():
+    """TeX says nothing that a user reads when half of the columns lie outside of the paper."""
+    headers = [f"R-precision of shuffled captions, DAMSM {number}" for number in range(9)]
+    grid = [["subject", *headers], ["a_b", *["1.78 ± 1.68 % (n = 619) [0.82, 3.09]"] * 9]]
+    table = latex_table("t", grid)
+    parts = tabulars(table)
+    assert sum(len(part[0]) - 1 for part in parts) == 9 and len(parts) == 3
+    assert {part[-2][0] for part in parts} == {r"a\_b"}
+    said = {cell for part in parts for cell in part[-1][1:]}
+    assert said == {r"{\scriptsize (n = 619) {[}0.82, 3.09]}"}
+    assert parts[0][-2][1] == r"1.78 $\pm$ 1.68 \%"
+    assert " ".join(line[1] for line in parts[0][:-2]).strip() == headers[0]
+
+
+def test_names_keep_their_brackets():
+    (rows,) = tabulars(latex_table("t", [["subject", "FD"], ["ssagan (zoo) [edited]", "1"]]))
+    assert rows == [["subject", "FD"], ["ssagan (zoo) {[}edited]", "1"]]
+
+
+def test_what_beats_all_others_is_bold():
+    runs = [make_repeated(name, seed, fd) for name, fd in (("a", 10.0), ("b", 20.0)) for seed in (0, 1, 2)]
+    for seed, record in enumerate(runs):
+        record.metrics["fd-classifier"] = MetricValue(
+            record.metrics["fd-classifier"].value + seed % 3 / 10, None, 100, CLASSIFIER
+        )
+    (board,) = boards([*runs, make_record("r", "real")])
+    text = board_table(board)
+    assert text.count(r"\textbf") == 1 and r"\textbf{10.10 $\pm$ 0.10}" in text
+    first = next(line for line in text.splitlines() if r"\textbf" in line)
+    assert first.startswith("a, 3 runs & ")

@@ -286,3 +286,13 @@ def test_the_clip_score_is_told_from_that_of_hessel():
     assert any("2.5 max(cos, 0)" in note for note in board.footnotes)
     (board,) = boards([record("a")])
     assert not any("Hessel" in note for note in board.footnotes)
+
+
+def test_real_images_are_last_and_a_pipeline_is_before_them():
+    (board,) = boards([record("r", "real"), record("trecs-lite", "pipeline"), record("a")])
+    assert [row.kind for row in board.rows] == ["checkpoint", "pipeline", "real"]
+
+
+def test_the_notes_of_a_row_are_in_one_line():
+    (board,) = boards([record("trecs-lite", "pipeline", notes=["trace: real", "k: 5"])])
+    assert "trecs-lite: trace: real; k: 5" in board.footnotes

@@ -44,3 +44,19 @@ def test_nothing_in_markdown_is_html():
     [board] = boards([record("<img src=x onerror=alert(1)>", notes=["<script>x</script>"])])
     assert "<img" not in markdown(board) and "<script" not in markdown(board)
     assert "&lt;img src=x onerror=alert(1)&gt;" in markdown(board)
+
+
+def test_many_subjects_are_in_several_tables_and_none_is_cut_off():
+    names = [f"my-generator-number-{number}" for number in range(7)]
+    (board,) = boards([record(name) for name in names])
+    text = printed(board, 80)
+    assert max(map(len, text.splitlines())) <= 80
+    assert [name for name in names if name in text] == names
+    assert text.count("FD, classifier") == 4
+    assert text.count(board.title) == 1
+
+
+def test_a_name_wider_than_the_terminal_is_folded():
+    (board,) = boards([record("x" * 150), record("b")])
+    lines = printed(board, 60).splitlines()
+    assert max(map(len, lines)) <= 60 and sum(line.count("x") for line in lines) == 150

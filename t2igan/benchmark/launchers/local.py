@@ -61,13 +61,17 @@ class LocalHandle(Handle):
         return self.process.poll()
 
     def ask(self) -> None:
-        """Send SIGINT, at most once: a second one would make the training end without a checkpoint."""
+        """Send SIGINT, at most once: a second one would make the training end without a checkpoint.
+
+        A plan in the background of a script (``nohup ... &``) ignores SIGINT, and so do its children: SIGTERM then.
+        """
         if not self._asked:
             self._asked = True
-            self.process.send_signal(signal.SIGINT)
+            deaf = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+            self.process.send_signal(signal.SIGTERM if deaf else signal.SIGINT)
 
     def stop(self) -> None:
-        """Send SIGINT and wait for the process to end."""
+        """Ask the process to end, and wait until it has."""
         self.ask()
         self.process.wait()
 
