@@ -7,9 +7,11 @@ from pathlib import Path
 
 import t2igan
 from t2igan.errors import UserError
+from t2igan.plain_files import read_yaml
 from t2igan.spelling import nearest
 
 EXPERIMENTS = "experiments"
+SMALL = 64  # up to this resolution damsm-64.yaml is proposed, whose small networks need no download
 NAMING = ("--config", "-c", "--pipeline")  # options whose value may be the name of a shipped file
 _PACKAGE = Path(t2igan.__file__).parent
 _RUN = re.compile(r"runs/(?P<folder>[\w-]+)/(?P<name>[\w-]+)(?:/checkpoints/last\.ckpt)?")
@@ -66,6 +68,14 @@ def training_of(checkpoint: str | Path) -> str:
         return f"t2igan fit --config {EXPERIMENTS}/{own}.yaml"
     found = next((name for name in names if name.rpartition("/")[2] == prefixed), None)
     return f"t2igan fit --config {EXPERIMENTS}/{found}.yaml --run runs/{own}" if found else ""
+
+
+def damsm_training(folder: str, image_size: int) -> str:
+    """Options of ``t2igan fit`` for the DAMSM of a folder of experiments on a store, perhaps of a smaller size."""
+    name = "damsm-64" if image_size <= SMALL and known_experiment(f"{folder}/damsm-64") else "damsm"
+    config = f"{EXPERIMENTS}/{folder}/{name}.yaml"
+    own = read_yaml(Path(find_experiment(config)))["data"]["init_args"]["image_size"]
+    return f"--config {config}" + (f" --data.image_size {image_size}" if image_size < own else "")
 
 
 def preparation_of(store: str | Path) -> str:

@@ -45,10 +45,13 @@ class StopSignals(Callback):
 
     Args:
         saver: writes the checkpoint.
+
+    Attributes:
+        began: whether the training has begun; what is refused before is refused by all processes alike.
     """
 
     def __init__(self, saver: RunCheckpoints) -> None:
-        self.saver = saver
+        self.saver, self.began = saver, False
         self.received: int | None = None
         self._working = True
         self._alone = True
@@ -59,6 +62,7 @@ class StopSignals(Callback):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Install the handlers, in place of Lightning's, which restores the original ones at the end."""
+        self.began = True
         self._alone, self._working, self._step = trainer.world_size == 1, True, trainer.global_step
         self._agreed = LateReader()
         if threading.current_thread() is threading.main_thread():

@@ -9,13 +9,14 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from t2igan.cli.next_step import synthesising
 from t2igan.cli.parsing import call
 from t2igan.data.store import open_store
 from t2igan.errors import UserError
 from t2igan.evaluation.images.gallery import Gallery, join_tags, released_narratives
 from t2igan.evaluation.record import require_writable
 from t2igan.evaluation.step_record import StepRecord
-from t2igan.evaluation.subjects.pipeline import TFIDF, load_retriever, load_tagger
+from t2igan.evaluation.subjects.pipeline import load_retriever, load_tagger
 from t2igan.layout.composing import SHARES, Composer, Scale
 from t2igan.layout.labels import COCO_STUFF
 from t2igan.layout.layout import Layout
@@ -46,7 +47,7 @@ def compose_verb(
     tagger: str | None = None,
     tags: str | None = None,
     narratives: str | None = None,
-    retriever: str = TFIDF,
+    retriever: str = "tfidf",
     k: Count = 5,
     scale: Scale = "kept",
     size: Side | None = None,
@@ -104,6 +105,7 @@ def compose_verb(
                 _draw(Path(out) / name.replace(" ", "-"), told_of, told[:sheets], composed, bank)
     console.print(table)
     console.print(f"wrote {len(taggers) * len(traces)} record(s) to {records}", soft_wrap=True)
+    console.print(f"next: {synthesising(opened)}", soft_wrap=True, markup=False)
 
 
 def _require_labels(tagger: str | None, tags: str | None, narratives: str | None) -> None:

@@ -7,7 +7,7 @@ import shlex
 import signal
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -16,7 +16,7 @@ import pytorch_lightning as pl
 import torch
 from jsonargparse import Namespace
 from lightning_fabric.utilities.exceptions import MisconfigurationException
-from pytorch_lightning.callbacks import Callback, ModelCheckpoint, ProgressBar
+from pytorch_lightning.callbacks import Callback, ModelCheckpoint, ModelSummary, ProgressBar
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 from pytorch_lightning.loggers import Logger, TensorBoardLogger, WandbLogger
 from pytorch_lightning.utilities import rank_zero_only
@@ -36,6 +36,7 @@ from t2igan.callbacks.saving import RunCheckpoints, WholeFiles, last_checkpoint,
 from t2igan.callbacks.scoring import Scores
 from t2igan.callbacks.several_devices import BatchNormOfAllDevices, NotAsOneDevice
 from t2igan.callbacks.stopping import StopSignals
+from t2igan.callbacks.summary import NetworkSummary
 from t2igan.callbacks.watching import BestSoFar, GradientNorms, Speed
 from t2igan.cli import quick_fit
 from t2igan.cli.config_checks import (
@@ -48,7 +49,7 @@ from t2igan.cli.config_checks import (
 )
 from t2igan.cli.next_step import sampling, use_of
 from t2igan.cli.parsing import ALLOW_HELP, as_user_error, known_options, nulls, one_line, subclasses, told_within
-from t2igan.cli.quick import flags_spelt_out
+from t2igan.cli.quick import allow_spelt, flags_spelt_out
 from t2igan.cli.seams import settle_seams
 from t2igan.cpus import share_threads
 from t2igan.errors import Stopped, UserError
@@ -80,7 +81,7 @@ def run(verb: str, argv: Sequence[str], cli: "type[SuiteCLI] | None" = None) -> 
     """
     _quieten()
     import_classes()
-    argv = list(flags_spelt_out(list(_spelt(argv)), ["fresh"]))
+    argv = list(flags_spelt_out(list(allow_spelt(argv)), ["fresh"]))
     import_own_classes(quick_fit.config_files(argv), argv)
     if any(".help" in word for word in argv):
         sys.argv[0] = f"t2igan {verb}"  # shown as the program's name in the help of a class
@@ -111,14 +112,6 @@ def run(verb: str, argv: Sequence[str], cli: "type[SuiteCLI] | None" = None) -> 
     finally:
         if SuiteCLI.lock is not None:
             SuiteCLI.lock.release()
-
-
-def _spelt(argv: Sequence[str]) -> Iterator[str]:
-    """Rewrite repeated ``--allow MODULE`` in the form in which the parser takes a list."""
-    words = iter(argv)
-    for word in words:
-        name, equals, value = word.partition("=")
-        yield word if name != "--allow" else f"--allow+={value if equals else next(words, '')}"
 
 
 def import_classes() -> None:
@@ -293,12 +286,15 @@ class SuiteCLI(LightningCLI):
         own = [each for each in callbacks if isinstance(each, RunCheckpoints)]
         saver = own[0] if own else RunCheckpoints()
         # First, so that a stop signal does not wait for slow callbacks; Lightning calls checkpoint callbacks last.
-        callbacks.insert(0, StopSignals(saver))
+        self.signals = StopSignals(saver)
+        callbacks.insert(0, self.signals)
         # Before the stop callback, so that norms of the last step are logged when a signal stops training.
         norms = [each for each in callbacks if isinstance(each, GradientNorms)] or [GradientNorms()]
         callbacks = [*norms, *(each for each in callbacks if each not in norms)]
         wanted: list[Callback] = [progress, ContinueCurves(), Guards(), SampleGrid(), Speed()]
         wanted += [BestSoFar(), NotAsOneDevice(), ChosenOptions(), ChangedInputs(), saver]
+        own_summary = any(isinstance(each, ModelSummary) for each in callbacks)
+        wanted += [] if own_summary or trainer.enable_model_summary is False else [NetworkSummary()]
         loggers = self._loggers(trainer.logger)
         if loggers and any(isinstance(logger, WandbLogger) for logger in loggers):
             wanted.append(wandb_run.WandbCard(self._resolved(), shlex.join(self.words)))
@@ -366,6 +362,8 @@ class SuiteCLI(LightningCLI):
         except UserError:
             if self.before and begun and self.trainer.global_step in (0, begun.step):
                 self.before.put_back()  # a refused run did not continue with the changed configuration
+            if self.trainer.local_rank and not self.signals.began:
+                raise SystemExit(2) from None  # the first process of this machine is refused alike, and says so
             raise
         finally:
             wandb_run.finish(self.trainer.loggers, failed=not done)

@@ -13,7 +13,7 @@ from t2igan.evaluation.protocol import load_protocol, protocol_names
 from t2igan.models.suite_module import SuiteModule
 from t2igan.nn.config import allowed_words
 from t2igan.plain_files import read_yaml
-from t2igan.shipped import experiment_names, find_experiment, training_of
+from t2igan.shipped import damsm_training, experiment_names, find_experiment, known_experiment, training_of
 
 EXAMPLE = "a small red bird"
 UNSURE = "t2igan evaluate --help says how it is scored"
@@ -147,6 +147,44 @@ def _classifier_for(store: Store) -> str | None:
             if Path(theirs).stem.rpartition("-")[0] == store.name:
                 return f"runs/{name}/checkpoints/last.ckpt"
     return None
+
+
+def composing(store: Store, retriever: str) -> str:
+    """The command behind a retrieval: canvases of the narratives, or what these lack.
+
+    Args:
+        store: store whose images were searched.
+        retriever: what searched them, as ``t2igan compose`` takes it.
+    """
+    tagger = f"{store.name}/trecs-tagger"
+    if not {"layouts", "narratives"} <= store.holds or not known_experiment(tagger):
+        own = {"drawn-birds": "quickstart"}.get(store.name, store.name)
+        training = damsm_training(own if known_experiment(f"{own}/damsm") else "folder", store.image_size)
+        return f"t2igan fit {training} --data.store {shlex.quote(str(store.path))}"
+    checkpoint = f"runs/{tagger}/checkpoints/last.ckpt"
+    if Path(checkpoint).is_file():
+        words = ["--store", str(store.path), "--tagger", checkpoint, "--retriever", retriever, "--sheets", "12"]
+        return f"t2igan compose {shlex.join([*words, *allowed_words()])}"
+    files = read_yaml(Path(find_experiment(tagger)))["data"]["init_args"]["files"]
+    if Path(f"{files}.ids.txt").is_file():
+        return training_of(checkpoint)
+    return f"t2igan refine {shlex.join(['--store', str(store.path), '--out', files])}"
+
+
+def synthesising(store: Store) -> str:
+    """The command behind canvases: trains what makes images of them, or scores its images once it is trained."""
+    names = (f"{store.name}/spade", f"{store.name}/trecs-spade")
+    name = next((each for each in names if known_experiment(each)), None)
+    if name is None:
+        return "docs/narratives.md says how images are made of canvases"
+    checkpoint = f"runs/{name}/checkpoints/last.ckpt"
+    pipelines = [each for each in experiment_names() if each.startswith(f"{store.name}/pipelines/")]
+    fitting = [each for each in pipelines if read_yaml(Path(find_experiment(each)))["generator"] == checkpoint]
+    if not Path(checkpoint).is_file():
+        return f"{training_of(checkpoint)} --data.store {shlex.quote(str(store.path))}"
+    if not fitting:
+        return f"name {checkpoint} as the generator of a pipeline; docs/narratives.md says what that is"
+    return scoring_on(store, store.image_size, ["--pipeline", f"experiments/{fitting[-1]}.yaml"])
 
 
 def sampling(checkpoint: str, module: SuiteModule, out: str, store: Store | None = None) -> str:

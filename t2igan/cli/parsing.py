@@ -29,6 +29,8 @@ GIVEN = re.compile(r"(?:Got|Given) value: (.*)")
 NO_SUBCLASS = re.compile(r"Import path (\S+) does not correspond to a subclass of (\w+)")
 SHOWN_BY = {"model": "models", "data": "data", "generator": "generators", "discriminators": "discriminators"}
 SHOWN_BY |= {"objective": "objectives", "generator_losses": "losses", "callbacks": "callbacks"}
+# torch's words about a parameter of a checkpoint.
+WRONG_SHAPE = re.compile(r"size mismatch for (\S+): .*?Size\((.*?)\).*?Size\((.*?)\)")
 OTHER_BRANCH = ("- Expected a <class 'NoneType'>", "Given value", "Subtypes:", "Does not validate", "Errors:")
 
 
@@ -219,7 +221,10 @@ def as_user_error(error: RuntimeError, checkpoint: str | None) -> UserError | No
     """
     if "Error(s) in loading state_dict" not in str(error):
         return None
+    told = str(error).splitlines()[1].strip()
+    if shapes := WRONG_SHAPE.search(told):
+        told = f"{shapes[1]}: {shapes[2]} in the checkpoint, {shapes[3]} in the model"
     return UserError(
-        f"{checkpoint} does not fit this model ({str(error).splitlines()[1].strip()[:120]}): "
+        f"{checkpoint} does not fit this model ({told[:200]}): "
         "give another folder with --run, or start anew with --fresh true"
     )

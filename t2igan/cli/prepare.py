@@ -19,13 +19,11 @@ from t2igan.data.sources.drawn_birds.source import DrawnBirdsConfig
 from t2igan.data.sources.scenes.source import ScenesConfig
 from t2igan.data.store import SPLITS, Store, open_store
 from t2igan.errors import UserError
-from t2igan.plain_files import read_yaml
 from t2igan.ranges import Count, Processes, Side, Whole
-from t2igan.shipped import EXPERIMENTS, find_experiment, known_experiment
+from t2igan.shipped import damsm_training
 
 console = Console()
 
-SMALL = 64  # up to this resolution damsm-64.yaml is proposed, whose small networks need no download
 _LINES_ON_SCREEN = 20
 _REMEDY = "repair them, or skip them with --strict false"
 
@@ -63,7 +61,7 @@ def prepare_cub(
         target=_target(out, root, "cub", "" if split == "zero-shot" else split, image_size),
         image_size=image_size,
         strict=strict,
-        fit=_fit("cub", image_size),
+        fit=damsm_training("cub", image_size),
         **writing,
     )
 
@@ -98,7 +96,7 @@ def prepare_drawn_birds(
         target=_target(out, root, "drawn-birds", "" if split == "zero-shot" else split, image_size),
         image_size=image_size,
         strict=strict,
-        fit=_fit("quickstart", image_size),
+        fit=damsm_training("quickstart", image_size),
         **writing,
     )
 
@@ -136,7 +134,7 @@ def prepare_scenes(
         target=_target(out, root, "scenes", "", image_size),
         image_size=image_size,
         strict=strict,
-        fit=_fit("scenes", image_size),
+        fit=damsm_training("scenes", image_size),
         **writing,
     )
 
@@ -187,7 +185,7 @@ def prepare_coco(
         target=_target(out, root, "coco", "" if split == "official" else split, image_size),
         image_size=image_size,
         strict=strict,
-        fit=_fit("coco", image_size),
+        fit=damsm_training("coco", image_size),
         **writing,
     )
 
@@ -230,7 +228,7 @@ def prepare_folder(
         target=target,
         image_size=image_size,
         strict=strict,
-        fit=f"{_fit('folder', image_size)} --run {shlex.quote(f'runs/{name}/damsm')}",
+        fit=f"{damsm_training('folder', image_size)} --run {shlex.quote(f'runs/{name}/damsm')}",
         **writing,
     )
 
@@ -288,14 +286,6 @@ def write(
         console.print(f"kept, but unusual: {line}", soft_wrap=True)
     console.print(f"wrote {target} and {card_folder(target) / PAGE}", soft_wrap=True)
     console.print(following, soft_wrap=True, markup=False)
-
-
-def _fit(folder: str, image_size: int) -> str:
-    """Options that train a folder's DAMSM on a store of this resolution, which may be smaller than its own."""
-    name = "damsm-64" if image_size <= SMALL and known_experiment(f"{folder}/damsm-64") else "damsm"
-    config = f"{EXPERIMENTS}/{folder}/{name}.yaml"
-    own = read_yaml(Path(find_experiment(config)))["data"]["init_args"]["image_size"]
-    return f"--config {config}" + (f" --data.image_size {image_size}" if image_size < own else "")
 
 
 def _render(

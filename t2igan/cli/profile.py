@@ -44,6 +44,7 @@ LEFT_OUT = (
     "StepBar",
     "ModelSummary",
     "RichModelSummary",
+    "NetworkSummary",
 )
 
 console = Console()

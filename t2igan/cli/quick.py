@@ -115,6 +115,14 @@ def answer(verb: str, argv: Sequence[str]) -> str | None:
     return None
 
 
+def allow_spelt(argv: Sequence[str]) -> Iterator[str]:
+    """Rewrite repeated ``--allow MODULE`` in the form in which the parser takes a list."""
+    words = iter(argv)
+    for word in words:
+        name, equals, value = word.partition("=")
+        yield word if name != "--allow" else f"--allow+={value if equals else next(words, '')}"
+
+
 def flags_spelt_out(argv: Sequence[str], flags: Collection[str]) -> Iterator[str]:
     """Rewrite a flag such as ``--real`` without a value as ``--real true``.
 

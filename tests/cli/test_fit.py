@@ -1,6 +1,7 @@
 """Training from the command line, as a user types it."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -237,7 +238,8 @@ def test_a_changed_rate_takes_effect_and_is_told(folder, capsys):
     main([*words, "--trainer.max_steps", "2"])
     last = run / "checkpoints" / "last.ckpt"
     assert rates(last) == [0.0001, 0.0004]
-    capsys.readouterr()
+    told = capsys.readouterr().out
+    assert "SSAGANGenerator" in told and "trained" in told and "FLOPs" not in told
     main([*words, "--trainer.max_steps", "3", "--model.lr_generator", "0.01"])
     assert "model.lr_generator 0.0001 -> 0.01 from step 2\n" in capsys.readouterr().out
     assert rates(last) == [0.01, 0.0004]
@@ -249,10 +251,21 @@ def test_a_changed_rate_takes_effect_and_is_told(folder, capsys):
     wider = "--model.generator.init_args.channels=4"
     with pytest.raises(SystemExit):
         main([*words, "--trainer.max_steps", "4", wider])
-    assert "does not fit this model" in capsys.readouterr().err
+    refused = capsys.readouterr()
+    assert re.search(r"does not fit this model \(\S+: \[.*\] in the checkpoint, \[.*\] in the model\)", refused.err)
     assert read_changes(last) == [change], "what was refused did not happen"
     assert {file.name: file.read_text() for file in run.iterdir() if file.name in texts} == texts
     assert not [file.name for file in run.glob("config-before-*") if file.name not in texts]
+
+
+@pytest.mark.slow
+def test_a_refusal_is_said_once_not_by_each_device(folder, uninterrupted):
+    words = ["fit", "--config", str(folder / "ssagan.yaml"), "--run", str(uninterrupted), "--trainer.devices", "2"]
+    wider = ["--trainer.max_steps", "20", "--model.generator.init_args.channels", "4"]
+    command = [sys.executable, "-m", "t2igan", *words, *wider]
+    refused = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert refused.returncode == 2
+    assert refused.stderr.count("does not fit this model") == 1, refused.stderr
 
 
 def rates(checkpoint):

@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from t2igan.cli.main import main
-from t2igan.cli.prepare import _fit
 from t2igan.data.store import open_store
+from t2igan.shipped import damsm_training
 
 ROOT = Path(__file__).parents[2]
 SHARED = ROOT.parent / "shared" / "data"
@@ -143,7 +143,7 @@ def test_a_store_may_lie_among_its_images(flowers, capsys):
 def test_the_configuration_that_comes_next_takes_the_store_s_size(folder, size, capsys, monkeypatch):
     monkeypatch.chdir(ROOT)
     with pytest.raises(SystemExit) as exit_:
-        main(["fit", *shlex.split(_fit(folder, size)), "--print_config"])
+        main(["fit", *shlex.split(damsm_training(folder, size)), "--print_config"])
     assert exit_.value.code == 0
     config = capsys.readouterr().out
     assert f"image_size: {size}\n" in config and ("SmallImageEncoder" in config) == (
