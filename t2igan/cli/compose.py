@@ -139,7 +139,7 @@ def agreement(composed: Sequence[Composition], gold: Sequence[Layout]) -> dict[s
     """Pixel accuracy and mean IoU of canvases with the layouts of their images."""
     metric = LayoutAgreement(len(COCO_STUFF))
     pairs = [[each.canvas.layout.labels for each in composed], [each.labels for each in gold]]
-    metric.update(*(torch.from_numpy(np.stack(maps)) for maps in pairs))
+    metric.update(*(torch.from_numpy(np.stack(maps)) for maps in pairs), torch.arange(len(gold)))
     return {name: float(value) for name, value in metric.compute().items()}
 
 

@@ -122,10 +122,13 @@ def scoring_on(
         nothing: message to return if no protocol fits.
     """
     pinned = map(load_protocol, protocol_names())
-    fitting = [each.name for each in pinned if (each.dataset, each.image_size) == (store.name, image_size)]
+    found = [each for each in pinned if (each.dataset, each.image_size) == (store.name, image_size)]
+    if "--pipeline" in subject:
+        found.sort(key=lambda each: each.told != "narratives")
+    fitting = [each.name for each in found]
     if not fitting:
         return nothing
-    own = [name for name in fitting if name.endswith("/t2igan")]
+    own = [name for name in fitting if name.endswith("/t2igan") and "--pipeline" not in subject]
     protocol, networks = [*own, *fitting][0], list(networks)
     given = {kind for option, kind in SCORING.items() if option in networks}
     if all(type(spec.network()) in {*KEYS} - given for spec in load_protocol(protocol).metrics):

@@ -4,10 +4,12 @@ Distances are 1 - cosine in the space of a joint encoder. They are meaningful on
 and shuffled conditions under the same encoder; distances of different encoders are not comparable.
 """
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
-from t2igan.metrics.bootstrap import mean_estimate
+from t2igan.metrics.bootstrap import mean_estimate, resampled_counts
 from t2igan.metrics.estimate import Estimate
 from t2igan.metrics.indexed import IndexedMetric
 
@@ -76,12 +78,22 @@ class SegmentMetric(IndexedMetric):
         return {"": values[there].mean(), "images": means.mean(), "skipped": (~there).sum()}
 
     def estimates(self, replicates: int = 0, seed: int = 0) -> dict[str, Estimate]:
-        """The mean and spread over segments; NaN with count 0 if all were skipped."""
-        values = self._ordered_rows()[:, 0]
-        there = values[~values.isnan()]
-        if not len(there):
-            return {"": Estimate(there.double().mean(), 0)}
-        return {"": mean_estimate(there, "segments", replicates, seed)}
+        """The mean and spread over segments; NaN with count 0 if all were skipped.
+
+        Replicates draw images with all their segments, which are alike, not segments.
+        """
+        index, rows = self._ordered()
+        there = ~rows[:, 0].isnan()
+        values = rows[there, 0].double()
+        if not len(values):
+            return {"": Estimate(values.mean(), 0)}
+        found = mean_estimate(values, "segments", 0, seed)
+        if not replicates:
+            return {"": found}
+        _, image, sizes = (index[there] // MOST_IN_AN_IMAGE).unique(return_inverse=True, return_counts=True)
+        counts = resampled_counts(len(sizes), replicates, seed).to(values.device)
+        sums = torch.zeros(len(sizes), dtype=torch.float64, device=values.device).scatter_add_(0, image, values)
+        return {"": replace(found, replicates=(counts @ sums) / (counts @ sizes.double()))}
 
 
 class LocalDistance(SegmentMetric):

@@ -6,8 +6,8 @@ from types import SimpleNamespace
 import pytest
 import yaml
 
-from t2igan.cli import evaluate, fit, quick
-from t2igan.cli.next_step import USES, sampling, scoring, scoring_on, use_of
+from t2igan.cli import evaluate, fit, quick, quick_fit
+from t2igan.cli.next_step import USES, composing, sampling, scoring, scoring_on, synthesising, use_of
 from t2igan.cli.parsing import parse
 from t2igan.data.store import open_store
 from t2igan.models.suite_module import SuiteModule
@@ -128,7 +128,7 @@ def test_what_no_network_scores_is_not_told_to_be_scored(tmp_path, monkeypatch):
     trained.parent.mkdir(parents=True)
     trained.write_bytes(b"")
     said = scoring_on(store, 64, ["--pipeline", "lite.yaml"])
-    assert said.startswith("t2igan evaluate --pipeline lite.yaml --protocol scenes/quick")
+    assert said.startswith("t2igan evaluate --pipeline lite.yaml --protocol scenes/trecs")
     assert "--classifier runs/scenes/classifier/checkpoints/last.ckpt" in said
     # A DAMSM serves where R-precision is asked for; under the protocol of 32 pixels it is not.
     assert "--classifier" not in scoring_on(store, 64, ["--checkpoint", "x"], ["--damsm", "d.ckpt"])
@@ -137,3 +137,38 @@ def test_what_no_network_scores_is_not_told_to_be_scored(tmp_path, monkeypatch):
 
 def subclasses(kind):
     return {kind}.union(*map(subclasses, kind.__subclasses__()))
+
+
+def typed(line):
+    """The words of a next command, which its verb takes."""
+    verb, *words = shlex.split(line, comments=True)[1:]
+    assert (quick_fit if verb in quick_fit.VERBS else quick).answer(verb, words) is None
+    return verb, words
+
+
+def test_the_road_from_narratives_to_images_leads_on(scenes_store, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    store = open_store(scenes_store)
+    verb, words = typed(composing(store, "tfidf"))
+    assert verb == "refine" and words == ["--store", str(scenes_store), "--out", "datasets/scenes/refined/train"]
+    refined = tmp_path / "datasets/scenes/refined/train.ids.txt"
+    refined.parent.mkdir(parents=True)
+    refined.write_text("")
+    assert typed(composing(store, "tfidf")) == ("fit", ["--config", "experiments/scenes/trecs-tagger.yaml"])
+    for name in ("trecs-tagger", "spade", "classifier"):
+        trained = tmp_path / f"runs/scenes/{name}/checkpoints/last.ckpt"
+        if name == "spade":
+            verb, words = typed(synthesising(store))
+            assert (verb, words[1]) == ("fit", "experiments/scenes/spade.yaml")
+        trained.parent.mkdir(parents=True)
+        trained.write_bytes(b"")
+    verb, words = typed(composing(store, "my.ckpt"))
+    assert verb == "compose" and words[words.index("--retriever") + 1] == "my.ckpt"
+    verb, words = typed(synthesising(store))
+    assert verb == "evaluate" and words[:2] == ["--pipeline", "experiments/scenes/pipelines/trecs-lite-real.yaml"]
+    assert words[words.index("--protocol") + 1] == "scenes/trecs"
+
+
+def test_captions_alone_lead_to_a_damsm(drawn_birds_store):
+    verb, words = typed(composing(open_store(drawn_birds_store), "tfidf"))
+    assert (verb, words[1]) == ("fit", "experiments/quickstart/damsm.yaml")

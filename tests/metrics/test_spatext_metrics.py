@@ -5,6 +5,7 @@ import torch
 from torch.nn.functional import normalize
 
 from t2igan.errors import UserError
+from t2igan.metrics.bootstrap import resampled_counts
 from t2igan.metrics.spatext import GlobalDistance, LocalDistance, LocalIoU, local_ious, segment_numbers
 
 
@@ -60,3 +61,17 @@ def test_a_mask_without_a_pixel_is_skipped():
     metric = LocalIoU()
     metric.update(values, torch.tensor([0, 1]))
     assert metric.compute()[""] == 0.25 and metric.compute()["skipped"] == 1
+
+
+def test_replicates_draw_images_with_all_their_segments():
+    """Two segments of an image are no two samples: the interval would be too narrow."""
+    values = torch.tensor([1.0, 0.9, 0.2, 0.1, torch.nan, 0.5])
+    images = torch.tensor([0, 0, 3, 3, 5, 7])
+    metric = LocalDistance()
+    metric.update(values, segment_numbers(images, torch.tensor([0, 1, 0, 1, 0, 0])))
+    found = metric.estimates(5, seed=2)[""]
+    of_images = [[1.0, 0.9], [0.2, 0.1], [0.5]]
+    for replicate, counts in zip(found.replicates, resampled_counts(3, 5, seed=2)):
+        drawn = [value for own, times in zip(of_images, counts.long().tolist()) for value in own * times]
+        assert replicate.item() == pytest.approx(sum(drawn) / len(drawn))
+    assert (found.count, found.over) == (5, "segments") and found.value.item() == pytest.approx(0.54)

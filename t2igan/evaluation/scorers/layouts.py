@@ -7,7 +7,7 @@ from t2igan.evaluation.features.embedders import Embedder, Rows
 from t2igan.evaluation.images.told import whole_layouts
 from t2igan.evaluation.metrics.layout_iou import LayoutIoU
 from t2igan.evaluation.record import MetricValue
-from t2igan.evaluation.scorers.base import Scorer, Setting
+from t2igan.evaluation.scorers.base import Scorer, Setting, measured
 from t2igan.layout.labels import COCO_STUFF
 from t2igan.metrics.layout_agreement import LayoutAgreement
 
@@ -35,14 +35,14 @@ class LayoutScorer(Scorer):
         protocol, window = self._setting.protocol, self._setting.store.image_size
         captions = self._setting.plan.captions[numbers.numpy()]
         gold = whole_layouts(self._setting.split, window, protocol.image_size, captions).labels
-        self._agreement.update(rows[0].to(self._setting.device), gold.to(self._setting.device))
+        device = self._setting.device
+        self._agreement.update(rows[0].to(device), gold.to(device), numbers.to(device))
 
     def values(self) -> dict[str, MetricValue]:
         """Compute mean IoU and pixel accuracy."""
+        setting = self._setting
         with self._agreement.sync_context():
-            found = self._agreement.compute()
-        count = int(self.wanted.sum())
+            found = self._agreement.estimates(*setting.bootstrap)
+        samples = setting.plan.ids[self.wanted]
         names = {"layout-iou": "mean_iou", "layout-accuracy": "pixel_accuracy"}
-        return {
-            name: MetricValue(found[key].item(), None, count, self.network_sha256) for name, key in names.items()
-        }
+        return {name: measured(found[key], self.network_sha256, setting, samples) for name, key in names.items()}
