@@ -149,7 +149,9 @@ class Trainings:
             return str(training.checkpoint)
 
         # A checkpoint set by the plan is trained like one named by the configuration.
-        moved = {key: value for key, value in wanted.changes.items() if _names_checkpoint(key, value)}
+        # One that it replaces, by a model of the zoo or a file from elsewhere, is neither trained nor scored with.
+        named = _arguments(content)
+        moved = {key: value for key, value in wanted.changes.items() if _names_checkpoint(key, value, named)}
         for key, value in moved.items():
             _put(content, ("model", "init_args", key.rpartition(".")[2]), value)
         changes = {key: value for key, value in wanted.changes.items() if key not in moved}
@@ -203,8 +205,11 @@ def _arguments(content: Mapping[str, Any]) -> Mapping[str, Any]:
     return content["model"].get("init_args") or {}
 
 
-def _names_checkpoint(key: str, value: Any) -> bool:
-    return bool(MODEL_KEY.fullmatch(key) and isinstance(value, str) and CHECKPOINT.fullmatch(value))
+def _names_checkpoint(key: str, value: Any, named: Mapping[str, Any]) -> bool:
+    """Whether a change of a model's key names a checkpoint that a plan may train, or takes the place of one."""
+    before = named.get(key.rpartition(".")[2])
+    texts = [text for text in (value, before) if isinstance(text, str)]
+    return bool(MODEL_KEY.fullmatch(key)) and any(CHECKPOINT.fullmatch(text) for text in texts)
 
 
 def _replaced(value: Any, replace: Callable[[str, str], str], key: str = "") -> Any:

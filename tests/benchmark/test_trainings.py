@@ -97,3 +97,15 @@ def test_the_address_follows_the_content(place):
     assert [address(step) for step in again[:2]] == [address(step) for step in changed[:2]]
     assert address(again[2]) != address(changed[2])
     assert again[2].command[-2:] == ["--model.lr_generator", "0.5"]
+
+
+def test_a_damsm_in_the_place_of_the_files_is_scored_with_and_nothing_is_trained_for_it(place):
+    alone = yaml.safe_load(MIRROR)
+    del alone["model"]["init_args"]["generator_losses"]
+    Path("experiments/small/alone.yaml").write_text(yaml.safe_dump(alone))
+    zoo = "zoo:drawn-birds/damsm"
+    fit, scores, _ = cells(
+        models=[{"config": "experiments/small/alone.yaml", "set": {"model.damsm": zoo}}], seeds=[0]
+    )
+    assert (fit.command[0], option(scores, "damsm")) == ("fit", zoo)
+    assert yaml.safe_load(Path(option(fit, "config")).read_text())["model"]["init_args"]["damsm"] == zoo

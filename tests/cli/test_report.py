@@ -77,7 +77,7 @@ def test_two_rows_are_compared_and_written_for_a_paper(records, tmp_path, capsys
     assert "| -3.50 | [-9.85, 2.85] | seeds, paired |" in text
     assert "-3.50" in capsys.readouterr().out
     tables = (out / "scores.tex").read_text()
-    assert r"12.00 $\pm$ 2.83 \\" in tables and r"{\scriptsize {[}-13.41, 37.41]}" in tables
+    assert r"& 12.00 $\pm$ 2.83 " in tables and r"{\scriptsize {[}-13.41, 37.41]}" in tables
     assert "{[}-9.85, 2.85] & seeds, paired" in tables
     assert tables.count(r"\toprule") == tables.count(r"\end{table*}") == 2
     with (out / "scores.csv").open() as file:
