@@ -138,8 +138,9 @@ def _told(gallery: Gallery, tags: str | None) -> list[Told]:
 def agreement(composed: Sequence[Composition], gold: Sequence[Layout]) -> dict[str, float]:
     """Pixel accuracy and mean IoU of canvases with the layouts of their images."""
     metric = LayoutAgreement(len(COCO_STUFF))
-    pairs = [[each.canvas.layout.labels for each in composed], [each.labels for each in gold]]
-    metric.update(*(torch.from_numpy(np.stack(maps)) for maps in pairs), torch.arange(len(gold)))
+    made = np.stack([each.canvas.layout.labels for each in composed])
+    true = np.stack([each.labels for each in gold])
+    metric.update(torch.from_numpy(made), torch.from_numpy(true), torch.arange(len(gold)))
     return {name: float(value) for name, value in metric.compute().items()}
 
 

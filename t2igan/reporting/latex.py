@@ -9,7 +9,7 @@ from t2igan.reporting.leaderboard import Board, winners
 from t2igan.reporting.tables import parts
 
 # In letters of \footnotesize: the text of a two-column page, the widest header, and the space behind a column.
-PAGE, HEADER, SPACE = 125, 18, 3
+PAGE, HEADER, SPACE = 118, 18, 3
 PREAMBLE = "% needs \\usepackage{booktabs} and UTF-8\n"
 # Replaced in one pass, so that no replacement is replaced again.
 LETTERS = str.maketrans(

@@ -68,9 +68,9 @@ def system_name(label: str) -> str:
     if match is None or match["system"] not in _BY_LETTERS:
         return label
     name, variant = _BY_LETTERS[match["system"]], match["variant"]
-    if variant == INDEPENDENT:
-        name = f"{INDEPENDENT} {name}"
-    elif variant:
+    if variant and variant.startswith(INDEPENDENT):
+        name, variant = f"{INDEPENDENT} {name}", variant.removeprefix(INDEPENDENT).lstrip("-_")
+    if variant:
         name = f"{name} {variant}"
     return name + (match["rest"] or "")
 

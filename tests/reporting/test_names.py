@@ -14,6 +14,7 @@ from t2igan.reporting.names import metric_name, system_name
         ("real images", "real images"),
         ("mine", "mine"),
         ("spade", "SPADE"),
+        ("damsm-independent-seed1", "independent DAMSM seed1"),
         ("narratives-damsm (zoo)", "DAMSM (narratives) (zoo)"),
     ],
 )
