@@ -45,7 +45,11 @@ def generated_uint8(images: Tensor, quantisation: Literal["round", "truncate"] =
 
 
 def resize(images: Tensor, size: int) -> Tensor:
-    """Resize float images (B, 3, S, S), bilinear with antialiasing; unchanged if they have the size already."""
+    """Resize float images (B, 3, S, S), bilinear with antialiasing; unchanged if they have the size already.
+
+    Half precision is resized in float32: there is no such kernel on CPUs, and weights of 8 bits shift pixels.
+    """
     if images.shape[-1] == size and images.shape[-2] == size:
         return images
+    images = images.to(torch.promote_types(images.dtype, torch.float32))
     return F.interpolate(images, size=(size, size), mode="bilinear", antialias=True, align_corners=False)

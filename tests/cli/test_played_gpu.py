@@ -15,6 +15,7 @@ from t2igan.cli.main import main
 from t2igan.data.store import open_store
 from t2igan.demo.panels import load_panels
 from t2igan.models.suite_module import read_checkpoint
+from t2igan.networks.ssagan import SSAGANGenerator
 
 
 @pytest.fixture
@@ -89,3 +90,40 @@ def test_training_scores_saves_and_resumes(checkpoints, played, tmp_path):
     assert all(torch.equal(value, parts["state_dict"][key]) for key, value in whole["state_dict"].items())
     torch.testing.assert_close(parts["optimizer_states"], whole["optimizer_states"], rtol=0, atol=0)
     assert "fd-classifier" in json.dumps(json_lines(tmp_path / "whole" / "records.jsonl"))
+
+
+def test_a_full_gpu_is_one_line_and_the_run_goes_on_afterwards(checkpoints, tmp_path, capsys, monkeypatch):
+    protocol = write_protocol(tmp_path / "small.yaml", metrics=[{"name": "fd-classifier"}])
+    (tmp_path / "gan.yaml").write_text(yaml.safe_dump(CONFIG))
+    given = ["--data.store", checkpoints.store, "--model.damsm", checkpoints.damsm, "--trainer.max_steps"]
+    fit = ["fit", "--config", tmp_path / "gan.yaml", "--run", tmp_path / "run", *given]
+    evaluate = ["evaluate", "--checkpoint", checkpoints.generator, "--protocol", protocol]
+    evaluate += ["--store", checkpoints.store, "--classifier", checkpoints.classifier]
+    commands = {
+        "fit": [*fit, 4],
+        "evaluate": [*evaluate, "--records", tmp_path / "r.jsonl", "--cache", "none"],
+        "sample": [
+            "sample",
+            "--checkpoint",
+            checkpoints.generator,
+            "--caption",
+            "bird",
+            "--out",
+            tmp_path / "drawn",
+        ],
+    }
+    main([*map(str, fit), "2"])
+
+    def full(*_, **__):
+        raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has ...")
+
+    for verb, command in commands.items():
+        with monkeypatch.context() as patched:
+            patched.setattr(SSAGANGenerator, "forward", full)
+            with pytest.raises(SystemExit) as stopped:
+                main([*map(str, command)])
+        last = capsys.readouterr().err.strip().splitlines()[-1]
+        assert stopped.value.code == 2 and last.startswith(f"t2igan {verb}: the GPU's memory is full: ")
+    assert not (tmp_path / "r.jsonl").exists() and not list((tmp_path / "drawn").glob("*.png"))
+    main([*map(str, commands["fit"])])
+    assert read_checkpoint(tmp_path / "run" / "checkpoints" / "last.ckpt")["global_step"] == 4

@@ -124,6 +124,7 @@ KINDS = {kind: make for kind, make in MODULES.items() if kind != "classifier"} |
     "dfgan, penalty by itself": lambda damsm: dfgan(damsm, penalty=MAGP(separate=True)),
     "dmgan": dmgan,
     "ssagan, in two chunks": lambda damsm: small_ssagan(damsm, accumulate=2),
+    "ssagan, recomputed": lambda damsm: small_ssagan(damsm, recompute=True),
     "ssagan, clipped": lambda damsm: small_ssagan(damsm, clip=1.0),
 }
 
