@@ -2,12 +2,14 @@
 
 import re
 import runpy
+import shlex
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from t2igan.cli.list import entries
 from t2igan.cli.main import main
@@ -16,6 +18,7 @@ from t2igan.evaluation.metrics import known_metrics
 from t2igan.evaluation.protocol import load_protocol
 from t2igan.evaluation.record import read_records
 from t2igan.models.suite_module import load_module
+from t2igan.nn import config
 
 PACKAGE = Path(__file__).parents[2] / "t2igan"
 TEXT = (Path(__file__).parents[2] / "docs" / "adding.md").read_text(encoding="utf-8")
@@ -29,11 +32,12 @@ def place(tmp_path, monkeypatch):
         (tmp_path / name).write_text(f"#{content}", encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(config, "_allowed", set())
     yield tmp_path
     known_metrics().pop("fd-edges", None)
 
 
-def test_parts_of_ones_own(place, drawn_birds_store):
+def test_parts_of_ones_own(place, drawn_birds_store, capsys):
     store = place / "datasets" / "drawn-birds" / "drawn-birds-64.h5"
     store.parent.mkdir(parents=True)
     shutil.copy(drawn_birds_store, store)
@@ -71,8 +75,23 @@ def test_parts_of_ones_own(place, drawn_birds_store):
         ]
     )
     assert (place / "out" / "c000_s00.png").is_file()
+    _type_what_comes_next(["export", checkpoint, "--to", "safetensors", "--out", "e.safetensors"], capsys)
+    assert Path("drawn/grid.png").is_file()
+    evaluate = ["evaluate", "--checkpoint", checkpoint, "--protocol", "edges.yaml", "--store", str(store)]
+    said = _type_what_comes_next([*evaluate, "--device", "cpu", "--bootstrap", "0"], capsys)
+    assert "FD, edges" in said or "fd-edges" in said
     assert {each.name for each in entries("generators") if each.own} == {"parts.LinearGenerator"}
     assert {each.name for each in entries("losses") if each.own} == {"parts.Smoothness"}
+
+
+def _type_what_comes_next(words, capsys):
+    """Type a command with ``--allow parts``, then the one that it prints; returns what that prints."""
+    main([*words, "--allow", "parts"])
+    *_, following = capsys.readouterr().out.splitlines()
+    assert following.startswith("next: t2igan ") and "--allow parts" in following
+    config._allowed.clear()  # of this process: the next command is another one
+    main(shlex.split(following)[2:])
+    return capsys.readouterr().out
 
 
 def test_a_metric_with_a_network_of_ones_own(place, drawn_birds_store, capsys):
@@ -113,3 +132,26 @@ def test_a_metric_becomes_part_of_the_suite_by_its_file_alone(place, first):
     )
     ended = subprocess.run([sys.executable, "-c", program], cwd=place, capture_output=True, text=True)
     assert "EdgeDistance(cells=3)" in ended.stdout, ended.stderr
+
+
+def test_a_metric_of_ones_own_that_reads_captions(place, capsys):
+    runpy.run_path("shapes.py", run_name="__main__")
+    words = ["--protocol", "colours.yaml", "--store", "shapes-64.h5", "--device", "cpu", "--bootstrap", "0"]
+    main(["evaluate", "--real", "--records", "real.jsonl", *words])
+    (record,) = read_records("real.jsonl")
+    assert record.metrics["colour-hits"].value == 1
+    assert "colour-hits ↑" in capsys.readouterr().out
+    # The same red disc for every caption: two of the six captions say so.
+    Path("red").mkdir()
+    for number in range(12, 18):
+        Image.open("shapes/12.png").resize((64, 64)).save(f"red/{number}_c0.png")
+    main(["evaluate", "--images", "red", "--records", "red.jsonl", *words])
+    (record,) = read_records("red.jsonl")
+    assert record.metrics["colour-hits"].value == pytest.approx(1 / 3)
+    for file in Path("red").iterdir():
+        file.rename(file.with_name(file.name.replace("_c0", "")))
+    with pytest.raises(SystemExit):
+        main(["evaluate", "--images", "red", "--records", "red.jsonl", *words])
+    assert "colour-hits: the file names do not tell the captions" in capsys.readouterr().err
+    main(["list", "metrics"])
+    assert "colours.ColourHits           Share of images whose strongest" in capsys.readouterr().out
