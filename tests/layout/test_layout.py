@@ -39,3 +39,11 @@ def test_maps_are_resized_as_pil_does_by_nearest(size):
     for name in ("labels", "instances"):
         image = Image.fromarray(getattr(one, name)).resize((size, size), Image.Resampling.NEAREST)
         assert np.array_equal(getattr(resized, name)[0], np.asarray(image))
+
+
+def test_layouts_keep_their_copy_in_host_memory_when_they_are_moved():
+    layouts = Layouts(torch.ones(1, 2, 2).byte(), torch.zeros(1, 2, 2).byte(), [("a bird",)])
+    assert torch.equal(layouts.on_host.labels, layouts.labels) and layouts.on_host.texts == layouts.texts
+    moved = layouts.to("meta")
+    assert moved.labels.is_meta and torch.equal(moved.on_host.labels, layouts.labels)
+    assert moved.map_tensors(torch.clone).host is None
