@@ -1,6 +1,7 @@
 import json
 import pickle
 import re
+from collections import Counter
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
@@ -73,6 +74,16 @@ def test_species_are_distinct_and_test_species_recombine_training_values(seed: i
     for part in ("body", "wing", "belly", "crown"):
         assert {getattr(s, part) for s in train} == set(palette())
     assert all(s.wing not in (s.body, s.belly) for s in train + test)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 5])
+def test_the_default_counts_are_found_with_any_seed(seed: int) -> None:
+    """With these seeds the rarest colours alone leave no new species before there are 150."""
+    train, test = invent_species(150, 50, seed)
+    assert min(differing_colors(a, b) for a, b in combinations(train + test, 2)) >= 2
+    for part in ("body", "wing", "beak_shape"):
+        counts = Counter(getattr(species, part) for species in train).values()
+        assert max(counts) - min(counts) <= 2
 
 
 def test_species_names_are_unique_and_cub_like() -> None:

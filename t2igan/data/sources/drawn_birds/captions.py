@@ -8,6 +8,7 @@ import numpy as np
 from t2igan.data.sources.drawn_birds.species import BirdAttributes, looks
 from t2igan.data.sources.drawn_text import different_captions, listed, one_of, with_article
 
+# The four plumage colours once more, in the order that the random choices of the captions depend on.
 _PLUMAGE = ("wing", "belly", "crown", "body")
 
 

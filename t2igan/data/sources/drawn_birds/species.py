@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from t2igan.plain_files import read_yaml
 COLORED_PARTS = ("body", "wing", "belly", "crown")
 """The four plumage colours; any two species differ in at least two of them."""
 
-_ATTEMPTS = 2000
+_ATTEMPTS, _SLACK = 2000, 3
 
 
 @cache
@@ -95,14 +95,14 @@ def invent_species(train: int, test: int, seed: int) -> tuple[list[Species], lis
     used: dict[str, Counter] = {field.name: Counter() for field in fields(Species)}
     training: list[Species] = []
     for _ in range(train):
-        species = _first_new(lambda: _balanced_species(used, rng), training, "train_species", train)
+        species = _first_new(partial(_balanced_species, used, rng), training, "train_species", train)
         training.append(species)
         for name, value in asdict(species).items():
             used[name][value] += 1
     testing: list[Species] = []
     for _ in range(test):
         known = training + testing
-        testing.append(_first_new(lambda: _mixed_species(training, rng), known, "test_species", test))
+        testing.append(_first_new(lambda _: _mixed_species(training, rng), known, "test_species", test))
     return training, testing
 
 
@@ -111,22 +111,21 @@ def differing_colors(first: Species, second: Species) -> int:
     return sum(getattr(first, part) != getattr(second, part) for part in COLORED_PARTS)
 
 
-def _first_new(invent: Callable[[], Species], known: list[Species], key: str, wanted: int) -> Species:
-    for _ in range(_ATTEMPTS):
-        species = invent()
+def _first_new(invent: Callable[[int], Species], known: list[Species], key: str, wanted: int) -> Species:
+    # The rarest values alone may leave no new combination: then those that are used once more join them, and so on.
+    for attempt in range(_SLACK * _ATTEMPTS):
+        species = invent(attempt // _ATTEMPTS)
         plausible = species.wing not in (species.body, species.belly)
         if plausible and all(differing_colors(species, other) >= 2 for other in known):
             return species
-    raise UserError(
-        f"{key}: cannot invent {wanted} distinct species after {len(known)}; ask for fewer test species "
-        "or for more training species"
-    )
+    remedy = "ask for fewer" if key == "train_species" else "ask for fewer or for more training species"
+    raise UserError(f"{key}: cannot invent {wanted} distinct species after {len(known)}; {remedy}")
 
 
-def _balanced_species(used: dict[str, Counter], rng: np.random.Generator) -> Species:
+def _balanced_species(used: dict[str, Counter], rng: np.random.Generator, slack: int) -> Species:
     def rarest(attribute: str, values: Sequence[str]) -> str:
-        least = min(used[attribute][value] for value in values)
-        return one_of(rng, [value for value in values if used[attribute][value] == least])
+        most = min(used[attribute][value] for value in values) + slack
+        return one_of(rng, [value for value in values if used[attribute][value] <= most])
 
     colors = tuple(looks()["colors"])
     body = rarest("body", colors)
