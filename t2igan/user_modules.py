@@ -278,6 +278,8 @@ def _origin(name: str) -> Path:
 
 def _files_of(name: str) -> Iterator[tuple[Path, str]]:
     """Source files of a module or package, with their names from the folder that it was found in."""
+    if name in sys.stdlib_module_names or not name.isidentifier():  # a damaged checkpoint may name anything
+        return
     origin = _origin(name)
     if INSTALLED & set(origin.parts):
         return

@@ -59,7 +59,7 @@ def test_one_process_at_a_time_works_in_a_folder(tmp_path):
     other.start()
     assert taken.wait(60)
     lock = FolderLock(folder, "t2igan evaluate")
-    with pytest.raises(UserError, match=rf"another `t2igan fit \(process {other.pid} on .*` works in this folder"):
+    with pytest.raises(UserError, match=rf"another `t2igan fit \(process {other.pid} on .*` is using this folder"):
         lock.take(said.append, seconds=0)
     assert folder.is_dir() and said == []
     ended.set()

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 import yaml
-from test_fit import DAMSM, SSAGAN
+from small_configs import DAMSM, SSAGAN
 
 import t2igan
 from t2igan.cli.main import main

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import pytest
 import yaml
+from small_configs import DAMSM, SSAGAN
 
 from t2igan.callbacks.run_folder import OF_A_STEP, read_curves
 from t2igan.cli.main import main
@@ -20,39 +21,6 @@ from t2igan.models import adversarial
 from t2igan.models.suite_module import content_sha256, load_module, read_checkpoint
 from t2igan.nn.levers import EXACT, PLAIN
 from t2igan.progress import default_run_folder
-
-DAMSM = """
-model:
-  class_path: DAMSM
-  init_args:
-    image_encoder: {{class_path: SmallImageEncoder, init_args: {{dim: 16, channels: 2, image_size: 16}}}}
-data:
-  class_path: DrawnBirds
-  init_args: {{store: {store}, image_size: 16, batch_size: 8, num_workers: 0}}
-trainer: {{max_steps: 2, limit_val_batches: 1, accelerator: cpu, enable_progress_bar: false, log_every_n_steps: 1}}
-"""
-SSAGAN = """
-model:
-  class_path: SSAGAN
-  init_args:
-    damsm: {damsm}
-    generator: {{class_path: SSAGANGenerator, init_args: {{image_size: 16, channels: 2, sentence_dim: 16}}}}
-    discriminators:
-      - {{class_path: OneWayDiscriminator, init_args: {{image_size: 16, channels: 2, sentence_dim: 16}}}}
-    text_mode: joint
-data:
-  class_path: DrawnBirds
-  init_args: {{store: {store}, image_size: 16, batch_size: 4, num_workers: 0}}
-trainer:
-  max_steps: 14
-  limit_val_batches: 1
-  accelerator: cpu
-  enable_progress_bar: false
-  log_every_n_steps: 1
-  callbacks:
-    - {{class_path: RunCheckpoints, init_args: {{every_n_steps: 4}}}}
-    - {{class_path: SampleGrid, init_args: {{every_n_steps: 7, captions: 3}}}}
-"""
 
 
 @pytest.fixture(scope="module")

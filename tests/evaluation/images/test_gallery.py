@@ -59,7 +59,7 @@ def test_texts_hold_captions_and_narratives(store):
 def test_stores_that_lack_something_are_refused(store, drawn_birds_store):
     with pytest.raises(UserError, match="no test image has layouts and narratives"):
         Gallery(open_store(drawn_birds_store), "test", 64)
-    with pytest.raises(UserError, match="prepared at 64 px, 128 px"):
+    with pytest.raises(UserError, match="prepared at 64 px, but 128 px"):
         Gallery(store, "test", 128)
 
 

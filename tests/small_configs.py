@@ -1,0 +1,34 @@
+"""Configurations of a DAMSM and of an SSA-GAN that train in a second; the braces name their store and DAMSM."""
+
+DAMSM = """
+model:
+  class_path: DAMSM
+  init_args:
+    image_encoder: {{class_path: SmallImageEncoder, init_args: {{dim: 16, channels: 2, image_size: 16}}}}
+data:
+  class_path: DrawnBirds
+  init_args: {{store: {store}, image_size: 16, batch_size: 8, num_workers: 0}}
+trainer: {{max_steps: 2, limit_val_batches: 1, accelerator: cpu, enable_progress_bar: false, log_every_n_steps: 1}}
+"""
+SSAGAN = """
+model:
+  class_path: SSAGAN
+  init_args:
+    damsm: {damsm}
+    generator: {{class_path: SSAGANGenerator, init_args: {{image_size: 16, channels: 2, sentence_dim: 16}}}}
+    discriminators:
+      - {{class_path: OneWayDiscriminator, init_args: {{image_size: 16, channels: 2, sentence_dim: 16}}}}
+    text_mode: joint
+data:
+  class_path: DrawnBirds
+  init_args: {{store: {store}, image_size: 16, batch_size: 4, num_workers: 0}}
+trainer:
+  max_steps: 14
+  limit_val_batches: 1
+  accelerator: cpu
+  enable_progress_bar: false
+  log_every_n_steps: 1
+  callbacks:
+    - {{class_path: RunCheckpoints, init_args: {{every_n_steps: 4}}}}
+    - {{class_path: SampleGrid, init_args: {{every_n_steps: 7, captions: 3}}}}
+"""
