@@ -224,6 +224,9 @@ def as_user_error(error: RuntimeError, checkpoint: str | None) -> UserError | No
     told = str(error).splitlines()[1].strip()
     if shapes := WRONG_SHAPE.search(told):
         told = f"{shapes[1]}: {shapes[2]} in the checkpoint, {shapes[3]} in the model"
+    elif names := re.findall(r'"([^"]+)"', told):
+        others = f" and {len(names) - 1} others" if names[1:] else ""
+        told = f"{'it lacks' if told.startswith('Missing') else 'the model has no'} {names[0]}{others}"
     return UserError(
         f"{checkpoint} does not fit this model ({told[:200]}): "
         "give another folder with --run, or start anew with --fresh true"

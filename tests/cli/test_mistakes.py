@@ -180,7 +180,7 @@ MISTAKES = [
     Mistake(
         "another model's checkpoint to go on from",
         f"{MINE} --ckpt_path damsm.ckpt",
-        ("damsm.ckpt does not fit this model",),
+        ("damsm.ckpt does not fit this model (it lacks generator.fc.weight and",),
     ),
     # machine
     Mistake(
