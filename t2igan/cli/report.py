@@ -29,7 +29,7 @@ from t2igan.reporting.report_runs import PageImage, as_page_image, first_curves,
 from t2igan.reporting.reproduction import of_one_another, of_other_weights, of_the_zoo
 from t2igan.reporting.scores_csv import write_csv
 from t2igan.reporting.sheets import systems_sheet
-from t2igan.reporting.tables import grid_table, markdown, markdown_table, rich_table
+from t2igan.reporting.tables import divided_table, markdown, markdown_table, rich_table
 from t2igan.reporting.wandb_layout import layout_of, workspace_of, write_layout
 from t2igan.reporting.wandb_pages import Mode, log_report
 from t2igan.reporting.zoo_sheets import zoo_overlays, zoo_samples, zoo_sheet
@@ -342,7 +342,7 @@ def _print(tables: Sequence[Board], notes: Sequence[str], pair: Sequence[Compari
         if found := beside(board):
             # Without source and note, which are in the files: a terminal is too narrow for them.
             grid = [line[:-2] for line in beside_grid(found)]
-            console.print(grid_table("published under the same protocol", grid))
+            console.print(divided_table("published under the same protocol", grid, console.width))
             for note in beside_notes(found):
                 console.print(note, soft_wrap=True, markup=False)
     if others := elsewhere(tables):
@@ -356,7 +356,7 @@ def _print(tables: Sequence[Board], notes: Sequence[str], pair: Sequence[Compari
         title, grid, overs = one.title, one.grid(), {each.over for each in one.differences}
         if len(overs) == 1:  # a terminal is narrow
             title, grid = f"{title}; intervals: {overs.pop()}", [line[:-1] for line in grid]
-        console.print(grid_table(title, grid))
+        console.print(divided_table(title, grid, console.width))
         for note in one.notes:
             console.print(note, soft_wrap=True, markup=False)
 

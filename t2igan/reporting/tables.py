@@ -19,12 +19,15 @@ def rich_table(board: Board, width: int = 10_000) -> Group:
     whole, short = board.grid(), board.grid(runs=False)
     for grid in (whole, _turned(whole)):
         if _width(grid) <= width:
-            return Group(grid_table(board.title, grid))
-    grid = _turned(short)
+            return Group(grid_table(board.title, grid, width))
+    return divided_table(board.title, _turned(short), width)
+
+
+def divided_table(title: str, grid: Sequence[Sequence[str]], width: int) -> Group:
+    """A table of text, headers first, for a terminal of ``width`` columns, in several parts if it is too wide."""
     found = parts([3 + _least(column, width) for column in zip(*grid)], width - 1)
-    titles = [board.title, *[""] * (len(found) - 1)]
-    tables = [columns_of(grid, part) for part in found]
-    return Group(*(grid_table(title, own, _widths(own, width)) for title, own in zip(titles, tables)))
+    titles = [title, *[""] * (len(found) - 1)]
+    return Group(*(grid_table(each, columns_of(grid, part), width) for each, part in zip(titles, found)))
 
 
 def parts(widths: Sequence[int], room: int) -> list[list[int]]:
@@ -75,21 +78,19 @@ def _widths(grid: Sequence[Sequence[str]], room: int) -> list[int]:
     return widths
 
 
-def grid_table(title: str, grid: Sequence[Sequence[str]], widths: Sequence[int] = ()) -> Table:
+def grid_table(title: str, grid: Sequence[Sequence[str]], room: int = 10_000) -> Table:
     """A table of text, headers first, for the terminal.
 
     Args:
         title: title of the table.
         grid: cells.
-        widths: of the columns; without them they are found by their texts and the width of the terminal.
+        room: columns of the terminal; names and numbers are broken between words as far as these allow it.
     """
+    widths = _widths(grid, room)
     table = Table(title=escape(title), title_justify="left")
     for number, header in enumerate(grid[0]):
-        # Names of metrics are wrapped only between words, on narrow terminals too.
-        least = 1 if number else _longest_word([row[number] for row in grid])
-        given = widths[number] if widths else None
         justify = "right" if number else "left"
-        table.add_column(escape(header), justify=justify, overflow="fold", min_width=least, width=given)
+        table.add_column(escape(header), justify=justify, overflow="fold", width=widths[number])
     for row in grid[1:]:
         table.add_row(*(escape(cell) for cell in row))
     return table

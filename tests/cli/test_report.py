@@ -1,4 +1,5 @@
 import csv
+import io
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -6,6 +7,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 from report_fixtures import make_published_like, make_record, make_repeated, write_run
+from rich.console import Console
 
 from t2igan.cli.main import main
 from t2igan.evaluation.identity import read_identity
@@ -218,3 +220,15 @@ def test_mistakes_are_one_line(records, tmp_path, capsys):
     assert "no records.jsonl in this folder" in fails(capsys, tmp_path / "hollow")
     assert "did you mean html" in fails(capsys, records, "--htlm", "true")
     assert not (tmp_path / "report").exists()
+
+
+def test_a_comparison_is_not_cut_off_in_a_terminal(records, tmp_path, monkeypatch):
+    monkeypatch.setattr("t2igan.cli.report.console", Console(width=80, file=(told := io.StringIO())))
+    names = "my-generator-of-today", "my-generator-of-yesterday"
+    for name in names:
+        append_record(records, make_record(name))
+    main(["report", "--compare", *names, str(records), "--out", str(tmp_path / "out")])
+    lines = [line for line in told.getvalue().splitlines() if line[:1] in "┏┃┡│└"]
+    assert max(map(len, lines)) <= 80
+    assert [line for line in lines if line.endswith(("┃", "│", "┓", "┩", "┘"))] == lines
+    assert [name for name in names if any(name in line for line in lines)] == [*names]
