@@ -169,7 +169,9 @@ def _check_devices(trainer: Namespace) -> None:
 
 
 def _check_names(trainer: Namespace) -> None:
-    """Refuse devices, accelerators and strategies that do not exist."""
+    """Refuse devices, accelerators and strategies that do not exist, and fp16, which the losses exceed."""
+    if (precision := str(trainer.precision)) in ("16", "16-mixed", "16-true"):
+        raise UserError(f"trainer.precision: {precision} (fp16) is not supported: take bf16-mixed")
     devices = trainer.devices
     if isinstance(devices, str) and not re.fullmatch(r"auto|-?\d+(,\d+)*,?", devices.replace(" ", "")):
         raise UserError(f"trainer.devices is {devices!r}, but must be a number, auto, or a list such as 0,1")

@@ -148,6 +148,7 @@ def test_another_model_in_the_same_folder_is_refused(folder, uninterrupted, caps
         ("--model.lr_generator", "-1", "lr_generator is -1"),
         ("--data.class_path", "CUB", "holds 'drawn-birds', not 'cub'"),
         ("--model.generator.class_path", "SPADEGenerator", "SSAGAN needs layouts"),
+        ("--trainer.precision", "16-mixed", "trainer.precision: 16-mixed (fp16) is not supported: take bf16-mixed"),
     ],
 )
 def test_a_refused_training_leaves_no_folder(folder, capsys, monkeypatch, key, value, told):
