@@ -138,6 +138,10 @@ def check_trainer(config: Namespace) -> None:
         UserError: names the key and its valid values.
     """
     _check_names(config.trainer)
+    if config.trainer.barebones:
+        raise UserError(
+            "trainer.barebones leaves out curves and checkpoints, which a run consists of: leave it out"
+        )
     if config.get("data") and config.data.class_path == "pytorch_lightning.LightningDataModule":
         raise UserError("data names no class: set data.class_path, such as DrawnBirds")
     if config.trainer.accelerator in ("gpu", "cuda") and not torch.cuda.is_available():

@@ -9,6 +9,7 @@ from torch import nn
 
 from t2igan.data.batch import CaptionedImages
 from t2igan.errors import UserError
+from t2igan.lightning_private import has_trainer
 from t2igan.losses.matching import Gammas
 from t2igan.models.damsm import DAMSM
 from t2igan.models.generator_losses import GeneratorLoss
@@ -48,6 +49,10 @@ class TextConditioned(SuiteModule, ABC):
             size, dim = self.scorer.text_encoder.vocabulary_size, self.scorer.image_encoder.dim
         else:
             size, dim = self.vocabulary_size or len(self.vocabulary), self.generator.sentence_dim
+        known = size if self.scorer is not None else len(self.vocabulary) or size
+        if has_trainer(self) and self.vocabulary_size not in (None, known):
+            told = f"model.init_args.vocabulary_size is {self.vocabulary_size}, but the data have {known} words"
+            raise UserError(f"{told}: leave it out")
         self.remember(vocabulary_size=size)
         if self.text_mode == "none":
             return NoText()

@@ -166,6 +166,21 @@ def test_a_refused_training_leaves_no_folder(folder, capsys, monkeypatch, key, v
     assert not (folder / "none").exists()
 
 
+@pytest.mark.parametrize("damsm", [True, False])
+def test_a_vocabulary_of_another_size_is_refused(folder, capsys, damsm):
+    """With a DAMSM it was ignored, and stood in config.yaml."""
+    content = yaml.safe_load((folder / "ssagan.yaml").read_text())
+    content["model"]["init_args"] |= {"vocabulary_size": 9999} | (
+        {} if damsm else {"damsm": None, "damsm_weight": 0}
+    )
+    config = folder / "vocabulary.yaml"
+    config.write_text(yaml.safe_dump(content))
+    with pytest.raises(SystemExit) as ended:
+        main(["fit", "--config", str(config), "--run", str(folder / "vocabulary")])
+    assert ended.value.code == 2
+    assert "vocabulary_size is 9999, but the data have" in capsys.readouterr().err
+
+
 def test_speed_reaches_the_model(folder, monkeypatch):
     seen, real = [], adversarial.prepare_networks
     monkeypatch.setattr(adversarial, "prepare_networks", lambda module: seen.append(module.levers) or real(module))
