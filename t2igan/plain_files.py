@@ -125,7 +125,7 @@ def _refuse_doubles(node: yaml.Node, where: str, seen: set[int]) -> None:
         for key, _ in node.value:
             name = (key.tag, key.value) if isinstance(key, yaml.ScalarNode) else None
             if name is None:
-                _refuse(key, where, "a key that is no word")
+                _refuse(key, where, "a key that is not text")
             if name in keys:
                 _refuse(key, where, f"the key {key.value!r} is given twice")
             keys.add(name)

@@ -33,7 +33,7 @@ def test_what_people_write_is_read():
         ("[" * 100 + "]" * 100, "nested more than 60 deep"),
         ("a: !!python/object/apply:os.system ['true']\n", "not YAML .*python/object/apply"),
         ("a: !new {}\n", "could not determine a constructor"),
-        ("? [a, b]\n: 1\n", "a key that is no word"),
+        ("? [a, b]\n: 1\n", "a key that is not text"),
         ("a: b: c\n", "line 1: not YAML"),
         ("a: 1\n---\nb: 2\n", "found another document"),
         ("a: 2001-99-99\n", "month must be in"),

@@ -79,7 +79,9 @@ def _steps(path: Path, entries: list[StepEntry]) -> list[Step]:
         after = before if entry.after is None else entry.after
         unknown = sorted(set(after) - set(before))
         if unknown or entry.name in before:
-            what = f"waits for {unknown[0]!r}, which is no earlier step" if unknown else "has the name of another"
+            what = (
+                f"waits for {unknown[0]!r}, which is not an earlier step" if unknown else "has the name of another"
+            )
             raise UserError(f"{path}: step {position} ({entry.name}) {what}")
         command = _words(path, f"run of step {position}", entry.run)
         if not command:

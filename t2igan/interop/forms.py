@@ -91,7 +91,9 @@ def unpack(kind: str, state: Mapping[str, Any]) -> tuple[dict[str, Any], Officia
     tensors, prefixes = {}, {}
     for net, content in state.get("model", state).items():
         if not isinstance(content, Mapping):
-            raise UserError(f"dfgan: the entry {net!r} is no state dict; 'model' holds netG, netD and netC alone")
+            raise UserError(
+                f"dfgan: the entry {net!r} is not a state dict; 'model' holds netG, netD and netC alone"
+            )
         named, prefixes[net] = without_prefix(content)
         tensors |= {f"{net}.{key}": value for key, value in named.items()}
     return tensors, OfficialForm(kind, {}, prefixes, around)

@@ -140,7 +140,7 @@ def _words(text: str, what: str) -> tuple[str, ...]:
 
 
 def _refuse_constant(name: str) -> None:
-    raise BadLineError(f"{name} is no number of JSON")
+    raise BadLineError(f"{name} is not a number in JSON")
 
 
 def _value(content: dict, key: str, kind: type) -> Any:
@@ -155,7 +155,7 @@ def _name(content: dict, key: str) -> str:
     value = content.get(key)
     name = str(value) if type(value) is int else value
     if not isinstance(name, str) or not name or len(name) > 200 or any(each.isspace() for each in name):
-        raise BadLineError(f"{key} is no name: {value!r:.60}" if key in content else f"{key} is missing")
+        raise BadLineError(f"{key} is not a name: {value!r:.60}" if key in content else f"{key} is missing")
     return name
 
 
@@ -180,7 +180,7 @@ def _stroke(points: list) -> np.ndarray:
     except (TypeError, KeyError, IndexError, ValueError):
         raise BadLineError("traces: a point without x, y and t") from None
     if values.dtype.kind not in "if" or values.ndim != 2:
-        raise BadLineError("traces: a point whose x, y, t are no numbers")
+        raise BadLineError("traces: a point whose x, y, t are not numbers")
     inside = (values[:, :2] >= -FARTHEST) & (values[:, :2] <= 1 + FARTHEST)
     if not inside.all():
         outside = values[:, :2][~inside][0]
@@ -213,7 +213,7 @@ def _spans(words: Sequence[str], utterances: list) -> tuple[Span, ...]:
         raise BadLineError(f"timed_caption: {len(utterances):,} entries, more than {MOST_WORDS:,}")
     for place, each in enumerate(utterances):
         if not isinstance(each, dict):
-            raise BadLineError(f"timed_caption: entry {place + 1} is no object")
+            raise BadLineError(f"timed_caption: entry {place + 1} is not an object")
         text = _words(_value(each, "utterance", str), "timed_caption")
         t0, t1 = (
             _number(each.get(key), f"timed_caption: {key}", -1, LONGEST) for key in ("start_time", "end_time")

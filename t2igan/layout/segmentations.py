@@ -87,7 +87,7 @@ def encode_segmentation(segmentation: Any, height: int, width: int) -> bytes:
 def _polygon(points: Any, height: int, width: int) -> list[float]:
     numbers = isinstance(points, list) and all(type(each) in (int, float) for each in points)
     if not numbers or len(points) < 6 or len(points) % 2:
-        raise BadSegmentationError("segmentation: a polygon that is no list of x, y of three points or more")
+        raise BadSegmentationError("segmentation: a polygon that is not a list of x, y of three points or more")
     # NaN too; the library allocates memory proportional to the length of the outline.
     for values, side in ((points[::2], width), (points[1::2], height)):
         if not all(-side <= each <= 2 * side for each in values):
@@ -131,7 +131,9 @@ def read_stuff_map(path: Path, labels: LabelSet = COCO_STUFF) -> np.ndarray:
     values = _pixels(path, ("L", "P"), "a map of bytes")
     strange = np.setdiff1d(np.unique(values), [*range(len(labels)), VOID])
     if strange.size:
-        raise BadSegmentationError(f"{path}: value {strange[0]} is no label (0 to {len(labels) - 1}, 255 for none)")
+        raise BadSegmentationError(
+            f"{path}: value {strange[0]} is not a label (0 to {len(labels) - 1}, 255 for none)"
+        )
     return values
 
 

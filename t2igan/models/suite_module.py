@@ -340,7 +340,11 @@ def _reason(error: Exception) -> str:
     """The reason why a file did not load, without torch's advice to execute its code."""
     if isinstance(error, UnpicklingError):
         named = re.search(r"GLOBAL ([\w.]+)", str(error))
-        return f"it holds {named[1]}, which is not loaded" if named else "it is no plain PyTorch file, or damaged"
+        return (
+            f"it holds {named[1]}, which is not loaded"
+            if named
+            else "it is not a plain PyTorch file, or is damaged"
+        )
     return next(iter(str(error).splitlines()), type(error).__name__)
 
 

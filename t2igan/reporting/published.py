@@ -212,7 +212,7 @@ def _read_block(dataset: str, block: Block, where: str, problems: list[str]) -> 
             parts = VALUE.fullmatch(str(value))
             protocol = row.get("protocol", block.protocol)
             but = {**block.but, **row.get("but", {})}
-            wrong = _objection(dataset, metric, protocol, but) if parts else f"{value!r} is no value"
+            wrong = _objection(dataset, metric, protocol, but) if parts else f"{value!r} is not a value"
             if wrong or parts is None:
                 problems.append(f"{here}: {metric}: {wrong}")
                 continue
@@ -240,7 +240,7 @@ def _objection(dataset: str, metric: str, protocol: str | None, but: Mapping[str
         return f"unknown; choose one of {', '.join(METRICS)}"
     # An unknown key would not keep any number from standing beside ours.
     if strange := [key for key in but if key not in settings()]:
-        return f"but: {strange[0]} is no key of a protocol or a metric, nor {IMAGES}"
+        return f"but: {strange[0]} is not a key of a protocol or a metric, nor {IMAGES}"
     if protocol is None:
         return ""
     if protocol not in protocol_names():

@@ -360,7 +360,7 @@ def test_variances_that_are_not_positive_are_warned_of():
 def test_a_container_that_is_none():
     assert "not a container" in refused("dfgan", released_state("ssagan-generator"))
     said = refused("dfgan", {"model": {"netG": released_state("dfgan")["model"]["netG"], "netD": 3}})
-    assert "the entry 'netD' is no state dict" in said
+    assert "the entry 'netD' is not a state dict" in said
     container = released_state("dfgan")
     del container["model"]["netC"]
     assert "2 missing: netC.joint_conv.0.weight, netC.joint_conv.2.weight" in refused("dfgan", container)

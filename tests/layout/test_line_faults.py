@@ -8,15 +8,15 @@ from t2igan.layout.line_faults import LineFaults
 from t2igan.layout.localized import MOST_POINTS, BadLineError, iterate_localized, parse_localized, read_localized
 
 HOSTILE = {
-    "NaN": (json.dumps(record(traces=[[{"x": float("nan"), "y": 0, "t": 0}]])), "NaN is no number"),
+    "NaN": (json.dumps(record(traces=[[{"x": float("nan"), "y": 0, "t": 0}]])), "NaN is not a number"),
     "infinite": (json.dumps(record()).replace("0.2086", "1e999"), "a point at inf image sides"),
     "a number of digits": (json.dumps(record()).replace("0.2086", "9" * 5000), "not JSON"),
-    "a large number": (json.dumps(record()).replace("0.2086", "9" * 30), "x, y, t are no numbers"),
+    "a large number": (json.dumps(record()).replace("0.2086", "9" * 30), "x, y, t are not numbers"),
     "half a character": (json.dumps(record(caption="a \ud800 bird")), "half a character"),
     "nested": ("[" * 100_000, "nested too deeply"),
     "nested points": (json.dumps(record(traces=[[[[0]]]])), "a point without x, y and t"),
-    "points that are lists": (json.dumps(record(traces=[[{"x": [0], "y": [0], "t": [0]}]])), "no numbers"),
-    "texts as numbers": (json.dumps(record(traces=[[{"x": "0", "y": "0", "t": "0"}]])), "no numbers"),
+    "points that are lists": (json.dumps(record(traces=[[{"x": [0], "y": [0], "t": [0]}]])), "not numbers"),
+    "texts as numbers": (json.dumps(record(traces=[[{"x": "0", "y": "0", "t": "0"}]])), "not numbers"),
     "many points": (
         json.dumps(record(traces=[[{"x": 0, "y": 0, "t": 0}] * (MOST_POINTS + 1)])),
         "100,001 points, more than 100,000",
@@ -28,8 +28,8 @@ HOSTILE = {
     "a year": (json.dumps(record(traces=[[{"x": 0, "y": 0, "t": 4e7}]])), "not within 36000 seconds"),
     "cut off": (json.dumps(record())[:70], "not JSON"),
     "a list": ("[]", "a list, not an object"),
-    "no image": (json.dumps(record(image_id=None)), "image_id is no name: None"),
-    "a truth": (json.dumps(record(annotator_id=True)), "annotator_id is no name: True"),
+    "no image": (json.dumps(record(image_id=None)), "image_id is not a name: None"),
+    "a truth": (json.dumps(record(annotator_id=True)), "annotator_id is not a name: True"),
     "no caption": (json.dumps({"image_id": "1", "annotator_id": 1}), "caption is missing"),
     "a caption without a word": (json.dumps(record(caption=" ... ")), "caption: no word"),
     "a long caption": (json.dumps(record(caption="a " * 5000)), "caption: 5,000 words, more than 2,000"),

@@ -117,7 +117,7 @@ def test_pixel_maps_of_bytes(tmp_path):
         image.save(tmp_path / f"{name}.png")
         assert np.array_equal(read_stuff_map(tmp_path / f"{name}.png"), values)
     Image.fromarray(values - 1).save(tmp_path / "shifted.png")  # 0 becomes 255, 255 becomes 254
-    with pytest.raises(BadSegmentationError, match="value 254 is no label"):
+    with pytest.raises(BadSegmentationError, match="value 254 is not a label"):
         read_stuff_map(tmp_path / "shifted.png")
     Image.new("RGB", (3, 2)).save(tmp_path / "rgb.png")
     with pytest.raises(BadSegmentationError, match="its mode is RGB"):

@@ -240,12 +240,12 @@ BLOCK = "dataset: cub\ntest_images: [2933, 2933]\nblocks:\n- {source: s, certain
     ("text", "words"),
     [
         (BLOCK % "{system: A, fad: 3}", "block 1, row 1: fad: unknown"),
-        (BLOCK % "{system: A, fid: three}", "'three' is no value"),
+        (BLOCK % "{system: A, fid: three}", "'three' is not a value"),
         (BLOCK % "{fid: 3}", "needs a system"),
         (BLOCK % "{system: A, fid: 3, protocol: cub/none}", "no protocol 'cub/none'"),
         (BLOCK % "{system: A, fid: 3, protocol: coco/dmgan}", "coco/dmgan is for coco"),
         (BLOCK % "{system: A, is: 3, protocol: cub/tise}", "has the temperature"),
-        (BLOCK % "{system: A, fid: 3, but: {weigths: raw}}", "but: weigths is no key"),
+        (BLOCK % "{system: A, fid: 3, but: {weigths: raw}}", "but: weigths is not a key"),
         (BLOCK % "{system: A, soa-c: 3, protocol: cub/dmgan}", "does not measure it"),
         ((BLOCK % "{system: A, fid: 3}").replace("stated", "sure"), "blocks[0].certainty: 'sure' is not one of"),
         (

@@ -177,7 +177,7 @@ def _named(annotation: dict, names: Names) -> tuple[int, str]:
     label, text = names[annotation["category_id"]]
     own = annotation.get("description", text)
     if not isinstance(own, str) or not has_word(own) or len(own) > LONGEST_TEXT:
-        raise BadSegmentationError(f"description is no text of up to {LONGEST_TEXT} letters: {own!r:.60}")
+        raise BadSegmentationError(f"description is not a text of up to {LONGEST_TEXT} letters: {own!r:.60}")
     return label, " ".join(own.split())
 
 
@@ -236,7 +236,7 @@ def read_panoptic(path: Path, findings: Findings) -> dict[int, RawLayout]:
 def _panoptic_segments(infos: list[dict], names: Names) -> Iterator[Segment]:
     for info in infos:
         if not 0 < info["id"] < 2**24:
-            raise BadSegmentationError(f"segment {info['id']!r:.30} is no id of 1 to {2**24 - 1}")
+            raise BadSegmentationError(f"segment {info['id']!r:.30} is not an id from 1 to {2**24 - 1}")
         label, text = _named(info, names)
         yield Segment(label, text, crowd=info.get("iscrowd") == 1, panoptic_id=info["id"])
 

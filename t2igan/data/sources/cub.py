@@ -191,7 +191,7 @@ def _box(x: float, y: float, width: float, height: float) -> Box:
 def _finite(value: str) -> float:
     number = float(value)
     if not math.isfinite(number):
-        raise ValueError(f"{value!r} is no coordinate")
+        raise ValueError(f"{value!r} is not a coordinate")
     return number
 
 

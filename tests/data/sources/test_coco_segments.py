@@ -144,7 +144,7 @@ def test_several_narratives_of_an_image_and_broken_lines(coco):
     assert problems == [
         f"{path}, line 3: a second narrative of 9_1",
         f"{path}, line 6: caption is missing",
-        f"{path}, line 7: not JSON (NaN is no number of JSON)",
+        f"{path}, line 7: not JSON (NaN is not a number in JSON)",
         f"{path}, narrative 4: 25_2 has no word of a-z",
         f"{path.with_name('coco_train_more.jsonl')}, narrative 1: 9_1 is in an earlier file too",
     ]
@@ -199,8 +199,8 @@ HOSTILE = {
     "not a number": (annotation(1, 9, segmentation=[[float("nan")] * 6]), "leaves the image of 60x50"),
     "far away": (annotation(1, 9, segmentation=[[1e9] * 6]), "leaves the image of 60x50"),
     "another size": (annotation(1, 9, segmentation={"size": [1, 1], "counts": [1]}), r"size [1, 1], not [50, 60]"),
-    "a long text": (annotation(1, 9, description="word " * 200), "no text of up to 500 letters"),
-    "no text": (annotation(1, 9, description=7), "no text of up to 500 letters: 7"),
+    "a long text": (annotation(1, 9, description="word " * 200), "not a text of up to 500 letters"),
+    "no text": (annotation(1, 9, description=7), "not a text of up to 500 letters: 7"),
 }
 
 
@@ -257,7 +257,7 @@ def test_broken_panoptic_files(coco):
     (path.with_suffix("") / "9.png").touch()
     findings = Findings()
     assert read_panoptic(path, findings) == {}
-    assert "segment 16777216 is no id" in findings.problems[0]
+    assert "segment 16777216 is not an id" in findings.problems[0]
     write_json(path, {"annotations": [rows[0] | {"segments_info": [7]}], "categories": CATEGORIES})
     findings = Findings()
     assert read_panoptic(path, findings) == {} and "'segments_info' have no 'id'" in findings.faults[0]
