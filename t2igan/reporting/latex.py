@@ -36,14 +36,10 @@ def escape(text: str) -> str:
 
 
 def board_table(board: Board) -> str:
-    """A leaderboard, with the rows in bold that beat all others beyond the spread of the runs."""
+    """A leaderboard without single runs; in bold the rows that beat all others beyond the spread of the runs."""
     places = {column: 2 + len(board.facts) + number for number, column in enumerate(board.columns)}
-    lines, line = {}, 1
-    for row in board.rows:
-        lines[row.name] = line
-        line += 1 + (len(row.records) if len(row.records) > 1 else 0)
-    best = {(lines[row.name], places[column]) for column, row in winners(board).items()}
-    return latex_table(board.title, board.grid(), board.footnotes, best)
+    best = {(1 + board.rows.index(row), places[column]) for column, row in winners(board).items()}
+    return latex_table(board.title, board.grid(runs=False), board.footnotes, best)
 
 
 def latex_table(

@@ -1,4 +1,6 @@
 import csv
+import re
+from pathlib import Path
 
 from t2igan.reporting.published import METRICS, beside
 from t2igan.reporting.scores_csv import HEADERS, write_csv
@@ -40,3 +42,10 @@ def test_the_csv_gives_every_number_back(tables, tmp_path):
         if one.difference is not None
     }
     assert held == expected and len(held) >= 4
+
+
+def test_every_column_is_documented():
+    text = (Path(__file__).parents[2] / "docs/tables.md").read_text()
+    cells = [line.split("|")[1] for line in text.splitlines() if line.startswith("| `")]
+    documented = [name for cell in cells for name in re.findall(r"`(\w+)`", cell)]
+    assert documented == list(HEADERS)
