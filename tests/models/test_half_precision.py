@@ -77,6 +77,8 @@ def test_penalty_matching_and_spectral_norms_are_computed_in_float32(birds, dams
         return original(logits, masked)
 
     def sigma(self, original=SpectralConv2d._sigma):
+        # A CPU's autocast leaves these products alone, a GPU's would not.
+        assert not torch.is_autocast_enabled("cpu")
         made = original(self)
         seen["spectral"] |= {made.dtype}
         return made
