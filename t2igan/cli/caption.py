@@ -23,6 +23,7 @@ from t2igan.evaluation.evaluation import choose_device
 from t2igan.evaluation.identity import read_config
 from t2igan.evaluation.images.generate import batches, caption_tokens, planned_noise
 from t2igan.evaluation.plan import plan_images, shuffled_captions
+from t2igan.evaluation.subjects.chosen import checkpoint_of
 from t2igan.evaluation.subjects.folder import SUFFIXES
 from t2igan.evaluation.subjects.generated import label_of, load_generator, require_same_words
 from t2igan.files import write_whole
@@ -64,10 +65,10 @@ def caption_verb(
     same on images that it generates from these captions.
 
     Args:
-        checkpoint: checkpoint of a STREAM.
+        checkpoint: checkpoint or run of a STREAM.
         images: an image, or a folder of images.
         store: store of the data set (t2igan prepare).
-        generator: checkpoint of a generator whose images are measured.
+        generator: checkpoint or run of a generator whose images are measured.
         count: number of test captions that are measured; default: as many as test images.
         words: the most words of a test caption.
         seed: seed of the generator's noise.
@@ -78,6 +79,7 @@ def caption_verb(
     """
     numbers = {"count": count, "words": words, "batch_size": batch_size}
     _refuse(_contradictions(images, store, generator) + _bad_values(numbers, out))
+    checkpoint, generator = str(checkpoint_of(checkpoint)), generator and str(checkpoint_of(generator))
     where = choose_device(device)
     captioner = load_captioner(checkpoint).to(where)
     if images is not None:

@@ -61,11 +61,11 @@ def compose_verb(
 
     Args:
         store: with layouts and narratives.
-        tagger: checkpoint; labels the words.
+        tagger: checkpoint or run of a Tagger; labels the words.
         tags: beginning of <tags>.ids.txt, .words.txt and .cleaned_tags.txt, true labels of the narratives' words.
         narratives: beginning of such files, whose narratives take the place of the store's; their image ids are
             COCO's, they have no traces, and their labels count as true.
-        retriever: tfidf, the checkpoint of a DAMSM, or the folder of a CLIP.
+        retriever: tfidf, the checkpoint or run of a DAMSM, or the folder of a CLIP.
         k: retrieved images whose masks are candidates.
         scale: scale of things: kept, or fitted to the hull's box.
         size: side of the canvas; default: the store's.

@@ -122,10 +122,10 @@ def evaluate_verb(
         cache: folder where features are cached, so that no image is generated or passed through a network twice
             (Inception: about 12 kB an image); default: the folder features beside the records; none caches nothing.
         clip: folder of a CLIP, as transformers saves it.
-        encoder: encoder of SpaText's distances: folder of a CLIP, or checkpoint of a SegmentEncoder; another one
-            than the generator was conditioned with.
-        segmenter: segmenter of local IoU: folder of a semantic segmenter of transformers, or checkpoint of a
-            Segmenter.
+        encoder: encoder of SpaText's distances: folder of a CLIP, or checkpoint or run of a SegmentEncoder; another
+            one than the generator was conditioned with.
+        segmenter: segmenter of local IoU: folder of a semantic segmenter of transformers, or checkpoint or
+            run of a Segmenter.
         prior: prior of a SpaText checkpoint; none scores the ablation without prior, on text embeddings themselves.
         coverage: minimum share of the expected images, or narratives, that a folder must contain; scores of an
             incomplete folder are not comparable with those of all images.

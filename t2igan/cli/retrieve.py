@@ -41,7 +41,7 @@ def retrieve_verb(
 
     Args:
         store: store of the data set.
-        retriever: tfidf, the checkpoint of a DAMSM, or the folder of a CLIP.
+        retriever: tfidf, the checkpoint or run of a DAMSM, or the folder of a CLIP.
         subset: split whose images are searched.
         narratives: beginning of the files <narratives>.ids.txt and .words.txt, whose image ids are COCO's; default:
             the store's own narratives, where it has any.

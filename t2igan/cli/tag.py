@@ -12,6 +12,7 @@ from rich.table import Column, Table
 from t2igan.cli.parsing import call
 from t2igan.data.tagged import UNKNOWN, TaggedNarratives
 from t2igan.errors import UserError
+from t2igan.evaluation.subjects.chosen import checkpoint_of
 from t2igan.files import whole_file
 from t2igan.layout.labels import COCO_STUFF
 from t2igan.layout.narratives import Narrative, read_tagged
@@ -34,11 +35,11 @@ def tag_verb(*, checkpoint: str, narratives: str, out: str | None = None) -> Non
     """Tag narratives; those that have tags are also scored, on the test tenth of their images.
 
     Args:
-        checkpoint: checkpoint of a Tagger.
+        checkpoint: checkpoint or run of a Tagger.
         narratives: beginning of the files <narratives>.ids.txt, .words.txt and perhaps .cleaned_tags.txt.
         out: file for the tags, JSON lines with id, words and tags.
     """
-    tagger = load_module(checkpoint)
+    tagger = load_module(checkpoint_of(checkpoint))
     if not isinstance(tagger, Tagger):
         raise UserError(f"--checkpoint: {checkpoint} holds a {type(tagger).__name__}, not a Tagger")
     found = read_tagged(narratives)

@@ -85,11 +85,9 @@ def test_narratives_without_tags_teach_nothing(files, tmp_path):
 def test_the_verb_prints_the_references_beside_the_tagger(files, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(tag.console, "width", 160)
     fit(files, tmp_path / "run", 150)
-    checkpoint = str(tmp_path / "run" / "checkpoints" / "last.ckpt")
+    run = str(tmp_path / "run")  # it stands for its last checkpoint
     capsys.readouterr()
-    main(
-        ["tag", "--checkpoint", checkpoint, "--narratives", str(files / "t"), "--out", str(tmp_path / "tags.jsonl")]
-    )
+    main(["tag", "--checkpoint", run, "--narratives", str(files / "t"), "--out", str(tmp_path / "tags.jsonl")])
     said = capsys.readouterr().out
     rows = {line.split("│")[1].strip(): line.split("│")[2:-1] for line in said.splitlines() if "│" in line}
     accuracy = {name: float(cells[0]) for name, cells in rows.items()}

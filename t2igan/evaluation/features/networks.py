@@ -25,7 +25,7 @@ from t2igan.evaluation.features.embedders import (
     ScoringDamsm,
     SegmenterEmbedder,
 )
-from t2igan.evaluation.subjects.chosen import checkpoint_of
+from t2igan.evaluation.subjects.chosen import checkpoint_of, checkpoint_or_folder
 from t2igan.evaluation.subjects.generated import label_of, require_same_words
 from t2igan.metrics.backbones import Flavour, InceptionBackbone, Resize
 from t2igan.metrics.lpips import LpipsNetwork
@@ -53,8 +53,8 @@ class NetworkOptions:
         skip_missing: skip metrics whose networks are missing, and note it in the record.
         cache: folder of the feature cache, None to disable it.
         clip: folder of a CLIP, None for none.
-        encoder: encoder of SpaText's distances: folder of a CLIP or checkpoint of a SegmentEncoder, None for none.
-        segmenter: segmenter of local IoU: folder of transformers or checkpoint of a Segmenter, None for none.
+        encoder: encoder of SpaText's distances: folder of a CLIP, or a SegmentEncoder's checkpoint or run, or None.
+        segmenter: segmenter of local IoU: folder of transformers, or a Segmenter's checkpoint or run, or None.
         bootstrap: replicates for the confidence intervals where the protocol asks for none, 0 for none.
         remedy: how to request ``skip_missing``, in the terms of the calling command, for error messages.
     """
@@ -201,8 +201,9 @@ class JointSource(NetworkSource):
     def find(self, supply: Supply) -> Sequence[Embedder]:
         """As it was given."""
         if supply.options.encoder is None:
-            raise UserError("no joint encoder: give a CLIP's folder or a SegmentEncoder's checkpoint, --encoder")
-        return [JointEmbedder(load_joint_encoder(supply.options.encoder, "--encoder"), supply.device)]
+            raise UserError("no joint encoder: give a CLIP's folder, or a SegmentEncoder's run, with --encoder")
+        path = checkpoint_or_folder(supply.options.encoder)
+        return [JointEmbedder(load_joint_encoder(path, "--encoder"), supply.device)]
 
 
 @dataclass(frozen=True)
@@ -212,8 +213,8 @@ class SegmenterSource(NetworkSource):
     def find(self, supply: Supply) -> Sequence[Embedder]:
         """As it was given."""
         if supply.options.segmenter is None:
-            raise UserError("no segmenter: give a folder of transformers or a Segmenter's checkpoint, --segmenter")
-        return [SegmenterEmbedder(load_segmenter(supply.options.segmenter), supply.device)]
+            raise UserError("no segmenter: give a folder of transformers, or a Segmenter's run, with --segmenter")
+        return [SegmenterEmbedder(load_segmenter(checkpoint_or_folder(supply.options.segmenter)), supply.device)]
 
 
 @dataclass(frozen=True)

@@ -69,3 +69,12 @@ def checkpoint_of(path: str | Path) -> Path:
     if not found.is_file():
         raise UserError(f"{path} holds no checkpoint ({BEST} or {LAST} under checkpoints): train with t2igan fit")
     return found
+
+
+def checkpoint_or_folder(path: str | Path) -> Path:
+    """Resolve the path of a network that may be a folder of another library: only a run's folder becomes a file.
+
+    Raises:
+        UserError: the run's folder has no checkpoint, or several best ones.
+    """
+    return checkpoint_of(path) if (Path(path) / "checkpoints").is_dir() else Path(path)

@@ -17,7 +17,7 @@ from t2igan.evaluation.plan import ImagePlan
 from t2igan.evaluation.protocol import Protocol
 from t2igan.evaluation.record import SubjectCard, TrainingCard
 from t2igan.evaluation.subjects.base import Subject
-from t2igan.evaluation.subjects.chosen import choice_in
+from t2igan.evaluation.subjects.chosen import checkpoint_of, choice_in
 from t2igan.models.conditioner import Conditioner
 from t2igan.models.damsm import DAMSM
 from t2igan.models.drawing import DrawingModule
@@ -93,12 +93,12 @@ def label_of(path: str | Path) -> str:
 
 
 def load_generator(path: str | Path) -> DrawingModule:
-    """Load the module of a generator's checkpoint.
+    """Load the module of a generator's checkpoint, or of the folder of its run.
 
     Raises:
         UserError: the checkpoint cannot be read, or holds another kind of module.
     """
-    return _adversarial(load_module(path), path)
+    return _adversarial(load_module(checkpoint_of(path)), path)
 
 
 def load_checkpoint_subject(path: str | Path, weights: str, prior: bool = True) -> GeneratedSubject:

@@ -17,6 +17,7 @@ from t2igan.evaluation.plan import ImagePlan
 from t2igan.evaluation.protocol import Protocol, hash_of
 from t2igan.evaluation.record import SubjectCard
 from t2igan.evaluation.subjects.base import Subject
+from t2igan.evaluation.subjects.chosen import checkpoint_of, checkpoint_or_folder
 from t2igan.evaluation.subjects.generated import load_generator
 from t2igan.layout.composing import Composer, Scale
 from t2igan.layout.mask_bank import MaskBank
@@ -39,10 +40,10 @@ class PipelineFile(FromFile):
     """Schema of a pipeline's YAML file.
 
     Attributes:
-        tagger: checkpoint of a tagger.
+        tagger: checkpoint or run of a tagger.
         bank: store whose training images are searched and provide the masks.
-        generator: checkpoint of a layout generator.
-        retriever: ``tfidf``, the checkpoint of a DAMSM, or the folder of a CLIP.
+        generator: checkpoint or run of a layout generator.
+        retriever: ``tfidf``, the checkpoint or run of a DAMSM, or the folder of a CLIP.
         trace: source of the hulls: ``real``, ``oracle`` or ``none``.
         k: retrieved images whose masks are candidates.
         scale: scale of things: ``kept`` or ``fitted``.
@@ -68,12 +69,12 @@ def read_pipeline_file(path: str | Path) -> PipelineFile:
 
 
 def load_tagger(path: str | Path) -> Tagger:
-    """Load the tagger from a checkpoint.
+    """Load the tagger from a checkpoint or the folder of its run.
 
     Raises:
         UserError: the checkpoint holds something else.
     """
-    module = load_module(path)
+    module = load_module(checkpoint_of(path))
     if not isinstance(module, Tagger):
         raise UserError(f"{path} holds a {type(module).__name__}, not a Tagger")
     return module
@@ -83,12 +84,12 @@ def load_retriever(name: str, gallery: Gallery) -> tuple[Retriever, str]:
     """Load a text-to-image retriever over a gallery; returns it with the sha256 of its network.
 
     Args:
-        name: ``tfidf``, the checkpoint of a DAMSM, or the folder of a CLIP.
+        name: ``tfidf``, the checkpoint or run of a DAMSM, or the folder of a CLIP.
         gallery: images to search.
     """
     if name == TFIDF:
         return TfidfIndex(gallery.texts()), hash_of({"retriever": TFIDF})
-    encoder = load_dual_encoder(name)
+    encoder = load_dual_encoder(checkpoint_or_folder(name))
     return EncodedImages(encoder, gallery.batches()), encoder.sha256
 
 

@@ -1,6 +1,7 @@
 """The whole road: a pipeline out of its file, sampled and scored like any generator."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from PIL import Image
 
 from t2igan.cli.main import main
 from t2igan.data.classification import ClassificationData
-from t2igan.data.datamodule import Scenes
+from t2igan.data.datamodule import DrawnBirds, Scenes
 from t2igan.data.selection import NarrativesAsCaptions
 from t2igan.data.store import open_store
 from t2igan.data.tagged import TaggedNarratives
@@ -21,12 +22,13 @@ from t2igan.evaluation.images.gallery import Gallery, join_tags
 from t2igan.evaluation.images.generate import caption_tokens
 from t2igan.evaluation.plan import plan_for
 from t2igan.evaluation.protocol import load_protocol
-from t2igan.evaluation.subjects.pipeline import PipelineSubject, load_pipeline, read_pipeline_file
+from t2igan.evaluation.subjects.pipeline import PipelineSubject, load_pipeline, load_retriever, read_pipeline_file
 from t2igan.layout.composing import Composer
 from t2igan.layout.mask_bank import MaskBank
 from t2igan.layout.narratives import read_tagged
 from t2igan.layout.retrieval import TfidfIndex
 from t2igan.models.classifier import EvaluationClassifier
+from t2igan.models.damsm import DAMSM, SmallImageEncoder
 from t2igan.models.spade import SPADEGAN
 from t2igan.models.tagger import BiLSTMTagger, Tagger
 from t2igan.models.trecs import TrecsPipeline
@@ -192,3 +194,22 @@ def test_captions_of_narratives_have_the_narratives_words(scenes_store):
     words, lengths = caption_tokens(store.split("test"), [3], 256, 0)
     known = [store.vocabulary.words[place] for place in words[0, : lengths[0]]]
     assert known == [word for word in gallery.narrative(3).words if word in store.vocabulary.words]
+
+
+def test_its_parts_are_named_by_the_folders_of_their_runs_too(parts, scenes_store, tmp_path):
+    for name in ("tagger", "spade"):
+        (tmp_path / name / "checkpoints").mkdir(parents=True)
+        shutil.copy(parts / f"{name}.ckpt", tmp_path / name / "checkpoints" / "last.ckpt")
+    content = yaml.safe_load((parts / "real.yaml").read_text())
+    content |= {"tagger": str(tmp_path / "tagger"), "generator": str(tmp_path / "spade")}
+    (tmp_path / "runs.yaml").write_text(yaml.safe_dump(content))
+    assert load_pipeline(tmp_path / "runs.yaml").sha256 == load_pipeline(parts / "real.yaml").sha256
+
+
+def test_a_retriever_is_named_by_the_folder_of_its_run_too(drawn_birds_store, tmp_path):
+    last = tmp_path / "run" / "checkpoints" / "last.ckpt"
+    last.parent.mkdir(parents=True)
+    data = DrawnBirds(str(drawn_birds_store), batch_size=8, num_workers=0)
+    save(DAMSM(SmallImageEncoder(dim=8, channels=2, image_size=32)), data, last, max_steps=1)
+    gallery = Gallery(open_store(drawn_birds_store), "test", 32, needs=())
+    assert load_retriever(str(tmp_path / "run"), gallery)[1] == load_retriever(str(last), gallery)[1]
