@@ -1,5 +1,6 @@
 """``t2igan export``: export weights for the original code, as safetensors, as ONNX, or for a zoo."""
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
@@ -15,12 +16,17 @@ from t2igan.evaluation.subjects.chosen import checkpoint_of
 from t2igan.interop.averaged import averaged_checkpoint
 from t2igan.interop.export import network_in, write_official
 from t2igan.interop.onnx import write_onnx
+from t2igan.models.damsm import InceptionImageEncoder
 from t2igan.models.drawing import DrawingModule
 from t2igan.models.suite_module import load_module
 from t2igan.models.weights_file import SUFFIX, write_weights
 from t2igan.ranges import Few
 
+Format = Literal["original", "safetensors", "onnx", "zoo"]
 Weights = Literal["ema", "raw"]
+
+FORMATS: dict[str, Format] = {SUFFIX: "safetensors", ".onnx": "onnx"}
+"""Formats with a suffix of their own, which decides where ``--to`` is not given."""
 
 console = Console()
 
@@ -34,7 +40,7 @@ def export_verb(
     checkpoint: str,
     *,
     out: str,
-    to: Literal["original", "safetensors", "onnx", "zoo"] = "original",
+    to: Literal["original", "safetensors", "onnx", "zoo"] | None = None,
     part: str | None = None,
     weights: Literal["ema", "raw"] = "ema",
     words: Few = 18,
@@ -46,13 +52,20 @@ def export_verb(
         out: the file to write, such as netG.pth, model.safetensors, model.onnx; with --to zoo a folder.
         to: original: a network as the original code loads it; safetensors: all averaged networks, a checkpoint like
             any other that cannot be trained on; onnx: generator with text encoder; zoo: a folder with safetensors
-            in half precision, configuration, curve, samples and model card.
+            in half precision, configuration, curve, samples and model card. Default: what the suffix of --out says,
+            .safetensors or .onnx, else original.
         part: generator, text_encoder, image_encoder, discriminators.0 ... of --to original; default: the generator,
             or the only one.
         weights: averaged weights (ema), as the AttnGAN family's generators are released, or those that training
             moved (raw).
         words: the most words of a caption, with --to onnx.
     """
+    named = FORMATS.get(Path(out).suffix, "original")
+    to = to or named
+    if to == "original" != named:
+        raise UserError(
+            f"--out: {out} has the suffix of another format: give --to {named}, or a name such as netG.pth"
+        )
     if to != "original" and part is not None:
         raise UserError("--part has an effect with --to original only: remove it")
     if to in ("zoo", "safetensors") and weights != "ema":
@@ -74,7 +87,10 @@ def _to_original(checkpoint: str, out: str, part: str | None, weights: Weights) 
     tensors = write_official(network, out)
     _say(f"wrote {out}: {type(network).__name__}, {tensors} tensors")
     back = Path(out).with_suffix(".t2igan.ckpt")
-    _say(f"next: t2igan import {out} --out {back} converts it back")
+    words = [out, "--out", str(back)]
+    if isinstance(network, InceptionImageEncoder):
+        words += ["--align_corners", str(network.align_corners).lower()]  # which the file does not say
+    _say(f"next: t2igan import {shlex.join(words)}  # converts it back")
 
 
 def _to_safetensors(checkpoint: str, out: str) -> None:
