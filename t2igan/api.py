@@ -100,9 +100,12 @@ class Model:
             noise: float (captions times n, Z + E) in the place of what ``seed`` gives.
 
         Raises:
-            UserError: it is no generator, a caption has no word that it knows, or ``noise`` has another shape.
+            UserError: it is no generator, no image is asked for, a caption has no word that it knows, or ``noise``
+                has another shape.
         """
         texts = [captions] if isinstance(captions, str) else list(captions)
+        if not texts or n < 1:
+            raise UserError(f"{len(texts)} captions and n={n} make no image; give a caption, and n of at least 1")
         known = understand(texts, self._sampler.vocabulary)
         if noise is None:
             noise = torch.cat([self._sampler.noise(index, n, seed) for index in range(len(texts))])

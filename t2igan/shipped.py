@@ -70,6 +70,17 @@ def training_of(checkpoint: str | Path) -> str:
     return f"t2igan fit --config {EXPERIMENTS}/{found}.yaml --run runs/{own}" if found else ""
 
 
+def batch_option(experiment: str, images: int) -> list[str]:
+    """``--data.batch_size`` for a shipped experiment whose batches are larger than its data; else nothing.
+
+    Args:
+        experiment: name or path, as :func:`find_experiment` takes it.
+        images: number of training images.
+    """
+    batch = read_yaml(Path(find_experiment(experiment)))["data"]["init_args"].get("batch_size", 0)
+    return ["--data.batch_size", str(images)] if images < batch else []
+
+
 def damsm_training(folder: str, image_size: int) -> str:
     """Options of ``t2igan fit`` for the DAMSM of a folder of experiments on a store, perhaps of a smaller size."""
     name = "damsm-64" if image_size <= SMALL and known_experiment(f"{folder}/damsm-64") else "damsm"

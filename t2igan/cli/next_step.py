@@ -13,7 +13,14 @@ from t2igan.evaluation.protocol import load_protocol, protocol_names
 from t2igan.models.suite_module import SuiteModule
 from t2igan.nn.config import allowed_words
 from t2igan.plain_files import read_yaml
-from t2igan.shipped import damsm_training, experiment_names, find_experiment, known_experiment, training_of
+from t2igan.shipped import (
+    batch_option,
+    damsm_training,
+    experiment_names,
+    find_experiment,
+    known_experiment,
+    training_of,
+)
 
 EXAMPLE = "a small red bird"
 UNSURE = "t2igan evaluate --help says how it is scored"
@@ -76,6 +83,7 @@ def _use_on(kind: str, checkpoint: str, data: Mapping[str, Any]) -> str | None:
     if experiment is None:
         return None
     words = ["--config", experiment, "--model.damsm", checkpoint, "--data.store", store]
+    words += batch_option(experiment, len(open_store(store).split("train")))
     folder = run_folder_of(checkpoint)
     return f"t2igan fit {shlex.join([*words, '--run', str(Path(folder or '.').parent / SYSTEM)])}"
 

@@ -20,7 +20,7 @@ from t2igan.data.sources.scenes.source import ScenesConfig
 from t2igan.data.store import SPLITS, Store, open_store
 from t2igan.errors import UserError
 from t2igan.ranges import Count, Processes, Side, Whole
-from t2igan.shipped import damsm_training
+from t2igan.shipped import batch_option, damsm_training
 
 console = Console()
 
@@ -268,14 +268,13 @@ def write(
         UserError: the data set cannot be read, or something of it cannot be used and ``strict`` is set.
     """
     refuse_out_of_range(write, {"workers": workers})
-    following = f"next: t2igan fit {fit} --data.store {shlex.quote(str(target))}"
     if target.exists() and not force:
         store = open_store(target)
         if not (card_folder(target) / CARD).is_file():
             _make_card(store, None, [])
         what = f"{store.name}, {store.image_size} px"
         console.print(f"{target} exists already ({what}); --force true writes it again", soft_wrap=True)
-        console.print(following, soft_wrap=True, markup=False)
+        _say_next(fit, target)
         return
     listing, summary = _render(source, target, image_size, strict, encoding, workers)
     _report(summary, listing.split_scheme)
@@ -285,7 +284,14 @@ def write(
     for line in listing.notes:
         console.print(f"kept, but unusual: {line}", soft_wrap=True)
     console.print(f"wrote {target} and {card_folder(target) / PAGE}", soft_wrap=True)
-    console.print(following, soft_wrap=True, markup=False)
+    _say_next(fit, target)
+
+
+def _say_next(fit: str, target: Path) -> None:
+    """Print the training command, with smaller batches where the store holds fewer images than the YAML's."""
+    words = ["--data.store", str(target)]
+    words += batch_option(shlex.split(fit)[1], len(open_store(target).split("train")))
+    console.print(f"next: t2igan fit {fit} {shlex.join(words)}", soft_wrap=True, markup=False)
 
 
 def _render(

@@ -42,6 +42,9 @@ def test_noise_of_ones_own_and_ways_between(model):
     torch.testing.assert_close(way.images[:1], model.sample(word, seed=1).images, atol=1, rtol=0)
     with pytest.raises(UserError, match="is expected"):
         model.sample(word, n=2, noise=noise)
+    for captions, n in (([], 1), ([word], 0)):
+        with pytest.raises(UserError, match=f"{len(captions)} captions and n={n} make no image"):
+            model.sample(captions, n=n)
     with pytest.raises(UserError, match="steps is 1, but an interpolation needs at least 2"):
         model.interpolate(word, word, steps=1)
 

@@ -8,7 +8,7 @@ from PIL import Image
 
 from t2igan.cli.main import main
 from t2igan.data.store import open_store
-from t2igan.shipped import damsm_training
+from t2igan.shipped import batch_option, damsm_training
 
 ROOT = Path(__file__).parents[2]
 SHARED = ROOT.parent / "shared" / "data"
@@ -126,6 +126,24 @@ def test_the_command_that_comes_next_can_be_given(flowers, capsys, monkeypatch):
     assert "t2igan.data.datamodule.Folder" in config and f"store: {flowers.parent}/out/s.h5" in config
 
 
+def test_few_images_train_with_the_commands_as_printed(flowers, capsys, monkeypatch):
+    """Ten training images are fewer than a batch of damsm-64.yaml (32), and of ssagan-64.yaml (16) behind it."""
+    monkeypatch.chdir(flowers.parent)
+    options = ["--images", "flowers", "--captions", "captions.csv", "--image_size", 64]
+    few = ["--trainer.accelerator=cpu", "--data.num_workers=0", "--trainer.max_steps=1"]
+    printed = run(capsys, "folder", *options)
+    assert run(capsys, "folder", *options).splitlines()[-1] == printed.splitlines()[-1]
+    for model in ("damsm", "ssagan"):
+        main([*shlex.split(printed.split("next: t2igan ")[1].splitlines()[0]), *few])
+        printed = capsys.readouterr().out
+        assert Path(f"runs/flowers/{model}/checkpoints/last.ckpt").is_file()
+
+
+@pytest.mark.parametrize(("images", "words"), [(31, ["--data.batch_size", "31"]), (32, [])])
+def test_a_batch_is_made_smaller_only_where_it_must(images, words):
+    assert batch_option("folder/damsm-64", images) == words
+
+
 def test_a_store_may_lie_among_its_images(flowers, capsys):
     out = flowers / "my flowers ü.h5"
     options = [*folder_options(flowers)[:-1], out, "--force", "true"]
@@ -133,7 +151,7 @@ def test_a_store_may_lie_among_its_images(flowers, capsys):
         printed = run(capsys, *options)
     assert len(open_store(out).split("train")) == 10
     command = shlex.split(printed.split("next: ")[1].splitlines()[0])
-    assert command[-2:] == ["--data.store", str(out)]
+    assert command[-4:] == ["--data.store", str(out), "--data.batch_size", "10"]
     renamed = flowers.rename(flowers.parent / "my flowers")
     printed = run(capsys, *options[:2], renamed, *options[3:-3], renamed.parent / "other.h5")
     assert "--run 'runs/my flowers/damsm'" in printed
@@ -172,6 +190,7 @@ def test_small_images_train_and_score_without_a_download(tmp_path, monkeypatch, 
     scored = ["--checkpoint", "runs/things/ssagan/checkpoints/last.ckpt", "--store", store, "--damsm", damsm]
     options = ["--protocol", "folder/small", "--skip_missing", "true", "--real", "true", "--device", "cpu"]
     main(["evaluate", *scored, *options, "--records", "records.jsonl"])
+    assert "--data.batch_size" not in command
     generated, _ = [json.loads(line)["metrics"] for line in Path("records.jsonl").read_text().splitlines()]
     assert generated["r-precision@damsm"]["chance"] == pytest.approx(1 / 5, abs=1e-3)
     assert generated["r-precision-shuffled@damsm"]["chance"] == pytest.approx(1 / 4, abs=1e-3)
