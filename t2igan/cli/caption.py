@@ -14,6 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 from torch import Tensor
 
+from t2igan.cli.next_step import Hint, line_of
 from t2igan.cli.parsing import call
 from t2igan.data.datasets import EvaluationItems
 from t2igan.data.rendering import open_upright_rgb
@@ -92,7 +93,7 @@ def caption_verb(
         _print_quality(rows, captioner)
     if out is not None:
         _write(Path(out), rows)
-    console.print(f"next: {_next(checkpoint, images, generator)}", soft_wrap=True)
+    console.print(line_of(_next(checkpoint, images, generator)), soft_wrap=True)
 
 
 def _contradictions(images: str | None, store: str | None, generator: str | None) -> list[str]:
@@ -290,8 +291,10 @@ def _write(path: Path, rows: Sequence[dict[str, Any]]) -> None:
 def _next(checkpoint: str, images: str | None, generator: str | None) -> str:
     if images is not None:
         data = (read_config(checkpoint) or {}).get("data") or {}
-        store = (data.get("init_args") or {}).get("store") or "STORE"
-        return f"t2igan caption {shlex.join(['--checkpoint', checkpoint, '--store', store])}"
+        store = (data.get("init_args") or {}).get("store")
+        if store and Path(store).is_file():
+            return f"t2igan caption {shlex.join(['--checkpoint', checkpoint, '--store', store])}"
+        return Hint("the same with the store of its data set, --store, in place of --images measures its captions")
     if generator is None:
-        return "the same with --generator CHECKPOINT measures images that a generator makes"
-    return "the same with another --generator and the same --seed compares the two"
+        return Hint("the same with a checkpoint for --generator measures images that it makes")
+    return Hint("the same with another --generator and the same --seed compares the two")

@@ -9,7 +9,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from t2igan.cli.next_step import synthesising
+from t2igan.cli.next_step import line_of, synthesising
 from t2igan.cli.parsing import call
 from t2igan.data.store import open_store
 from t2igan.errors import UserError
@@ -105,7 +105,7 @@ def compose_verb(
                 _draw(Path(out) / name.replace(" ", "-"), told_of, told[:sheets], composed, bank)
     console.print(table)
     console.print(f"wrote {len(taggers) * len(traces)} record(s) to {records}", soft_wrap=True)
-    console.print(f"next: {synthesising(opened)}", soft_wrap=True, markup=False)
+    console.print(line_of(synthesising(opened)), soft_wrap=True, markup=False)
 
 
 def _require_labels(tagger: str | None, tags: str | None, narratives: str | None) -> None:

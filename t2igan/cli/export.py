@@ -9,7 +9,7 @@ from rich.console import Console
 
 from t2igan.cli.export_zoo import export_to_zoo
 from t2igan.cli.import_ import require_another_file
-from t2igan.cli.next_step import sampling, scoring
+from t2igan.cli.next_step import Hint, line_of, sampling, scoring
 from t2igan.cli.parsing import call
 from t2igan.errors import UserError
 from t2igan.evaluation.subjects.chosen import checkpoint_of
@@ -100,7 +100,7 @@ def _to_safetensors(checkpoint: str, out: str) -> None:
     module = load_module(out)
     _say(f"wrote {out}: {type(module).__name__}, {Path(out).stat().st_size / 1e6:.2f} MB")
     if isinstance(module, DrawingModule):
-        _say(f"next: {sampling(out, module, 'drawn')}")
+        _say(line_of(sampling(out, module, "drawn")))
 
 
 def _to_onnx(checkpoint: str, out: str, weights: Weights, words: int) -> None:
@@ -109,7 +109,7 @@ def _to_onnx(checkpoint: str, out: str, weights: Weights, words: int) -> None:
     module = load_module(checkpoint_of(checkpoint)).eval()
     size = write_onnx(module, out, weights, words)
     _say(f"wrote {out}: {type(module).__name__} of captions of at most {words} words, {size / 1e6:.2f} MB")
-    _say("next: docs/export.md shows how to generate images with onnxruntime")
+    _say(line_of(Hint("docs/export.md shows how to generate images with onnxruntime")))
 
 
 def _to_zoo(checkpoint: str, out: str) -> None:
@@ -117,7 +117,7 @@ def _to_zoo(checkpoint: str, out: str) -> None:
     _say(f"wrote {file}, {file.stat().st_size / 1e6:.2f} MB")
     module = load_module(file)
     if isinstance(module, DrawingModule):
-        _say(f"next: {scoring(name, module.generator.image_sizes[-1])}")
+        _say(line_of(scoring(name, module.generator.image_sizes[-1])))
 
 
 def _say(line: str) -> None:

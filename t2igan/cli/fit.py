@@ -47,7 +47,7 @@ from t2igan.cli.config_checks import (
     settle_model_checkpoint,
     several_devices,
 )
-from t2igan.cli.next_step import sampling, use_of
+from t2igan.cli.next_step import line_of, sampling, use_of
 from t2igan.cli.parsing import ALLOW_HELP, as_user_error, known_options, nulls, one_line, subclasses, told_within
 from t2igan.cli.quick import allow_spelt, flags_spelt_out
 from t2igan.cli.seams import settle_seams
@@ -376,9 +376,9 @@ class SuiteCLI(LightningCLI):
         last = last_checkpoint(self.folder)
         if isinstance(model, DrawingModule):
             store = getattr(self.datamodule, "store", None)
-            print(f"next: {sampling(str(last), model, f'{self.folder}/images', store)}")
+            print(line_of(sampling(str(last), model, f"{self.folder}/images", store)))
         else:
-            print(f"next: {use_of(str(last), model)}")
+            print(line_of(use_of(str(last), model)))
 
     def _guarded(self, function: Any, model: SuiteModule, **kwargs: Any) -> None:
         try:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from t2igan.cli.export_zoo import export_to_zoo
-from t2igan.cli.next_step import sampling
+from t2igan.cli.next_step import line_of, sampling
 from t2igan.cli.parsing import call
 from t2igan.errors import UserError
 from t2igan.models.drawing import DrawingModule
@@ -90,7 +90,7 @@ def pull(repository: str, *, out: str, revision: str | None = None, endpoint: st
     module = load_module(weights)
     console.print(f"wrote {weights}: {type(module).__name__}, complete", soft_wrap=True, markup=False)
     if isinstance(module, DrawingModule):
-        console.print(f"next: {sampling(str(weights), module, 'drawn')}", soft_wrap=True, markup=False)
+        console.print(line_of(sampling(str(weights), module, "drawn")), soft_wrap=True, markup=False)
 
 
 def _hub(endpoint: str | None) -> "HfApi":

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from t2igan.cli.next_step import sampling
+from t2igan.cli.next_step import Hint, line_of, sampling
 from t2igan.cli.parsing import call
 from t2igan.data.vocabulary import read_captions_pickle
 from t2igan.errors import UserError
@@ -100,7 +100,7 @@ def import_verb(
         console.print(_table(each), "")
     write_checkpoint(system, out)
     console.print(f"wrote {out}: {_what(system)}", soft_wrap=True, markup=False)
-    console.print(f"next: {_next(system, file, out, captions_pickle)}", soft_wrap=True, markup=False)
+    console.print(line_of(_next(system, file, out, captions_pickle)), soft_wrap=True, markup=False)
 
 
 def require_another_file(out: str, inputs: Sequence[str]) -> None:
@@ -150,7 +150,7 @@ def _next(system: System, file: str, out: str, captions: str | None) -> str:
         return sampling(out, system.module, "images")
     if system.complete:
         option, model = ("damsm", "attngan") if isinstance(system.module, DAMSM) else ("captioner", "mirrorgan")
-        return (
+        return Hint(
             f"t2igan prepare cub --captions_pickle {captions}, then t2igan fit --config cub/{model} "
             f"--model.{option} {out}; coco in the place of cub where that is its data set"
         )
@@ -162,11 +162,11 @@ def _next(system: System, file: str, out: str, captions: str | None) -> str:
         "stream-rnn": ("its encoder", "cnn_encoder.ckpt"),
     }.get(each.kind, ("its text encoder", "text_encoder.pth"))
     if each.kind.endswith("-discriminator"):
-        return (
+        return Hint(
             "a discriminator goes beside its generator: t2igan import GENERATOR.pth "
             f"--with {file} --with text_encoder.pth --captions_pickle captions.pickle --out {out}"
         )
-    return (
+    return Hint(
         f"it works with {missing} and their vocabulary: t2igan import {file} --as {each.kind} --with {with_what} "
         f"--captions_pickle captions.pickle --out {out}"
     )

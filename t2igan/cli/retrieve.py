@@ -8,7 +8,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from t2igan.cli.next_step import composing
+from t2igan.cli.next_step import composing, line_of
 from t2igan.cli.parsing import call
 from t2igan.data.store import open_store
 from t2igan.evaluation.images.gallery import Gallery, released_narratives
@@ -74,7 +74,7 @@ def retrieve_verb(
         record.append(Path(records))
     console.print(table)
     console.print(f"wrote {len(asked)} record(s) to {records}", soft_wrap=True)
-    console.print(f"next: {composing(opened, retriever)}", soft_wrap=True, markup=False)
+    console.print(line_of(composing(opened, retriever)), soft_wrap=True, markup=False)
 
 
 def _narratives(gallery: Gallery, files: str | None) -> tuple[Texts, np.ndarray]:

@@ -10,7 +10,7 @@ from PIL import Image
 from rich.console import Console
 from rich.progress import track
 
-from t2igan.cli.next_step import scoring
+from t2igan.cli.next_step import line_of, scoring
 from t2igan.cli.parsing import call
 from t2igan.cli.sample_folder import SampleFolder
 from t2igan.cli.sample_narratives import sample_narratives
@@ -117,7 +117,7 @@ def sample_verb(
     console.print(
         f"wrote {out}/grid.png and {folder.images} images c000_s00.png ...{beside}", soft_wrap=True, markup=False
     )
-    console.print(f"next: {scoring(checkpoint, module.generator.image_sizes[-1])}", soft_wrap=True, markup=False)
+    console.print(line_of(scoring(checkpoint, module.generator.image_sizes[-1])), soft_wrap=True, markup=False)
 
 
 def _require_one_way(texts: str | None, interpolate: list[str] | None, sweep: str | None) -> None:

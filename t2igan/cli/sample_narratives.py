@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.progress import track
 from torch import Tensor
 
-from t2igan.cli.next_step import scoring_on
+from t2igan.cli.next_step import line_of, scoring_on
 from t2igan.data.store import open_store
 from t2igan.evaluation.evaluation import choose_device
 from t2igan.evaluation.subjects.pipeline import load_pipeline, read_pipeline_file
@@ -61,7 +61,7 @@ def sample_narratives(
         soft_wrap=True,
     )
     bank, size = open_store(read_pipeline_file(pipeline).bank), loaded.generator.generator.image_sizes[-1]
-    console.print(f"next: {scoring_on(bank, size, ['--pipeline', pipeline])}", soft_wrap=True, markup=False)
+    console.print(line_of(scoring_on(bank, size, ["--pipeline", pipeline])), soft_wrap=True, markup=False)
 
 
 def _draw(

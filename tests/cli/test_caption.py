@@ -53,7 +53,7 @@ def test_captions_of_files(trained, tmp_path, capsys):
     rows = [json.loads(line) for line in out.read_text().splitlines()]
     assert [row["image"] for row in rows] == [str(images / "grey.jpg"), str(images / "wide.png")]
     assert all(row["log_probability"] < 0 and len(row["caption"].split()) <= 6 for row in rows)
-    assert "next: t2igan caption" in capsys.readouterr().out
+    assert "to go on: the same with the store" in capsys.readouterr().out
 
 
 def test_the_folder_of_a_run_stands_for_its_checkpoint(trained, drawn_birds_store, tmp_path):

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from t2igan.cli import evaluate, fit, quick, quick_fit
-from t2igan.cli.next_step import USES, composing, sampling, scoring, scoring_on, synthesising, use_of
+from t2igan.cli.next_step import USES, composing, line_of, sampling, scoring, scoring_on, synthesising, use_of
 from t2igan.cli.parsing import parse
 from t2igan.data.store import open_store
 from t2igan.models.suite_module import SuiteModule
@@ -27,7 +27,7 @@ def test_the_command_that_scores_is_whole(tmp_path, drawn_birds_store, monkeypat
     evaluate.run(verb, words)
     assert (taken["checkpoint"], taken["store"]) == (checkpoint, str(drawn_birds_store))
     assert (taken["protocol"], taken["damsm"]) == ("drawn-birds/quick", [str(tmp_path / "damsm.ckpt")])
-    assert scoring(checkpoint, 48) == "t2igan evaluate --help says how it is scored"
+    assert scoring(checkpoint, 48) == "t2igan evaluate --help  # says how it is scored"
 
 
 @pytest.fixture(autouse=True)
@@ -50,8 +50,28 @@ def test_the_caption_that_is_drawn_is_of_the_data_at_hand(drawn_birds_store):
 
 def test_what_takes_layouts_is_not_told_to_draw_a_caption():
     for requires, told in (({"captions", "layouts"}, "pipeline"), ({"layouts", "segments"}, "--scene")):
-        said = sampling("a.ckpt", SimpleNamespace(requires=frozenset(requires)), "out")
+        said = sampling("a.ckpt", module_that(requires), "out")
         assert told in said and "--caption" not in said and "..." not in said
+        assert line_of(said) == f"to go on: {said}", "words are no command"
+
+
+def test_what_takes_layouts_is_scored_on_its_store(scenes_store, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    store, segments = open_store(scenes_store), module_that({"captions", "layouts", "segments"}, 32)
+    verb, words = typed(sampling("a.ckpt", segments, "out", store))
+    assert (verb, words[1]) == ("fit", "experiments/scenes/classifier.yaml"), "nothing scores its images yet"
+    for name in ("scenes/spatext-segmenter", "spatext/scorer"):
+        trained(tmp_path / "runs" / name)
+    verb, words = typed(sampling("a.ckpt", segments, "out", store))
+    assert words[:4] == ["--checkpoint", "a.ckpt", "--protocol", "scenes/spatext"]
+    assert words[6:10] == ["--encoder", "runs/spatext/scorer", "--segmenter", "runs/scenes/spatext-segmenter"]
+    layouts, spade = module_that({"captions", "layouts"}, 64), "runs/scenes/spade/checkpoints/last.ckpt"
+    assert typed(sampling(spade, layouts, "out", store))[0] == "refine", "its pipeline has no tagger"
+    for name in ("trecs-tagger", "classifier"):
+        trained(tmp_path / "runs/scenes" / name)
+    verb, words = typed(sampling(spade, layouts, "out", store))
+    assert (verb, words[1]) == ("evaluate", "experiments/scenes/pipelines/trecs-lite-real.yaml")
+    assert line_of(sampling("mine.ckpt", layouts, "out", store)).startswith("to go on: name mine.ckpt")
 
 
 def test_what_draws_nothing_is_told_what_takes_it():
@@ -104,7 +124,61 @@ def test_what_was_trained_is_used_on_its_own_data(kind, data, told, tmp_path, dr
         shutil.copytree(tmp_path / "mine" / "first", tmp_path / "mine" / "damsm-independent")
         (tmp_path / "mine" / "damsm-independent" / "config.yaml").write_text(yaml.safe_dump(config))
         independent = str(tmp_path / "mine" / "damsm-independent" / "checkpoints" / "last.ckpt")
-        assert use_of(independent, type(kind, (), {})()).startswith("t2igan evaluate with --damsm DAMSM --damsm")
+        said = use_of(independent, type(kind, (), {})())
+        assert typed(said)[1][:3] == ["--real", "--protocol", "drawn-birds/quick"]
+        assert f"--damsm {independent}" in said
+        options["store"] = "gone.h5"
+        (tmp_path / "mine" / "damsm-independent" / "config.yaml").write_text(yaml.safe_dump(config))
+        said = use_of(independent, type(kind, (), {})())
+        assert line_of(said).startswith("to go on: t2igan evaluate with --damsm DAMSM --damsm")
+
+
+@pytest.mark.parametrize(
+    ("kind", "model", "told"),
+    [
+        ("SegmentEncoder", {"dim": 64}, "fit --config experiments/scenes/spatext-prior.yaml --model.encoder {0}"),
+        ("SegmentEncoder", {"dim": 48}, "evaluate --real --protocol scenes/spatext --store {1} --encoder {0}"),
+        (
+            "SegmentPrior",
+            {"encoder": "e.ckpt", "network": {"init_args": {"dim": 64}}},
+            "fit --config experiments/scenes/spatext-gan.yaml --model.encoder e.ckpt --model.prior {0}",
+        ),
+        ("SegmentPrior", {"encoder": "e.ckpt", "network": {"init_args": {"dim": 8}}}, ""),
+        ("Segmenter", {"image_size": 32}, "evaluate --real --protocol scenes/spatext --store {1} --segmenter {0}"),
+        (
+            "DAMSM",
+            {},
+            "evaluate --real --protocol scenes/trecs --store {1} --damsm {0}",
+        ),
+    ],
+)
+def test_what_was_trained_on_scenes_is_used_on_them(kind, model, told, scenes_store, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run = tmp_path / "damsm-independent"
+    trained(run)
+    options = {"store": str(scenes_store), "image_size": 64, "captions": "narratives"}
+    model = {"class_path": kind, "init_args": model}
+    config = {"model": model, "data": {"class_path": "some.Scenes", "init_args": options}}
+    (run / "config.yaml").write_text(yaml.safe_dump(config))
+    checkpoint = str(run / "checkpoints" / "last.ckpt")
+    said = use_of(checkpoint, type(kind, (), {})())
+    if not told:
+        assert line_of(said).startswith("to go on: t2igan fit with --model.prior"), "its width is not the GAN's"
+        return
+    assert said.startswith("t2igan " + told.format(checkpoint, scenes_store))
+    typed(said)
+    assert line_of(said) == f"next: {said}"
+
+
+def trained(run):
+    """A run that has a last checkpoint."""
+    (run / "checkpoints").mkdir(parents=True)
+    (run / "checkpoints" / "last.ckpt").write_bytes(b"")
+
+
+def module_that(requires, size=32):
+    """What stands for a module that requires this."""
+    return SimpleNamespace(requires=frozenset(requires), generator=SimpleNamespace(image_sizes=[size]))
 
 
 def test_the_suites_own_protocol_comes_first(monkeypatch):

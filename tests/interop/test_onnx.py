@@ -54,7 +54,9 @@ def test_onnxruntime_draws_the_same_image(name, tmp_path):
 def test_the_page_s_lines_draw(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     main(["export", "zoo:drawn-birds/ssagan", "--to", "onnx", "--out", "model.onnx"])
-    assert "SSAGAN of captions of at most 18 words" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "SSAGAN of captions of at most 18 words" in told
+    assert "next:" not in told and "to go on: docs/export.md" in told
     (lines,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.S)
     said: dict = {}
     exec(lines, said)  # of this repository
