@@ -14,7 +14,8 @@ quickstart: install
 test: install
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile -m "not wide"
 
-# The recordings of the released code at its own widths, in float64: a sixth of the time of all tests.
+# What takes long and seldom changes: recordings of the released code at its own widths and of its plain steps, in
+# float64, and the rehearsal of benchmarks.gpu.
 wide: install
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal -m wide
 

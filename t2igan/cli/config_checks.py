@@ -140,7 +140,7 @@ def check_trainer(config: Namespace) -> None:
     _check_names(config.trainer)
     if config.trainer.barebones:
         raise UserError(
-            "trainer.barebones leaves out curves and checkpoints, which a run consists of: leave it out"
+            "trainer.barebones leaves out curves and checkpoints, which a run consists of: remove the key"
         )
     if config.get("data") and config.data.class_path == "pytorch_lightning.LightningDataModule":
         raise UserError("data names no class: set data.class_path, such as DrawnBirds")

@@ -52,7 +52,7 @@ class TextConditioned(SuiteModule, ABC):
         known = size if self.scorer is not None else len(self.vocabulary) or size
         if has_trainer(self) and self.vocabulary_size not in (None, known):
             told = f"model.init_args.vocabulary_size is {self.vocabulary_size}, but the data have {known} words"
-            raise UserError(f"{told}: leave it out")
+            raise UserError(f"{told}: remove the key")
         self.remember(vocabulary_size=size)
         if self.text_mode == "none":
             return NoText()

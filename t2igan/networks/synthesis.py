@@ -90,9 +90,8 @@ def _require_maps(maps: Any, what: str, rows: int, channels: int | None = None) 
 def _require_precision(images: Sequence[Tensor], generator: "Generator") -> None:
     """Require images of the weights' precision, of autocast's or single: discriminators take no other."""
     known = {torch.float32, *(each.dtype for each in generator.parameters())}
+    known |= {torch.get_autocast_dtype(kind) for kind in ("cpu", "cuda") if torch.is_autocast_enabled(kind)}
     for each in images:
-        if torch.is_autocast_enabled(each.device.type):
-            known.add(torch.get_autocast_dtype(each.device.type))
         if each.is_floating_point() and each.dtype not in known:
             told = f"{type(generator).__name__}.forward returned images of {each.dtype}"
             raise UserError(f"{told}: leave them in the precision of its weights, or add .float()")

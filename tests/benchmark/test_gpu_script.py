@@ -26,6 +26,7 @@ def test_without_a_gpu_it_is_refused_in_one_line(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.wide
 def test_the_rehearsal_goes_through_every_part(tmp_path):
     done = run(tmp_path, "--device", "cpu", "--small", "true", "--out", "gpu.jsonl")
     assert done.returncode == 0, done.stderr

@@ -88,7 +88,7 @@ def test_steps_die_with_the_benchmark(tmp_path):
         ("folder: x\nsteps: [{name: a}]\n", "steps[0].run is missing"),
         ("folder: x\nstep: []\n", "step: unknown key (did you mean steps?)"),
         ("- folder: x\n", "must hold keys and values"),
-        (AFTER, "no earlier step"),
+        (AFTER, "not an earlier step"),
         ("a: [", "not YAML"),
     ],
 )

@@ -218,7 +218,7 @@ def test_what_a_generator_may_return():
 def test_weights_that_are_frozen(part):
     parts = Mine(), Patches()
     parts[part].requires_grad_(False)
-    with pytest.raises(UserError, match=r"(Mine|Patches) has frozen weights only: take requires_grad_"):
+    with pytest.raises(UserError, match=r"(Mine|Patches) has frozen weights only: remove requires_grad_"):
         check_parts(parts[0], [parts[1]], Square(), [])
 
 
