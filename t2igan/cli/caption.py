@@ -34,6 +34,7 @@ from t2igan.models.drawing import DrawingModule
 from t2igan.models.stream import STREAM, reference_captions
 from t2igan.models.suite_module import load_module
 from t2igan.nn.images import generated_uint8, to_signed
+from t2igan.shipped import preparation_of
 
 ROWS_SHOWN = 20
 
@@ -294,6 +295,9 @@ def _next(checkpoint: str, images: str | None, generator: str | None) -> str:
         store = (data.get("init_args") or {}).get("store")
         if store and Path(store).is_file():
             return f"t2igan caption {shlex.join(['--checkpoint', checkpoint, '--store', store])}"
+        preparation = preparation_of(store or "")
+        if "--image_size" in preparation:  # a whole command: the path tells the data set
+            return preparation
         return Hint("the same with the store of its data set, --store, in place of --images measures its captions")
     if generator is None:
         return Hint("the same with a checkpoint for --generator measures images that it makes")

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -54,6 +55,19 @@ def test_captions_of_files(trained, tmp_path, capsys):
     assert [row["image"] for row in rows] == [str(images / "grey.jpg"), str(images / "wide.png")]
     assert all(row["log_probability"] < 0 and len(row["caption"].split()) <= 6 for row in rows)
     assert "to go on: the same with the store" in capsys.readouterr().out
+
+
+def test_the_command_that_comes_next_writes_a_store_that_is_not_there(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Image.new("RGB", (64, 64), "red").save("bird.png")
+    line = ["caption", "--checkpoint", "zoo:drawn-birds/stream", "--images", "bird.png", "--device", "cpu"]
+    store = Path("datasets/drawn-birds/drawn-birds-64.h5")
+    main(line)
+    assert capsys.readouterr().out.endswith("next: t2igan prepare drawn-birds --image_size 64\n")
+    store.parent.mkdir(parents=True)
+    store.touch()
+    main(line)
+    assert capsys.readouterr().out.endswith(f"--checkpoint zoo:drawn-birds/stream --store {store}\n")
 
 
 def test_the_folder_of_a_run_stands_for_its_checkpoint(trained, drawn_birds_store, tmp_path):
