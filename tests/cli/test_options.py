@@ -14,7 +14,7 @@ MEANINGS = {
     "records": "file that the records are appended to",
     "weights": "or those that training moved (raw)",
     "device": "auto, cpu, cuda, cuda:1",
-    "retriever": "tfidf, the checkpoint of a DAMSM",
+    "retriever": "tfidf, the checkpoint or run of a DAMSM",
     "captions_per_image": "captions kept of each image",
     "image_size": "training resolution S",
     "strict": "stop if anything is missing",
