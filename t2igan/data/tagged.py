@@ -117,8 +117,9 @@ class TaggedNarratives(LightningDataModule):
         self.min_uses, self.seed = min_uses, seed
 
     def require(self, needed: Collection[str], who: str) -> None:
-        """See :meth:`t2igan.data.datamodule.CaptionedImagesModule.require`."""
+        """See :meth:`t2igan.data.datamodule.CaptionedImagesModule.require`; files that cannot be read are refused."""
         refuse_lack(needed, {"tags"}, who, str(self.store_path))
+        _ = self.parts  # read now: a training that cannot read them must not begin a folder
 
     @cached_property
     def parts(self) -> dict[str, list[Narrative]]:

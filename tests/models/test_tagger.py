@@ -82,6 +82,14 @@ def test_narratives_without_tags_teach_nothing(files, tmp_path):
         _ = TaggedNarratives(str(tmp_path / "t")).vocabulary
 
 
+def test_a_training_without_its_files_begins_no_folder(tmp_path, capsys):
+    (tmp_path / "tagger.yaml").write_text(CONFIG.format(files=tmp_path / "t"))
+    with pytest.raises(SystemExit):
+        main(["fit", "--config", str(tmp_path / "tagger.yaml"), "--run", str(tmp_path / "run")])
+    assert "t.ids.txt" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
 def test_the_verb_prints_the_references_beside_the_tagger(files, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(tag.console, "width", 160)
     fit(files, tmp_path / "run", 150)
