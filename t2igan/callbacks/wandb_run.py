@@ -119,7 +119,8 @@ class WandbCard(Callback):
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Log the configuration and sizes, now that the networks are built."""
         for run in _runs(trainer):
-            run.config.update(self.config | self._facts(pl_module), allow_val_change=True)
+            config = _in_effect(self.config, pl_module)
+            run.config.update(config | self._facts(pl_module), allow_val_change=True)
             for key, better in BETTER.items():
                 run.define_metric(key, step_metric="trainer/global_step", summary=better)
 
@@ -148,6 +149,20 @@ class WandbCard(Callback):
             "versions": {"t2igan": t2igan.__version__, "python": platform.python_version()}
             | {name: version(name) for name in PACKAGES},
         }
+
+
+def _in_effect(config: dict[str, Any], module: pl.LightningModule) -> dict[str, Any]:
+    """The configuration without the model's defaults that other arguments, such as a generator, replace."""
+    model = config["model"]
+    said = model["init_args"]
+    void = {
+        key
+        for owners, keys in getattr(module, "VOID", ())
+        if all(said.get(owner) is not None for owner in owners)
+        for key in keys
+    }
+    kept = {key: value for key, value in said.items() if key not in void}
+    return config | {"model": model | {"init_args": kept}}
 
 
 def _runs(trainer: pl.Trainer) -> Iterator[Any]:

@@ -117,9 +117,9 @@ class TaggedNarratives(LightningDataModule):
         self.min_uses, self.seed = min_uses, seed
 
     def require(self, needed: Collection[str], who: str) -> None:
-        """See :meth:`t2igan.data.datamodule.CaptionedImagesModule.require`; files that cannot be read are refused."""
+        """See :meth:`t2igan.data.datamodule.CaptionedImagesModule.require`; reads the files."""
         refuse_lack(needed, {"tags"}, who, str(self.store_path))
-        _ = self.parts  # read now: a training that cannot read them must not begin a folder
+        _ = self.parts  # a training that cannot read them must not begin a folder
 
     @cached_property
     def parts(self) -> dict[str, list[Narrative]]:

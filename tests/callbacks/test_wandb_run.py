@@ -140,6 +140,8 @@ def test_images_have_their_captions(run, recorded):
 def test_what_the_run_was(recorded, run, drawn_birds_store):
     config = recorded.config
     assert config["model"]["init_args"]["lr_discriminator"] == 4e-4  # a default that no YAML gave
+    # Defaults that the given generator and discriminators replace would name sizes that nothing has.
+    assert not {"image_size", "sentence_dim", "channels"} & set(config["model"]["init_args"])
     assert config["command"].startswith("t2igan fit --config ") and str(run) in config["command"]
     fingerprint = open_store(drawn_birds_store).fingerprint
     assert config["dataset"] == {"name": "drawn-birds", "fingerprint": fingerprint}

@@ -82,7 +82,8 @@ class FolderSource:
         if not findings.faults:
             empty = sorted(set(_SPLITS) - {splits[entry.key] for entry in entries})
             findings.faults += [
-                f"{self.captions}: no usable {split} image; both splits need one" for split in empty
+                f"{self.captions}: no usable {split} image: mark at least one as {split}, or give --split 0.1"
+                for split in empty
             ]
         findings.stop_at_faults()
         names = sorted({classes[entry.key] for entry in entries} if classes else {entry.key for entry in entries})
