@@ -161,7 +161,24 @@ def check_trainer(config: Namespace) -> None:
             for each in (numbers, *([COUNTABLE] if isinstance(value, int) else [])):
                 if value not in each:
                     raise UserError(f"{key} is {value}, but must be {each}")
+    _check_void(config.trainer)
     _check_devices(config.trainer)
+
+
+def _check_void(trainer: Namespace) -> None:
+    """Refuse settings of the Trainer that others leave without effect.
+
+    Raises:
+        UserError: names both keys.
+    """
+    if trainer.gradient_clip_algorithm is not None and trainer.gradient_clip_val is None:
+        raise UserError(
+            "trainer.gradient_clip_algorithm has no effect without trainer.gradient_clip_val: remove it"
+        )
+    for least, most in (("min_steps", "max_steps"), ("min_epochs", "max_epochs")):
+        low, high = trainer.get(least), trainer.get(most)
+        if low is not None and high is not None and 0 <= high < low:
+            raise UserError(f"trainer.{least} is {low}, but trainer.{most} is {high}: training ends at {most}")
 
 
 def _check_devices(trainer: Namespace) -> None:

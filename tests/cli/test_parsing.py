@@ -86,5 +86,9 @@ def test_trainer_arguments_that_do_not_reach_a_gan(capsys, tmp_path, config):
     assert "model.init_args.clip" in refusal(capsys, "fit", "--config", path, "--trainer.gradient_clip_val", "1")
     line = refusal(capsys, "fit", "--config", path, "--trainer.accumulate_grad_batches", "2")
     assert "model.init_args.accumulate" in line
+    line = refusal(capsys, "fit", "--config", path, "--trainer.gradient_clip_algorithm", "norm")
+    assert "no effect without trainer.gradient_clip_val" in line
+    line = refusal(capsys, "fit", "--config", path, "--trainer.min_steps", "9", "--trainer.max_steps", "3")
+    assert "trainer.min_steps is 9, but trainer.max_steps is 3" in line
     line = refusal(capsys, "fit", "--config", path, "--trainer.barebones", "true")
     assert "trainer.barebones leaves out curves and checkpoints" in line
