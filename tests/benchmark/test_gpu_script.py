@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from benchmarks import gpu
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -19,10 +21,11 @@ def run(folder, *words):
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
-def test_without_a_gpu_it_is_refused_in_one_line(tmp_path):
-    for words, said in (([], "sees no GPU here"), (["--device", "cpu"], "measures on cuda")):
-        done = run(tmp_path, *words)
-        assert done.returncode == 1 and said in done.stderr and len(done.stderr.splitlines()) == 1
+@pytest.mark.parametrize(("options", "said"), [({}, "sees no GPU here"), ({"device": "cpu"}, "measures on cuda")])
+def test_without_a_gpu_it_is_refused_in_one_line(monkeypatch, tmp_path, options, said):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit, match=rf"^benchmarks.gpu: .*{said}[^\n]*$"):
+        gpu.main(**options)
     assert not list(tmp_path.iterdir())
 
 
