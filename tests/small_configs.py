@@ -22,13 +22,5 @@ model:
 data:
   class_path: DrawnBirds
   init_args: {{store: {store}, image_size: 16, batch_size: 4, num_workers: 0}}
-trainer:
-  max_steps: 14
-  limit_val_batches: 1
-  accelerator: cpu
-  enable_progress_bar: false
-  log_every_n_steps: 1
-  callbacks:
-    - {{class_path: RunCheckpoints, init_args: {{every_n_steps: 4}}}}
-    - {{class_path: SampleGrid, init_args: {{every_n_steps: 7, captions: 3}}}}
+trainer: {{max_steps: 14, limit_val_batches: 1, accelerator: cpu, enable_progress_bar: false, log_every_n_steps: 1}}
 """

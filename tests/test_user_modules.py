@@ -43,7 +43,7 @@ def home(tmp_path_factory, drawn_birds_store):
     damsm = folder / "damsm" / "checkpoints" / "last.ckpt"
     config = yaml.safe_load(SSAGAN.format(store=drawn_birds_store, damsm=damsm))
     config["model"]["init_args"]["generator"]["class_path"] = "mine_beside.Mine"
-    config["trainer"] |= {"max_steps": 2, "callbacks": None}
+    config["trainer"]["max_steps"] = 2
     (folder / "mine.yaml").write_text(yaml.safe_dump(config))
     (folder / "mine_beside.py").write_text(MINE)
     return folder

@@ -17,6 +17,7 @@ import t2igan
 from t2igan.callbacks.watching import BETTER, parameter_counts
 from t2igan.errors import UserError
 from t2igan.lightning_private import repeat_wandb_arguments, wandb_arguments, wandb_was_started
+from t2igan.models.adversarial import AdversarialModule
 from t2igan.reporting.tracking import PROJECT, WANDB_FILE, read_address
 
 LIGHTNING_PROJECT = "lightning_logs"
@@ -153,16 +154,12 @@ class WandbCard(Callback):
 
 def _in_effect(config: dict[str, Any], module: pl.LightningModule) -> dict[str, Any]:
     """The configuration without the model's defaults that other arguments, such as a generator, replace."""
-    model = config["model"]
-    said = model["init_args"]
-    void = {
-        key
-        for owners, keys in getattr(module, "VOID", ())
-        if all(said.get(owner) is not None for owner in owners)
-        for key in keys
-    }
+    if not isinstance(module, AdversarialModule):
+        return config
+    said = config["model"]["init_args"]
+    void = module.void_arguments(said)
     kept = {key: value for key, value in said.items() if key not in void}
-    return config | {"model": model | {"init_args": kept}}
+    return config | {"model": config["model"] | {"init_args": kept}}
 
 
 def _runs(trainer: pl.Trainer) -> Iterator[Any]:

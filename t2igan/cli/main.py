@@ -196,7 +196,8 @@ def _told(error: BaseException) -> tuple[str | None, int]:
     if isinstance(error, Stopped):
         return str(error), error.code
     if isinstance(error, UserError):
-        return str(error), 2
+        # A reader may have taken a whole file for a damaged one because the memory ran out.
+        return (error.__cause__ and _memory_problem(error.__cause__)) or str(error), 2
     own = told_by_own_code(error)
     if isinstance(error, OSError):
         return disk_problem(error) or path_problem(error) or own, 2

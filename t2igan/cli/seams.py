@@ -57,12 +57,10 @@ def refuse_void(said: Mapping[str, Any], kind: type[AdversarialModule]) -> None:
     Raises:
         UserError: names both.
     """
-    for owners, keys in kind.VOID:
-        if all(said.get(owner) is not None for owner in owners):
-            for key in keys:
-                if key in said:
-                    where = " and ".join(f"{MODEL}.{owner}" for owner in owners)
-                    raise UserError(f"{MODEL}.{key} has no effect beside {where}: remove one of them")
+    for key, owners in kind.void_arguments(said).items():
+        if key in said:
+            where = " and ".join(f"{MODEL}.{owner}" for owner in owners)
+            raise UserError(f"{MODEL}.{key} has no effect beside {where}: remove one of them")
 
 
 def _networks(model: Namespace, said: Mapping[str, Any]) -> Iterator[tuple[str, Namespace, Mapping[str, Any]]]:

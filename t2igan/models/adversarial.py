@@ -1,5 +1,6 @@
 """The training loop that all text-to-image GANs of the suite share."""
 
+from collections.abc import Mapping
 from functools import partial
 from typing import Any, ClassVar
 
@@ -73,6 +74,12 @@ class AdversarialModule(GeneratingModule):
     # (arguments, arguments without effect if all of the former are given): ``t2igan fit`` refuses the latter.
     VOID: ClassVar[tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]] = ()
     faster_channels_last: ClassVar[bool] = False
+
+    @classmethod
+    def void_arguments(cls, given: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+        """Arguments that have no effect beside those given: their names, with the arguments that replace them."""
+        replaced = (each for each in cls.VOID if all(given.get(owner) is not None for owner in each[0]))
+        return {key: owners for owners, keys in replaced for key in keys}
 
     def __init__(
         self,

@@ -30,7 +30,11 @@ def folder(tmp_path_factory, drawn_birds_store):
     (home / "damsm.yaml").write_text(DAMSM.format(store=drawn_birds_store))
     main(["fit", "--config", str(home / "damsm.yaml"), "--run", str(home / "damsm")])
     damsm = home / "damsm" / "checkpoints" / "last.ckpt"
-    (home / "ssagan.yaml").write_text(SSAGAN.format(store=drawn_birds_store, damsm=damsm))
+    config = yaml.safe_load(SSAGAN.format(store=drawn_birds_store, damsm=damsm))
+    saving = {"class_path": "RunCheckpoints", "init_args": {"every_n_steps": 4}}
+    samples = {"class_path": "SampleGrid", "init_args": {"every_n_steps": 7, "captions": 3}}
+    config["trainer"]["callbacks"] = [saving, samples]
+    (home / "ssagan.yaml").write_text(yaml.safe_dump(config))
     return home
 
 

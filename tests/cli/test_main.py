@@ -158,6 +158,18 @@ def test_a_path_that_is_empty_is_refused(words, capsys):
     assert (ended.value.code, capsys.readouterr().err) == (2, told)
 
 
+def test_no_memory_to_read_a_file_is_not_a_damaged_file(monkeypatch, capsys, tmp_path):
+    def full(*_, **__):
+        raise MemoryError
+
+    monkeypatch.setattr("torch.load", full)
+    (tmp_path / "x.ckpt").write_bytes(b"whole")
+    with pytest.raises(SystemExit) as ended:
+        main(["sample", "--checkpoint", str(tmp_path / "x.ckpt"), "--caption", "a", "--out", str(tmp_path / "o")])
+    told = capsys.readouterr().err
+    assert ended.value.code == 2 and "the memory is full" in told and "x.ckpt" not in told
+
+
 def test_a_library_that_does_not_fit_into_memory_is_one_line(monkeypatch, capsys):
     def run(verb, words):
         raise ImportError("libtorch.so: failed to map segment from shared object")

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 from good_input import write_good_input
-from harness import DAMSM, PROPERTY, SSAGAN, Homes, Tally, end_what_was_started, fit_words, last, run
+from harness import DAMSM, PROPERTY, Homes, Tally, end_what_was_started, fit_words, last, run
+from small_configs import SSAGAN
 
 
 @pytest.fixture(scope="session")

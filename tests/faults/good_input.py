@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 from evaluation_fixtures import write_protocol
-from harness import DAMSM, SSAGAN, STREAM
+from harness import DAMSM, STREAM
 from PIL import Image
 from report_fixtures import make_record
+from small_configs import SSAGAN
 
 from t2igan.benchmark.ledger import Ledger, LedgerEntry
 from t2igan.cli.main import main

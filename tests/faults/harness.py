@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import small_configs
 import torch
 from forked import Forked
 
@@ -20,30 +21,7 @@ LONG = os.environ.get("T2IGAN_FAULTS") == "long"
 
 PROPERTY = "fault"
 
-DAMSM = """
-model:
-  class_path: DAMSM
-  init_args:
-    image_encoder: {{class_path: SmallImageEncoder, init_args: {{dim: 16, channels: 2, image_size: 16}}}}
-data:
-  class_path: DrawnBirds
-  init_args: {{store: {store}, image_size: 16, batch_size: 8, num_workers: 0}}
-trainer: {{max_steps: 12, limit_val_batches: 1, accelerator: cpu, enable_progress_bar: false, log_every_n_steps: 1}}
-"""
-SSAGAN = """
-model:
-  class_path: SSAGAN
-  init_args:
-    damsm: {damsm}
-    generator: {{class_path: SSAGANGenerator, init_args: {{image_size: 16, channels: 2, sentence_dim: 16}}}}
-    discriminators:
-      - {{class_path: OneWayDiscriminator, init_args: {{image_size: 16, channels: 2, sentence_dim: 16}}}}
-    text_mode: joint
-data:
-  class_path: DrawnBirds
-  init_args: {{store: {store}, image_size: 16, batch_size: 4, num_workers: 0}}
-trainer: {{max_steps: 14, limit_val_batches: 1, accelerator: cpu, enable_progress_bar: false, log_every_n_steps: 1}}
-"""
+DAMSM = small_configs.DAMSM.replace("max_steps: 2,", "max_steps: 12,")
 STREAM = """
 model:
   class_path: STREAM
