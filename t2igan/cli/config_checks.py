@@ -190,7 +190,7 @@ def _check_devices(trainer: Namespace) -> None:
 
 
 def _check_names(trainer: Namespace) -> None:
-    """Refuse devices, accelerators and strategies that do not exist, and fp16, which the losses exceed."""
+    """Refuse devices, accelerators and strategies that do not exist, and fp16, which no GPU was at hand to try."""
     if (precision := str(trainer.precision)) in ("16", "16-mixed", "16-true"):
         raise UserError(f"trainer.precision: {precision} (fp16) is not supported: take bf16-mixed")
     devices = trainer.devices
