@@ -40,6 +40,22 @@ def naming(path: Path) -> Iterator[None]:
         raise
 
 
+def make_folder(path: Path) -> None:
+    """Create a folder, and those above it, unless it is there.
+
+    Args:
+        path: the folder.
+
+    Raises:
+        OSError: it cannot be created; names the folder.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except FileNotFoundError as error:
+        # What /proc and the like say where the folder above exists: without this, it reads as a missing input file.
+        raise NotADirectoryError(errno.ENOTDIR, "no folder can be made here", str(path)) from error
+
+
 @contextmanager
 def whole_file(path: Path, wait: bool = True) -> Iterator[Path]:
     """Yield a temporary path, which is renamed to ``path`` when all of it is on the disk.
@@ -54,7 +70,7 @@ def whole_file(path: Path, wait: bool = True) -> Iterator[Path]:
     Raises:
         OSError: it cannot be written; names ``path``, or the folder that cannot be made.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     draft = path.with_name(f"{path.name}.new")
     try:
         with naming(path):
@@ -153,7 +169,7 @@ class FolderLock:
 
     def _open(self) -> IO[str]:
         self._made = self._made or not self.path.parent.exists()
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(self.path.parent)
         self._file = self.path.open("a+")
         return self._file
 

@@ -99,13 +99,18 @@ class _PlainValues(pickle._Unpickler):
 
 
 def default_run_folder(config_files: Sequence[str]) -> Path:
-    """Default run folder, ``runs/<folder of the configuration below experiments>/<stem of the configuration>``."""
+    """Default run folder, ``runs/<folder of the configuration below experiments>/<stem of the configuration>``.
+
+    The ``config.yaml`` of a run continues this run; one that was copied elsewhere has the name of its folder.
+    """
     if not config_files:
         return Path("runs") / "unnamed"
     path = Path(config_files[-1]).with_suffix("")
     parts = path.parts
     if "experiments" in parts:
         return Path("runs", *parts[parts.index("experiments") + 1 :])
+    if path.name == "config" and path.parent.name:
+        return path.parent if "runs" in parts else Path("runs") / path.parent.name
     return Path("runs") / path.name
 
 

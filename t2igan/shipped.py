@@ -7,6 +7,7 @@ from pathlib import Path
 
 import t2igan
 from t2igan.errors import UserError
+from t2igan.files import make_folder
 from t2igan.plain_files import read_yaml
 from t2igan.spelling import nearest
 
@@ -124,7 +125,7 @@ def copy_experiments(folder: Path) -> tuple[list[Path], list[Path]]:
     for file in sorted(source.rglob("*.yaml")):
         target = folder / EXPERIMENTS / file.relative_to(source)
         if not target.exists():
-            target.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(target.parent)
             shutil.copyfile(file, target)
             written.append(target)
         elif target.read_bytes() != file.read_bytes():

@@ -3,11 +3,12 @@
 import errno
 import multiprocessing
 import os
+from pathlib import Path
 
 import pytest
 
 from t2igan.errors import UserError
-from t2igan.files import FolderLock, disk_problem, naming, whole_file, write_whole
+from t2igan.files import FolderLock, disk_problem, make_folder, naming, whole_file, write_whole
 
 
 def test_a_write_that_fails_leaves_the_old_file_and_nothing_beside_it(tmp_path):
@@ -19,6 +20,15 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_beside_it(tmp_path):
     assert path.read_bytes() == b"before" and os.listdir(path.parent) == [path.name]
     write_whole(path, b"after")
     assert path.read_bytes() == b"after" and os.listdir(path.parent) == [path.name]
+
+
+def test_a_folder_that_the_system_does_not_allow_is_named(tmp_path):
+    make_folder(tmp_path / "a" / "b")
+    make_folder(tmp_path / "a" / "b")
+    assert (tmp_path / "a" / "b").is_dir()
+    with pytest.raises(NotADirectoryError, match="no folder can be made here") as caught:
+        make_folder(Path("/proc/nowhere/below"))
+    assert caught.value.filename == "/proc/nowhere/below"
 
 
 def test_what_must_last_is_synced_before_it_has_its_name(tmp_path, monkeypatch):

@@ -8,6 +8,7 @@ from pathlib import Path
 from t2igan.benchmark.launchers.base import Handle, Launcher
 from t2igan.benchmark.ledger import Ledger, LedgerEntry
 from t2igan.benchmark.steps import Step
+from t2igan.files import make_folder
 
 POLL_SECONDS = 0.5
 WAITING, RUNNING, DONE, FAILED, LEFT = "waiting", "running", "done", "failed", "not run"
@@ -49,7 +50,7 @@ class Runner:
 
     def __init__(self, steps: Sequence[Step], folder: Path, launcher: Launcher, ledger: Ledger) -> None:
         logs = folder / "logs"
-        logs.mkdir(parents=True, exist_ok=True)
+        make_folder(logs)
         self.launcher, self.ledger = launcher, ledger
         self.jobs = [Job(step, logs / f"{_file_name(step.name)}.log") for step in steps]
         self._by_name = {job.step.name: job for job in self.jobs}

@@ -16,8 +16,8 @@ from pytorch_lightning.utilities import rank_zero_only
 import t2igan
 from t2igan.callbacks.watching import BETTER, parameter_counts
 from t2igan.errors import UserError
+from t2igan.files import make_folder
 from t2igan.lightning_private import repeat_wandb_arguments, wandb_arguments, wandb_was_started
-from t2igan.models.adversarial import AdversarialModule
 from t2igan.reporting.tracking import PROJECT, WANDB_FILE, read_address
 
 LIGHTNING_PROJECT = "lightning_logs"
@@ -70,7 +70,7 @@ def start(loggers: list[Logger], folder: Path) -> None:
             continue
         from wandb.errors import Error as WandbError  # imported late, because it is slow
 
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         try:
             run = logger.experiment
         except WandbError as error:
@@ -120,8 +120,7 @@ class WandbCard(Callback):
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Log the configuration and sizes, now that the networks are built."""
         for run in _runs(trainer):
-            config = _in_effect(self.config, pl_module)
-            run.config.update(config | self._facts(pl_module), allow_val_change=True)
+            run.config.update(self.config | self._facts(pl_module), allow_val_change=True)
             for key, better in BETTER.items():
                 run.define_metric(key, step_metric="trainer/global_step", summary=better)
 
@@ -150,16 +149,6 @@ class WandbCard(Callback):
             "versions": {"t2igan": t2igan.__version__, "python": platform.python_version()}
             | {name: version(name) for name in PACKAGES},
         }
-
-
-def _in_effect(config: dict[str, Any], module: pl.LightningModule) -> dict[str, Any]:
-    """The configuration without the model's defaults that other arguments, such as a generator, replace."""
-    if not isinstance(module, AdversarialModule):
-        return config
-    said = config["model"]["init_args"]
-    void = module.void_arguments(said)
-    kept = {key: value for key, value in said.items() if key not in void}
-    return config | {"model": config["model"] | {"init_args": kept}}
 
 
 def _runs(trainer: pl.Trainer) -> Iterator[Any]:

@@ -22,6 +22,7 @@ from t2igan.cli import quick, quick_fit
 from t2igan.cli.main import VERBS, path_problem
 from t2igan.cli.parsing import call
 from t2igan.errors import UserError
+from t2igan.files import make_folder
 from t2igan.shipped import find_experiment
 from t2igan.spelling import nearest
 
@@ -55,7 +56,7 @@ def benchmark(plan: str, again: bool = False, launcher: str | None = None, dry_r
         if dry_run:
             _show(todo)
             return
-        todo.folder.mkdir(parents=True, exist_ok=True)
+        make_folder(todo.folder)
         settings = todo.launcher if launcher in (None, todo.launcher.get("kind")) else {"kind": launcher}
         try:
             with FileLock(todo.folder / LOCK, timeout=0):

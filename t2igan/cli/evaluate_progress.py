@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from t2igan.evaluation.processes import processes
 from t2igan.evaluation.timing import Timing
+from t2igan.files import make_folder
 from t2igan.profiling.showing import bars_of, draw_bars, write_json
 
 FIRST_LINE_SECONDS = 2.0
@@ -113,7 +114,7 @@ class Clocked:
             console.print(spent.table(f"where the time of {name} went"))
         if self.folder is None or processes()[0]:
             return
-        self.folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self.folder)
         total, stem = sum(spent.seconds.values()), re.sub(r"[^\w.]+", "-", name).strip("-")
         write_json({"subject": name, "seconds": total, "parts": spent.seconds}, self.folder / f"{stem}.json")
         title = f"an evaluation of {name}: {total:,.1f} seconds"

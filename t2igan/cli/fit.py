@@ -17,7 +17,7 @@ import torch
 from jsonargparse import Namespace
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.callbacks import Callback, ModelCheckpoint, ModelSummary, ProgressBar
-from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
+from pytorch_lightning.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from pytorch_lightning.loggers import Logger, TensorBoardLogger, WandbLogger
 from pytorch_lightning.utilities import rank_zero_only
 
@@ -48,9 +48,9 @@ from t2igan.cli.config_checks import (
     several_devices,
 )
 from t2igan.cli.next_step import line_of, sampling, use_of
-from t2igan.cli.parsing import ALLOW_HELP, as_user_error, known_options, nulls, one_line, subclasses, told_within
+from t2igan.cli.parsing import ALLOW_HELP, as_user_error, known_options, nulls, one_line, told_within
 from t2igan.cli.quick import allow_spelt, flags_spelt_out
-from t2igan.cli.seams import settle_seams
+from t2igan.cli.seams import refuse_trainer_arguments, settle_seams
 from t2igan.cpus import share_threads
 from t2igan.errors import Stopped, UserError
 from t2igan.evaluation.identity import BEFORE, CHANGES, AsItWas, keep_earlier, note_changes
@@ -95,6 +95,7 @@ def run(verb: str, argv: Sequence[str], cli: "type[SuiteCLI] | None" = None) -> 
             seed_everything_default=0,
             auto_configure_optimizers=False,
             load_from_checkpoint_support=False,
+            save_config_callback=SaveConfigCallback if verb == "fit" else None,
             save_config_kwargs={"overwrite": True},
             trainer_defaults={"log_every_n_steps": LOG_EVERY_STEPS, "sync_batchnorm": True},
             parser_kwargs={"prog": "t2igan", "exit_on_error": False, "allow_abbrev": False},
@@ -143,6 +144,8 @@ class SuiteCLI(LightningCLI):
     options: ClassVar[list[str]] = []
     lock: ClassVar[FolderLock | None] = None
     before: AsItWas | None = None
+    begin: str | None = None  # checkpoint to start from
+    fresh = False
 
     @staticmethod
     def subcommands() -> dict[str, set[str]]:
@@ -187,7 +190,6 @@ class SuiteCLI(LightningCLI):
             config.trainer.strategy = "ddp_find_unused_parameters_true"
         if several_devices(config.trainer):
             let_children_end_with_this()  # Lightning starts this command again for each further device
-        self._refuse_trainer_arguments(config)
         self._settle_seams(config)
         self._settle_speed(config)
         for key in ("model", "data"):
@@ -210,6 +212,7 @@ class SuiteCLI(LightningCLI):
     def _settle_seams(self, config: Namespace) -> None:
         kind = pkgutil.resolve_name(config.model.class_path)
         if issubclass(kind, AdversarialModule):
+            refuse_trainer_arguments(config.trainer)
             given = self.parser.parse_args(self.words[1:], defaults=False)
             settle_seams(config, given[self.words[1]].as_dict(), kind)
 
@@ -246,25 +249,19 @@ class SuiteCLI(LightningCLI):
         if hasattr(self.datamodule, "require"):
             self.datamodule.require(self.model.requires, type(self.model).__name__)
 
-    def _refuse_trainer_arguments(self, config: Namespace) -> None:
-        trainer, kind = config.trainer, config.model.class_path.rpartition(".")[2]
-        adversarial = kind in {cls.__name__ for cls in subclasses(AdversarialModule)}
-        if adversarial and trainer.gradient_clip_val:
-            raise UserError("trainer.gradient_clip_val has no effect on a GAN: set model.init_args.clip instead")
-        if adversarial and trainer.accumulate_grad_batches != 1:
-            raise UserError(
-                "trainer.accumulate_grad_batches has no effect on a GAN: set model.init_args.accumulate instead"
-            )
-
     def _choose_checkpoint(self, config: Namespace) -> None:
         """The newest checkpoint of the run's folder, unless another one or a fresh start is requested."""
         if "ckpt_path" not in config:
             return
+        # Neither stays in the configuration: given again, config.yaml would lead elsewhere, or delete the run.
+        self.fresh, config.fresh = config.fresh, False
+        self.begin = config.ckpt_path
         if config.ckpt_path in (None, "last"):
-            newest = None if config.fresh else newest_readable(self.folder, self._say)
+            newest = None if self.fresh else newest_readable(self.folder, self._say)
             if newest is not None:
-                self._say(f"{self.folder} holds a run: resuming from {newest} (--fresh true starts anew)")
-            config.ckpt_path = None if newest is None else str(newest)
+                told = f"{self.folder} holds a run: resuming from {newest} (--fresh true starts anew)"
+                self._say(told if self.subcommand == "fit" else f"{self.subcommand} of {newest}")
+            self.begin, config.ckpt_path = newest and str(newest), None
             if newest is None and self.subcommand != "fit":
                 told = f"{self.folder} holds no checkpoint to {self.subcommand} with"
                 raise UserError(f"{told}: train it with t2igan fit, or give --run or --ckpt_path")
@@ -322,12 +319,12 @@ class SuiteCLI(LightningCLI):
     @rank_zero_only
     def _keep_earlier(self) -> None:
         self.before = AsItWas(self.folder)
-        if not self.config[self.words[1]].get("ckpt_path"):
+        if not self.begin:
             for path in [*self.folder.glob(BEFORE.format("*")), self.folder / CHANGES]:
                 path.unlink(missing_ok=True)
         elif kept := keep_earlier(self.folder, self._resolved()):
             self._say(f"the run continues with a changed configuration; the earlier one is kept as {kept}")
-            before = read_progress(Path(self.config[self.words[1]].ckpt_path))
+            before = read_progress(Path(self.begin))
             step = None if before is None else before.step
             for each in note_changes(self.folder, self._resolved(), step):
                 self._say(f"{each['key']} {each['before']} -> {each['after']} from step {each['step']}")
@@ -338,18 +335,21 @@ class SuiteCLI(LightningCLI):
         return parse_yaml(text, "the configuration")
 
     def _loggers(self, chosen: Any) -> list[Logger] | Literal[False]:
-        if chosen is False:
+        if chosen is False or self.subcommand != "fit":  # a look at a run leaves its curves as they are
             return False
         loggers = [] if chosen in (None, True) else list(chosen) if isinstance(chosen, list) else [chosen]
         for logger in loggers:
             if isinstance(logger, WandbLogger):
                 store = getattr(self.datamodule, "store", None)
                 dataset = type(self.datamodule).__name__ if store is None else store.name
-                fresh = self.config[self.words[1]].fresh
-                wandb_run.settle(logger, self.folder, type(self.model).__name__, dataset, fresh)
+                wandb_run.settle(logger, self.folder, type(self.model).__name__, dataset, self.fresh)
         if not loggers:
             loggers.append(TensorBoardLogger(str(self.folder), name="tensorboard", version=""))
         return [RunCurves(self.folder), *loggers]
+
+    def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:
+        kwargs = super()._prepare_subcommand_kwargs(subcommand)
+        return kwargs | {"ckpt_path": self.begin} if "ckpt_path" in kwargs else kwargs
 
     def fit(self, model: SuiteModule, **kwargs: Any) -> None:
         """Train, and print what was written."""
@@ -374,6 +374,8 @@ class SuiteCLI(LightningCLI):
             print(f"nothing left to do: {begun.step:,}{goal} steps (a larger trainer.max_steps continues it)")
         print(f"wrote {self.folder}: {', '.join(sorted(path.name for path in self.folder.iterdir()))}")
         last = last_checkpoint(self.folder)
+        if begun is not None and not last.is_file():
+            last = Path(kwargs["ckpt_path"])  # another run's, with nothing left to do
         if isinstance(model, DrawingModule):
             store = getattr(self.datamodule, "store", None)
             print(line_of(sampling(str(last), model, f"{self.folder}/images", store)))

@@ -21,7 +21,7 @@ from t2igan.cli.parsing import call
 from t2igan.cli.profile_inputs import stand_in
 from t2igan.cli.profile_loader import profile_loader
 from t2igan.errors import UserError
-from t2igan.files import write_whole
+from t2igan.files import make_folder, write_whole
 from t2igan.lightning_private import callbacks_of
 from t2igan.models.suite_module import SuiteModule
 from t2igan.nn.config import allowed_words
@@ -110,7 +110,7 @@ def profile_training(
         return
     with tempfile.TemporaryDirectory() as scratch:
         profile = _measure(file, shlex.split(" ".join(set)), steps, synthetic, Path(scratch))
-    folder.mkdir(parents=True, exist_ok=True)  # only now, so that a refused command leaves no folder
+    make_folder(folder)  # only now, so that a refused command leaves no folder
     showing.write_json(profile.as_dict(), folder / "profile.json")
     showing.draw(profile, folder / "profile.png")
     console.print(showing.table(profile))

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from t2igan.errors import UserError
+from t2igan.files import make_folder
 from t2igan.profiling.loading import READING, Stages, loaded, read_epoch, side_by_side
 from t2igan.profiling.repeating import repeat_store
 from t2igan.profiling.showing import Bar, draw_bars, write_json
@@ -76,7 +77,7 @@ def profile_loader(
 
 def _write(folder: Path, subject: str, measured: dict[str, Stages], shares: list[dict[str, float]]) -> None:
     """Write the measurements as JSON, and their stages as a bar chart."""
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     content = {"subject": subject, "milliseconds_an_image": measured, "epoch": shares}
     write_json(content, folder / "profile.json")
     bars = [

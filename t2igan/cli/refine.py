@@ -14,7 +14,7 @@ from t2igan.errors import UserError
 from t2igan.evaluation.images.gallery import Gallery, join_tags
 from t2igan.evaluation.record import require_writable
 from t2igan.evaluation.step_record import StepRecord
-from t2igan.files import write_whole
+from t2igan.files import make_folder, write_whole
 from t2igan.layout.hulls import noisy_labels
 from t2igan.layout.labels import COCO_STUFF
 from t2igan.layout.narratives import Narrative, read_tagged
@@ -119,6 +119,6 @@ def _write(prefix: Path, narratives: Sequence[Narrative], tags: Sequence[Sequenc
         "words": [" ".join(each.words) for each in narratives],
         "cleaned_tags": [" ".join(row) for row in tags],
     }
-    prefix.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(prefix.parent)
     for kind, lines in columns.items():
         write_whole(Path(f"{prefix}.{kind}.txt"), "".join(f"{line}\n" for line in lines).encode())

@@ -15,7 +15,7 @@ from t2igan.cli.parsing import call
 from t2igan.errors import UserError
 from t2igan.evaluation.identity import read_identity, run_folder_of
 from t2igan.evaluation.record import ResultRecord, SubjectCard, TrainingCard, read_records
-from t2igan.files import write_whole
+from t2igan.files import make_folder, write_whole
 from t2igan.nn.config import import_allowed
 from t2igan.plotting.curves import Rows, plot_curves
 from t2igan.reporting.html import render_page
@@ -99,7 +99,7 @@ def report(
     folder = Path(out) if out else paths[0].parent / "report"
     folders, others = _given_runs(runs, found) if runs is not None else _runs_of(found)
     notes += others
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     written = [*_written_tables(tables, pair, folder, csv, latex)]
     curves = {path: read_curves(path / "metrics.csv") for path in folders}
     for path, rows in curves.items():

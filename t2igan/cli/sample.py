@@ -113,9 +113,10 @@ def sample_verb(
         else:
             grid = _captions(sampler, folder, texts, n, seed, overlay)
         save_png(grid, folder.file("grid.png"))
-    beside = "" if overlay == "none" else f", {overlay} beside each"
+    told = "" if overlay == "none" else f", {overlay} beside each"
+    told += f"; they replace {folder.before} of an earlier call" if folder.before else ""
     console.print(
-        f"wrote {out}/grid.png and {folder.images} images c000_s00.png ...{beside}", soft_wrap=True, markup=False
+        f"wrote {out}/grid.png and {folder.images} images c000_s00.png ...{told}", soft_wrap=True, markup=False
     )
     console.print(line_of(scoring(checkpoint, module.generator.image_sizes[-1])), soft_wrap=True, markup=False)
 

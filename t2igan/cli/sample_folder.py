@@ -10,7 +10,8 @@ from t2igan.files import write_whole
 from t2igan.plain_files import parse_json, read_text
 
 NAME = "sample.json"
-OURS = re.compile(r"grid\.png|c\d{3,}_s\d{2,}(_masks|_attention)?\.png")
+IMAGE = r"c\d{3,}_s\d{2,}"
+OURS = re.compile(rf"grid\.png|{IMAGE}(_masks|_attention)?\.png")
 
 
 class SampleFolder:
@@ -25,6 +26,7 @@ class SampleFolder:
 
     Attributes:
         images: number of images written.
+        before: number of images of an earlier call, which this one replaces.
 
     Raises:
         UserError: the folder holds images of another or an unknown model.
@@ -34,8 +36,9 @@ class SampleFolder:
         self.path, self.images = path, 0
         self._own = {"sha256": sha256, "checkpoint": checkpoint}
         self._names: list[str] = []
-        self._before = self._ours()
-        if not self._before:
+        self._earlier = self._ours()
+        self.before = sum(bool(re.fullmatch(rf"{IMAGE}\.png", name)) for name in self._earlier)
+        if not self._earlier:
             return
         made_by = self._made_by()
         if made_by.get("sha256") != sha256:
@@ -62,7 +65,7 @@ class SampleFolder:
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
     ) -> None:
         if kind is None:
-            for name in set(self._before) - set(self._names):
+            for name in set(self._earlier) - set(self._names):
                 (self.path / name).unlink(missing_ok=True)
 
     def _ours(self) -> list[str]:

@@ -34,6 +34,8 @@ def settle_seams(config: Namespace, given: Mapping[str, Any], kind: type[Adversa
     said = (given.get("model") or {}).get("init_args") or {}
     model = config.model.init_args
     refuse_void(said, kind)
+    for key in kind.void_arguments(model.as_dict()):
+        del model[key]  # a default that nothing reads: config.yaml could not be given again, and would mislead
     networks = [*_networks(model, said)]
     if model.get("damsm") and is_there(model.damsm):
         dim = sentence_dim_of(model.damsm)
@@ -61,6 +63,18 @@ def refuse_void(said: Mapping[str, Any], kind: type[AdversarialModule]) -> None:
         if key in said:
             where = " and ".join(f"{MODEL}.{owner}" for owner in owners)
             raise UserError(f"{MODEL}.{key} has no effect beside {where}: remove one of them")
+
+
+def refuse_trainer_arguments(trainer: Namespace) -> None:
+    """Refuse arguments of the trainer that a GAN, which optimises by itself, does not read.
+
+    Raises:
+        UserError: names the argument of the model to set instead.
+    """
+    if trainer.gradient_clip_val:
+        raise UserError(f"trainer.gradient_clip_val has no effect on a GAN: set {MODEL}.clip instead")
+    if trainer.accumulate_grad_batches != 1:
+        raise UserError(f"trainer.accumulate_grad_batches has no effect on a GAN: set {MODEL}.accumulate instead")
 
 
 def _networks(model: Namespace, said: Mapping[str, Any]) -> Iterator[tuple[str, Namespace, Mapping[str, Any]]]:

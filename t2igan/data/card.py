@@ -21,7 +21,7 @@ from t2igan.data.layout import CARD_FOLDER
 from t2igan.data.rendering import crop_window
 from t2igan.data.sources.base import RawImage, first_of
 from t2igan.data.store import SPLITS, Store, StoreSplit
-from t2igan.files import whole_file, write_whole
+from t2igan.files import make_folder, whole_file, write_whole
 
 CARD, PAGE, SHEET, LEFT_OUT = "card.json", "card.md", "contact-sheet.png", "left-out.txt"
 WORD_LIMITS = (12, 18, 25)
@@ -160,7 +160,7 @@ def write_card(card: Card, folder: Path, sheet: Image.Image) -> None:
         folder: folder of the card, created if needed; an older card in it is replaced.
         sheet: contact sheet with example images.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     for name in (CARD, LEFT_OUT):
         (folder / name).unlink(missing_ok=True)
     with whole_file(folder / SHEET) as draft:

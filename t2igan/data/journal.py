@@ -15,7 +15,7 @@ from typing import Any
 
 from t2igan.data.rendering import Rendered
 from t2igan.errors import UserError
-from t2igan.files import naming
+from t2igan.files import make_folder, naming
 
 _FLUSH_SECONDS = 0.5
 
@@ -55,7 +55,7 @@ class Journal:
         self.path = path
         self.entries: dict[str, JournalEntry] = {}
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(path.parent)
             self._file = path.open("a+b")
         except OSError as error:
             raise UserError(f"{path}: cannot be written ({error.strerror}); choose another place") from error

@@ -192,7 +192,7 @@ def keep_earlier(folder: Path, config: Mapping[str, Any]) -> Path | None:
     Raises:
         UserError: it cannot be written.
     """
-    before = _read_training(folder / "config.yaml")
+    before = _before(folder, config)
     if before is None or _of_any_length(before) == _of_any_length(_settled(config)):
         return None
     kept = folder / BEFORE.format(_of_any_length(before)[:8])
@@ -201,6 +201,15 @@ def keep_earlier(folder: Path, config: Mapping[str, Any]) -> Path | None:
     except OSError as error:
         raise UserError(f"{kept}: not written ({error.strerror}): free space, or give another --run") from error
     return kept
+
+
+def _before(folder: Path, config: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The configuration that a run had, without defaults that had no effect, which earlier versions wrote."""
+    before, now = _read_training(folder / "config.yaml"), config["model"]
+    if before is not None and before["model"].get("class_path") == now.get("class_path"):
+        said = before["model"].get("init_args") or {}
+        before["model"]["init_args"] = {key: value for key, value in said.items() if key in now["init_args"]}
+    return before
 
 
 def note_changes(folder: Path, config: Mapping[str, Any], step: int | None) -> list[dict[str, Any]]:
@@ -214,7 +223,7 @@ def note_changes(folder: Path, config: Mapping[str, Any], step: int | None) -> l
     Returns:
         ``key``, ``before``, ``after`` and ``step`` of each change; length, seeds and display options do not count.
     """
-    before = _read_training(folder / "config.yaml")
+    before = _before(folder, config)
     if before is None:
         return []
     old, new = (dict(_leaves(_without_length(experiment_of(_settled(one))))) for one in (before, config))

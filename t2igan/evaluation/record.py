@@ -4,6 +4,7 @@ import fcntl
 import hashlib
 import json
 import os
+import tempfile
 import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
@@ -14,6 +15,7 @@ from typing import Any, BinaryIO, Literal, get_type_hints
 
 import t2igan
 from t2igan.errors import UserError
+from t2igan.files import make_folder
 from t2igan.plain_files import parse_json
 from t2igan.typed import fits
 
@@ -293,9 +295,24 @@ def append_record(path: str | Path, record: ResultRecord) -> None:
     """Append a record to a file; safe for several processes at once.
 
     Raises:
-        UserError: the file cannot be written.
+        UserError: the file cannot be written; the error says where the record is kept.
     """
-    append_line(path, record.to_json())
+    line = record.to_json()
+    try:
+        append_line(path, line)
+    except UserError as error:
+        raise UserError(f"{error}; {_kept(line)}") from error
+
+
+def _kept(line: str) -> str:
+    """Where a record is kept that hours of scoring may have made: a temporary file, or else the message itself."""
+    try:
+        # Temporary files are often on another disk.
+        with tempfile.NamedTemporaryFile("w", prefix="record-", suffix=".jsonl", delete=False) as file:
+            file.write(f"{line}\n")
+    except OSError:
+        return f"the record: {line}"
+    return f"the record is kept in {file.name}"
 
 
 def append_line(path: str | Path, line: str) -> None:
@@ -306,7 +323,7 @@ def append_line(path: str | Path, line: str) -> None:
     """
     path = Path(path)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         with path.open("ab+", buffering=0) as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             # The record must not continue an incomplete last line.
@@ -324,9 +341,14 @@ def require_writable(path: str | Path) -> None:
     """
     if Path(path).is_dir():
         raise UserError(f"{path} is a folder: give a file, such as --records {Path(path) / 'records.jsonl'}")
-    place = next(place for place in (Path(path), *Path(path).absolute().parents) if place.exists())
-    if not os.access(place, os.W_OK):
-        raise UserError(f"{path}: records cannot be written there: give another --records")
+    target = Path(path).absolute()
+    place = next(place for place in (target, *target.parents) if place.exists())
+    try:
+        # By writing: what os.access says is not true of every file system, nor of root.
+        with target.open("ab") if place == target else tempfile.TemporaryFile(dir=place):
+            pass
+    except OSError as error:
+        raise UserError(f"{path}: records cannot be written there: give another --records") from error
 
 
 def _append_whole(file: BinaryIO, content: bytes) -> None:

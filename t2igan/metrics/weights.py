@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from t2igan.errors import UserError
+from t2igan.files import make_folder
 
 DOWNLOAD_TIMEOUT = 10.0  # seconds without an answer
 
@@ -158,7 +159,7 @@ def _download(published: PublishedWeights, target: Path) -> str:
     import torch
 
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(target.parent)
         with _socket_timeout(DOWNLOAD_TIMEOUT):
             torch.hub.download_url_to_file(published.url, str(target), hash_prefix=published.sha256_prefix)
     except (OSError, RuntimeError) as error:  # no route, timeout: OSError; wrong hash: RuntimeError

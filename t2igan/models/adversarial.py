@@ -28,7 +28,7 @@ from t2igan.networks.synthesis import (
     Generator,
     check_sentence_dim,
 )
-from t2igan.nn.average import WeightAverage
+from t2igan.nn.average import Statistics, WeightAverage
 from t2igan.nn.images import to_signed
 from t2igan.nn.modes import frozen
 from t2igan.nn.modules import Modules, NamedModules
@@ -62,6 +62,8 @@ class AdversarialModule(GeneratingModule):
         lr_text: learning rate of the text encoder in the modes that train it.
         betas: betas of Adam.
         ema_decay: decay of the average of generator and trained text encoder; None keeps none.
+        ema_statistics: running statistics of batch norm beside averaged weights: copied from the trained ones, as
+            released, or averaged, too, which fits better; docs/paper-and-code.md says by how much.
         accumulate: cut each batch into this many chunks and add up their gradients; saves memory.
         recompute: recompute the generator's blocks in the backward pass: less memory, more time, identical results.
         clip: largest norm of the gradients of generator and of discriminators; None does not clip.
@@ -96,6 +98,7 @@ class AdversarialModule(GeneratingModule):
         lr_text: Rate = 4e-5,
         betas: tuple[Decay, Decay] = (0.5, 0.999),
         ema_decay: Decay | None = 0.999,
+        ema_statistics: Statistics = "copied",
         accumulate: Count = 1,
         recompute: bool = False,
         clip: Positive | None = None,
@@ -114,7 +117,7 @@ class AdversarialModule(GeneratingModule):
         self.mismatch: MismatchPolicy = mismatch
         self.lr_generator, self.lr_discriminator, self.lr_text = lr_generator, lr_discriminator, lr_text
         self.betas: tuple[float, float] = (betas[0], betas[1])
-        self.ema_decay = ema_decay
+        self.ema_decay, self.ema_statistics = ema_decay, ema_statistics
         self.accumulate, self.clip, self.seed = accumulate, clip, seed
         self.averages: NamedModules[WeightAverage] = NamedModules()
         self.requires = frozenset({"captions"}).union(*(each.requires for each in (generator, *discriminators)))
@@ -157,9 +160,10 @@ class AdversarialModule(GeneratingModule):
             self.text_encoder.requires_grad_(False)
         prepare_networks(self)
         if self.ema_decay is not None:
-            self.averages["generator"] = WeightAverage(self.generator, self.ema_decay)
+            averaging = {"decay": self.ema_decay, "statistics": self.ema_statistics}
+            self.averages["generator"] = WeightAverage(self.generator, **averaging)
             if self.trains_text:
-                self.averages["text_encoder"] = WeightAverage(self.text_encoder, self.ema_decay)
+                self.averages["text_encoder"] = WeightAverage(self.text_encoder, **averaging)
 
     def configure_optimizers(self) -> list[torch.optim.Adam]:
         """Adam for the generator (and jointly trained text), for all discriminators, for fine-tuned encoders.

@@ -47,7 +47,7 @@ def check_form(path: Path, checkpoint: Any) -> None:
     told = {key: own[key] for key in _OWN_TYPES.keys() & own.keys()}
     told |= {key: checkpoint[key] for key in _TYPES.keys() & checkpoint.keys()}
     for key, value in told.items():
-        if not fits(value, (_OWN_TYPES | _TYPES)[key]):
+        if not fits(value, (_OWN_TYPES | _TYPES)[key]) or (isinstance(value, int) and value < 0):
             raise UserError(f"{path} is not a complete checkpoint: {key} is {value!r:.60}")
 
 

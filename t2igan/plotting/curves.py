@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from t2igan.errors import UserError
-from t2igan.files import whole_file
+from t2igan.files import make_folder, whole_file
 
 Rows = Sequence[Mapping[str, object]]
 """Rows of a log: column -> value; a cell may be blank, None or absent."""
@@ -152,6 +152,6 @@ def _draw(tables: Mapping[str, Rows], path: Path, keys: list[str], step_key: str
         axes.spines[["top", "right"]].set_visible(False)
         if len(tables) > 1 and position == 0:
             axes.legend(fontsize=8, frameon=False)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     with whole_file(path) as draft:
         figure.savefig(draft, format="png")

@@ -13,6 +13,7 @@ from t2igan.data.sources import make_source
 from t2igan.data.sources.scenes.source import ScenesConfig
 from t2igan.data.vocabulary import END, Vocabulary
 from t2igan.data.writing import StoredImage, StoreHeader, write_store
+from t2igan.files import make_folder
 from t2igan.models.suite_module import SuiteModule
 
 CLASSES, CAPTIONS = 10, 10
@@ -81,5 +82,5 @@ def save_untrained(module: SuiteModule, words: list[str], path: Path) -> None:
     module.configure_model()
     checkpoint: dict[str, Any] = {"state_dict": module.state_dict()}
     module.on_save_checkpoint(checkpoint)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     torch.save(checkpoint, path)

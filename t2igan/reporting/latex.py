@@ -10,6 +10,7 @@ from t2igan.reporting.tables import parts
 
 # In letters of \footnotesize: the text of a two-column page, the widest header, and the space behind a column.
 PAGE, HEADER, SPACE = 118, 18, 3
+LINES = 52  # of \footnotesize on a page, beside the caption and some notes
 PREAMBLE = "% needs \\usepackage{booktabs} and UTF-8\n"
 # Replaced in one pass, so that no replacement is replaced again.
 LETTERS = str.maketrans(
@@ -48,25 +49,35 @@ def latex_table(
     notes: Sequence[str] = (),
     best: Collection[tuple[int, int]] = (),
 ) -> str:
-    """A table no wider than a page, in several parts one below the other if it has too many columns for one.
+    """A table no larger than a page.
 
-    Headers are broken between their words, and intervals are in a line of their own below their values.
+    Columns that do not fit beside the others are in a part of their own below; rows that do not fit are in a table
+    of their own. Headers are broken between words, and intervals are in a line of their own below their values.
 
     Args:
         title: caption of the table.
         grid: cells, headers first; the first column is flush left, numbers are flush right.
-        notes: lines under the table.
+        notes: lines under the table, the last one of several.
         best: (row, column) of the cells in bold; the headers are row 0.
     """
     heads = [wrap(header, HEADER) or [""] for header in grid[0]]
     cells = [[_pieces(row[place], place) for row in grid[1:]] for place in range(len(heads))]
     widths = [SPACE + max(map(len, [*head, *chain(*own)])) for head, own in zip(heads, cells)]
-    lines = [r"\begin{table*}", r"\centering", r"\footnotesize", rf"\caption{{{escape(title)}}}"]
-    for part in parts(widths, PAGE):
-        lines += _part([heads[place] for place in part], grid, part, best)
-    if notes:
-        lines += ["", r"\raggedright", *(rf"{escape(note)}.\par" for note in notes)]
-    return "\n".join([*lines, r"\end{table*}"]) + "\n"
+    below = list(parts(widths, PAGE))
+    taken = len(below) * max(map(len, heads))
+    height = len(below) * (2 if any(said for _, said in chain(*cells)) else 1)
+    rows, most = range(1, len(grid)), max(1, (LINES - taken) // height)
+    tables = [rows[begin : begin + most] for begin in range(0, len(rows), most)] or [rows]
+    lines = []
+    for number, own in enumerate(tables):
+        caption = escape(title) + (", continued" if number else "")
+        lines += [r"\begin{table*}", r"\centering", r"\footnotesize", rf"\caption{{{caption}}}"]
+        for part in below:
+            lines += _part([heads[place] for place in part], grid, part, own, best)
+        if notes and own is tables[-1]:
+            lines += ["", r"\raggedright", *(rf"{escape(note)}.\par" for note in notes)]
+        lines.append(r"\end{table*}")
+    return "\n".join(lines) + "\n"
 
 
 def _pieces(cell: str, place: int) -> tuple[str, str]:
@@ -79,17 +90,18 @@ def _part(
     heads: Sequence[Sequence[str]],
     grid: Sequence[Sequence[str]],
     part: Sequence[int],
+    rows: Iterable[int],
     best: Collection[tuple[int, int]],
 ) -> Iterator[str]:
-    """A tabular of some of the columns, whose headers have several lines."""
+    """A tabular of some of the columns and rows; the headers have several lines."""
     yield rf"\begin{{tabular}}{{l{'r' * (len(part) - 1)}}}"
     yield r"\toprule"
     most = max(map(len, heads))
     for words in zip(*([""] * (most - len(head)) + [*head] for head in heads)):
         yield _row(map(escape, words))
     yield r"\midrule"
-    for number, row in enumerate(grid[1:], start=1):
-        cells = [_pieces(row[place], place) for place in part]
+    for number in rows:
+        cells = [_pieces(grid[number][place], place) for place in part]
         values = [
             rf"\textbf{{{escape(value)}}}" if (number, place) in best else escape(value)
             for place, (value, _) in zip(part, cells)

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from t2igan.errors import UserError
 from t2igan.evaluation.identity import run_folder_of
 from t2igan.evaluation.record import ResultRecord
+from t2igan.files import make_folder
 from t2igan.reporting.leaderboard import Board
 from t2igan.reporting.numbers import spread_over
 from t2igan.reporting.tracking import PROJECT, read_address
@@ -41,7 +42,7 @@ def opened(folder: Path, mode: Mode, **settings: Any) -> Iterator[Any]:
         for key, value in settings.items()
         if value is not None and f"WANDB_{variables.get(key)}" not in os.environ
     }
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     try:
         run = wandb.init(dir=str(folder), mode=mode, **given)
     except WandbError as error:

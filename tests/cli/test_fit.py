@@ -97,10 +97,29 @@ def test_the_same_command_again_goes_on(folder, uninterrupted, capsys):
     training = cards[0].training
     assert (training.steps, training.images_seen, training.global_batch) == (16, 64, 4)
     assert training.config["trainer"]["max_steps"] == 16 and len(training.fingerprint) == 64
-    assert "ckpt_path" in training.config and training.config["ckpt_path"] is not None
+    assert training.config["ckpt_path"] is None  # its own: the configuration makes the run anew elsewhere
     assert cards[0].experiment == cards[1].experiment is not None
     damsm = load_module(folder / "damsm" / "checkpoints" / "last.ckpt")
     assert training.inputs == {"damsm": content_sha256(damsm)}
+
+
+@pytest.mark.parametrize("verb", ["validate", "test", "predict"])
+def test_a_look_at_a_run_changes_nothing_of_it(folder, uninterrupted, capsys, verb):
+    """Its configuration was replaced by the one given, and a row of step 0 added to its curves."""
+    before = contents(uninterrupted)
+    command = [verb, "--config", str(folder / "ssagan.yaml"), "--trainer.max_steps", "99"]
+    main([*command, "--run", str(uninterrupted)])
+    assert f"{verb} of {last_of(uninterrupted)}" in capsys.readouterr().out
+    assert contents(uninterrupted) == before
+    with pytest.raises(SystemExit):
+        main([*command, "--run", str(folder / "nowhere")])
+    assert f"nowhere holds no checkpoint to {verb} with" in capsys.readouterr().err
+    main([*command, "--run", str(folder / "nowhere"), "--ckpt_path", str(last_of(uninterrupted))])
+    assert not (folder / "nowhere").exists() and contents(uninterrupted) == before
+
+
+def contents(run):
+    return {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
 
 
 def last_of(run):
@@ -263,7 +282,13 @@ def rates(checkpoint):
 
 @pytest.mark.parametrize(
     ("config", "run"),
-    [("experiments/cub/ssagan.yaml", "runs/cub/ssagan"), ("elsewhere/own.yaml", "runs/own")],
+    [
+        ("experiments/cub/ssagan.yaml", "runs/cub/ssagan"),
+        ("elsewhere/own.yaml", "runs/own"),
+        ("runs/cub/ssagan/config.yaml", "runs/cub/ssagan"),
+        ("checkpoints/zoo/drawn-birds/ssagan/config.yaml", "runs/ssagan"),
+        ("config.yaml", "runs/config"),
+    ],
 )
 def test_default_folder_of_a_run(config, run):
     assert str(default_run_folder([config])) == run

@@ -140,9 +140,11 @@ def test_named_slots_take_what_the_vocabulary_has(sample, words):
 
 
 def test_a_folder_holds_images_of_one_model_and_one_call(sample, words, checkpoints, capsys):
-    folder = sample("--caption", words[0], "--n", 3)
+    folder = sample("--caption", words[0], "--n", 3, "--overlay", "masks")
+    assert "replace" not in capsys.readouterr().out
     (folder / "mine.png").write_bytes(b"kept")
     sample("--caption", words[0], "--n", 1)
+    assert "and 1 images c000_s00.png ...; they replace 3 of an earlier call" in capsys.readouterr().out
     assert {path.name for path in folder.iterdir()} == {"c000_s00.png", "grid.png", "mine.png", "sample.json"}
     (folder / "sample.json").write_text('{"sha256": "another", "checkpoint": "zoo:birds/dfgan"}')
     for told in ("zoo:birds/dfgan", "a model that is not known"):

@@ -1,11 +1,14 @@
 """The weights that come with the package are whole, small, scored and able to draw."""
 
+import pkgutil
 from pathlib import Path
 
 import pytest
 import torch
+import yaml
 
 import t2igan
+from t2igan.cli.seams import refuse_void
 from t2igan.evaluation.record import read_records
 from t2igan.models.adversarial import AdversarialModule
 from t2igan.models.suite_module import content_sha256
@@ -41,6 +44,13 @@ def test_colours_that_a_caption_names_are_there(name):
     red, blue = (model.sample(f"a {colour} bird", n=8).images.float().mean((0, 2, 3)) for colour in ("red", "blue"))
     assert red[0] - red[2] > blue[0] - blue[2]
     assert torch.isfinite(red).all()
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if "gan" in name])
+def test_the_configuration_beside_the_weights_can_be_given_to_fit(name):
+    config = yaml.safe_load(locate(name).with_name("config.yaml").read_text(encoding="utf-8"))
+    refuse_void(config["model"]["init_args"], pkgutil.resolve_name(config["model"]["class_path"]))
+    assert config["ckpt_path"] is None and config["fresh"] is False
 
 
 def test_the_page_says_what_they_scored():

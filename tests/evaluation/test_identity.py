@@ -5,7 +5,7 @@ import pytest
 import yaml
 from report_fixtures import write_run
 
-from t2igan.evaluation.identity import LEFT_OUT, SEEDS, experiment_of, keep_earlier, read_identity
+from t2igan.evaluation.identity import LEFT_OUT, SEEDS, experiment_of, keep_earlier, note_changes, read_identity
 from t2igan.evaluation.protocol import hash_of
 from t2igan.nn.levers import Levers
 
@@ -165,6 +165,18 @@ def test_a_damaged_configuration_says_nothing(tmp_path, damage):
     file.write_text(yaml.safe_dump(whole | damage))
     assert read_identity(path, selected=True).experiment is None
     assert keep_earlier(tmp_path / "run", whole) is None
+
+
+def test_defaults_that_had_no_effect_are_no_change(tmp_path):
+    """Earlier versions wrote what the model has beside a generator that replaces it."""
+    folder = write_run(tmp_path / "run", 0).parents[1]
+    now = yaml.safe_load((folder / "config.yaml").read_text())
+    before = yaml.safe_load((folder / "config.yaml").read_text())
+    before["model"]["init_args"]["channels"] = 32
+    (folder / "config.yaml").write_text(yaml.safe_dump(before))
+    assert keep_earlier(folder, now) is None and note_changes(folder, now, 5) == []
+    another = now | {"model": {"class_path": "Another", "init_args": {}}}
+    assert {"key": "model.channels", "before": 32, "after": None, "step": 5} in note_changes(folder, another, 5)
 
 
 def test_only_levers_that_change_numbers_make_another_experiment():

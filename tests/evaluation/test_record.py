@@ -4,6 +4,7 @@ import io
 import json
 import subprocess
 import sys
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as StillWaiting
 from dataclasses import replace
@@ -21,10 +22,12 @@ from t2igan.evaluation.record import (
     append_record,
     digest_of,
     read_records,
+    require_writable,
 )
 
 WRITER = """
 import sys
+import tempfile
 from t2igan.evaluation.record import *
 path, name = sys.argv[1:]
 record = ResultRecord(SubjectCard("real", name, path="x" * 20_000), {}, {}, "p", "h", "d", "f", 1, 1, {}, {}, 0,
@@ -214,9 +217,35 @@ def test_not_a_number_is_no_result(tmp_path, record):
 def test_missing_and_unwritable_files_are_one_line(tmp_path, record):
     with pytest.raises(UserError, match=r"none\.jsonl: no records there"):
         read_records(tmp_path / "none.jsonl")
+
+
+def test_a_record_that_cannot_be_written_is_kept_elsewhere(tmp_path, record, monkeypatch):
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match="record not written"):
-        append_record(tmp_path / "file" / "records.jsonl", record)
+    refused = tmp_path / "file" / "records.jsonl"
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with pytest.raises(UserError, match=r"record not written .*; the record is kept in ") as caught:
+        append_record(refused, record)
+    assert read_records(str(caught.value).rpartition(" in ")[2]) == [record]
+    monkeypatch.setattr(tempfile, "tempdir", str(refused))
+    with pytest.raises(UserError) as caught:
+        append_record(refused, record)
+    assert str(caught.value).endswith(f"; the record: {record.to_json()}")
+
+
+@pytest.mark.parametrize("place", ["/proc/none/records.jsonl", "file/records.jsonl", "."])
+def test_a_place_for_no_record_is_refused_before_anything_is_measured(tmp_path, place):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match=r"give another --records|give a file, such as --records"):
+        require_writable(tmp_path / place)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file"]
+
+
+def test_looking_whether_a_place_can_be_written_leaves_nothing(tmp_path):
+    (tmp_path / "old.jsonl").write_text("line\n")
+    for name in ("old.jsonl", "new.jsonl", "new/folder/records.jsonl"):
+        require_writable(tmp_path / name)
+    assert [path.name for path in tmp_path.iterdir()] == ["old.jsonl"]
+    assert (tmp_path / "old.jsonl").read_text() == "line\n"
 
 
 VALUE = {"value": 1.0, "spread": None, "n": 1, "network_sha256": ""}

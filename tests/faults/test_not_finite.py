@@ -140,6 +140,9 @@ HARMS = {
     "learning rate -1.0": lambda _, own: own["param_groups"][0].update(lr=-1.0),
     "holds no training to resume (it has no optimizer_states)": lambda all, _: all["optimizer_states"].clear(),
     "holds no training to resume (it has no loops)": lambda all, _: all["loops"].clear(),
+    "not a complete checkpoint: global_step is -5": lambda all, _: all.update(global_step=-5),
+    "not a complete checkpoint: global_step is 2.0": lambda all, _: all.update(global_step=2.0),
+    "not a complete checkpoint: global_step is True": lambda all, _: all.update(global_step=True),
     "the checkpoint holds 2 optimisers' states, this configuration trains with 1": lambda all, own: all[
         "optimizer_states"
     ].append(own),

@@ -7,6 +7,7 @@ this process, which has torch loaded already; otherwise they are the command's: 
 import multiprocessing
 import os
 import random
+import shutil
 import signal
 import sys
 import time
@@ -285,6 +286,22 @@ def test_a_stopped_run_ends_as_the_whole_one(fits, tally, tmp_path, name):
             probe.note(equal, f"{name}, {workers} workers, {processes} processes")
     probe.check()
     assert not codes.failures
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", CHOSEN)
+def test_the_configuration_of_a_run_trains_the_same_again(fits, tally, tmp_path, name):
+    """Defaults without effect were refused, and a run that had gone on led another one to its last state."""
+    probe = tally("config.yaml of a run that was resumed, given again for another folder: equal to the last bit")
+    run, again = tmp_path / "run", tmp_path / "again"
+    shutil.copytree(fits.whole(name, 1), run)
+    fits.ends_well(fits.start(name, run, 0, 1), run)
+    fits.ends_well(fits.begin(run / "config.yaml", name, again, 0, 1), again)
+    said = [yaml.safe_load((folder / "config.yaml").read_text()) for folder in (run, again)]
+    for config in said:
+        del config["run"], config["trainer"]["default_root_dir"]
+    probe.note(same_end(run, again) and curve(run) == curve(again) and said[0] == said[1], name)
+    probe.check()
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -282,6 +282,18 @@ def test_the_average_of_a_trained_text_encoder_moves_with_it(small_ssagan, train
     assert torch.allclose(averaged, expected, atol=1e-7) and not torch.equal(averaged, before)
 
 
+@pytest.mark.parametrize("statistics", ["copied", "averaged"])
+def test_running_statistics_of_the_average(small_ssagan, train, statistics):
+    module = small_ssagan(ema_decay=0.75, ema_statistics=statistics)
+    train(module, max_steps=2)
+    raw, averaged = (
+        {name: value for name, value in each.named_buffers() if name.endswith("running_mean")}
+        for each in (module.generator, module.averages["generator"].module)
+    )
+    assert raw and all(raw[name].any() for name in raw)
+    assert all(torch.equal(raw[name], averaged[name]) == (statistics == "copied") for name in raw)
+
+
 def test_validation_is_of_averaged_weights(small_ssagan, train):
     module = small_ssagan()
     trainer = train(module, limit_val_batches=1)

@@ -1,7 +1,7 @@
 from report_fixtures import CLASSIFIER, make_record, make_repeated
 
 from t2igan.evaluation.record import MetricValue
-from t2igan.reporting.latex import board_table, escape, latex_table
+from t2igan.reporting.latex import LINES, board_table, escape, latex_table
 from t2igan.reporting.leaderboard import boards
 
 
@@ -31,6 +31,24 @@ def test_a_table_is_no_wider_than_a_page():
     assert said == {r"{\scriptsize (n = 619) {[}0.82, 3.09]}"}
     assert parts[0][-2][1] == r"1.78 $\pm$ 1.68 \%"
     assert " ".join(line[1] for line in parts[0][:-2]).strip() == headers[0]
+
+
+def test_a_table_is_no_longer_than_a_page():
+    """TeX drops the rows of a float that leave the page."""
+    grid = [["subject", "FD", "IS"], *([f"s{number}", f"{number}.5 [1, 2]", "1"] for number in range(60))]
+    best = {(60, 1)}
+    table = latex_table("t", grid, ["a note"], best)
+    found = tabulars(table)
+    assert len(found) == table.count(r"\begin{table*}") == table.count(r"\end{table*}") == 3
+    values = [line for part in found for line in part if line[0].startswith("s") and line[0] != "subject"]
+    assert [line[0] for line in values] == [f"s{number}" for number in range(60)]
+    assert all(len(part) <= LINES and part[0] == ["subject", "FD", "IS"] for part in found)
+    assert values[-1][1] == r"\textbf{59.5}" and table.count(r"\textbf") == 1
+    assert table.count(r"\caption{t}") == 1 and table.count(r"\caption{t, continued}") == 2
+    assert table.count("a note") == 1 and table.index("a note") > table.index("s59")
+    wide = [[row[0], *row[1:] * 8] for row in grid]
+    below = latex_table("t", wide).split(r"\end{table*}")[0]
+    assert sum(map(len, tabulars(below))) <= LINES < 2 * sum(map(len, tabulars(below)))
 
 
 def test_names_keep_their_brackets():

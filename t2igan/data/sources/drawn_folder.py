@@ -14,7 +14,7 @@ from PIL import Image
 from t2igan.cpus import available_cpus
 from t2igan.data.rendering import serve_the_parent
 from t2igan.errors import UserError
-from t2igan.files import whole_file
+from t2igan.files import make_folder, whole_file
 
 CONFIG = "recipe.json"  # named so by the first versions, whose folders stay valid
 
@@ -69,7 +69,7 @@ def claim(root: Path, what: str, wanted: Mapping[str, Any]) -> None:
     strange = root.is_dir() and any(entry.name != f"{CONFIG}.new" for entry in root.iterdir())
     if root.is_file() or strange:
         raise UserError(f"{root} is not empty and holds no {CONFIG} of {what}; give a new or empty folder")
-    root.mkdir(parents=True, exist_ok=True)
+    make_folder(root)
     write_bytes(path, as_json(wanted))
 
 

@@ -22,6 +22,7 @@ from xxhash import xxh3_128_hexdigest
 from t2igan.errors import UserError
 from t2igan.evaluation.protocol import hash_of
 from t2igan.evaluation.record import package_versions
+from t2igan.files import make_folder
 
 IDS = "ids"
 # A part is written at this number of rows or after this time: a killed process loses no more than that.
@@ -43,7 +44,7 @@ class Shelf:
     def __init__(self, folder: Path, content: Mapping[str, Any]) -> None:
         self.folder = folder / hash_of(content)
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
+            make_folder(self.folder)
             _write_whole(self.folder / "content.json", json.dumps(dict(content), indent=1).encode())
         except OSError as error:
             raise UserError(f"{folder}: the {_unwritable(error)}") from error
