@@ -10,9 +10,7 @@ from typing import Any, get_args
 import pytorch_lightning as pl
 import torch
 from jsonargparse import Namespace
-from pytorch_lightning.accelerators import AcceleratorRegistry
 from pytorch_lightning.callbacks import ModelCheckpoint
-from pytorch_lightning.strategies import StrategyRegistry
 
 from t2igan.cpus import available_cpus
 from t2igan.errors import UserError
@@ -47,6 +45,14 @@ TRAINER_NUMBERS = {
 }
 CLASS_PATH = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*\.[A-Z]\w*")
 """Of a class with its module, as they are named by custom; no file and no number looks like it."""
+PARALLEL = ("ddp", "ddp_fork", "ddp_spawn")
+UNUSED = "_find_unused_parameters_true"
+TRIED = {
+    "accelerator": ("auto", "cpu", "gpu", "cuda", "mps"),
+    "strategy": ("auto", *PARALLEL, *(name + UNUSED for name in PARALLEL)),
+    "precision": ("32", "32-true", "bf16", "bf16-mixed"),
+}
+"""What the suite is tried with; with others, averages, statistics of all devices or checkpoints could go wrong."""
 MOST_PROCESSES = 64
 """As devices of a machine without GPU and with fewer CPUs than that."""
 
@@ -138,10 +144,6 @@ def check_trainer(config: Namespace) -> None:
         UserError: names the key and its valid values.
     """
     _check_names(config.trainer)
-    if config.trainer.barebones:
-        raise UserError(
-            "trainer.barebones leaves out curves and checkpoints, which a run consists of: remove the key"
-        )
     if config.get("data") and config.data.class_path == "pytorch_lightning.LightningDataModule":
         raise UserError("data names no class: set data.class_path, such as DrawnBirds")
     if config.trainer.accelerator in ("gpu", "cuda") and not torch.cuda.is_available():
@@ -161,8 +163,34 @@ def check_trainer(config: Namespace) -> None:
             for each in (numbers, *([COUNTABLE] if isinstance(value, int) else [])):
                 if value not in each:
                     raise UserError(f"{key} is {value}, but must be {each}")
+    _check_whole_run(config.trainer)
+    ours = any(Path(str(file)).name == "config.yaml" for file in config.get("config") or [])
+    if config.trainer.default_root_dir is not None and not ours:  # a run's own, which has what --run settled
+        raise UserError("trainer.default_root_dir has no effect: give the run's folder with --run")
     _check_void(config.trainer)
     _check_devices(config.trainer)
+
+
+def _check_whole_run(trainer: Namespace) -> None:
+    """Refuse settings with which there is no run: no step, or neither curves nor checkpoints.
+
+    Raises:
+        UserError: names the key and the remedy.
+    """
+    for key in ("max_steps", "max_epochs", "limit_train_batches"):
+        if trainer.get(key) == 0:
+            raise UserError(f"trainer.{key} is 0, with which nothing is trained: give a larger number")
+    if trainer.barebones:
+        raise UserError(
+            "trainer.barebones leaves out curves and checkpoints, which a run consists of: remove the key"
+        )
+    if trainer.enable_checkpointing is False:
+        raise UserError("trainer.enable_checkpointing is false, but a run consists of checkpoints: remove the key")
+    if trainer.fast_dev_run:
+        raise UserError(
+            "trainer.fast_dev_run writes neither curves nor config.yaml: for a short try give "
+            "--trainer.max_steps 2 and a --run of its own"
+        )
 
 
 def _check_void(trainer: Namespace) -> None:
@@ -190,20 +218,23 @@ def _check_devices(trainer: Namespace) -> None:
 
 
 def _check_names(trainer: Namespace) -> None:
-    """Refuse devices, accelerators and strategies that do not exist, and fp16, which no GPU was at hand to try."""
-    if (precision := str(trainer.precision)) in ("16", "16-mixed", "16-true"):
-        raise UserError(f"trainer.precision: {precision} (fp16) is not supported: take bf16-mixed")
+    """Refuse devices that do not exist, and what the suite is not tried with."""
     devices = trainer.devices
     if isinstance(devices, str) and not re.fullmatch(r"auto|-?\d+(,\d+)*,?", devices.replace(" ", "")):
         raise UserError(f"trainer.devices is {devices!r}, but must be a number, auto, or a list such as 0,1")
-    known = {
-        "accelerator": ["auto", "gpu", *AcceleratorRegistry.available_accelerators()],
-        "strategy": ["auto", *StrategyRegistry.available_strategies()],
-    }
-    for key, names in known.items():
+    for key, names in TRIED.items():
         value = trainer[key]
-        if isinstance(value, str) and value not in names:
-            raise UserError(f"trainer.{key}: there is no {value!r}{nearest(value, names)}")
+        if isinstance(value, (str, int)) and str(value) not in names:
+            near = nearest(str(value), names)
+            raise UserError(f"trainer.{key}: {value} is not supported{near}: take one of {', '.join(names)}")
+
+
+def settle_strategy(trainer: Namespace) -> None:
+    """Let DDP find parameters without gradient: each backward pass leaves networks out."""
+    if trainer.strategy == "auto" and several_devices(trainer):
+        trainer.strategy = "ddp"
+    if trainer.strategy in PARALLEL:
+        trainer.strategy += UNUSED
 
 
 def several_devices(trainer: Namespace) -> bool:

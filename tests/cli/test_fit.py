@@ -9,7 +9,9 @@ import time
 from dataclasses import replace
 
 import pytest
+import torch
 import yaml
+from forked import Forked
 from small_configs import DAMSM, SSAGAN
 
 from t2igan.callbacks.run_folder import OF_A_STEP, read_curves
@@ -171,7 +173,16 @@ def test_another_model_in_the_same_folder_is_refused(folder, uninterrupted, caps
         ("--model.lr_generator", "-1", "lr_generator is -1"),
         ("--data.class_path", "CUB", "holds 'drawn-birds', not 'cub'"),
         ("--model.generator.class_path", "SPADEGenerator", "SSAGAN needs layouts"),
-        ("--trainer.precision", "16-mixed", "trainer.precision: 16-mixed (fp16) is not supported: take bf16-mixed"),
+        ("--trainer.precision", "16-mixed", "trainer.precision: 16-mixed is not supported"),
+        ("--trainer.precision", "64-true", "trainer.precision: 64-true is not supported"),
+        ("--trainer.strategy", "fsdp", "trainer.strategy: fsdp is not supported"),
+        ("--trainer.accelerator", "tpu", "trainer.accelerator: tpu is not supported"),
+        ("--trainer.fast_dev_run", "true", "--trainer.max_steps 2"),
+        ("--trainer.max_steps", "0", "trainer.max_steps is 0"),
+        ("--trainer.max_epochs", "0", "trainer.max_epochs is 0"),
+        ("--trainer.limit_train_batches", "0", "trainer.limit_train_batches is 0"),
+        ("--trainer.enable_checkpointing", "false", "remove the key"),
+        ("--trainer.default_root_dir", "elsewhere", "with --run"),
     ],
 )
 def test_a_refused_training_leaves_no_folder(folder, capsys, monkeypatch, key, value, told):
@@ -187,6 +198,19 @@ def test_a_refused_training_leaves_no_folder(folder, capsys, monkeypatch, key, v
         main(["fit", *words, key, value])
     assert told in capsys.readouterr().err
     assert not (folder / "none").exists()
+
+
+def test_one_device_trains_with_ddp_as_without(folder):
+    """Its networks are trained in turn, with which plain DDP ends."""
+    ends = []
+    for strategy in ("auto", "ddp"):
+        run = folder / f"strategy-{strategy}"
+        words = ["--config", str(folder / "ssagan.yaml"), "--run", str(run), "--trainer.max_steps", "2"]
+        process = Forked(["fit", *words, "--trainer.strategy", strategy], os.environ)  # DDP leaves its port behind
+        printed = process.communicate(300)
+        assert process.returncode == 0, printed
+        ends.append(torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"])
+    torch.testing.assert_close(*ends, rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("damsm", [True, False])
