@@ -1,16 +1,18 @@
 """Checks of a training's configuration that run before the parser or the Trainer sees it."""
 
 import inspect
+import os
 import re
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 import pytorch_lightning as pl
 import torch
 from jsonargparse import Namespace
 from pytorch_lightning.callbacks import ModelCheckpoint
+from pytorch_lightning.utilities import rank_zero_only
 
 from t2igan.cpus import available_cpus
 from t2igan.errors import UserError
@@ -229,8 +231,17 @@ def _check_names(trainer: Namespace) -> None:
             raise UserError(f"trainer.{key}: {value} is not supported{near}: take one of {', '.join(names)}")
 
 
-def settle_strategy(trainer: Namespace) -> None:
-    """Let DDP find parameters without gradient: each backward pass leaves networks out."""
+def settle_processes(trainer: Namespace) -> None:
+    """Settle what several processes need to know before Lightning starts them.
+
+    Further nodes know that they are not the first, or each would take the run's lock: Lightning reads NODE_RANK
+    only later, unlike the ranks of torchrun and SLURM. DDP finds parameters without gradient, because networks are
+    trained in turn, and each backward pass leaves some out.
+    """
+    node = os.environ.get("NODE_RANK", "0")
+    if node.isdecimal():
+        known = cast("Any", rank_zero_only)  # its rank is set from outside
+        known.rank = max(known.rank, int(node))
     if trainer.strategy == "auto" and several_devices(trainer):
         trainer.strategy = "ddp"
     if trainer.strategy in PARALLEL:
@@ -240,11 +251,13 @@ def settle_strategy(trainer: Namespace) -> None:
 def several_devices(trainer: Namespace) -> bool:
     """Whether a Trainer of these arguments trains on more than one device."""
     devices = trainer.devices
+    if trainer.num_nodes > 1:
+        return True
     if devices in ("auto", -1, "-1"):
         return torch.cuda.device_count() > 1 and trainer.accelerator in ("auto", "gpu", "cuda")
     if isinstance(devices, (list, tuple)):
         return len(devices) > 1
-    return "," in str(devices) or int(devices) > 1 or trainer.num_nodes > 1
+    return "," in str(devices) or int(devices) > 1
 
 
 def settle_model_checkpoint(callback: ModelCheckpoint, folder: Path) -> None:

@@ -45,7 +45,7 @@ from t2igan.cli.config_checks import (
     import_own_classes,
     missing_inputs,
     settle_model_checkpoint,
-    settle_strategy,
+    settle_processes,
     several_devices,
 )
 from t2igan.cli.next_step import line_of, sampling, use_of
@@ -186,7 +186,7 @@ class SuiteCLI(LightningCLI):
         files = [str(path) for path in (config.get("config") or [])]
         self.folder = Path(config.run) if config.run else default_run_folder(files)
         config.trainer.default_root_dir = str(self.folder)
-        settle_strategy(config.trainer)
+        settle_processes(config.trainer)
         if several_devices(config.trainer):
             let_children_end_with_this()  # Lightning starts this command again for each further device
         self._settle_seams(config)

@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -209,8 +210,27 @@ def test_one_device_trains_with_ddp_as_without(folder):
         process = Forked(["fit", *words, "--trainer.strategy", strategy], os.environ)  # DDP leaves its port behind
         printed = process.communicate(300)
         assert process.returncode == 0, printed
-        ends.append(torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"])
+        ends.append(read_checkpoint(run / "checkpoints" / "last.ckpt")["state_dict"])
     torch.testing.assert_close(*ends, rtol=0, atol=0)
+
+
+def test_two_nodes_train_as_two_devices(folder):
+    """Each node types the command; the second took itself for the first, and waited for the run's lock."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    words = ["fit", "--config", str(folder / "ssagan.yaml"), "--trainer.max_steps", "2", "--run"]
+    cluster = {**os.environ, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    nodes = [
+        Forked([*words, str(folder / "nodes"), "--trainer.num_nodes", "2"], {**cluster, "NODE_RANK": str(node)})
+        for node in range(2)
+    ]
+    several = ["--trainer.devices", "2", "--trainer.strategy", "ddp_fork"]
+    for process in (*nodes, Forked([*words, str(folder / "devices"), *several], os.environ)):
+        printed = process.communicate(300)
+        assert process.returncode == 0, printed
+    ends = [read_checkpoint(folder / run / "checkpoints" / "last.ckpt") for run in ("nodes", "devices")]
+    torch.testing.assert_close(*(end["state_dict"] for end in ends), rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("damsm", [True, False])
