@@ -1,6 +1,5 @@
 """``t2igan export RUN --to zoo``: averaged weights in half precision, with configuration, curve and card."""
 
-import shutil
 from pathlib import Path
 
 from t2igan.errors import UserError
@@ -12,7 +11,7 @@ from t2igan.interop.averaged import averaged_checkpoint
 from t2igan.models.suite_module import SuiteModule, content_sha256, load_module
 from t2igan.models.weights_file import write_weights
 from t2igan.reporting.model_card import Exported, model_card
-from t2igan.zoo import CARD, PREFIX, RECORDS, WEIGHTS, zoo_folder
+from t2igan.zoo import CARD, PREFIX, RECORDS, WEIGHTS, locate, zoo_folder
 
 # Files of a run's folder that are copied along.
 BESIDE = ("config.yaml", "metrics.csv")
@@ -22,7 +21,8 @@ SHEET = "sheet.png"
 def export_to_zoo(checkpoint: str, out: str) -> tuple[Path, str]:
     """Write a folder of weights, configuration, curve, sheet and card.
 
-    The card shows scores if ``records.jsonl`` in the folder holds records of these weights.
+    The sheet is there if the run has drawn one at the checkpoint's step. The card shows scores if
+    ``records.jsonl`` in the folder holds records of these weights.
 
     Args:
         checkpoint: checkpoint of the suite, or the folder of its run.
@@ -39,16 +39,25 @@ def export_to_zoo(checkpoint: str, out: str) -> tuple[Path, str]:
         raise UserError(f"--out: {out} is a file: give a folder")
     weights, name = folder / WEIGHTS, name_of(folder)
     write_weights(weights, averaged_checkpoint(source))
-    run = run_folder_of(source)
-    sheets = sorted((run / "samples").glob("step_*.png")) if run else []
-    beside = {run / each: folder / each for each in BESIDE if run and (run / each).is_file()}
-    beside |= {sheet: folder / SHEET for sheet in sheets[-1:]}
-    for old, new in beside.items():
-        shutil.copyfile(old, new)
     module = load_module(weights)
-    exported = Exported(name, weights, module, bool(sheets), _records_of(module, folder))
+    for each in (*BESIDE, SHEET):
+        old, new = _of_run(source, each, module), folder / each
+        if old is not None and old.is_file():
+            write_whole(new, old.read_bytes())
+        else:
+            new.unlink(missing_ok=True)  # of weights that were here before
+    exported = Exported(name, weights, module, (folder / SHEET).is_file(), _records_of(module, folder))
     write_whole(folder / CARD, model_card(exported).encode())
     return weights, name
+
+
+def _of_run(source: Path, name: str, module: SuiteModule) -> Path | None:
+    """Where a checkpoint's run has a file to copy; the sheet is that of the checkpoint's step, not the last one."""
+    path, run = locate(source), run_folder_of(source)
+    if run is None:
+        return None
+    of_training = name == SHEET and path.name != WEIGHTS
+    return run / "samples" / f"step_{module.steps or 0:06d}.png" if of_training else run / name
 
 
 def name_of(folder: Path) -> str:

@@ -73,6 +73,35 @@ def test_scores_come_into_the_card(own_zoo, checkpoints):
     )
 
 
+def test_the_sheet_is_that_of_the_weights(own_zoo, checkpoints):
+    """The last of the run was taken, beside weights of an earlier step that a score had chosen."""
+    run, out = own_zoo / "run", folder(own_zoo)
+    steps = load_module(checkpoints.generator).steps
+    (run / "checkpoints").mkdir(parents=True)
+    (run / "checkpoints" / "best-fid.ckpt").write_bytes(checkpoints.generator.read_bytes())
+    (run / "samples").mkdir()
+    for step in (steps, steps + 1):
+        (run / "samples" / f"step_{step:06d}.png").write_text(f"of step {step}")
+    main(["export", str(run), "--to", "zoo", "--out", str(out)])
+    assert (out / "sheet.png").read_text() == f"of step {steps}"
+    for again in (out / zoo.WEIGHTS, NAME):  # exported again, it is still there
+        main(["export", str(again), "--to", "zoo", "--out", str(out)])
+        assert (out / "sheet.png").read_text() == f"of step {steps}"
+    (run / "samples" / f"step_{steps:06d}.png").unlink()
+    main(["export", str(run), "--to", "zoo", "--out", str(out)])
+    assert not (out / "sheet.png").exists() and "sheet.png" not in (out / zoo.CARD).read_text()
+
+
+def test_files_of_other_weights_do_not_stay(own_zoo, checkpoints):
+    """By a config.yaml that was there before, a record would name another training."""
+    for name in ("config.yaml", "metrics.csv", "sheet.png"):
+        (folder(own_zoo) / name).write_text("of others")
+    lone = own_zoo / "lone.ckpt"
+    lone.write_bytes(checkpoints.generator.read_bytes())
+    main(["export", str(lone), "--to", "zoo", "--out", str(folder(own_zoo))])
+    assert sorted(file.name for file in folder(own_zoo).iterdir()) == [zoo.CARD, zoo.WEIGHTS]
+
+
 def test_the_card_says_that_a_score_chose_the_weights(own_zoo, checkpoints):
     assert "chosen" not in (folder(own_zoo) / zoo.CARD).read_text()
     checkpoint = torch.load(checkpoints.generator, weights_only=True)
