@@ -59,7 +59,12 @@ def progress_of(checkpoint: Mapping[str, Any]) -> Progress | None:
 
 
 def read_progress(path: Path) -> Progress | None:
-    """Read the progress from a checkpoint's file; None if there is none, or the file cannot be read.
+    """Read the progress from a checkpoint's file; None if there is none, or the file cannot be read."""
+    return progress_of(read_plain(path))
+
+
+def read_plain(path: Path) -> dict[str, Any]:
+    """Read the plain values of a checkpoint's file; empty if it cannot be read.
 
     Neither weights nor torch are loaded, and nothing in the file is executed.
     """
@@ -68,11 +73,12 @@ def read_progress(path: Path) -> Progress | None:
             (name,) = (name for name in archive.namelist() if name.endswith("/data.pkl"))
             # Checkpoints are never compressed, and unpacking could be endless.
             if archive.getinfo(name).compress_type != zipfile.ZIP_STORED:
-                return None
+                return {}
             with archive.open(name) as file:
-                return progress_of(_PlainValues(file).load())
-    except Exception:  # any error: the file tells no progress
-        return None
+                content = _PlainValues(file).load()
+    except Exception:  # any error: the file tells nothing
+        return {}
+    return content if isinstance(content, dict) else {}
 
 
 class _Nothing(dict):

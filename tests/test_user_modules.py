@@ -12,7 +12,7 @@ from small_configs import DAMSM, SSAGAN
 import t2igan
 from t2igan.cli.main import main
 from t2igan.errors import UserError
-from t2igan.evaluation.identity import read_changes
+from t2igan.evaluation.history import read_changes
 from t2igan.evaluation.metrics import find_metric
 from t2igan.evaluation.subjects.generated import load_checkpoint_subject
 from t2igan.nn import config

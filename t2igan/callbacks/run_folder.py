@@ -11,7 +11,8 @@ from pytorch_lightning.loggers import CSVLogger
 from pytorch_lightning.loggers.csv_logs import ExperimentWriter
 from pytorch_lightning.utilities import rank_zero_only
 
-from t2igan.evaluation.identity import note_inputs
+from t2igan.evaluation.continuing import note_inputs, write_history
+from t2igan.evaluation.history import History
 from t2igan.lightning_private import log_every_n_steps, set_loggers_step
 from t2igan.models.suite_module import SuiteModule
 
@@ -134,18 +135,28 @@ class ContinueCurves(Callback):
 
 
 class ChangedInputs(Callback):
-    """Reports and records changed code of the user's own classes when a run is resumed."""
+    """Reports and records changed inputs when a run is resumed: its store, networks, code of the user's own."""
 
     def __init__(self) -> None:
         self._before: dict[str, str] = {}
 
     def on_load_checkpoint(self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict) -> None:
         """Take up what it read until then."""
-        self._before = checkpoint["t2igan"].get("inputs", {})
+        own = checkpoint["t2igan"]
+        self._before = own.get("inputs", {}) | _store(own["dataset"])
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Only now is it known that there is a step left to do."""
-        if isinstance(pl_module, SuiteModule) and trainer.is_global_zero:
-            step = trainer.global_step
-            for name in note_inputs(Path(trainer.default_root_dir), self._before, pl_module.inputs, step):
-                print(f"{name} has changed since step {step}: the run continues with the new one")
+        if not isinstance(pl_module, SuiteModule) or not trainer.is_global_zero:
+            return
+        now, step = pl_module.inputs | _store(pl_module.dataset), trainer.global_step
+        history, names = note_inputs(History(**(pl_module.history or {})), self._before, now, step)
+        if names:
+            pl_module.history = history.to_dict()
+            write_history(Path(trainer.default_root_dir), history)
+        for name in names:
+            print(f"{name} has changed since step {step}: the run continues with the new one")
+
+
+def _store(dataset: dict[str, str]) -> dict[str, str]:
+    return {"store": dataset["fingerprint"]} if "fingerprint" in dataset else {}

@@ -21,7 +21,7 @@ from t2igan.data.rendering import open_upright_rgb
 from t2igan.data.store import Store, open_store
 from t2igan.errors import UserError
 from t2igan.evaluation.evaluation import choose_device
-from t2igan.evaluation.identity import read_config
+from t2igan.evaluation.history import read_config
 from t2igan.evaluation.images.generate import batches, caption_tokens, planned_noise
 from t2igan.evaluation.plan import plan_images, shuffled_captions
 from t2igan.evaluation.subjects.chosen import checkpoint_of

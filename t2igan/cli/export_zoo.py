@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
+import yaml
+
 from t2igan.errors import UserError
-from t2igan.evaluation.identity import run_folder_of
+from t2igan.evaluation.history import CONFIG, read_config, run_folder_of
 from t2igan.evaluation.record import ResultRecord, read_records
 from t2igan.evaluation.subjects.chosen import checkpoint_of
 from t2igan.files import write_whole
@@ -13,9 +15,7 @@ from t2igan.models.weights_file import write_weights
 from t2igan.reporting.model_card import Exported, model_card
 from t2igan.zoo import CARD, PREFIX, RECORDS, WEIGHTS, locate, zoo_folder
 
-# Files of a run's folder that are copied along.
-BESIDE = ("config.yaml", "metrics.csv")
-SHEET = "sheet.png"
+CURVES, SHEET = "metrics.csv", "sheet.png"
 
 
 def export_to_zoo(checkpoint: str, out: str) -> tuple[Path, str]:
@@ -40,12 +40,16 @@ def export_to_zoo(checkpoint: str, out: str) -> tuple[Path, str]:
     weights, name = folder / WEIGHTS, name_of(folder)
     write_weights(weights, averaged_checkpoint(source))
     module = load_module(weights)
-    for each in (*BESIDE, SHEET):
-        old, new = _of_run(source, each, module), folder / each
-        if old is not None and old.is_file():
-            write_whole(new, old.read_bytes())
+    config = read_config(source)
+    beside = {CONFIG: None if config is None else yaml.safe_dump(config, sort_keys=False).encode()}
+    for each in (CURVES, SHEET):
+        old = _of_run(source, each, module)
+        beside[each] = old.read_bytes() if old is not None and old.is_file() else None
+    for each, content in beside.items():
+        if content is not None:
+            write_whole(folder / each, content)
         else:
-            new.unlink(missing_ok=True)  # of weights that were here before
+            (folder / each).unlink(missing_ok=True)  # of weights that were here before
     exported = Exported(name, weights, module, (folder / SHEET).is_file(), _records_of(module, folder))
     write_whole(folder / CARD, model_card(exported).encode())
     return weights, name

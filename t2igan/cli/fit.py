@@ -32,13 +32,14 @@ from t2igan.callbacks.guards import Guards
 from t2igan.callbacks.progress import LineProgress, StepBar
 from t2igan.callbacks.run_folder import ChangedInputs, ContinueCurves, RunCurves
 from t2igan.callbacks.samples import SampleGrid
-from t2igan.callbacks.saving import RunCheckpoints, WholeFiles, last_checkpoint, newest_readable, read_resumable
+from t2igan.callbacks.saving import RunCheckpoints, WholeFiles, last_checkpoint
 from t2igan.callbacks.scoring import Scores
 from t2igan.callbacks.several_devices import BatchNormOfAllDevices, NotAsOneDevice
 from t2igan.callbacks.stopping import StopSignals
 from t2igan.callbacks.summary import NetworkSummary
 from t2igan.callbacks.watching import BestSoFar, GradientNorms, Speed
 from t2igan.cli import quick_fit
+from t2igan.cli.beginning import choose_beginning, folder_of_run, write_beginning
 from t2igan.cli.config_checks import (
     check_memory,
     check_trainer,
@@ -54,18 +55,17 @@ from t2igan.cli.quick import allow_spelt, flags_spelt_out
 from t2igan.cli.seams import refuse_trainer_arguments, settle_seams
 from t2igan.cpus import share_threads
 from t2igan.errors import Stopped, UserError
-from t2igan.evaluation.identity import BEFORE, CHANGES, AsItWas, keep_earlier, note_changes
+from t2igan.evaluation.continuing import AsItWas
 from t2igan.files import FolderLock
 from t2igan.lightning_private import parser_of
 from t2igan.models.adversarial import AdversarialModule
 from t2igan.models.drawing import DrawingModule
-from t2igan.models.suite_module import SuiteModule, read_checkpoint
+from t2igan.models.suite_module import SuiteModule
 from t2igan.nn.config import Configured, allow, config_of
 from t2igan.nn.levers import Levers, Preset, permit_tf32, settle
 from t2igan.plain_files import parse_yaml
-from t2igan.progress import default_run_folder, read_progress
+from t2igan.progress import read_progress
 from t2igan.user_modules import class_paths, source_digests, word_for
-from t2igan.zoo import is_zoo_name
 
 # All modules of these packages are imported, so that YAML may name classes without a path.
 OPEN_PACKAGES = (t2igan.models, t2igan.losses, t2igan.data)
@@ -183,8 +183,8 @@ class SuiteCLI(LightningCLI):
         missing = list(missing_inputs(config.as_dict()))
         if missing:
             raise UserError("; ".join(missing))
-        files = [str(path) for path in (config.get("config") or [])]
-        self.folder = Path(config.run) if config.run else default_run_folder(files)
+        self.folder = folder_of_run(config, self.words, self._say)
+        config.run = config.run and str(self.folder)
         config.trainer.default_root_dir = str(self.folder)
         settle_processes(config.trainer)
         if several_devices(config.trainer):
@@ -196,7 +196,9 @@ class SuiteCLI(LightningCLI):
                 raise UserError(f"{null} is null: give it a value")
         if self.subcommand == "fit":
             self._lock()
-        self._choose_checkpoint(config)
+        if "ckpt_path" in config:
+            self.fresh = config.fresh
+            self.begin = choose_beginning(config, self.folder, self.words[1], self._say)
 
     @rank_zero_only
     def _lock(self) -> None:
@@ -248,31 +250,6 @@ class SuiteCLI(LightningCLI):
         if hasattr(self.datamodule, "require"):
             self.datamodule.require(self.model.requires, type(self.model).__name__)
 
-    def _choose_checkpoint(self, config: Namespace) -> None:
-        """The newest checkpoint of the run's folder, unless another one or a fresh start is requested."""
-        if "ckpt_path" not in config:
-            return
-        # Neither stays in the configuration: given again, config.yaml would lead elsewhere, or delete the run.
-        self.fresh, config.fresh = config.fresh, False
-        self.begin = config.ckpt_path
-        if config.ckpt_path in (None, "last"):
-            newest = None if self.fresh else newest_readable(self.folder, self._say)
-            if newest is not None:
-                told = f"{self.folder} holds a run: resuming from {newest} (--fresh true starts anew)"
-                self._say(told if self.subcommand == "fit" else f"{self.subcommand} of {newest}")
-            self.begin, config.ckpt_path = newest and str(newest), None
-            if newest is None and self.subcommand != "fit":
-                told = f"{self.folder} holds no checkpoint to {self.subcommand} with"
-                raise UserError(f"{told}: train it with t2igan fit, or give --run or --ckpt_path")
-        elif is_zoo_name(config.ckpt_path):
-            raise UserError(
-                f"ckpt_path: {config.ckpt_path} holds averaged weights, from which no training can resume"
-            )
-        elif config.ckpt_path and not Path(config.ckpt_path).is_file():
-            raise UserError(f"ckpt_path: {config.ckpt_path} does not exist")
-        elif config.ckpt_path:  # Lightning would misinterpret a damaged one
-            (read_resumable if self.subcommand == "fit" else read_checkpoint)(config.ckpt_path)
-
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
         """The Trainer with the suite's loggers and callbacks, unless the YAML configures its own."""
         self._require_data()
@@ -305,7 +282,7 @@ class SuiteCLI(LightningCLI):
         if trainer.enable_progress_bar is False:
             callbacks = [callback for callback in callbacks if not isinstance(callback, ProgressBar)]
         if self.subcommand == "fit":
-            self._keep_earlier()
+            self._write_beginning()
         plugins = [*_as_list(trainer.plugins), WholeFiles()]
         if trainer.sync_batchnorm:
             # Replaces Lightning's, which supports neither CPUs nor gradient penalties.
@@ -316,17 +293,11 @@ class SuiteCLI(LightningCLI):
         return made
 
     @rank_zero_only
-    def _keep_earlier(self) -> None:
+    def _write_beginning(self) -> None:
         self.before = AsItWas(self.folder)
-        if not self.begin:
-            for path in [*self.folder.glob(BEFORE.format("*")), self.folder / CHANGES]:
-                path.unlink(missing_ok=True)
-        elif kept := keep_earlier(self.folder, self._resolved()):
-            self._say(f"the run continues with a changed configuration; the earlier one is kept as {kept}")
-            before = read_progress(Path(self.begin))
-            step = None if before is None else before.step
-            for each in note_changes(self.folder, self._resolved(), step):
-                self._say(f"{each['key']} {each['before']} -> {each['after']} from step {each['step']}")
+        history = write_beginning(self.begin, self.folder, self._resolved(), self._say)
+        if isinstance(self.model, SuiteModule):
+            self.model.history = history.to_dict()
 
     def _resolved(self) -> dict[str, Any]:
         """The resolved configuration as plain values, including defaults and command-line options."""
@@ -359,7 +330,8 @@ class SuiteCLI(LightningCLI):
             self._guarded(self.trainer.fit, model, **kwargs)
             done = True
         except UserError:
-            if self.before and begun and self.trainer.global_step in (0, begun.step):
+            unchanged = self.trainer.global_step in (0, begun.step if begun else 0)
+            if unchanged and self.before and (begun or self.before.held):
                 self.before.put_back()  # a refused run did not continue with the changed configuration
             if self.trainer.local_rank and not self.signals.began:
                 raise SystemExit(2) from None  # the first process of this machine is refused alike, and says so
@@ -371,6 +343,8 @@ class SuiteCLI(LightningCLI):
         if begun is not None and begun.finished and self.trainer.global_step == begun.step:
             goal = f" of {begun.max_steps:,}" if begun.max_steps > 0 else ""
             print(f"nothing left to do: {begun.step:,}{goal} steps (a larger trainer.max_steps continues it)")
+            if self.before and self.before.held:
+                self.before.put_back()  # what was asked for has trained nothing
         print(f"wrote {self.folder}: {', '.join(sorted(path.name for path in self.folder.iterdir()))}")
         last = last_checkpoint(self.folder)
         if begun is not None and not last.is_file():

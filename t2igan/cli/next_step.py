@@ -8,7 +8,7 @@ from typing import Any
 from t2igan.benchmark.lacking import KEYS
 from t2igan.data.store import Store, open_store
 from t2igan.evaluation.features.networks import ClassifierSource, DamsmSource, JointSource, SegmenterSource
-from t2igan.evaluation.identity import read_config, run_folder_of
+from t2igan.evaluation.history import read_config, run_folder_of
 from t2igan.evaluation.protocol import load_protocol, protocol_names
 from t2igan.evaluation.subjects.pipeline import TFIDF
 from t2igan.models.drawing import DrawingModule

@@ -13,7 +13,8 @@ from rich.console import Console
 from t2igan.callbacks.run_folder import read_curves
 from t2igan.cli.parsing import call
 from t2igan.errors import UserError
-from t2igan.evaluation.identity import read_identity, run_folder_of
+from t2igan.evaluation.history import run_folder_of
+from t2igan.evaluation.identity import read_identity
 from t2igan.evaluation.record import ResultRecord, SubjectCard, TrainingCard, read_records
 from t2igan.files import make_folder, write_whole
 from t2igan.nn.config import import_allowed

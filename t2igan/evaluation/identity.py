@@ -1,20 +1,13 @@
 """Identity of an experiment: runs with equal configurations, except for the keys left out here, are repetitions."""
 
-import json
-import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from t2igan.earlier import renamed
-from t2igan.errors import UserError
+from t2igan.evaluation.history import CONFIG, read_history, read_training, run_folder_of
 from t2igan.evaluation.protocol import hash_of
 from t2igan.evaluation.record import SubjectCard
-from t2igan.files import write_whole
-from t2igan.plain_files import parse_json, read_text, read_yaml
-from t2igan.typed import fits
-from t2igan.zoo import WEIGHTS, locate
 
 SEEDS = ("seed_everything", "model.seed", "data.seed")
 # All keys that may differ between repetitions. Any other key makes another experiment, also devices and precision.
@@ -41,15 +34,8 @@ EXACT_SPEEDS = ("plain", "exact")
 # Options of the scores for selecting a checkpoint that change none of their values.
 NO_CHOICE = frozenset({"batch_size", "weights", "download"})
 LENGTH = frozenset({"min_steps", "max_steps", "min_epochs", "max_epochs", "max_time"})
-# Configuration of a run before it was resumed with a changed one.
-BEFORE = "config-before-{}.yaml"
-# Changes of such a run with their steps, one JSON object per line.
-CHANGES = "changes.jsonl"
-# Prefix of its keys that are not options but inputs of the training, given by content.
+# Prefix of keys of changes that are not options but inputs of the training, given by content.
 READ = "inputs."
-OPTIONS = dict[str, Any] | None
-# Errors from reading a damaged configuration.
-FORM = {"data": OPTIONS, "trainer": OPTIONS, "levers": OPTIONS, "ckpt_path": str | None, "run": str | None}
 # Callbacks that do not influence the training.
 ONLOOKERS = ("SampleGrid", "Scores")
 
@@ -78,61 +64,6 @@ def identity_of(card: SubjectCard) -> RunIdentity:
     return RunIdentity() if card.path is None else read_identity(card.path)
 
 
-def run_folder_of(checkpoint: str | Path) -> Path | None:
-    """Folder of the run that a checkpoint belongs to, None for a single checkpoint."""
-    try:
-        path = locate(checkpoint)
-    except UserError:  # recorded with a zoo that contained more
-        return None
-    if path.name == WEIGHTS:  # exported: the files of the run's folder are beside it
-        return path.parent
-    return path.parent.parent if path.parent.name == "checkpoints" else None
-
-
-def read_config(checkpoint: str | Path) -> dict[str, Any] | None:
-    """``config.yaml`` of the run that a checkpoint belongs to, None if there is no training configuration."""
-    folder = run_folder_of(checkpoint)
-    return None if folder is None else _read_training(folder / "config.yaml")
-
-
-def _read_training(path: Path) -> dict[str, Any] | None:
-    if not path.is_file():
-        return None
-    try:
-        config = read_yaml(path)
-    except UserError:
-        return None
-    settled = _settled(config)
-    return settled if _is_training(settled) else None
-
-
-def _is_training(config: Any) -> bool:
-    """Whether plain data has the form of a training's configuration, in the keys that are used here."""
-    if not isinstance(config, dict) or not isinstance(config.get("model"), dict):
-        return False
-    if not all(fits(config.get(key), kind) for key, kind in FORM.items()):
-        return False
-    model, trainer = config["model"], config.get("trainer") or {}
-    if not fits(model.get("init_args"), OPTIONS):
-        return False
-    return fits(trainer.get("callbacks"), list[Any] | None) and fits(trainer.get("default_root_dir"), str | None)
-
-
-def _settled(config: Any) -> Any:
-    """A configuration with plain values and current names."""
-    return _plain(renamed(config))
-
-
-def _plain(value: Any) -> Any:
-    """Convert YAML values that JSON lacks, such as dates and infinity."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(inner) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [_plain(inner) for inner in value]
-    finite = isinstance(value, float) and math.isfinite(value)
-    return value if finite or isinstance(value, str | int | None) else str(value)
-
-
 def read_identity(
     checkpoint: str | Path,
     fingerprint: str | None = None,
@@ -147,16 +78,17 @@ def read_identity(
         inputs: sha256 of the content of checkpoints that its training read, by the key that names them.
         selected: whether a metric selected it; metric and interval of the selection are then part of the identity.
     """
-    config = read_config(checkpoint)
+    history = read_history(checkpoint)
+    config = _whole_run(checkpoint, history.config) if selected else history.config
     if config is None:
         return RunIdentity()
     content = {**experiment_of(config, fingerprint), "inputs": dict(inputs or {})}
-    earlier = [one for path in _earlier(checkpoint) if (one := _read_training(path)) is not None]
     if begun := sorted(
-        {_of_any_length(one, fingerprint) for one in earlier} - {_of_any_length(config, fingerprint)}
+        {of_any_length(one, fingerprint) for one in history.earlier} - {of_any_length(config, fingerprint)}
     ):
         content["begun_as"] = begun
-    if replaced := sorted({f"{each['key']} {each['before']}" for each in _changed_inputs(checkpoint)}):
+    changed = [each for each in history.changes if str(each["key"]).startswith(READ)]
+    if replaced := sorted({f"{each['key']} {each['before']}" for each in changed}):
         content["inputs_before"] = replaced
     if selected:
         content["chosen_by"] = _choosing(config)
@@ -169,147 +101,21 @@ def read_identity(
     )
 
 
-def _earlier(checkpoint: str | Path) -> list[Path]:
+def _whole_run(checkpoint: str | Path, config: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Configuration of a selected checkpoint's run, which may have been prolonged since."""
     folder = run_folder_of(checkpoint)
-    return [] if folder is None else sorted(folder.glob(BEFORE.format("*")))
+    now = None if folder is None else read_training(folder / CONFIG)
+    same = now is not None and config is not None and of_any_length(now) == of_any_length(config)
+    return now if same else config
 
 
-def _of_any_length(config: Mapping[str, Any], fingerprint: str | None = None) -> str:
+def of_any_length(config: Mapping[str, Any], fingerprint: str | None = None) -> str:
     """Hash of an experiment without its length, so that a prolonged run keeps its identity."""
-    return hash_of(experiment_of(_without_length(dict(config)), fingerprint))
+    return hash_of(experiment_of(without_length(dict(config)), fingerprint))
 
 
-def keep_earlier(folder: Path, config: Mapping[str, Any]) -> Path | None:
-    """Save the old configuration of a run that continues as another experiment.
-
-    Args:
-        folder: folder of the run.
-        config: configuration with which it continues.
-
-    Returns:
-        Path of the saved configuration; None if the experiment is the same, possibly prolonged.
-
-    Raises:
-        UserError: it cannot be written.
-    """
-    before = _before(folder, config)
-    if before is None or _of_any_length(before) == _of_any_length(_settled(config)):
-        return None
-    kept = folder / BEFORE.format(_of_any_length(before)[:8])
-    try:
-        kept.write_bytes((folder / "config.yaml").read_bytes())
-    except OSError as error:
-        raise UserError(f"{kept}: not written ({error.strerror}): free space, or give another --run") from error
-    return kept
-
-
-def _before(folder: Path, config: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The configuration that a run had, without defaults that had no effect, which earlier versions wrote."""
-    before, now = _read_training(folder / "config.yaml"), config["model"]
-    if before is not None and before["model"].get("class_path") == now.get("class_path"):
-        said = before["model"].get("init_args") or {}
-        before["model"]["init_args"] = {key: value for key, value in said.items() if key in now["init_args"]}
-    return before
-
-
-def note_changes(folder: Path, config: Mapping[str, Any], step: int | None) -> list[dict[str, Any]]:
-    """Record the changes with which a run continues, before its configuration is replaced.
-
-    Args:
-        folder: folder of the run.
-        config: configuration with which it continues.
-        step: training step at which the changes take effect.
-
-    Returns:
-        ``key``, ``before``, ``after`` and ``step`` of each change; length, seeds and display options do not count.
-    """
-    before = _before(folder, config)
-    if before is None:
-        return []
-    old, new = (dict(_leaves(_without_length(experiment_of(_settled(one))))) for one in (before, config))
-    found = [
-        {"key": key, "before": old.get(key), "after": new.get(key), "step": step}
-        for key in sorted({*old, *new})
-        if old.get(key) != new.get(key)
-    ]
-    _add_changes(folder, found)
-    return found
-
-
-def note_inputs(folder: Path, before: Mapping[str, str], now: Mapping[str, str], step: int) -> list[str]:
-    """Record that inputs of a training, such as the code of a user's classes, have changed their content.
-
-    Args:
-        folder: folder of the run.
-        before: sha256 of each input until then, by name; inputs without an entry are ignored.
-        now: sha256 of each input from this step on, by name.
-        step: training step from which the new content is used.
-
-    Returns:
-        Names of the inputs that changed.
-    """
-    names = [name for name in sorted(before) if name in now and before[name] != now[name]]
-    _add_changes(
-        folder, [{"key": READ + name, "before": before[name], "after": now[name], "step": step} for name in names]
-    )
-    return names
-
-
-def _add_changes(folder: Path, found: list[dict[str, Any]]) -> None:
-    if not found:
-        return
-    lines = [json.dumps(each) for each in found]
-    known = read_text(folder / CHANGES).splitlines() if (folder / CHANGES).is_file() else []
-    text = "".join(f"{line}\n" for line in dict.fromkeys([*known, *lines]))
-    write_whole(folder / CHANGES, text.encode())
-
-
-class AsItWas:
-    """Backup of a run's configuration files, to be restored if the run does not continue.
-
-    Args:
-        folder: folder of the run.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self._folder, names = folder, ("config.yaml", CHANGES)
-        self._kept = set(folder.glob(BEFORE.format("*")))
-        files = [folder / name for name in names]
-        self._content = {file: file.read_bytes() if file.is_file() else None for file in files}
-
-    def put_back(self) -> None:
-        """Undo :func:`keep_earlier` and :func:`note_changes`, and restore the old configuration."""
-        for file, content in self._content.items():
-            if content is None:
-                file.unlink(missing_ok=True)
-            else:
-                write_whole(file, content)
-        for file in set(self._folder.glob(BEFORE.format("*"))) - self._kept:
-            file.unlink()
-
-
-def read_changes(checkpoint: str | Path) -> list[dict[str, Any]]:
-    """Changes that :func:`note_changes` recorded for a checkpoint's run, oldest first."""
-    folder = run_folder_of(checkpoint)
-    if folder is None or not (folder / CHANGES).is_file():
-        return []
-    return [parse_json(line, str(folder / CHANGES)) for line in read_text(folder / CHANGES).splitlines()]
-
-
-def _changed_inputs(checkpoint: str | Path) -> list[dict[str, Any]]:
-    return [each for each in read_changes(checkpoint) if str(each["key"]).startswith(READ)]
-
-
-def _leaves(value: Any, place: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield (dotted key as on the command line, value)."""
-    if not isinstance(value, Mapping):
-        yield place, value
-        return
-    for key, inner in value.items():
-        yield from _leaves(inner, place if key == "init_args" else f"{place}.{key}".lstrip("."))
-
-
-def _without_length(config: dict[str, Any]) -> dict[str, Any]:
+def without_length(config: dict[str, Any]) -> dict[str, Any]:
+    """A configuration without the limits of its training."""
     trainer = {key: value for key, value in (config.get("trainer") or {}).items() if key not in LENGTH}
     return {**config, "trainer": trainer}
 

@@ -81,8 +81,8 @@ class TrainingCard:
         images_seen: training images, each as often as it was seen, on all devices together.
         global_batch: training images of a step, on all devices together.
         fingerprint: fingerprint of the store that it was trained on.
-        inputs: sha256 of the content of checkpoints that it read (``damsm``, ``captioner``), by key, and of own
-            code, by file.
+        inputs: sha256 of the content of checkpoints that it read (``damsm``, ``captioner``, ``ckpt_path``: that of
+            another run, with which it began), by key, and of own code, by file.
         progress: steps trained and planned (:class:`t2igan.progress.Progress`).
         changes: changes of the configuration or of own code on resume: ``key``, ``before``, ``after`` and ``step``.
     """

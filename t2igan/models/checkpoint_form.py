@@ -23,6 +23,7 @@ _OWN_TYPES = {
     "images_seen": int | None,
     "global_batch": int | None,
     "inputs": dict[str, str],
+    "history": dict[str, Any] | None,
     "imported": dict[str, dict[str, str]],
 }
 

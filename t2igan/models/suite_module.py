@@ -52,6 +52,7 @@ class SuiteModule(Configured, pl.LightningModule):
         global_batch: number of training images in the last step on all devices, None before the first.
         imported: released files that a checkpoint was converted from, by part; empty if trained with this suite.
         inputs: sha256 of the content of other checkpoints that training reads, by key, and of own code, by file.
+        history: configurations of its training (:class:`t2igan.evaluation.history.History`), None if unknown.
         selected: metric that selected the checkpoint within its run, None if none did.
         averaged: whether the weights that were read are averages, without the trained weights.
     """
@@ -77,6 +78,7 @@ class SuiteModule(Configured, pl.LightningModule):
         self.global_batch: int | None = None
         self.imported: dict[str, dict[str, str]] = {}
         self.inputs: dict[str, str] = {}
+        self.history: dict[str, Any] | None = None
         self.averaged = False
 
     def setup(self, stage: str) -> None:
@@ -234,6 +236,7 @@ class SuiteModule(Configured, pl.LightningModule):
             "images_seen": self.images_seen,
             "global_batch": self.global_batch,
             "inputs": self.inputs,
+            "history": self.history,
             KEY: self.progress().to_dict() if has_trainer(self) else None,
         }
         seal(checkpoint)
@@ -253,7 +256,7 @@ class SuiteModule(Configured, pl.LightningModule):
         self.images_seen, self.global_batch = own.get("images_seen"), own.get("global_batch")
         self.imported = own.get("imported", {})
         self.averaged = bool(own.get("averaged"))
-        self.inputs = self.inputs or own.get("inputs", {})
+        self.inputs, self.history = self.inputs or own.get("inputs", {}), self.history or own.get("history")
 
     def _require_what_it_read(self, own: Mapping[str, Any]) -> None:
         """Refuse to resume with another input, e.g. DAMSM, under the same path, which no configuration shows.
@@ -339,12 +342,9 @@ def _is_whole(checkpoint: dict[str, Any]) -> bool:
 def _reason(error: Exception) -> str:
     """The reason why a file did not load, without torch's advice to execute its code."""
     if isinstance(error, UnpicklingError):
-        named = re.search(r"GLOBAL ([\w.]+)", str(error))
-        return (
-            f"it holds {named[1]}, which is not loaded"
-            if named
-            else "it is not a plain PyTorch file, or is damaged"
-        )
+        if named := re.search(r"GLOBAL ([\w.]+)", str(error)):
+            return f"it holds {named[1]}, which is not loaded"
+        return "it is not a plain PyTorch file, or is damaged"
     return next(iter(str(error).splitlines()), type(error).__name__)
 
 

@@ -1,6 +1,8 @@
 """Checkpoints as safetensors files, which cannot contain code."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -54,13 +56,29 @@ def read_weights(path: Path) -> dict[str, Any]:
     Raises:
         UserError: the file has another format, or no digest.
     """
-    try:
-        with safe_open(path, "pt", device="cpu") as file:
-            told = (file.metadata() or {}).get(OWN)
-            weights = {name: file.get_tensor(name) for name in sorted(file.keys())}
-    except (SafetensorError, OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read as safetensors ({error})") from error
+    header = read_header(path)
+    with _opened(path) as file:
+        return {STATE: {name: file.get_tensor(name) for name in sorted(file.keys())}, **header}
+
+
+def read_header(path: Path) -> dict[str, Any]:
+    """All entries of a file of :func:`write_weights` but the weights.
+
+    Raises:
+        UserError: the file has another format, or no digest.
+    """
+    with _opened(path) as file:
+        told = (file.metadata() or {}).get(OWN)
     header = parse_json(told, str(path)) if told else None
     if not isinstance(header, dict) or not isinstance(header.get(OWN), dict) or not is_sealed(header):
         raise UserError(f"{path} was not written by this suite (its header says nothing of it)")
-    return {STATE: weights, **header}
+    return header
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    try:
+        with safe_open(path, "pt", device="cpu") as file:
+            yield file
+    except (SafetensorError, OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be read as safetensors ({error})") from error

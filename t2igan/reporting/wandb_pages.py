@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from t2igan.errors import UserError
-from t2igan.evaluation.identity import run_folder_of
+from t2igan.evaluation.history import run_folder_of
 from t2igan.evaluation.record import ResultRecord
 from t2igan.files import make_folder
 from t2igan.reporting.leaderboard import Board

@@ -18,7 +18,7 @@ from small_configs import DAMSM, SSAGAN
 from t2igan.callbacks.run_folder import OF_A_STEP, read_curves
 from t2igan.cli.main import main
 from t2igan.data.datamodule import DrawnBirds
-from t2igan.evaluation.identity import read_changes
+from t2igan.evaluation.history import read_changes
 from t2igan.evaluation.subjects.generated import load_checkpoint_subject
 from t2igan.models import adversarial
 from t2igan.models.suite_module import content_sha256, load_module, read_checkpoint

@@ -5,7 +5,9 @@ import pytest
 import yaml
 from report_fixtures import write_run
 
-from t2igan.evaluation.identity import LEFT_OUT, SEEDS, experiment_of, keep_earlier, note_changes, read_identity
+from t2igan.evaluation.continuing import continued, write_history
+from t2igan.evaluation.history import history_of_folder
+from t2igan.evaluation.identity import LEFT_OUT, SEEDS, experiment_of, read_identity
 from t2igan.evaluation.protocol import hash_of
 from t2igan.nn.levers import Levers
 
@@ -103,13 +105,15 @@ def test_a_run_that_went_on_otherwise_is_no_repetition(tmp_path):
         config = yaml.safe_load((one.parents[1] / "config.yaml").read_text())
         config["trainer"]["default_root_dir"] = "somewhere"
         (one.parents[1] / "config.yaml").write_text(yaml.safe_dump(config))
-    assert keep_earlier(path.parents[1], config) is None
+    assert not continued(history_of_folder(path.parents[1]), config, 5).earlier
     config["trainer"]["max_steps"] += 1
-    assert keep_earlier(path.parents[1], config) is None  # prolonged, it is what it would have been
+    # prolonged, it is what it would have been
+    assert not continued(history_of_folder(path.parents[1]), config, 5).earlier
     config["model"]["init_args"]["lr"] = 0.2
     for one in (path, whole):
         if one == path:
-            assert keep_earlier(path.parents[1], config).is_file()
+            history = continued(history_of_folder(path.parents[1]), config, 5)
+            assert write_history(path.parents[1], history).is_file()
         (one.parents[1] / "config.yaml").write_text(yaml.safe_dump(config))
     assert read_identity(path).experiment != read_identity(whole).experiment
 
@@ -164,7 +168,7 @@ def test_a_damaged_configuration_says_nothing(tmp_path, damage):
     assert read_identity(path, selected=True).experiment is not None
     file.write_text(yaml.safe_dump(whole | damage))
     assert read_identity(path, selected=True).experiment is None
-    assert keep_earlier(tmp_path / "run", whole) is None
+    assert not continued(history_of_folder(tmp_path / "run"), whole, 5).earlier
 
 
 def test_defaults_that_had_no_effect_are_no_change(tmp_path):
@@ -174,9 +178,10 @@ def test_defaults_that_had_no_effect_are_no_change(tmp_path):
     before = yaml.safe_load((folder / "config.yaml").read_text())
     before["model"]["init_args"]["channels"] = 32
     (folder / "config.yaml").write_text(yaml.safe_dump(before))
-    assert keep_earlier(folder, now) is None and note_changes(folder, now, 5) == []
+    assert not continued(history_of_folder(folder), now, 5).changes
     another = now | {"model": {"class_path": "Another", "init_args": {}}}
-    assert {"key": "model.channels", "before": 32, "after": None, "step": 5} in note_changes(folder, another, 5)
+    change = {"key": "model.channels", "before": 32, "after": None, "step": 5}
+    assert change in continued(history_of_folder(folder), another, 5).changes
 
 
 def test_only_levers_that_change_numbers_make_another_experiment():

@@ -11,7 +11,9 @@ import yaml
 
 import t2igan.networks
 from t2igan.earlier import written
-from t2igan.evaluation.identity import keep_earlier, read_identity
+from t2igan.evaluation.continuing import continued
+from t2igan.evaluation.history import history_of_folder
+from t2igan.evaluation.identity import read_identity
 from t2igan.models.attngan import AttnGAN
 from t2igan.models.digest import seal
 from t2igan.models.suite_module import load_module
@@ -111,6 +113,7 @@ def test_an_identity_does_not_tell_where_networks_live(tmp_path):
         run.mkdir()
         (run / "config.yaml").write_text(yaml.safe_dump(config))
         identities.append(read_identity(run / "checkpoints" / "last.ckpt"))
-        assert keep_earlier(run, yaml.safe_load((tmp_path / "models" / "config.yaml").read_text())) is None
+        now = yaml.safe_load((tmp_path / "models" / "config.yaml").read_text())
+        assert not continued(history_of_folder(run), now, 5).earlier
     assert identities[0] == identities[1]
     assert identities[0].generator == "t2igan.models.ssagan.SSAGANGenerator"

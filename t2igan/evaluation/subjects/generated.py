@@ -11,7 +11,8 @@ from t2igan.data.selection import Numbers
 from t2igan.data.store import Store
 from t2igan.data.vocabulary import Vocabulary
 from t2igan.errors import UserError
-from t2igan.evaluation.identity import read_changes, read_config, read_identity
+from t2igan.evaluation.history import read_history
+from t2igan.evaluation.identity import read_identity
 from t2igan.evaluation.images.generate import NumberedImages, generate_images
 from t2igan.evaluation.plan import ImagePlan
 from t2igan.evaluation.protocol import Protocol
@@ -26,6 +27,8 @@ from t2igan.models.text_conditioned import TextConditioned
 from t2igan.nn.config import changed_code, class_path_of, config_of
 from t2igan.zoo import is_zoo_name
 
+# Input of a training that began with another run's checkpoint; the key of the configuration that names it.
+ORIGIN = "ckpt_path"
 GENERIC_STEMS = ("last", "best", "epoch", "step", "model")
 
 
@@ -117,7 +120,8 @@ def load_checkpoint_subject(path: str | Path, weights: str, prior: bool = True) 
         _take_prior(module, path)
     used = weights if module.averages else "ema" if module.averaged else "raw"
     fingerprint = module.dataset.get("fingerprint")
-    identity = read_identity(path, fingerprint, module.inputs, selected=bool(module.selected))
+    training = _training_card(module, path)
+    identity = read_identity(path, fingerprint, training.inputs, selected=bool(module.selected))
     card = SubjectCard(
         "checkpoint",
         label_of(path) + ("" if prior else ", without prior"),
@@ -129,7 +133,7 @@ def load_checkpoint_subject(path: str | Path, weights: str, prior: bool = True) 
         # A checkpoint scored without its prior is not a repetition of those scored with it.
         experiment=identity.experiment if prior else None,
         training_seed=identity.training_seed if prior else None,
-        training=_training_card(module, path),
+        training=training,
         selection=choice_in(path, module.selected).rule if module.selected else None,
     )
     subject = GeneratedSubject(module, card)
@@ -146,15 +150,16 @@ def load_checkpoint_subject(path: str | Path, weights: str, prior: bool = True) 
 
 def _training_card(module: DrawingModule, path: str | Path) -> TrainingCard:
     """The training of a checkpoint; imported weights have no steps, and their training images are unknown."""
+    history = read_history(path)
     return TrainingCard(
-        read_config(path),
+        history.config,
         module.steps or None,
         module.images_seen if module.steps else None,
         module.global_batch,
         module.dataset.get("fingerprint"),
-        module.inputs,
+        module.inputs | ({} if history.origin is None else {ORIGIN: history.origin}),
         None if module.trained is None else module.trained.to_dict(),
-        read_changes(path),
+        history.changes,
     )
 
 
