@@ -18,6 +18,7 @@ TESTED_IN = {
     "scoring": ["callbacks.best", "evaluation.in_training", "evaluation.subjects.chosen"],
     "compose": ["cli.tag", "evaluation.step_record"],
     "fit": ["cli.config_checks"],
+    "identity": ["evaluation.continuing", "evaluation.history"],
     "zoo": ["zoo", "cli.export_zoo", "models.weights_file", "reporting.model_card"],
     "main": ["cli.init"],
     "profile_loader": ["cli.profile_inputs"],
