@@ -34,7 +34,7 @@ from t2igan.reporting.leaderboard import boards
 from t2igan.reporting.reproduction import of_the_zoo
 from t2igan.reporting.tables import rich_table
 from t2igan.reporting.wandb_pages import Mode, log_scores
-from t2igan.zoo import is_zoo_name
+from t2igan.zoo import WEIGHTS, is_zoo_name
 
 LIST_OPTION = "--damsm"
 RECORDS, FEATURES = "records.jsonl", "features"
@@ -236,7 +236,9 @@ def _require_subject(checkpoint: str | None, images: str | None, real: bool, unt
 
 
 def _tell_choice(folder: str, checkpoint: str) -> None:
-    """Print which checkpoint of a run's folder is used, and why."""
+    """Print which checkpoint of a run's folder is used, and why; a folder of exported weights has no other."""
+    if Path(checkpoint).name == WEIGHTS:
+        return
     selected = read_checkpoint(checkpoint).get(SELECTED)
     why = "the last one; the run kept no best one"
     if selected:

@@ -168,3 +168,15 @@ def test_another_store_is_told_by_its_content(home, old, drawn_birds_root, tmp_p
     cards = [load_checkpoint_subject(last_of(run), "ema").card for run in (old, tmp_path / "whole")]
     assert cards[0].training.fingerprint == cards[1].training.fingerprint
     assert cards[0].experiment != cards[1].experiment
+
+
+def test_the_folder_of_exported_weights_is_taken_where_that_of_a_run_is(old, tmp_path, capsys):
+    """It said to train with t2igan fit; of ONNX, that it is damaged."""
+    main(["export", str(old), "--to", "zoo", "--out", str(tmp_path / "zoo")])
+    words = ["--caption", "a small red bird", "--n", "1", "--out", str(tmp_path / "drawn")]
+    main(["sample", "--checkpoint", str(tmp_path / "zoo"), *words])
+    assert (tmp_path / "drawn" / "c000_s00.png").is_file()
+    (tmp_path / "a.onnx").write_bytes(b"")
+    with pytest.raises(SystemExit):
+        main(["sample", "--checkpoint", str(tmp_path / "a.onnx"), *words])
+    assert "a.onnx is for other programs (docs/export.md)" in capsys.readouterr().err

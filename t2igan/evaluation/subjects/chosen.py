@@ -7,6 +7,7 @@ from typing import Any, get_type_hints
 
 from t2igan.errors import UserError
 from t2igan.typed import fits
+from t2igan.zoo import WEIGHTS
 
 BEST, LAST = "best-*.ckpt", "last.ckpt"
 
@@ -54,12 +55,18 @@ def choice_in(path: str | Path, selected: Mapping[str, Any]) -> Choice:
 def checkpoint_of(path: str | Path) -> Path:
     """Resolve a path to a checkpoint: a file itself; in a run's folder the best checkpoint, else the last.
 
+    In a folder of ``export --to zoo`` it is the weights.
+
     Raises:
-        UserError: the folder has no checkpoint, or several best ones.
+        UserError: the folder has no checkpoint, or several best ones; the file is ONNX.
     """
     path = Path(path)
+    if path.suffix == ".onnx":
+        raise UserError(f"{path} is for other programs (docs/export.md): give the checkpoint it was exported from")
     if not path.is_dir():
         return path
+    if (path / WEIGHTS).is_file():
+        return path / WEIGHTS
     folder = path / "checkpoints" if (path / "checkpoints").is_dir() else path
     best = sorted(folder.glob(BEST))
     if len(best) > 1:
