@@ -7,13 +7,12 @@ from typing import Literal
 
 from rich.console import Console
 
-from t2igan.cli.export_zoo import export_to_zoo
+from t2igan.cli.export_zoo import export_to_zoo, with_history
 from t2igan.cli.import_ import require_another_file
 from t2igan.cli.next_step import Hint, line_of, sampling, scoring
 from t2igan.cli.parsing import call
 from t2igan.errors import UserError
 from t2igan.evaluation.subjects.chosen import checkpoint_of
-from t2igan.interop.averaged import averaged_checkpoint
 from t2igan.interop.export import network_in, write_official
 from t2igan.interop.onnx import write_onnx
 from t2igan.models.damsm import InceptionImageEncoder
@@ -96,7 +95,7 @@ def _to_original(checkpoint: str, out: str, part: str | None, weights: Weights) 
 def _to_safetensors(checkpoint: str, out: str) -> None:
     if Path(out).suffix != SUFFIX:
         raise UserError(f"--out: {out} must end in {SUFFIX}, which determines the format")
-    write_weights(Path(out), averaged_checkpoint(checkpoint_of(checkpoint), half=False))
+    write_weights(Path(out), with_history(checkpoint_of(checkpoint), half=False))
     module = load_module(out)
     _say(f"wrote {out}: {type(module).__name__}, {Path(out).stat().st_size / 1e6:.2f} MB")
     if isinstance(module, DrawingModule):

@@ -1,15 +1,17 @@
 """``t2igan export RUN --to zoo``: averaged weights in half precision, with configuration, curve and card."""
 
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 from t2igan.errors import UserError
-from t2igan.evaluation.history import CONFIG, read_config, run_folder_of
+from t2igan.evaluation.history import CONFIG, KEY, read_config, read_history, run_folder_of
 from t2igan.evaluation.record import ResultRecord, read_records
 from t2igan.evaluation.subjects.chosen import checkpoint_of
 from t2igan.files import write_whole
 from t2igan.interop.averaged import averaged_checkpoint
+from t2igan.models.digest import OWN
 from t2igan.models.suite_module import SuiteModule, content_sha256, load_module
 from t2igan.models.weights_file import write_weights
 from t2igan.reporting.model_card import Exported, model_card
@@ -38,7 +40,7 @@ def export_to_zoo(checkpoint: str, out: str) -> tuple[Path, str]:
     if folder.is_file():
         raise UserError(f"--out: {out} is a file: give a folder")
     weights, name = folder / WEIGHTS, name_of(folder)
-    write_weights(weights, averaged_checkpoint(source))
+    write_weights(weights, with_history(source))
     module = load_module(weights)
     config = read_config(source)
     beside = {CONFIG: None if config is None else yaml.safe_dump(config, sort_keys=False).encode()}
@@ -53,6 +55,14 @@ def export_to_zoo(checkpoint: str, out: str) -> tuple[Path, str]:
     exported = Exported(name, weights, module, (folder / SHEET).is_file(), _records_of(module, folder))
     write_whole(folder / CARD, model_card(exported).encode())
     return weights, name
+
+
+def with_history(source: Path, half: bool = True) -> dict[str, Any]:
+    """A checkpoint's averaged weights with its history, which the folder of an earlier version's run has alone."""
+    checkpoint = averaged_checkpoint(source, half)
+    if checkpoint[OWN].get(KEY) is None:
+        checkpoint[OWN][KEY] = read_history(source).to_dict()
+    return checkpoint
 
 
 def _of_run(source: Path, name: str, module: SuiteModule) -> Path | None:

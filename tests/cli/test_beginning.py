@@ -3,6 +3,7 @@
 import shutil
 
 import pytest
+import torch
 import yaml
 from small_configs import DAMSM, SSAGAN
 
@@ -12,6 +13,7 @@ from t2igan.data.prepare import prepare
 from t2igan.data.sources import make_source
 from t2igan.evaluation.history import read_changes, read_history
 from t2igan.evaluation.subjects.generated import load_checkpoint_subject
+from t2igan.models.digest import seal
 from t2igan.models.suite_module import content_sha256, load_module, read_checkpoint
 
 
@@ -154,6 +156,18 @@ def test_exported_weights_keep_what_they_were_trained_with(home, old, tmp_path):
     assert yaml.safe_load((tmp_path / "zoo" / "config.yaml").read_text()) == read_history(last_of(old)).config
     for weights in (tmp_path / "a.safetensors", tmp_path / "zoo" / "model.safetensors"):
         assert read_changes(weights) == [RATE] and read_history(weights) == read_history(last_of(old))
+
+
+def test_so_do_those_of_a_checkpoint_that_holds_none(home, old, tmp_path):
+    """Of an earlier version: what its folder said was lost, and the record had no changes."""
+    fit("--config", home / "ssagan.yaml", "--run", old, "--model.lr_generator", "0.01", "--trainer.max_steps", 3)
+    expected, checkpoint = read_history(last_of(old)), torch.load(last_of(old), weights_only=True)
+    del checkpoint["t2igan"]["history"]
+    seal(checkpoint)
+    torch.save(checkpoint, last_of(old))
+    main(["export", str(old), "--to", "zoo", "--out", str(tmp_path / "zoo")])
+    found = read_history(tmp_path / "zoo" / "model.safetensors")
+    assert found.changes == [RATE] == expected.changes and len(found.earlier) == len(expected.earlier) == 1
 
 
 def test_another_store_is_told_by_its_content(home, old, drawn_birds_root, tmp_path, capsys):
