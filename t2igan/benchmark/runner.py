@@ -64,7 +64,7 @@ class Runner:
         if entry is None or not all(other.known for other in before):
             return
         if entry.seconds is not None and job.step.shortfall() is not None:
-            return  # half trained but marked done by an earlier version, or deleted since
+            return  # half trained but marked done by an earlier version, or what it wrote was deleted since
         if entry.seconds is not None:
             job.state, job.seconds, job.known = DONE, entry.seconds, True
         elif entry.token is not None and (handle := self.launcher.attach(entry.token)) is not None:

@@ -3,11 +3,14 @@
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from t2igan.progress import read_progress, trained_by
 
+# Options of verbs that name what they write.
+WRITTEN = ("--records", "--out")
 DEVICE_VERBS = ("fit", "validate", "test", "predict", "evaluate", "caption", "sample")
 
 
@@ -41,13 +44,15 @@ class Step:
         return digest.hexdigest()
 
     def shortfall(self) -> str | None:
-        """Why a training that ended is not done; None where it is, or where the step is no training.
+        """Why a step that ended is not done, perhaps no longer; None where it is.
 
-        Its exit code is not believed: its checkpoint must say that it reached its end.
+        Its exit code is not believed: the checkpoint of a training must say that it reached its end, and what
+        other steps write must be there.
         """
         checkpoint = trained_by(self.command)
         if checkpoint is None:
-            return None
+            written = [after for word, after in pairwise(self.command) if word in WRITTEN]
+            return next((f"{path} is not there" for path in written if not Path(path).exists()), None)
         progress = read_progress(checkpoint)
         if progress is None:
             return f"{checkpoint} does not say how far it was trained"

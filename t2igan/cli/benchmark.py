@@ -158,9 +158,13 @@ def _show(plan: Plan) -> None:
     """Print the first phase that has steps."""
     ledger = Ledger(plan.folder)
     steps = next((steps for phase in plan.phases if (steps := phase())), [])
+    done: set[str] = set()
     for step in steps:
         entry = ledger.find(step.name, step.fingerprint)
-        state = DONE if entry and entry.seconds is not None else "to do"
+        ended = entry is not None and entry.seconds is not None and done.issuperset(step.after)
+        if ended and step.shortfall() is None:
+            done.add(step.name)
+        state = DONE if step.name in done else "to do"
         console.print(f"{step.name} [{state}]\n    t2igan {shlex.join(step.command)}", soft_wrap=True, markup=False)
     for line in plan.outlook():
         console.print(line, soft_wrap=True, markup=False)

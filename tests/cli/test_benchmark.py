@@ -130,3 +130,18 @@ def test_without_a_terminal_a_line_says_how_far_it_is(tmp_path, capsys):
     lines.every_seconds = 30
     lines(jobs)
     assert capsys.readouterr().out == "", "the next one comes half a minute later"
+
+
+def test_what_was_deleted_is_made_again(tmp_path, capfd):
+    """A report then had no row of what stood in the deleted file; a dry run called it done."""
+    written = tmp_path / "attngan.safetensors"
+    plan = write_plan(tmp_path, f"export zoo:drawn-birds/attngan --out {written}")
+    for expected in ("to do", "done"):
+        main(["benchmark", plan, "--dry_run", "true"])
+        assert f"step 0 [{expected}]" in capfd.readouterr().out
+        main(["benchmark", plan])
+    written.unlink()
+    main(["benchmark", plan, "--dry_run", "true"])
+    assert "step 0 [to do]" in capfd.readouterr().out
+    main(["benchmark", plan])
+    assert written.is_file()
