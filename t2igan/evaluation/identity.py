@@ -90,6 +90,8 @@ def read_identity(
     changed = [each for each in history.changes if str(each["key"]).startswith(READ)]
     if replaced := sorted({f"{each['key']} {each['before']}" for each in changed}):
         content["inputs_before"] = replaced
+    if steps := sorted({each["step"] for each in history.changes if isinstance(each["step"], int)}):
+        content["changed_at"] = steps  # a lower rate for the last tenth is not one from the first on
     if selected:
         content["chosen_by"] = _choosing(config)
     seed = config.get("seed_everything")

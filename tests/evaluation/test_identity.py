@@ -118,6 +118,21 @@ def test_a_run_that_went_on_otherwise_is_no_repetition(tmp_path):
     assert read_identity(path).experiment != read_identity(whole).experiment
 
 
+def test_the_same_change_at_another_step_is_no_repetition(tmp_path):
+    found = []
+    for name, step in (("early", 5), ("late", 9), ("again", 5)):
+        path = write_run(tmp_path / name, 0, lr=0.1)
+        config = yaml.safe_load((path.parents[1] / "config.yaml").read_text())
+        config["model"]["init_args"]["lr"] = 0.2
+        config["trainer"]["default_root_dir"] = "somewhere"
+        history = continued(history_of_folder(path.parents[1]), config, step)
+        write_history(path.parents[1], history)
+        (path.parents[1] / "config.yaml").write_text(yaml.safe_dump(config))
+        found.append(read_identity(path).experiment)
+    early, late, again = found
+    assert early == again != late
+
+
 def test_a_store_is_known_by_its_fingerprint_wherever_it_lies():
     assert same(CONFIG, changed("data.store", "elsewhere/cub.h5"), "12ab")
     assert hash_of(experiment_of(CONFIG, "12ab")) != hash_of(experiment_of(CONFIG, "34cd"))
