@@ -297,17 +297,23 @@ def _by_their_files(records: Sequence[tuple[Path, ResultRecord]]) -> Iterator[Re
 
 
 def _runs_of(records: Sequence[ResultRecord]) -> tuple[list[Path], list[str]]:
-    """Existing folders of the runs that were scored, and a note on each that holds another run."""
+    """Existing folders of the runs that were scored, and notes on those that hold another run or are gone."""
     found: dict[Path, bool] = {}
+    gone: dict[Path, None] = {}
     for subject in (record.subject for record in records if record.subject.kind == "checkpoint"):
         folder = run_folder_of(subject.path) if subject.path else None
         if folder is not None and (folder / "metrics.csv").is_file():
             found[folder] = found.get(folder, False) or _is_there(subject)
+        elif folder is not None and not folder.exists():
+            gone[folder] = None
     others = [
         f"{path}: the run there is not the one that was scored; its curves and samples are left out"
         for path, own in found.items()
         if not own
     ]
+    if gone:
+        names = ", ".join(map(str, [*gone][:3])) + (f" and {len(gone) - 3:,} more" if len(gone) > 3 else "")
+        others.append(f"no curves and samples of {names}: no such folder; give those of moved runs with --runs")
     return [path for path, own in found.items() if own], others
 
 

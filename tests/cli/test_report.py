@@ -158,6 +158,13 @@ def test_the_curves_of_another_run_in_its_place_are_left_out(tmp_path, monkeypat
         main(["report", "records.jsonl"])
         said = "runs/dmgan: the run there is not the one that was scored" in capsys.readouterr().out
         assert ("train/loss_d" in Path("report/index.html").read_text(), said) == (shown, not shown)
+    append_record("records.jsonl", make_record("dmgan", subject=own))
+    Path("runs/dmgan").rename("runs/moved")
+    main(["report", "records.jsonl"])
+    assert "no curves and samples of runs/dmgan: no such folder" in capsys.readouterr().out
+    main(["report", "records.jsonl", "--runs", "runs/moved"])
+    assert "no such folder" not in capsys.readouterr().out
+    assert "train/loss_d" in Path("report/index.html").read_text()
 
 
 def test_a_torn_line_is_said_on_the_page_and_costs_no_other(records, tmp_path, capsys):
