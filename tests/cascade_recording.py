@@ -115,9 +115,9 @@ class Recorded:
         return self.recorded_damsm
 
     def _chunks(self, batch):
-        self.history = getattr(self, "history", [])
-        it, wide = len(self.history), self.generator.to_image[0][0].weight.dtype
-        self.history.append({})
+        self.measured = getattr(self, "measured", [])
+        it, wide = len(self.measured), self.generator.to_image[0][0].weight.dtype
+        self.measured.append({})
         spec = self.case["inputs"][f"captions:{it}"]
         ids = fill_captions(spec["lengths"], spec["vocab"], spec["width"], f"input:captions:{it}")
         batch.captions = torch.from_numpy(ids)
@@ -128,7 +128,7 @@ class Recorded:
         return [chunk]
 
     def _log(self, chunk, **values):
-        self.history[-1] |= {key: value.item() for key, value in values.items()}
+        self.measured[-1] |= {key: value.item() for key, value in values.items()}
 
 
 def train_recorded(module, case, iterations):
@@ -147,7 +147,7 @@ def train_recorded(module, case, iterations):
     loader = DataLoader([batch] * iterations, batch_size=None)
     pl.Trainer(accelerator="cpu", precision="64-true", barebones=True, max_steps=iterations).fit(module, loader)
     measured = {}
-    for it, step in enumerate(module.history):
+    for it, step in enumerate(module.measured):
         measured |= {f"it{it}_errD{k}": step[f"loss_d_{64 * 2**k}"] for k in range(3)}
         measured |= {f"it{it}_errG_total": step["loss_g"], f"it{it}_kl": step["loss_g_kl"]}
     networks = {

@@ -34,14 +34,14 @@ class Recorded(SSAGAN):
 
     def __init__(self, case, dtype):
         super().__init__(damsm="recorded", channels=8, text_mode="frozen", ema_decay=None)
-        self.case, self.wide, self.history = case, dtype, []
+        self.case, self.wide, self.measured = case, dtype, []
 
     def _load_scorer(self):
         return filled_damsm(self.case["config"]["image_encoder_gain"], self.wide)
 
     def _chunks(self, batch):
-        it = len(self.history)
-        self.history.append({})
+        it = len(self.measured)
+        self.measured.append({})
         images, noise = (
             torch.from_numpy(fill_input(key, self.case["inputs"][key]["shape"], self.case["inputs"][key]["kind"]))
             for key in (f"images:{it}", f"noise:{it}")
@@ -52,7 +52,7 @@ class Recorded(SSAGAN):
         return [Chunk(batch, images.to(self.wide), noise.to(self.wide), self._scored_text(batch))]
 
     def _log(self, chunk, **values):
-        self.history[-1] |= {key: value.item() for key, value in values.items()}
+        self.measured[-1] |= {key: value.item() for key, value in values.items()}
 
 
 @pytest.mark.parametrize("levers", WHOLE_ITERATIONS)
@@ -77,7 +77,7 @@ def test_three_iterations_of_ssagan(levers):
 
     names = {"errD": "loss_d", "d_loss": "penalty", "errG": "loss_g_adversarial", "0.05*DAMSM": "loss_g_damsm"}
     measured = {
-        f"it{it}_{name}": step[own] for it, step in enumerate(module.history) for name, own in names.items()
+        f"it{it}_{name}": step[own] for it, step in enumerate(module.measured) for name, own in names.items()
     }
     for letter, network in (("G", module.generator), ("D", module.discriminators)):
         norms = torch.stack([parameter.double().norm() for parameter in network.parameters()])

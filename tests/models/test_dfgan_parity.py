@@ -35,7 +35,7 @@ class Recorded(DFGAN):
 
     def __init__(self, case, dtype):
         super().__init__("recorded", case["config"]["imsize"], case["config"]["nf"], vocabulary_size=3)
-        self.case, self.wide, self.history = case, dtype, []
+        self.case, self.wide, self.measured = case, dtype, []
         self.to(dtype)
         fill_module(self.generator, lambda name: official_name("dfgan-generator", name))
         fill_module(self.discriminators[0], own_key, case["config"].get("gain", 1.0))
@@ -44,13 +44,13 @@ class Recorded(DFGAN):
         return None
 
     def _chunks(self, batch):
-        keys = [f"{name}:{len(self.history)}" for name in ("images", "noise", "sent_emb")]
+        keys = [f"{name}:{len(self.measured)}" for name in ("images", "noise", "sent_emb")]
         images, noise, sentence = (recorded_input(self.case, key, self.wide).detach() for key in keys)
-        self.history.append({})
+        self.measured.append({})
         return [Chunk(batch, images, noise, embedding(sentence))]
 
     def _log(self, chunk, **values):
-        self.history[-1] |= {key: value.item() for key, value in values.items()}
+        self.measured[-1] |= {key: value.item() for key, value in values.items()}
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_losses_equal_the_original(name, dtype):
     module = Recorded(case, dtype)
     discriminator, hinge = module.discriminators[0], module.objective
     images, fakes, sentence = (recorded_input(case, key, dtype).detach() for key in ("images", "fakes", "sent_emb"))
-    module.history.append({})
+    module.measured.append({})
     chunk = Chunk(empty_batch(), images, None, embedding(sentence), Synthesis([fakes]), embedding(sentence))
 
     # Gradients add up: those of the penalty alone, then, with those of the other terms, of the whole loss.
@@ -95,7 +95,7 @@ def test_three_iterations_of_dfgan(levers):
     pl.Trainer(accelerator="cpu", precision="64-true", barebones=True, max_steps=3).fit(module, loader)
 
     own = {"errD": "loss_d", "MAGP": "penalty", "errG": "loss_g"}
-    measured = {f"it{it}_{name}": step[key] for it, step in enumerate(module.history) for name, key in own.items()}
+    measured = {f"it{it}_{name}": step[key] for it, step in enumerate(module.measured) for name, key in own.items()}
     discriminator = module.discriminators[0]
     trunk = [parameter for name, parameter in discriminator.named_parameters() if not name.startswith("joint.")]
     networks = {"G": module.generator.parameters(), "D": trunk, "C": discriminator.joint.parameters()}

@@ -141,7 +141,7 @@ def test_discriminator_loss(channels, dtype):
     """Of the training loop: order and number of its forwards decide where u and v are in the end."""
     case = load_case("dmgan_losses", f"discriminator_loss_df{channels}")
     module = RecordedDMGAN(case, dtype=dtype)
-    module.history = [{}]
+    module.measured = [{}]
     fakes = Synthesis([recorded_input(case, f"fakes{size}", dtype) for size in SIZES])
     batch = CaptionedImages(None, None, None, torch.arange(4), list("abcd"), torch.arange(4))
     told = TextEmbedding(recorded_input(case, "sent_emb", dtype), None, None)
@@ -153,7 +153,7 @@ def test_discriminator_loss(channels, dtype):
     scalars, grads = {}, {}
     for discriminator in module.discriminators:
         size = discriminator.image_size
-        scalars[f"errD_D_NET{size}"] = module.history[0][f"loss_d_{size}"]
+        scalars[f"errD_D_NET{size}"] = module.measured[0][f"loss_d_{size}"]
         for key, value in discriminator.named_parameters():
             grads[f"D_NET{size}.{discriminator_key(size)(key)}"] = norm(value.grad)
     assert not disagreements(case, {}, scalars, grads, dtype)

@@ -159,7 +159,7 @@ def test_generator_loss(name, dtype, stream_file):
     case = load_case("mirrorgan_losses", name)
     stream_file(case, dtype)
     module = RecordedMirrorGAN(case, dtype, kl_weight=0.0)
-    module.history = [{}]
+    module.measured = [{}]
     for loss in module.generator_losses:
         loss.prepare([])
     fakes = [recorded_input(case, f"fakes{size}", dtype).requires_grad_() for size in SIZES]
@@ -173,7 +173,7 @@ def test_generator_loss(name, dtype, stream_file):
 
     grads = {f"errG_total/fakes{size}": norm(images.grad) for size, images in zip(SIZES, fakes)}
     grads["cap_loss/fakes256"] = norm(of_caption)
-    (logged,) = module.history
+    (logged,) = module.measured
     total = logged["loss_g_adversarial"] + logged["loss_g_redescription"]
     scalars = {"errG_total": total, "cap_loss": logged["loss_g_redescription"]}
     # Images of blocks tie in ResNet's max-pool, and rounding breaks the ties: one thread otherwise than two.
