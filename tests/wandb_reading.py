@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from google.protobuf.message import DecodeError
 from wandb.proto.wandb_internal_pb2 import Record
 
 FILE_HEADER, BLOCK, CHUNK_HEADER = 7, 32768, 7
@@ -53,7 +54,12 @@ def _whole_run(file: Path, patience: float = 30.0) -> list[Any]:
     """All records of a run that ended; wandb's service may still be writing when the run's process goes on."""
     end = time.monotonic() + patience
     while True:
-        records = [Record.FromString(content) for content in _records(file.read_bytes())]
+        try:
+            records = [Record.FromString(content) for content in _records(file.read_bytes())]
+        except DecodeError:  # of a record that is half written
+            if time.monotonic() > end:
+                raise
+            records = []
         if time.monotonic() > end or any(record.WhichOneof("record_type") == "exit" for record in records):
             return records
         time.sleep(0.1)
