@@ -191,6 +191,7 @@ def _nobody_reads() -> bool:
 
 def _told(error: BaseException) -> tuple[str | None, int]:
     """The error line and the exit code of an exception; no line if it is a bug."""
+    error = _interruption(error) or error
     if isinstance(error, KeyboardInterrupt):
         error = Stopped(signal.SIGINT)
     if isinstance(error, Stopped):
@@ -209,6 +210,14 @@ def _told(error: BaseException) -> tuple[str | None, int]:
     if isinstance(error, MemoryError | RuntimeError | ImportError):
         return _memory_problem(error) or own or _dead_process(error), 2
     return own, 2
+
+
+def _interruption(error: BaseException) -> BaseException | None:
+    """The interruption during which an error came: what is left between two of its steps may fail to close."""
+    inner: BaseException | None = None if isinstance(error, UserError) else error
+    while inner is not None and not isinstance(inner, KeyboardInterrupt | Stopped):
+        inner = inner.__context__
+    return inner
 
 
 def _memory_problem(error: BaseException) -> str | None:

@@ -178,3 +178,20 @@ def test_a_library_that_does_not_fit_into_memory_is_one_line(monkeypatch, capsys
     with pytest.raises(SystemExit) as ended:
         main(["init", "x"])
     assert ended.value.code == 2 and "t2igan init: the memory is full" in capsys.readouterr().err
+
+
+def test_an_interrupt_is_one_line_whatever_fails_to_close(monkeypatch, capsys):
+    """A progress bar whose thread had not started yet could not be closed: that was the error."""
+
+    def run(verb, argv):
+        try:
+            raise KeyboardInterrupt
+        finally:
+            raise RuntimeError("cannot join thread before it is started")
+
+    monkeypatch.setattr("t2igan.cli.list.run", run)
+    with pytest.raises(SystemExit) as ended:
+        main(["list", "zoo"])
+    assert ended.value.code == 128 + signal.SIGINT
+    told = capsys.readouterr().err
+    assert "interrupted" in told and told.count("\n") == 1
