@@ -1,5 +1,12 @@
 """Configurations of a DAMSM and of an SSA-GAN that train in a second; the braces name their store and DAMSM."""
 
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from t2igan.cli.main import main
+
 DAMSM = """
 model:
   class_path: DAMSM
@@ -24,3 +31,10 @@ data:
   init_args: {{store: {store}, image_size: 16, batch_size: 4, num_workers: 0}}
 trainer: {{max_steps: 14, limit_val_batches: 1, accelerator: cpu, enable_progress_bar: false, log_every_n_steps: 1}}
 """
+
+
+def ssagan_on_trained_damsm(folder: Path, store: str | Path) -> dict[str, Any]:
+    """Train the DAMSM in a folder, from its damsm.yaml; the configuration of the SSA-GAN on it."""
+    (folder / "damsm.yaml").write_text(DAMSM.format(store=store))
+    main(["fit", "--config", str(folder / "damsm.yaml"), "--run", str(folder / "damsm")])
+    return yaml.safe_load(SSAGAN.format(store=store, damsm=folder / "damsm" / "checkpoints" / "last.ckpt"))

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 import yaml
-from small_configs import DAMSM, SSAGAN
+from small_configs import ssagan_on_trained_damsm
 
 import t2igan
 from t2igan.cli.main import main
@@ -38,10 +38,7 @@ def forgetful(monkeypatch):
 @pytest.fixture(scope="module")
 def home(tmp_path_factory, drawn_birds_store):
     folder = tmp_path_factory.mktemp("own")
-    (folder / "damsm.yaml").write_text(DAMSM.format(store=drawn_birds_store))
-    main(["fit", "--config", str(folder / "damsm.yaml"), "--run", str(folder / "damsm")])
-    damsm = folder / "damsm" / "checkpoints" / "last.ckpt"
-    config = yaml.safe_load(SSAGAN.format(store=drawn_birds_store, damsm=damsm))
+    config = ssagan_on_trained_damsm(folder, drawn_birds_store)
     config["model"]["init_args"]["generator"]["class_path"] = "mine_beside.Mine"
     config["trainer"]["max_steps"] = 2
     (folder / "mine.yaml").write_text(yaml.safe_dump(config))

@@ -5,7 +5,7 @@ import shutil
 import pytest
 import torch
 import yaml
-from small_configs import DAMSM, SSAGAN
+from small_configs import ssagan_on_trained_damsm
 
 from t2igan.callbacks.run_folder import read_curves
 from t2igan.cli.main import main
@@ -21,10 +21,7 @@ from t2igan.models.suite_module import content_sha256, load_module, read_checkpo
 def home(tmp_path_factory, drawn_birds_store):
     """The YAML of a small SSA-GAN, and its run ``old`` of two steps."""
     folder = tmp_path_factory.mktemp("beginning")
-    (folder / "damsm.yaml").write_text(DAMSM.format(store=drawn_birds_store))
-    main(["fit", "--config", str(folder / "damsm.yaml"), "--run", str(folder / "damsm")])
-    damsm = folder / "damsm" / "checkpoints" / "last.ckpt"
-    config = yaml.safe_load(SSAGAN.format(store=drawn_birds_store, damsm=damsm))
+    config = ssagan_on_trained_damsm(folder, drawn_birds_store)
     config["trainer"]["max_steps"] = 2
     (folder / "ssagan.yaml").write_text(yaml.safe_dump(config))
     main(["fit", "--config", str(folder / "ssagan.yaml"), "--run", str(folder / "old")])

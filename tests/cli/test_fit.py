@@ -13,7 +13,7 @@ import pytest
 import torch
 import yaml
 from forked import Forked
-from small_configs import DAMSM, SSAGAN
+from small_configs import ssagan_on_trained_damsm
 
 from t2igan.callbacks.run_folder import OF_A_STEP, read_curves
 from t2igan.cli.main import main
@@ -30,10 +30,7 @@ from t2igan.progress import default_run_folder
 def folder(tmp_path_factory, drawn_birds_store):
     """A folder with the YAML of a small DAMSM, which is trained, and of a small SSA-GAN."""
     home = tmp_path_factory.mktemp("fit")
-    (home / "damsm.yaml").write_text(DAMSM.format(store=drawn_birds_store))
-    main(["fit", "--config", str(home / "damsm.yaml"), "--run", str(home / "damsm")])
-    damsm = home / "damsm" / "checkpoints" / "last.ckpt"
-    config = yaml.safe_load(SSAGAN.format(store=drawn_birds_store, damsm=damsm))
+    config = ssagan_on_trained_damsm(home, drawn_birds_store)
     saving = {"class_path": "RunCheckpoints", "init_args": {"every_n_steps": 4}}
     samples = {"class_path": "SampleGrid", "init_args": {"every_n_steps": 7, "captions": 3}}
     config["trainer"]["callbacks"] = [saving, samples]
