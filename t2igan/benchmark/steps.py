@@ -1,6 +1,7 @@
 """The steps of a plan, as every launcher and the progress table see them."""
 
 import hashlib
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -56,7 +57,16 @@ class Step:
         progress = read_progress(checkpoint)
         if progress is None:
             return f"{checkpoint} does not say how far it was trained"
-        return None if progress.finished else f"{checkpoint} is at {progress}, not at its end"
+        if progress.finished or progress.step >= self._steps:
+            return None  # at its end, or in a later phase, which another step trains in the same folder
+        return f"{checkpoint} is at {progress}, not at its end"
+
+    @property
+    def _steps(self) -> float:
+        """Steps of the training, as far as its command says them."""
+        words = [part for word in self.command for part in word.split("=", 1)]
+        given = [after for word, after in pairwise(words) if word == "--trainer.max_steps" and after.isdecimal()]
+        return int(given[-1]) if given else math.inf
 
     @property
     def needs_device(self) -> bool:

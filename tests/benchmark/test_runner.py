@@ -4,6 +4,7 @@ from t2igan.benchmark.launchers.base import Handle, Launcher
 from t2igan.benchmark.ledger import Ledger
 from t2igan.benchmark.runner import DONE, FAILED, LEFT, RUNNING, Runner
 from t2igan.benchmark.steps import Step
+from t2igan.progress import Progress
 
 pytestmark = pytest.mark.usefixtures("no_waiting")
 
@@ -67,3 +68,12 @@ def test_no_more_than_the_slots_at_a_time(tmp_path):
     runner = Runner([step(name) for name in "abcd"], tmp_path, ScriptedLauncher(slots=2), Ledger(tmp_path))
     runner.run(lambda jobs: most.append(sum(job.state == RUNNING for job in jobs)))
     assert max(most) == 2
+
+
+@pytest.mark.parametrize(("step", "first", "second"), [(5, False, False), (6, True, False), (9, True, False)])
+def test_a_phase_is_done_while_the_next_is_under_way_in_the_same_folder(monkeypatch, step, first, second):
+    """It would have been trained again, which trains nothing, and failed for ever."""
+    monkeypatch.setattr("t2igan.benchmark.steps.read_progress", lambda path: Progress(step, 0, 12, -1, False))
+    phases = [("fit", "--run", "a", "--trainer.max_steps", "6"), ("fit", "--run=a", "--trainer.max_steps=12")]
+    assert [Step("phase", words, (), "").shortfall() is None for words in phases] == [first, second]
+    assert Step("no length", ("fit", "--run", "a"), (), "").shortfall() is not None
