@@ -103,8 +103,8 @@ def image_of(view, element):
 def shows(view, texts, button, element, wanted):
     """Whether the page shows the wanted image after texts are typed and a button is clicked.
 
-    A script types faster than a page that is still starting can listen: what it then shows is of the texts that stood
-    there before. So both are done again, as a person would, a few times.
+    A script types faster than a page that is still starting can listen: what it then shows is of the texts that
+    stood there before. So both are done again, as a person would, a few times.
     """
     for _ in range(5):
         for box, text in texts:

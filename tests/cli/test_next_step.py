@@ -105,8 +105,11 @@ def test_what_draws_nothing_is_told_what_takes_it():
         ("Tagger", "TaggedNarratives", "tag --checkpoint {0} --narratives tagged/val"),
     ],
 )
-def test_what_was_trained_is_used_on_its_own_data(kind, data, told, tmp_path, drawn_birds_store):
+def test_what_was_trained_is_used_on_its_own_data(kind, data, told, tmp_path, drawn_birds_store, monkeypatch):
     """A whole command: nothing in it is left to be filled in."""
+    monkeypatch.chdir(tmp_path)
+    for judge in ("damsm-independent", "classifier"):
+        trained(tmp_path / "runs/quickstart" / judge)
     (tmp_path / "mine" / "first" / "checkpoints").mkdir(parents=True)
     checkpoint = str(tmp_path / "mine" / "first" / "checkpoints" / "last.ckpt")
     options = {"store": str(drawn_birds_store), "image_size": 32, "captions": "captions"}
@@ -168,6 +171,24 @@ def test_what_was_trained_on_scenes_is_used_on_them(kind, model, told, scenes_st
     assert said.startswith("t2igan " + told.format(checkpoint, scenes_store))
     typed(said)
     assert line_of(said) == f"next: {said}"
+
+
+def test_what_scores_a_training_is_trained_before_it(tmp_path, drawn_birds_store, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run = tmp_path / "runs/quickstart/damsm"
+    trained(run)
+    options = {"store": str(drawn_birds_store), "image_size": 32, "captions": "captions"}
+    config = {"model": {"class_path": "DAMSM"}, "data": {"class_path": "DrawnBirds", "init_args": options}}
+    (run / "config.yaml").write_text(yaml.safe_dump(config))
+    told = []
+    for made in ("damsm-independent", "classifier", "ssagan"):
+        said = use_of("runs/quickstart/damsm/checkpoints/last.ckpt", type("DAMSM", (), {})())
+        told.append(typed(said)[1])
+        trained(tmp_path / "runs/quickstart" / made)
+    store = ["--data.store", str(drawn_birds_store)]
+    assert told[0] == ["--config", "experiments/quickstart/damsm-independent.yaml", *store]
+    assert told[1] == ["--config", "experiments/quickstart/classifier.yaml", *store]
+    assert told[2][:2] == ["--config", "experiments/quickstart/ssagan.yaml"]
 
 
 def trained(run):
