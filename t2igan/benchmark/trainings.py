@@ -20,6 +20,7 @@ from t2igan.evaluation.protocol import hash_of
 from t2igan.files import write_whole
 from t2igan.plain_files import read_yaml
 from t2igan.progress import LAST
+from t2igan.shipped import known_experiment
 from t2igan.user_modules import find_modules_of, source_digests, word_for
 
 CHECKPOINT = re.compile(r"runs/(?P<name>.+)/checkpoints/[^/]+\.ckpt")
@@ -139,6 +140,8 @@ class Trainings:
             if match is None:
                 return value
             config = _root(wanted.config) / f"{match['name']}.yaml"
+            if not config.is_file() and not Path(value).is_file():
+                config = Path(known_experiment(match["name"]) or config)  # of a copy outside experiments
             trained_here = value not in self.given and config.is_file()
             training = self.add(Wanted(config.stem, config)) if trained_here else None
             if training is None:

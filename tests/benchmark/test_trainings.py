@@ -86,6 +86,23 @@ def test_what_scores_a_training_is_trained_with_the_seed_of_its_own_file(place):
     assert "damsm-" in damsms[0] and damsms[1] == own["init_args"]["independent_damsm"][0]
 
 
+def test_a_copy_outside_experiments_is_trained_on_what_is_shipped_unless_it_is_there(place):
+    alone = yaml.safe_load(MIRROR)
+    del alone["model"]["init_args"]["generator_losses"]
+    alone["model"]["init_args"]["damsm"] = "runs/quickstart/damsm/checkpoints/last.ckpt"
+    Path("mine").mkdir()
+    Path("mine/mirrorgan.yaml").write_text(yaml.safe_dump(alone))
+    damsm, fit, *_ = cells(models=["mine/mirrorgan.yaml"], seeds=[0])
+    assert yaml.safe_load(Path(option(damsm, "config")).read_text())["model"]["class_path"] == "DAMSM"
+    trained = yaml.safe_load(Path(option(fit, "config")).read_text())["model"]["init_args"]["damsm"]
+    assert trained == f"{option(damsm, 'run')}/checkpoints/last.ckpt"
+    Path("runs/quickstart/damsm/checkpoints").mkdir(parents=True)
+    Path("runs/quickstart/damsm/checkpoints/last.ckpt").write_bytes(b"one's own")
+    fit, *_ = cells(models=["mine/mirrorgan.yaml"], seeds=[0])
+    own = yaml.safe_load(Path(option(fit, "config")).read_text())["model"]["init_args"]["damsm"]
+    assert own == "runs/quickstart/damsm/checkpoints/last.ckpt"
+
+
 def test_the_address_follows_the_content(place):
     damsm, stream, first, *_ = cells()
     (place / "damsm.yaml").write_text(f"# a comment\n{DAMSM}")
