@@ -5,6 +5,7 @@ import struct
 import numpy as np
 import pytest
 import torch
+import yaml
 from evaluation_fixtures import write_protocol
 from PIL import Image
 
@@ -111,6 +112,20 @@ def test_the_card_says_that_a_score_chose_the_weights(own_zoo, checkpoints):
     torch.save(checkpoint, own_zoo / "best.ckpt")
     main(["export", str(own_zoo / "best.ckpt"), "--to", "zoo", "--out", str(folder(own_zoo))])
     assert "| chosen by a score | test: best fid of birds |" in (folder(own_zoo) / zoo.CARD).read_text()
+
+
+def test_the_card_says_which_losses_are_not_the_systems_own(own_zoo, checkpoints):
+    run = own_zoo / "run"
+    (run / "checkpoints").mkdir(parents=True)
+    (run / "checkpoints" / "last.ckpt").write_bytes(checkpoints.generator.read_bytes())
+    terms = [{"class_path": "t2igan.models.generator_losses.DAMSMLoss", "init_args": {"weight": 0.3}}]
+    for listed, told in ((None, ""), (terms, "adversarial, DAMSMLoss of weight 0.3: listed in config.yaml")):
+        model = {"class_path": "SSAGAN", "init_args": {"generator_losses": listed}}
+        data = {"class_path": "DrawnBirds", "init_args": {"store": str(checkpoints.store)}}
+        (run / "config.yaml").write_text(yaml.safe_dump({"model": model, "data": data, "trainer": {}}))
+        main(["export", str(run), "--to", "zoo", "--out", str(folder(own_zoo))])
+        card = (folder(own_zoo) / zoo.CARD).read_text()
+        assert f"| losses of the generator | {told}" in card if told else "losses of the generator" not in card
 
 
 def test_what_is_in_the_zoo_is_not_called_unfinished(own_zoo, checkpoints, recwarn):
