@@ -8,6 +8,7 @@ from statistics import fmean, stdev
 
 from t2igan.evaluation.identity import identity_of
 from t2igan.evaluation.record import MetricValue, ResultRecord, SubjectCard, TrainingCard, by_reason
+from t2igan.reporting.doubts import doubts
 from t2igan.reporting.names import metric_name, shared_name, system_name, told_apart
 from t2igan.reporting.numbers import (
     SPREADS,
@@ -230,33 +231,13 @@ class Board:
         notes += interval_notes(self.records, any(len(row.records) > 1 for row in self.rows))
         notes += [CLIP_SCORE_NOTE] if any(name == "clip-score" for name, _ in self.columns) else []
         notes += verdicts(self)
-        notes += self._doubts()
+        notes += doubts(self)
         for row in self.rows:
             for record, label in zip(row.records, row.labels):
                 name = system_name(row.name)
                 who = name if len(row.records) == 1 else f"{name}, {label}"
                 notes += [f"{who}: {names} not computed: {why}" for names, why in by_reason(record.not_computed)]
                 notes += [f"{who}: {'; '.join(record.notes)}"] if record.notes else []
-        return notes
-
-    def _doubts(self) -> list[str]:
-        """Footnotes about edited or unverifiable records, selected checkpoints, and duplicate images."""
-        notes = [
-            f"{row.title}: edited after it was written, its digest does not fit" for row in self.rows if row.edited
-        ]
-        without = [record for record in self.records if record.integrity == "without digest"]
-        if without:
-            notes.append(
-                f"without digest (written before there was one): {len(without)} of {len(self.records)} records"
-            )
-        chosen = [(row.title, rule) for row in self.rows if (rule := row.selection) is not None]
-        notes += [f"{title}: this checkpoint was chosen by a score ({rule})" for title, rule in chosen]
-        for record in self.records:
-            distinct = record.subject.n_distinct
-            if distinct is not None and distinct < record.n_generated:
-                copies = record.n_generated - distinct
-                who = system_name(record.subject.name)
-                notes.append(f"{who}: {copies:,} of {record.n_generated:,} files are copies of others")
         return notes
 
 

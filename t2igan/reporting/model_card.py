@@ -9,7 +9,7 @@ from t2igan.evaluation.record import ResultRecord
 from t2igan.evaluation.subjects.chosen import choice_in
 from t2igan.models.adversarial import AdversarialModule
 from t2igan.models.suite_module import SuiteModule
-from t2igan.reporting.names import SYSTEMS, metric_name
+from t2igan.reporting.names import SYSTEMS, listed_losses, metric_name
 from t2igan.reporting.numbers import format_number
 
 LIMITS = {
@@ -65,7 +65,7 @@ def _training(exported: Exported) -> str:
         "weights": f"{exported.file.stat().st_size / 1e6:.2f} MB, {numbers:,} numbers in half precision{averaged}",
         "trained": None if module.trained is None else str(module.trained),
         "chosen by a score": choice_in(exported.file, module.selected).rule if module.selected else None,
-        "losses of the generator": _losses(exported.file),
+        "losses of the generator": listed_losses(read_config(exported.file)),
         "images seen": f"{module.images_seen:,}" if module.images_seen else None,
         "images a step": str(module.global_batch) if module.global_batch else None,
         "vocabulary": f"{len(module.vocabulary):,} words",
@@ -75,17 +75,6 @@ def _training(exported: Exported) -> str:
     }
     rows = [f"| {name} | {value} |" for name, value in facts.items() if value]
     return "\n".join(["| | |", "| --- | --- |", *rows])
-
-
-def _losses(file: Path) -> str | None:
-    """The generator's losses if the configuration lists them, None for those that the system has by itself."""
-    model = (read_config(file) or {}).get("model") or {}
-    listed = (model.get("init_args") or {}).get("generator_losses")
-    if not listed:
-        return None
-    terms = [(each["class_path"].rpartition(".")[2], each.get("init_args") or {}) for each in listed]
-    weighted = [f"{name} of weight {own['weight']:g}" if "weight" in own else name for name, own in terms]
-    return f"adversarial, {', '.join(weighted)}: listed in config.yaml, not the system's own"
 
 
 def _scores(records: Sequence[ResultRecord]) -> str:

@@ -1,8 +1,9 @@
 """Display names of systems and metrics; records and files keep the short names."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import takewhile
+from typing import Any
 
 from t2igan.evaluation.record import ResultRecord
 
@@ -88,6 +89,33 @@ def curve_name(key: str) -> str:
     plain = metric.removesuffix(f"-{INDEPENDENT}")
     shown = METRICS.get(plain, plain) + (f", {INDEPENDENT}" if plain != metric else "")
     return f"{shown} ({int(images):,} images)" if images.isdigit() else shown
+
+
+def listed_losses(config: Mapping[str, Any] | None) -> str | None:
+    """The generator's losses if a configuration lists them, None for those that its system has by itself.
+
+    Args:
+        config: configuration of a training, None if unknown.
+    """
+    terms = _terms(config)
+    if not terms:
+        return None
+    weighted = [f"{name} of weight {weight:g}" if weight is not None else name for name, weight in terms]
+    return f"adversarial, {', '.join(weighted)}: listed in its configuration, not the system's own"
+
+
+def _terms(config: Any) -> list[tuple[str, float | None]]:
+    """(class, weight) of each listed loss; none of a configuration in another form, as a damaged record has it."""
+    for key in ("model", "init_args", "generator_losses"):
+        config = config.get(key) if isinstance(config, Mapping) else None
+    found = []
+    for each in config if isinstance(config, list) else []:
+        if isinstance(each, Mapping):
+            own = each.get("init_args")
+            weight = own.get("weight") if isinstance(own, Mapping) else None
+            name = str(each.get("class_path")).rpartition(".")[2]
+            found.append((name, weight if isinstance(weight, int | float) else None))
+    return found
 
 
 def shared_name(records: Sequence[ResultRecord]) -> str:

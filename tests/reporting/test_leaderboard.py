@@ -155,14 +155,6 @@ def test_batch_steps_and_images_seen_stand_in_the_table():
     assert board.grid()[0][:3] == ["subject", "images", "FD, classifier ↓"]
 
 
-def test_a_checkpoint_that_a_score_chose_is_said_to_be_chosen():
-    made = make_repeated("a", 0, 1.0)
-    chosen = replace(made, subject=replace(made.subject, selection="test: best fid of cub/t2igan@2048"))
-    (board,) = boards([chosen, record("b")])
-    notes = [note for note in board.footnotes if "chosen by a score" in note]
-    assert notes == ["a-0: this checkpoint was chosen by a score (test: best fid of cub/t2igan@2048)"]
-
-
 def test_an_edited_record_is_shown_as_edited_and_counts_for_nothing():
     runs = [make_repeated("a", seed, fd) for seed, fd in enumerate((10.0, 10.1, 10.2))]
     others = [make_repeated("b", seed, fd) for seed, fd in enumerate((20.0, 20.1))]
