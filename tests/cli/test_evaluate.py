@@ -158,8 +158,9 @@ def test_killed_it_draws_only_what_is_left(arguments, checkpoints, protocol, rec
     assert 0 < min(seen) <= 120 - len(generated) < 120
     assert len(set(generated)) == len(generated)
     assert "features: " in capsys.readouterr().out
-    main([*command, "--cache", "none", "--records", str(records.with_name("whole.jsonl"))])
-    (resumed,), (whole,) = read_records(records), read_records(records.with_name("whole.jsonl"))
+    resumed = records.replace(records.with_name("resumed.jsonl"))
+    main([*command, "--cache", "none"])
+    (resumed,), (whole,) = read_records(resumed), read_records(records)
     assert resumed.metrics == whole.metrics
 
 
@@ -277,8 +278,10 @@ def test_mistakes_are_one_line(arguments, checkpoints, tmp_path, capsys):
     assert "--untrained needs --checkpoint" in fails(capsys, *arguments, "--untrained", "true", "--real", "true")
     assert "--store" in fails(capsys, "evaluate", "--protocol", "cub/small", *generator)
     assert "t2igan list protocols" in fails(capsys, "evaluate", "--store", checkpoints.store, *generator)
-    assert "no 'cub/none'" in fails(capsys, *arguments, *generator, "--protocol", "cub/none")
-    assert "no such store" in fails(capsys, *arguments, *generator, "--store", tmp_path / "none.h5")
+    other = {"--protocol": "cub/none", "--store": tmp_path / "none.h5"}
+    for option, told in (("--protocol", "no 'cub/none'"), ("--store", "no such store")):
+        place = arguments.index(option) + 1
+        assert told in fails(capsys, *arguments[:place], other[option], *arguments[place + 1 :], *generator)
     assert "no checkpoint at" in fails(capsys, *arguments, "--checkpoint", tmp_path / "none.ckpt")
     assert "no checkpoint at" in fails(capsys, *arguments, *generator, "--damsm", tmp_path / "none.ckpt")
     assert "--damsm has no value" in fails(capsys, *arguments, *generator, "--damsm")

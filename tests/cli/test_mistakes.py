@@ -115,6 +115,9 @@ MISTAKES = [
     Mistake("a dash for an underscore", "prepare cub --image-size 64", ("did you mean image_size?",)),
     Mistake("an option without its value", "sample --checkpoint --out drawn", ("--checkpoint has no value",)),
     Mistake("a word for a number", f"{SAMPLE} --caption x --n two", ("--n takes a whole number, not 'two'",)),
+    Mistake(
+        "an option given twice", f"{SAMPLE} --caption x --caption y", ("--caption", "--captions takes several")
+    ),
     Mistake("a choice misspelt", f"{SAMPLE} --caption x --overlay mask", ("did you mean masks?",)),
     Mistake("a caption without quotes", f"{SAMPLE} --caption a red bird", ("'red'", "in quotes")),
     Mistake("a required option forgotten", "evaluate --real", ("--protocol is missing", "--store is missing")),

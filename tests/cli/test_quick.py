@@ -50,6 +50,7 @@ def test_every_option_has_its_text():
         ("sample --chekpoint x --out y", "'chekpoint' is not an option (did you mean checkpoint?)"),
         ("sample --check x --out y", "'check' is not an option"),
         ("profile --config a.yaml --set --trainer.max_steps=1 --step 2", "'step' is not an option"),
+        ("sample --checkpoint x --out y --n 2 --n=3", "--n is given twice, but takes one value"),
         ("sample", "--checkpoint is missing: checkpoint of a generator"),
         ("evaluate --checkpoint x --store y", "--protocol is missing"),
         ("fit --config c.yaml --trainer.max_step 3", "did you mean trainer.max_steps?"),
@@ -73,6 +74,11 @@ def test_a_mistake(tmp_path, monkeypatch, words, told):
     done, _ = without_torch(*words.split())
     assert done.returncode == 2 and told in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_an_option_that_takes_several_may_be_given_several_times():
+    words = "--checkpoint x --store y --protocol z --damsm a --damsm b --allow m --allow n"
+    assert quick.answer("evaluate", words.split()) is None
 
 
 def test_what_is_no_mistake_is_left_to_the_parser(tmp_path):
