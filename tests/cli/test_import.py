@@ -122,7 +122,7 @@ def test_export_hands_back_what_was_imported(folder, capsys):
             "import text_encoder200.pth --out ./text_encoder200.pth",
             "--out: ./text_encoder200.pth is the input file",
         ),
-        (f"{WHOLE} --captions_pickle none.pickle", "none.pickle: no such file"),
+        (WHOLE.replace("captions.pickle", "none.pickle"), "none.pickle: no such file"),
     ],
 )
 def test_mistakes_are_one_line(folder, capsys, line, say):

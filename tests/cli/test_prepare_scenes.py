@@ -5,8 +5,8 @@ from t2igan.data.datamodule import Scenes
 from t2igan.data.store import open_store
 
 
-def options(folder):
-    counts = ("--train_images", 6, "--val_images", 3, "--image_size", 32, "--workers", 1)
+def options(folder, val_images=3):
+    counts = ("--train_images", 6, "--val_images", val_images, "--image_size", 32, "--workers", 1)
     return [*map(str, ("prepare", "scenes", "--root", folder, *counts))]
 
 
@@ -30,6 +30,6 @@ def test_other_scenes_in_the_folder_are_refused(tmp_path, capsys):
     main(options(tmp_path / "scenes"))
     capsys.readouterr()
     with pytest.raises(SystemExit) as exit_:
-        main([*options(tmp_path / "scenes"), "--val_images", "4", "--force", "true"])
+        main([*options(tmp_path / "scenes", val_images=4), "--force", "true"])
     error = capsys.readouterr().err
     assert exit_.value.code == 2 and "val_images 3 instead of 4" in error and error.strip().count("\n") == 0

@@ -69,7 +69,9 @@ def value(words: tuple[str, ...], option: str, given: object, name: str | None =
     """A row of one option with a bad value."""
     verb = " ".join(words[: 1 + (words[0] in ("prepare", "profile"))])
     label = f"`{verb} {option} {given}`"
-    return label, None, (*words, option, str(given)), (name or option.rpartition(".")[2].lstrip("-"),)
+    pairs = zip((None, *words), words)
+    others = [word for before, word in pairs if option not in (before, word)]  # an option may be given once
+    return label, None, (*others, option, str(given)), (name or option.rpartition(".")[2].lstrip("-"),)
 
 
 def text(file: str, content: str | bytes) -> Callable[[], None]:
