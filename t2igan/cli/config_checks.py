@@ -276,7 +276,7 @@ def settle_model_checkpoint(callback: ModelCheckpoint, folder: Path) -> None:
 
 def missing_inputs(config: Any) -> Iterator[str]:
     """Files that a configuration reads and that are missing, each with its key and a remedy."""
-    for key, value in _input_files(config):
+    for key, value in input_files(config):
         kind, last = key.rpartition(".")[2], Path(value) / LAST
         if is_there(value) or (kind in FOLDERS and Path(value).is_dir()):
             continue
@@ -295,8 +295,8 @@ def _remedy(kind: str, path: str) -> str:
     return f"train it with `{training}`" if training else NETWORKS[kind]
 
 
-def _input_files(config: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
-    """(key, path) of every file that the configuration reads."""
+def input_files(config: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
+    """(key, path) of every file that a configuration, or a part of one, reads."""
     items = config.items() if isinstance(config, dict) else enumerate(config) if isinstance(config, list) else ()
     for key, value in items:
         name = f"{prefix}{key}"
@@ -305,4 +305,4 @@ def _input_files(config: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
         elif key in INPUT_FILES and isinstance(value, list):
             yield from ((name, path) for path in value)
         else:
-            yield from _input_files(value, f"{name}.")
+            yield from input_files(value, f"{name}.")

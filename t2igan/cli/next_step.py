@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from t2igan.benchmark.lacking import KEYS
+from t2igan.cli.config_checks import input_files
 from t2igan.data.store import Store, open_store
 from t2igan.evaluation.features.networks import ClassifierSource, DamsmSource, JointSource, SegmenterSource
 from t2igan.evaluation.history import read_config, run_folder_of
@@ -107,20 +108,14 @@ def _use_on(kind: str, checkpoint: str, data: Mapping[str, Any]) -> str | None:
     experiment = _system_for(data) if kind == "DAMSM" else None
     if experiment is None:
         return None
-    if judges := _judges_to_train(experiment):
-        return f"{judges[0]} --data.store {shlex.quote(store)}"
+    trainer = read_yaml(Path(find_experiment(experiment)))["trainer"]
+    judges = [path for _, path in input_files(trainer) if not is_there(path)]  # they score it while it trains
+    if judges:
+        return f"{training_of(judges[0])} --data.store {shlex.quote(store)}"
     words = ["--config", experiment, "--model.damsm", checkpoint, "--data.store", store]
     words += batch_option(experiment, len(open_store(store).split("train")))
     folder = run_folder_of(checkpoint)
     return f"t2igan fit {shlex.join([*words, '--run', str(Path(folder or '.').parent / SYSTEM)])}"
-
-
-def _judges_to_train(experiment: str) -> list[str]:
-    """The commands that train what scores a shipped experiment while it trains, without what is there."""
-    callbacks = read_yaml(Path(find_experiment(experiment)))["trainer"].get("callbacks", [])
-    scores = next((each["init_args"] for each in callbacks if each["class_path"] == "Scores"), {})
-    networks = [*scores.get("independent_damsm", []), *filter(None, [scores.get("classifier")])]
-    return [training_of(network) for network in networks if not is_there(network)]
 
 
 def _use_for_segments(kind: str, checkpoint: str, store: Store) -> str | None:

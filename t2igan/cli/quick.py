@@ -275,6 +275,7 @@ def _refuse(argv: Sequence[str], options: Sequence[Option], spellings: Sequence[
             raise UserError(f"--{name} is called --{OPTIONS[name]} now")
         if name not in named and name not in spellings:
             raise UserError(f"{name!r} is not an option{nearest(name, [*named, *spellings])}; see --help")
+        # Of two values the parser would take the last one.
         if name in given and name in named and not (named[name].several or named[name].default == "[]"):
             plural = f"; --{name}s takes several" if f"{name}s" in named else ""
             raise UserError(f"--{name} is given twice, but takes one value{plural}")

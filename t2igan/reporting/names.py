@@ -101,7 +101,7 @@ def listed_losses(config: Mapping[str, Any] | None) -> str | None:
     if not terms:
         return None
     weighted = [f"{name} of weight {weight:g}" if weight is not None else name for name, weight in terms]
-    return f"adversarial, {', '.join(weighted)}: listed in its configuration, not the system's own"
+    return f"adversarial, {', '.join(weighted)} (listed in its configuration)"
 
 
 def _terms(config: Any) -> list[tuple[str, float | None]]:

@@ -114,12 +114,15 @@ def test_the_card_says_that_a_score_chose_the_weights(own_zoo, checkpoints):
     assert "| chosen by a score | test: best fid of birds |" in (folder(own_zoo) / zoo.CARD).read_text()
 
 
-def test_the_card_says_which_losses_are_not_the_systems_own(own_zoo, checkpoints):
+def test_the_card_says_which_losses_the_configuration_lists(own_zoo, checkpoints):
     run = own_zoo / "run"
     (run / "checkpoints").mkdir(parents=True)
     (run / "checkpoints" / "last.ckpt").write_bytes(checkpoints.generator.read_bytes())
     terms = [{"class_path": "t2igan.models.generator_losses.DAMSMLoss", "init_args": {"weight": 0.3}}]
-    for listed, told in ((None, ""), (terms, "adversarial, DAMSMLoss of weight 0.3: listed in its configuration")):
+    for listed, told in (
+        (None, ""),
+        (terms, "adversarial, DAMSMLoss of weight 0.3 (listed in its configuration) |"),
+    ):
         model = {"class_path": "SSAGAN", "init_args": {"generator_losses": listed}}
         data = {"class_path": "DrawnBirds", "init_args": {"store": str(checkpoints.store)}}
         (run / "config.yaml").write_text(yaml.safe_dump({"model": model, "data": data, "trainer": {}}))

@@ -28,11 +28,11 @@ def trained_with(losses):
     return replace(made, subject=replace(made.subject, training=TrainingCard(config=config)))
 
 
-def test_losses_that_are_not_the_systems_own_are_said():
+def test_losses_that_a_configuration_lists_are_said():
     """The zoo's DF-GAN has the DAMSM loss, which DF-GAN's paper does not have."""
     (board,) = boards([trained_with(TERMS), record("b")])
     (note,) = doubts(board)
-    assert note.startswith("a-0: losses of the generator: adversarial, DAMSMLoss of weight 0.3, Sharpness: listed")
+    assert note.startswith("a-0: losses of the generator: adversarial, DAMSMLoss of weight 0.3, Sharpness (listed")
     (board,) = boards([trained_with(None), record("b")])
     assert doubts(board) == []
 
