@@ -70,7 +70,7 @@ class Option:
         default: default value as written in the source; None without default.
         positional: whether it is a positional argument.
         text: description from the docstring.
-        several: whether the option may be given several times.
+        several: whether it takes several values.
     """
 
     name: str
@@ -275,10 +275,10 @@ def _refuse(argv: Sequence[str], options: Sequence[Option], spellings: Sequence[
             raise UserError(f"--{name} is called --{OPTIONS[name]} now")
         if name not in named and name not in spellings:
             raise UserError(f"{name!r} is not an option{nearest(name, [*named, *spellings])}; see --help")
-        # Of two values the parser would take the last one.
-        if name in given and name in named and not (named[name].several or named[name].default == "[]"):
+        # The parser would take the last one, except for lists that are empty by default: it adds to these.
+        if name in given and name in named and named[name].default != "[]":
             plural = f"; --{name}s takes several" if f"{name}s" in named else ""
-            raise UserError(f"--{name} is given twice, but takes one value{plural}")
+            raise UserError(f"--{name} is given twice: give it once{plural}")
         given.add(name)
         for value in values if name in named else []:
             _refuse_value(named[name], value)
